@@ -1,0 +1,375 @@
+//! Owns every write to the file system: files that are written once, logs that only grow, locks,
+//! and the synchronisation that makes a promise hold through a power cut. Nothing else may open a
+//! file for writing (clippy's `disallowed-methods` holds that).
+//!
+//! A file written once goes to a temporary name in its own folder, is synchronised, and takes its
+//! final name by a rename that refuses to replace; then the folder is synchronised.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, RenameFlags};
+
+use crate::digest::{Digest, Hashing};
+
+/// What a file being written is called until it is whole: recovery deletes these.
+pub const PARTIAL_SUFFIX: &str = ".partial";
+
+/// Read and write for the owner, nothing for others.
+const PRIVATE_FILE: u32 = 0o600;
+/// The same for folders.
+const PRIVATE_DIR: u32 = 0o700;
+
+/// A file on its way to being written once.
+#[derive(Debug)]
+pub struct OnceFile {
+    file: Hashing<File>,
+    partial: PathBuf,
+    path: PathBuf,
+    length: u64,
+}
+
+impl OnceFile {
+    /// Begin a file that will be called `path`. Its folder must exist.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when `path` exists, or is being written; else what the system answers.
+    #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
+    pub fn create(path: &Path) -> io::Result<Self> {
+        if path.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(PARTIAL_SUFFIX);
+        let partial = PathBuf::from(partial);
+        let file =
+            OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(&partial)?;
+        Ok(Self { file: Hashing::new(file), partial, path: path.to_owned(), length: 0 })
+    }
+
+    /// Give up and remove what was written.
+    pub fn discard(self) {
+        drop(fs::remove_file(&self.partial));
+    }
+
+    /// Synchronise the content and give the file its name. The folder is *not* synchronised yet:
+    /// call [`sync_dir`] once for all files of a folder.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when somebody else took the name meanwhile; else what the system answers.
+    pub fn finish(self) -> io::Result<(Digest, u64)> {
+        let (digest, file) = self.file.finish();
+        file.sync_all()?;
+        rename_new(&self.partial, &self.path)?;
+        Ok((digest, self.length))
+    }
+}
+
+impl Write for OnceFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Write `bytes` once to `path` and synchronise file and folder.
+///
+/// # Errors
+/// `AlreadyExists` when `path` exists; else what the system answers. Nothing is left behind.
+pub fn write_once(path: &Path, bytes: &[u8]) -> io::Result<Digest> {
+    let mut file = OnceFile::create(path)?;
+    if let Err(error) = file.write_all(bytes) {
+        file.discard();
+        return Err(error);
+    }
+    let (digest, _) = file.finish()?;
+    sync_dir(parent(path))?;
+    Ok(digest)
+}
+
+/// Replace the content of `path`, or make it: readers see the old content or the new, never a mix.
+///
+/// # Errors
+/// What the system answers. On failure the old content stands.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let folder = parent(path);
+    let mut file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(mode))
+        .suffix(PARTIAL_SUFFIX)
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|failed| failed.error)?;
+    sync_dir(folder)
+}
+
+/// A file that only grows. Each [`Appending::append`] is on disk when it returns.
+#[derive(Debug)]
+pub struct Appending {
+    file: File,
+    length: u64,
+}
+
+impl Appending {
+    /// Open `path` for appending, making it when it does not exist; its folder must exist.
+    ///
+    /// # Errors
+    /// What the system answers.
+    #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).mode(PRIVATE_FILE).open(path)?;
+        let length = file.metadata()?.len();
+        sync_dir(parent(path))?;
+        Ok(Self { file, length })
+    }
+
+    /// Append `bytes` and synchronise. When the write stops half-way (a full disk) the file is cut
+    /// back to what it was, so that a failed append leaves no trace.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            drop(self.file.set_len(self.length));
+            return Err(error);
+        }
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Cut `path` to its first `length` bytes and synchronise: only for recovering a torn append.
+///
+/// # Errors
+/// What the system answers.
+#[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
+pub fn truncate(path: &Path, length: u64) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.set_len(length)?;
+    file.sync_all()
+}
+
+/// Give `from` the name `to`, which must be free (`renameat2` with `RENAME_NOREPLACE`).
+///
+/// # Errors
+/// `AlreadyExists` when `to` exists; else what the system answers.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    let cwd = rustix::fs::CWD;
+    match rustix::fs::renameat_with(cwd, from, cwd, to, RenameFlags::NOREPLACE) {
+        // A file system without the flag: look first. We hold the store's lock, so nobody races us.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            if to.symlink_metadata().is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(from, to)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Make the names in `folder` durable.
+///
+/// # Errors
+/// What the system answers.
+pub fn sync_dir(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Make `folder` and what is missing above it, each readable by its owner only, and make the new
+/// names durable.
+///
+/// # Errors
+/// What the system answers.
+#[expect(clippy::disallowed_methods, reason = "the one place that makes folders")]
+pub fn make_dirs(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = parent(folder);
+    make_dirs(above)?;
+    match fs::DirBuilder::new().mode(PRIVATE_DIR).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_dir(above),
+    }
+}
+
+/// Set the permission bits of `path`.
+///
+/// # Errors
+/// What the system answers.
+#[expect(clippy::disallowed_methods, reason = "the one place that changes permissions")]
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Remove a file that is not evidence: a temporary name, a socket of ours, a rebuildable index.
+///
+/// # Errors
+/// What the system answers; a file that does not exist is no error.
+#[expect(clippy::disallowed_methods, reason = "the one place that removes files")]
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Remove a folder that is not evidence, with all it holds: a browser's profile.
+///
+/// # Errors
+/// What the system answers; a folder that does not exist is no error.
+#[expect(clippy::disallowed_methods, reason = "the one place that removes files")]
+pub fn remove_dir_all(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// An exclusive advisory lock on a file (`flock`), held until dropped or until the process dies.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl Lock {
+    /// Take the lock on `path`, making the file when it does not exist.
+    ///
+    /// # Errors
+    /// `WouldBlock` when somebody else holds it; else what the system answers.
+    #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
+    pub fn take(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(PRIVATE_FILE)
+            .open(path)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self(file))
+    }
+}
+
+/// Bytes that an ordinary user may still write on the file system of `path`.
+///
+/// # Errors
+/// What the system answers.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// The whole of `path`, refusing more than `limit` bytes.
+///
+/// # Errors
+/// `FileTooLarge` over the limit; else what the system answers.
+pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("the folder");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_written_once_and_never_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("screenshot.png");
+        assert_eq!(write_once(&path, b"first").expect("written"), Digest::of(b"first"));
+        let error = write_once(&path, b"second").expect_err("taken");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).expect("readable"), b"first");
+        assert_eq!(names(folder.path()), ["screenshot.png"]);
+    }
+
+    #[test]
+    fn a_name_taken_while_writing_is_not_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        let mut file = OnceFile::create(&path).expect("created");
+        file.write_all(b"ours").expect("written");
+        replace(&path, b"theirs", 0o600).expect("replaced");
+        let error = file.finish().expect_err("taken meanwhile");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).expect("readable"), b"theirs");
+    }
+
+    #[test]
+    fn a_dangling_link_in_the_way_is_not_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a");
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).expect("a link");
+        assert!(write_once(&path, b"x").is_err());
+        assert_eq!(names(folder.path()), ["a"]);
+    }
+
+    #[test]
+    fn appends_add_up_and_truncation_cuts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("events.jsonl");
+        let mut log = Appending::open(&path).expect("opened");
+        log.append(b"one\n").expect("appended");
+        log.append(b"two\n").expect("appended");
+        drop(log);
+        truncate(&path, 4).expect("cut");
+        Appending::open(&path).expect("opened").append(b"three\n").expect("appended");
+        assert_eq!(fs::read(&path).expect("readable"), b"one\nthree\n");
+    }
+
+    #[test]
+    fn the_second_lock_is_refused_until_the_first_is_gone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lock");
+        let first = Lock::take(&path).expect("free");
+        assert_eq!(Lock::take(&path).expect_err("held").kind(), io::ErrorKind::WouldBlock);
+        drop(first);
+        Lock::take(&path).expect("free again");
+    }
+
+    #[test]
+    fn new_folders_and_files_are_private() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let deep = folder.path().join("runs/2026/11");
+        make_dirs(&deep).expect("made");
+        make_dirs(&deep).expect("made again");
+        write_once(&deep.join("f"), b"x").expect("written");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(&deep), 0o700);
+        assert_eq!(mode(&folder.path().join("runs")), 0o700);
+        assert_eq!(mode(&deep.join("f")), 0o600);
+    }
+
+    #[test]
+    fn reading_stops_at_the_limit() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("f");
+        write_once(&path, b"12345").expect("written");
+        assert_eq!(read_limited(&path, 5).expect("within"), b"12345");
+        assert_eq!(read_limited(&path, 4).expect_err("over").kind(), io::ErrorKind::FileTooLarge);
+    }
+}

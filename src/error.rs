@@ -1,0 +1,275 @@
+//! Owns what can be said when something is refused or fails: the stable codes with their HTTP
+//! status and CLI exit code, and [`Problem`], the sentence for the caller with its cause for the
+//! log. `Display` prints the sentence only; [`chain`] prints the causes, at the edge.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// CLI exit codes: a documented contract (docs/API.md).
+pub mod exit {
+    /// Done.
+    pub const OK: u8 = 0;
+    /// Something of ours broke.
+    pub const INTERNAL: u8 = 1;
+    /// The command line or the request is wrong.
+    pub const USAGE: u8 = 2;
+    /// The daemon does not answer.
+    pub const UNREACHABLE: u8 = 3;
+    /// The caller may not do that.
+    pub const DENIED: u8 = 4;
+    /// The page could not be captured; the attempt is recorded.
+    pub const CAPTURE_FAILED: u8 = 5;
+    /// The configuration is wrong.
+    pub const CONFIG: u8 = 6;
+    /// There is no such run.
+    pub const NOT_FOUND: u8 = 7;
+    /// The run is sealed, the name is taken, or the store belongs to another daemon.
+    pub const CONFLICT: u8 = 8;
+    /// The store cannot be written, or the daemon is busy or stopping.
+    pub const UNAVAILABLE: u8 = 9;
+    /// `verify`: something was changed, added, removed or exchanged.
+    pub const ALTERED: u8 = 10;
+    /// `verify`: something that must be there is not.
+    pub const INCOMPLETE: u8 = 11;
+    /// `verify`: intact, but signed by a key nobody vouched for.
+    pub const UNKNOWN_KEY: u8 = 12;
+    /// `verify`: could not be read.
+    pub const UNREADABLE: u8 = 13;
+    /// `doctor`: at least one check failed.
+    pub const UNHEALTHY: u8 = 14;
+}
+
+macro_rules! codes {
+    ($( $(#[doc = $doc:literal])+ $name:ident = ($code:literal, $status:literal, $exit:ident); )+) => {
+        /// A stable name for each kind of refusal and failure.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $( $(#[doc = $doc])+ $name, )+ }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)+];
+
+            /// The code as it stands in answers, events and documents.
+            pub fn as_str(self) -> &'static str {
+                match self { $( Code::$name => $code, )+ }
+            }
+
+            /// The HTTP status that goes with it.
+            pub fn status(self) -> u16 {
+                match self { $( Code::$name => $status, )+ }
+            }
+
+            /// The CLI exit code that goes with it.
+            pub fn exit(self) -> u8 {
+                match self { $( Code::$name => exit::$exit, )+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is not JSON, or not an object.
+    InvalidJson = ("invalid_json", 400, USAGE);
+    /// A field has a wrong type or a value outside its limits.
+    InvalidField = ("invalid_field", 400, USAGE);
+    /// A field that must be there is not.
+    MissingField = ("missing_field", 400, USAGE);
+    /// Two fields that exclude each other.
+    ConflictingFields = ("conflicting_fields", 400, USAGE);
+    /// A field nobody knows.
+    UnknownField = ("unknown_field", 400, USAGE);
+    /// A field of the hosted API that this version does not support.
+    UnsupportedField = ("unsupported_field", 400, USAGE);
+    /// The body is larger than the configuration allows.
+    BodyTooLarge = ("body_too_large", 413, USAGE);
+    /// No key, or a key nobody knows.
+    Unauthorized = ("unauthorized", 401, DENIED);
+    /// The run belongs to another caller.
+    NotYourRun = ("not_your_run", 403, DENIED);
+    /// Policy forbids the target.
+    TargetForbidden = ("target_forbidden", 403, DENIED);
+    /// No such path.
+    NoSuchEndpoint = ("no_such_endpoint", 404, NOT_FOUND);
+    /// The path exists, the method does not.
+    MethodNotAllowed = ("method_not_allowed", 405, USAGE);
+    /// No such run.
+    RunNotFound = ("run_not_found", 404, NOT_FOUND);
+    /// The run is sealed: nothing can be added.
+    RunSealed = ("run_sealed", 409, CONFLICT);
+    /// The name is taken within the run.
+    NameTaken = ("name_taken", 409, CONFLICT);
+    /// Another daemon holds the store.
+    StoreLocked = ("store_locked", 409, CONFLICT);
+    /// The host's name has no address.
+    DnsFailure = ("dns_failure", 502, CAPTURE_FAILED);
+    /// The target refused the connection.
+    ConnectionRefused = ("connection_refused", 502, CAPTURE_FAILED);
+    /// The target could not be reached.
+    TargetUnreachable = ("target_unreachable", 502, CAPTURE_FAILED);
+    /// The target did not accept the connection in time.
+    ConnectionTimeout = ("target_connection_timeout", 504, CAPTURE_FAILED);
+    /// The target's certificate or TLS is not acceptable.
+    TlsError = ("tls_error", 502, CAPTURE_FAILED);
+    /// The target redirects without end.
+    RedirectLoop = ("redirect_loop", 502, CAPTURE_FAILED);
+    /// The navigation failed in another way.
+    NavigationFailed = ("navigation_failed", 502, CAPTURE_FAILED);
+    /// The page did not get as far as asked within its time.
+    NavigationTimeout = ("navigation_timeout", 504, CAPTURE_FAILED);
+    /// The target is a download and not a page.
+    DownloadNotPage = ("download_not_page", 422, CAPTURE_FAILED);
+    /// The selector matches nothing.
+    SelectorNotFound = ("selector_not_found", 422, CAPTURE_FAILED);
+    /// The selector matches an element without size.
+    SelectorNotVisible = ("selector_not_visible", 422, CAPTURE_FAILED);
+    /// The clip lies outside the page.
+    ClipOutsidePage = ("clip_outside_page", 422, CAPTURE_FAILED);
+    /// The picture would have more pixels than the configuration allows.
+    PictureTooLarge = ("picture_too_large", 422, CAPTURE_FAILED);
+    /// The page's renderer died.
+    RendererCrashed = ("renderer_crashed", 502, CAPTURE_FAILED);
+    /// The browser is not there, or died twice during one capture.
+    BrowserUnavailable = ("browser_unavailable", 503, UNAVAILABLE);
+    /// The whole request took longer than the configuration allows.
+    RequestTimeout = ("request_timeout", 504, CAPTURE_FAILED);
+    /// More captures wait than the configuration allows.
+    Busy = ("busy", 429, UNAVAILABLE);
+    /// Too many runs are open.
+    TooManyRuns = ("too_many_runs", 429, UNAVAILABLE);
+    /// The disk is full, or under the configured head-room.
+    StoreFull = ("store_full", 507, UNAVAILABLE);
+    /// The store cannot be written.
+    StoreUnwritable = ("store_unwritable", 503, UNAVAILABLE);
+    /// The daemon is on its way down.
+    ShuttingDown = ("shutting_down", 503, UNAVAILABLE);
+    /// The configuration is wrong.
+    InvalidConfig = ("invalid_config", 500, CONFIG);
+    /// Nothing answers at the daemon's address.
+    DaemonUnreachable = ("daemon_unreachable", 503, UNREACHABLE);
+    /// Something of ours broke.
+    Internal = ("internal_error", 500, INTERNAL);
+}
+
+impl Code {
+    /// The code with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// The cause underneath a problem, for the log.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Something refused or failed: one sentence with the remedy for the caller, a stable code, the
+/// field it is about where there is one, and the cause for the log.
+///
+/// As JSON: `{"error": "<sentence>", "code": "<code>", "field": …, "hint": …}`; the last two only
+/// where they exist.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    /// The sentence, naming field, value and remedy.
+    #[serde(rename = "error")]
+    pub message: String,
+    /// The stable code.
+    pub code: Code,
+    /// The request field or configuration key it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What to try, beyond what the sentence says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    #[serde(skip)]
+    cause: Option<Cause>,
+}
+
+impl Problem {
+    /// A problem with its sentence.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { message: message.into(), code, field: None, hint: None, cause: None }
+    }
+
+    /// The same, about `field`.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// The same, with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, with what caused it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Something of ours broke while doing `what`.
+    pub fn internal(what: &str, cause: impl Into<Cause>) -> Self {
+        let message = format!("{what} failed inside the daemon; its log says why");
+        Self::new(Code::Internal, message).because(cause)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+/// `error` and all its causes on one line, for the log.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_found_by_name() {
+        for (index, code) in Code::ALL.iter().enumerate() {
+            assert_eq!(Code::from_name(code.as_str()), Some(*code));
+            assert!(!Code::ALL[..index].iter().any(|other| other.as_str() == code.as_str()));
+            assert!((400..600).contains(&code.status()), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_answer_holds_the_sentence_and_the_log_the_cause() {
+        let problem = Problem::new(Code::InvalidField, "`width` is 0; give 1 to 3840")
+            .field("width")
+            .because(std::io::Error::other("the cause"));
+        let json = serde_json::to_value(&problem).expect("serializes");
+        let expected = serde_json::json!({
+            "error": "`width` is 0; give 1 to 3840", "code": "invalid_field", "field": "width"
+        });
+        assert_eq!(json, expected);
+        assert_eq!(chain(&problem), "`width` is 0; give 1 to 3840: the cause");
+    }
+}

@@ -1,0 +1,25 @@
+//! Exhibit drives a local Chromium, captures what an agent did in a web application, and writes
+//! hash-manifested, signed evidence folders that anybody can check offline.
+//!
+//! The layers, lowest first; a module may use those above it in this list, never those below
+//! (`tests/it/tidy.rs` holds the rule):
+//!
+//! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`]
+//! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`]
+//! * L2 parts: [`config`], [`policy`], [`backend`], [`evidence`]
+//! * L3 pipeline: [`capture`]
+//! * L4 daemon and API: [`daemon`], [`api`], [`client`]
+//! * L5 front ends: [`cli`], [`demo`]
+
+pub mod artifact;
+pub mod clock;
+pub mod config;
+pub mod digest;
+pub mod disk;
+pub mod error;
+pub mod id;
+pub mod pack;
+pub mod receipt;
+pub mod run;
+pub mod secret;
+pub mod tasks;

@@ -1,0 +1,36 @@
+//! Owns what a caller gets back for a sealed run: enough to recognise the folder later, and to
+//! notice if it was exchanged. `log index` and `checkpoint` join it when the log exists.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::id::RunId;
+use crate::run::State;
+
+/// What the caller gets for a sealed run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Identity of the run.
+    pub run: RunId,
+    /// How it came to be sealed.
+    pub state: State,
+    /// What the caller said came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// When it was sealed, RFC 3339, UTC.
+    pub sealed_at: String,
+    /// Path of the folder, relative to the store.
+    pub folder: String,
+    /// Number of events.
+    pub events: u64,
+    /// Number of files below `data/`.
+    pub files: u64,
+    /// Bytes below `data/`.
+    pub size_bytes: u64,
+    /// SHA-256 of `tagmanifest-sha256.txt`: one value that stands for the whole folder.
+    pub tagmanifest_sha256: Digest,
+    /// SHA-256 of `seal.json`.
+    pub seal_sha256: Digest,
+    /// Fingerprint of the key that signed, as `ssh-keygen -l` prints it.
+    pub key: String,
+}

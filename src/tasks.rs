@@ -1,0 +1,84 @@
+//! Owns the starting of tasks. Work that must finish is spawned here and awaited by whoever asked,
+//! so that it goes on when the asker hangs up, and so that shutting down can wait for it. Nothing
+//! else may call `tokio::spawn` (clippy's `disallowed-methods` holds that).
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// All the work under way, and the token that tells it to come to an end.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    /// No work yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Start work that [`Tasks::drain`] waits for.
+    #[expect(clippy::disallowed_methods, reason = "the one place that may spawn")]
+    pub fn spawn<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        tokio::spawn(self.tracker.track_future(work))
+    }
+
+    /// Run blocking work (files, hashing) off the async threads; [`Tasks::drain`] waits for it.
+    pub fn spawn_blocking<F, T>(&self, work: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.tracker.spawn_blocking(work)
+    }
+
+    /// Completes when it is time to stop.
+    pub async fn stopping(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Whether it is time to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Tell everything that waits on [`Tasks::stopping`] to stop.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Wait until all work has ended, or until `limit` has passed. True when all of it ended.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        self.tracker.close();
+        tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn draining_waits_for_work_whose_asker_left() {
+        let tasks = Tasks::new();
+        let (release, released) = tokio::sync::oneshot::channel::<()>();
+        let (done, finished) = tokio::sync::oneshot::channel::<()>();
+        drop(tasks.spawn(async move {
+            released.await.expect("released");
+            done.send(()).expect("somebody waits");
+        }));
+        assert!(!tasks.drain(Duration::from_millis(1)).await, "the work is still under way");
+        release.send(()).expect("the work waits");
+        assert!(tasks.drain(Duration::from_secs(10)).await);
+        finished.await.expect("the work finished");
+    }
+}
