@@ -12,6 +12,7 @@
 //! * L5 front ends: [`cli`], [`demo`]
 
 pub mod artifact;
+pub mod backend;
 pub mod clock;
 pub mod config;
 pub mod digest;
@@ -19,7 +20,10 @@ pub mod disk;
 pub mod error;
 pub mod id;
 pub mod pack;
+pub mod policy;
 pub mod receipt;
+pub mod request;
 pub mod run;
 pub mod secret;
+pub mod settings;
 pub mod tasks;

@@ -1,0 +1,116 @@
+//! Owns what goes with one running browser: pages prepared ahead, so that callers do not wait for
+//! them, and the count of captures under way, so that a browser is not ended under one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{Mutex, Notify, mpsc};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::page::Page;
+use super::pipe::Connection;
+use crate::tasks::Tasks;
+
+/// A browser that takes captures.
+#[derive(Debug)]
+pub(super) struct Instance {
+    /// The way to talk to it.
+    pub(super) connection: Connection,
+    /// What is on record about it.
+    pub(super) provenance: Value,
+    prepared: Mutex<mpsc::Receiver<Page>>,
+    taken: AtomicU32,
+    under_way: TaskTracker,
+    /// Asked for: a successor, because this one is old or behaves oddly.
+    replace: Notify,
+}
+
+impl Instance {
+    /// Begin to keep `prepared` pages ready.
+    pub(super) fn start(
+        connection: Connection,
+        provenance: Value,
+        prepared: usize,
+        tasks: &Tasks,
+    ) -> Arc<Self> {
+        // One more page is always in the hand of whoever prepares.
+        let (sender, receiver) = mpsc::channel(prepared.saturating_sub(1).max(1));
+        drop(tasks.spawn(prepare(connection.clone(), sender, tasks.clone())));
+        Arc::new(Self {
+            connection,
+            provenance,
+            prepared: Mutex::new(receiver),
+            taken: AtomicU32::new(0),
+            under_way: TaskTracker::new(),
+            replace: Notify::new(),
+        })
+    }
+
+    /// A page nobody has used; none when the browser dies first.
+    pub(super) async fn page(&self) -> Option<Page> {
+        loop {
+            let page = tokio::select! {
+                page = async { self.prepared.lock().await.recv().await } => page?,
+                () = self.connection.closed() => return None,
+            };
+            if page.is_alive() {
+                return Some(page);
+            }
+            page.close().await;
+        }
+    }
+
+    /// While this is held, the browser is not ended in an orderly way.
+    pub(super) fn under_way(&self) -> TaskTrackerToken {
+        self.under_way.token()
+    }
+
+    /// Count a capture; after `most` of them a successor is asked for.
+    pub(super) fn count_capture(&self, most: u32) {
+        if self.taken.fetch_add(1, Ordering::Relaxed) + 1 == most {
+            self.replace.notify_one();
+        }
+    }
+
+    /// Ask for a successor.
+    pub(super) fn ask_for_successor(&self) {
+        self.replace.notify_one();
+    }
+
+    /// Completes when a successor was asked for.
+    pub(super) async fn successor_wanted(&self) {
+        self.replace.notified().await;
+    }
+
+    /// Wait, at most for `limit`, until no capture is under way.
+    pub(super) async fn idle(&self, limit: Duration) {
+        self.under_way.close();
+        if tokio::time::timeout(limit, self.under_way.wait()).await.is_err() {
+            tracing::warn!("a browser is ended although a capture is still under way");
+        }
+    }
+}
+
+/// Keep pages coming as long as the browser lives and somebody may want them.
+async fn prepare(connection: Connection, pages: mpsc::Sender<Page>, tasks: Tasks) {
+    while !connection.is_closed() {
+        match Page::open(&connection, &tasks).await {
+            Ok(page) => {
+                tokio::select! {
+                    sent = pages.send(page) => if sent.is_err() { return },
+                    () = connection.closed() => return,
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a page could not be prepared");
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(200)) => {}
+                    () = connection.closed() => return,
+                }
+            }
+        }
+    }
+}

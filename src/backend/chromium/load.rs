@@ -1,0 +1,383 @@
+//! Owns the way from an empty page to one that is ready to be captured: settings, navigation,
+//! waiting. Every wait is on a condition and has a limit.
+
+use std::time::Duration;
+
+use chromiumoxide_cdp::cdp::browser_protocol::dom::Rgba;
+use chromiumoxide_cdp::cdp::browser_protocol::emulation::{
+    MediaFeature, SetDefaultBackgroundColorOverrideParams, SetEmulatedMediaParams,
+    SetTimezoneOverrideParams, SetUserAgentOverrideParams,
+};
+use chromiumoxide_cdp::cdp::browser_protocol::network::{Headers, SetExtraHttpHeadersParams};
+use chromiumoxide_cdp::cdp::browser_protocol::page::NavigateParams;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::page::{Look, Page, QUICK};
+use super::pipe::CallError;
+use super::script::World;
+use crate::backend::Settled;
+use crate::error::{Code, Problem};
+use crate::settings::{Cookie, Shot, Target, Viewport, WaitUntil, presentable};
+
+/// How long the network must be quiet to count as idle: the value Puppeteer made common.
+const IDLE: Duration = Duration::from_millis(500);
+/// How long fonts are waited for before the picture is taken without them.
+const FONTS: Duration = Duration::from_secs(3);
+
+/// Why a capture did not come about.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The page, or the request, is at fault: trying again would not help.
+    Problem(Problem),
+    /// A call to the browser failed.
+    Call(CallError),
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+/// Put the settings into force that must be there before anything is loaded.
+pub(super) async fn prepare(page: &Page, shot: &Shot) -> Result<(), Trouble> {
+    if shot.viewport != Viewport::default() {
+        page.set_viewport(shot.viewport).await?;
+    }
+    if shot.dark_mode {
+        let feature = MediaFeature::new("prefers-color-scheme", "dark");
+        let params = SetEmulatedMediaParams { media: None, features: Some(vec![feature]) };
+        page.call(params, QUICK).await?;
+    }
+    if shot.omit_background {
+        let color = Rgba { r: 0, g: 0, b: 0, a: Some(0.0) };
+        let params = SetDefaultBackgroundColorOverrideParams { color: Some(color) };
+        page.call(params, QUICK).await?;
+    }
+    if let Some(user_agent) = &shot.user_agent {
+        page.call(SetUserAgentOverrideParams::new(user_agent.clone()), QUICK).await?;
+    }
+    if let Some(zone) = &shot.time_zone {
+        let params = SetTimezoneOverrideParams::new(zone.clone());
+        let remedy = "give an IANA name like Europe/Berlin";
+        page.call(params, QUICK).await.map_err(|e| refused(e, "timeZone", zone, remedy))?;
+    }
+    if !shot.headers.is_empty() {
+        let headers = shot.headers.iter();
+        let headers: Map<String, Value> =
+            headers.map(|(name, value)| (name.clone(), json!(value.expose()))).collect();
+        let params = SetExtraHttpHeadersParams::new(Headers::new(Value::Object(headers)));
+        let sent = page.call(params, QUICK).await;
+        sent.map_err(|e| refused(e, "headers", "refused", "check names and values"))?;
+    }
+    if !shot.cookies.is_empty() {
+        let cookies: Vec<Value> =
+            shot.cookies.iter().map(|cookie| cookie_param(cookie, &shot.target)).collect();
+        let sent = page.call_raw("Network.setCookies", json!({ "cookies": cookies }), QUICK).await;
+        sent.map_err(|e| refused(e, "cookies", "refused", "check domains, paths and names"))?;
+    }
+    Ok(())
+}
+
+/// What the browser says of a value it does not accept, as a problem with that field.
+fn refused(error: CallError, field: &str, value: &str, remedy: &str) -> Trouble {
+    match error {
+        CallError::Refused { ref message, .. } => {
+            let text =
+                format!("`{field}` is {value}, which the browser refuses ({message}); {remedy}");
+            Problem::new(Code::InvalidField, text).field(field).into()
+        }
+        other => other.into(),
+    }
+}
+
+fn cookie_param(cookie: &Cookie, target: &Target) -> Value {
+    let mut param = json!({
+        "name": cookie.name,
+        "value": cookie.value.expose(),
+        "secure": cookie.secure,
+        "httpOnly": cookie.http_only,
+    });
+    if let Some(path) = &cookie.path {
+        param["path"] = json!(path);
+    }
+    match (&cookie.domain, target) {
+        (Some(domain), _) => param["domain"] = json!(domain),
+        (None, Target::Url(url)) => param["url"] = json!(url.as_str()),
+        (None, Target::Html(_)) => {}
+    }
+    param
+}
+
+/// Begin to load what is to be captured; returns when its document has begun.
+pub(super) async fn navigate(page: &Page, shot: &Shot, until: Instant) -> Result<(), Trouble> {
+    let url = match &shot.target {
+        Target::Html(html) => return write_document(page, html, until).await,
+        Target::Url(url) => url,
+    };
+    let limit = until.saturating_duration_since(Instant::now());
+    let answer = match page.call(NavigateParams::new(url.as_str()), limit).await {
+        Err(CallError::Timeout { .. }) => return Err(too_slow(page, shot).into()),
+        answer => answer?,
+    };
+    if answer.is_download == Some(true) || page.observed().download {
+        return Err(download(url).into());
+    }
+    match answer.error_text.as_deref() {
+        None => {}
+        // The server answered with an error status and an empty body: that is what it said, and
+        // the record shows it.
+        Some("net::ERR_HTTP_RESPONSE_CODE_FAILURE") => {}
+        Some(error) => return Err(navigation_problem(error, &presentable(url)).into()),
+    }
+    if let Some(loader) = answer.loader_id {
+        page.observed().expect_loader(loader.inner());
+    }
+    Ok(())
+}
+
+/// Write `html` into the empty page, as if a server had sent it.
+async fn write_document(page: &Page, html: &str, until: Instant) -> Result<(), Trouble> {
+    page.observed().expect_document();
+    let limit = until.saturating_duration_since(Instant::now());
+    let write = "html => { document.open(); document.write(html); document.close(); }";
+    World::main(page).await?.call::<Value>(write, &[json!(html)], limit).await?;
+    Ok(())
+}
+
+/// Wait until the page is as far as was asked, as long as `until` allows.
+pub(super) async fn settle(page: &Page, shot: &Shot, until: Instant) -> Result<(), Trouble> {
+    let wanted = shot.wait_until;
+    let reached = page
+        .wait_for(until, |seen, now| {
+            if seen.crashed || seen.download {
+                return Look::Found(false);
+            }
+            match wanted.idle_at() {
+                None if wanted == WaitUntil::DomContentLoaded && seen.is_parsed() => {
+                    Look::Found(true)
+                }
+                _ if !seen.is_loaded() => Look::NotYet,
+                None => Look::Found(true),
+                Some(most) => match seen.idle_since(most) {
+                    Some(since) if now >= since + IDLE => Look::Found(true),
+                    Some(since) => Look::AgainAt(since + IDLE),
+                    None => Look::NotYet,
+                },
+            }
+        })
+        .await;
+    {
+        let mut seen = page.observed();
+        if seen.crashed {
+            return Err(CallError::SessionGone.into());
+        }
+        if let (true, Target::Url(url)) = (seen.download, &shot.target) {
+            return Err(download(url).into());
+        }
+        let in_flight = if reached.is_none() { seen.in_flight() } else { Vec::new() };
+        let reached = reached.is_some();
+        seen.facts.settled = Some(Settled { wanted: wanted.as_str(), reached, in_flight });
+        // A network that never falls silent is not a reason to give up a page that has loaded.
+        if !reached && (wanted.idle_at().is_none() || !seen.is_loaded()) {
+            drop(seen);
+            return Err(if page.is_alive() {
+                too_slow(page, shot).into()
+            } else {
+                CallError::Closed.into()
+            });
+        }
+    }
+    if let Some(selector) = &shot.wait_for_selector {
+        wait_for_selector(page, selector, until).await?;
+    }
+    if !shot.delay.is_zero() {
+        tokio::time::sleep(shot.delay).await;
+    }
+    wait_for_fonts(page).await
+}
+
+/// Wait for `selector` to match, through an observer inside the page: nothing polls.
+async fn wait_for_selector(page: &Page, selector: &str, until: Instant) -> Result<(), Trouble> {
+    const APPEARS: &str = "selector => new Promise(resolve => {
+        if (document.querySelector(selector)) return resolve(true);
+        new MutationObserver((_, observer) => {
+            if (!document.querySelector(selector)) return;
+            observer.disconnect();
+            resolve(true);
+        }).observe(document, { attributes: true, childList: true, subtree: true });
+    })";
+    loop {
+        let limit = until.saturating_duration_since(Instant::now());
+        let world = World::isolated(page).await?;
+        match world.call::<bool>(APPEARS, &[json!(selector)], limit).await {
+            Ok(_) => return Ok(()),
+            Err(Trouble::Call(CallError::Timeout { .. })) => {
+                let message = format!(
+                    "`waitForSelector` is `{selector}`, and nothing on the page matched it in time; \
+                     correct it, or raise `navigationTimeout`"
+                );
+                return Err(Problem::new(Code::SelectorNotFound, message)
+                    .field("waitForSelector")
+                    .into());
+            }
+            // The page went on to another document meanwhile: look there, once it is there.
+            Err(Trouble::Call(CallError::Refused { .. })) if Instant::now() < until => {
+                page.wait_for(until, |seen, _| match seen.is_parsed() {
+                    true => Look::Found(()),
+                    false => Look::NotYet,
+                })
+                .await;
+            }
+            Err(other) => return Err(other.in_field("waitForSelector", selector)),
+        }
+    }
+}
+
+/// Wait for the page's fonts, but not for ever; whether they were there goes on record.
+async fn wait_for_fonts(page: &Page) -> Result<(), Trouble> {
+    const READY: &str = "limit => document.fonts.status === 'loaded' || Promise.race([
+        document.fonts.ready.then(() => true),
+        new Promise(resolve => setTimeout(resolve, limit, false)),
+    ])";
+    let limit = json!(FONTS.as_millis());
+    let ready = World::isolated(page).await?.call::<bool>(READY, &[limit], FONTS + QUICK).await;
+    match ready {
+        Ok(ready) => page.observed().facts.fonts_pending = !ready,
+        Err(Trouble::Call(CallError::Refused { .. })) => page.observed().facts.fonts_pending = true,
+        Err(other) => return Err(other),
+    }
+    Ok(())
+}
+
+impl Trouble {
+    /// A script error caused by the value of `field`, as a problem with that field.
+    pub(super) fn in_field(self, field: &str, value: &str) -> Self {
+        match self {
+            Self::Problem(problem) if problem.code == Code::NavigationFailed => {
+                let message =
+                    format!("`{field}` is `{value}`, which is no CSS selector; correct it");
+                Problem::new(Code::InvalidField, message).field(field).because(problem).into()
+            }
+            other => other,
+        }
+    }
+}
+
+fn download(url: &url::Url) -> Problem {
+    let message = format!(
+        "`url` {} is a download and not a page; give the address of a page",
+        presentable(url)
+    );
+    Problem::new(Code::DownloadNotPage, message).field("url")
+}
+
+/// The limit passed before the page was where it had to be.
+fn too_slow(page: &Page, shot: &Shot) -> Problem {
+    let limit = shot.navigation_timeout.as_millis();
+    let answered = page.observed().answered;
+    if !answered && matches!(shot.target, Target::Url(_)) {
+        let message = format!(
+            "the target did not answer within {limit} ms; check that it is up, or raise \
+             `navigationTimeout`"
+        );
+        return Problem::new(Code::ConnectionTimeout, message).field("url");
+    }
+    let in_flight = page.observed().in_flight();
+    let message = format!(
+        "the page did not reach `{}` within {limit} ms; raise `navigationTimeout`, or wait for \
+         less with `waitUntil`",
+        shot.wait_until.as_str()
+    );
+    let problem = Problem::new(Code::NavigationTimeout, message).field("waitUntil");
+    if in_flight.is_empty() {
+        problem
+    } else {
+        problem.hint(format!("still loading: {}", in_flight.join(", ")))
+    }
+}
+
+/// Chromium's name of a network error as a problem with `url`. The names are those of Chromium's
+/// `net/base/net_error_list.h`.
+fn navigation_problem(error: &str, url: &str) -> Problem {
+    let name = error.trim_start_matches("net::");
+    let (code, what, remedy) = match name {
+        "ERR_NAME_NOT_RESOLVED" | "ERR_NAME_RESOLUTION_FAILED" | "ERR_DNS_TIMED_OUT" => {
+            (Code::DnsFailure, "names a host that has no address", "check its spelling and the DNS")
+        }
+        "ERR_CONNECTION_REFUSED" => {
+            (Code::ConnectionRefused, "refused the connection", "check that it is up, and its port")
+        }
+        "ERR_CONNECTION_TIMED_OUT" | "ERR_TIMED_OUT" => {
+            (Code::ConnectionTimeout, "did not answer", "check that it is up and may be reached")
+        }
+        "ERR_TOO_MANY_REDIRECTS" => (
+            Code::RedirectLoop,
+            "redirects without end",
+            "correct the page, or send the cookies it wants",
+        ),
+        "ERR_UNSAFE_REDIRECT" | "ERR_UNKNOWN_URL_SCHEME" | "ERR_DISALLOWED_URL_SCHEME" => (
+            Code::TargetForbidden,
+            "leads to an address that is never captured",
+            "give one that stays with http and https",
+        ),
+        "ERR_CONNECTION_RESET"
+        | "ERR_CONNECTION_CLOSED"
+        | "ERR_EMPTY_RESPONSE"
+        | "ERR_ADDRESS_UNREACHABLE"
+        | "ERR_INTERNET_DISCONNECTED"
+        | "ERR_NETWORK_CHANGED"
+        | "ERR_CONNECTION_ABORTED"
+        | "ERR_CONNECTION_FAILED"
+        | "ERR_ADDRESS_INVALID"
+        | "ERR_NETWORK_ACCESS_DENIED"
+        | "ERR_UNSAFE_PORT" => (
+            Code::TargetUnreachable,
+            "could not be reached",
+            "check that it is up and may be reached",
+        ),
+        name if name.starts_with("ERR_CERT_")
+            || name.starts_with("ERR_SSL_")
+            || name.contains("SSL") =>
+        {
+            (
+                Code::TlsError,
+                "has no certificate the recorder trusts",
+                "mend it, or add its CA to the host",
+            )
+        }
+        _ => (Code::NavigationFailed, "could not be opened", "check it in a browser"),
+    };
+    Problem::new(code, format!("`url` {url} {what} ({name}); {remedy}")).field("url")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_errors_have_stable_codes() {
+        let cases = [
+            ("net::ERR_NAME_NOT_RESOLVED", Code::DnsFailure),
+            ("net::ERR_CONNECTION_REFUSED", Code::ConnectionRefused),
+            ("net::ERR_CERT_AUTHORITY_INVALID", Code::TlsError),
+            ("net::ERR_SSL_PROTOCOL_ERROR", Code::TlsError),
+            ("net::ERR_TOO_MANY_REDIRECTS", Code::RedirectLoop),
+            ("net::ERR_UNSAFE_REDIRECT", Code::TargetForbidden),
+            ("net::ERR_EMPTY_RESPONSE", Code::TargetUnreachable),
+            ("net::ERR_SOMETHING_NEW", Code::NavigationFailed),
+        ];
+        for (error, code) in cases {
+            let problem = navigation_problem(error, "http://a.example/");
+            assert_eq!(problem.code, code, "{error}");
+            assert!(problem.message.contains("http://a.example/") && problem.message.contains(';'));
+        }
+    }
+}

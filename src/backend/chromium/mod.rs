@@ -1,0 +1,376 @@
+//! The local Chromium as a backend. This file owns its life: one browser is kept running and is
+//! replaced when it dies, hangs or grows old; a capture that lost its browser is tried once more.
+//! Nothing of Chromium's protocol leaves this folder.
+
+pub mod find;
+mod instance;
+mod launch;
+mod load;
+mod observe;
+mod page;
+mod pipe;
+mod script;
+mod take;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::instance::Instance;
+use self::launch::{Process, Recipe};
+use self::load::Trouble;
+use self::page::Page;
+use self::pipe::CallError;
+use crate::backend::{Backend, Failed, FailedAttempt, Order, Pending, Taken};
+use crate::config;
+use crate::digest::Digest;
+use crate::error::{Code, Problem, chain};
+use crate::tasks::Tasks;
+
+/// Longest wait between two attempts at starting a browser.
+const BACK_OFF_LIMIT: Duration = Duration::from_secs(10);
+/// A browser that lived this long did not fail because of how it was started.
+const STABLE: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Debug)]
+enum State {
+    Starting,
+    Ready(Arc<Instance>),
+    /// It cannot be started; it is tried again.
+    Down(String),
+    Stopped,
+}
+
+#[derive(Debug)]
+struct Shared {
+    recipe: Recipe,
+    settings: config::Browser,
+    tasks: Tasks,
+    state: watch::Sender<State>,
+    stop: CancellationToken,
+}
+
+/// The local browser, kept running.
+#[derive(Clone, Debug)]
+pub struct Chromium(Arc<Shared>);
+
+/// Why a browser's time is over.
+enum End {
+    Died,
+    Hung,
+    Replaced,
+    Stopped,
+}
+
+impl Chromium {
+    /// Find the browser and begin to keep one running. `tasks` carries what runs beside it.
+    ///
+    /// # Errors
+    /// `browser_unavailable` when there is none, or when it may not run like this.
+    pub fn start(settings: &config::Browser, tasks: &Tasks) -> Result<Self, Problem> {
+        let binary = find::browser(settings.path.as_deref())?;
+        if settings.sandbox && rustix::process::geteuid().is_root() {
+            let message = "Chromium's sandbox does not work for root; run the daemon as a user of \
+                           its own (systemd/exhibit.service does), or, only on a CI machine, set \
+                           `sandbox = false` in [browser]";
+            return Err(Problem::new(Code::BrowserUnavailable, message).field("browser.sandbox"));
+        }
+        let swept = launch::sweep(&settings.runtime);
+        swept.map_err(|error| Problem::internal("clearing the browser's runtime folder", error))?;
+        let binary_sha256 = digest_of(&binary)?;
+        let recipe = Recipe {
+            binary,
+            binary_sha256,
+            sandbox: settings.sandbox,
+            runtime: settings.runtime.clone(),
+            patience: settings.patience,
+        };
+        if !recipe.sandbox {
+            tracing::warn!(
+                "Chromium runs without its sandbox, because the configuration asks for it"
+            );
+        }
+        let shared = Arc::new(Shared {
+            recipe,
+            settings: settings.clone(),
+            tasks: tasks.clone(),
+            state: watch::Sender::new(State::Starting),
+            stop: CancellationToken::new(),
+        });
+        drop(tasks.spawn(supervise(Arc::clone(&shared))));
+        Ok(Self(shared))
+    }
+
+    /// End the browser, once the captures under way are done, and wait for its end.
+    pub async fn stop(&self) {
+        self.0.stop.cancel();
+        let mut state = self.0.state.subscribe();
+        let stopped = state.wait_for(|state| matches!(state, State::Stopped)).await;
+        if stopped.is_err() {
+            tracing::debug!("the browser's supervisor is gone already");
+        }
+    }
+
+    /// Completes when the browser takes captures, or cannot be started.
+    pub async fn started(&self) -> Result<(), Problem> {
+        let deadline = Instant::now() + self.0.settings.patience * 2;
+        self.instance(deadline).await.map(drop)
+    }
+
+    /// The browser to use now, waiting for one that is just being started.
+    async fn instance(&self, deadline: Instant) -> Result<Arc<Instance>, Problem> {
+        let mut state = self.0.state.subscribe();
+        let settled = state.wait_for(|state| match state {
+            State::Ready(instance) => !instance.connection.is_closed(),
+            State::Starting => false,
+            State::Down(_) | State::Stopped => true,
+        });
+        let state = match tokio::time::timeout_at(deadline, settled).await {
+            Ok(Ok(state)) => state.clone(),
+            Ok(Err(_)) => State::Stopped,
+            Err(_) => State::Starting,
+        };
+        match state {
+            State::Ready(instance) => Ok(instance),
+            State::Down(why) => Err(unavailable(&format!("the browser cannot be started: {why}"))),
+            State::Starting => Err(unavailable("the browser did not start in time")),
+            State::Stopped => {
+                let message = "the daemon is stopping; ask again when it has been started";
+                Err(Problem::new(Code::ShuttingDown, message))
+            }
+        }
+    }
+
+    async fn take_with_retry(&self, order: &Order) -> Result<Taken, Box<Failed>> {
+        let mut failed_attempts = Vec::new();
+        loop {
+            let attempt = self.attempt(order).await;
+            let failed = match attempt {
+                Ok(mut taken) => {
+                    taken.failed_attempts = failed_attempts;
+                    return Ok(taken);
+                }
+                Err(failed) => failed,
+            };
+            let lost =
+                matches!(failed.problem.code, Code::RendererCrashed | Code::BrowserUnavailable);
+            if !lost || !failed_attempts.is_empty() || Instant::now() >= order.deadline {
+                return Err(Box::new(Failed { failed_attempts, ..*failed }));
+            }
+            tracing::warn!(code = %failed.problem.code, "a capture lost its browser; it is tried again");
+            failed_attempts.push(FailedAttempt {
+                code: failed.problem.code.as_str(),
+                message: failed.problem.message.clone(),
+            });
+        }
+    }
+
+    async fn attempt(&self, order: &Order) -> Result<Taken, Box<Failed>> {
+        let begun = Instant::now();
+        let instance = self.instance(order.deadline).await.map_err(boxed)?;
+        let token = instance.under_way();
+        let page = match tokio::time::timeout_at(order.deadline, instance.page()).await {
+            Ok(Some(page)) => page,
+            Ok(None) => return Err(boxed(unavailable("the browser died"))),
+            Err(_) => return Err(boxed(out_of_time())),
+        };
+        let page_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        page.observed().facts.timings.page_ms = page_ms;
+        let outcome = tokio::time::timeout_at(order.deadline, take::take(&page, order)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(out_of_time().into()));
+        let result = match outcome {
+            Ok(picture) => Ok(Taken {
+                picture: picture.bytes,
+                pixels: picture.pixels,
+                facts: picture.facts,
+                console: picture.console,
+                snapshots: picture.snapshots,
+                browser: instance.provenance.clone(),
+                failed_attempts: Vec::new(),
+            }),
+            Err(trouble) => {
+                let facts = page.observed().facts.clone();
+                let problem = into_problem(trouble);
+                Err(Box::new(Failed {
+                    problem,
+                    facts: Some(Box::new(facts)),
+                    failed_attempts: Vec::new(),
+                }))
+            }
+        };
+        instance.count_capture(self.0.settings.recycle_after);
+        // The caller need not wait for the cleaning up.
+        drop(self.0.tasks.spawn(async move {
+            close(page, &instance).await;
+            drop(token);
+        }));
+        result
+    }
+}
+
+async fn close(page: Page, instance: &Instance) {
+    if !page.close().await {
+        tracing::warn!("a browser that does not let go of its pages is replaced");
+        instance.ask_for_successor();
+    }
+}
+
+impl Backend for Chromium {
+    fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>> {
+        Box::pin(async move { self.take_with_retry(&order).await })
+    }
+
+    fn provenance(&self) -> Value {
+        match &*self.0.state.borrow() {
+            State::Ready(instance) => instance.provenance.clone(),
+            _ => self.0.recipe.provenance(&Value::Null),
+        }
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        match &*self.0.state.borrow() {
+            State::Ready(instance) if !instance.connection.is_closed() => Ok(()),
+            State::Ready(_) | State::Starting => Err("the browser is being started".to_owned()),
+            State::Down(why) => Err(format!("the browser cannot be started: {why}")),
+            State::Stopped => Err("the browser is stopped".to_owned()),
+        }
+    }
+}
+
+fn digest_of(binary: &Path) -> Result<Digest, Problem> {
+    let read = std::fs::File::open(binary).and_then(Digest::of_reader);
+    read.map(|(digest, _)| digest)
+        .map_err(|error| unavailable(&format!("cannot read {}", binary.display())).because(error))
+}
+
+fn boxed(problem: Problem) -> Box<Failed> {
+    Box::new(problem.into())
+}
+
+fn unavailable(what: &str) -> Problem {
+    Problem::new(Code::BrowserUnavailable, format!("{what}; `exhibit doctor` looks for the cause"))
+}
+
+fn out_of_time() -> Problem {
+    let message = "the capture did not finish within `capture.deadline`; ask for less, or raise it";
+    Problem::new(Code::RequestTimeout, message)
+}
+
+fn into_problem(trouble: Trouble) -> Problem {
+    let call = match trouble {
+        Trouble::Problem(problem) => return problem,
+        Trouble::Call(call) => call,
+    };
+    match &call {
+        CallError::Closed => unavailable("the browser died").because(call),
+        CallError::SessionGone => {
+            let message = "the page's renderer died; check the page, or give the host more memory";
+            Problem::new(Code::RendererCrashed, message).because(call)
+        }
+        CallError::Timeout { .. } => {
+            let message = "the page's scripts did not let the browser answer; check the page";
+            Problem::new(Code::RequestTimeout, message).because(call)
+        }
+        CallError::Refused { .. } | CallError::Malformed { .. } => {
+            let message =
+                "the browser could not do what the capture needs; the daemon's log says why";
+            Problem::new(Code::NavigationFailed, message).because(call)
+        }
+    }
+}
+
+/// Keep a browser running until told to stop.
+async fn supervise(shared: Arc<Shared>) {
+    let mut back_off = Duration::from_millis(100);
+    let mut retiring: Option<(Process, Arc<Instance>)> = None;
+    while !shared.stop.is_cancelled() {
+        let launched = tokio::select! {
+            launched = Process::launch(&shared.recipe, &shared.tasks) => launched,
+            () = shared.stop.cancelled() => break,
+        };
+        let mut process = match launched {
+            Ok(process) => process,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "the browser cannot be started");
+                if retiring.is_none() {
+                    shared.state.send_replace(State::Down(chain(&error)));
+                }
+                pause(&shared, &mut back_off).await;
+                continue;
+            }
+        };
+        let provenance = shared.recipe.provenance(&process.version);
+        let connection = process.connection.clone();
+        let prepared = shared.settings.prepared;
+        let instance = Instance::start(connection, provenance, prepared, &shared.tasks);
+        tracing::info!(pid = process.pid(), version = %process.version["product"], "the browser runs");
+        shared.state.send_replace(State::Ready(Arc::clone(&instance)));
+        if let Some(old) = retiring.take() {
+            drop(shared.tasks.spawn(retire(old)));
+        }
+        let begun = Instant::now();
+        match watch_over(&shared, &mut process, &instance).await {
+            End::Replaced => {
+                tracing::info!("the browser is replaced by a fresh one");
+                retiring = Some((process, instance));
+                continue;
+            }
+            End::Stopped => {
+                retiring = Some((process, instance));
+                break;
+            }
+            End::Died => tracing::error!(pid = process.pid(), "the browser died"),
+            End::Hung => tracing::error!(pid = process.pid(), "the browser hangs and is killed"),
+        }
+        shared.state.send_replace(State::Starting);
+        process.end().await;
+        if begun.elapsed() >= STABLE {
+            back_off = Duration::from_millis(100);
+        }
+        pause(&shared, &mut back_off).await;
+    }
+    if let Some(last) = retiring {
+        retire(last).await;
+    }
+    shared.state.send_replace(State::Stopped);
+}
+
+/// Wait before the next attempt, each time twice as long.
+async fn pause(shared: &Shared, back_off: &mut Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(*back_off) => {}
+        () = shared.stop.cancelled() => {}
+    }
+    *back_off = (*back_off * 2).min(BACK_OFF_LIMIT);
+}
+
+/// Let the captures under way finish, then end the browser.
+async fn retire((process, instance): (Process, Arc<Instance>)) {
+    instance.idle(Duration::from_secs(60)).await;
+    process.end().await;
+}
+
+/// Completes when the browser's time is over.
+async fn watch_over(shared: &Shared, process: &mut Process, instance: &Instance) -> End {
+    let connection = process.connection.clone();
+    loop {
+        tokio::select! {
+            _ = process.ended() => return End::Died,
+            () = connection.closed() => return End::Died,
+            () = instance.successor_wanted() => return End::Replaced,
+            () = shared.stop.cancelled() => return End::Stopped,
+            () = tokio::time::sleep(shared.settings.probe_every) => {}
+        }
+        let patience = shared.settings.patience;
+        match connection.call_raw("", "Browser.getVersion", json!({}), patience).await {
+            Err(CallError::Timeout { .. }) => return End::Hung,
+            Err(CallError::Closed) => return End::Died,
+            _ => {}
+        }
+    }
+}

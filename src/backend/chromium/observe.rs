@@ -1,0 +1,689 @@
+//! Owns what is seen of a page through its events: the main document and its redirects, requests
+//! under way, console, dialogs, crashes. Pure bookkeeping: events go in, facts come out; the
+//! structures read only what is used, so that a newer browser's extra or changed fields cost
+//! nothing.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::pipe::RawEvent;
+use crate::backend::{ConsoleLine, Dialog, Document, FailedRequest, PageFacts, Redirect, TlsFacts};
+use crate::policy::Policy;
+
+/// Most console lines kept.
+const CONSOLE_LIMIT: usize = 1_000;
+/// Longest console text kept, in characters.
+const TEXT_LIMIT: usize = 4_000;
+/// Most failed requests kept.
+const FAILED_LIMIT: usize = 100;
+/// Most dialogs and pop-ups kept.
+const DIALOG_LIMIT: usize = 100;
+
+/// What a page was seen doing.
+#[derive(Debug)]
+pub(super) struct Observed {
+    /// Id of the main frame.
+    pub(super) main_frame: String,
+    /// The facts so far.
+    pub(super) facts: PageFacts,
+    /// The console so far.
+    pub(super) console: Vec<ConsoleLine>,
+    /// Document whose life-cycle counts: the last that was committed in the main frame.
+    loader: String,
+    /// Every document committed in the main frame.
+    committed: Vec<String>,
+    /// The life-cycle events of that document.
+    dom_content_loaded: bool,
+    loaded: bool,
+    /// Requests under way: address by id.
+    in_flight: HashMap<String, String>,
+    /// Since when at most 0 and at most 2 requests are under way.
+    idle_since: [Option<Instant>; 2],
+    /// Whether the main document turned out to be a download.
+    pub(super) download: bool,
+    /// Whether the renderer died.
+    pub(super) crashed: bool,
+    /// Whether any answer has arrived for the main document.
+    pub(super) answered: bool,
+    /// What policy said of an address something was loaded from.
+    pub(super) forbidden: Option<String>,
+    policy: Policy,
+}
+
+/// Something the observer of the events must act on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reaction {
+    /// Nothing.
+    None,
+    /// Answer the dialog: whether to accept it.
+    AnswerDialog(bool),
+    /// The renderer is dead: end the session.
+    Crashed,
+}
+
+impl Observed {
+    /// Nothing seen yet of the page whose main frame has this id.
+    pub(super) fn new(main_frame: String, policy: Policy, now: Instant) -> Self {
+        Self {
+            main_frame,
+            facts: PageFacts::default(),
+            console: Vec::new(),
+            loader: String::new(),
+            committed: Vec::new(),
+            dom_content_loaded: false,
+            loaded: false,
+            in_flight: HashMap::new(),
+            idle_since: [Some(now); 2],
+            download: false,
+            crashed: false,
+            answered: false,
+            forbidden: None,
+            policy,
+        }
+    }
+
+    /// Judge what is loaded by `policy` from now on.
+    pub(super) fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// Whether the current document's `load` event has fired.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// Whether the current document's `DOMContentLoaded` event has fired.
+    pub(super) fn is_parsed(&self) -> bool {
+        self.dom_content_loaded || self.loaded
+    }
+
+    /// Since when at most `most` (0, or else 2) requests have been under way; none if there are
+    /// more now.
+    pub(super) fn idle_since(&self, most: usize) -> Option<Instant> {
+        self.idle_since[usize::from(most > 0)]
+    }
+
+    /// Forget the life-cycle so far: a new document is about to be written by us.
+    pub(super) fn expect_document(&mut self) {
+        self.dom_content_loaded = false;
+        self.loaded = false;
+    }
+
+    /// The document `loader` was asked for: until its events arrive, nothing known counts for it.
+    pub(super) fn expect_loader(&mut self, loader: &str) {
+        if self.loader != loader && !self.committed.iter().any(|known| known == loader) {
+            loader.clone_into(&mut self.loader);
+            self.expect_document();
+        }
+    }
+
+    /// Addresses of requests under way, at most 20.
+    pub(super) fn in_flight(&self) -> Vec<String> {
+        let mut urls: Vec<String> = self.in_flight.values().cloned().collect();
+        urls.sort();
+        urls.truncate(20);
+        urls
+    }
+
+    /// Take note of an event that arrived at `now`.
+    pub(super) fn note(&mut self, event: &RawEvent, now: Instant) -> Reaction {
+        match event.method.as_str() {
+            "Network.requestWillBeSent" => self.request(event, now),
+            "Network.responseReceived" => self.response(event, now),
+            "Network.loadingFinished" => self.request_ended(event, now),
+            "Network.loadingFailed" => self.request_failed(event, now),
+            "Page.frameNavigated" => self.navigated(event),
+            "Page.navigatedWithinDocument" => self.navigated_within(event),
+            "Page.lifecycleEvent" => self.lifecycle(event),
+            "Page.javascriptDialogOpening" => return self.dialog(event),
+            "Page.windowOpen" => self.window_open(event),
+            "Page.downloadWillBegin" => self.download = true,
+            "Runtime.consoleAPICalled" => self.console_call(event),
+            "Runtime.exceptionThrown" => self.exception(event),
+            "Log.entryAdded" => self.log_entry(event),
+            "Inspector.targetCrashed" => {
+                self.crashed = true;
+                return Reaction::Crashed;
+            }
+            _ => {}
+        }
+        Reaction::None
+    }
+
+    fn request(&mut self, event: &RawEvent, now: Instant) {
+        let Some(request) = event.read::<RequestWillBeSent>() else { return };
+        self.facts.requests += 1;
+        let is_main = request.kind.as_deref() == Some("Document")
+            && request.frame_id.as_deref() == Some(&self.main_frame);
+        if is_main {
+            match request.redirect_response {
+                Some(redirect) => {
+                    self.judge(&redirect);
+                    let hop = Redirect { url: redirect.url, status: redirect.status };
+                    self.facts.redirects.push(hop);
+                }
+                // A navigation of the page's own begins a new chain; the old one stays on record.
+                None => self.answered = false,
+            }
+        } else if let Some(redirect) = &request.redirect_response {
+            self.judge(redirect);
+        }
+        // A stream of events never ends, and a page that has one is idle all the same.
+        if request.kind.as_deref() != Some("EventSource") {
+            self.in_flight.insert(request.request_id, request.request.url);
+        }
+        self.count_idle(now);
+    }
+
+    fn response(&mut self, event: &RawEvent, now: Instant) {
+        let Some(received) = event.read::<ResponseReceived>() else { return };
+        self.judge(&received.response);
+        if received.kind.as_deref() == Some("EventSource") {
+            self.in_flight.remove(&received.request_id);
+            self.count_idle(now);
+        }
+        let is_main = received.kind.as_deref() == Some("Document")
+            && received.frame_id.as_deref() == Some(&self.main_frame);
+        if is_main {
+            self.answered = true;
+            self.facts.document = Some(received.response.into_document());
+        }
+    }
+
+    /// Remember when something came from an address that policy denies.
+    fn judge(&mut self, response: &Response) {
+        let Some(address) = &response.remote_ip_address else { return };
+        let Ok(address) = address.trim_matches(['[', ']']).parse::<IpAddr>() else { return };
+        if self.forbidden.is_none()
+            && let Some(why) = self.policy.denied(address, response.remote_port)
+        {
+            self.forbidden = Some(format!("{} came from {address}: {why}", response.url));
+        }
+    }
+
+    fn request_ended(&mut self, event: &RawEvent, now: Instant) {
+        let Some(ended) = event.read::<LoadingEnded>() else { return };
+        self.in_flight.remove(&ended.request_id);
+        self.count_idle(now);
+    }
+
+    fn request_failed(&mut self, event: &RawEvent, now: Instant) {
+        let Some(ended) = event.read::<LoadingEnded>() else { return };
+        let url = self.in_flight.remove(&ended.request_id).unwrap_or_default();
+        if self.facts.failed_requests.len() < FAILED_LIMIT {
+            let error = ended.blocked_reason.or(ended.error_text).unwrap_or_default();
+            self.facts.failed_requests.push(FailedRequest { url, error });
+        }
+        self.count_idle(now);
+    }
+
+    fn count_idle(&mut self, now: Instant) {
+        for (since, most) in self.idle_since.iter_mut().zip([0, 2]) {
+            if self.in_flight.len() > most {
+                *since = None;
+            } else {
+                since.get_or_insert(now);
+            }
+        }
+    }
+
+    fn navigated(&mut self, event: &RawEvent) {
+        let Some(navigated) = event.read::<FrameNavigated>() else { return };
+        let frame = navigated.frame;
+        if frame.id != self.main_frame {
+            return;
+        }
+        self.facts.final_url = Some(frame.url + &frame.url_fragment.unwrap_or_default());
+        if self.loader != frame.loader_id {
+            self.loader.clone_from(&frame.loader_id);
+            self.expect_document();
+        }
+        self.committed.push(frame.loader_id);
+    }
+
+    fn navigated_within(&mut self, event: &RawEvent) {
+        let Some(navigated) = event.read::<NavigatedWithin>() else { return };
+        if navigated.frame_id == self.main_frame {
+            self.facts.final_url = Some(navigated.url);
+        }
+    }
+
+    fn lifecycle(&mut self, event: &RawEvent) {
+        let Some(lifecycle) = event.read::<Lifecycle>() else { return };
+        if lifecycle.frame_id != self.main_frame {
+            return;
+        }
+        if self.loader.is_empty() {
+            self.loader.clone_from(&lifecycle.loader_id);
+        }
+        match lifecycle.name.as_str() {
+            // The document is about to begin: what is known of the one before it is void.
+            "init" => {
+                self.loader = lifecycle.loader_id;
+                self.expect_document();
+            }
+            "DOMContentLoaded" if lifecycle.loader_id == self.loader => {
+                self.dom_content_loaded = true;
+            }
+            "load" if lifecycle.loader_id == self.loader => self.loaded = true,
+            _ => {}
+        }
+    }
+
+    fn dialog(&mut self, event: &RawEvent) -> Reaction {
+        let Some(opening) = event.read::<DialogOpening>() else {
+            return Reaction::AnswerDialog(false);
+        };
+        // Leaving a page is never refused; everything else is not agreed to.
+        let accepted = matches!(opening.kind.as_str(), "beforeunload" | "alert");
+        if self.facts.dialogs.len() < DIALOG_LIMIT {
+            let message = shortened(opening.message);
+            self.facts.dialogs.push(Dialog { kind: opening.kind, message, accepted });
+        }
+        Reaction::AnswerDialog(accepted)
+    }
+
+    fn window_open(&mut self, event: &RawEvent) {
+        let Some(opened) = event.read::<WindowOpen>() else { return };
+        if self.facts.popups.len() < DIALOG_LIMIT {
+            self.facts.popups.push(opened.url);
+        }
+    }
+
+    fn console_call(&mut self, event: &RawEvent) {
+        let Some(call) = event.read::<ConsoleCall>() else { return };
+        let texts: Vec<String> = call.args.iter().map(RemoteObject::text).collect();
+        let place = call.stack_trace.and_then(|trace| trace.call_frames.into_iter().next());
+        let (url, line) = place.map_or((None, None), |at| (Some(at.url), Some(at.line_number)));
+        self.console_line(ConsoleLine { level: call.kind, text: texts.join(" "), url, line });
+    }
+
+    fn exception(&mut self, event: &RawEvent) {
+        let Some(thrown) = event.read::<ExceptionThrown>() else { return };
+        let details = thrown.exception_details;
+        let text = details.exception.as_ref().map_or(details.text, RemoteObject::text);
+        let line = Some(details.line_number);
+        self.console_line(ConsoleLine { level: "exception".into(), text, url: details.url, line });
+    }
+
+    fn log_entry(&mut self, event: &RawEvent) {
+        let Some(added) = event.read::<EntryAdded>() else { return };
+        let LogEntry { level, text, url, line_number } = added.entry;
+        self.console_line(ConsoleLine { level, text, url, line: line_number });
+    }
+
+    fn console_line(&mut self, mut line: ConsoleLine) {
+        if matches!(line.level.as_str(), "error" | "exception" | "assert") {
+            self.facts.console_errors += 1;
+        }
+        if self.console.len() < CONSOLE_LIMIT {
+            line.text = shortened(line.text);
+            self.console.push(line);
+        }
+    }
+}
+
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(TEXT_LIMIT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestWillBeSent {
+    request_id: String,
+    request: Request,
+    redirect_response: Option<Response>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    frame_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ResponseReceived {
+    request_id: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    frame_id: Option<String>,
+    response: Response,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Response {
+    url: String,
+    status: u16,
+    #[serde(default)]
+    status_text: String,
+    #[serde(default)]
+    mime_type: String,
+    #[serde(rename = "remoteIPAddress")]
+    remote_ip_address: Option<String>,
+    remote_port: Option<u16>,
+    protocol: Option<String>,
+    security_details: Option<SecurityDetails>,
+}
+
+impl Response {
+    fn into_document(self) -> Document {
+        let port = self.remote_port;
+        let address = self.remote_ip_address.filter(|address| !address.is_empty());
+        Document {
+            status: self.status,
+            status_text: self.status_text,
+            mime_type: self.mime_type,
+            remote_address: address
+                .map(|ip| port.map_or(ip.clone(), |port| format!("{ip}:{port}"))),
+            protocol: self.protocol,
+            tls: self.security_details.map(SecurityDetails::into_facts),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct SecurityDetails {
+    protocol: String,
+    key_exchange: String,
+    cipher: String,
+    subject_name: String,
+    issuer: String,
+    san_list: Vec<String>,
+    valid_from: f64,
+    valid_to: f64,
+}
+
+impl SecurityDetails {
+    fn into_facts(self) -> TlsFacts {
+        #[expect(clippy::cast_possible_truncation, reason = "whole seconds since the epoch")]
+        let time = |seconds: f64| {
+            jiff::Timestamp::from_second(seconds as i64)
+                .map(|at| at.to_string())
+                .unwrap_or_default()
+        };
+        let cipher = [self.key_exchange, self.cipher];
+        TlsFacts {
+            protocol: self.protocol,
+            cipher: cipher.join(" ").trim().to_owned(),
+            subject: self.subject_name,
+            issuer: self.issuer,
+            names: self.san_list,
+            valid_from: time(self.valid_from),
+            valid_to: time(self.valid_to),
+            certificate_sha256: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LoadingEnded {
+    request_id: String,
+    error_text: Option<String>,
+    blocked_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct FrameNavigated {
+    frame: Frame,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Frame {
+    id: String,
+    loader_id: String,
+    url: String,
+    url_fragment: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NavigatedWithin {
+    frame_id: String,
+    url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Lifecycle {
+    frame_id: String,
+    loader_id: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct DialogOpening {
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct WindowOpen {
+    url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ConsoleCall {
+    #[serde(rename = "type")]
+    kind: String,
+    args: Vec<RemoteObject>,
+    stack_trace: Option<StackTrace>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StackTrace {
+    call_frames: Vec<CallFrame>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CallFrame {
+    url: String,
+    line_number: u64,
+}
+
+#[derive(Deserialize)]
+struct RemoteObject {
+    #[serde(rename = "type")]
+    kind: String,
+    value: Option<Value>,
+    description: Option<String>,
+}
+
+impl RemoteObject {
+    fn text(&self) -> String {
+        match (&self.value, &self.description) {
+            (Some(Value::String(text)), _) | (None, Some(text)) => text.clone(),
+            (Some(value), _) => value.to_string(),
+            (None, None) => self.kind.clone(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExceptionThrown {
+    exception_details: ExceptionDetails,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExceptionDetails {
+    text: String,
+    line_number: u64,
+    url: Option<String>,
+    exception: Option<RemoteObject>,
+}
+
+#[derive(Deserialize)]
+struct EntryAdded {
+    entry: LogEntry,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogEntry {
+    level: String,
+    text: String,
+    url: Option<String>,
+    line_number: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::time::Duration;
+
+    fn observed() -> (Observed, Instant) {
+        let now = Instant::now();
+        (Observed::new("main".to_owned(), Policy::default(), now), now)
+    }
+
+    fn event(method: &str, params: &Value) -> RawEvent {
+        let params = serde_json::value::to_raw_value(params).expect("JSON");
+        RawEvent { method: method.to_owned(), params }
+    }
+
+    fn request(id: &str, kind: &str, redirect: Option<&str>) -> RawEvent {
+        let redirect = redirect.map(|url| json!({"url": url, "status": 302}));
+        let request = json!({"url": format!("http://a.example/{id}"), "method": "GET"});
+        let params = json!({
+            "requestId": id, "request": request, "redirectResponse": redirect,
+            "type": kind, "frameId": "main",
+        });
+        event("Network.requestWillBeSent", &params)
+    }
+
+    #[test]
+    fn idleness_is_counted_from_the_moment_it_began() {
+        let (mut page, start) = observed();
+        let at = |ms| start + Duration::from_millis(ms);
+        for (index, id) in ["1", "2", "3"].iter().enumerate() {
+            page.note(&request(id, "Fetch", None), at(index as u64));
+        }
+        assert_eq!((page.idle_since(0), page.idle_since(2)), (None, None));
+        page.note(&event("Network.loadingFinished", &json!({"requestId": "1"})), at(10));
+        assert_eq!((page.idle_since(0), page.idle_since(2)), (None, Some(at(10))));
+        page.note(
+            &event("Network.loadingFailed", &json!({"requestId": "2", "errorText": "net::ERR_X"})),
+            at(20),
+        );
+        page.note(&event("Network.loadingFinished", &json!({"requestId": "3"})), at(30));
+        assert_eq!((page.idle_since(0), page.idle_since(2)), (Some(at(30)), Some(at(10))));
+        assert_eq!(page.facts.failed_requests[0].url, "http://a.example/2");
+        page.note(&request("stream", "EventSource", None), at(40));
+        assert_eq!(page.idle_since(0), Some(at(30)), "a stream of events does not count");
+    }
+
+    #[test]
+    fn redirects_status_and_certificate_belong_to_the_main_document() {
+        let (mut page, now) = observed();
+        page.note(&request("1", "Document", None), now);
+        page.note(&request("1", "Document", Some("http://a.example/")), now);
+        let response = json!({
+            "url": "https://a.example/end", "status": 404, "statusText": "Not Found",
+            "mimeType": "text/html", "remoteIPAddress": "10.1.2.3", "remotePort": 443,
+            "securityDetails": {"protocol": "TLS 1.3", "cipher": "AES_128_GCM", "subjectName": "a.example",
+                "issuer": "CA", "sanList": ["a.example"], "validFrom": 0, "validTo": 86400,
+                "somethingNew": {"a": 1}},
+        });
+        let received =
+            json!({"requestId": "1", "type": "Document", "frameId": "main", "response": response});
+        page.note(&event("Network.responseReceived", &received), now);
+        assert_eq!(
+            page.facts.redirects,
+            [Redirect { url: "http://a.example/".into(), status: 302 }]
+        );
+        let document = page.facts.document.expect("a document");
+        assert_eq!(
+            (document.status, document.remote_address.as_deref()),
+            (404, Some("10.1.2.3:443"))
+        );
+        assert_eq!(document.tls.expect("facts").valid_to, "1970-01-02T00:00:00Z");
+    }
+
+    #[test]
+    fn only_the_current_documents_life_counts() {
+        let (mut page, now) = observed();
+        let lifecycle = |loader: &str, name: &str| {
+            event(
+                "Page.lifecycleEvent",
+                &json!({"frameId": "main", "loaderId": loader, "name": name}),
+            )
+        };
+        let navigated = |loader: &str| {
+            let frame = json!({"id": "main", "loaderId": loader, "url": "http://a.example/"});
+            event("Page.frameNavigated", &json!({"frame": frame}))
+        };
+        page.note(&navigated("one"), now);
+        page.note(&lifecycle("one", "load"), now);
+        assert!(page.is_loaded());
+        page.note(&navigated("two"), now);
+        assert!(!page.is_loaded(), "a script moved on to another page");
+        page.note(&lifecycle("one", "load"), now);
+        assert!(!page.is_loaded());
+        page.note(&lifecycle("two", "DOMContentLoaded"), now);
+        assert!(page.is_parsed() && !page.is_loaded());
+        page.note(&lifecycle("two", "load"), now);
+        assert!(page.is_loaded());
+    }
+
+    #[test]
+    fn an_address_that_policy_denies_is_remembered_also_inside_a_page() {
+        let config = crate::config::Policy {
+            allow_hosts: Vec::new(),
+            deny_hosts: Vec::new(),
+            deny_addresses: vec!["169.254.0.0/16".to_owned()],
+        };
+        let (mut page, now) = observed();
+        page.set_policy(Policy::new(&config, None).expect("sound"));
+        let response = json!({"url": "http://rebound.example/", "status": 200, "remoteIPAddress": "169.254.169.254", "remotePort": 80});
+        let received =
+            json!({"requestId": "1", "type": "Fetch", "frameId": "child", "response": response});
+        page.note(&event("Network.responseReceived", &received), now);
+        assert!(page.forbidden.expect("noticed").contains("169.254.169.254"));
+    }
+
+    #[test]
+    fn dialogs_are_answered_and_errors_counted() {
+        let (mut page, now) = observed();
+        let dialog = |kind: &str| {
+            event(
+                "Page.javascriptDialogOpening",
+                &json!({"type": kind, "message": "m", "url": "u"}),
+            )
+        };
+        assert_eq!(page.note(&dialog("confirm"), now), Reaction::AnswerDialog(false));
+        assert_eq!(page.note(&dialog("beforeunload"), now), Reaction::AnswerDialog(true));
+        let call = json!({"type": "error", "args": [{"type": "string", "value": "bad"}, {"type": "number", "value": 7}]});
+        page.note(&event("Runtime.consoleAPICalled", &call), now);
+        let details = json!({"text": "Uncaught", "lineNumber": 3, "exception": {"type": "object", "description": "Error: x"}});
+        page.note(&event("Runtime.exceptionThrown", &json!({"exceptionDetails": details})), now);
+        assert_eq!(page.facts.console_errors, 2);
+        let texts: Vec<_> = page.console.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["bad 7", "Error: x"]);
+        assert_eq!(
+            page.note(&event("Inspector.targetCrashed", &json!({})), now),
+            Reaction::Crashed
+        );
+    }
+}

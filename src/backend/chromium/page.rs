@@ -1,0 +1,265 @@
+//! Owns one page in a browser context of its own: making it ready, watching its events, calling
+//! it, and disposing of it so that nothing of one capture is left for the next.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chromiumoxide_cdp::cdp::browser_protocol::browser::{
+    SetDownloadBehaviorBehavior, SetDownloadBehaviorParams,
+};
+use chromiumoxide_cdp::cdp::browser_protocol::emulation::SetDeviceMetricsOverrideParams;
+use chromiumoxide_cdp::cdp::browser_protocol::page::SetLifecycleEventsEnabledParams;
+use chromiumoxide_cdp::cdp::browser_protocol::target::{
+    AttachToTargetParams, CloseTargetParams, CreateBrowserContextParams, CreateTargetParams,
+    DisposeBrowserContextParams,
+};
+use chromiumoxide_cdp::cdp::browser_protocol::{inspector, log, network, page};
+use chromiumoxide_cdp::cdp::js_protocol::runtime;
+use chromiumoxide_types::Command;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::observe::{Observed, Reaction};
+use super::pipe::{CallError, Connection, Events};
+use crate::policy::Policy;
+use crate::settings::Viewport;
+use crate::tasks::Tasks;
+
+/// Limit for a call that the browser answers by itself, without the page's help.
+pub(super) const QUICK: Duration = Duration::from_secs(10);
+
+/// What the page was seen doing, and a signal that it did something.
+struct Seen {
+    observed: Mutex<Observed>,
+    changed: watch::Sender<()>,
+}
+
+/// A page in a context of its own.
+pub(super) struct Page {
+    connection: Connection,
+    context: String,
+    target: String,
+    session: String,
+    seen: Arc<Seen>,
+}
+
+impl std::fmt::Debug for Page {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Page").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+impl Page {
+    /// Make a context with one empty page in it, ready to be used and watched.
+    ///
+    /// # Errors
+    /// See [`CallError`]; a context that was made is disposed of again.
+    pub(super) async fn open(connection: &Connection, tasks: &Tasks) -> Result<Self, CallError> {
+        let context = connection.call("", context_params(), QUICK).await?;
+        let context = context.browser_context_id.inner().clone();
+        match Self::in_context(connection, context.clone(), tasks).await {
+            Ok(page) => Ok(page),
+            Err(error) => {
+                dispose(connection, &context).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn in_context(
+        connection: &Connection,
+        context: String,
+        tasks: &Tasks,
+    ) -> Result<Self, CallError> {
+        let viewport = Viewport::default();
+        let mut target = CreateTargetParams::new("about:blank");
+        target.browser_context_id = Some(context.clone().into());
+        target.width = Some(i64::from(viewport.width));
+        target.height = Some(i64::from(viewport.height));
+        let mut downloads = SetDownloadBehaviorParams::new(SetDownloadBehaviorBehavior::Deny);
+        downloads.browser_context_id = Some(context.clone().into());
+        let (target, denied) = tokio::join!(
+            connection.call("", target, QUICK),
+            connection.call("", downloads, QUICK),
+        );
+        denied?;
+        let target = target?.target_id.inner().clone();
+        let mut attach = AttachToTargetParams::new(target.clone());
+        attach.flatten = Some(true);
+        let session = connection.call("", attach, QUICK).await?.session_id.inner().clone();
+        let events = connection.subscribe(&session);
+        // The main frame of a target has the target's id.
+        let observed = Observed::new(target.clone(), Policy::default(), Instant::now());
+        let seen =
+            Arc::new(Seen { observed: Mutex::new(observed), changed: watch::Sender::new(()) });
+        let page = Self { connection: connection.clone(), context, target, session, seen };
+        drop(tasks.spawn(page.watcher(events)));
+        tokio::try_join!(
+            page.call(page::EnableParams::default(), QUICK),
+            page.call(SetLifecycleEventsEnabledParams::new(true), QUICK),
+            page.call(network::EnableParams::default(), QUICK),
+            page.call(runtime::EnableParams::default(), QUICK),
+            page.call(log::EnableParams::default(), QUICK),
+            page.call(inspector::EnableParams::default(), QUICK),
+            page.set_viewport(viewport),
+        )?;
+        // The empty page's own life must be over before another one's is waited for.
+        let until = Instant::now() + QUICK;
+        let over =
+            |seen: &Observed, _| if seen.is_loaded() { Look::Found(()) } else { Look::NotYet };
+        page.wait_for(until, over).await.ok_or(CallError::SessionGone)?;
+        Ok(page)
+    }
+
+    /// What runs beside the page: take note of each event and act on the few that need it.
+    fn watcher(&self, mut events: Events) -> impl Future<Output = ()> + use<> {
+        let (connection, session) = (self.connection.clone(), self.session.clone());
+        let seen = Arc::clone(&self.seen);
+        async move {
+            while let Some(event) = events.next().await {
+                let reaction = {
+                    let mut observed = lock(&seen);
+                    observed.facts.events_lost = events.lost();
+                    observed.note(&event, Instant::now())
+                };
+                match reaction {
+                    Reaction::None => {}
+                    Reaction::Crashed => connection.end_session(&session),
+                    Reaction::AnswerDialog(accept) => {
+                        let params = page::HandleJavaScriptDialogParams::new(accept);
+                        if let Err(error) = connection.call(&session, params, QUICK).await {
+                            tracing::debug!(%error, "a dialog was not answered");
+                        }
+                    }
+                }
+                seen.changed.send_replace(());
+            }
+            seen.changed.send_replace(());
+        }
+    }
+
+    /// Call a typed command on the page.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn call<C: Command>(
+        &self,
+        command: C,
+        limit: Duration,
+    ) -> Result<C::Response, CallError> {
+        self.connection.call(&self.session, command, limit).await
+    }
+
+    /// Call a command on the page and leave the answer as it is.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn call_raw(
+        &self,
+        method: &str,
+        params: Value,
+        limit: Duration,
+    ) -> Result<Box<RawValue>, CallError> {
+        self.connection.call_raw(&self.session, method, params, limit).await
+    }
+
+    /// Give the window this size.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn set_viewport(&self, viewport: Viewport) -> Result<(), CallError> {
+        let (width, height) = (i64::from(viewport.width), i64::from(viewport.height));
+        let scale = viewport.device_scale_factor;
+        let params = SetDeviceMetricsOverrideParams::new(width, height, scale, false);
+        self.call(params, QUICK).await.map(drop)
+    }
+
+    /// Id of the page's main frame.
+    pub(super) fn main_frame(&self) -> &str {
+        &self.target
+    }
+
+    /// What the page was seen doing. Not to be held across an await.
+    pub(super) fn observed(&self) -> MutexGuard<'_, Observed> {
+        lock(&self.seen)
+    }
+
+    /// Wait until `condition` finds what it looks for, looking again after each event and at the
+    /// time it asks to be asked again; none when `until` comes first, or the browser dies.
+    pub(super) async fn wait_for<T>(
+        &self,
+        until: Instant,
+        mut condition: impl FnMut(&Observed, Instant) -> Look<T>,
+    ) -> Option<T> {
+        let mut changed = self.seen.changed.subscribe();
+        loop {
+            changed.mark_unchanged();
+            let now = Instant::now();
+            let again = match condition(&self.observed(), now) {
+                Look::Found(found) => return Some(found),
+                Look::NotYet => until,
+                Look::AgainAt(at) => at.min(until),
+            };
+            if now >= until || self.connection.is_closed() {
+                return None;
+            }
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = tokio::time::sleep_until(again) => {}
+                () = self.connection.closed() => {}
+            }
+        }
+    }
+
+    /// Whether the page can still be used: neither it nor the browser died.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.connection.is_closed() && !self.observed().crashed
+    }
+
+    /// Dispose of the page with its context. False when the browser did not do it, although asked
+    /// twice: such a browser should be replaced.
+    pub(super) async fn close(self) -> bool {
+        if self.connection.is_closed() || dispose(&self.connection, &self.context).await {
+            return true;
+        }
+        // Closing can race with a reload and be lost, although the browser says it succeeded.
+        let close = CloseTargetParams::new(self.target.clone());
+        let closed = self.connection.call("", close, QUICK).await;
+        tracing::warn!(target = self.target, ?closed, "a page had to be closed twice");
+        dispose(&self.connection, &self.context).await
+    }
+}
+
+/// What looking at a page found.
+#[derive(Debug)]
+pub(super) enum Look<T> {
+    /// What was looked for.
+    Found(T),
+    /// Nothing; look again after the next event.
+    NotYet,
+    /// Nothing; look again after the next event, and at this time.
+    AgainAt(Instant),
+}
+
+fn lock(seen: &Seen) -> MutexGuard<'_, Observed> {
+    seen.observed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn context_params() -> CreateBrowserContextParams {
+    CreateBrowserContextParams { dispose_on_detach: Some(true), ..Default::default() }
+}
+
+/// Dispose of a context and make sure that it is gone.
+async fn dispose(connection: &Connection, context: &str) -> bool {
+    let params = DisposeBrowserContextParams::new(context.to_owned());
+    if let Err(error) = connection.call("", params, QUICK).await {
+        tracing::debug!(%error, "a browser context was not disposed of");
+    }
+    let contexts = connection.call_raw("", "Target.getBrowserContexts", json!({}), QUICK).await;
+    match contexts {
+        Ok(contexts) => !contexts.get().contains(context),
+        Err(_) => connection.is_closed(),
+    }
+}

@@ -1,0 +1,245 @@
+//! Owns what a backend is: something that takes a picture of a page and says what it saw doing so.
+//! It writes no evidence and knows no run. `chromium` is the local browser.
+
+pub mod chromium;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::error::Problem;
+use crate::policy::Policy;
+use crate::settings::Shot;
+
+/// What is asked of a backend.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The picture.
+    pub shot: Shot,
+    /// Whether page snapshots (MHTML, DOM, accessibility tree) are wanted too.
+    pub snapshot: bool,
+    /// Largest picture in device pixels.
+    pub max_pixels: u64,
+    /// When the answer must be there.
+    pub deadline: Instant,
+    /// What may be loaded.
+    pub policy: Policy,
+}
+
+/// One hop of a redirect chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Redirect {
+    /// The address that redirected.
+    pub url: String,
+    /// Its HTTP status.
+    pub status: u16,
+}
+
+/// What is known of the TLS connection the page came over.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TlsFacts {
+    /// `TLS 1.3`.
+    pub protocol: String,
+    /// Cipher suite or AEAD.
+    pub cipher: String,
+    /// Subject of the certificate.
+    pub subject: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// Names it is for.
+    pub names: Vec<String>,
+    /// Start of its validity, RFC 3339.
+    pub valid_from: String,
+    /// End of its validity, RFC 3339.
+    pub valid_to: String,
+    /// SHA-256 of its DER bytes, where the browser gave them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_sha256: Option<String>,
+}
+
+/// The answer the page was made from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Document {
+    /// HTTP status.
+    pub status: u16,
+    /// Its text.
+    pub status_text: String,
+    /// Media type as the browser took it.
+    pub mime_type: String,
+    /// Address of the server, `127.0.0.1:8080`; of the proxy when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_address: Option<String>,
+    /// `http/1.1`, `h2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// TLS facts, on `https`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFacts>,
+}
+
+/// A line of the page's console, or an exception it did not catch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConsoleLine {
+    /// `log`, `warning`, `error`, `exception`, …
+    pub level: String,
+    /// The text.
+    pub text: String,
+    /// Where it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Line there, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+}
+
+/// A dialog the page opened; it was answered at once, so that it could not block the capture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dialog {
+    /// `alert`, `confirm`, `prompt`, `beforeunload`.
+    pub kind: String,
+    /// Its text.
+    pub message: String,
+    /// Whether it was accepted.
+    pub accepted: bool,
+}
+
+/// A request that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedRequest {
+    /// Its address.
+    pub url: String,
+    /// Chromium's name of the error: `net::ERR_CONNECTION_REFUSED`.
+    pub error: String,
+}
+
+/// How far the page had come when the picture was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    /// What was waited for.
+    pub wanted: &'static str,
+    /// Whether it came; if not, the picture was taken at the time limit all the same.
+    pub reached: bool,
+    /// Requests still under way, at most 20 of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub in_flight: Vec<String>,
+}
+
+/// Milliseconds spent on each part of a capture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Timings {
+    /// Waiting for a prepared page.
+    pub page_ms: u64,
+    /// From asking for the page to its first answer having been taken.
+    pub navigate_ms: u64,
+    /// Waiting for what was asked to be waited for.
+    pub settle_ms: u64,
+    /// Taking picture and snapshots.
+    pub take_ms: u64,
+}
+
+/// What was seen while capturing; as far as it got, also of a capture that failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PageFacts {
+    /// Address of the page, from the browser and never from the page.
+    pub final_url: Option<String>,
+    /// Title of the page.
+    pub title: Option<String>,
+    /// The redirects on the way.
+    pub redirects: Vec<Redirect>,
+    /// The answer it was made from.
+    pub document: Option<Document>,
+    /// How far it had come.
+    pub settled: Option<Settled>,
+    /// Size of the whole page in CSS pixels: width, height.
+    pub page_size: Option<(u64, u64)>,
+    /// Number of requests it made.
+    pub requests: u64,
+    /// Requests that failed, at most 100.
+    pub failed_requests: Vec<FailedRequest>,
+    /// Number of console lines at level error, and of uncaught exceptions.
+    pub console_errors: u64,
+    /// Dialogs it opened.
+    pub dialogs: Vec<Dialog>,
+    /// Addresses of windows it opened; they are not captured.
+    pub popups: Vec<String>,
+    /// Whether fonts were still loading when the picture was taken.
+    pub fonts_pending: bool,
+    /// Browser events that were lost because the page produced them faster than they were read.
+    pub events_lost: u64,
+    /// Time spent.
+    pub timings: Timings,
+}
+
+/// Snapshots of the page, beside its picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshots {
+    /// The page and its resources, MHTML (RFC 2557).
+    pub mhtml: Option<Vec<u8>>,
+    /// The document as it stood.
+    pub dom: Option<Vec<u8>>,
+    /// The accessibility tree, the browser's own JSON.
+    pub accessibility: Option<Vec<u8>>,
+}
+
+/// Why an earlier attempt at the same capture came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedAttempt {
+    /// Stable code.
+    pub code: &'static str,
+    /// The sentence.
+    pub message: String,
+}
+
+/// A capture that succeeded.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The picture, exactly as the browser gave it.
+    pub picture: Vec<u8>,
+    /// Size of the picture in device pixels: width, height; zero where it could not be read.
+    pub pixels: (u32, u32),
+    /// What was seen.
+    pub facts: PageFacts,
+    /// The console, at most 1,000 lines.
+    pub console: Vec<ConsoleLine>,
+    /// Snapshots.
+    pub snapshots: Snapshots,
+    /// Which browser took it.
+    pub browser: Value,
+    /// Attempts before this one.
+    pub failed_attempts: Vec<FailedAttempt>,
+}
+
+/// A capture that failed.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub problem: Problem,
+    /// What was seen until then.
+    pub facts: Option<Box<PageFacts>>,
+    /// Attempts before this one.
+    pub failed_attempts: Vec<FailedAttempt>,
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self { problem, facts: None, failed_attempts: Vec::new() }
+    }
+}
+
+/// A future that a backend returns.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Something that takes pictures of pages.
+pub trait Backend: Send + Sync + std::fmt::Debug {
+    /// Take one picture. Answers before `order.deadline`, whatever the page does.
+    fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>>;
+
+    /// What is on record about who takes the pictures: for `provenance.json`.
+    fn provenance(&self) -> Value;
+
+    /// Whether it can take pictures now; if not, why, in a sentence.
+    fn ready(&self) -> Result<(), String>;
+}

@@ -1,0 +1,197 @@
+//! Owns the reading of requests about runs: opening one, adding events to it, sealing it.
+
+use serde_json::{Map, Value, json};
+
+use super::fields::{Fields, shortened};
+use crate::error::{Code, Problem};
+use crate::run::{Actor, CodeReference, Event, RunSpec};
+
+/// Longest short text: names, ids, links.
+const TEXT: usize = 2_000;
+/// Longest message of an event.
+const MESSAGE: usize = 64 * 1024;
+/// Most events in one request.
+const BATCH: usize = 1_000;
+
+/// Read the body of `POST /runs`.
+///
+/// # Errors
+/// Every problem found.
+pub fn read_run_spec(body: Value) -> Result<RunSpec, Problem> {
+    let mut fields = Fields::of(body)?;
+    let spec = run_spec(&mut fields);
+    fields.refuse_leftovers(&[]);
+    fields.finish(spec)
+}
+
+fn run_spec(fields: &mut Fields) -> Option<RunSpec> {
+    if !fields.has("workflow") {
+        let message = "`workflow` is missing; name the kind of run, like \"refund\"";
+        let problem = Problem::new(Code::MissingField, message).field("workflow");
+        let _: Option<()> = fields.problem(problem);
+    }
+    let workflow = fields.filled_text("workflow", 100);
+    let mut controls = Vec::new();
+    for value in fields.list("controls", 100).unwrap_or_default() {
+        match value {
+            Value::String(control) if control.len() <= 100 => controls.push(control),
+            _ => {
+                return fields.wrong("controls", "not a list of short strings", "give [\"CC8.1\"]");
+            }
+        }
+    }
+    let labels = match fields.value("labels") {
+        None => Map::new(),
+        Some(Value::Object(labels)) if labels.len() <= 100 => labels,
+        Some(_) => return fields.wrong("labels", "no object of at most 100", "give {\"name\": …}"),
+    };
+    let spec = RunSpec {
+        workflow: workflow.unwrap_or_default(),
+        agent: fields.filled_text("agent", TEXT),
+        principal: fields.filled_text("principal", TEXT),
+        subject: fields.filled_text("subject", TEXT),
+        controls,
+        code: fields.object("code", code_reference),
+        labels,
+        traceparent: fields.filled_text("traceparent", 100),
+    };
+    Some(spec)
+}
+
+fn code_reference(fields: &mut Fields) -> Option<CodeReference> {
+    let sha256 = fields.text("sha256", 64);
+    let sha256 = sha256.and_then(|text| match text.parse() {
+        Ok(digest) => Some(digest),
+        Err(_) => {
+            fields.wrong("sha256", &shortened(&text), "give 64 lower-case hexadecimal digits")
+        }
+    });
+    Some(CodeReference {
+        repository: fields.filled_text("repository", TEXT),
+        commit: fields.filled_text("commit", 100),
+        path: fields.filled_text("path", TEXT),
+        sha256,
+        review: fields.filled_text("review", TEXT),
+    })
+}
+
+/// Read the body of `POST /runs/{id}/events`: one event or a list of them, at least one.
+///
+/// # Errors
+/// Every problem found in the first event that has one.
+pub fn read_events(body: Value) -> Result<Vec<Event>, Problem> {
+    let bodies = match body {
+        Value::Array(bodies) if bodies.is_empty() || bodies.len() > BATCH => {
+            let message = format!("the list holds {} events; send 1 to {BATCH}", bodies.len());
+            return Err(Problem::new(Code::InvalidField, message));
+        }
+        Value::Array(bodies) => bodies,
+        one => vec![one],
+    };
+    bodies.into_iter().map(read_event).collect()
+}
+
+fn read_event(body: Value) -> Result<Event, Problem> {
+    let mut fields = Fields::of(body)?;
+    let event = event(&mut fields);
+    fields.refuse_leftovers(&[]);
+    fields.finish(event)
+}
+
+/// An agent's event. Its kind may not look like one of the daemon's own, which carry a dot.
+fn event(fields: &mut Fields) -> Option<Event> {
+    let kind = fields.filled_text("kind", 60).unwrap_or_else(|| "log".to_owned());
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !kind.chars().all(allowed) {
+        let remedy = "give lower-case letters, digits and hyphens, like `decision`";
+        return fields.wrong("kind", &format!("`{}`", shortened(&kind)), remedy);
+    }
+    let mut data = Map::new();
+    let levels = ["trace", "debug", "info", "warn", "error"].map(|level| (level, level));
+    if let Some(level) = fields.choice("level", &levels) {
+        data.insert("level".to_owned(), json!(level));
+    }
+    if let Some(message) = fields.text("message", MESSAGE) {
+        data.insert("message".to_owned(), json!(message));
+    }
+    if let Some(traceparent) = fields.filled_text("traceparent", 100) {
+        data.insert("traceparent".to_owned(), json!(traceparent));
+    }
+    match fields.value("data") {
+        None => {}
+        Some(value @ Value::Object(_)) => {
+            data.insert("data".to_owned(), value);
+        }
+        Some(_) => return fields.wrong("data", "not an object", "give {\"name\": …}"),
+    }
+    if data.is_empty() {
+        let message = "an event needs `message` or `data`; give one";
+        return fields.problem(Problem::new(Code::MissingField, message).field("message"));
+    }
+    Some(Event { actor: Actor::Agent, kind, data })
+}
+
+/// The body of `POST /runs/{id}/seal`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SealRequest {
+    /// What came of the run.
+    pub outcome: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl SealRequest {
+    /// Read the body.
+    ///
+    /// # Errors
+    /// Every problem found.
+    pub fn read(body: Value) -> Result<Self, Problem> {
+        let mut fields = Fields::of(body)?;
+        let request = Self {
+            outcome: fields.filled_text("outcome", 100),
+            reason: fields.filled_text("reason", TEXT),
+        };
+        fields.refuse_leftovers(&[]);
+        fields.finish(Some(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_needs_its_workflow_and_knows_its_fields() {
+        let problem = read_run_spec(json!({"agent": "a"})).expect_err("no workflow");
+        assert_eq!(problem.field.as_deref(), Some("workflow"));
+        let problem =
+            read_run_spec(json!({"workflow": "refund", "pricipal": "p"})).expect_err("unknown");
+        assert!(problem.message.contains("did you mean `principal`"), "{problem}");
+        let problem = read_run_spec(json!({"workflow": "refund", "code": {"sha256": "xyz"}}));
+        assert_eq!(problem.expect_err("no digest").field.as_deref(), Some("code.sha256"));
+        let spec = read_run_spec(json!({
+            "workflow": "refund", "agent": "refund-bot", "controls": ["CC8.1"],
+            "code": {"repository": "desk", "commit": "c0ffee"}, "labels": {"ticket": 7}
+        }));
+        assert_eq!(spec.expect("sound").code.expect("given").commit.as_deref(), Some("c0ffee"));
+    }
+
+    #[test]
+    fn events_come_alone_or_in_a_batch() {
+        let one = read_events(json!({"kind": "decision", "message": "approve"})).expect("sound");
+        assert_eq!((one[0].actor, one[0].kind.as_str()), (Actor::Agent, "decision"));
+        let two = read_events(json!([{"message": "a"}, {"data": {"n": 1}}])).expect("sound");
+        assert_eq!(two.len(), 2);
+        assert!(read_events(json!([])).is_err());
+        assert!(read_events(json!({"kind": "log"})).is_err(), "says nothing");
+    }
+
+    #[test]
+    fn an_agent_cannot_speak_as_the_daemon() {
+        for kind in ["run.sealed", "capture.taken", "Log", "a b", "a\nb"] {
+            let problem = read_events(json!({"kind": kind, "message": "x"})).expect_err(kind);
+            assert_eq!(problem.field.as_deref(), Some("kind"));
+        }
+        assert!(read_events(json!({"message": "x", "actor": "exhibit"})).is_err());
+    }
+}
