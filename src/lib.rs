@@ -18,6 +18,7 @@ pub mod config;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod evidence;
 pub mod id;
 pub mod pack;
 pub mod policy;

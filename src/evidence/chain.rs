@@ -1,0 +1,202 @@
+//! Owns the event chain: how one event becomes one line of `events.jsonl`, bound to the line
+//! before it by its hash, and how lines are read again. Decides nothing about what a break means.
+
+use std::io::{self, BufRead, Read as _};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::layout::MAX_EVENT_READ;
+use crate::artifact::Artifact;
+use crate::digest::Digest;
+use crate::run::{Actor, Event, Recorded};
+
+/// Kind of the first event.
+pub(super) const OPENED: &str = "run.opened";
+/// Kind of the last event.
+pub(super) const SEALED: &str = "run.sealed";
+/// Kind of the event that tells of a recovery.
+pub(super) const RECOVERED: &str = "run.recovered";
+/// Kind of the event that tells of a capture; these are counted.
+pub(super) const CAPTURED: &str = "capture.taken";
+
+/// One line of the chain, in the order of its keys. `previous` comes last so that a line can be
+/// checked by its ending, with nothing but a shell.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Position, from 1.
+    pub sequence: u64,
+    /// Wall clock, RFC 3339, UTC, three decimals.
+    pub time: String,
+    /// Milliseconds since the run was opened, or taken up again, in this life of the daemon.
+    pub monotonic_ms: u64,
+    /// Who speaks.
+    pub actor: Actor,
+    /// What kind of event.
+    pub kind: String,
+    /// Its data.
+    pub data: Map<String, Value>,
+    /// SHA-256 of the line before, without its line feed; zeros for the first.
+    pub previous: Digest,
+}
+
+#[derive(Serialize)]
+struct LineRef<'a> {
+    sequence: u64,
+    time: &'a str,
+    monotonic_ms: u64,
+    actor: Actor,
+    kind: &'a str,
+    data: &'a Map<String, Value>,
+    previous: Digest,
+}
+
+/// The end of a chain: where the next event goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tip {
+    /// Sequence number of the last event.
+    pub sequence: u64,
+    /// SHA-256 of the last line; zeros before the first.
+    pub sha256: Digest,
+}
+
+impl Tip {
+    /// The end of a chain without events.
+    pub(super) const START: Self = Self { sequence: 0, sha256: Digest::ZERO };
+
+    /// Place `event` after this tip: its line with line feed, and where it stands.
+    pub(super) fn place(self, event: &Event, time: &str, monotonic_ms: u64) -> (Vec<u8>, Recorded) {
+        let line = LineRef {
+            sequence: self.sequence + 1,
+            time,
+            monotonic_ms,
+            actor: event.actor,
+            kind: &event.kind,
+            data: &event.data,
+            previous: self.sha256,
+        };
+        let mut bytes =
+            serde_json::to_vec(&line).expect("an event holds nothing that JSON cannot express");
+        let sha256 = Digest::of(&bytes);
+        bytes.push(b'\n');
+        (bytes, Recorded { sequence: line.sequence, time: time.to_owned(), sha256 })
+    }
+}
+
+/// One line as it lies on disk.
+#[derive(Debug)]
+pub(super) struct RawLine {
+    /// Its bytes, without the line feed.
+    pub bytes: Vec<u8>,
+    /// Whether a line feed ends it; only the last line of a torn file has none.
+    pub whole: bool,
+}
+
+impl RawLine {
+    /// The line's event, when it is one.
+    ///
+    /// # Errors
+    /// What the JSON parser says.
+    pub(super) fn parse(&self) -> Result<Line, serde_json::Error> {
+        serde_json::from_slice(&self.bytes)
+    }
+}
+
+/// The lines of `reader`, one at a time.
+///
+/// # Errors
+/// Each item: what the reader answers, or `FileTooLarge` for a line over the limit.
+pub(super) fn lines(mut reader: impl BufRead) -> impl Iterator<Item = io::Result<RawLine>> {
+    std::iter::from_fn(move || {
+        let mut bytes = Vec::new();
+        match (&mut reader).take(MAX_EVENT_READ).read_until(b'\n', &mut bytes) {
+            Err(error) => Some(Err(error)),
+            Ok(0) => None,
+            Ok(length) if length as u64 == MAX_EVENT_READ && !bytes.ends_with(b"\n") => {
+                Some(Err(io::ErrorKind::FileTooLarge.into()))
+            }
+            Ok(_) => {
+                let whole = bytes.pop_if(|last| *last == b'\n').is_some();
+                Some(Ok(RawLine { bytes, whole }))
+            }
+        }
+    })
+}
+
+/// The artifacts that the daemon itself names in `line`, wherever in its data. What an agent says
+/// about files is its word and not looked at.
+pub(super) fn artifacts_named(line: &Line) -> Vec<Artifact> {
+    let mut named = Vec::new();
+    if line.actor == Actor::Exhibit {
+        line.data.values().for_each(|value| collect(value, &mut named));
+    }
+    named
+}
+
+fn collect(value: &Value, named: &mut Vec<Artifact>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect(item, named)),
+        Value::Object(map) => match artifact(map) {
+            Some(artifact) => named.push(artifact),
+            None => map.values().for_each(|item| collect(item, named)),
+        },
+        _ => {}
+    }
+}
+
+fn artifact(map: &Map<String, Value>) -> Option<Artifact> {
+    let text = |key: &str| map.get(key)?.as_str();
+    let path = text("path")?;
+    Some(Artifact {
+        path: path.starts_with("data/").then(|| path.to_owned())?,
+        media_type: text("media_type")?.to_owned(),
+        size_bytes: map.get("size_bytes")?.as_u64()?,
+        sha256: text("sha256")?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_keys_stand_in_the_order_of_the_format() {
+        let event = Event::exhibit("log", json!({"b": 1, "a": "ü\n\u{2028}"}));
+        let (line, recorded) = Tip::START.place(&event, "2026-11-24T08:15:46.120Z", 7);
+        let text = String::from_utf8(line).expect("text");
+        let zeros = "0".repeat(64);
+        let expected = format!(
+            "{{\"sequence\":1,\"time\":\"2026-11-24T08:15:46.120Z\",\"monotonic_ms\":7,\
+             \"actor\":\"exhibit\",\"kind\":\"log\",\"data\":{{\"b\":1,\"a\":\"ü\\n\u{2028}\"}},\
+             \"previous\":\"{zeros}\"}}\n"
+        );
+        assert_eq!(text, expected);
+        assert_eq!(recorded.sha256, Digest::of(expected.trim_end_matches('\n').as_bytes()));
+    }
+
+    #[test]
+    fn lines_come_back_and_a_torn_one_is_told() {
+        let read: Vec<RawLine> = lines(&b"one\n\ntwo"[..]).map(|l| l.expect("memory")).collect();
+        let told: Vec<_> = read.iter().map(|line| (&line.bytes[..], line.whole)).collect();
+        assert_eq!(told, [(&b"one"[..], true), (b"", true), (b"two", false)]);
+    }
+
+    #[test]
+    fn only_the_daemon_names_artifacts() {
+        let artifact = Artifact {
+            path: "data/a".to_owned(),
+            media_type: "text/plain".to_owned(),
+            size_bytes: 1,
+            sha256: Digest::of(b"a"),
+        };
+        let event = Event::exhibit("capture.taken", json!({"deep": [{"er": artifact}]}));
+        for (actor, expected) in [(Actor::Exhibit, 1), (Actor::Agent, 0)] {
+            let (bytes, _) = Tip::START.place(&Event { actor, ..event.clone() }, "t", 0);
+            let line = serde_json::from_slice(&bytes).expect("a line");
+            assert_eq!(artifacts_named(&line).len(), expected);
+        }
+    }
+}

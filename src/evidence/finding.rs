@@ -1,0 +1,213 @@
+//! Owns what verification can say: the stable codes, the class each belongs to, and the finding
+//! itself. docs/FORMAT.md shows the same table for readers.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::error::exit;
+
+/// What a finding means for whoever relies on the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Worth knowing; nothing is wrong.
+    Note,
+    /// Intact, but nobody vouched for the key.
+    UnknownKey,
+    /// Something that must be there is not.
+    Incomplete,
+    /// Could not be read, and so could not be judged.
+    Unreadable,
+    /// Changed, added, removed or exchanged.
+    Altered,
+}
+
+impl Class {
+    /// The exit code of `exhibit verify` when this is the worst class found: altered before
+    /// unreadable before incomplete before unknown key.
+    pub fn exit(self) -> u8 {
+        match self {
+            Self::Note => exit::OK,
+            Self::UnknownKey => exit::UNKNOWN_KEY,
+            Self::Incomplete => exit::INCOMPLETE,
+            Self::Unreadable => exit::UNREADABLE,
+            Self::Altered => exit::ALTERED,
+        }
+    }
+}
+
+macro_rules! codes {
+    ($( $name:ident = $code:literal $class:ident $meaning:literal; )+) => {
+        /// A stable name for each thing verification can say.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum FindingCode { $( #[doc = $meaning] $name, )+ }
+
+        impl FindingCode {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The code as it stands in reports.
+            pub fn as_str(self) -> &'static str {
+                match self { $( Self::$name => $code, )+ }
+            }
+
+            /// The class it belongs to.
+            pub fn class(self) -> Class {
+                match self { $( Self::$name => Class::$class, )+ }
+            }
+
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $( Self::$name => $meaning, )+ }
+            }
+        }
+    };
+}
+
+codes! {
+    Unreadable = "unreadable" Unreadable "A file or folder could not be read, so it could not be judged.";
+    TooLarge = "too_large" Unreadable "A file is larger than the format allows and was not read.";
+    FileMissing = "file_missing" Altered "A file that a manifest lists is not there.";
+    FileAltered = "file_altered" Altered "A file's bytes are not those that a manifest lists.";
+    UnexpectedFile = "unexpected_file" Altered "A file that no manifest lists and that has no place in the format.";
+    UnexpectedFolder = "unexpected_folder" Altered "A folder that holds no listed file.";
+    NotAFile = "not_a_file" Altered "A link, device, socket or pipe: evidence is plain files only.";
+    TagFileMissing = "tag_file_missing" Incomplete "A file that every sealed folder has beside data/ is not there.";
+    TagFileNotListed = "tag_file_not_listed" Altered "A file beside data/ is not covered by the tag manifest, though it must be.";
+    ManifestMalformed = "manifest_malformed" Altered "A line of a manifest is not a digest, two spaces, a name and a line feed.";
+    UnsafeName = "unsafe_name" Altered "A manifest names a path outside its set, or one that tools read differently.";
+    DuplicateName = "duplicate_name" Altered "A manifest names a path twice.";
+    UnsortedName = "unsorted_name" Altered "A manifest is not in bytewise order.";
+    DeclarationMismatch = "declaration_mismatch" Altered "bagit.txt is not the declaration of BagIt 1.0 in UTF-8.";
+    BagInfoMalformed = "bag_info_malformed" Altered "bag-info.txt is not in the form of this format.";
+    BagInfoMismatch = "bag_info_mismatch" Altered "bag-info.txt contradicts the rest of the folder.";
+    FolderRenamed = "folder_renamed" Altered "The folder's name is not the identity of its run.";
+    WrongPlace = "wrong_place" Altered "The folder does not lie under the date of its run.";
+    SignatureMissing = "signature_missing" Incomplete "There is no signature.";
+    SignatureMalformed = "signature_malformed" Altered "The signature file is not an OpenSSH signature in its one form.";
+    SignatureNamespace = "signature_namespace" Altered "The signature was made for another purpose.";
+    SignatureMismatch = "signature_mismatch" Altered "The signature is not over this tag manifest.";
+    UnknownKey = "unknown_key" UnknownKey "The signature is sound, but nobody vouched for its key.";
+    KeyNotForEvidence = "key_not_for_evidence" UnknownKey "The key is vouched for, but not for evidence.";
+    KeyNotValidThen = "key_not_valid_then" UnknownKey "The key is vouched for, but not for the time of sealing.";
+    EventMalformed = "event_malformed" Altered "A line of the event chain is not an event.";
+    EventSequence = "event_sequence" Altered "A sequence number does not follow the one before.";
+    EventPrevious = "event_previous" Altered "An event is not bound to the line before it.";
+    EventsTorn = "events_torn" Altered "The last line of the event chain is cut short.";
+    EventTimeOrder = "event_time_order" Note "An event is dated before the one before it: the host's clock was set back.";
+    OpeningMissing = "opening_missing" Altered "The event chain does not begin with run.opened.";
+    EndingMissing = "ending_missing" Altered "The event chain does not end with run.sealed.";
+    ArtifactMismatch = "artifact_mismatch" Altered "The files listed in run.sealed are not those of the manifest.";
+    EventArtifactMismatch = "event_artifact_mismatch" Altered "A file is not the one that an event told of.";
+    RecordMalformed = "record_malformed" Altered "run.json is not the record of a run.";
+    RecordMismatch = "record_mismatch" Altered "run.json contradicts the event chain.";
+    SealMissing = "seal_missing" Incomplete "There is no seal.json.";
+    SealMalformed = "seal_malformed" Altered "seal.json is not in its canonical form.";
+    SealMismatch = "seal_mismatch" Altered "seal.json contradicts the rest of the folder.";
+    Unsealed = "unsealed" Incomplete "The run was never sealed.";
+    RunOpen = "run_open" Note "The store holds a run that is not sealed yet.";
+    NotChecked = "not_checked" Note "A file that this version does not check.";
+}
+
+impl FindingCode {
+    /// Whether it tells of damage to the record of a run that came before its seal: a run that was
+    /// damaged while open is sealed with its damage, which stays visible.
+    pub(super) fn is_recorded_damage(self) -> bool {
+        matches!(
+            self,
+            Self::EventMalformed
+                | Self::EventSequence
+                | Self::EventPrevious
+                | Self::EventArtifactMismatch
+        )
+    }
+}
+
+impl fmt::Display for FindingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for FindingCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One thing that verification has to say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is.
+    pub code: FindingCode,
+    /// What it means.
+    pub class: Class,
+    /// Where: a path inside the folder, with `:<line>` or `#<field>` where that helps; `.` is the
+    /// folder itself.
+    pub place: String,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+}
+
+impl Finding {
+    /// A finding.
+    pub fn new(
+        code: FindingCode,
+        place: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            class: code.class(),
+            place: place.into(),
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, place, expected, found, .. } = self;
+        write!(f, "{code} at {place}: expected {expected}, found {found}")
+    }
+}
+
+/// The exit code for a set of findings: that of the worst class.
+pub(super) fn worst_exit<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> u8 {
+    findings.into_iter().map(|finding| finding.class).max().map_or(exit::OK, Class::exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_altered_dominates() {
+        for (index, code) in FindingCode::ALL.iter().enumerate() {
+            assert!(!FindingCode::ALL[..index].iter().any(|c| c.as_str() == code.as_str()));
+        }
+        let of = |code| Finding::new(code, "", "", "");
+        let all: Vec<Finding> = FindingCode::ALL.iter().map(|code| of(*code)).collect();
+        assert_eq!(worst_exit(&all), exit::ALTERED);
+        assert_eq!(worst_exit(&[of(FindingCode::EventTimeOrder)]), exit::OK);
+        assert_eq!(worst_exit(&[of(FindingCode::UnknownKey)]), exit::UNKNOWN_KEY);
+        let two = [of(FindingCode::SignatureMissing), of(FindingCode::Unreadable)];
+        assert_eq!(worst_exit(&two), exit::UNREADABLE);
+    }
+
+    #[test]
+    fn the_format_document_shows_every_code_with_its_class() {
+        let document = include_str!("../../docs/FORMAT.md");
+        for code in FindingCode::ALL {
+            let class = serde_json::to_value(code.class()).expect("a name");
+            let class = class.as_str().expect("a text");
+            let row = format!("| `{code}` | {class} | {} |", code.meaning());
+            assert!(document.contains(&row), "docs/FORMAT.md lacks the row: {row}");
+        }
+    }
+}

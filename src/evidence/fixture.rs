@@ -1,0 +1,145 @@
+//! Owns what the tests of this module share: a store with a fixed key, a fixed clock and runs whose
+//! every byte is the same each time.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::draft::Draft;
+use super::sign::Signer;
+use super::store::Store;
+use super::trust::Trust;
+use super::verify;
+use crate::artifact::NewArtifact;
+use crate::clock::{Clock, Moment};
+use crate::id::RunId;
+use crate::run::{Actor, Caller, Ending, Event, Opening, RunSpec};
+
+/// Two runs of one day.
+pub(super) const RUNS: [&str; 2] =
+    ["019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57", "019ab2f0-6c1f-7000-8000-000000000002"];
+
+/// A store in a temporary folder.
+pub(super) struct Bench {
+    folder: tempfile::TempDir,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+}
+
+pub(super) fn signer() -> Signer {
+    Signer::from_seed(&[7; 32]).expect("a key")
+}
+
+pub(super) fn stranger() -> Signer {
+    Signer::from_seed(&[8; 32]).expect("a key")
+}
+
+/// Trust in [`signer`], as an auditor states it.
+pub(super) fn trust() -> Trust {
+    let line = signer().allowed_signers_line("exhibit@bench");
+    Trust::from_allowed_signers(&line).expect("a list")
+}
+
+pub(super) fn id(index: usize) -> RunId {
+    RUNS[index].parse().expect("an id")
+}
+
+pub(super) fn opening(run: RunId) -> Opening {
+    let labels = json!({"ticket": format!("T-{run}")});
+    Opening {
+        run,
+        spec: RunSpec {
+            workflow: "refund".to_owned(),
+            agent: Some("desk-agent".to_owned()),
+            labels: labels.as_object().expect("an object").clone(),
+            ..RunSpec::default()
+        },
+        caller: Caller::Socket { uid: 1000, gid: 1000, pid: Some(42) },
+        host: "bench".to_owned(),
+        exhibit: "0.1.0".to_owned(),
+    }
+}
+
+pub(super) fn agent_says(text: &str) -> Event {
+    let data = json!({"message": text});
+    let data = data.as_object().expect("an object").clone();
+    Event { actor: Actor::Agent, kind: "log".to_owned(), data }
+}
+
+pub(super) fn file(path: &str, bytes: &[u8]) -> NewArtifact {
+    NewArtifact { path: path.to_owned(), media_type: "image/png", bytes: bytes.to_vec() }
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("store")).expect("a store");
+        let clock = Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time"));
+        Self { folder, store, clock }
+    }
+
+    /// A folder beside the store.
+    pub(super) fn scratch(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The same folder with its store let go and opened anew, as after a crash.
+    pub(super) fn reopen(self) -> Self {
+        let Self { folder, store, clock } = self;
+        drop(store);
+        let store = Store::open(&folder.path().join("store")).expect("a store");
+        Self { folder, store, clock }
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.clock.advance(Duration::from_millis(10));
+        self.clock.now()
+    }
+
+    pub(super) fn begin(&self, index: usize) -> Draft {
+        let provenance = json!({"browser": "none", "run": index});
+        self.store.begin(&opening(id(index)), &provenance, self.now()).expect("begun")
+    }
+
+    /// A run that stays open.
+    pub(super) fn begin_third(&self) -> Draft {
+        let provenance = json!({"browser": "none"});
+        self.store.begin(&opening(Self::third()), &provenance, self.now()).expect("begun")
+    }
+
+    /// The id of the run that stays open.
+    pub(super) fn third() -> RunId {
+        "019ab2f0-6c20-7000-8000-000000000003".parse().expect("an id")
+    }
+
+    /// Run number `index` with a capture and a word of the agent's.
+    pub(super) fn filled(&self, index: usize) -> Draft {
+        let mut draft = self.begin(index);
+        let run = id(index);
+        let png = format!("picture of {run}");
+        let taken = draft
+            .add(vec![
+                file("captures/0001-before/screenshot.png", png.as_bytes()),
+                file("captures/0001-before/capture.json", b"{}\n"),
+            ])
+            .expect("added");
+        let event = Event::exhibit("capture.taken", json!({"stage": "before", "files": taken}));
+        draft.record(&[event, agent_says(&format!("paid {run}"))], self.now()).expect("recorded");
+        draft
+    }
+
+    /// Run number `index`, sealed; its folder.
+    pub(super) fn sealed(&self, index: usize) -> PathBuf {
+        let draft = self.filled(index);
+        let ending = Ending::sealed("succeeded");
+        let receipt = draft.seal(&ending, &signer(), self.now()).expect("sealed");
+        self.store.root().join(receipt.folder)
+    }
+}
+
+/// Code and place of all that verification says of `folder`.
+pub(super) fn verdict(folder: &Path) -> Vec<String> {
+    let report = verify::folder(folder, &trust());
+    report.findings.iter().map(|finding| format!("{} {}", finding.code, finding.place)).collect()
+}

@@ -1,0 +1,169 @@
+//! Owns the names and places of the evidence format `exhibit/1` (docs/FORMAT.md): what each file of
+//! a folder is called, which names a folder may hold, how big each may be. Touches no file content.
+
+use std::ffi::OsString;
+use std::fs::FileType;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::artifact::is_safe_name;
+use crate::disk::PARTIAL_SUFFIX;
+use crate::id::RunId;
+
+/// Name of this version of the format.
+pub const FORMAT: &str = "exhibit/1";
+/// Namespace of our OpenSSH signatures: one made for another purpose cannot be passed off as ours.
+pub(super) const NAMESPACE: &str = "evidence@exhibit";
+
+/// The BagIt declaration.
+pub(super) const BAGIT: &str = "bagit.txt";
+/// The BagIt metadata.
+pub(super) const BAG_INFO: &str = "bag-info.txt";
+/// Digests of everything below `data/`.
+pub(super) const MANIFEST: &str = "manifest-sha256.txt";
+/// Digests of the files beside `data/`; what is signed.
+pub(super) const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
+/// How to check the folder with stock tools.
+pub(super) const VERIFY: &str = "VERIFY.txt";
+/// The signature over the tag manifest.
+pub(super) const SIGNATURE: &str = "tagmanifest-sha256.txt.sig";
+/// The one value that stands for the folder in the log.
+pub(super) const SEAL: &str = "seal.json";
+/// The report, when there is one; covered by the tag manifest.
+pub(super) const REPORT: &str = "report.html";
+/// Kept for the timestamp.
+pub(super) const TIMESTAMP: &str = "tagmanifest-sha256.txt.sig.tsr";
+/// Kept for the log's proof.
+pub(super) const PROOF: &str = "seal.json.tlog-proof";
+
+/// The event chain.
+pub(super) const EVENTS: &str = "data/events.jsonl";
+/// The record of the run, written when it is sealed.
+pub(super) const RECORD: &str = "data/run.json";
+/// What took the captures.
+pub(super) const PROVENANCE: &str = "data/provenance.json";
+/// Folder of what the caller added, below `data/`.
+pub(super) const ATTACHMENTS: &str = "attachments";
+
+/// The files the tag manifest lists, in bytewise order.
+pub(super) const LISTED: [&str; 4] = [VERIFY, BAG_INFO, BAGIT, MANIFEST];
+/// The files that sealing writes beside `data/`: what recovery drops and writes anew.
+pub(super) const TAG_FILES: [&str; 7] =
+    [VERIFY, BAG_INFO, BAGIT, MANIFEST, SEAL, TAG_MANIFEST, SIGNATURE];
+/// Names that later layers may add beside `data/`.
+pub(super) const RESERVED: [&str; 3] = [REPORT, PROOF, TIMESTAMP];
+
+/// Largest manifest that is read, in bytes.
+pub(super) const MAX_MANIFEST: u64 = 64 << 20;
+/// Longest line of a manifest, in bytes.
+pub(super) const MAX_MANIFEST_LINE: usize = 4096;
+/// Most entries of a manifest.
+pub(super) const MAX_ENTRIES: usize = 1_000_000;
+/// Longest line of an event chain that is read, in bytes.
+pub(super) const MAX_EVENT_READ: u64 = 64 << 20;
+/// Longest event that is written, in bytes; the closing event may be longer.
+pub(super) const MAX_EVENT_WRITE: usize = 8 << 20;
+/// Most levels below a field of an event's data; readers commonly stop at 128 in all.
+pub(super) const MAX_EVENT_DEPTH: usize = 100;
+/// Most files of one run: their list must fit into the closing event.
+pub(super) const MAX_FILES: usize = 100_000;
+/// Largest of the other files that are read whole, in bytes.
+pub(super) const MAX_SMALL: u64 = 16 << 20;
+/// Most parts of a path below `data/`.
+const MAX_DEPTH: usize = 8;
+
+/// Folder of unsealed runs, in the store.
+pub(super) const OPEN: &str = "open";
+/// Folder of sealed runs, in the store.
+pub(super) const RUNS: &str = "runs";
+/// The lock, in the store.
+pub(super) const LOCK: &str = "lock";
+
+/// Place of a sealed run in its store: `runs/2026/11/23/<run id>`, by the UTC date in its id.
+pub(super) fn sealed_place(run: RunId) -> String {
+    format!("{RUNS}/{}/{run}", run.opened_at().strftime("%Y/%m/%d"))
+}
+
+/// Place of an unsealed run in its store.
+pub(super) fn open_place(run: RunId) -> String {
+    format!("{OPEN}/{run}")
+}
+
+/// Whether `path` can be the path of an artifact below `data/`: safe parts, not too deep, and not
+/// a name that recovery would take for a file cut short.
+pub(super) fn is_safe_path(path: &str) -> bool {
+    path.split('/').count() <= MAX_DEPTH
+        && path.split('/').all(|part| is_safe_name(part) && !part.ends_with(PARTIAL_SUFFIX))
+}
+
+/// The media type a name's ending speaks of: what is left to go by when a file was written and the
+/// event that tells its type was not.
+pub(super) fn media_type_of(path: &str) -> &'static str {
+    let name = path.strip_suffix(".zst").unwrap_or(path);
+    match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "json" => "application/json",
+        "jsonl" => "application/jsonl",
+        "html" => "text/html",
+        "mhtml" => "multipart/related",
+        "txt" | "log" => "text/plain",
+        "pdf" => "application/pdf",
+        "mp4" => "video/mp4",
+        "vtt" => "text/vtt",
+        _ => "application/octet-stream",
+    }
+}
+
+/// One entry of a folder: its name, its path and what it is (a link is a link).
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The name.
+    pub name: OsString,
+    /// The folder's path with the name.
+    pub path: PathBuf,
+    /// What it is, links not followed.
+    pub kind: FileType,
+}
+
+/// The entries of `folder`, in bytewise order of their names.
+///
+/// # Errors
+/// What the system answers.
+pub(super) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        entries.push(Entry {
+            name: entry.file_name(),
+            path: entry.path(),
+            kind: entry.file_type()?,
+        });
+    }
+    entries.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_lies_under_the_utc_date_of_its_id() {
+        let run: RunId = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57".parse().expect("an id");
+        let date = run.opened_at().to_string()[..10].replace('-', "/");
+        assert_eq!(sealed_place(run), format!("runs/{date}/{run}"));
+    }
+
+    #[test]
+    fn paths_that_leave_the_folder_or_look_half_written_are_refused() {
+        for good in ["a", "captures/0001-before/screenshot.png"] {
+            assert!(is_safe_path(good), "{good}");
+        }
+        for bad in ["", "/a", "a/", "a//b", "../a", "a/../b", "a.partial", "a.partial/b", "a\\b"] {
+            assert!(!is_safe_path(bad), "{bad}");
+        }
+        assert!(!is_safe_path(&["d"; 9].join("/")));
+    }
+}

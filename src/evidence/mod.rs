@@ -1,0 +1,40 @@
+//! Owns evidence: runs on disk from their first event to the sealed folder, the key that signs them,
+//! the verification of what was sealed, and the index over it. docs/FORMAT.md is the contract.
+//!
+//! Knows no HTTP, no async runtime and no clock of its own: a [`Moment`](crate::clock::Moment) is
+//! passed in. Everything blocks; all writing goes through [`disk`](crate::disk).
+
+mod bag;
+mod chain;
+mod draft;
+mod error;
+mod finding;
+mod index;
+mod layout;
+mod record;
+mod recover;
+mod seal;
+mod sign;
+mod store;
+mod trust;
+pub mod verify;
+
+pub use draft::{Attachment, Draft};
+pub use error::{SealCause, SealError, StoreError};
+pub use finding::{Class, Finding, FindingCode};
+pub use index::{Filled, Filter, Index, IndexError, MAX_LIST};
+pub use layout::FORMAT;
+pub use record::{Counts, RunRecord, RunSummary};
+pub use recover::{Salvage, Torn};
+pub use sign::{SignError, Signer};
+pub use store::Store;
+pub use trust::{Trust, TrustError};
+
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

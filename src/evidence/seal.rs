@@ -1,0 +1,346 @@
+//! Owns the sealing of a run: a list of small steps, each of which may be the last before a crash.
+//! Until the rename the run is open and sealing starts over; after it the run is sealed and only
+//! permission bits are left to set. docs/FORMAT.md states the order.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::bag::{self, BagInfo};
+use super::chain;
+use super::draft::Draft;
+use super::error::{SealCause, SealError, StoreError};
+use super::layout::{self, EVENTS, MAX_EVENT_READ, RECORD, TAG_FILES};
+use super::record::{Counts, NOT_PROVEN, RunRecord, SealParts, seal_bytes, seal_value};
+use super::sign::Signer;
+use super::trust::Trust;
+use super::verify;
+use crate::artifact::Artifact;
+use crate::clock::Moment;
+use crate::digest::Digest;
+use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
+use crate::receipt::Receipt;
+use crate::run::{Ending, Event};
+
+const READ_ONLY_FILE: u32 = 0o444;
+const READ_ONLY_FOLDER: u32 = 0o555;
+const PRIVATE_FOLDER: u32 = 0o700;
+
+/// A seal on its way: what the steps so far found out.
+pub(super) struct Sealing<'a> {
+    draft: &'a mut Draft,
+    ending: &'a Ending,
+    signer: &'a Signer,
+    at: Moment,
+    /// Files below `data/` for the manifest, `events.jsonl` and `run.json` included.
+    payload: Vec<(String, Digest, u64)>,
+    record: Option<RunRecord>,
+    parts: SealParts,
+    seal_sha256: Digest,
+}
+
+type Step = fn(&mut Sealing<'_>) -> Result<(), SealCause>;
+
+/// The steps, in order.
+pub(super) const STEPS: [Step; 11] = [
+    |sealing| sealing.clear(),
+    |sealing| sealing.close_chain(),
+    |sealing| sealing.write_record(),
+    |sealing| sealing.write_manifest(),
+    |sealing| sealing.write_declarations(),
+    |sealing| sealing.write_tag_manifest(),
+    |sealing| sealing.write_signature(),
+    |sealing| sealing.write_seal(),
+    |sealing| sealing.protect(),
+    |sealing| sealing.check(),
+    |sealing| sealing.publish(),
+];
+
+/// Seal `draft`; on failure it comes back.
+pub(super) fn seal(
+    mut draft: Draft,
+    ending: &Ending,
+    signer: &Signer,
+    at: Moment,
+) -> Result<Receipt, SealError> {
+    match run(&mut draft, ending, signer, at, STEPS.len()).and_then(|()| settle(&draft)) {
+        Ok(receipt) => Ok(receipt),
+        Err(source) => Err(SealError { draft: Box::new(draft), source }),
+    }
+}
+
+/// Take the first `steps` steps of sealing. A test stops early, as a crash would.
+pub(super) fn run(
+    draft: &mut Draft,
+    ending: &Ending,
+    signer: &Signer,
+    at: Moment,
+    steps: usize,
+) -> Result<(), SealCause> {
+    if draft.published.is_some() {
+        return Ok(());
+    }
+    let mut sealing = Sealing {
+        draft,
+        ending,
+        signer,
+        at,
+        payload: Vec::new(),
+        record: None,
+        parts: SealParts::default(),
+        seal_sha256: Digest::ZERO,
+    };
+    STEPS[..steps].iter().try_for_each(|step| step(&mut sealing))
+}
+
+/// Make the move durable and the folder read-only: what is left once it has its final place.
+fn settle(draft: &Draft) -> Result<Receipt, SealCause> {
+    let receipt = draft.published.clone().expect("the last step publishes");
+    let folder = draft.place.root.join(&receipt.folder);
+    for parent in [folder.parent(), draft.place.folder.parent()].into_iter().flatten() {
+        disk::sync_dir(parent).map_err(StoreError::at(parent))?;
+    }
+    protect_top(&folder)?;
+    Ok(receipt)
+}
+
+/// Make the top folder of a sealed run read-only.
+pub(super) fn protect_top(folder: &Path) -> Result<(), StoreError> {
+    disk::set_mode(folder, READ_ONLY_FOLDER).map_err(StoreError::at(folder))
+}
+
+impl Sealing<'_> {
+    fn path(&self, name: &str) -> PathBuf {
+        self.draft.place.folder.join(name)
+    }
+
+    /// Drop what an earlier attempt left: this one writes all of it anew.
+    fn clear(&mut self) -> Result<(), SealCause> {
+        clear(&self.draft.place.folder)?;
+        Ok(())
+    }
+
+    /// The last event binds ending and files into the chain.
+    fn close_chain(&mut self) -> Result<(), SealCause> {
+        if matches!(&self.draft.closing, Some((ending, _)) if ending == self.ending) {
+            return Ok(());
+        }
+        let artifacts: Vec<&Artifact> = self.draft.artifacts.values().collect();
+        let told = u64::from(self.draft.recovered.is_some());
+        let counts = Counts { events: self.draft.lines + 1 + told, ..self.counts() };
+        let mut data = json!(self.ending);
+        data["counts"] = json!(counts);
+        data["artifacts"] = json!(artifacts);
+        let limit = usize::try_from(MAX_EVENT_READ).expect("64 MiB fit in memory") - 1;
+        let event = Event::exhibit(chain::SEALED, data);
+        let mut recorded = self.draft.append(&[event], self.at, limit)?;
+        let recorded = recorded.pop().expect("one event in, one out");
+        self.draft.closing = Some((self.ending.clone(), recorded));
+        Ok(())
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            events: self.draft.lines,
+            captures: self.draft.captures,
+            files: self.draft.artifacts.len() as u64 + 2,
+        }
+    }
+
+    fn write_record(&mut self) -> Result<(), SealCause> {
+        let (_, closing) = self.draft.closing.as_ref().expect("the chain is closed by now");
+        let record = RunRecord {
+            format: layout::FORMAT.to_owned(),
+            opening: self.draft.opening.clone(),
+            opened_at: self.draft.opened_at.clone(),
+            sealed_at: closing.time.clone(),
+            ending: self.ending.clone(),
+            counts: self.counts(),
+            last_event_sha256: closing.sha256,
+            not_proven: NOT_PROVEN.map(str::to_owned).to_vec(),
+        };
+        let (sha256, size) = self.write(RECORD, &record.render())?;
+        self.record = Some(record);
+        self.payload.push((RECORD.to_owned(), sha256, size));
+        Ok(())
+    }
+
+    fn record(&self) -> &RunRecord {
+        self.record.as_ref().expect("the record is written by now")
+    }
+
+    fn write_manifest(&mut self) -> Result<(), SealCause> {
+        let path = self.path(EVENTS);
+        let events = File::open(&path).and_then(Digest::of_reader);
+        let (sha256, size) = events.map_err(StoreError::at(&path))?;
+        self.payload.push((EVENTS.to_owned(), sha256, size));
+        let artifacts = self.draft.artifacts.values();
+        self.payload.extend(artifacts.map(|a| (a.path.clone(), a.sha256, a.size_bytes)));
+        self.payload.sort();
+        let entries = self.payload.iter().map(|(name, sha256, _)| (name.as_str(), *sha256));
+        let text = bag::render_manifest(entries);
+        self.parts.manifest_sha256 = Some(self.write(layout::MANIFEST, text.as_bytes())?.0);
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.payload.iter().map(|(_, _, size)| size).sum()
+    }
+
+    fn write_declarations(&mut self) -> Result<(), SealCause> {
+        let oxum = bag::oxum(self.bytes(), self.payload.len() as u64);
+        self.parts.payload_oxum = Some(oxum.clone());
+        let organization = self.draft.place.organization.as_deref();
+        let info = BagInfo::new(self.draft.id(), &self.record().sealed_at, oxum, organization);
+        self.write(layout::BAGIT, bag::DECLARATION.as_bytes())?;
+        self.write(layout::BAG_INFO, info.render().as_bytes())?;
+        let guide = include_str!("VERIFY.txt").replace("{run}", &self.draft.id().to_string());
+        self.write(layout::VERIFY, guide.as_bytes())?;
+        Ok(())
+    }
+
+    fn write_tag_manifest(&mut self) -> Result<(), SealCause> {
+        let mut entries = Vec::new();
+        for name in layout::LISTED {
+            let path = self.path(name);
+            let digest = File::open(&path).and_then(Digest::of_reader);
+            entries.push((name, digest.map_err(StoreError::at(&path))?.0));
+        }
+        let text = bag::render_manifest(entries);
+        self.parts.tagmanifest_sha256 = Some(self.write(layout::TAG_MANIFEST, text.as_bytes())?.0);
+        Ok(())
+    }
+
+    fn write_signature(&mut self) -> Result<(), SealCause> {
+        let path = self.path(layout::TAG_MANIFEST);
+        let signed = disk::read_limited(&path, layout::MAX_MANIFEST);
+        let signature = self.signer.sign(&signed.map_err(StoreError::at(&path))?)?;
+        self.parts.signature_sha256 = Some(self.write(layout::SIGNATURE, signature.as_bytes())?.0);
+        Ok(())
+    }
+
+    fn write_seal(&mut self) -> Result<(), SealCause> {
+        let seal = seal_bytes(&seal_value(self.record(), &self.parts));
+        self.seal_sha256 = self.write(layout::SEAL, &seal)?.0;
+        Ok(())
+    }
+
+    /// Everything read-only but the top folder, which must be writable to be moved.
+    fn protect(&mut self) -> Result<(), SealCause> {
+        let folder = &self.draft.place.folder;
+        protect_below(folder)?;
+        for folder in [&folder.join("data"), folder] {
+            disk::sync_dir(folder).map_err(StoreError::at(folder))?;
+        }
+        Ok(())
+    }
+
+    /// Read the folder back from disk and verify it, as an auditor will.
+    fn check(&mut self) -> Result<(), SealCause> {
+        let trust = Trust::of_signer(self.signer);
+        let report = verify::folder(&self.draft.place.folder, &trust);
+        let damaged = self.draft.damaged;
+        let hinders = |finding: &super::finding::Finding| {
+            finding.class != super::finding::Class::Note
+                && !(damaged && finding.code.is_recorded_damage())
+        };
+        let findings: Vec<_> = report.findings.into_iter().filter(hinders).collect();
+        if findings.is_empty() { Ok(()) } else { Err(SealCause::NotVerified(findings)) }
+    }
+
+    /// One rename makes the run sealed.
+    fn publish(&mut self) -> Result<(), SealCause> {
+        let folder = layout::sealed_place(self.draft.id());
+        let place = self.draft.place.root.join(&folder);
+        let parent = place.parent().expect("a sealed place lies in a folder");
+        disk::make_dirs(parent).map_err(StoreError::at(parent))?;
+        disk::rename_new(&self.draft.place.folder, &place).map_err(StoreError::at(&place))?;
+        let record = self.record();
+        let known = "every part is known once all steps before have been taken";
+        let receipt = Receipt {
+            run: self.draft.id(),
+            state: record.ending.state,
+            outcome: record.ending.outcome.clone(),
+            sealed_at: record.sealed_at.clone(),
+            folder,
+            events: record.counts.events,
+            files: record.counts.files,
+            size_bytes: self.bytes(),
+            tagmanifest_sha256: self.parts.tagmanifest_sha256.expect(known),
+            seal_sha256: self.seal_sha256,
+            key: self.signer.fingerprint(),
+        };
+        self.draft.published = Some(receipt);
+        Ok(())
+    }
+
+    /// Write one file of the folder; the folder is synchronised by a later step.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(Digest, u64), StoreError> {
+        let path = self.path(name);
+        let mut file = OnceFile::create(&path).map_err(StoreError::at(&path))?;
+        if let Err(error) = file.write_all(bytes) {
+            file.discard();
+            return Err(StoreError::new(&path, error));
+        }
+        file.finish().map_err(StoreError::at(&path))
+    }
+}
+
+/// Bring the folder of an open run back to what its run acknowledged: folders writable, no files
+/// cut short, nothing of an earlier seal, no empty folders. Answers the names of what it removed.
+pub(super) fn clear(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let mut removed = Vec::new();
+    disk::set_mode(folder, PRIVATE_FOLDER).map_err(StoreError::at(folder))?;
+    for name in TAG_FILES.iter().chain(&[RECORD]) {
+        let path = folder.join(name);
+        if path.symlink_metadata().is_ok() {
+            // `data/` may be read-only since an earlier attempt.
+            let parent = path.parent().expect("a file of the folder lies in a folder");
+            disk::set_mode(parent, PRIVATE_FOLDER).map_err(StoreError::at(parent))?;
+            disk::remove_file(&path).map_err(StoreError::at(&path))?;
+            removed.push((*name).to_owned());
+        }
+    }
+    sweep(folder, folder, &mut removed)?;
+    Ok(removed)
+}
+
+/// Remove files cut short and empty folders below `at`; answers whether nothing is left in it.
+fn sweep(top: &Path, at: &Path, removed: &mut Vec<String>) -> Result<bool, StoreError> {
+    disk::set_mode(at, PRIVATE_FOLDER).map_err(StoreError::at(at))?;
+    let mut empty = true;
+    for entry in layout::entries(at).map_err(StoreError::at(at))? {
+        let gone = if entry.kind.is_dir() {
+            let gone = sweep(top, &entry.path, removed)?;
+            if gone {
+                disk::remove_dir_all(&entry.path).map_err(StoreError::at(&entry.path))?;
+            }
+            gone
+        } else {
+            let partial = entry.name.to_string_lossy().ends_with(PARTIAL_SUFFIX);
+            if partial {
+                disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
+                let name = entry.path.strip_prefix(top).unwrap_or(&entry.path);
+                removed.push(name.to_string_lossy().into_owned());
+            }
+            partial
+        };
+        empty &= gone;
+    }
+    Ok(empty)
+}
+
+/// Make all files and folders below `at` read-only, `at` itself excepted.
+fn protect_below(at: &Path) -> Result<(), StoreError> {
+    for entry in layout::entries(at).map_err(StoreError::at(at))? {
+        if entry.kind.is_dir() {
+            protect_below(&entry.path)?;
+            disk::set_mode(&entry.path, READ_ONLY_FOLDER).map_err(StoreError::at(&entry.path))?;
+        } else if entry.kind.is_file() {
+            disk::set_mode(&entry.path, READ_ONLY_FILE).map_err(StoreError::at(&entry.path))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! Owns the store: the directory tree with its open and its sealed runs, and the lock that keeps
+//! other daemons out. Knows where runs are, not what is in them.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::chain::{self, Tip};
+use super::draft::{Draft, Place};
+use super::error::StoreError;
+use super::layout::{self, EVENTS, LOCK, OPEN, PROVENANCE, RUNS};
+use super::recover::{self, Salvage};
+use super::seal;
+use crate::artifact::Artifact;
+use crate::clock::Moment;
+use crate::disk::{self, Appending, Lock, PARTIAL_SUFFIX};
+use crate::id::RunId;
+use crate::run::{Event, Opening};
+
+/// A store, held by this process alone.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    organization: Option<String>,
+    _lock: Lock,
+}
+
+impl Store {
+    /// Open the store at `root`, making it when it does not exist, and keep other daemons out until
+    /// this is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another daemon holds it; see [`StoreError`].
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        for name in [OPEN, RUNS] {
+            let folder = root.join(name);
+            disk::make_dirs(&folder).map_err(StoreError::at(&folder))?;
+        }
+        let path = root.join(LOCK);
+        let lock = Lock::take(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => StoreError::Locked { path: path.clone() },
+            _ => StoreError::new(&path, error),
+        })?;
+        let store = Self { root: root.to_owned(), organization: None, _lock: lock };
+        store.drop_unborn()?;
+        Ok(store)
+    }
+
+    /// The same store, whose folders name `organization` as their source.
+    #[must_use]
+    pub fn with_organization(mut self, organization: Option<String>) -> Self {
+        self.organization = organization;
+        self
+    }
+
+    /// Remove runs whose opening a crash cut short: nobody was told of them.
+    fn drop_unborn(&self) -> Result<(), StoreError> {
+        for entry in self.list(OPEN)? {
+            if entry.name.to_string_lossy().ends_with(PARTIAL_SUFFIX) {
+                disk::remove_dir_all(&entry.path).map_err(StoreError::at(&entry.path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self, name: &str) -> Result<Vec<layout::Entry>, StoreError> {
+        let folder = self.root.join(name);
+        layout::entries(&folder).map_err(StoreError::at(&folder))
+    }
+
+    /// The directory of the store.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the sealed folder of `run` is, or will be.
+    pub fn folder_of(&self, run: RunId) -> PathBuf {
+        self.root.join(layout::sealed_place(run))
+    }
+
+    fn place(&self, run: RunId) -> Place {
+        Place {
+            root: self.root.clone(),
+            folder: self.root.join(layout::open_place(run)),
+            organization: self.organization.clone(),
+        }
+    }
+
+    /// Open a run: its folder, its provenance and its first event are on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::NameTaken`] when there is such a run already; see [`StoreError`].
+    pub fn begin(
+        &self,
+        opening: &Opening,
+        provenance: &Value,
+        at: Moment,
+    ) -> Result<Draft, StoreError> {
+        let place = self.place(opening.run);
+        let sealed = self.folder_of(opening.run);
+        if sealed.symlink_metadata().is_ok() {
+            return Err(StoreError::NameTaken { path: sealed });
+        }
+        let unborn = self.root.join(format!("{}{PARTIAL_SUFFIX}", layout::open_place(opening.run)));
+        disk::remove_dir_all(&unborn).map_err(StoreError::at(&unborn))?;
+        let draft = prepare(&unborn, place, opening, provenance, at).and_then(|draft| {
+            let folder = &draft.place.folder;
+            disk::rename_new(&unborn, folder).map_err(StoreError::at(folder))?;
+            Ok(draft)
+        });
+        if draft.is_err() {
+            drop(disk::remove_dir_all(&unborn));
+        }
+        let open = self.root.join(OPEN);
+        disk::sync_dir(&open).map_err(StoreError::at(&open))?;
+        draft
+    }
+
+    /// The runs that are open on disk, oldest first: after a start, those that a crash left.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn unfinished(&self) -> Result<Vec<RunId>, StoreError> {
+        let entries = self.list(OPEN)?;
+        let ids = entries.iter().filter_map(|entry| entry.name.to_str()?.parse().ok());
+        Ok(ids.collect())
+    }
+
+    /// Take up a run that a crash left open. The first events recorded afterwards are preceded by
+    /// one that tells of the recovery.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Damaged`] when the run's first event cannot be read;
+    /// see [`StoreError`].
+    pub fn resume(&self, run: RunId) -> Result<(Draft, Salvage), StoreError> {
+        recover::resume(self.place(run))
+    }
+
+    /// Finish what a crash left between the move of a sealed folder and its becoming read-only.
+    /// Answers the folders that were touched.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn settle(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut touched = Vec::new();
+        for folder in self.sealed() {
+            let metadata = std::fs::metadata(&folder).map_err(StoreError::at(&folder))?;
+            if metadata.permissions().mode() & 0o222 != 0 {
+                seal::protect_top(&folder)?;
+                touched.push(folder);
+            }
+        }
+        Ok(touched)
+    }
+
+    /// The folders of the sealed runs, oldest first. What cannot be listed is left out; `verify`
+    /// reports it.
+    pub fn sealed(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        sealed_in(&self.root)
+    }
+}
+
+/// The folders of the sealed runs in the store at `root`, oldest first.
+pub(super) fn sealed_in(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let folders = |folder: PathBuf| {
+        let entries = layout::entries(&folder).unwrap_or_default();
+        entries.into_iter().filter(|entry| entry.kind.is_dir()).map(|entry| entry.path)
+    };
+    folders(root.join(RUNS)).flat_map(folders).flat_map(folders).flat_map(folders).filter(|path| {
+        path.file_name().and_then(|name| name.to_str()?.parse::<RunId>().ok()).is_some()
+    })
+}
+
+/// Write the beginnings of a run into `unborn`.
+fn prepare(
+    unborn: &Path,
+    place: Place,
+    opening: &Opening,
+    provenance: &Value,
+    at: Moment,
+) -> Result<Draft, StoreError> {
+    let data = unborn.join("data");
+    disk::make_dirs(&data).map_err(StoreError::at(&data))?;
+    let mut text = serde_json::to_vec_pretty(provenance).expect("a JSON value is JSON");
+    text.push(b'\n');
+    let path = unborn.join(PROVENANCE);
+    let sha256 = disk::write_once(&path, &text).map_err(StoreError::at(&path))?;
+    let artifact = Artifact {
+        path: PROVENANCE.to_owned(),
+        media_type: "application/json".to_owned(),
+        size_bytes: text.len() as u64,
+        sha256,
+    };
+    let path = unborn.join(EVENTS);
+    let mut draft = Draft {
+        place: Place { folder: unborn.to_owned(), ..place.clone() },
+        opening: opening.clone(),
+        opened_at: at.to_rfc3339(),
+        log: Appending::open(&path).map_err(StoreError::at(&path))?,
+        tip: Tip::START,
+        lines: 0,
+        captures: 0,
+        artifacts: [(artifact.path.clone(), artifact.clone())].into(),
+        origin: Some(at.monotonic),
+        recovered: None,
+        damaged: false,
+        closing: None,
+        published: None,
+    };
+    draft.record(&[opened(opening, &artifact)], at)?;
+    draft.place = place;
+    Ok(draft)
+}
+
+/// The first event: the format, what is known of the run, and the provenance file.
+fn opened(opening: &Opening, provenance: &Artifact) -> Event {
+    let mut data = Map::from_iter([("format".to_owned(), json!(layout::FORMAT))]);
+    if let Value::Object(known) = json!(opening) {
+        data.extend(known);
+    }
+    data.insert("provenance".to_owned(), json!(provenance));
+    Event::exhibit(chain::OPENED, Value::Object(data))
+}

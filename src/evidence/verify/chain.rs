@@ -1,0 +1,187 @@
+//! Owns the check of the event chain, and of what its first and last events say of the record and
+//! the files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+
+use serde_json::{Value, json};
+
+use super::Check;
+use crate::artifact::Artifact;
+use crate::digest::Digest;
+use crate::evidence::chain::{self, CAPTURED, Line, OPENED, SEALED};
+use crate::evidence::finding::FindingCode;
+use crate::evidence::layout::{EVENTS, RECORD};
+use crate::evidence::record::{Counts, RunRecord};
+use crate::run::Actor;
+
+/// What is remembered while going down the chain.
+#[derive(Default)]
+struct Walk {
+    lines: u64,
+    captures: u64,
+    first: Option<Line>,
+    /// The last line, if it is an event.
+    last: Option<Line>,
+    last_sha256: Option<Digest>,
+    /// Sequence number and time of the line before, if it was an event.
+    before: Option<(u64, String)>,
+    /// Files that events told of, with the line that did.
+    told: BTreeMap<String, (Artifact, u64)>,
+}
+
+impl Check<'_> {
+    pub(super) fn events(&mut self, record: Option<&RunRecord>) {
+        // Its absence is reported with the manifest.
+        if !self.is_file(EVENTS) {
+            return;
+        }
+        let file = match File::open(self.folder.join(EVENTS)) {
+            Ok(file) => file,
+            Err(error) => return self.unreadable(EVENTS, &error),
+        };
+        let mut walk = Walk::default();
+        for line in chain::lines(BufReader::new(file)) {
+            match line {
+                Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                    let place = format!("{EVENTS}:{}", walk.lines + 1);
+                    self.add(FindingCode::TooLarge, place, "a line within the limit", "more");
+                    return;
+                }
+                Err(error) => return self.unreadable(EVENTS, &error),
+                Ok(line) if !line.whole => {
+                    let place = format!("{EVENTS}:{}", walk.lines + 1);
+                    let found = format!("{} bytes without one", line.bytes.len());
+                    self.add(FindingCode::EventsTorn, place, "a line feed at the end", found);
+                    walk.last = None;
+                }
+                Ok(line) => self.event(&mut walk, &line),
+            }
+        }
+        self.ends(&walk, record);
+    }
+
+    fn event(&mut self, walk: &mut Walk, raw: &chain::RawLine) {
+        walk.lines += 1;
+        let place = format!("{EVENTS}:{}", walk.lines);
+        let before = walk.last_sha256.unwrap_or(Digest::ZERO);
+        walk.last_sha256 = Some(Digest::of(&raw.bytes));
+        let line = match raw.parse() {
+            Ok(line) => line,
+            Err(error) => {
+                self.add(FindingCode::EventMalformed, place, "an event", error.to_string());
+                (walk.last, walk.before) = (None, None);
+                return;
+            }
+        };
+        if line.previous != before {
+            let (expected, found) = (before.to_string(), line.previous.to_string());
+            self.add(FindingCode::EventPrevious, &place, expected, found);
+        }
+        // After a line that is no event there is no telling which number comes next.
+        let sequence = walk
+            .before
+            .as_ref()
+            .map_or(if walk.lines == 1 { 1 } else { line.sequence }, |(sequence, _)| {
+                sequence.saturating_add(1)
+            });
+        if line.sequence != sequence {
+            let (expected, found) = (sequence.to_string(), line.sequence.to_string());
+            self.add(FindingCode::EventSequence, &place, expected, found);
+        }
+        if let Some((_, time)) = walk.before.as_ref().filter(|(_, time)| line.time < *time) {
+            let expected = format!("{time} or later");
+            self.add(FindingCode::EventTimeOrder, &place, expected, line.time.clone());
+        }
+        walk.before = Some((line.sequence, line.time.clone()));
+        walk.captures += u64::from(line.kind == CAPTURED && line.actor == Actor::Exhibit);
+        if line.kind != SEALED {
+            for artifact in chain::artifacts_named(&line) {
+                walk.told.insert(artifact.path.clone(), (artifact, walk.lines));
+            }
+        }
+        if walk.lines == 1 {
+            walk.first = Some(line.clone());
+        }
+        walk.last = Some(line);
+    }
+
+    /// What the ends of the chain say, against the record and the manifest.
+    fn ends(&mut self, walk: &Walk, record: Option<&RunRecord>) {
+        let is = |line: &&Line, kind: &str| line.kind == kind && line.actor == Actor::Exhibit;
+        let first = walk.first.as_ref().filter(|line| is(line, OPENED));
+        let last = walk.last.as_ref().filter(|line| is(line, SEALED));
+        let kind = |line: Option<&Line>| {
+            line.map_or_else(|| "no event".to_owned(), |line| line.kind.clone())
+        };
+        if first.is_none() {
+            let place = format!("{EVENTS}:1");
+            self.add(FindingCode::OpeningMissing, place, OPENED, kind(walk.first.as_ref()));
+        }
+        if last.is_none() {
+            let found = kind(walk.last.as_ref());
+            self.add(FindingCode::EndingMissing, EVENTS, SEALED, found);
+        }
+        self.told(&walk.told);
+        if let Some(last) = last {
+            self.listed(last);
+        }
+        if let (Some(first), Some(last), Some(record)) = (first, last, record) {
+            let counts = Counts {
+                events: walk.lines,
+                captures: walk.captures,
+                files: self.manifest.as_ref().map_or(record.counts.files, |m| m.len() as u64),
+            };
+            let sha256 = walk.last_sha256.unwrap_or(Digest::ZERO);
+            let derived = RunRecord::derive(first, last, counts, sha256);
+            self.same_record(derived.as_ref());
+        }
+    }
+
+    /// Files that events told of, against the manifest.
+    fn told(&mut self, told: &BTreeMap<String, (Artifact, u64)>) {
+        let Some(manifest) = self.manifest.take() else { return };
+        for (path, (artifact, line)) in told {
+            let found = manifest.get(path);
+            if found != Some(&artifact.sha256) {
+                let expected = format!("{} as line {line} of {EVENTS} tells", artifact.sha256);
+                let found = found.map_or_else(|| "no file".to_owned(), Digest::to_string);
+                self.add(FindingCode::EventArtifactMismatch, path, expected, found);
+            }
+        }
+        self.manifest = Some(manifest);
+    }
+
+    /// The list in `run.sealed`, against the manifest.
+    fn listed(&mut self, last: &Line) {
+        let Some(manifest) = self.manifest.take() else { return };
+        let artifacts = last.data.get("artifacts").cloned().unwrap_or(Value::Null);
+        let artifacts: Vec<Artifact> = serde_json::from_value(artifacts).unwrap_or_default();
+        let listed: BTreeMap<&str, &Artifact> =
+            artifacts.iter().map(|artifact| (artifact.path.as_str(), artifact)).collect();
+        let nothing = || "nothing".to_owned();
+        for (path, artifact) in &listed {
+            let there = manifest.get(*path);
+            if there != Some(&artifact.sha256) {
+                let found = there.map_or_else(nothing, Digest::to_string);
+                let expected = artifact.sha256.to_string();
+                self.add(FindingCode::ArtifactMismatch, *path, expected, found);
+            }
+        }
+        for (path, sha256) in &manifest {
+            if path != EVENTS && path != RECORD && !listed.contains_key(path.as_str()) {
+                self.add(FindingCode::ArtifactMismatch, path, nothing(), sha256.to_string());
+            }
+        }
+        self.manifest = Some(manifest);
+    }
+
+    fn same_record(&mut self, derived: Option<&RunRecord>) {
+        let differences = super::seal::differences(&json!(derived), &self.raw_record);
+        for (field, expected, found) in differences {
+            let place = format!("{RECORD}#{field}");
+            self.add(FindingCode::RecordMismatch, place, expected, found);
+        }
+    }
+}

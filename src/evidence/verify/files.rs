@@ -1,0 +1,196 @@
+//! Owns the check of files against manifests: what is listed must be there with its bytes, and
+//! what is there must be listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Check, Kind};
+use crate::digest::Digest;
+use crate::evidence::bag::{LineFault, Manifest, ManifestEntry};
+use crate::evidence::finding::FindingCode;
+use crate::evidence::layout::{
+    LISTED, MANIFEST, MAX_MANIFEST, REPORT, RESERVED, SEAL, SIGNATURE, TAG_FILES, TAG_MANIFEST,
+};
+
+/// How many files are read at a time. Two keep a disk busy; more would only compete.
+const READERS: usize = 2;
+
+impl Check<'_> {
+    /// Everything beside `data/`, against the tag manifest. Answers the tag manifest's bytes.
+    pub(super) fn tag_files(&mut self) -> Option<Vec<u8>> {
+        let bytes = self.read(TAG_MANIFEST, MAX_MANIFEST);
+        let listed = bytes.as_ref().map(|bytes| self.manifest_at(TAG_MANIFEST, bytes, ""));
+        if let Some(listed) = &listed {
+            self.compare(listed);
+            for name in LISTED.iter().chain(&[REPORT]) {
+                if self.is_file(name) && !listed.iter().any(|entry| entry.name == *name) {
+                    let expected = format!("a line in {TAG_MANIFEST}");
+                    self.add(FindingCode::TagFileNotListed, *name, expected, "none");
+                }
+            }
+        }
+        self.root_entries(&listed.unwrap_or_default());
+        bytes
+    }
+
+    /// Which names stand beside `data/`, and which should.
+    fn root_entries(&mut self, listed: &[ManifestEntry]) {
+        let is_listed = |name: &str| listed.iter().any(|entry| entry.name == name);
+        for name in TAG_FILES {
+            if self.has(name) || is_listed(name) {
+                continue;
+            }
+            let code = match name {
+                SIGNATURE => FindingCode::SignatureMissing,
+                SEAL => FindingCode::SealMissing,
+                _ => FindingCode::TagFileMissing,
+            };
+            self.add(code, name, "a file", "nothing");
+        }
+        let root: Vec<(String, Kind)> = self
+            .entries
+            .iter()
+            .filter(|(name, _)| !name.contains('/'))
+            .map(|(name, kind)| (name.clone(), *kind))
+            .collect();
+        for (name, kind) in root {
+            let known = TAG_FILES.contains(&name.as_str()) || RESERVED.contains(&name.as_str());
+            match kind {
+                Kind::Folder if name == "data" => {}
+                Kind::Folder => self.extra(FindingCode::UnexpectedFolder, &name, "a folder"),
+                Kind::Other => self.extra(FindingCode::NotAFile, &name, "a link or device"),
+                // Listed or not: a name outside the format has no place beside `data/`.
+                Kind::File(_) if !known => {
+                    self.extra(FindingCode::UnexpectedFile, &name, "a file");
+                }
+                Kind::File(_) if RESERVED.contains(&name.as_str()) && name != REPORT => {
+                    let expected = "a version of exhibit that checks it";
+                    self.add(FindingCode::NotChecked, &name, expected, "this version");
+                }
+                Kind::File(_) => {}
+            }
+        }
+    }
+
+    fn extra(&mut self, code: FindingCode, place: &str, found: &str) {
+        let expected = if code == FindingCode::NotAFile { "a plain file" } else { "nothing" };
+        self.add(code, place, expected, found);
+    }
+
+    /// Everything below `data/`, against the manifest.
+    pub(super) fn payload(&mut self) {
+        let Some(bytes) = self.read(MANIFEST, MAX_MANIFEST) else {
+            // Its absence is a finding already; without it nothing here can be judged.
+            return;
+        };
+        let listed = self.manifest_at(MANIFEST, &bytes, "data/");
+        (self.report.files, self.report.bytes) = self.compare(&listed);
+        let names: BTreeSet<&str> = listed.iter().map(|entry| entry.name.as_str()).collect();
+        let mut folders: BTreeSet<&str> = BTreeSet::new();
+        for name in &names {
+            folders.extend(name.match_indices('/').map(|(end, _)| &name[..end]));
+        }
+        let below: Vec<(String, Kind)> = self
+            .entries
+            .iter()
+            .filter(|(name, _)| name.starts_with("data/"))
+            .map(|(name, kind)| (name.clone(), *kind))
+            .collect();
+        for (name, kind) in below {
+            let (name, listed) = (name.as_str(), names.contains(name.as_str()));
+            match kind {
+                Kind::Other => self.extra(FindingCode::NotAFile, name, "a link or device"),
+                Kind::File(_) if !listed => self.extra(FindingCode::UnexpectedFile, name, "a file"),
+                Kind::Folder if !folders.contains(name) => {
+                    self.extra(FindingCode::UnexpectedFolder, name, "a folder");
+                }
+                _ => {}
+            }
+        }
+        let entries = listed.iter().map(|entry| (entry.name.clone(), entry.sha256));
+        self.manifest = Some(entries.collect::<BTreeMap<_, _>>());
+    }
+
+    /// Read a manifest; its faults become findings.
+    fn manifest_at(&mut self, name: &str, bytes: &[u8], prefix: &str) -> Vec<ManifestEntry> {
+        let manifest = Manifest::parse(bytes, prefix);
+        for (line, fault) in manifest.faults {
+            let (code, expected) = match fault {
+                LineFault::Malformed => {
+                    (FindingCode::ManifestMalformed, "digest, two spaces, name, line feed")
+                }
+                LineFault::UnsafeName => (FindingCode::UnsafeName, "a plain name of its set"),
+                LineFault::Duplicate => (FindingCode::DuplicateName, "each name once"),
+                LineFault::Unsorted => (FindingCode::UnsortedName, "bytewise order"),
+            };
+            let found = excerpt(bytes, line);
+            self.add(code, format!("{name}:{line}"), expected, found);
+        }
+        manifest.entries
+    }
+
+    /// Read every listed file and compare. Answers how many files and bytes were read.
+    fn compare(&mut self, listed: &[ManifestEntry]) -> (u64, u64) {
+        let there: Vec<&ManifestEntry> =
+            listed.iter().filter(|entry| self.is_file(&entry.name)).collect();
+        let results = read_all(self.folder, &there);
+        let (mut files, mut bytes) = (0, 0);
+        for (entry, result) in there.iter().zip(results) {
+            match result {
+                Ok((sha256, size)) => {
+                    files += 1;
+                    bytes += size;
+                    if sha256 != entry.sha256 {
+                        let (expected, found) = (entry.sha256.to_string(), sha256.to_string());
+                        self.add(FindingCode::FileAltered, &entry.name, expected, found);
+                    }
+                }
+                Err(error) => self.unreadable(&entry.name, &error),
+            }
+        }
+        for entry in listed {
+            // A link in a listed file's place is reported as what it is.
+            if !matches!(self.entries.get(&entry.name), Some(Kind::File(_) | Kind::Other)) {
+                let expected = entry.sha256.to_string();
+                self.add(FindingCode::FileMissing, &entry.name, expected, "no file");
+            }
+        }
+        (files, bytes)
+    }
+}
+
+/// Digest and size of each listed file, in constant memory.
+fn read_all(folder: &Path, listed: &[&ManifestEntry]) -> Vec<io::Result<(Digest, u64)>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((index, entry)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            listed.get(index).map(|entry| (index, entry))
+        } {
+            let file = File::open(folder.join(&entry.name));
+            done.push((index, file.and_then(Digest::of_reader)));
+        }
+        done
+    };
+    let mut results = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..READERS).map(|_| scope.spawn(work)).collect();
+        let mut results = work();
+        for other in others {
+            results.extend(other.join().expect("reading and hashing does not panic"));
+        }
+        results
+    });
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The beginning of line `line` of `bytes`, for showing.
+fn excerpt(bytes: &[u8], line: usize) -> String {
+    let line = bytes.split(|byte| *byte == b'\n').nth(line - 1).unwrap_or_default();
+    let shown = &line[..line.len().min(200)];
+    shown.escape_ascii().to_string()
+}

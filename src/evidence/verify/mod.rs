@@ -1,0 +1,238 @@
+//! Owns verification: says what is wrong with a sealed folder, or a store of them, from the bytes
+//! on disk and keys handed over from outside. Never writes, never consults the index, never trusts
+//! a key it finds inside.
+
+mod chain;
+mod files;
+mod seal;
+mod signature;
+mod store;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::finding::{Finding, FindingCode, worst_exit};
+use super::layout;
+use super::record::RunRecord;
+use super::trust::Trust;
+use crate::disk;
+use crate::id::RunId;
+use crate::run::State;
+
+pub use store::{StoreReport, store};
+
+/// What verification says of one folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FolderReport {
+    /// The folder, as it was named.
+    pub folder: String,
+    /// Identity of the run, as `run.json` says.
+    pub run: Option<RunId>,
+    /// How it came to be sealed, as `run.json` says.
+    pub state: Option<State>,
+    /// When it was sealed, as `run.json` says: RFC 3339, UTC.
+    pub sealed_at: Option<String>,
+    /// Who vouched for the key of a sound signature.
+    pub signed_by: Option<String>,
+    /// Fingerprint of the key of a sound signature.
+    pub key: Option<String>,
+    /// Files below `data/` that were read and compared.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What there is to say, in the order of the checks; empty when all is well.
+    pub findings: Vec<Finding>,
+}
+
+impl FolderReport {
+    /// The exit code of `exhibit verify` for this folder: that of its worst finding.
+    pub fn exit(&self) -> u8 {
+        worst_exit(&self.findings)
+    }
+}
+
+/// Verify the folder at `path`.
+pub fn folder(path: &Path, trust: &Trust) -> FolderReport {
+    let mut check = Check::new(path);
+    if !check.begin() {
+        return check.report;
+    }
+    let tag_manifest = check.tag_files();
+    check.payload();
+    let record = check.record();
+    check.declaration();
+    check.bag_info(record.as_ref());
+    check.signature(tag_manifest.as_deref(), record.as_ref(), trust);
+    check.events(record.as_ref());
+    check.seal(record.as_ref());
+    check.report
+}
+
+/// What one entry of a folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A plain file, with its size in bytes.
+    File(u64),
+    Folder,
+    /// A link, device, socket or pipe.
+    Other,
+}
+
+/// One verification under way.
+struct Check<'a> {
+    folder: &'a Path,
+    /// Everything in the folder, by path; names that are no UTF-8 in a readable form.
+    entries: BTreeMap<String, Kind>,
+    /// What `manifest-sha256.txt` lists, when it could be read.
+    manifest: Option<BTreeMap<String, crate::digest::Digest>>,
+    /// `run.json` as it stands, for fields that no record has.
+    raw_record: serde_json::Value,
+    report: FolderReport,
+}
+
+impl<'a> Check<'a> {
+    fn new(folder: &'a Path) -> Self {
+        let report = FolderReport {
+            folder: folder.display().to_string(),
+            run: None,
+            state: None,
+            sealed_at: None,
+            signed_by: None,
+            key: None,
+            files: 0,
+            bytes: 0,
+            findings: Vec::new(),
+        };
+        Self {
+            folder,
+            entries: BTreeMap::new(),
+            manifest: None,
+            raw_record: serde_json::Value::Null,
+            report,
+        }
+    }
+
+    fn add(
+        &mut self,
+        code: FindingCode,
+        place: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) {
+        self.report.findings.push(Finding::new(code, place, expected, found));
+    }
+
+    /// Look around; whether there is something to verify.
+    fn begin(&mut self) -> bool {
+        match fs::symlink_metadata(self.folder) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => {
+                self.add(FindingCode::Unreadable, ".", "an evidence folder", "something else");
+                return false;
+            }
+            Err(error) => {
+                self.add(FindingCode::Unreadable, ".", "an evidence folder", error.to_string());
+                return false;
+            }
+        }
+        self.walk(self.folder, "");
+        if self.is_file(layout::EVENTS) && !layout::TAG_FILES.iter().any(|name| self.has(name)) {
+            let found = "a run that is still open, or whose seal was removed";
+            self.add(FindingCode::Unsealed, ".", "a sealed run", found);
+            return false;
+        }
+        if self.entries.is_empty() {
+            self.add(FindingCode::Unreadable, ".", "an evidence folder", "nothing");
+            return false;
+        }
+        true
+    }
+
+    fn walk(&mut self, folder: &Path, prefix: &str) {
+        let entries = match layout::entries(folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                let place = if prefix.is_empty() { "." } else { prefix.trim_end_matches('/') };
+                self.add(FindingCode::Unreadable, place, "a readable folder", error.to_string());
+                return;
+            }
+        };
+        for entry in entries {
+            let name = format!("{prefix}{}", entry.name.to_string_lossy());
+            let kind = if entry.kind.is_dir() {
+                self.walk(&entry.path, &format!("{name}/"));
+                Kind::Folder
+            } else if entry.kind.is_file() {
+                let size = fs::symlink_metadata(&entry.path).map_or(0, |metadata| metadata.len());
+                Kind::File(size)
+            } else {
+                Kind::Other
+            };
+            self.entries.insert(name, kind);
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    fn is_file(&self, name: &str) -> bool {
+        matches!(self.entries.get(name), Some(Kind::File(_)))
+    }
+
+    /// The content of a small file, if it is there; a failure to read it becomes a finding.
+    fn read(&mut self, name: &str, limit: u64) -> Option<Vec<u8>> {
+        if !self.is_file(name) {
+            return None;
+        }
+        match disk::read_limited(&self.folder.join(name), limit) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                let expected = format!("at most {limit} bytes");
+                self.add(FindingCode::TooLarge, name, expected, "more");
+                None
+            }
+            Err(error) => {
+                self.unreadable(name, &error);
+                None
+            }
+        }
+    }
+
+    fn unreadable(&mut self, name: &str, error: &std::io::Error) {
+        let known =
+            |finding: &Finding| finding.code == FindingCode::Unreadable && finding.place == name;
+        if !self.report.findings.iter().any(known) {
+            self.add(FindingCode::Unreadable, name, "a readable file", error.to_string());
+        }
+    }
+
+    /// `run.json`; its absence is reported with the manifest.
+    fn record(&mut self) -> Option<RunRecord> {
+        let bytes = self.read(layout::RECORD, layout::MAX_SMALL)?;
+        match serde_json::from_slice::<RunRecord>(&bytes) {
+            Ok(record) => {
+                self.raw_record = serde_json::from_slice(&bytes).unwrap_or_default();
+                self.report.run = Some(record.opening.run);
+                self.report.state = Some(record.ending.state);
+                self.report.sealed_at = Some(record.sealed_at.clone());
+                let name = self.folder.canonicalize().ok();
+                let name = name.as_ref().and_then(|path| path.file_name()?.to_str());
+                let run = record.opening.run.to_string();
+                if name != Some(run.as_str()) {
+                    let found = name.unwrap_or("no name").to_owned();
+                    self.add(FindingCode::FolderRenamed, ".", run, found);
+                }
+                Some(record)
+            }
+            Err(error) => {
+                let expected = "the record of a run";
+                self.add(FindingCode::RecordMalformed, layout::RECORD, expected, error.to_string());
+                None
+            }
+        }
+    }
+}

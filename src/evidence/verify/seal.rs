@@ -1,0 +1,106 @@
+//! Owns the check of what stands beside `data/` and speaks of the whole: declaration, metadata and
+//! `seal.json`, each derived again from the rest of the folder and compared.
+
+use serde_json::Value;
+
+use super::{Check, Kind};
+use crate::digest::Digest;
+use crate::evidence::bag::{self, BagInfo};
+use crate::evidence::finding::FindingCode;
+use crate::evidence::layout::MAX_MANIFEST;
+use crate::evidence::layout::{BAG_INFO, BAGIT, MANIFEST, SEAL, SIGNATURE, TAG_MANIFEST};
+use crate::evidence::record::{RunRecord, SealParts, seal_bytes, seal_value};
+
+const MAX_TAG_FILE: u64 = 1 << 20;
+
+impl Check<'_> {
+    pub(super) fn declaration(&mut self) {
+        let Some(text) = self.read(BAGIT, MAX_TAG_FILE) else { return };
+        if text != bag::DECLARATION.as_bytes() {
+            let found = text[..text.len().min(200)].escape_ascii().to_string();
+            self.add(FindingCode::DeclarationMismatch, BAGIT, "BagIt 1.0, UTF-8", found);
+        }
+    }
+
+    pub(super) fn bag_info(&mut self, record: Option<&RunRecord>) {
+        let Some(text) = self.read(BAG_INFO, MAX_TAG_FILE) else { return };
+        let Some(info) = BagInfo::parse(&text) else {
+            let expected = "the labels of this format, once each, in their order";
+            self.add(FindingCode::BagInfoMalformed, BAG_INFO, expected, "something else");
+            return;
+        };
+        let mut differ = |label: &str, expected: String, found: String| {
+            if expected != found {
+                let place = format!("{BAG_INFO}#{label}");
+                self.report.findings.push(crate::evidence::finding::Finding::new(
+                    FindingCode::BagInfoMismatch,
+                    place,
+                    expected,
+                    found,
+                ));
+            }
+        };
+        if let Some(record) = record {
+            let date = record.sealed_at.chars().take(10).collect();
+            differ("Bagging-Date", date, info.date);
+            differ("External-Identifier", record.opening.run.urn(), info.identifier);
+        }
+        let oxum = oxum(&self.entries);
+        differ("Payload-Oxum", oxum, info.oxum);
+    }
+
+    pub(super) fn seal(&mut self, record: Option<&RunRecord>) {
+        // Its absence is a finding already.
+        let Some(bytes) = self.read(SEAL, MAX_TAG_FILE) else { return };
+        let seal: Option<Value> = serde_json::from_slice(&bytes).ok();
+        let Some(seal) = seal.filter(|seal| seal.is_object() && seal_bytes(seal) == bytes) else {
+            let expected = "the canonical JSON of RFC 8785";
+            self.add(FindingCode::SealMalformed, SEAL, expected, "something else");
+            return;
+        };
+        // Without a record nothing of it can be derived; that there is none is a finding already.
+        let Some(record) = record else { return };
+        let parts = SealParts {
+            payload_oxum: Some(oxum(&self.entries)),
+            manifest_sha256: self.digest(MANIFEST),
+            tagmanifest_sha256: self.digest(TAG_MANIFEST),
+            signature_sha256: self.digest(SIGNATURE),
+        };
+        for (field, expected, found) in differences(&seal_value(record, &parts), &seal) {
+            // A file that is gone is a finding of its own.
+            if expected != "null" {
+                self.add(FindingCode::SealMismatch, format!("{SEAL}#{field}"), expected, found);
+            }
+        }
+    }
+
+    fn digest(&mut self, name: &str) -> Option<Digest> {
+        self.read(name, MAX_MANIFEST).map(|bytes| Digest::of(&bytes))
+    }
+}
+
+/// The `Payload-Oxum` of the files that are there.
+fn oxum(entries: &std::collections::BTreeMap<String, Kind>) -> String {
+    let (mut bytes, mut files) = (0, 0);
+    for (name, kind) in entries {
+        if let (true, Kind::File(size)) = (name.starts_with("data/"), kind) {
+            bytes += size;
+            files += 1;
+        }
+    }
+    bag::oxum(bytes, files)
+}
+
+/// The fields in which two JSON objects differ: name, expected, found; in the order of `expected`,
+/// then those that only `found` has.
+pub(super) fn differences(expected: &Value, found: &Value) -> Vec<(String, String, String)> {
+    let none = serde_json::Map::new();
+    let (expected, found) =
+        (expected.as_object().unwrap_or(&none), found.as_object().unwrap_or(&none));
+    let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+    let names = expected.keys().chain(found.keys().filter(|name| !expected.contains_key(*name)));
+    names
+        .filter(|name| expected.get(*name) != found.get(*name))
+        .map(|name| (name.clone(), show(expected.get(name)), show(found.get(name))))
+        .collect()
+}

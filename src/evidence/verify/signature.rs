@@ -1,0 +1,93 @@
+//! Owns the check of the signature: that it is over the tag manifest, made for evidence, by a key
+//! somebody vouched for at the time of sealing.
+
+use ssh_key::{Algorithm, HashAlg, LineEnding, PublicKey, SshSig};
+
+use super::Check;
+use crate::evidence::finding::FindingCode;
+use crate::evidence::layout::{NAMESPACE, SIGNATURE};
+use crate::evidence::record::RunRecord;
+use crate::evidence::trust::{Trust, Verdict};
+
+/// An Ed25519 signature with its armor has some 300 bytes.
+const MAX_SIGNATURE: u64 = 1 << 16;
+
+impl Check<'_> {
+    pub(super) fn signature(
+        &mut self,
+        signed: Option<&[u8]>,
+        record: Option<&RunRecord>,
+        trust: &Trust,
+    ) {
+        // Its absence is a finding already.
+        let Some(text) = self.read(SIGNATURE, MAX_SIGNATURE) else { return };
+        let Some(signature) = parse(&text) else {
+            let expected = "an OpenSSH signature, Ed25519 with SHA-512";
+            self.add(FindingCode::SignatureMalformed, SIGNATURE, expected, "something else");
+            return;
+        };
+        if signature.namespace() != NAMESPACE {
+            let found = signature.namespace().to_owned();
+            self.add(FindingCode::SignatureNamespace, SIGNATURE, NAMESPACE, found);
+            return;
+        }
+        // Without the tag manifest there is nothing to hold the signature against.
+        let Some(signed) = signed else { return };
+        let key = PublicKey::from(signature.public_key().clone());
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        if key.verify(NAMESPACE, signed, &signature).is_err() {
+            let expected = "a signature over this tag manifest";
+            let found = format!("one over other bytes, by {fingerprint}");
+            self.add(FindingCode::SignatureMismatch, SIGNATURE, expected, found);
+            return;
+        }
+        self.report.key = Some(fingerprint.clone());
+        self.judge(&key, &fingerprint, record, trust);
+    }
+
+    fn judge(
+        &mut self,
+        key: &PublicKey,
+        fingerprint: &str,
+        record: Option<&RunRecord>,
+        trust: &Trust,
+    ) {
+        let at = record.and_then(|record| record.sealed_at.parse().ok());
+        let (code, expected, found) = match trust.judge(key.key_data(), at) {
+            Verdict::Trusted(principal) => {
+                self.report.signed_by = Some(principal);
+                return;
+            }
+            Verdict::Unknown => (
+                FindingCode::UnknownKey,
+                "a key in the allowed signers".to_owned(),
+                fingerprint.to_owned(),
+            ),
+            Verdict::NotForEvidence(principal) => (
+                FindingCode::KeyNotForEvidence,
+                format!("a key allowed for {NAMESPACE}"),
+                format!("{fingerprint} of {principal}, for other purposes"),
+            ),
+            Verdict::NotValidThen(principal, limit) => {
+                let sealed = record.map_or("an unknown time", |record| &record.sealed_at);
+                (
+                    FindingCode::KeyNotValidThen,
+                    format!("a key valid at {sealed}"),
+                    format!("{fingerprint} of {principal}, {limit}"),
+                )
+            }
+        };
+        self.add(code, SIGNATURE, expected, found);
+    }
+}
+
+/// The signature in `text`, if it is one in the one form that we write: other spellings of the same
+/// signature are refused, so that the file's bytes cannot be changed without notice.
+fn parse(text: &[u8]) -> Option<SshSig> {
+    let signature = SshSig::from_pem(text).ok()?;
+    let same = signature.to_pem(LineEnding::LF).ok()?.as_bytes() == text;
+    let ours = signature.algorithm() == Algorithm::Ed25519
+        && signature.public_key().algorithm() == Algorithm::Ed25519
+        && signature.hash_alg() == HashAlg::Sha512;
+    (same && ours).then_some(signature)
+}

@@ -1,0 +1,93 @@
+//! Owns the verification of a whole store: every folder in it, and that nothing lies in it that is
+//! not a folder in its place. Does not ask the index.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{FolderReport, folder};
+use crate::evidence::finding::{Finding, FindingCode, worst_exit};
+use crate::evidence::layout::{self, OPEN, RUNS, sealed_place};
+use crate::evidence::trust::Trust;
+use crate::id::RunId;
+
+/// What verification says of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoreReport {
+    /// One report per sealed folder, oldest first.
+    pub folders: Vec<FolderReport>,
+    /// What there is to say of the store itself; places are paths inside it.
+    pub findings: Vec<Finding>,
+}
+
+impl StoreReport {
+    /// The exit code of `exhibit verify` for this store: that of its worst finding.
+    pub fn exit(&self) -> u8 {
+        let folders = self.folders.iter().flat_map(|report| &report.findings);
+        worst_exit(folders.chain(&self.findings))
+    }
+}
+
+/// Verify all sealed folders of the store at `root`, and say which runs are still open.
+pub fn store(root: &Path, trust: &Trust) -> StoreReport {
+    let mut report = StoreReport { folders: Vec::new(), findings: Vec::new() };
+    report.walk(root, RUNS, 4, trust);
+    for entry in report.list(root, OPEN) {
+        let place = format!("{OPEN}/{}", entry.name.to_string_lossy());
+        let finding = Finding::new(FindingCode::RunOpen, place, "a sealed run", "an open one");
+        report.findings.push(finding);
+    }
+    report
+}
+
+impl StoreReport {
+    /// Go down `depth` levels of folders from `place`; the last level holds evidence folders.
+    fn walk(&mut self, root: &Path, place: &str, depth: u32, trust: &Trust) {
+        for entry in self.list(root, place) {
+            let name = entry.name.to_string_lossy();
+            let below = format!("{place}/{name}");
+            if !entry.kind.is_dir() {
+                let code = if entry.kind.is_file() {
+                    FindingCode::UnexpectedFile
+                } else {
+                    FindingCode::NotAFile
+                };
+                self.findings.push(Finding::new(code, below, "a folder", "something else"));
+            } else if depth == 1 || name.parse::<RunId>().is_ok() {
+                self.evidence(&entry.path, &below, trust);
+            } else {
+                self.walk(root, &below, depth - 1, trust);
+            }
+        }
+    }
+
+    fn evidence(&mut self, path: &Path, place: &str, trust: &Trust) {
+        let report = folder(path, trust);
+        // Without a record the name is all there is to go by.
+        let named = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        match report.run.or(named).map(sealed_place) {
+            Some(expected) if expected != place => {
+                let finding = Finding::new(FindingCode::WrongPlace, place, expected, place);
+                self.findings.push(finding);
+            }
+            _ => {}
+        }
+        self.folders.push(report);
+    }
+
+    fn list(&mut self, root: &Path, place: &str) -> Vec<layout::Entry> {
+        match layout::entries(&root.join(place)) {
+            Ok(entries) => entries,
+            Err(error) => {
+                let finding = Finding::new(
+                    FindingCode::Unreadable,
+                    place,
+                    "a readable folder",
+                    error.to_string(),
+                );
+                self.findings.push(finding);
+                Vec::new()
+            }
+        }
+    }
+}
