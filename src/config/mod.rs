@@ -1,9 +1,26 @@
-//! Owns the configuration: what can be configured, its defaults and its limits. `load` reads it
-//! strictly; `watch` follows the file.
+//! Owns the configuration: what can be configured, its defaults and its limits. [`load()`] reads it
+//! strictly; [`watch`] follows the file. Opens no socket and starts no work: a [`Config`] is data.
+
+mod check;
+mod keys;
+mod load;
+mod problem;
+mod read;
+mod render;
+#[cfg(test)]
+mod tests;
+pub mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use keys::{KEYS, Key};
+pub use load::{load, parse};
+pub use problem::{ConfigErrors, ConfigProblem};
+
+/// Where the configuration is looked for when nobody names a file and the current folder has none.
+pub const SYSTEM_FILE: &str = "/etc/exhibit/config.toml";
 
 /// Everything that can be configured; `config.toml` in the repository shows every key with its
 /// default.
@@ -142,4 +159,73 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+const MIB: u64 = 1024 * 1024;
+
+impl Default for Config {
+    /// What holds without a configuration file; the shipped `config.toml` says the same.
+    fn default() -> Self {
+        Self {
+            daemon: Daemon {
+                socket: "/run/exhibit/exhibit.sock".into(),
+                socket_mode: 0o660,
+                socket_group: None,
+                listen: None,
+                drain: Duration::from_secs(30),
+            },
+            store: Store { path: "/var/lib/exhibit/store".into(), min_free: 256 * MIB },
+            keys: Keys {
+                signing: "/var/lib/exhibit/keys/signing_ed25519".into(),
+                principal: "exhibit".into(),
+                api: "/var/lib/exhibit/keys/api-keys.json".into(),
+            },
+            browser: Browser {
+                path: None,
+                sandbox: true,
+                runtime: "/run/exhibit/browser".into(),
+                prepared: 2,
+                recycle_after: 500,
+                probe_every: Duration::from_secs(5),
+                patience: Duration::from_secs(20),
+            },
+            capture: Capture {
+                concurrent: 4,
+                queue: 64,
+                deadline: Duration::from_secs(90),
+                max_body: 10 * MIB,
+                max_pixels: 250_000_000,
+                snapshot: true,
+            },
+            policy: Policy {
+                allow_hosts: Vec::new(),
+                deny_hosts: Vec::new(),
+                // The metadata services of the clouds: link-local IPv4, AWS on IPv6, Alibaba.
+                deny_addresses: ["169.254.0.0/16", "fd00:ec2::254/128", "100.100.100.200/32"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            },
+            runs: Runs {
+                max_open: 256,
+                idle: Duration::from_mins(30),
+                max_duration: Duration::from_hours(24),
+                max_events: 100_000,
+                max_attachment: 100 * MIB,
+            },
+            log: Log { filter: "info".into(), format: LogFormat::Auto },
+        }
+    }
+}
+
+impl Config {
+    /// Names of the keys (`table.key`) whose values differ between `self` and `new`.
+    pub fn changed(&self, new: &Self) -> Vec<&'static str> {
+        KEYS.iter().filter(|key| key.differs(self, new)).map(|key| key.name).collect()
+    }
+
+    /// Names of the changed keys that take effect only when the daemon is restarted.
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let restart = KEYS.iter().filter(|key| key.restart);
+        restart.filter(|key| key.differs(self, new)).map(|key| key.name).collect()
+    }
 }

@@ -1,0 +1,79 @@
+//! Owns the list of all configuration keys: their names, and whether a change of each takes effect
+//! at once or with the next start. Reads no file.
+
+use super::Config;
+
+/// One key of the configuration.
+#[derive(Debug)]
+pub struct Key {
+    /// Its full name, table and key: `daemon.socket`.
+    pub name: &'static str,
+    /// Whether a change takes effect only when the daemon is restarted.
+    pub restart: bool,
+    differs: fn(&Config, &Config) -> bool,
+}
+
+impl Key {
+    /// Whether the key's value differs between the two.
+    pub fn differs(&self, one: &Config, other: &Config) -> bool {
+        (self.differs)(one, other)
+    }
+
+    /// The name's two parts.
+    pub(super) fn parts(&self) -> (&'static str, &'static str) {
+        self.name.split_once('.').expect("every name below has a table and a key")
+    }
+}
+
+macro_rules! keys {
+    ($( $table:ident . $key:ident: $when:ident; )+) => {
+        /// Every key there is, in the order of the shipped `config.toml`.
+        pub const KEYS: &[Key] = &[$(
+            Key {
+                name: concat!(stringify!($table), ".", stringify!($key)),
+                restart: keys!($when),
+                differs: |one, other| one.$table.$key != other.$table.$key,
+            },
+        )+];
+    };
+    (restart) => { true };
+    (live) => { false };
+}
+
+// What is bound, opened or started once needs a restart: sockets, the store, keys, the browser,
+// the number of workers. What is asked anew for each request does not.
+keys! {
+    daemon.socket: restart;
+    daemon.socket_mode: restart;
+    daemon.socket_group: restart;
+    daemon.listen: restart;
+    daemon.drain: live;
+    store.path: restart;
+    store.min_free: live;
+    keys.signing: restart;
+    keys.principal: restart;
+    keys.api: restart;
+    browser.path: restart;
+    browser.sandbox: restart;
+    browser.runtime: restart;
+    browser.prepared: restart;
+    browser.recycle_after: restart;
+    browser.probe_every: restart;
+    browser.patience: restart;
+    capture.concurrent: restart;
+    capture.queue: restart;
+    capture.deadline: live;
+    capture.max_body: live;
+    capture.max_pixels: live;
+    capture.snapshot: live;
+    policy.allow_hosts: live;
+    policy.deny_hosts: live;
+    policy.deny_addresses: live;
+    runs.max_open: live;
+    runs.idle: live;
+    runs.max_duration: live;
+    runs.max_events: live;
+    runs.max_attachment: live;
+    log.filter: restart;
+    log.format: restart;
+}

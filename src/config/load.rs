@@ -1,0 +1,189 @@
+//! Owns the way from the text of a configuration file to a [`Config`]: which key is read how. All
+//! problems are reported at once. Does not decide what a daemon does with the values.
+
+use std::path::{Path, PathBuf};
+
+use super::problem::{ConfigErrors, ConfigProblem};
+use super::read::{self, Document};
+use super::{Browser, Capture, Config, Daemon, Keys, Log, LogFormat, Policy, Runs, Store, check};
+use crate::disk;
+
+/// Largest configuration file: a bigger one is some other file.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Read and check the configuration in `file`. Relative paths in it are resolved against its
+/// folder.
+///
+/// # Errors
+/// Everything that is wrong, each with file, line, key and remedy.
+pub fn load(file: &Path) -> Result<Config, ConfigErrors> {
+    let about_file = |message: String| {
+        let file = file.to_owned();
+        ConfigErrors(vec![ConfigProblem { file, line: None, key: String::new(), message }])
+    };
+    let bytes = disk::read_limited(file, MAX_FILE).map_err(|error| {
+        about_file(format!(
+            "cannot be read: {error}; name the file with --config, or copy the shipped config.toml"
+        ))
+    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| about_file("not UTF-8 text; save it as UTF-8".into()))?;
+    parse(&text, file)
+}
+
+/// Read and check `text`, the content of `file`.
+///
+/// # Errors
+/// Everything that is wrong, each with file, line, key and remedy.
+pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
+    let mut document = Document::new(file, text);
+    let default = Config::default();
+    let mut config = Config {
+        daemon: daemon(&mut document, default.daemon),
+        store: store(&mut document, default.store),
+        keys: keys(&mut document, default.keys),
+        browser: browser(&mut document, default.browser),
+        capture: capture(&mut document, &default.capture),
+        policy: policy(&mut document, default.policy),
+        runs: runs(&mut document, &default.runs),
+        log: log(&mut document, default.log),
+    };
+    resolve(&mut config, &folder_of(file));
+    let (lines, mut problems) = document.finish();
+    // A key that could not be read has its default here; its own problem is said already.
+    for (key, message) in check::check(&config) {
+        if !problems.iter().any(|problem| problem.key == key) {
+            let line = lines.get(key).copied();
+            let (file, key) = (file.to_owned(), key.to_owned());
+            problems.push(ConfigProblem { file, line, key, message });
+        }
+    }
+    problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+    if problems.is_empty() { Ok(config) } else { Err(ConfigErrors(problems)) }
+}
+
+fn daemon(document: &mut Document<'_>, default: Daemon) -> Daemon {
+    let mut table = document.table("daemon");
+    let daemon = Daemon {
+        socket: table.get("socket", default.socket, read::path),
+        socket_mode: table.get("socket_mode", default.socket_mode, read::mode),
+        socket_group: table.option("socket_group", default.socket_group, read::text),
+        listen: table.option("listen", default.listen, read::address),
+        drain: table.get("drain", default.drain, read::duration),
+    };
+    table.finish();
+    daemon
+}
+
+fn store(document: &mut Document<'_>, default: Store) -> Store {
+    let mut table = document.table("store");
+    let store = Store {
+        path: table.get("path", default.path, read::path),
+        min_free: table.get("min_free", default.min_free, read::size),
+    };
+    table.finish();
+    store
+}
+
+fn keys(document: &mut Document<'_>, default: Keys) -> Keys {
+    let mut table = document.table("keys");
+    let keys = Keys {
+        signing: table.get("signing", default.signing, read::path),
+        principal: table.get("principal", default.principal, read::text),
+        api: table.get("api", default.api, read::path),
+    };
+    table.finish();
+    keys
+}
+
+fn browser(document: &mut Document<'_>, default: Browser) -> Browser {
+    let mut table = document.table("browser");
+    let browser = Browser {
+        path: table.option("path", default.path, read::path),
+        sandbox: table.get("sandbox", default.sandbox, read::switch),
+        runtime: table.get("runtime", default.runtime, read::path),
+        prepared: table.get("prepared", default.prepared, read::number(0..=16)),
+        recycle_after: table.get(
+            "recycle_after",
+            default.recycle_after,
+            read::number(1..=1_000_000),
+        ),
+        probe_every: table.get("probe_every", default.probe_every, read::duration),
+        patience: table.get("patience", default.patience, read::duration),
+    };
+    table.finish();
+    browser
+}
+
+fn capture(document: &mut Document<'_>, default: &Capture) -> Capture {
+    let mut table = document.table("capture");
+    let capture = Capture {
+        concurrent: table.get("concurrent", default.concurrent, read::number(1..=64)),
+        queue: table.get("queue", default.queue, read::number(0..=100_000)),
+        deadline: table.get("deadline", default.deadline, read::duration),
+        max_body: table.get("max_body", default.max_body, read::size),
+        max_pixels: table.get("max_pixels", default.max_pixels, read::number(1..=4_000_000_000)),
+        snapshot: table.get("snapshot", default.snapshot, read::switch),
+    };
+    table.finish();
+    capture
+}
+
+fn policy(document: &mut Document<'_>, default: Policy) -> Policy {
+    let mut table = document.table("policy");
+    let policy = Policy {
+        allow_hosts: table.get("allow_hosts", default.allow_hosts, read::list),
+        deny_hosts: table.get("deny_hosts", default.deny_hosts, read::list),
+        deny_addresses: table.get("deny_addresses", default.deny_addresses, read::list),
+    };
+    table.finish();
+    policy
+}
+
+fn runs(document: &mut Document<'_>, default: &Runs) -> Runs {
+    let mut table = document.table("runs");
+    let runs = Runs {
+        max_open: table.get("max_open", default.max_open, read::number(1..=100_000)),
+        idle: table.get("idle", default.idle, read::duration),
+        max_duration: table.get("max_duration", default.max_duration, read::duration),
+        max_events: table.get("max_events", default.max_events, read::number(1..=100_000_000)),
+        max_attachment: table.get("max_attachment", default.max_attachment, read::size),
+    };
+    table.finish();
+    runs
+}
+
+fn log(document: &mut Document<'_>, default: Log) -> Log {
+    let mut table = document.table("log");
+    let log = Log {
+        filter: table.get("filter", default.filter, read::text),
+        format: table.get("format", default.format, |value| match value.as_str() {
+            Some("auto") => Ok(LogFormat::Auto),
+            Some("human") => Ok(LogFormat::Human),
+            Some("json") => Ok(LogFormat::Json),
+            _ => Err("write \"auto\", \"human\" or \"json\"".into()),
+        }),
+    };
+    table.finish();
+    log
+}
+
+/// The folder `file` is in, absolute.
+fn folder_of(file: &Path) -> PathBuf {
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
+}
+
+/// Make every path absolute. `join` leaves paths alone that already are.
+fn resolve(config: &mut Config, folder: &Path) {
+    let paths = [
+        &mut config.daemon.socket,
+        &mut config.store.path,
+        &mut config.keys.signing,
+        &mut config.keys.api,
+        &mut config.browser.runtime,
+    ];
+    for path in paths.into_iter().chain(config.browser.path.as_mut()) {
+        *path = folder.join(&*path);
+    }
+}

@@ -1,0 +1,237 @@
+//! Owns the strict reading of TOML into typed values: every key is asked for by name, everything
+//! nobody asked for is a problem, and reading goes on after a problem so that all are found at
+//! once. Knows no key of the configuration by itself.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::{Range, RangeInclusive};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::SignedDuration;
+use toml::de::{DeTable, DeValue};
+
+use super::KEYS;
+use super::problem::ConfigProblem;
+
+/// What is said of a duration that is none.
+const DURATION: &str =
+    "write a duration with its unit, such as \"500ms\", \"30s\", \"10m\" or \"24h\"";
+/// What is said of a size that is none.
+const SIZE: &str = "write a size with its unit, such as \"512 KiB\", \"10 MiB\" or \"2 GiB\"";
+
+/// A configuration file being read, and what is wrong with it so far.
+pub(super) struct Document<'a> {
+    file: &'a Path,
+    source: &'a str,
+    root: DeTable<'a>,
+    tables: Vec<&'static str>,
+    lines: BTreeMap<String, usize>,
+    problems: Vec<ConfigProblem>,
+}
+
+impl<'a> Document<'a> {
+    /// Parse `source`, the content of `file`. Faults of syntax become problems like all others.
+    pub(super) fn new(file: &'a Path, source: &'a str) -> Self {
+        let (root, errors) = DeTable::parse_recoverable(source);
+        let root = root.into_inner();
+        let (tables, lines, problems) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut document = Self { file, source, root, tables, lines, problems };
+        for error in errors {
+            let line = error.span().map(|span| document.line(&span));
+            let message = format!("not TOML: {}", error.message().replace('\n', "; "));
+            document.report(line, "", message);
+        }
+        document
+    }
+
+    /// The table `name`, empty when it is not there.
+    pub(super) fn table(&mut self, name: &'static str) -> Section<'_, 'a> {
+        self.tables.push(name);
+        let entry = self.root.remove_entry(name).map(|(_, value)| value);
+        let table = match entry {
+            None => DeTable::new(),
+            Some(value) => {
+                let (line, raw) = (self.line(&value.span()), self.raw(&value.span()));
+                if let DeValue::Table(table) = value.into_inner() {
+                    table
+                } else {
+                    let message = format!("`{raw}` is no table; write a line `[{name}]`");
+                    self.report(Some(line), name, message);
+                    DeTable::new()
+                }
+            }
+        };
+        Section { document: self, name, table, known: Vec::new() }
+    }
+
+    /// Report what nobody asked for, and hand over the lines of the keys and all problems.
+    pub(super) fn finish(mut self) -> (BTreeMap<String, usize>, Vec<ConfigProblem>) {
+        for (key, value) in std::mem::take(&mut self.root) {
+            let line = self.line(&key.span());
+            let kind = if value.get_ref().is_table() { "table" } else { "key outside all tables" };
+            let why = unknown(key.get_ref(), kind, "the tables are", &self.tables);
+            self.report(Some(line), key.get_ref(), why);
+        }
+        (self.lines, self.problems)
+    }
+
+    fn report(&mut self, line: Option<usize>, key: &str, message: String) {
+        let (file, key) = (self.file.to_owned(), key.to_owned());
+        self.problems.push(ConfigProblem { file, line, key, message });
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        let before = self.source.get(..span.start).unwrap_or_default();
+        before.matches('\n').count() + 1
+    }
+
+    /// The value as it stands in the file, cut where it would fill the screen.
+    fn raw(&self, span: &Range<usize>) -> String {
+        let raw = self.source.get(span.clone()).unwrap_or_default();
+        let first: String = raw.lines().next().unwrap_or_default().chars().take(60).collect();
+        if first.len() < raw.len() { format!("{first}…") } else { first }
+    }
+}
+
+/// One table being read.
+pub(super) struct Section<'d, 'a> {
+    document: &'d mut Document<'a>,
+    name: &'static str,
+    table: DeTable<'a>,
+    known: Vec<&'static str>,
+}
+
+impl Section<'_, '_> {
+    /// The value of `key` as `read` understands it; `default` when it is not there or wrong.
+    pub(super) fn get<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        read: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> T {
+        self.known.push(key);
+        let Some((name, value)) = self.table.remove_entry(key) else { return default };
+        let line = self.document.line(&name.span());
+        let full = format!("{}.{key}", self.name);
+        self.document.lines.insert(full.clone(), line);
+        read(value.get_ref()).unwrap_or_else(|why| {
+            let raw = self.document.raw(&value.span());
+            self.document.report(Some(line), &full, format!("`{raw}`: {why}"));
+            default
+        })
+    }
+
+    /// The same for a key whose empty text means "none".
+    pub(super) fn option<T>(
+        &mut self,
+        key: &'static str,
+        default: Option<T>,
+        read: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> Option<T> {
+        self.get(key, default, |value| match value.as_str() {
+            Some("") => Ok(None),
+            _ => read(value).map(Some),
+        })
+    }
+
+    /// Report the keys nobody asked for.
+    pub(super) fn finish(self) {
+        for (key, _) in self.table {
+            let line = self.document.line(&key.span());
+            let full = format!("{}.{}", self.name, key.get_ref());
+            let known = format!("the keys of [{}] are", self.name);
+            let why = unknown(key.get_ref(), "key", &known, &self.known);
+            self.document.report(Some(line), &full, why);
+        }
+    }
+}
+
+/// What is said of a key that nobody knows: what it may have been meant to be, and what there is.
+fn unknown(key: &str, kind: &str, introduction: &str, known: &[&str]) -> String {
+    let elsewhere = KEYS.iter().map(super::Key::parts).find(|(_, name)| *name == key);
+    let near = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(name, key), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min_by_key(|(distance, _)| *distance);
+    let remedy = match (near, elsewhere) {
+        (Some((_, name)), _) => format!("did you mean `{name}`? "),
+        (None, Some((table, _))) => format!("it belongs under [{table}]; "),
+        (None, None) => String::new(),
+    };
+    format!("unknown {kind}; {remedy}{introduction} {}", known.join(", "))
+}
+
+/// Text.
+pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
+    match value.as_str() {
+        Some("") => Err("must not be empty".into()),
+        Some(text) => Ok(text.to_owned()),
+        None => Err("write text in quotes".into()),
+    }
+}
+
+/// A path, not yet resolved.
+pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    text(value).map(PathBuf::from)
+}
+
+/// `true` or `false`.
+pub(super) fn switch(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| "write true or false, without quotes".into())
+}
+
+/// A whole number in `range`.
+pub(super) fn number<T>(range: RangeInclusive<u64>) -> impl Fn(&DeValue<'_>) -> Result<T, String>
+where
+    T: TryFrom<u64>,
+{
+    move |value| {
+        let why = || format!("write a whole number from {} to {}", range.start(), range.end());
+        let digits = value.as_integer().ok_or_else(why)?;
+        let number = u64::from_str_radix(digits.as_str(), digits.radix()).map_err(|_| why())?;
+        if !range.contains(&number) {
+            return Err(why());
+        }
+        T::try_from(number).map_err(|_| why())
+    }
+}
+
+/// A duration such as `30s`: jiff's "friendly" form.
+pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
+    let duration: SignedDuration =
+        value.as_str().and_then(|text| text.parse().ok()).ok_or(DURATION)?;
+    Duration::try_from(duration).map_err(|_| format!("a duration cannot be negative; {DURATION}"))
+}
+
+/// A size in bytes such as `10 MiB`. A bare number is refused: nobody knows what it counts.
+pub(super) fn size(value: &DeValue<'_>) -> Result<u64, String> {
+    let text = value.as_str().filter(|text| text.ends_with(['b', 'B'])).ok_or(SIZE)?;
+    text.parse::<ByteSize>().map(|size| size.as_u64()).map_err(|_| SIZE.into())
+}
+
+/// Permission bits as octal text.
+pub(super) fn mode(value: &DeValue<'_>) -> Result<u32, String> {
+    let why = "write the permission bits as octal text, such as \"0660\"";
+    let mode = value.as_str().and_then(|text| u32::from_str_radix(text, 8).ok()).ok_or(why)?;
+    if mode <= 0o777 { Ok(mode) } else { Err(why.into()) }
+}
+
+/// An address and a port.
+pub(super) fn address(value: &DeValue<'_>) -> Result<SocketAddr, String> {
+    let why =
+        "write a loopback address with its port, such as \"127.0.0.1:8420\" or \"[::1]:8420\"";
+    value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| why.into())
+}
+
+/// A list of texts.
+pub(super) fn list(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let why = "write a list of texts, such as [\"one\", \"two\"]";
+    let items = value.as_array().ok_or(why)?;
+    items
+        .iter()
+        .map(|item| item.get_ref().as_str().map(str::to_owned).ok_or_else(|| why.into()))
+        .collect()
+}

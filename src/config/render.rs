@@ -1,0 +1,97 @@
+//! Owns the writing of a [`Config`] as TOML that reads back to the same values: what
+//! `exhibit config show` prints. Writes no file.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{Config, KEYS, LogFormat};
+
+impl fmt::Display for Config {
+    /// As TOML, every key with its value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut current = "";
+        for key in KEYS {
+            let (table, name) = key.parts();
+            if table != current {
+                let gap = if current.is_empty() { "" } else { "\n" };
+                writeln!(f, "{gap}[{table}]")?;
+                current = table;
+            }
+            writeln!(f, "{name} = {}", self.value(key.name))?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// The value of the key `name`, as TOML.
+    fn value(&self, name: &str) -> toml::Value {
+        let optional = |value: Option<String>| value.unwrap_or_default().into();
+        let count = |value: usize| number(value as u64);
+        let path = |path: &std::path::Path| path.display().to_string().into();
+        match name {
+            "daemon.socket" => path(&self.daemon.socket),
+            "daemon.socket_mode" => format!("{:04o}", self.daemon.socket_mode).into(),
+            "daemon.socket_group" => optional(self.daemon.socket_group.clone()),
+            "daemon.listen" => optional(self.daemon.listen.map(|address| address.to_string())),
+            "daemon.drain" => duration(self.daemon.drain),
+            "store.path" => path(&self.store.path),
+            "store.min_free" => size(self.store.min_free),
+            "keys.signing" => path(&self.keys.signing),
+            "keys.principal" => self.keys.principal.clone().into(),
+            "keys.api" => path(&self.keys.api),
+            "browser.path" => {
+                optional(self.browser.path.as_ref().map(|path| path.display().to_string()))
+            }
+            "browser.sandbox" => self.browser.sandbox.into(),
+            "browser.runtime" => path(&self.browser.runtime),
+            "browser.prepared" => count(self.browser.prepared),
+            "browser.recycle_after" => number(self.browser.recycle_after.into()),
+            "browser.probe_every" => duration(self.browser.probe_every),
+            "browser.patience" => duration(self.browser.patience),
+            "capture.concurrent" => count(self.capture.concurrent),
+            "capture.queue" => count(self.capture.queue),
+            "capture.deadline" => duration(self.capture.deadline),
+            "capture.max_body" => size(self.capture.max_body),
+            "capture.max_pixels" => number(self.capture.max_pixels),
+            "capture.snapshot" => self.capture.snapshot.into(),
+            "policy.allow_hosts" => self.policy.allow_hosts.clone().into(),
+            "policy.deny_hosts" => self.policy.deny_hosts.clone().into(),
+            "policy.deny_addresses" => self.policy.deny_addresses.clone().into(),
+            "runs.max_open" => count(self.runs.max_open),
+            "runs.idle" => duration(self.runs.idle),
+            "runs.max_duration" => duration(self.runs.max_duration),
+            "runs.max_events" => number(self.runs.max_events),
+            "runs.max_attachment" => size(self.runs.max_attachment),
+            "log.filter" => self.log.filter.clone().into(),
+            "log.format" => match self.log.format {
+                LogFormat::Auto => "auto".into(),
+                LogFormat::Human => "human".into(),
+                LogFormat::Json => "json".into(),
+            },
+            // The test below asks for every key there is.
+            other => unreachable!("no such key: {other}"),
+        }
+    }
+}
+
+fn number(value: u64) -> toml::Value {
+    i64::try_from(value).unwrap_or(i64::MAX).into()
+}
+
+fn duration(value: Duration) -> toml::Value {
+    let value = SignedDuration::try_from(value).unwrap_or(SignedDuration::MAX);
+    format!("{value:#}").into()
+}
+
+/// `bytes` in the largest binary unit that says it exactly.
+fn size(bytes: u64) -> toml::Value {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes, 0);
+    while value > 0 && value % 1024 == 0 && unit + 1 < UNITS.len() {
+        (value, unit) = (value / 1024, unit + 1);
+    }
+    format!("{value} {}", UNITS[unit]).into()
+}

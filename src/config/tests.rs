@@ -1,0 +1,252 @@
+//! Tests of the configuration: what is accepted, and how exactly what is not is reported.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+const SHIPPED: &str = include_str!("../../config.toml");
+
+fn read(text: &str) -> Result<Config, ConfigErrors> {
+    parse(text, Path::new("/etc/exhibit/config.toml"))
+}
+
+/// The lines of the complaint about `text`.
+fn complaints(text: &str) -> Vec<String> {
+    let errors = read(text).expect_err("refused");
+    errors.to_string().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_shipped_file_is_the_default_and_holds_every_key() {
+    assert_eq!(read(SHIPPED), Ok(Config::default()));
+    assert_eq!(read(""), Ok(Config::default()));
+    let table: toml::Table = SHIPPED.parse().expect("TOML");
+    let mut found = Vec::new();
+    for (name, keys) in &table {
+        let keys = keys.as_table().expect("a table").keys();
+        found.extend(keys.map(|key| format!("{name}.{key}")));
+    }
+    let mut known: Vec<_> = KEYS.iter().map(|key| key.name.to_owned()).collect();
+    found.sort();
+    known.sort();
+    assert_eq!(found, known);
+}
+
+#[test]
+fn no_key_of_the_structs_is_missing_from_the_list() {
+    // Every field of the structs, as `Debug` names them.
+    let debug = format!("{:#?}", Config::default());
+    let fields = debug.lines().filter(|line| line.starts_with("        ") && line.contains(": "));
+    let fields = fields.filter(|line| !line[8..].starts_with(' ')).count();
+    assert_eq!(fields, KEYS.len(), "{debug}");
+}
+
+#[test]
+fn the_shipped_file_says_which_keys_need_a_restart() {
+    for key in KEYS {
+        let (table, name) = key.parts();
+        let section = SHIPPED.split(&format!("[{table}]\n")).nth(1).expect("the table");
+        let before = section.split(&format!("\n{name} = ")).next().expect("the key");
+        let lines = before.lines().rev().take_while(|line| line.starts_with('#'));
+        let comment: String = lines.collect();
+        assert_eq!(comment.contains("[restart]"), key.restart, "{}: {comment}", key.name);
+    }
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_its_line_and_remedy() {
+    let text = r#"
+[daemon]
+sokcet = "/run/x.sock"
+drain = "30"
+listen = "0.0.0.0:80"
+socket_mode = "0999"
+
+[store]
+path = "/no/such/folder/above"
+min_free = 5
+
+[browsr]
+[browser]
+path = "/no/such/browser"
+prepared = 17
+sandbox = "yes"
+concurrent = 2
+
+[capture]
+concurrent = 0
+deadline = "900ms"
+
+[policy]
+deny_addresses = ["10.0.0.0/33"]
+allow_hosts = ["https://shop.example.com/", "*.example.com"]
+
+[runs]
+idle = "25h"
+"#;
+    let expected = [
+        (3, "daemon.sokcet", "did you mean `socket`?"),
+        (4, "daemon.drain", "`\"30\"`: write a duration with its unit"),
+        (5, "daemon.listen", "127.0.0.1:80"),
+        (6, "daemon.socket_mode", "octal"),
+        (9, "store.path", "mkdir -p /no/such"),
+        (10, "store.min_free", "`5`: write a size with its unit, such as \"512 KiB\""),
+        (12, "browsr", "did you mean `browser`? the tables are daemon, store"),
+        (14, "browser.path", "/no/such/browser"),
+        (15, "browser.prepared", "`17`: write a whole number from 0 to 16"),
+        (16, "browser.sandbox", "true or false"),
+        (17, "browser.concurrent", "it belongs under [capture]"),
+        (20, "capture.concurrent", "from 1 to 64"),
+        (21, "capture.deadline", "more than \"1s\""),
+        (24, "policy.deny_addresses", "`10.0.0.0/33` is no network"),
+        (25, "policy.allow_hosts", "`https://shop.example.com/` is no host"),
+        (28, "runs.idle", "longer than runs.max_duration"),
+    ];
+    let complaints = complaints(text);
+    assert_eq!(complaints.len(), expected.len(), "{complaints:#?}");
+    for ((line, key, part), complaint) in expected.iter().zip(&complaints) {
+        let start = format!("/etc/exhibit/config.toml:{line}: {key}: ");
+        assert!(complaint.starts_with(&start), "{complaint} should start with {start}");
+        assert!(complaint.contains(part), "{complaint} should contain {part}");
+    }
+}
+
+#[test]
+fn faults_of_syntax_are_reported_beside_the_others() {
+    let complaints = complaints("[daemon]\ndrain = 30s\n[runs]\nidel = \"1m\"\n");
+    assert!(complaints.iter().any(|line| line.contains("config.toml:2: not TOML")));
+    assert!(
+        complaints.iter().any(|line| line.contains(":4: runs.idel: unknown key; did you mean"))
+    );
+    let twice = read("[log]\nfilter = \"info\"\nfilter = \"debug\"\n").expect_err("refused");
+    assert_eq!(twice.0[0].line, Some(3), "{twice}");
+}
+
+#[test]
+fn a_table_that_is_none_and_a_key_outside_all_tables_are_named() {
+    let complaints = complaints("store = 5\nsocket = \"/x\"\n");
+    assert!(complaints[0].contains(":1: store: `5` is no table; write a line `[store]`"));
+    assert!(
+        complaints[1]
+            .contains(":2: socket: unknown key outside all tables; it belongs under [daemon]")
+    );
+}
+
+#[test]
+fn wrong_values_are_refused_one_by_one() {
+    for bad in [
+        "[daemon]\nsocket = \"\"",
+        "[daemon]\nsocket_mode = 660",
+        "[daemon]\nsocket_mode = \"0666\"",
+        "[daemon]\nsocket_mode = \"1777\"",
+        "[daemon]\nlisten = \"localhost\"",
+        "[daemon]\nlisten = \"192.168.1.1:80\"",
+        "[daemon]\ndrain = \"-5s\"",
+        "[daemon]\ndrain = 5",
+        "[store]\nmin_free = \"10\"",
+        "[store]\nmin_free = \"10 MiX\"",
+        "[store]\nmin_free = \"-1 MiB\"",
+        "[keys]\nprincipal = \"two words\"",
+        "[keys]\nprincipal = \"a,b\"",
+        "[browser]\nprepared = -1",
+        "[browser]\nprepared = 1.5",
+        "[browser]\nrecycle_after = 0",
+        "[browser]\npatience = \"0s\"",
+        "[browser]\npath = \"/\"",
+        "[capture]\nmax_body = \"0 B\"",
+        "[policy]\nallow_hosts = \"example.com\"",
+        "[policy]\nallow_hosts = [1]",
+        "[policy]\nallow_hosts = [\"\"]",
+        "[policy]\nallow_hosts = [\"*\"]",
+        "[policy]\nallow_hosts = [\"a.*.com\"]",
+        "[policy]\nallow_hosts = [\"example.com:443\"]",
+        "[policy]\ndeny_addresses = [\"10.0.0.0/\"]",
+        "[policy]\ndeny_addresses = [\"10.0.0.0/+8\"]",
+        "[policy]\ndeny_addresses = [\"example.com\"]",
+        "[log]\nformat = \"xml\"",
+        "[log]\nfilter = \"exhibit=loud\"",
+    ] {
+        let errors = read(bad).expect_err(bad);
+        assert_eq!(errors.0.len(), 1, "{bad}: {errors}");
+        assert_eq!(errors.0[0].line, Some(2), "{bad}: {errors}");
+    }
+}
+
+#[test]
+fn good_values_are_understood() {
+    let config = read(
+        "[daemon]\nlisten = \"[::1]:0\"\ndrain = \"1m 30s\"\n[capture]\nmax_body = \"1.5 GiB\"\n\
+         [policy]\nallow_hosts = [\"shop.example.com\", \"*.example.org\", \"10.0.0.1\", \"localhost\"]\n\
+         deny_addresses = [\"10.1.2.3\", \"fd00::/8\"]\n",
+    )
+    .expect("accepted");
+    assert_eq!(config.daemon.drain, Duration::from_secs(90));
+    assert_eq!(config.capture.max_body, 1536 * 1024 * 1024);
+    assert_eq!(config.policy.allow_hosts.len(), 4);
+}
+
+#[test]
+fn paths_are_resolved_against_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("config.toml");
+    let config = parse("[store]\npath = \"evidence\"\n", &file).expect("accepted");
+    assert_eq!(config.store.path, folder.path().join("evidence"));
+}
+
+#[test]
+fn a_socket_path_longer_than_the_system_allows_is_refused() {
+    let text = |length: usize| format!("[daemon]\nsocket = \"/{}\"\n", "s".repeat(length - 1));
+    assert!(read(&text(107)).is_ok());
+    assert!(complaints(&text(108))[0].contains("108 bytes"));
+}
+
+#[test]
+fn a_missing_file_is_a_problem_with_a_remedy() {
+    let errors = load(Path::new("/no/such/config.toml")).expect_err("not there");
+    let text = errors.to_string();
+    assert!(text.starts_with("/no/such/config.toml: cannot be read: "), "{text}");
+    assert!(text.contains("--config"), "{text}");
+    let problem = crate::error::Problem::from(errors);
+    assert_eq!(problem.code, crate::error::Code::InvalidConfig);
+}
+
+#[test]
+fn what_is_shown_reads_back_to_the_same_configuration() {
+    assert_eq!(read(&Config::default().to_string()), Ok(Config::default()));
+    let mut config = Config::default();
+    config.daemon.listen = Some("127.0.0.1:8420".parse().expect("an address"));
+    config.daemon.socket_group = Some("exhibit-callers".into());
+    config.daemon.drain = Duration::from_millis(1500);
+    config.store.min_free = 1025;
+    config.log.format = LogFormat::Json;
+    assert_eq!(read(&config.to_string()), Ok(config));
+}
+
+#[test]
+fn changes_are_named_and_split_by_when_they_take_effect() {
+    let old = Config::default();
+    assert!(old.changed(&old).is_empty());
+    let mut new = old.clone();
+    new.capture.deadline = Duration::from_secs(60);
+    new.daemon.listen = Some("127.0.0.1:8420".parse().expect("an address"));
+    assert_eq!(old.changed(&new), ["daemon.listen", "capture.deadline"]);
+    assert_eq!(old.needs_restart(&new), ["daemon.listen"]);
+}
+
+proptest::proptest! {
+    /// Whatever stands in the file: an answer, never a panic.
+    #[test]
+    fn no_text_makes_reading_panic(text in "(?s).{0,200}") {
+        drop(read(&text));
+    }
+
+    /// The same, nearer to the real thing: the shipped file, with some of it replaced.
+    #[test]
+    fn no_damage_makes_reading_panic(at in 0..SHIPPED.len(), cut in 0usize..80, with in "[\\[\\]\"=\n#a1.]{0,4}") {
+        let mut bytes = SHIPPED.as_bytes().to_vec();
+        let end = (at + cut).min(bytes.len());
+        bytes.splice(at..end, with.bytes());
+        drop(read(&String::from_utf8_lossy(&bytes)));
+    }
+}
