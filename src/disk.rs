@@ -50,6 +50,7 @@ impl OnceFile {
     }
 
     /// Give up and remove what was written.
+    #[expect(clippy::disallowed_methods, reason = "the one place that removes files")]
     pub fn discard(self) {
         drop(fs::remove_file(&self.partial));
     }
@@ -115,6 +116,8 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 pub struct Appending {
     file: File,
     length: u64,
+    /// An append failed and could not be undone: what stands behind `length` is not ours.
+    torn: bool,
 }
 
 impl Appending {
@@ -127,18 +130,23 @@ impl Appending {
         let file = OpenOptions::new().append(true).create(true).mode(PRIVATE_FILE).open(path)?;
         let length = file.metadata()?.len();
         sync_dir(parent(path))?;
-        Ok(Self { file, length })
+        Ok(Self { file, length, torn: false })
     }
 
     /// Append `bytes` and synchronise. When the write stops half-way (a full disk) the file is cut
-    /// back to what it was, so that a failed append leaves no trace.
+    /// back to what it was, so that a failed append leaves no trace; when even that fails, nothing
+    /// more is appended.
     ///
     /// # Errors
     /// What the system answers.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.torn {
+            let message = "an append before this one failed and could not be undone";
+            return Err(io::Error::other(message));
+        }
         let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            drop(self.file.set_len(self.length));
+            self.torn = self.file.set_len(self.length).is_err();
             return Err(error);
         }
         self.length += bytes.len() as u64;
@@ -161,6 +169,7 @@ pub fn truncate(path: &Path, length: u64) -> io::Result<()> {
 ///
 /// # Errors
 /// `AlreadyExists` when `to` exists; else what the system answers.
+#[expect(clippy::disallowed_methods, reason = "the one place that renames files")]
 pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     let cwd = rustix::fs::CWD;
     match rustix::fs::renameat_with(cwd, from, cwd, to, RenameFlags::NOREPLACE) {
@@ -339,6 +348,16 @@ mod tests {
         truncate(&path, 4).expect("cut");
         Appending::open(&path).expect("opened").append(b"three\n").expect("appended");
         assert_eq!(fs::read(&path).expect("readable"), b"one\nthree\n");
+    }
+
+    #[test]
+    fn nothing_follows_an_append_that_could_not_be_undone() {
+        // Writing to /dev/full fails for want of space, and a device cannot be cut.
+        let mut log = Appending::open(Path::new("/dev/full")).expect("a device");
+        let first = log.append(b"lost").expect_err("full");
+        assert_eq!(first.kind(), io::ErrorKind::StorageFull);
+        let second = log.append(b"behind torn bytes").expect_err("refused");
+        assert!(second.to_string().contains("could not be undone"), "{second}");
     }
 
     #[test]

@@ -7,14 +7,20 @@
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`]
 //! * L2 parts: [`config`], [`policy`], [`backend`], [`evidence`]
-//! * L3 pipeline: [`capture`]
+//! * L3 pipeline: [`runs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]
 
+pub mod api;
 pub mod artifact;
 pub mod backend;
+pub mod capture;
+pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
+pub mod daemon;
+pub mod demo;
 pub mod digest;
 pub mod disk;
 pub mod error;
@@ -25,6 +31,7 @@ pub mod policy;
 pub mod receipt;
 pub mod request;
 pub mod run;
+pub mod runs;
 pub mod secret;
 pub mod settings;
 pub mod tasks;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `exhibit` binary: hands the command line to the library and ends with its exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(exhibit::cli::main())
+}

@@ -240,6 +240,9 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// What is on record about who takes the pictures: for `provenance.json`.
     fn provenance(&self) -> Value;
 
-    /// Whether it can take pictures now; if not, why, in a sentence.
+    /// Whether it can take pictures now.
+    ///
+    /// # Errors
+    /// Why not, in a sentence.
     fn ready(&self) -> Result<(), String>;
 }

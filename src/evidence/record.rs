@@ -13,7 +13,7 @@ use super::layout::{FORMAT, MAX_SMALL, RECORD};
 use crate::digest::Digest;
 use crate::disk;
 use crate::id::RunId;
-use crate::run::{Ending, Opening, State};
+use crate::run::{Caller, Ending, Opening, State};
 
 /// What a folder does not prove; in every record, so that nobody reads more into it.
 pub(super) const NOT_PROVEN: [&str; 4] = [
@@ -154,6 +154,8 @@ pub struct RunSummary {
     /// What it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// Who asked.
+    pub caller: Caller,
     /// How it came to be sealed.
     pub state: State,
     /// What the caller said came of it.
@@ -187,6 +189,7 @@ impl From<RunRecord> for RunSummary {
             agent: spec.agent,
             principal: spec.principal,
             subject: spec.subject,
+            caller: record.opening.caller,
             state: record.ending.state,
             outcome: record.ending.outcome,
             opened_at: record.opened_at,
@@ -199,7 +202,7 @@ impl From<RunRecord> for RunSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{Caller, RunSpec};
+    use crate::run::RunSpec;
 
     fn record() -> RunRecord {
         let run: RunId = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57".parse().expect("an id");

@@ -58,6 +58,7 @@ fn run_spec(fields: &mut Fields) -> Option<RunSpec> {
     Some(spec)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of what reads an object")]
 fn code_reference(fields: &mut Fields) -> Option<CodeReference> {
     let sha256 = fields.text("sha256", 64);
     let sha256 = sha256.and_then(|text| match text.parse() {

@@ -131,21 +131,20 @@ pub(super) async fn navigate(page: &Page, shot: &Shot, until: Instant) -> Result
         return Err(download(url).into());
     }
     match answer.error_text.as_deref() {
-        None => {}
         // The server answered with an error status and an empty body: that is what it said, and
         // the record shows it.
-        Some("net::ERR_HTTP_RESPONSE_CODE_FAILURE") => {}
+        None | Some("net::ERR_HTTP_RESPONSE_CODE_FAILURE") => {}
         Some(error) => return Err(navigation_problem(error, &presentable(url)).into()),
     }
     if let Some(loader) = answer.loader_id {
-        page.observed().expect_loader(loader.inner());
+        page.observed().expect_loader(loader.inner(), Instant::now());
     }
     Ok(())
 }
 
 /// Write `html` into the empty page, as if a server had sent it.
 async fn write_document(page: &Page, html: &str, until: Instant) -> Result<(), Trouble> {
-    page.observed().expect_document();
+    page.observed().expect_document(Instant::now());
     let limit = until.saturating_duration_since(Instant::now());
     let write = "html => { document.open(); document.write(html); document.close(); }";
     World::main(page).await?.call::<Value>(write, &[json!(html)], limit).await?;
@@ -230,10 +229,10 @@ async fn wait_for_selector(page: &Page, selector: &str, until: Instant) -> Resul
             }
             // The page went on to another document meanwhile: look there, once it is there.
             Err(Trouble::Call(CallError::Refused { .. })) if Instant::now() < until => {
-                page.wait_for(until, |seen, _| match seen.is_parsed() {
-                    true => Look::Found(()),
-                    false => Look::NotYet,
-                })
+                page.wait_for(
+                    until,
+                    |seen, _| if seen.is_parsed() { Look::Found(()) } else { Look::NotYet },
+                )
                 .await;
             }
             Err(other) => return Err(other.in_field("waitForSelector", selector)),

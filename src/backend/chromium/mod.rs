@@ -116,7 +116,10 @@ impl Chromium {
         }
     }
 
-    /// Completes when the browser takes captures, or cannot be started.
+    /// Completes when the browser takes captures.
+    ///
+    /// # Errors
+    /// `browser_unavailable` when it cannot be started.
     pub async fn started(&self) -> Result<(), Problem> {
         let deadline = Instant::now() + self.0.settings.patience * 2;
         self.instance(deadline).await.map(drop)

@@ -107,17 +107,20 @@ impl Observed {
         self.idle_since[usize::from(most > 0)]
     }
 
-    /// Forget the life-cycle so far: a new document is about to be written by us.
-    pub(super) fn expect_document(&mut self) {
+    /// Forget the life-cycle so far: a new document begins at `now`, and its quiet too.
+    pub(super) fn expect_document(&mut self, now: Instant) {
         self.dom_content_loaded = false;
         self.loaded = false;
+        for since in self.idle_since.iter_mut().flatten() {
+            *since = now;
+        }
     }
 
     /// The document `loader` was asked for: until its events arrive, nothing known counts for it.
-    pub(super) fn expect_loader(&mut self, loader: &str) {
+    pub(super) fn expect_loader(&mut self, loader: &str, now: Instant) {
         if self.loader != loader && !self.committed.iter().any(|known| known == loader) {
             loader.clone_into(&mut self.loader);
-            self.expect_document();
+            self.expect_document(now);
         }
     }
 
@@ -136,9 +139,9 @@ impl Observed {
             "Network.responseReceived" => self.response(event, now),
             "Network.loadingFinished" => self.request_ended(event, now),
             "Network.loadingFailed" => self.request_failed(event, now),
-            "Page.frameNavigated" => self.navigated(event),
+            "Page.frameNavigated" => self.navigated(event, now),
             "Page.navigatedWithinDocument" => self.navigated_within(event),
-            "Page.lifecycleEvent" => self.lifecycle(event),
+            "Page.lifecycleEvent" => self.lifecycle(event, now),
             "Page.javascriptDialogOpening" => return self.dialog(event),
             "Page.windowOpen" => self.window_open(event),
             "Page.downloadWillBegin" => self.download = true,
@@ -231,7 +234,7 @@ impl Observed {
         }
     }
 
-    fn navigated(&mut self, event: &RawEvent) {
+    fn navigated(&mut self, event: &RawEvent, now: Instant) {
         let Some(navigated) = event.read::<FrameNavigated>() else { return };
         let frame = navigated.frame;
         if frame.id != self.main_frame {
@@ -240,7 +243,7 @@ impl Observed {
         self.facts.final_url = Some(frame.url + &frame.url_fragment.unwrap_or_default());
         if self.loader != frame.loader_id {
             self.loader.clone_from(&frame.loader_id);
-            self.expect_document();
+            self.expect_document(now);
         }
         self.committed.push(frame.loader_id);
     }
@@ -252,7 +255,7 @@ impl Observed {
         }
     }
 
-    fn lifecycle(&mut self, event: &RawEvent) {
+    fn lifecycle(&mut self, event: &RawEvent, now: Instant) {
         let Some(lifecycle) = event.read::<Lifecycle>() else { return };
         if lifecycle.frame_id != self.main_frame {
             return;
@@ -264,7 +267,7 @@ impl Observed {
             // The document is about to begin: what is known of the one before it is void.
             "init" => {
                 self.loader = lifecycle.loader_id;
-                self.expect_document();
+                self.expect_document(now);
             }
             "DOMContentLoaded" if lifecycle.loader_id == self.loader => {
                 self.dom_content_loaded = true;
@@ -645,6 +648,15 @@ mod tests {
         assert!(page.is_parsed() && !page.is_loaded());
         page.note(&lifecycle("two", "load"), now);
         assert!(page.is_loaded());
+    }
+
+    #[test]
+    fn the_quiet_before_a_document_does_not_count_for_it() {
+        let (mut page, start) = observed();
+        let later = start + Duration::from_secs(5);
+        let frame = json!({"id": "main", "loaderId": "one", "url": "http://a.example/"});
+        page.note(&event("Page.frameNavigated", &json!({"frame": frame})), later);
+        assert_eq!((page.idle_since(0), page.idle_since(2)), (Some(later), Some(later)));
     }
 
     #[test]

@@ -305,8 +305,8 @@ async fn dom(page: &Page) -> Result<Vec<u8>, Trouble> {
         node_id: u64,
     }
     #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
     struct Outer {
+        #[serde(rename = "outerHTML")]
         outer_html: String,
     }
     let document = page.call_raw("DOM.getDocument", json!({ "depth": 0 }), PAGE_CALL).await?;

@@ -1,0 +1,134 @@
+//! Owns the form of answers: JSON bodies, and one shape for everything that was refused or failed.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::capture::{Done, Refused};
+use crate::error::{Code, Problem, chain};
+use crate::id::RunId;
+
+/// Header with the id of the run in which a capture is on record.
+pub(super) const RUN: HeaderName = HeaderName::from_static("x-exhibit-run");
+/// Header with the stage of a capture.
+pub(super) const STAGE: HeaderName = HeaderName::from_static("x-exhibit-stage");
+/// Header with the SHA-256 of the picture.
+const SHA256: HeaderName = HeaderName::from_static("x-exhibit-sha256");
+/// Header with the HTTP status of the page captured.
+const PAGE_STATUS: HeaderName = HeaderName::from_static("x-exhibit-page-status");
+
+/// What a handler answers when it cannot do what was asked.
+#[derive(Debug)]
+pub(super) struct Failure(Box<Refused>);
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem.into()))
+    }
+}
+
+impl From<Box<Refused>> for Failure {
+    fn from(refused: Box<Refused>) -> Self {
+        Self(refused)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let Refused { problem, evidence } = *self.0;
+        let code = problem.code;
+        if code.status() >= 500 {
+            tracing::warn!(code = %code, error = chain(&problem), "a request failed");
+        }
+        let mut body = json!(problem);
+        let run =
+            evidence.as_ref().and_then(|evidence| evidence["run"].as_str().map(str::to_owned));
+        if let Some(evidence) = evidence {
+            body["evidence"] = evidence;
+        }
+        let status =
+            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(body)).into_response();
+        if matches!(code, Code::Busy | Code::TooManyRuns) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(run) = run.and_then(|run| HeaderValue::from_str(&run).ok()) {
+            response.headers_mut().insert(RUN, run);
+        }
+        response
+    }
+}
+
+/// A capture in the form its caller asked for.
+pub(super) fn picture(done: Done) -> Response {
+    let mut response = if done.json {
+        let body = json!({
+            "data": STANDARD.encode(&done.picture),
+            "size_bytes": done.picture.len(),
+            "duration_ms": done.duration_ms,
+            "evidence": done.evidence,
+        });
+        Json(body).into_response()
+    } else {
+        ([(CONTENT_TYPE, done.media_type)], Body::from(done.picture)).into_response()
+    };
+    let headers = response.headers_mut();
+    let mut set = |name, value: String| {
+        let value = HeaderValue::from_str(&value).expect("ids, digests and numbers are ASCII");
+        headers.insert(name, value);
+    };
+    set(RUN, done.run.to_string());
+    set(SHA256, done.sha256.to_string());
+    if let Some(status) = done.status {
+        set(PAGE_STATUS, status.to_string());
+    }
+    response
+}
+
+/// The body of `request` as JSON, `{}` when it is empty.
+///
+/// # Errors
+/// `body_too_large`, `invalid_json`.
+pub(super) async fn json_body(request: Request, limit: u64) -> Result<Value, Problem> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let bytes = axum::body::to_bytes(request.into_body(), most).await.map_err(|error| {
+        let too_large = std::error::Error::source(&error)
+            .is_some_and(<dyn std::error::Error + 'static>::is::<http_body_util::LengthLimitError>);
+        if too_large { too_large_body(limit) } else { broken_body(error) }
+    })?;
+    if bytes.is_empty() {
+        return Ok(json!({}));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let message = format!("the body is not JSON ({error}); send a JSON object");
+        Problem::new(Code::InvalidJson, message)
+    })
+}
+
+/// The body is longer than allowed.
+pub(super) fn too_large_body(limit: u64) -> Problem {
+    let message = format!("the body is larger than {limit} bytes; send less, or raise the limit");
+    Problem::new(Code::BodyTooLarge, message)
+}
+
+/// The body stopped arriving.
+pub(super) fn broken_body(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Problem {
+    Problem::new(Code::InvalidJson, "the body did not arrive whole; send it again").because(cause)
+}
+
+/// The run id in a path or header.
+///
+/// # Errors
+/// `invalid_field`.
+pub(super) fn run_id(text: &str, field: &str) -> Result<RunId, Problem> {
+    text.parse().map_err(|error| {
+        let message = format!("`{field}` is no run id; give one that POST /runs answered");
+        Problem::new(Code::InvalidField, message).field(field).because(error)
+    })
+}

@@ -1,0 +1,141 @@
+//! Owns the HTTP API: paths, authentication, bodies and answers. It holds no business rule: each
+//! handler reads a request, calls the pipeline and shapes the answer. docs/API.md is its contract.
+
+mod answer;
+pub mod peer;
+mod runs;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use self::answer::{Failure, RUN, STAGE, json_body, picture, run_id};
+use crate::capture::{Ask, Captures};
+use crate::config::Config;
+use crate::daemon::keyring::SharedKeyring;
+use crate::error::{Code, Problem};
+use crate::run::Caller;
+use crate::runs::Runs;
+use crate::settings::Stage;
+
+/// What the handlers need.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The pipeline.
+    pub captures: Captures,
+    /// The open runs.
+    pub runs: Runs,
+    /// The API keys.
+    pub keys: SharedKeyring,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+}
+
+/// Every path of the API. Health is open to everybody who can connect; all else needs a caller.
+pub fn router(api: Api) -> Router {
+    let authenticated = Router::new()
+        .route("/screenshot", post(screenshot))
+        .route("/status", get(status))
+        .merge(runs::routes())
+        .layer(middleware::from_fn_with_state(api.clone(), authenticate));
+    Router::new()
+        .nest("/api/v1", authenticated.clone())
+        .nest("/v1", authenticated)
+        .route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
+        .route("/readyz", get(ready))
+        .fallback(no_such_endpoint)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(api)
+}
+
+async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    match peer::authenticate(&request, &api.keys) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => Failure::from(problem).into_response(),
+    }
+}
+
+async fn screenshot(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let run = header(request.headers(), &RUN)?;
+    let run = run.map(|text| run_id(text, RUN.as_str())).transpose()?;
+    let stage = header(request.headers(), &STAGE)?.map(stage).transpose()?;
+    let limit = api.config.borrow().capture.max_body;
+    let body = json_body(request, limit).await?;
+    let done = api.captures.screenshot(Ask { caller, run, stage, body }).await?;
+    Ok(picture(done))
+}
+
+fn header<'a>(
+    headers: &'a HeaderMap,
+    name: &axum::http::HeaderName,
+) -> Result<Option<&'a str>, Problem> {
+    let value = headers.get(name).map(|value| value.to_str()).transpose();
+    value.map_err(|error| {
+        let message = format!("the header `{name}` holds no plain text; correct it");
+        Problem::new(Code::InvalidField, message).field(name.as_str()).because(error)
+    })
+}
+
+fn stage(name: &str) -> Result<Stage, Problem> {
+    Stage::new(name).ok_or_else(|| {
+        let message = format!(
+            "the header `{STAGE}` is no stage; give 1 to 40 lower-case letters, digits and hyphens"
+        );
+        Problem::new(Code::InvalidField, message).field(STAGE.as_str())
+    })
+}
+
+async fn ready(State(api): State<Api>) -> Response {
+    match api.captures.ready() {
+        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Err(why) => {
+            let message =
+                format!("{why}; ask again in a moment, `exhibit doctor` looks for causes");
+            Failure::from(Problem::new(Code::BrowserUnavailable, message)).into_response()
+        }
+    }
+}
+
+async fn status(State(api): State<Api>) -> Json<Value> {
+    let (under_way, waiting) = api.captures.load();
+    let browser = api.captures.provenance();
+    Json(json!({
+        "exhibit": env!("CARGO_PKG_VERSION"),
+        "ready": api.captures.ready().is_ok(),
+        "not_ready_because": api.captures.ready().err(),
+        "browser": browser["version"]["product"],
+        "sandbox": browser["sandbox"],
+        "open_runs": api.runs.open_count(),
+        "captures_under_way": under_way,
+        "captures_waiting": waiting,
+    }))
+}
+
+async fn no_such_endpoint(request: Request) -> Failure {
+    let message =
+        format!("there is no `{}` here; docs/API.md lists the paths", request.uri().path());
+    Problem::new(Code::NoSuchEndpoint, message).into()
+}
+
+async fn method_not_allowed(request: Request) -> Failure {
+    let message = format!(
+        "`{}` does not take {}; docs/API.md says what it takes",
+        request.uri().path(),
+        request.method()
+    );
+    Problem::new(Code::MethodNotAllowed, message).into()
+}

@@ -1,0 +1,97 @@
+//! Owns the question who is calling: the kernel's word on a Unix socket, an API key on TCP. It
+//! holds no rule about what they may do.
+
+use axum::extract::Request;
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::serve::IncomingStream;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::daemon::keyring::SharedKeyring;
+use crate::error::{Code, Problem};
+use crate::run::Caller;
+
+/// What is known of a connection.
+#[derive(Clone, Debug)]
+pub enum Peer {
+    /// A Unix socket: who the kernel says it is; none when it does not say.
+    Socket(Option<Caller>),
+    /// TCP: nobody yet.
+    Tcp,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let caller = stream.io().peer_cred().map(|cred| Caller::Socket {
+            uid: cred.uid(),
+            gid: cred.gid(),
+            pid: cred.pid(),
+        });
+        Self::Socket(caller.ok())
+    }
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(_: IncomingStream<'_, TcpListener>) -> Self {
+        Self::Tcp
+    }
+}
+
+/// Who sent `request`.
+///
+/// # Errors
+/// `unauthorized` when a connection over TCP shows no key, or one nobody knows.
+pub fn authenticate(request: &Request, keys: &SharedKeyring) -> Result<Caller, Problem> {
+    match request.extensions().get::<ConnectInfo<Peer>>() {
+        Some(ConnectInfo(Peer::Socket(Some(caller)))) => Ok(caller.clone()),
+        Some(ConnectInfo(Peer::Socket(None))) => {
+            Err(unauthorized("the kernel does not say who is calling"))
+        }
+        _ => {
+            let key = shown_key(request.headers(), request.uri().query());
+            let key = key.ok_or_else(|| {
+                unauthorized("no key; send it as `x-api-key`; `exhibit keys add` makes one")
+            })?;
+            keys.find(&key).ok_or_else(|| {
+                unauthorized("the key is not known here; `exhibit keys add` makes one")
+            })
+        }
+    }
+}
+
+fn unauthorized(message: &str) -> Problem {
+    Problem::new(Code::Unauthorized, message)
+}
+
+/// The key a request shows, in any of the three places the hosted API's callers put it.
+fn shown_key(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
+    if let Some(key) = headers.get("x-api-key") {
+        return key.to_str().ok().map(str::to_owned);
+    }
+    if let Some(bearer) = headers.get(AUTHORIZATION) {
+        let (scheme, key) = bearer.to_str().ok()?.split_once(' ')?;
+        return scheme.eq_ignore_ascii_case("bearer").then(|| key.trim().to_owned());
+    }
+    let pairs = url::form_urlencoded::parse(query?.as_bytes());
+    let found = pairs.into_iter().find(|(name, _)| name == "api_key");
+    found.map(|(_, key)| key.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_in_each_of_its_places() {
+        let headers = |name: &'static str, value: &'static str| {
+            HeaderMap::from_iter([(name.parse().expect("a name"), value.parse().expect("a value"))])
+        };
+        let found = |headers: HeaderMap, query| shown_key(&headers, query);
+        assert_eq!(found(headers("x-api-key", "k"), None).as_deref(), Some("k"));
+        assert_eq!(found(headers("authorization", "bearer k"), None).as_deref(), Some("k"));
+        assert_eq!(found(headers("authorization", "Basic k"), None), None);
+        assert_eq!(found(HeaderMap::new(), Some("a=1&api_key=k%20")).as_deref(), Some("k "));
+        assert_eq!(found(HeaderMap::new(), Some("api_key_=k")), None);
+    }
+}

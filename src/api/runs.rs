@@ -1,0 +1,201 @@
+//! Owns the paths about runs: opening, adding to, sealing and looking at them.
+
+use std::io::Write as _;
+
+use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Api;
+use super::answer::{Failure, broken_body, json_body, picture, run_id, too_large_body};
+use crate::capture::Ask;
+use crate::error::{Code, Problem};
+use crate::evidence::{Filter, StoreError};
+use crate::receipt::Receipt;
+use crate::request::{SealRequest, read_events, read_run_spec};
+use crate::run::{Caller, Ending, State as RunState};
+
+/// Most runs in one answer.
+const LIST_LIMIT: u32 = 1_000;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/runs", post(open).get(list))
+        .route("/runs/{id}", get(show))
+        .route("/runs/{id}/events", post(events))
+        .route("/runs/{id}/captures", post(capture))
+        .route("/runs/{id}/attachments", post(attach))
+        .route("/runs/{id}/seal", post(seal))
+}
+
+async fn open(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let limit = api.config.borrow().capture.max_body;
+    let spec = read_run_spec(json_body(request, limit).await?)?;
+    let browser = api.captures.provenance();
+    let run = api.runs.begin(spec, caller.clone(), browser).await?;
+    Ok((StatusCode::CREATED, Json(api.runs.open_run(run.id, &caller)?)))
+}
+
+async fn events(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let id = run_id(&id, "id")?;
+    let limit = api.config.borrow().capture.max_body;
+    let events = read_events(json_body(request, limit).await?)?;
+    let work = api.runs.work(id, &caller).await?;
+    let recorded = api.runs.record(&work, events).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "run": id, "recorded": recorded }))))
+}
+
+/// A capture with a stage, always answered as JSON.
+async fn capture(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let run = Some(run_id(&id, "id")?);
+    let limit = api.config.borrow().capture.max_body;
+    let mut body = json_body(request, limit).await?;
+    if let Some(fields) = body.as_object_mut() {
+        fields.entry("response_type").or_insert_with(|| json!("json"));
+    }
+    let done = api.captures.screenshot(Ask { caller, run, stage: None, body }).await?;
+    Ok(picture(done))
+}
+
+#[derive(Deserialize)]
+struct AttachQuery {
+    name: Option<String>,
+}
+
+async fn attach(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Query(query): Query<AttachQuery>,
+    request: Request,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let id = run_id(&id, "id")?;
+    let name = query.name.ok_or_else(|| {
+        let message = "`name` is missing; give the file's name as ?name=…";
+        Problem::new(Code::MissingField, message).field("name")
+    })?;
+    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = media_type.unwrap_or("application/octet-stream").to_owned();
+    let limit = api.config.borrow().runs.max_attachment;
+    let work = api.runs.work(id, &caller).await?;
+    let mut file = api.runs.attachment(&work, &name).await?;
+    let mut body = request.into_body().into_data_stream();
+    let mut length = 0;
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(broken_body)?;
+        length += chunk.len() as u64;
+        if length > limit {
+            return Err(too_large_body(limit).into());
+        }
+        // A chunk is small and goes to the page cache; only finishing waits for the disk.
+        file.write_all(&chunk).map_err(|error| {
+            api.runs.problem(StoreError::new(std::path::Path::new(&name), error))
+        })?;
+    }
+    let artifact = api.runs.finish_attachment(&work, file, media_type).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "run": id, "artifact": artifact }))))
+}
+
+async fn seal(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Receipt>, Failure> {
+    let id = run_id(&id, "id")?;
+    let limit = api.config.borrow().capture.max_body;
+    let SealRequest { outcome, reason } = SealRequest::read(json_body(request, limit).await?)?;
+    let ending = Ending { state: RunState::Sealed, outcome, reason };
+    Ok(Json(api.runs.seal(id, &caller, ending).await?))
+}
+
+#[derive(Deserialize)]
+struct ListQuery {
+    workflow: Option<String>,
+    state: Option<String>,
+    limit: Option<u32>,
+    before: Option<String>,
+}
+
+/// The caller's own runs: open ones first, then sealed ones, newest first.
+async fn list(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Failure> {
+    let limit = query.limit.unwrap_or(100);
+    if !(1..=LIST_LIMIT).contains(&limit) {
+        let message = format!("`limit` is {limit}; give 1 to {LIST_LIMIT}");
+        return Err(Problem::new(Code::InvalidField, message).field("limit").into());
+    }
+    let (open_wanted, state) = match query.state.as_deref() {
+        None => (query.before.is_none(), None),
+        Some("open") => (true, None),
+        Some(name) => (false, Some(run_state(name)?)),
+    };
+    let mut runs = if open_wanted { api.runs.open_runs(&caller) } else { Vec::new() };
+    if let Some(workflow) = &query.workflow {
+        runs.retain(|run| run["workflow"] == json!(workflow));
+    }
+    if query.state.as_deref() != Some("open") {
+        let before = query.before.map(|text| run_id(&text, "before")).transpose()?;
+        let filter = Filter {
+            workflow: query.workflow,
+            state,
+            before,
+            limit: Some(limit),
+            ..Filter::default()
+        };
+        let sealed = api.runs.list(filter).await?;
+        let mine = sealed.iter().filter(|run| caller.may_act_on(&run.caller));
+        runs.extend(mine.map(|run| json!(run)));
+    }
+    Ok(Json(json!({ "runs": runs })))
+}
+
+fn run_state(name: &str) -> Result<RunState, Problem> {
+    serde_json::from_value(json!(name)).map_err(|error| {
+        let message = "`state` is not known; give open, sealed, expired or interrupted";
+        Problem::new(Code::InvalidField, message).field("state").because(error)
+    })
+}
+
+async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let id = run_id(&id, "id")?;
+    match api.runs.open_run(id, &caller) {
+        Ok(open) => Ok(Json(open)),
+        Err(problem) if problem.code == Code::RunSealed => {
+            let summary = api.runs.summary(id).await?;
+            if caller.may_act_on(&summary.caller) {
+                return Ok(Json(json!(summary)));
+            }
+            let message = format!("the run {id} was opened by another caller");
+            Err(Problem::new(Code::NotYourRun, message).into())
+        }
+        Err(problem) => Err(problem.into()),
+    }
+}

@@ -1,0 +1,474 @@
+//! Owns the pipeline of a capture, from a request to evidence and receipt. [`Captures::screenshot`]
+//! tells the whole story; nothing below it calls upward.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use crate::artifact::{Artifact, NewArtifact};
+use crate::backend::{Backend, Failed, Order, Taken};
+use crate::clock::Moment;
+use crate::config::Config;
+use crate::digest::Digest;
+use crate::error::{Code, Problem, chain};
+use crate::id::RunId;
+use crate::pack;
+use crate::policy::Policy;
+use crate::receipt::Receipt;
+use crate::request::ScreenshotRequest;
+use crate::run::{Caller, Ending, Event, RunSpec, STANDALONE};
+use crate::runs::{Runs, Work};
+use crate::settings::{Shot, Stage, Target, presentable};
+use crate::tasks::Tasks;
+
+/// Takes captures. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Captures(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    runs: Runs,
+    backend: Arc<dyn Backend>,
+    policy: watch::Receiver<Policy>,
+    config: watch::Receiver<Arc<Config>>,
+    slots: Semaphore,
+    waiting: AtomicUsize,
+    tasks: Tasks,
+}
+
+/// A capture asked for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Who asks.
+    pub caller: Caller,
+    /// The run it belongs to; a run of its own when none is named.
+    pub run: Option<RunId>,
+    /// The stage, when it was named outside the body.
+    pub stage: Option<Stage>,
+    /// The body of the request.
+    pub body: Value,
+}
+
+/// A capture taken and on disk.
+#[derive(Debug)]
+pub struct Done {
+    /// The picture.
+    pub picture: Vec<u8>,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Whether the caller asked for JSON.
+    pub json: bool,
+    /// The run.
+    pub run: RunId,
+    /// SHA-256 of the picture.
+    pub sha256: Digest,
+    /// HTTP status of the page; none for a page of the caller's own.
+    pub status: Option<u16>,
+    /// Milliseconds from request to durable evidence.
+    pub duration_ms: u64,
+    /// What is on record, for the caller.
+    pub evidence: Value,
+}
+
+/// A capture that was refused or failed, and where that is on record, if it is.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub problem: Problem,
+    /// The run in which the attempt is on record.
+    pub evidence: Option<Value>,
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self { problem, evidence: None }
+    }
+}
+
+/// What is known of a capture under way.
+struct Attempt {
+    work: Work,
+    /// Whether the run is this capture's own, and sealed with it.
+    standalone: bool,
+    stage: Stage,
+    /// `0001-before`: name of the capture and of its folder.
+    name: String,
+    request: ScreenshotRequest,
+    begun: Moment,
+}
+
+impl Captures {
+    /// Take captures with `backend` into `runs`.
+    pub fn new(
+        runs: Runs,
+        backend: Arc<dyn Backend>,
+        policy: watch::Receiver<Policy>,
+        config: watch::Receiver<Arc<Config>>,
+        tasks: Tasks,
+    ) -> Self {
+        let slots = Semaphore::new(config.borrow().capture.concurrent);
+        let waiting = AtomicUsize::new(0);
+        Self(Arc::new(Shared { runs, backend, policy, config, slots, waiting, tasks }))
+    }
+
+    /// Whether captures can be taken now; if not, why.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn ready(&self) -> Result<(), String> {
+        self.0.backend.ready()
+    }
+
+    /// What is on record about who takes the pictures.
+    pub fn provenance(&self) -> Value {
+        self.0.backend.provenance()
+    }
+
+    /// Captures under way and waiting.
+    pub fn load(&self) -> (usize, usize) {
+        let under_way = self.0.config.borrow().capture.concurrent;
+        let free = self.0.slots.available_permits();
+        (under_way.saturating_sub(free), self.0.waiting.load(Ordering::Relaxed))
+    }
+
+    /// Take a screenshot. The work goes on when the caller hangs up.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn screenshot(&self, ask: Ask) -> Result<Done, Box<Refused>> {
+        let this = self.clone();
+        let work = self.0.tasks.spawn(async move { this.carry_out(ask).await });
+        let done = work.await.map_err(|error| Problem::internal("taking the capture", error));
+        done.map_err(|problem| Box::new(problem.into()))?
+    }
+
+    /// The story of a capture.
+    async fn carry_out(&self, ask: Ask) -> Result<Done, Box<Refused>> {
+        let Ask { caller, run, stage, body } = ask;
+        if self.0.tasks.is_stopping() {
+            let message = "the daemon is stopping; ask again when it has been started";
+            return Err(Problem::new(Code::ShuttingDown, message).into());
+        }
+        // What asks for something forbidden is put on record; what cannot be understood is not.
+        let asked_for = asked_for(&body);
+        let request = match ScreenshotRequest::read(body).and_then(|request| self.allowed(request))
+        {
+            Ok(request) => request,
+            Err(problem) if problem.code == Code::TargetForbidden => {
+                return Err(self.refuse(caller, run, asked_for, problem).await);
+            }
+            Err(problem) => return Err(problem.into()),
+        };
+        let waiting = self.queue()?;
+        let deadline = Instant::now() + self.0.config.borrow().capture.deadline;
+
+        // The attempt is on disk before any browser moves.
+        let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
+        let (work, standalone) = self.run(run, caller).await?;
+        let name = format!("{:04}-{stage}", work.next_capture());
+        let begun = self.0.runs.clock().now();
+        let attempt = Attempt { work, standalone, stage, name, request, begun };
+        self.0.runs.record(&attempt.work, vec![attempt.requested()]).await?;
+
+        let slot = tokio::time::timeout_at(deadline, self.0.slots.acquire()).await;
+        drop(waiting);
+        let outcome = match slot {
+            Ok(_slot) => self.0.backend.take(self.order(&attempt.request.shot, deadline)).await,
+            Err(_) => Err(Box::new(Failed::from(queue_too_slow()))),
+        };
+
+        // Whatever came of it is on disk before the caller hears of it.
+        match outcome {
+            Ok(taken) => self.keep(attempt, taken).await,
+            Err(failed) => Err(self.keep_failure(attempt, *failed).await),
+        }
+    }
+
+    fn allowed(&self, request: ScreenshotRequest) -> Result<ScreenshotRequest, Problem> {
+        if let Target::Url(url) = &request.shot.target {
+            self.0.policy.borrow().check_url(url)?;
+        }
+        Ok(request)
+    }
+
+    /// Take a place among those that wait.
+    fn queue(&self) -> Result<Waiting, Problem> {
+        let limits = self.0.config.borrow().capture.clone();
+        let place = Waiting(Arc::clone(&self.0));
+        let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        if before < limits.queue + limits.concurrent {
+            return Ok(place);
+        }
+        let message = format!(
+            "{} captures wait already, which is `capture.queue`; ask again in a moment",
+            limits.queue
+        );
+        Err(Problem::new(Code::Busy, message))
+    }
+
+    /// The run named, or one of its own for this capture.
+    async fn run(&self, run: Option<RunId>, caller: Caller) -> Result<(Work, bool), Problem> {
+        if let Some(run) = run {
+            return Ok((self.0.runs.work(run, &caller).await?, false));
+        }
+        let spec = RunSpec { workflow: STANDALONE.to_owned(), ..RunSpec::default() };
+        let provenance = self.0.backend.provenance();
+        let run = self.0.runs.begin(spec, caller.clone(), provenance).await?;
+        Ok((self.0.runs.work(run.id, &caller).await?, true))
+    }
+
+    fn order(&self, shot: &Shot, deadline: Instant) -> Order {
+        let limits = self.0.config.borrow().capture.clone();
+        Order {
+            shot: shot.clone(),
+            snapshot: limits.snapshot,
+            max_pixels: limits.max_pixels,
+            deadline,
+            policy: self.0.policy.borrow().clone(),
+        }
+    }
+
+    /// Put what was taken on disk, and answer with it.
+    async fn keep(&self, attempt: Attempt, taken: Taken) -> Result<Done, Box<Refused>> {
+        let at = self.0.runs.clock().now();
+        let (shot, status) =
+            (&attempt.request.shot, taken.facts.document.as_ref().map(|d| d.status));
+        let media_type = shot.format.media_type();
+        let sha256 = Digest::of(&taken.picture);
+        let json = attempt.request.json;
+        let event = attempt.taken_event(&taken, at);
+        let picture = taken.picture.clone();
+        let files = files_of(&attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
+        let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
+        let kept = self.0.runs.add(&attempt.work, files, tell).await;
+        let (artifacts, recorded) = match kept {
+            Ok(kept) => kept,
+            Err(problem) => return Err(self.keep_failure(attempt, Failed::from(problem)).await),
+        };
+        let mut evidence = json!({
+            "run": attempt.work.run.id,
+            "capture": attempt.name,
+            "stage": attempt.stage,
+            "sha256": sha256,
+            "altered_by": attempt.request.shot.altered_by(),
+            "event": recorded,
+            "artifacts": artifacts,
+        });
+        if !attempt.request.aliases.is_empty() {
+            evidence["aliases"] = aliases(&attempt.request);
+        }
+        let (run, begun) = (attempt.work.run.id, attempt.begun);
+        if attempt.standalone {
+            evidence["receipt"] = json!(self.seal(attempt.work, "succeeded").await?);
+        }
+        let duration_ms = millis_between(begun, self.0.runs.clock().now());
+        Ok(Done { picture, media_type, json, run, sha256, status, duration_ms, evidence })
+    }
+
+    /// Put a failure on record, and answer with it.
+    async fn keep_failure(&self, attempt: Attempt, failed: Failed) -> Box<Refused> {
+        let Failed { problem, facts, failed_attempts } = failed;
+        let mut evidence = json!({
+            "run": attempt.work.run.id, "capture": attempt.name, "stage": attempt.stage,
+        });
+        let cause = std::error::Error::source(&problem).map(chain);
+        let mut data = attempt.facts();
+        data["code"] = json!(problem.code);
+        data["message"] = json!(problem.message);
+        data["cause"] = json!(cause);
+        data["failed_attempts"] = json!(failed_attempts);
+        data["page"] = json!(facts);
+        let event = Event::exhibit("capture.failed", data);
+        let recorded = self.0.runs.record(&attempt.work, vec![event]).await;
+        match recorded {
+            Ok(recorded) => evidence["event"] = json!(recorded.first()),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "a failed capture is not on record");
+            }
+        }
+        if attempt.standalone {
+            match self.seal(attempt.work, "failed").await {
+                Ok(receipt) => evidence["receipt"] = json!(receipt),
+                Err(error) => {
+                    tracing::error!(error = chain(&error), "a failed capture is not sealed");
+                }
+            }
+        }
+        Box::new(Refused { problem, evidence: Some(evidence) })
+    }
+
+    /// Put on record that something forbidden was asked for.
+    async fn refuse(
+        &self,
+        caller: Caller,
+        run: Option<RunId>,
+        asked_for: String,
+        problem: Problem,
+    ) -> Box<Refused> {
+        let recorded = async {
+            let (work, standalone) = self.run(run, caller).await?;
+            let id = work.run.id;
+            let data = json!({
+                "url": asked_for, "code": problem.code, "message": problem.message,
+            });
+            let event = Event::exhibit("capture.refused", data);
+            let recorded = self.0.runs.record(&work, vec![event]).await?;
+            let mut evidence = json!({ "run": id, "event": recorded.first() });
+            if standalone {
+                evidence["receipt"] = json!(self.seal(work, "refused").await?);
+            }
+            Ok::<_, Problem>(evidence)
+        };
+        match recorded.await {
+            Ok(evidence) => Box::new(Refused { problem, evidence: Some(evidence) }),
+            // The run cannot be written to: that comes first, or a refusal would leave no trace.
+            Err(other) => Box::new(other.into()),
+        }
+    }
+
+    async fn seal(&self, work: Work, outcome: &str) -> Result<Receipt, Problem> {
+        self.0.runs.seal_own(work, Ending::sealed(outcome)).await
+    }
+}
+
+impl From<Problem> for Box<Refused> {
+    fn from(problem: Problem) -> Self {
+        Self::new(problem.into())
+    }
+}
+
+/// A place among the captures that wait; given back when dropped.
+struct Waiting(Arc<Shared>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Attempt {
+    /// What every event of this capture says.
+    fn facts(&self) -> Value {
+        let target = match &self.request.shot.target {
+            Target::Url(url) => json!(presentable(url)),
+            Target::Html(_) => Value::Null,
+        };
+        json!({
+            "capture": self.name,
+            "stage": self.stage,
+            "url": target,
+            "altered_by": self.request.shot.altered_by(),
+        })
+    }
+
+    fn requested(&self) -> Event {
+        let mut data = self.facts();
+        data["settings"] = self.request.shot.record();
+        if !self.request.aliases.is_empty() {
+            data["aliases"] = aliases(&self.request);
+        }
+        Event::exhibit("capture.requested", data)
+    }
+
+    fn taken_event(&self, taken: &Taken, at: Moment) -> Event {
+        let mut data = self.facts();
+        data["final_url"] = json!(taken.facts.final_url);
+        data["title"] = json!(taken.facts.title);
+        data["status"] = json!(taken.facts.document.as_ref().map(|document| document.status));
+        data["failed_attempts"] = json!(taken.failed_attempts);
+        data["duration_ms"] = json!(millis_between(self.begun, at));
+        Event::exhibit("capture.taken", data)
+    }
+}
+
+/// The address in a request that was not carried out, as it may be put on record.
+fn asked_for(body: &Value) -> String {
+    let text = body["url"].as_str().unwrap_or_default();
+    let shown = text.parse().map_or_else(|_| text.to_owned(), |url| presentable(&url));
+    shown.chars().take(2_000).collect()
+}
+
+fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event {
+    event.data.insert("artifacts".to_owned(), json!(artifacts));
+    event
+}
+
+fn aliases(request: &ScreenshotRequest) -> Value {
+    request.aliases.iter().map(|(sent, meant)| json!({ "sent": sent, "meant": meant })).collect()
+}
+
+/// The files of a capture, `capture.json` last.
+fn files_of(attempt: &Attempt, taken: Taken, at: Moment) -> std::io::Result<Vec<NewArtifact>> {
+    let shot = &attempt.request.shot;
+    let folder = format!("captures/{}", attempt.name);
+    let mut files = Vec::new();
+    let mut add = |name: &str, media_type, bytes: Vec<u8>| {
+        files.push(NewArtifact { path: format!("{folder}/{name}"), media_type, bytes });
+    };
+    let picture = format!("screenshot.{}", shot.format.extension());
+    let document = capture_document(attempt, &taken, &picture, at);
+    add(&picture, shot.format.media_type(), taken.picture);
+    let snapshots = [
+        ("page.mhtml.zst", "multipart/related", taken.snapshots.mhtml),
+        ("dom.html.zst", "text/html", taken.snapshots.dom),
+        ("accessibility.json.zst", "application/json", taken.snapshots.accessibility),
+    ];
+    for (name, media_type, bytes) in snapshots {
+        if let Some(bytes) = bytes {
+            add(name, media_type, pack::compress(&bytes)?);
+        }
+    }
+    if !taken.console.is_empty() {
+        let mut lines = Vec::new();
+        for line in &taken.console {
+            serde_json::to_writer(&mut lines, line)?;
+            lines.push(b'\n');
+        }
+        add("console.jsonl.zst", "application/jsonl", pack::compress(&lines)?);
+    }
+    let mut document = serde_json::to_vec_pretty(&document)?;
+    document.push(b'\n');
+    add("capture.json", "application/json", document);
+    Ok(files)
+}
+
+/// The content of `capture.json`.
+fn capture_document(attempt: &Attempt, taken: &Taken, picture: &str, at: Moment) -> Value {
+    let shot = &attempt.request.shot;
+    json!({
+        "format": "exhibit/1",
+        "run": attempt.work.run.id,
+        "capture": attempt.name,
+        "stage": attempt.stage,
+        "requested_at": attempt.begun.to_rfc3339(),
+        "taken_at": at.to_rfc3339(),
+        "settings": shot.record(),
+        "aliases": aliases(&attempt.request),
+        "altered_by": shot.altered_by(),
+        "picture": {
+            "file": picture,
+            "media_type": shot.format.media_type(),
+            "size_bytes": taken.picture.len(),
+            "sha256": Digest::of(&taken.picture),
+            "pixels": taken.pixels,
+        },
+        "page": taken.facts,
+        "browser": taken.browser,
+        "failed_attempts": taken.failed_attempts,
+    })
+}
+
+fn millis_between(begun: Moment, ended: Moment) -> u64 {
+    let elapsed: Duration = ended.monotonic.saturating_sub(begun.monotonic);
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn queue_too_slow() -> Problem {
+    let message =
+        "no browser page was free within `capture.deadline`; ask again, or for less at once";
+    Problem::new(Code::RequestTimeout, message)
+}

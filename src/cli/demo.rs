@@ -1,0 +1,74 @@
+//! `exhibit demo`: runs the demonstration and says where to look.
+
+use std::path::PathBuf;
+
+use super::{Common, in_file, out};
+use crate::config::{Log, LogFormat};
+use crate::daemon::logging;
+use crate::demo;
+use crate::error::{Problem, exit};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Demo {
+    /// Folder for the store, the keys and the socket [default: a new one among the temporary files]
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+}
+
+pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
+    logging::start(&Log { filter: "error".to_owned(), format: LogFormat::Human })?;
+    let home = match demo.store {
+        Some(home) => home,
+        None => {
+            let made = tempfile::Builder::new().prefix("exhibit-demo-").tempdir();
+            made.map_err(|error| in_file(&std::env::temp_dir(), error))?.keep()
+        }
+    };
+    let mut steps = out::Steps::new();
+    let done = demo::run(&home, &mut |step| steps.begin(step)).await;
+    drop(steps);
+    let done = done?;
+    if common.json {
+        out::json(&serde_json::json!({
+            "folder": done.folder,
+            "allowed_signers": done.allowed_signers,
+            "receipt": done.receipt,
+            "report": done.report,
+        }));
+        return Ok(done.report.exit());
+    }
+    if done.without_sandbox {
+        out::note(
+            "note: running as root, so Chromium ran without its sandbox; provenance.json says so",
+        );
+    }
+    let intact = done.report.exit() == exit::OK;
+    let verdict = if intact { "intact" } else { "NOT INTACT" };
+    out::line(format!("sealed folder    {}", done.folder.display()));
+    out::line(format!(
+        "verified         {verdict}, {} files, {} bytes",
+        done.report.files, done.report.bytes
+    ));
+    for finding in &done.report.findings {
+        out::line(format!("                 {finding}"));
+    }
+    out::line(format!("signed by        {}", done.receipt.key));
+    out::line(format!("allowed signers  {}", done.allowed_signers.display()));
+    out::line("");
+    out::line("Look at the pictures:");
+    for capture in ["0001-before", "0002-form", "0003-confirmation", "0004-after"] {
+        let picture = done.folder.join(format!("data/captures/{capture}/screenshot.png"));
+        out::line(format!("  {}", picture.display()));
+    }
+    out::line("");
+    out::line("Check it without us:");
+    out::line(format!("  cd {}", done.folder.display()));
+    out::line("  sha256sum --strict --quiet -c tagmanifest-sha256.txt manifest-sha256.txt");
+    out::line(format!(
+        "  ssh-keygen -Y verify -f {} -I {} -n evidence@exhibit \\\n      -s tagmanifest-sha256.txt.sig < tagmanifest-sha256.txt",
+        done.allowed_signers.display(),
+        done.principal
+    ));
+    out::line("  less VERIFY.txt");
+    Ok(done.report.exit())
+}

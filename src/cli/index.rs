@@ -1,0 +1,26 @@
+//! `exhibit index …`: the index is made from the folders and can be made again.
+
+use clap::Subcommand;
+
+use super::{Common, DONE, out};
+use crate::error::{Problem, chain};
+use crate::evidence;
+use crate::runs::INDEX;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Index {
+    /// Make the index anew from the sealed folders
+    Rebuild,
+}
+
+pub(super) fn index(common: &Common, command: &Index) -> Result<u8, Problem> {
+    let Index::Rebuild = command;
+    let root = common.config()?.store.path;
+    let rebuilt = evidence::Index::rebuild(&root.join(INDEX), &root);
+    let (_, filled) = rebuilt.map_err(|error| Problem::internal("rebuilding the index", error))?;
+    for (folder, error) in &filled.unreadable {
+        out::note(format!("{}: {}", folder.display(), chain(error)));
+    }
+    out::line(format!("{} runs indexed, {} unreadable", filled.added, filled.unreadable.len()));
+    DONE
+}

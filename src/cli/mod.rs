@@ -1,0 +1,159 @@
+//! Owns the command line: what can be said, and handing it to whoever does it. Each command is a
+//! function that answers an exit code; the codes are a contract (docs/API.md).
+
+mod capture;
+mod config;
+mod demo;
+mod index;
+mod keys;
+mod out;
+mod runs;
+mod serve;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::client::Client;
+use crate::config::{Config, SYSTEM_FILE, load};
+use crate::error::{Code, Problem, exit};
+use crate::secret::Secret;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 internal · 2 usage or request · 3 daemon unreachable · 4 denied · \
+5 capture failed (and recorded) · 6 configuration · 7 no such run · 8 conflict · 9 unavailable · \
+verify: 10 altered · 11 incomplete · 12 unknown key · 13 unreadable · doctor: 14 unhealthy";
+
+/// Visual proof of what an AI agent did: captured, hashed, signed and sealed, checked by anybody.
+#[derive(Debug, Parser)]
+#[command(name = "exhibit", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// Configuration file [default: ./config.toml, else /etc/exhibit/config.toml, else the defaults]
+    #[arg(long, global = true, env = "EXHIBIT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Unix socket of the daemon [default: the configuration's]
+    #[arg(long, global = true, env = "EXHIBIT_SOCKET", value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Base address of the daemon, instead of its socket: http://127.0.0.1:8642
+    #[arg(long, global = true, env = "EXHIBIT_URL", value_name = "URL", conflicts_with = "socket")]
+    url: Option<String>,
+    /// API key, with --url
+    #[arg(long, global = true, env = "EXHIBIT_KEY", value_name = "KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// Answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Serve,
+    /// Take a screenshot of a page
+    Shot(capture::Shot),
+    /// Work with a run
+    #[command(subcommand)]
+    Run(runs::Run),
+    /// List runs
+    List(runs::List),
+    /// Show one run
+    Show(runs::Show),
+    /// Check evidence folders, or a whole store, without any daemon
+    Verify(verify::Verify),
+    /// API keys, and the key that signs
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// The configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// How the daemon fares
+    Status,
+    /// The index over the sealed runs
+    #[command(subcommand)]
+    Index(index::Index),
+    /// Process a refund under evidence, on a refund desk of our own
+    Demo(demo::Demo),
+}
+
+/// Run the command line of this process; its exit code.
+pub fn main() -> u8 {
+    let cli = Cli::parse();
+    let done = run(cli);
+    done.unwrap_or_else(|problem| {
+        out::problem(&problem);
+        problem.code.exit()
+    })
+}
+
+#[tokio::main]
+async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
+    match command {
+        Command::Serve => serve::serve(&common).await,
+        Command::Shot(shot) => capture::shot(&common, shot).await,
+        Command::Run(command) => runs::run(&common, command).await,
+        Command::List(list) => runs::list(&common, list).await,
+        Command::Show(show) => runs::show(&common, show).await,
+        Command::Verify(verify) => verify::verify(&common, verify),
+        Command::Keys(keys) => keys::keys(&common, keys),
+        Command::Config(command) => config::config(&common, command),
+        Command::Status => runs::status(&common).await,
+        Command::Index(command) => index::index(&common, &command),
+        Command::Demo(demo) => demo::demo(&common, demo).await,
+    }
+}
+
+impl Common {
+    /// The configuration file in force: the one named, else one that is there.
+    fn config_file(&self) -> Option<PathBuf> {
+        let there = |path: &str| Path::new(path).exists().then(|| PathBuf::from(path));
+        self.config.clone().or_else(|| there("config.toml")).or_else(|| there(SYSTEM_FILE))
+    }
+
+    fn config(&self) -> Result<Config, Problem> {
+        match self.config_file() {
+            Some(file) => Ok(load(&file)?),
+            None => Ok(Config::default()),
+        }
+    }
+
+    /// The way to the daemon. The configuration is only needed when nothing names the way.
+    fn client(&self) -> Result<Client, Problem> {
+        if let Some(url) = &self.url {
+            return Client::tcp(url, self.key.clone().map(Secret::new));
+        }
+        match &self.socket {
+            Some(socket) => Client::unix(socket),
+            None => Client::unix(&self.config()?.daemon.socket),
+        }
+    }
+}
+
+/// The file `path` cannot be read or written.
+fn in_file(path: &Path, error: std::io::Error) -> Problem {
+    let message = format!("{}: {error}; check the path and its permissions", path.display());
+    Problem::new(Code::InvalidField, message).because(error)
+}
+
+/// The exit code of something that is done.
+const DONE: Result<u8, Problem> = Ok(exit::OK);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

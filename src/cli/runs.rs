@@ -1,0 +1,252 @@
+//! `exhibit run …`, `list`, `show` and `status`: working with runs through the daemon.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+
+use super::{Common, DONE, in_file, out};
+use crate::error::{Code, Problem};
+use crate::id::RunId;
+use crate::run::{CodeReference, RunSpec};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Run {
+    /// Open a run; prints its id
+    Open(Open),
+    /// Add an event to a run
+    Log(Log),
+    /// Add a file to a run
+    Attach(Attach),
+    /// Seal a run; prints the receipt
+    Seal(Seal),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Open {
+    /// Kind of run: refund, access-change, data-validation, …
+    workflow: String,
+    /// Which agent acts
+    #[arg(long)]
+    agent: Option<String>,
+    /// On whose behalf
+    #[arg(long)]
+    principal: Option<String>,
+    /// What it is about
+    #[arg(long)]
+    subject: Option<String>,
+    /// A control it supports, like CC8.1; may be given several times
+    #[arg(long = "control", value_name = "ID")]
+    controls: Vec<String>,
+    /// A label, name=value; may be given several times
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    labels: Vec<String>,
+    /// Where the code that runs lives
+    #[arg(long, value_name = "URL")]
+    repository: Option<String>,
+    /// Its commit
+    #[arg(long)]
+    commit: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Log {
+    /// The run
+    run: RunId,
+    /// What happened
+    message: String,
+    /// log, decision, tool-call, approval, error, or a name
+    #[arg(long, default_value = "log")]
+    kind: String,
+    /// trace, debug, info, warn or error
+    #[arg(long)]
+    level: Option<String>,
+    /// Structured data, a JSON object
+    #[arg(long, value_name = "JSON")]
+    data: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Attach {
+    /// The run
+    run: RunId,
+    /// The file
+    file: PathBuf,
+    /// Name in the evidence [default: the file's]
+    #[arg(long)]
+    name: Option<String>,
+    /// What the file is
+    #[arg(long, default_value = "application/octet-stream")]
+    media_type: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Seal {
+    /// The run
+    run: RunId,
+    /// What came of it: succeeded, failed, or a word
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Why, in a sentence
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// Only runs of this kind
+    #[arg(long)]
+    workflow: Option<String>,
+    /// Only open, sealed, expired or interrupted ones
+    #[arg(long)]
+    state: Option<String>,
+    /// At most this many
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// The run
+    run: RunId,
+}
+
+pub(super) async fn run(common: &Common, command: Run) -> Result<u8, Problem> {
+    match command {
+        Run::Open(open) => open_run(common, open).await,
+        Run::Log(log) => add_event(common, log).await,
+        Run::Attach(attach) => add_file(common, attach).await,
+        Run::Seal(seal) => seal_run(common, seal).await,
+    }
+}
+
+async fn open_run(common: &Common, open: Open) -> Result<u8, Problem> {
+    let mut labels = Map::new();
+    for label in &open.labels {
+        let (name, value) = label.split_once('=').ok_or_else(|| {
+            let message = format!("`--label` is `{label}`; give NAME=VALUE");
+            Problem::new(Code::InvalidField, message).field("label")
+        })?;
+        labels.insert(name.to_owned(), json!(value));
+    }
+    let given = open.repository.is_some() || open.commit.is_some();
+    let (repository, commit) = (open.repository, open.commit);
+    let code = given.then(|| CodeReference { repository, commit, ..CodeReference::default() });
+    let spec = RunSpec {
+        workflow: open.workflow,
+        agent: open.agent,
+        principal: open.principal,
+        subject: open.subject,
+        controls: open.controls,
+        code,
+        labels,
+        traceparent: None,
+    };
+    let run = common.client()?.open_run(&spec).await?;
+    if common.json {
+        out::json(&json!({ "run": run }));
+    } else {
+        out::line(run);
+    }
+    DONE
+}
+
+async fn add_event(common: &Common, log: Log) -> Result<u8, Problem> {
+    let mut event = json!({ "kind": log.kind, "message": log.message, "level": log.level });
+    if let Some(data) = &log.data {
+        event["data"] = serde_json::from_str(data).map_err(|error| {
+            let message = format!("`--data` is not JSON ({error}); give an object");
+            Problem::new(Code::InvalidField, message).field("data").because(error)
+        })?;
+    }
+    let recorded = common.client()?.log(log.run, &[event]).await?;
+    if common.json {
+        out::json(&recorded);
+    } else {
+        for event in recorded {
+            out::line(format!("event {} {}", event.sequence, event.sha256));
+        }
+    }
+    DONE
+}
+
+async fn add_file(common: &Common, attach: Attach) -> Result<u8, Problem> {
+    let path = &attach.file;
+    let name = attach.name.clone().or_else(|| Some(path.file_name()?.to_str()?.to_owned()));
+    let name = name.ok_or_else(|| {
+        let message = format!("{} has no name to be kept under; give --name", path.display());
+        Problem::new(Code::MissingField, message).field("name")
+    })?;
+    let file = tokio::fs::File::open(path).await.map_err(|error| in_file(path, error))?;
+    let artifact = common.client()?.attach(attach.run, &name, &attach.media_type, file).await?;
+    if common.json {
+        out::json(&artifact);
+    } else {
+        out::line(format!("{} {} bytes {}", artifact.path, artifact.size_bytes, artifact.sha256));
+    }
+    DONE
+}
+
+async fn seal_run(common: &Common, seal: Seal) -> Result<u8, Problem> {
+    let client = common.client()?;
+    let receipt = client.seal(seal.run, seal.outcome.as_deref(), seal.reason.as_deref()).await?;
+    if common.json {
+        out::json(&receipt);
+        return DONE;
+    }
+    out::line(format!("run          {}", receipt.run));
+    out::line(format!("folder       {}", receipt.folder));
+    out::line(format!("events       {}", receipt.events));
+    out::line(format!("files        {} ({} bytes)", receipt.files, receipt.size_bytes));
+    out::line(format!("tagmanifest  sha256 {}", receipt.tagmanifest_sha256));
+    out::line(format!("signed by    {}", receipt.key));
+    DONE
+}
+
+pub(super) async fn list(common: &Common, list: List) -> Result<u8, Problem> {
+    let mut query = vec![("limit", list.limit.to_string())];
+    query.extend(list.workflow.map(|workflow| ("workflow", workflow)));
+    query.extend(list.state.map(|state| ("state", state)));
+    let answer = common.client()?.runs(&query).await?;
+    if common.json {
+        out::json(&answer);
+        return DONE;
+    }
+    let columns = ["run", "workflow", "state", "outcome", "opened_at", "captures", "events"];
+    let runs = answer["runs"].as_array().cloned().unwrap_or_default();
+    out::table(&columns, runs.iter().map(|run| columns.map(|name| cell(&run[name])).to_vec()));
+    DONE
+}
+
+pub(super) async fn show(common: &Common, show: Show) -> Result<u8, Problem> {
+    let run = common.client()?.run(show.run).await?;
+    print_facts(common, &run);
+    DONE
+}
+
+pub(super) async fn status(common: &Common) -> Result<u8, Problem> {
+    let status = common.client()?.status().await?;
+    print_facts(common, &status);
+    DONE
+}
+
+fn print_facts(common: &Common, facts: &Value) {
+    if common.json {
+        return out::json(facts);
+    }
+    let width = facts.as_object().into_iter().flatten().map(|(name, _)| name.len()).max();
+    for (name, value) in facts.as_object().into_iter().flatten() {
+        if !value.is_null() {
+            let width = width.unwrap_or_default();
+            out::line(format!("{name:width$}  {}", cell(value)));
+        }
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,260 @@
+//! Owns talking to the daemon, for the command line and the demonstration: over its Unix socket,
+//! or over TCP with a key. It knows the API's paths and nothing of what happens behind them.
+
+use std::path::Path;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Body, Method, RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::artifact::Artifact;
+use crate::error::{Code, Problem};
+use crate::id::RunId;
+use crate::receipt::Receipt;
+use crate::run::{Recorded, RunSpec};
+use crate::secret::Secret;
+
+/// A way to a daemon.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    key: Option<Secret<String>>,
+    /// How messages name the daemon's address.
+    place: String,
+}
+
+/// A picture and where it is on record.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// `evidence` of the answer.
+    pub evidence: Value,
+}
+
+impl Client {
+    /// The daemon behind a Unix socket.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn unix(socket: &Path) -> Result<Self, Problem> {
+        let http = reqwest::Client::builder().unix_socket(socket);
+        Self::new(http, "http://exhibit".to_owned(), None, socket.display().to_string())
+    }
+
+    /// The daemon at a base address, `http://127.0.0.1:8642`, with an API key.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made.
+    pub fn tcp(base: &str, key: Option<Secret<String>>) -> Result<Self, Problem> {
+        let base = base.trim_end_matches('/').to_owned();
+        Self::new(reqwest::Client::builder(), base.clone(), key, base)
+    }
+
+    fn new(
+        http: reqwest::ClientBuilder,
+        base: String,
+        key: Option<Secret<String>>,
+        place: String,
+    ) -> Result<Self, Problem> {
+        let http = http.no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+        let http = http.map_err(|error| Problem::internal("making the HTTP client", error))?;
+        Ok(Self { http, base, key, place })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.key {
+            Some(key) => request.header("x-api-key", key.expose()),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Problem> {
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body: Value = response.json().await.unwrap_or_default();
+        Err(rebuilt(status.as_u16(), &body))
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Problem {
+        let message = format!(
+            "no daemon answers at {}; start it with `exhibit serve`, and check that this user may \
+             use the socket",
+            self.place
+        );
+        Problem::new(Code::DaemonUnreachable, message).because(error)
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Problem> {
+        let response = self.send(request).await?;
+        let body = response.json().await;
+        body.map_err(|error| Problem::internal("reading the daemon's answer", error))
+    }
+
+    /// Open a run.
+    ///
+    /// # Errors
+    /// What the daemon says; `daemon_unreachable`. So for all that follow.
+    pub async fn open_run(&self, spec: &RunSpec) -> Result<RunId, Problem> {
+        #[derive(serde::Deserialize)]
+        struct Opened {
+            run: RunId,
+        }
+        let request = self.request(Method::POST, "/api/v1/runs").json(spec);
+        self.json::<Opened>(request).await.map(|opened| opened.run)
+    }
+
+    /// Add events to a run; each is an object with `kind`, `level`, `message`, `data`.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn log(&self, run: RunId, events: &[Value]) -> Result<Vec<Recorded>, Problem> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            recorded: Vec<Recorded>,
+        }
+        let path = format!("/api/v1/runs/{run}/events");
+        let request = self.request(Method::POST, &path).json(events);
+        self.json::<Answer>(request).await.map(|answer| answer.recorded)
+    }
+
+    /// Take a screenshot, as part of a run or alone; `body` holds the fields of the API.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn capture(
+        &self,
+        run: Option<RunId>,
+        stage: Option<&str>,
+        mut body: Value,
+    ) -> Result<Picture, Problem> {
+        use base64::Engine as _;
+        let path = match run {
+            Some(run) => format!("/api/v1/runs/{run}/captures"),
+            None => "/api/v1/screenshot".to_owned(),
+        };
+        body["response_type"] = json!("json");
+        if let Some(stage) = stage {
+            body["stage"] = json!(stage);
+        }
+        let mut answer: Value = self.json(self.request(Method::POST, &path).json(&body)).await?;
+        let data = answer["data"].as_str().unwrap_or_default();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(data);
+        let bytes = bytes.map_err(|error| Problem::internal("reading the picture", error))?;
+        Ok(Picture { bytes, evidence: answer["evidence"].take() })
+    }
+
+    /// Add a file to a run.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn attach(
+        &self,
+        run: RunId,
+        name: &str,
+        media_type: &str,
+        body: impl Into<Body>,
+    ) -> Result<Artifact, Problem> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            artifact: Artifact,
+        }
+        let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+        let path = format!("/api/v1/runs/{run}/attachments?name={name}");
+        let request = self.request(Method::POST, &path).header(CONTENT_TYPE, media_type).body(body);
+        self.json::<Answer>(request).await.map(|answer| answer.artifact)
+    }
+
+    /// Seal a run.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn seal(
+        &self,
+        run: RunId,
+        outcome: Option<&str>,
+        reason: Option<&str>,
+    ) -> Result<Receipt, Problem> {
+        let body = json!({ "outcome": outcome, "reason": reason });
+        let path = format!("/api/v1/runs/{run}/seal");
+        self.json(self.request(Method::POST, &path).json(&body)).await
+    }
+
+    /// The caller's runs; `query` holds pairs like `("workflow", "refund")`.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn runs(&self, query: &[(&str, String)]) -> Result<Value, Problem> {
+        let query: String =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        self.json(self.request(Method::GET, &format!("/api/v1/runs?{query}"))).await
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn run(&self, run: RunId) -> Result<Value, Problem> {
+        self.json(self.request(Method::GET, &format!("/api/v1/runs/{run}"))).await
+    }
+
+    /// How the daemon fares.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn status(&self) -> Result<Value, Problem> {
+        self.json(self.request(Method::GET, "/api/v1/status")).await
+    }
+}
+
+/// The problem that the daemon told of.
+fn rebuilt(status: u16, body: &Value) -> Problem {
+    let text = |name: &str| body[name].as_str().map(str::to_owned);
+    let code = text("code").and_then(|code| Code::from_name(&code)).unwrap_or(Code::Internal);
+    let message = text("error")
+        .unwrap_or_else(|| format!("the daemon answered {status} without saying why; see its log"));
+    let mut problem = Problem::new(code, message);
+    problem.field = text("field");
+    problem.hint = text("hint");
+    if let Some(run) = body["evidence"]["run"].as_str() {
+        let recorded = format!("the attempt is on record in run {run}");
+        problem.hint = Some(match problem.hint {
+            Some(hint) => format!("{hint}; {recorded}"),
+            None => recorded,
+        });
+    }
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_survives_the_wire() {
+        let sent =
+            Problem::new(Code::SelectorNotFound, "`selector` …; correct it").field("selector");
+        let mut body = json!(sent);
+        body["evidence"] = json!({ "run": "019ab2f0" });
+        let problem = rebuilt(422, &body);
+        assert_eq!((problem.code, problem.message), (sent.code, sent.message));
+        assert_eq!(problem.field.as_deref(), Some("selector"));
+        assert_eq!(problem.hint.as_deref(), Some("the attempt is on record in run 019ab2f0"));
+        assert_eq!(rebuilt(502, &Value::Null).code, Code::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_is_not_there_is_named_with_the_remedy() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let client = Client::unix(&folder.path().join("none.sock")).expect("a client");
+        let problem = client.status().await.expect_err("nobody there");
+        assert_eq!(problem.code, Code::DaemonUnreachable);
+        assert!(problem.message.contains("exhibit serve"), "{problem}");
+    }
+}

@@ -1,0 +1,252 @@
+//! Owns the life of the daemon: what is started in which order, and how everything comes to an
+//! orderly end. It decides nothing about captures or evidence.
+
+pub mod keyring;
+pub mod logging;
+pub mod socket;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use self::keyring::SharedKeyring;
+use self::socket::SocketFile;
+use crate::api::peer::Peer;
+use crate::api::{Api, router};
+use crate::backend::chromium::Chromium;
+use crate::capture::Captures;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::watch::ConfigWatch;
+use crate::error::{Code, Problem, chain};
+use crate::evidence::Signer;
+use crate::policy::Policy;
+use crate::runs::Runs;
+use crate::tasks::Tasks;
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    config: watch::Receiver<Arc<Config>>,
+    watch: Option<ConfigWatch>,
+    /// Work that must finish: captures, writing, answers.
+    work: Tasks,
+    /// What runs beside it: the browser's supervisor, watching, expiry.
+    background: Tasks,
+    runs: Runs,
+    browser: Chromium,
+    /// Tells the listeners to accept nothing more.
+    closing: CancellationToken,
+    socket: PathBuf,
+    socket_file: Option<SocketFile>,
+    tcp: Option<SocketAddr>,
+}
+
+impl Daemon {
+    /// Start everything; it is being listened when this returns. `file` is followed for changes.
+    ///
+    /// # Errors
+    /// What stands in the way, with the remedy.
+    pub async fn start(
+        config: Arc<Config>,
+        file: Option<&Path>,
+        clock: Clock,
+    ) -> Result<Self, Problem> {
+        let (work, background) = (Tasks::new(), Tasks::new());
+        let signer = Signer::load_or_create(&config.keys.signing).map_err(|error| {
+            let message = format!("the signing key cannot be used: {}", chain(&error));
+            Problem::new(Code::InvalidConfig, message).field("keys.signing")
+        })?;
+        tracing::info!(key = signer.fingerprint(), "evidence is signed");
+        let keys = SharedKeyring::open(&config.keys.api)?;
+        let (following, watch) = follow(Arc::clone(&config), file, &background)?;
+        let runs = Runs::open(following.clone(), signer, clock, work.clone())?;
+        let browser = Chromium::start(&config.browser, &background)?;
+
+        let bound = socket::unix(&config.daemon)?;
+        let tcp = match config.daemon.listen {
+            Some(address) => Some(socket::tcp(address).await?),
+            None => None,
+        };
+        let tcp_address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+        let policy = follow_policy(following.clone(), tcp_address, &background)?;
+        let backend = Arc::new(browser.clone());
+        let captures =
+            Captures::new(runs.clone(), backend, policy, following.clone(), work.clone());
+        let api = Api { captures, runs: runs.clone(), keys, config: following.clone() };
+
+        let closing = CancellationToken::new();
+        let (listener, socket_file) = bound.split();
+        let app = router(api);
+        drop(work.spawn(serve_on(listener, app.clone(), closing.clone())));
+        if let Some(listener) = tcp {
+            drop(work.spawn(serve_on(listener, app, closing.clone())));
+        }
+        drop(background.spawn(runs.clone().expire(background.clone())));
+        let socket = config.daemon.socket.clone();
+        tracing::info!(socket = %socket.display(), tcp = ?tcp_address, "listening");
+        let config = following;
+        let tcp = tcp_address;
+        Ok(Self {
+            config,
+            watch,
+            work,
+            background,
+            runs,
+            browser,
+            closing,
+            socket,
+            socket_file,
+            tcp,
+        })
+    }
+
+    /// Path of the Unix socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Address of the TCP socket, if there is one.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        self.tcp
+    }
+
+    /// Completes when captures can be taken.
+    ///
+    /// # Errors
+    /// When the browser cannot be started.
+    pub async fn ready(&self) -> Result<(), Problem> {
+        self.browser.started().await
+    }
+
+    /// Read the configuration file again now.
+    pub fn reload(&self) {
+        match &self.watch {
+            Some(watch) => watch.reload(),
+            None => tracing::info!("there is no configuration file to read again"),
+        }
+    }
+
+    /// Come to an orderly end: accept nothing more, finish the work under way within
+    /// `daemon.drain`, seal what is open as interrupted, end the browser.
+    pub async fn stop(self) {
+        let limit = self.config.borrow().daemon.drain;
+        tracing::info!(?limit, "stopping: finishing the work under way");
+        self.work.stop();
+        self.closing.cancel();
+        if !self.work.drain(limit).await {
+            tracing::warn!("not all work finished in time; what is left is sealed as interrupted");
+        }
+        self.runs.interrupt_all().await;
+        if tokio::time::timeout(Duration::from_secs(10), self.browser.stop()).await.is_err() {
+            tracing::warn!("the browser did not end in time");
+        }
+        self.background.stop();
+        self.background.drain(Duration::from_secs(5)).await;
+        if let Some(file) = &self.socket_file {
+            file.remove();
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// The configuration in force, following `file` where there is one.
+fn follow(
+    config: Arc<Config>,
+    file: Option<&Path>,
+    tasks: &Tasks,
+) -> Result<(watch::Receiver<Arc<Config>>, Option<ConfigWatch>), Problem> {
+    let Some(file) = file else {
+        return Ok((watch::Sender::new(config).subscribe(), None));
+    };
+    let started = ConfigWatch::start(file, config, tasks);
+    let (following, watch) = started.map_err(|error| {
+        let message = format!("the configuration cannot be followed: {}", chain(&error));
+        Problem::new(Code::InvalidConfig, message)
+    })?;
+    Ok((following, Some(watch)))
+}
+
+/// The policy of the configuration in force, anew whenever that changes.
+fn follow_policy(
+    mut config: watch::Receiver<Arc<Config>>,
+    own: Option<SocketAddr>,
+    tasks: &Tasks,
+) -> Result<watch::Receiver<Policy>, Problem> {
+    let read = move |config: &Config| {
+        Policy::new(&config.policy, own).map_err(|error| {
+            let message = format!("`policy.deny_addresses` holds what is {error}");
+            Problem::new(Code::InvalidConfig, message).field("policy.deny_addresses")
+        })
+    };
+    let policies = watch::Sender::new(read(&config.borrow_and_update())?);
+    let following = policies.subscribe();
+    drop(tasks.spawn(async move {
+        while config.changed().await.is_ok() {
+            match read(&config.borrow_and_update()) {
+                Ok(policy) => drop(policies.send_replace(policy)),
+                Err(error) => tracing::error!(%error, "the policy stays as it was"),
+            }
+        }
+        // Nothing changes any more, and the last policy stays in force.
+        policies.closed().await;
+    }));
+    Ok(following)
+}
+
+/// Serve the API on a listener until `closing`, then finish the answers under way.
+async fn serve_on<L>(listener: L, app: Router, closing: CancellationToken)
+where
+    L: axum::serve::Listener,
+    L::Addr: std::fmt::Debug,
+    Peer: for<'a> axum::extract::connect_info::Connected<axum::serve::IncomingStream<'a, L>>,
+{
+    let service = app.into_make_service_with_connect_info::<Peer>();
+    let served = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { closing.cancelled().await })
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "a listener failed");
+    }
+}
+
+/// Run the daemon until a signal ends it: the first lets it finish, a second does not wait, and
+/// SIGHUP reads the configuration again.
+///
+/// # Errors
+/// What stood in the way of starting.
+pub async fn serve(config: Config, file: Option<&Path>) -> Result<(), Problem> {
+    logging::start(&config.log)?;
+    let handler = |kind| signal(kind).map_err(|error| Problem::internal("handling signals", error));
+    let mut terminate = handler(SignalKind::terminate())?;
+    let mut interrupt = handler(SignalKind::interrupt())?;
+    let mut hang_up = handler(SignalKind::hangup())?;
+    let daemon = Daemon::start(Arc::new(config), file, Clock::system()).await?;
+    tell_systemd(sd_notify::NotifyState::Ready);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => daemon.reload(),
+        }
+    }
+    tell_systemd(sd_notify::NotifyState::Stopping);
+    tokio::select! {
+        () = daemon.stop() => {}
+        _ = terminate.recv() => tracing::warn!("stopping at once, as asked; open runs are sealed at the next start"),
+        _ = interrupt.recv() => tracing::warn!("stopping at once, as asked; open runs are sealed at the next start"),
+    }
+    Ok(())
+}
+
+fn tell_systemd(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "systemd is not told");
+    }
+}

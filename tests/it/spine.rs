@@ -1,0 +1,28 @@
+//! The main job: a screenshot asked for over the socket becomes a sealed evidence folder.
+
+use serde_json::json;
+
+use crate::harness::TestDaemon;
+use crate::site::Site;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screenshot_becomes_a_sealed_folder_that_verifies() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let reply = daemon.quick_shot(&site.url("/ok")).await.ok();
+    assert_eq!(reply.header("content-type"), Some("image/png"));
+    assert!(reply.body.starts_with(b"\x89PNG"));
+    let run = reply.run();
+    daemon.assert_verifies(&run);
+    let kept = std::fs::read(daemon.sealed(&run).join("data/captures/0001-during/screenshot.png"));
+    assert_eq!(kept.expect("the picture"), reply.body, "the answer is what was kept");
+    let kinds = daemon.kinds(&run);
+    assert_eq!(kinds, ["run.opened", "capture.requested", "capture.taken", "run.sealed"]);
+    let capture = daemon.capture(&run, "0001-during");
+    assert_eq!(capture["page"]["document"]["status"], 200);
+    assert_eq!(capture["page"]["final_url"], site.url("/ok"));
+    assert_eq!(capture["altered_by"], json!([]));
+    let folder = daemon.sealed(&run).join("data/captures/0001-during");
+    for name in ["page.mhtml.zst", "dom.html.zst", "accessibility.json.zst", "capture.json"] {
+        assert!(folder.join(name).exists(), "{name}");
+    }
+}
