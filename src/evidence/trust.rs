@@ -144,8 +144,13 @@ impl Anchor {
     }
 
     fn allows_evidence(&self) -> bool {
-        let covers = |name: &String| name == NAMESPACE || name == "*";
-        self.namespaces.as_ref().is_none_or(|names| names.iter().any(covers))
+        let Some(patterns) = &self.namespaces else { return true };
+        let (refused, allowed): (Vec<&String>, Vec<&String>) =
+            patterns.iter().partition(|pattern| pattern.starts_with('!'));
+        allowed.iter().any(|pattern| matches(pattern.as_bytes(), NAMESPACE.as_bytes()))
+            && !refused
+                .iter()
+                .any(|pattern| matches(&pattern.as_bytes()[1..], NAMESPACE.as_bytes()))
     }
 
     /// The limit that keeps the key from being valid at `at`.
@@ -156,6 +161,25 @@ impl Anchor {
             .map(|limit| format!("valid after {limit}"))
             .or_else(|| late.map(|limit| format!("valid before {limit}")))
     }
+}
+
+/// Whether `text` matches `pattern`, where `*` stands for anything and `?` for one letter
+/// (ssh_config(5), PATTERNS). Takes time in proportion to the product of the lengths.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    // For each length of the beginning of `text`: whether the pattern so far matches it.
+    let mut reached: Vec<bool> = (0..=text.len()).map(|length| length == 0).collect();
+    for letter in pattern {
+        let before = reached.clone();
+        for length in 0..=text.len() {
+            let longer = length.checked_sub(1);
+            reached[length] = match letter {
+                b'*' => before[length] || longer.is_some_and(|length| reached[length]),
+                b'?' => longer.is_some_and(|length| before[length]),
+                _ => longer.is_some_and(|at| before[at] && text[at] == *letter),
+            };
+        }
+    }
+    reached[text.len()]
 }
 
 fn is_key(text: &str) -> bool {
@@ -217,7 +241,15 @@ mod tests {
         let open = "namespaces=\"git,evidence@exhibit\",valid-after=\"20260101Z\",valid-before=\"20271231235959\" ";
         assert_eq!(judge("", at), trusted);
         assert_eq!(judge(open, at), trusted);
-        assert_eq!(judge("namespaces=\"*\" ", at), trusted);
+        for patterns in ["*", "evidence@*", "git,e?idence@exhibit", "!git,*"] {
+            assert_eq!(judge(&format!("namespaces=\"{patterns}\" "), at), trusted, "{patterns}");
+        }
+        for patterns in
+            ["!evidence@exhibit,*", "*,!evidence@*", "!git", "evidence", "?", "EVIDENCE@exhibit"]
+        {
+            let verdict = judge(&format!("namespaces=\"{patterns}\" "), at);
+            assert_eq!(verdict, Verdict::NotForEvidence("exhibit@host".to_owned()), "{patterns}");
+        }
         let other = judge("namespaces=\"git\" ", at);
         assert_eq!(other, Verdict::NotForEvidence("exhibit@host".to_owned()));
         assert!(matches!(judge(open, "2025-12-31T23:59:59Z"), Verdict::NotValidThen(..)));
