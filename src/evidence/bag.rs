@@ -139,8 +139,11 @@ impl Manifest {
                 Ok(entry) => entry,
             };
             if !seen.insert(entry.name.clone()) {
+                // Not an entry a second time: a file named a million times is read once.
                 manifest.faults.push((index + 1, LineFault::Duplicate));
-            } else if manifest.entries.last().is_some_and(|last| last.name > entry.name) {
+                continue;
+            }
+            if manifest.entries.last().is_some_and(|last| last.name > entry.name) {
                 manifest.faults.push((index + 1, LineFault::Unsorted));
             }
             manifest.entries.push(entry);

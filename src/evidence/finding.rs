@@ -7,6 +7,9 @@ use serde::{Serialize, Serializer};
 
 use crate::error::exit;
 
+/// Most letters of a text from a folder that a finding repeats.
+const MAX_SHOWN: usize = 1000;
+
 /// What a finding means for whoever relies on the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -163,11 +166,35 @@ impl Finding {
         Self {
             code,
             class: code.class(),
-            place: place.into(),
-            expected: expected.into(),
-            found: found.into(),
+            place: shown(&place.into()),
+            expected: shown(&expected.into()),
+            found: shown(&found.into()),
         }
     }
+}
+
+/// `text` as it can be shown to somebody: what it holds comes from the folder, whose maker must not
+/// get to draw on the reader's terminal, nor fill it.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len().min(MAX_SHOWN));
+    for (index, letter) in text.chars().enumerate() {
+        if index == MAX_SHOWN {
+            shown.push('…');
+            break;
+        }
+        if letter.is_control() || is_direction(letter) {
+            shown.extend(letter.escape_unicode());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// Whether `letter` changes the direction in which what follows is shown (Unicode UAX #9), or
+/// breaks the line.
+fn is_direction(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Display for Finding {
@@ -198,6 +225,14 @@ mod tests {
         assert_eq!(worst_exit(&[of(FindingCode::UnknownKey)]), exit::UNKNOWN_KEY);
         let two = [of(FindingCode::SignatureMissing), of(FindingCode::Unreadable)];
         assert_eq!(worst_exit(&two), exit::UNREADABLE);
+    }
+
+    #[test]
+    fn a_finding_cannot_draw_on_the_terminal_nor_flood_it() {
+        let evil = "a\n\u{1b}[2K\u{9b}1A\u{202e}gnp.x ok \u{fc}";
+        let finding = Finding::new(FindingCode::UnexpectedFile, evil, "nothing", "x".repeat(5000));
+        assert_eq!(finding.place, "a\\u{a}\\u{1b}[2K\\u{9b}1A\\u{202e}gnp.x ok \u{fc}");
+        assert_eq!(finding.found, format!("{}…", "x".repeat(1000)));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Owns the names and places of the evidence format `exhibit/1` (docs/FORMAT.md): what each file of
 //! a folder is called, which names a folder may hold, how big each may be. Touches no file content.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::FileType;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::artifact::is_safe_name;
@@ -114,6 +115,12 @@ pub(super) fn media_type_of(path: &str) -> &'static str {
         "vtt" => "text/vtt",
         _ => "application/octet-stream",
     }
+}
+
+/// `name` in a spelling that can be shown and that no other name shares: names of the format stand
+/// for themselves, in all others whatever is not plain ASCII is escaped.
+pub(super) fn readable(name: &OsStr) -> String {
+    name.as_bytes().escape_ascii().to_string()
 }
 
 /// One entry of a folder: its name, its path and what it is (a link is a link).

@@ -27,8 +27,9 @@ struct Walk {
     last_sha256: Option<Digest>,
     /// Sequence number and time of the line before, if it was an event.
     before: Option<(u64, String)>,
-    /// Files that events told of, with the line that did.
-    told: BTreeMap<String, (Artifact, u64)>,
+    /// Files that events told of, by path and digest, with the first line that did: two events
+    /// that tell of one path differently cannot both be right.
+    told: BTreeMap<(String, Digest), u64>,
 }
 
 impl Check<'_> {
@@ -98,7 +99,7 @@ impl Check<'_> {
         walk.captures += u64::from(line.kind == CAPTURED && line.actor == Actor::Exhibit);
         if line.kind != SEALED {
             for artifact in chain::artifacts_named(&line) {
-                walk.told.insert(artifact.path.clone(), (artifact, walk.lines));
+                walk.told.entry((artifact.path, artifact.sha256)).or_insert(walk.lines);
             }
         }
         if walk.lines == 1 {
@@ -140,12 +141,12 @@ impl Check<'_> {
     }
 
     /// Files that events told of, against the manifest.
-    fn told(&mut self, told: &BTreeMap<String, (Artifact, u64)>) {
+    fn told(&mut self, told: &BTreeMap<(String, Digest), u64>) {
         let Some(manifest) = self.manifest.take() else { return };
-        for (path, (artifact, line)) in told {
+        for ((path, sha256), line) in told {
             let found = manifest.get(path);
-            if found != Some(&artifact.sha256) {
-                let expected = format!("{} as line {line} of {EVENTS} tells", artifact.sha256);
+            if found != Some(sha256) {
+                let expected = format!("{sha256} as line {line} of {EVENTS} tells");
                 let found = found.map_or_else(|| "no file".to_owned(), Digest::to_string);
                 self.add(FindingCode::EventArtifactMismatch, path, expected, found);
             }

@@ -117,7 +117,11 @@ impl Check<'_> {
     /// Read a manifest; its faults become findings.
     fn manifest_at(&mut self, name: &str, bytes: &[u8], prefix: &str) -> Vec<ManifestEntry> {
         let manifest = Manifest::parse(bytes, prefix);
+        // Faults come in the order of the lines, so that one pass shows them all.
+        let (mut lines, mut passed) = (bytes.split(|byte| *byte == b'\n'), 0);
         for (line, fault) in manifest.faults {
+            let text = lines.nth(line - 1 - passed).unwrap_or_default();
+            passed = line;
             let (code, expected) = match fault {
                 LineFault::Malformed => {
                     (FindingCode::ManifestMalformed, "digest, two spaces, name, line feed")
@@ -126,7 +130,7 @@ impl Check<'_> {
                 LineFault::Duplicate => (FindingCode::DuplicateName, "each name once"),
                 LineFault::Unsorted => (FindingCode::UnsortedName, "bytewise order"),
             };
-            let found = excerpt(bytes, line);
+            let found = text[..text.len().min(200)].escape_ascii().to_string();
             self.add(code, format!("{name}:{line}"), expected, found);
         }
         manifest.entries
@@ -186,11 +190,4 @@ fn read_all(folder: &Path, listed: &[&ManifestEntry]) -> Vec<io::Result<(Digest,
     });
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
-}
-
-/// The beginning of line `line` of `bytes`, for showing.
-fn excerpt(bytes: &[u8], line: usize) -> String {
-    let line = bytes.split(|byte| *byte == b'\n').nth(line - 1).unwrap_or_default();
-    let shown = &line[..line.len().min(200)];
-    shown.escape_ascii().to_string()
 }

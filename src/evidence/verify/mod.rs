@@ -8,13 +8,13 @@ mod seal;
 mod signature;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::finding::{Finding, FindingCode, worst_exit};
+use super::finding::{Finding, FindingCode, shown, worst_exit};
 use super::layout;
 use super::record::RunRecord;
 use super::trust::Trust;
@@ -23,6 +23,10 @@ use crate::id::RunId;
 use crate::run::State;
 
 pub use store::{StoreReport, store};
+
+/// Most findings of one code that a report lists. A folder made to be verified for ever must not
+/// fill the memory; the first of each code are always listed, so the exit code is never affected.
+pub const MAX_OF_A_CODE: u32 = 1000;
 
 /// What verification says of one folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,6 +49,8 @@ pub struct FolderReport {
     pub bytes: u64,
     /// What there is to say, in the order of the checks; empty when all is well.
     pub findings: Vec<Finding>,
+    /// Findings that are not listed because there are [`MAX_OF_A_CODE`] of their code already.
+    pub omitted: u64,
 }
 
 impl FolderReport {
@@ -84,12 +90,14 @@ enum Kind {
 /// One verification under way.
 struct Check<'a> {
     folder: &'a Path,
-    /// Everything in the folder, by path; names that are no UTF-8 in a readable form.
+    /// Everything in the folder, by path, as [`layout::readable`] spells it.
     entries: BTreeMap<String, Kind>,
     /// What `manifest-sha256.txt` lists, when it could be read.
     manifest: Option<BTreeMap<String, crate::digest::Digest>>,
     /// `run.json` as it stands, for fields that no record has.
     raw_record: serde_json::Value,
+    /// How often each code was found.
+    counts: HashMap<FindingCode, u32>,
     report: FolderReport,
 }
 
@@ -105,12 +113,14 @@ impl<'a> Check<'a> {
             files: 0,
             bytes: 0,
             findings: Vec::new(),
+            omitted: 0,
         };
         Self {
             folder,
             entries: BTreeMap::new(),
             manifest: None,
             raw_record: serde_json::Value::Null,
+            counts: HashMap::new(),
             report,
         }
     }
@@ -122,6 +132,12 @@ impl<'a> Check<'a> {
         expected: impl Into<String>,
         found: impl Into<String>,
     ) {
+        let count = self.counts.entry(code).or_default();
+        if *count == MAX_OF_A_CODE {
+            self.report.omitted += 1;
+            return;
+        }
+        *count += 1;
         self.report.findings.push(Finding::new(code, place, expected, found));
     }
 
@@ -161,7 +177,7 @@ impl<'a> Check<'a> {
             }
         };
         for entry in entries {
-            let name = format!("{prefix}{}", entry.name.to_string_lossy());
+            let name = format!("{prefix}{}", layout::readable(&entry.name));
             let kind = if entry.kind.is_dir() {
                 self.walk(&entry.path, &format!("{name}/"));
                 Kind::Folder
@@ -218,7 +234,7 @@ impl<'a> Check<'a> {
                 self.raw_record = serde_json::from_slice(&bytes).unwrap_or_default();
                 self.report.run = Some(record.opening.run);
                 self.report.state = Some(record.ending.state);
-                self.report.sealed_at = Some(record.sealed_at.clone());
+                self.report.sealed_at = Some(shown(&record.sealed_at));
                 let name = self.folder.canonicalize().ok();
                 let name = name.as_ref().and_then(|path| path.file_name()?.to_str());
                 let run = record.opening.run.to_string();

@@ -29,24 +29,19 @@ impl Check<'_> {
             self.add(FindingCode::BagInfoMalformed, BAG_INFO, expected, "something else");
             return;
         };
-        let mut differ = |label: &str, expected: String, found: String| {
-            if expected != found {
-                let place = format!("{BAG_INFO}#{label}");
-                self.report.findings.push(crate::evidence::finding::Finding::new(
-                    FindingCode::BagInfoMismatch,
-                    place,
-                    expected,
-                    found,
-                ));
-            }
-        };
+        let mut pairs = Vec::new();
         if let Some(record) = record {
             let date = record.sealed_at.chars().take(10).collect();
-            differ("Bagging-Date", date, info.date);
-            differ("External-Identifier", record.opening.run.urn(), info.identifier);
+            pairs.push(("Bagging-Date", date, info.date));
+            pairs.push(("External-Identifier", record.opening.run.urn(), info.identifier));
         }
-        let oxum = oxum(&self.entries);
-        differ("Payload-Oxum", oxum, info.oxum);
+        pairs.push(("Payload-Oxum", oxum(&self.entries), info.oxum));
+        for (label, expected, found) in pairs {
+            if expected != found {
+                let place = format!("{BAG_INFO}#{label}");
+                self.add(FindingCode::BagInfoMismatch, place, expected, found);
+            }
+        }
     }
 
     pub(super) fn seal(&mut self, record: Option<&RunRecord>) {

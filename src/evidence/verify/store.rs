@@ -33,7 +33,7 @@ pub fn store(root: &Path, trust: &Trust) -> StoreReport {
     let mut report = StoreReport { folders: Vec::new(), findings: Vec::new() };
     report.walk(root, RUNS, 4, trust);
     for entry in report.list(root, OPEN) {
-        let place = format!("{OPEN}/{}", entry.name.to_string_lossy());
+        let place = format!("{OPEN}/{}", layout::readable(&entry.name));
         let finding = Finding::new(FindingCode::RunOpen, place, "a sealed run", "an open one");
         report.findings.push(finding);
     }
@@ -44,7 +44,7 @@ impl StoreReport {
     /// Go down `depth` levels of folders from `place`; the last level holds evidence folders.
     fn walk(&mut self, root: &Path, place: &str, depth: u32, trust: &Trust) {
         for entry in self.list(root, place) {
-            let name = entry.name.to_string_lossy();
+            let name = layout::readable(&entry.name);
             let below = format!("{place}/{name}");
             if !entry.kind.is_dir() {
                 let code = if entry.kind.is_file() {
@@ -78,6 +78,10 @@ impl StoreReport {
     fn list(&mut self, root: &Path, place: &str) -> Vec<layout::Entry> {
         match layout::entries(&root.join(place)) {
             Ok(entries) => entries,
+            // A copy of the sealed runs alone is a whole store to whoever checks it.
+            Err(error) if place == OPEN && error.kind() == std::io::ErrorKind::NotFound => {
+                Vec::new()
+            }
             Err(error) => {
                 let finding = Finding::new(
                     FindingCode::Unreadable,
