@@ -141,6 +141,7 @@ fn a_full_disk_leaves_the_chain_as_it_was() {
     let error = draft.record(&[agent_says("lost")], bench.now()).expect_err("full");
     assert!(matches!(error, StoreError::Full { .. }), "{error}");
     assert_eq!(draft.events(), before);
+    draft.log = full();
     let failed = draft.seal(&Ending::sealed("ok"), &signer(), bench.now()).expect_err("full");
     assert!(matches!(failed.source, SealCause::Store(StoreError::Full { .. })));
     let mut draft = *failed.draft;

@@ -1,0 +1,32 @@
+# Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test check bench clean
+
+help: ## say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
+
+setup: ## install what is missing: Chromium, fonts, tools
+	@scripts/setup
+
+build: setup ## build the binary
+	cargo build
+
+demo: build ## process a refund under evidence and check the folder with stock tools
+	@scripts/demo
+
+test: setup ## run all tests, with the real Chromium
+	cargo test
+
+check: setup ## format, lints, documentation, scripts
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+	bash -n scripts/setup scripts/demo scripts/check-folder .ci/run examples/refund.sh
+	target/tools/bin/python -m py_compile examples/refund.py
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi
+
+bench: setup ## what sealed evidence costs over the bare picture
+	cargo bench --bench capture
+
+clean: ## remove what was built
+	cargo clean
