@@ -4,4 +4,5 @@
 mod harness;
 mod site;
 mod spine;
+mod tidy;
 mod tls;

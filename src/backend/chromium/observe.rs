@@ -1,17 +1,18 @@
 //! Owns what is seen of a page through its events: the main document and its redirects, requests
-//! under way, console, dialogs, crashes. Pure bookkeeping: events go in, facts come out; the
-//! structures read only what is used, so that a newer browser's extra or changed fields cost
-//! nothing.
+//! under way, console, dialogs, crashes. Pure bookkeeping: events go in, facts come out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::Instant;
 
+use super::events::{
+    ConsoleCall, DialogOpening, EntryAdded, ExceptionThrown, FrameNavigated, Lifecycle,
+    LoadingEnded, LogEntry, NavigatedWithin, RemoteObject, RequestWillBeSent, Response,
+    ResponseReceived, WindowOpen,
+};
 use super::pipe::RawEvent;
-use crate::backend::{ConsoleLine, Dialog, Document, FailedRequest, PageFacts, Redirect, TlsFacts};
+use crate::backend::{ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect};
 use crate::policy::Policy;
 
 /// Most console lines kept.
@@ -338,222 +339,10 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RequestWillBeSent {
-    request_id: String,
-    request: Request,
-    redirect_response: Option<Response>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    frame_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Request {
-    url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ResponseReceived {
-    request_id: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    frame_id: Option<String>,
-    response: Response,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Response {
-    url: String,
-    status: u16,
-    #[serde(default)]
-    status_text: String,
-    #[serde(default)]
-    mime_type: String,
-    #[serde(rename = "remoteIPAddress")]
-    remote_ip_address: Option<String>,
-    remote_port: Option<u16>,
-    protocol: Option<String>,
-    security_details: Option<SecurityDetails>,
-}
-
-impl Response {
-    fn into_document(self) -> Document {
-        let port = self.remote_port;
-        let address = self.remote_ip_address.filter(|address| !address.is_empty());
-        Document {
-            status: self.status,
-            status_text: self.status_text,
-            mime_type: self.mime_type,
-            remote_address: address
-                .map(|ip| port.map_or(ip.clone(), |port| format!("{ip}:{port}"))),
-            protocol: self.protocol,
-            tls: self.security_details.map(SecurityDetails::into_facts),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct SecurityDetails {
-    protocol: String,
-    key_exchange: String,
-    cipher: String,
-    subject_name: String,
-    issuer: String,
-    san_list: Vec<String>,
-    valid_from: f64,
-    valid_to: f64,
-}
-
-impl SecurityDetails {
-    fn into_facts(self) -> TlsFacts {
-        #[expect(clippy::cast_possible_truncation, reason = "whole seconds since the epoch")]
-        let time = |seconds: f64| {
-            jiff::Timestamp::from_second(seconds as i64)
-                .map(|at| at.to_string())
-                .unwrap_or_default()
-        };
-        let cipher = [self.key_exchange, self.cipher];
-        TlsFacts {
-            protocol: self.protocol,
-            cipher: cipher.join(" ").trim().to_owned(),
-            subject: self.subject_name,
-            issuer: self.issuer,
-            names: self.san_list,
-            valid_from: time(self.valid_from),
-            valid_to: time(self.valid_to),
-            certificate_sha256: None,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LoadingEnded {
-    request_id: String,
-    error_text: Option<String>,
-    blocked_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct FrameNavigated {
-    frame: Frame,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Frame {
-    id: String,
-    loader_id: String,
-    url: String,
-    url_fragment: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NavigatedWithin {
-    frame_id: String,
-    url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Lifecycle {
-    frame_id: String,
-    loader_id: String,
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct DialogOpening {
-    #[serde(rename = "type")]
-    kind: String,
-    message: String,
-}
-
-#[derive(Deserialize)]
-struct WindowOpen {
-    url: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ConsoleCall {
-    #[serde(rename = "type")]
-    kind: String,
-    args: Vec<RemoteObject>,
-    stack_trace: Option<StackTrace>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StackTrace {
-    call_frames: Vec<CallFrame>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CallFrame {
-    url: String,
-    line_number: u64,
-}
-
-#[derive(Deserialize)]
-struct RemoteObject {
-    #[serde(rename = "type")]
-    kind: String,
-    value: Option<Value>,
-    description: Option<String>,
-}
-
-impl RemoteObject {
-    fn text(&self) -> String {
-        match (&self.value, &self.description) {
-            (Some(Value::String(text)), _) | (None, Some(text)) => text.clone(),
-            (Some(value), _) => value.to_string(),
-            (None, None) => self.kind.clone(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ExceptionThrown {
-    exception_details: ExceptionDetails,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ExceptionDetails {
-    text: String,
-    line_number: u64,
-    url: Option<String>,
-    exception: Option<RemoteObject>,
-}
-
-#[derive(Deserialize)]
-struct EntryAdded {
-    entry: LogEntry,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LogEntry {
-    level: String,
-    text: String,
-    url: Option<String>,
-    line_number: Option<u64>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use std::time::Duration;
 
     fn observed() -> (Observed, Instant) {

@@ -2,6 +2,9 @@
 //! ending by caller, by time or after a crash. Everything that touches the disk is done off the
 //! async threads, by work that goes on when its asker hangs up.
 
+mod problem;
+mod provenance;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -11,14 +14,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, watch};
 
+use self::problem::{seal_problem, sealed, store_problem, unknown};
+use self::provenance::{host_name, provenance};
 use crate::artifact::{Artifact, NewArtifact, is_safe_name};
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::disk;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::{
-    Attachment, Draft, Filter, Index, RunSummary, SealCause, SealError, Signer, Store, StoreError,
-};
+use crate::evidence::{Attachment, Draft, Filter, Index, RunSummary, Signer, Store, StoreError};
 use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::run::{Actor, Caller, Ending, Event, Opening, Recorded, RunSpec, State};
@@ -520,30 +523,6 @@ fn millis(at: Moment) -> u64 {
     u64::try_from(at.monotonic.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The content of `provenance.json`.
-fn provenance(opening: &Opening, browser: Value) -> Value {
-    let system = rustix::system::uname();
-    json!({
-        "exhibit": { "version": opening.exhibit },
-        "host": {
-            "name": opening.host,
-            "kernel": format!(
-                "{} {}", system.sysname().to_string_lossy(), system.release().to_string_lossy()
-            ),
-            "machine": system.machine().to_string_lossy(),
-        },
-        "recorder": {
-            "uid": rustix::process::geteuid().as_raw(),
-            "pid": std::process::id(),
-        },
-        "browser": browser,
-    })
-}
-
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
 /// Open the index, adding what it lacks: a crash may have come between a seal and its note.
 fn open_index(store: &Store) -> Result<Index, Problem> {
     let opened = Index::open(&store.root().join(INDEX)).and_then(|index| {
@@ -555,59 +534,4 @@ fn open_index(store: &Store) -> Result<Index, Problem> {
         Ok(index)
     });
     opened.map_err(|error| Problem::internal("opening the index", error))
-}
-
-fn unknown(id: RunId) -> Problem {
-    Problem::new(Code::RunNotFound, format!("there is no run {id}; open one with POST /runs"))
-}
-
-fn sealed(id: RunId) -> Problem {
-    let message = format!("the run {id} is sealed, and nothing can be added; open another");
-    Problem::new(Code::RunSealed, message)
-}
-
-fn seal_problem(error: &SealError) -> Problem {
-    let why = chain(error);
-    match &error.source {
-        SealCause::Store(store) => {
-            let code = store_code(store);
-            Problem::new(code, format!("{error}; mend the cause and seal again")).because(why)
-        }
-        SealCause::Sign(_) | SealCause::NotVerified(_) => Problem::internal("sealing", why),
-    }
-}
-
-fn store_code(error: &StoreError) -> Code {
-    match error {
-        StoreError::Locked { .. } => Code::StoreLocked,
-        StoreError::Full { .. } => Code::StoreFull,
-        StoreError::Unwritable { .. } => Code::StoreUnwritable,
-        StoreError::NameTaken { .. } => Code::NameTaken,
-        StoreError::UnsafeName { .. } => Code::InvalidField,
-        StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::Io { .. } => {
-            Code::Internal
-        }
-    }
-}
-
-/// What the store says, for the caller: the server's paths stay out of it.
-fn store_problem(error: StoreError) -> Problem {
-    let code = store_code(&error);
-    let message = match &error {
-        StoreError::Locked { .. } => return Problem::new(code, error.to_string()),
-        StoreError::Full { .. } => {
-            "the store's disk is full; free some space and try again".to_owned()
-        }
-        StoreError::Unwritable { .. } => {
-            "the store cannot be written; ask the operator to check owner, permissions and mount"
-                .to_owned()
-        }
-        StoreError::NameTaken { path } => {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            format!("the name `{name}` is taken in this run; choose another")
-        }
-        StoreError::UnsafeName { .. } => error.to_string(),
-        _ => return Problem::internal("keeping evidence", error),
-    };
-    Problem::new(code, message).because(error)
 }

@@ -1,0 +1,191 @@
+//! Holds the architecture: what ARCHITECTURE.md says of layers, absences and sizes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The layers of src/lib.rs, lowest first; `main` is above all.
+const LAYERS: &[&[&str]] = &[
+    &["clock", "id", "digest", "disk", "pack", "secret", "error", "tasks"],
+    &["artifact", "run", "receipt", "settings", "request"],
+    &["config", "policy", "backend", "evidence"],
+    &["runs", "capture"],
+    &["daemon", "api", "client"],
+    &["cli", "demo"],
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of the repository") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files_below(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Path below the repository, and text, of every file of the program; files that are only there
+/// for tests, by the word of their folder's `mod.rs`, are left out.
+fn sources() -> Vec<(String, String)> {
+    let all = all_sources();
+    let of_tests: Vec<String> = all
+        .iter()
+        .filter_map(|(name, text)| Some((name.strip_suffix("mod.rs")?, text)))
+        .flat_map(|(folder, text)| {
+            let parts = text.split("#[cfg(test)]\nmod ").skip(1);
+            parts.filter_map(move |part| Some(format!("{folder}{}.rs", part.split_once(';')?.0)))
+        })
+        .collect();
+    all.into_iter().filter(|(name, _)| !of_tests.contains(name)).collect()
+}
+
+fn all_sources() -> Vec<(String, String)> {
+    let read = |path: PathBuf| {
+        let name =
+            path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+        (name, fs::read_to_string(&path).expect("text"))
+    };
+    files_below(&root().join("src"), ".rs").into_iter().map(read).collect()
+}
+
+/// The module directly below the crate that a file of src/ belongs to.
+fn module(name: &str) -> &str {
+    let inside = name.trim_start_matches("src/");
+    inside.split(['/', '.']).next().expect("a name")
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// The lines of a file that are code and not a test.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let program = text.split("\n#[cfg(test)]\nmod tests {").next().expect("a first part");
+    program.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+#[track_caller]
+fn nothing(what: &str, found: Vec<String>) {
+    assert!(found.is_empty(), "{what}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn every_module_has_a_layer_and_imports_none_above_it() {
+    let mut wrong = Vec::new();
+    for (name, text) in sources() {
+        let module = module(&name);
+        if matches!(module, "lib" | "main") {
+            continue;
+        }
+        let Some(own) = layer(module) else {
+            wrong.push(format!("{name}: `{module}` has no layer"));
+            continue;
+        };
+        for (number, line) in code(&text) {
+            for path in line.split("crate::").skip(1) {
+                let used = path.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+                let used = used.expect("a first part");
+                if layer(used).is_some_and(|used| used > own) {
+                    wrong.push(format!("{name}:{}: `{module}` uses `{used}`", number + 1));
+                }
+            }
+        }
+    }
+    nothing("imports from a higher layer", wrong);
+}
+
+#[test]
+fn every_file_says_what_it_owns_and_has_a_readable_size() {
+    let mut wrong = Vec::new();
+    for (name, text) in all_sources() {
+        if !text.starts_with("//! ") {
+            wrong.push(format!("{name} does not open with a paragraph"));
+        }
+        let lines = text.lines().count();
+        if lines > 600 {
+            wrong.push(format!("{name} has {lines} lines"));
+        }
+    }
+    nothing("files", wrong);
+}
+
+#[test]
+fn parts_know_only_what_they_may() {
+    /// Where (a prefix of the path, or all but it), and what must not stand there.
+    const RULES: &[(&str, bool, &[&str])] = &[
+        ("src/backend/chromium/", false, &["chromiumoxide"]),
+        ("src/evidence/", true, &["tokio", "axum", "reqwest", "Timestamp::now", "Clock"]),
+        ("src/api/", true, &["rusqlite", "std::fs::", "crate::disk"]),
+        ("src/", true, &["todo!", "TODO", "FIXME", "XXX", "unimplemented!"]),
+    ];
+    let mut wrong = Vec::new();
+    for (name, text) in sources() {
+        for &(prefix, inside, words) in RULES {
+            if name.starts_with(prefix) != inside {
+                continue;
+            }
+            for (number, line) in code(&text) {
+                for word in words.iter().filter(|word| line.contains(**word)) {
+                    wrong.push(format!("{name}:{}: `{word}`", number + 1));
+                }
+            }
+        }
+    }
+    nothing("what must be absent there", wrong);
+}
+
+#[test]
+fn no_test_sleeps_and_nothing_names_a_machine() {
+    let mut wrong = Vec::new();
+    let mut files = files_below(&root().join("tests"), ".rs");
+    files.extend(files_below(&root().join("src"), ".rs"));
+    for folder in ["docs", "examples", "scripts", "systemd"] {
+        if root().join(folder).is_dir() {
+            files.extend(files_below(&root().join(folder), ""));
+        }
+    }
+    for path in files {
+        // This file names what it looks for.
+        if path.ends_with("tests/it/tidy.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("text");
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{}:{}", path.display(), number + 1);
+            if path.starts_with(root().join("tests")) && line.contains("sleep(") {
+                wrong.push(format!("{place} sleeps"));
+            }
+            if line.contains("/root/") || line.contains("/home/") {
+                wrong.push(format!("{place} names a machine's own path"));
+            }
+        }
+    }
+    nothing("sleeps and paths", wrong);
+}
+
+#[test]
+fn the_documents_are_there_and_know_every_code() {
+    let read = |name: &str| {
+        fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    for name in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"] {
+        assert!(read(name).starts_with("# "), "{name} has no title");
+    }
+    read("docs/THREAT_MODEL.md");
+    let api = read("docs/API.md");
+    for code in exhibit::error::Code::ALL {
+        let row = format!("| `{code}` | {} | {} |", code.status(), code.exit());
+        assert!(api.contains(&row), "docs/API.md lacks: {row}");
+    }
+    let format = read("docs/FORMAT.md");
+    for code in exhibit::evidence::FindingCode::ALL {
+        assert!(format.contains(&format!("`{}`", code.as_str())), "docs/FORMAT.md lacks {code:?}");
+    }
+}
