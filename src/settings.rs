@@ -281,6 +281,15 @@ pub fn presentable(url: &Url) -> String {
     url.to_string()
 }
 
+/// [`presentable`] for an address that is still text; what is no address stays as it is.
+pub fn presentable_text(text: String) -> String {
+    // Without an @ there is no user, and nothing to be parsed for.
+    if !text.contains('@') {
+        return text;
+    }
+    text.parse().map_or(text, |url| presentable(&url))
+}
+
 /// Where in its run a capture belongs: `before`, `during`, `after`, or a name of the caller's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]

@@ -157,6 +157,11 @@ fn target(fields: &mut Fields) -> Option<Target> {
 
 /// Only pages of the web: everything else either is no page or reaches into the host.
 fn allowed_scheme(fields: &mut Fields, url: Url) -> Option<Target> {
+    if !url.username().is_empty() || url.password().is_some() {
+        // The browser would write them into the page's own snapshots.
+        let remedy = "send them as `headers`, {\"Authorization\": …}";
+        return fields.wrong("url", "an address with a user name or password in it", remedy);
+    }
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         return Some(Target::Url(url));
     }
@@ -384,7 +389,8 @@ mod tests {
         ] {
             assert_eq!(refused(json!({"url": url})), (Code::TargetForbidden, "url".to_owned()));
         }
-        for url in ["example.com", "http://", "//a.example", " "] {
+        let named = ["http://alice@a.example/", "http://:hunter2@a.example/"];
+        for url in ["example.com", "http://", "//a.example", " "].into_iter().chain(named) {
             assert_eq!(refused(json!({"url": url})), (Code::InvalidField, "url".to_owned()));
         }
     }

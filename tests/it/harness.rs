@@ -33,7 +33,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn json(&self) -> Value {
-        let text = String::from_utf8_lossy(&self.body);
+        let text = String::from_utf8_lossy(&self.body[..self.body.len().min(200)]);
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
@@ -175,6 +175,35 @@ impl TestDaemon {
         let text =
             std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         serde_json::from_slice(&text).expect("JSON")
+    }
+
+    /// A compressed file of a sealed run's capture, as text.
+    pub(crate) fn unpacked(&self, run: &str, capture: &str, file: &str) -> String {
+        let path = self.sealed(run).join("data/captures").join(capture).join(file);
+        let packed = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let bytes = exhibit::pack::decompress(&packed, 100_000_000).expect("a sound frame");
+        String::from_utf8(bytes).expect("text")
+    }
+
+    /// Every file of a sealed run, decompressed where it is compressed.
+    pub(crate) fn contents(&self, run: &str) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.sealed(run)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let mut bytes = std::fs::read(&path).expect("readable");
+                if path.extension().is_some_and(|ending| ending == "zst") {
+                    bytes = exhibit::pack::decompress(&bytes, 100_000_000).expect("a sound frame");
+                }
+                found.push((path.display().to_string(), bytes));
+            }
+        }
+        found
     }
 
     /// Whoever is handed this key's line trusts this daemon.

@@ -2,7 +2,9 @@
 //! Chromium, against real pages.
 
 mod harness;
+mod pictures;
 mod site;
 mod spine;
+mod targets;
 mod tidy;
 mod tls;

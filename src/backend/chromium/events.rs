@@ -217,3 +217,9 @@ pub(super) struct LogEntry {
     pub(super) url: Option<String>,
     pub(super) line_number: Option<u64>,
 }
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Attached {
+    pub(super) session_id: String,
+}

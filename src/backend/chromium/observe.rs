@@ -7,13 +7,14 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 
 use super::events::{
-    ConsoleCall, DialogOpening, EntryAdded, ExceptionThrown, FrameNavigated, Lifecycle,
+    Attached, ConsoleCall, DialogOpening, EntryAdded, ExceptionThrown, FrameNavigated, Lifecycle,
     LoadingEnded, LogEntry, NavigatedWithin, RemoteObject, RequestWillBeSent, Response,
     ResponseReceived, WindowOpen,
 };
 use super::pipe::RawEvent;
 use crate::backend::{ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect};
 use crate::policy::Policy;
+use crate::settings::presentable_text;
 
 /// Most console lines kept.
 const CONSOLE_LIMIT: usize = 1_000;
@@ -40,8 +41,8 @@ pub(super) struct Observed {
     /// The life-cycle events of that document.
     dom_content_loaded: bool,
     loaded: bool,
-    /// Requests under way: address by id.
-    in_flight: HashMap<String, String>,
+    /// Requests under way: address and session, by id.
+    in_flight: HashMap<String, (String, u32)>,
     /// Since when at most 0 and at most 2 requests are under way.
     idle_since: [Option<Instant>; 2],
     /// Whether the main document turned out to be a download.
@@ -64,7 +65,13 @@ pub(super) enum Reaction {
     AnswerDialog(bool),
     /// The renderer is dead: end the session.
     Crashed,
+    /// The page has a part with a session of its own, a frame of another site or a worker: watch
+    /// it too.
+    Attach(String),
 }
+
+/// The session of the page itself; its parts are numbered from 1.
+pub(super) const PAGE: u32 = 0;
 
 impl Observed {
     /// Nothing seen yet of the page whose main frame has this id.
@@ -127,16 +134,23 @@ impl Observed {
 
     /// Addresses of requests under way, at most 20.
     pub(super) fn in_flight(&self) -> Vec<String> {
-        let mut urls: Vec<String> = self.in_flight.values().cloned().collect();
+        let urls = self.in_flight.values().map(|(url, _)| url.clone());
+        let mut urls: Vec<String> = urls.collect();
         urls.sort();
         urls.truncate(20);
         urls
     }
 
-    /// Take note of an event that arrived at `now`.
-    pub(super) fn note(&mut self, event: &RawEvent, now: Instant) -> Reaction {
+    /// A part of the page is gone, and nothing it asked for will arrive.
+    pub(super) fn part_ended(&mut self, session: u32, now: Instant) {
+        self.in_flight.retain(|_, (_, asker)| *asker != session);
+        self.count_idle(now);
+    }
+
+    /// Take note of an event of `session` that arrived at `now`.
+    pub(super) fn note(&mut self, session: u32, event: &RawEvent, now: Instant) -> Reaction {
         match event.method.as_str() {
-            "Network.requestWillBeSent" => self.request(event, now),
+            "Network.requestWillBeSent" => self.request(session, event, now),
             "Network.responseReceived" => self.response(event, now),
             "Network.loadingFinished" => self.request_ended(event, now),
             "Network.loadingFailed" => self.request_failed(event, now),
@@ -149,7 +163,11 @@ impl Observed {
             "Runtime.consoleAPICalled" => self.console_call(event),
             "Runtime.exceptionThrown" => self.exception(event),
             "Log.entryAdded" => self.log_entry(event),
-            "Inspector.targetCrashed" => {
+            "Target.attachedToTarget" => {
+                let part = event.read::<Attached>();
+                return part.map_or(Reaction::None, |part| Reaction::Attach(part.session_id));
+            }
+            "Inspector.targetCrashed" if session == PAGE => {
                 self.crashed = true;
                 return Reaction::Crashed;
             }
@@ -158,7 +176,7 @@ impl Observed {
         Reaction::None
     }
 
-    fn request(&mut self, event: &RawEvent, now: Instant) {
+    fn request(&mut self, session: u32, event: &RawEvent, now: Instant) {
         let Some(request) = event.read::<RequestWillBeSent>() else { return };
         self.facts.requests += 1;
         let is_main = request.kind.as_deref() == Some("Document")
@@ -167,7 +185,8 @@ impl Observed {
             match request.redirect_response {
                 Some(redirect) => {
                     self.judge(&redirect);
-                    let hop = Redirect { url: redirect.url, status: redirect.status };
+                    let url = presentable_text(redirect.url);
+                    let hop = Redirect { url, status: redirect.status };
                     self.facts.redirects.push(hop);
                 }
                 // A navigation of the page's own begins a new chain; the old one stays on record.
@@ -178,7 +197,8 @@ impl Observed {
         }
         // A stream of events never ends, and a page that has one is idle all the same.
         if request.kind.as_deref() != Some("EventSource") {
-            self.in_flight.insert(request.request_id, request.request.url);
+            let url = presentable_text(request.request.url);
+            self.in_flight.insert(request.request_id, (url, session));
         }
         self.count_idle(now);
     }
@@ -205,7 +225,8 @@ impl Observed {
         if self.forbidden.is_none()
             && let Some(why) = self.policy.denied(address, response.remote_port)
         {
-            self.forbidden = Some(format!("{} came from {address}: {why}", response.url));
+            let url = presentable_text(response.url.clone());
+            self.forbidden = Some(format!("{url} came from {address}: {why}"));
         }
     }
 
@@ -217,7 +238,7 @@ impl Observed {
 
     fn request_failed(&mut self, event: &RawEvent, now: Instant) {
         let Some(ended) = event.read::<LoadingEnded>() else { return };
-        let url = self.in_flight.remove(&ended.request_id).unwrap_or_default();
+        let (url, _) = self.in_flight.remove(&ended.request_id).unwrap_or_default();
         if self.facts.failed_requests.len() < FAILED_LIMIT {
             let error = ended.blocked_reason.or(ended.error_text).unwrap_or_default();
             self.facts.failed_requests.push(FailedRequest { url, error });
@@ -241,7 +262,8 @@ impl Observed {
         if frame.id != self.main_frame {
             return;
         }
-        self.facts.final_url = Some(frame.url + &frame.url_fragment.unwrap_or_default());
+        let url = frame.url + &frame.url_fragment.unwrap_or_default();
+        self.facts.final_url = Some(presentable_text(url));
         if self.loader != frame.loader_id {
             self.loader.clone_from(&frame.loader_id);
             self.expect_document(now);
@@ -252,7 +274,7 @@ impl Observed {
     fn navigated_within(&mut self, event: &RawEvent) {
         let Some(navigated) = event.read::<NavigatedWithin>() else { return };
         if navigated.frame_id == self.main_frame {
-            self.facts.final_url = Some(navigated.url);
+            self.facts.final_url = Some(presentable_text(navigated.url));
         }
     }
 
@@ -294,7 +316,7 @@ impl Observed {
     fn window_open(&mut self, event: &RawEvent) {
         let Some(opened) = event.read::<WindowOpen>() else { return };
         if self.facts.popups.len() < DIALOG_LIMIT {
-            self.facts.popups.push(opened.url);
+            self.facts.popups.push(presentable_text(opened.url));
         }
     }
 
@@ -326,6 +348,7 @@ impl Observed {
         }
         if self.console.len() < CONSOLE_LIMIT {
             line.text = shortened(line.text);
+            line.url = line.url.map(presentable_text);
             self.console.push(line);
         }
     }
@@ -370,27 +393,38 @@ mod tests {
         let (mut page, start) = observed();
         let at = |ms| start + Duration::from_millis(ms);
         for (index, id) in ["1", "2", "3"].iter().enumerate() {
-            page.note(&request(id, "Fetch", None), at(index as u64));
+            page.note(PAGE, &request(id, "Fetch", None), at(index as u64));
         }
         assert_eq!((page.idle_since(0), page.idle_since(2)), (None, None));
-        page.note(&event("Network.loadingFinished", &json!({"requestId": "1"})), at(10));
+        page.note(PAGE, &event("Network.loadingFinished", &json!({"requestId": "1"})), at(10));
         assert_eq!((page.idle_since(0), page.idle_since(2)), (None, Some(at(10))));
         page.note(
+            PAGE,
             &event("Network.loadingFailed", &json!({"requestId": "2", "errorText": "net::ERR_X"})),
             at(20),
         );
-        page.note(&event("Network.loadingFinished", &json!({"requestId": "3"})), at(30));
+        page.note(PAGE, &event("Network.loadingFinished", &json!({"requestId": "3"})), at(30));
         assert_eq!((page.idle_since(0), page.idle_since(2)), (Some(at(30)), Some(at(10))));
         assert_eq!(page.facts.failed_requests[0].url, "http://a.example/2");
-        page.note(&request("stream", "EventSource", None), at(40));
-        assert_eq!(page.idle_since(0), Some(at(30)), "a stream of events does not count");
+        for id in ["4", "5", "6"] {
+            page.note(7, &request(id, "Fetch", None), at(32));
+        }
+        assert_eq!(page.idle_since(2), None);
+        page.part_ended(7, at(35));
+        assert_eq!(
+            page.idle_since(0),
+            Some(at(35)),
+            "what a gone frame asked for is not waited for"
+        );
+        page.note(PAGE, &request("stream", "EventSource", None), at(40));
+        assert_eq!(page.idle_since(0), Some(at(35)), "a stream of events does not count");
     }
 
     #[test]
     fn redirects_status_and_certificate_belong_to_the_main_document() {
         let (mut page, now) = observed();
-        page.note(&request("1", "Document", None), now);
-        page.note(&request("1", "Document", Some("http://a.example/")), now);
+        page.note(PAGE, &request("1", "Document", None), now);
+        page.note(PAGE, &request("1", "Document", Some("http://a.example/")), now);
         let response = json!({
             "url": "https://a.example/end", "status": 404, "statusText": "Not Found",
             "mimeType": "text/html", "remoteIPAddress": "10.1.2.3", "remotePort": 443,
@@ -400,7 +434,7 @@ mod tests {
         });
         let received =
             json!({"requestId": "1", "type": "Document", "frameId": "main", "response": response});
-        page.note(&event("Network.responseReceived", &received), now);
+        page.note(PAGE, &event("Network.responseReceived", &received), now);
         assert_eq!(
             page.facts.redirects,
             [Redirect { url: "http://a.example/".into(), status: 302 }]
@@ -426,16 +460,16 @@ mod tests {
             let frame = json!({"id": "main", "loaderId": loader, "url": "http://a.example/"});
             event("Page.frameNavigated", &json!({"frame": frame}))
         };
-        page.note(&navigated("one"), now);
-        page.note(&lifecycle("one", "load"), now);
+        page.note(PAGE, &navigated("one"), now);
+        page.note(PAGE, &lifecycle("one", "load"), now);
         assert!(page.is_loaded());
-        page.note(&navigated("two"), now);
+        page.note(PAGE, &navigated("two"), now);
         assert!(!page.is_loaded(), "a script moved on to another page");
-        page.note(&lifecycle("one", "load"), now);
+        page.note(PAGE, &lifecycle("one", "load"), now);
         assert!(!page.is_loaded());
-        page.note(&lifecycle("two", "DOMContentLoaded"), now);
+        page.note(PAGE, &lifecycle("two", "DOMContentLoaded"), now);
         assert!(page.is_parsed() && !page.is_loaded());
-        page.note(&lifecycle("two", "load"), now);
+        page.note(PAGE, &lifecycle("two", "load"), now);
         assert!(page.is_loaded());
     }
 
@@ -444,7 +478,7 @@ mod tests {
         let (mut page, start) = observed();
         let later = start + Duration::from_secs(5);
         let frame = json!({"id": "main", "loaderId": "one", "url": "http://a.example/"});
-        page.note(&event("Page.frameNavigated", &json!({"frame": frame})), later);
+        page.note(PAGE, &event("Page.frameNavigated", &json!({"frame": frame})), later);
         assert_eq!((page.idle_since(0), page.idle_since(2)), (Some(later), Some(later)));
     }
 
@@ -460,7 +494,7 @@ mod tests {
         let response = json!({"url": "http://rebound.example/", "status": 200, "remoteIPAddress": "169.254.169.254", "remotePort": 80});
         let received =
             json!({"requestId": "1", "type": "Fetch", "frameId": "child", "response": response});
-        page.note(&event("Network.responseReceived", &received), now);
+        page.note(PAGE, &event("Network.responseReceived", &received), now);
         assert!(page.forbidden.expect("noticed").contains("169.254.169.254"));
     }
 
@@ -473,17 +507,21 @@ mod tests {
                 &json!({"type": kind, "message": "m", "url": "u"}),
             )
         };
-        assert_eq!(page.note(&dialog("confirm"), now), Reaction::AnswerDialog(false));
-        assert_eq!(page.note(&dialog("beforeunload"), now), Reaction::AnswerDialog(true));
+        assert_eq!(page.note(PAGE, &dialog("confirm"), now), Reaction::AnswerDialog(false));
+        assert_eq!(page.note(PAGE, &dialog("beforeunload"), now), Reaction::AnswerDialog(true));
         let call = json!({"type": "error", "args": [{"type": "string", "value": "bad"}, {"type": "number", "value": 7}]});
-        page.note(&event("Runtime.consoleAPICalled", &call), now);
+        page.note(PAGE, &event("Runtime.consoleAPICalled", &call), now);
         let details = json!({"text": "Uncaught", "lineNumber": 3, "exception": {"type": "object", "description": "Error: x"}});
-        page.note(&event("Runtime.exceptionThrown", &json!({"exceptionDetails": details})), now);
+        page.note(
+            PAGE,
+            &event("Runtime.exceptionThrown", &json!({"exceptionDetails": details})),
+            now,
+        );
         assert_eq!(page.facts.console_errors, 2);
         let texts: Vec<_> = page.console.iter().map(|line| line.text.as_str()).collect();
         assert_eq!(texts, ["bad 7", "Error: x"]);
         assert_eq!(
-            page.note(&event("Inspector.targetCrashed", &json!({})), now),
+            page.note(PAGE, &event("Inspector.targetCrashed", &json!({})), now),
             Reaction::Crashed
         );
     }

@@ -11,7 +11,7 @@ use chromiumoxide_cdp::cdp::browser_protocol::emulation::SetDeviceMetricsOverrid
 use chromiumoxide_cdp::cdp::browser_protocol::page::SetLifecycleEventsEnabledParams;
 use chromiumoxide_cdp::cdp::browser_protocol::target::{
     AttachToTargetParams, CloseTargetParams, CreateBrowserContextParams, CreateTargetParams,
-    DisposeBrowserContextParams,
+    DisposeBrowserContextParams, SetAutoAttachParams,
 };
 use chromiumoxide_cdp::cdp::browser_protocol::{inspector, log, network, page};
 use chromiumoxide_cdp::cdp::js_protocol::runtime;
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::observe::{Observed, Reaction};
+use super::observe::{Observed, PAGE, Reaction};
 use super::pipe::{CallError, Connection, Events};
 use crate::policy::Policy;
 use crate::settings::Viewport;
@@ -95,7 +95,14 @@ impl Page {
         let seen =
             Arc::new(Seen { observed: Mutex::new(observed), changed: watch::Sender::new(()) });
         let page = Self { connection: connection.clone(), context, target, session, seen };
-        drop(tasks.spawn(page.watcher(events)));
+        let watch = Watch {
+            connection: connection.clone(),
+            session: page.session.clone(),
+            number: PAGE,
+            seen: Arc::clone(&page.seen),
+            tasks: tasks.clone(),
+        };
+        drop(tasks.spawn(watch.run(events)));
         tokio::try_join!(
             page.call(page::EnableParams::default(), QUICK),
             page.call(SetLifecycleEventsEnabledParams::new(true), QUICK),
@@ -103,6 +110,7 @@ impl Page {
             page.call(runtime::EnableParams::default(), QUICK),
             page.call(log::EnableParams::default(), QUICK),
             page.call(inspector::EnableParams::default(), QUICK),
+            page.call(auto_attach(), QUICK),
             page.set_viewport(viewport),
         )?;
         // The empty page's own life must be over before another one's is waited for.
@@ -111,33 +119,6 @@ impl Page {
             |seen: &Observed, _| if seen.is_loaded() { Look::Found(()) } else { Look::NotYet };
         page.wait_for(until, over).await.ok_or(CallError::SessionGone)?;
         Ok(page)
-    }
-
-    /// What runs beside the page: take note of each event and act on the few that need it.
-    fn watcher(&self, mut events: Events) -> impl Future<Output = ()> + use<> {
-        let (connection, session) = (self.connection.clone(), self.session.clone());
-        let seen = Arc::clone(&self.seen);
-        async move {
-            while let Some(event) = events.next().await {
-                let reaction = {
-                    let mut observed = lock(&seen);
-                    observed.facts.events_lost = events.lost();
-                    observed.note(&event, Instant::now())
-                };
-                match reaction {
-                    Reaction::None => {}
-                    Reaction::Crashed => connection.end_session(&session),
-                    Reaction::AnswerDialog(accept) => {
-                        let params = page::HandleJavaScriptDialogParams::new(accept);
-                        if let Err(error) = connection.call(&session, params, QUICK).await {
-                            tracing::debug!(%error, "a dialog was not answered");
-                        }
-                    }
-                }
-                seen.changed.send_replace(());
-            }
-            seen.changed.send_replace(());
-        }
     }
 
     /// Call a typed command on the page.
@@ -229,6 +210,85 @@ impl Page {
         let closed = self.connection.call("", close, QUICK).await;
         tracing::warn!(target = self.target, ?closed, "a page had to be closed twice");
         dispose(&self.connection, &self.context).await
+    }
+}
+
+/// What runs beside a session of a page: takes note of each event and acts on the few that need
+/// it.
+struct Watch {
+    connection: Connection,
+    session: String,
+    /// [`PAGE`], or the number of the part.
+    number: u32,
+    seen: Arc<Seen>,
+    tasks: Tasks,
+}
+
+impl Watch {
+    async fn run(self, mut events: Events) {
+        let mut parts = 0;
+        while let Some(event) = events.next().await {
+            let reaction = {
+                let mut observed = lock(&self.seen);
+                observed.facts.events_lost += events.newly_lost();
+                observed.note(self.number, &event, Instant::now())
+            };
+            match reaction {
+                Reaction::None => {}
+                Reaction::Crashed => self.connection.end_session(&self.session),
+                Reaction::AnswerDialog(accept) => {
+                    let params = page::HandleJavaScriptDialogParams::new(accept);
+                    if let Err(error) = self.connection.call(&self.session, params, QUICK).await {
+                        tracing::debug!(%error, "a dialog was not answered");
+                    }
+                }
+                Reaction::Attach(session) => {
+                    parts += 1;
+                    // Numbers need only differ within one page; frames within frames share few.
+                    let number = self.number * 1_000 + parts;
+                    self.watch_part(session, number);
+                }
+            }
+            self.seen.changed.send_replace(());
+        }
+        if self.number != PAGE {
+            lock(&self.seen).part_ended(self.number, Instant::now());
+        }
+        self.seen.changed.send_replace(());
+    }
+
+    /// Watch a part of the page from its first request on: it waits until told to go on.
+    fn watch_part(&self, session: String, number: u32) {
+        let (connection, tasks) = (self.connection.clone(), self.tasks.clone());
+        let events = connection.subscribe(&session);
+        let seen = Arc::clone(&self.seen);
+        let part =
+            Watch { connection: connection.clone(), session: session.clone(), number, seen, tasks };
+        drop(self.tasks.spawn(Box::pin(part.run(events))));
+        drop(self.tasks.spawn(async move {
+            let call = |method, params| connection.call_raw(&session, method, params, QUICK);
+            let attach = serde_json::to_value(auto_attach()).unwrap_or_default();
+            // Not every kind of part knows all of these, and one that is gone needs none.
+            let (network, _, runtime, resumed) = tokio::join!(
+                call("Network.enable", json!({})),
+                call("Target.setAutoAttach", attach),
+                call("Runtime.enable", json!({})),
+                call("Runtime.runIfWaitingForDebugger", json!({})),
+            );
+            if let Err(error) = network.and(runtime).and(resumed) {
+                tracing::debug!(%error, "a part of a page is not watched in full");
+            }
+        }));
+    }
+}
+
+/// Parts of a page with sessions of their own come to us, and wait until they are watched.
+fn auto_attach() -> SetAutoAttachParams {
+    SetAutoAttachParams {
+        auto_attach: true,
+        wait_for_debugger_on_start: true,
+        flatten: Some(true),
+        filter: None,
     }
 }
 

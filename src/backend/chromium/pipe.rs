@@ -95,9 +95,9 @@ impl Events {
         self.receiver.recv().await
     }
 
-    /// How many events were dropped because nobody read them in time.
-    pub(super) fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+    /// How many events were dropped since this was last asked, because nobody read them in time.
+    pub(super) fn newly_lost(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -517,6 +517,6 @@ mod tests {
         while events.next().await.is_some() {
             received += 1;
         }
-        assert_eq!((received, events.lost()), (EVENTS, 100));
+        assert_eq!((received, events.newly_lost()), (EVENTS, 100));
     }
 }
