@@ -244,3 +244,20 @@ pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> b
     };
     tokio::time::timeout(LIMIT, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"));
 }
+
+/// The processes whose command line names `path`: the browser of the daemon whose folder it is,
+/// with all that belongs to it. Zombies have no command line any more.
+pub(crate) fn processes_with(path: &Path) -> Vec<i32> {
+    let path = path.to_string_lossy().into_owned();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("procfs") {
+        let entry = entry.expect("an entry");
+        let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
+        // A process may end while it is looked at.
+        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&command).contains(&path) {
+            found.push(pid);
+        }
+    }
+    found
+}

@@ -2,6 +2,7 @@
 //! Chromium, against real pages.
 
 mod harness;
+mod lifecycle;
 mod pictures;
 mod site;
 mod spine;
