@@ -1,9 +1,11 @@
 //! The integration tests, as one binary: a daemon in this process or in its own, with the real
 //! Chromium, against real pages.
 
+mod crash;
 mod harness;
 mod lifecycle;
 mod pictures;
+mod process;
 mod site;
 mod spine;
 mod targets;

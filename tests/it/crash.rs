@@ -1,0 +1,279 @@
+//! Kill -9 of the daemon and of its browser under load: nothing acknowledged is lost, nothing is
+//! left behind, and the survivors go on.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::harness::{TestDaemon, eventually, processes_with, sealed_folder};
+use crate::process::{Process, assert_store_is_sound, quick, write_config};
+use crate::site::Site;
+
+const ROUNDS: u32 = 5;
+const CALLERS: usize = 3;
+
+/// Something the daemon acknowledged: in which run, and what must be found there.
+enum Acknowledged {
+    /// A sealed capture, with the digest of its picture.
+    Picture { run: String, sha256: String },
+    /// An event, with the digest of its line.
+    Event { run: String, sequence: u64, sha256: String },
+}
+
+/// Numbers that look random and are the same every time: where each round is cut.
+fn cut(round: u32) -> usize {
+    let mixed = u64::from(round + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    usize::try_from((mixed >> 40) % 14).expect("small") + 1
+}
+
+/// Call until the daemon is gone; what it acknowledged.
+async fn load(
+    daemon: &Process,
+    site: &Site,
+    caller: usize,
+    acknowledged: &AtomicUsize,
+) -> Vec<Acknowledged> {
+    let mut got = Vec::new();
+    let opened = daemon.try_send("POST", "/v1/runs", &json!({ "workflow": "refund" })).await;
+    let Some(opened) = opened.filter(|reply| reply.status == 201) else { return got };
+    let run = opened.json()["run"].as_str().expect("an id").to_owned();
+    loop {
+        let path = format!("/v1/runs/{run}/events");
+        let event = json!({ "message": "step", "data": { "caller": caller } });
+        let Some(reply) = daemon.try_send("POST", &path, &event).await else { return got };
+        let recorded = reply.ok().json()["recorded"][0].clone();
+        got.push(Acknowledged::Event {
+            run: run.clone(),
+            sequence: recorded["sequence"].as_u64().expect("a number"),
+            sha256: recorded["sha256"].as_str().expect("a digest").to_owned(),
+        });
+        acknowledged.fetch_add(1, Ordering::SeqCst);
+        let shot = quick(&site.url("/ok"));
+        let Some(reply) = daemon.try_send("POST", "/v1/screenshot", &shot).await else {
+            return got;
+        };
+        let reply = reply.ok();
+        let sha256 = reply.header("x-exhibit-sha256").expect("a digest").to_owned();
+        got.push(Acknowledged::Picture { run: reply.run(), sha256 });
+        acknowledged.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn check_kept(store: &std::path::Path, acknowledged: &Acknowledged) {
+    match acknowledged {
+        Acknowledged::Picture { run, sha256 } => {
+            let manifest = sealed_folder(store, run).join("manifest-sha256.txt");
+            let manifest = std::fs::read_to_string(manifest).expect("an acknowledged run");
+            let line = format!("{sha256}  data/captures/0001-during/screenshot.png");
+            assert!(manifest.lines().any(|known| known == line), "{run}: {manifest}");
+        }
+        Acknowledged::Event { run, sequence, sha256 } => {
+            let events = sealed_folder(store, run).join("data/events.jsonl");
+            let events = std::fs::read_to_string(events).expect("an acknowledged run");
+            let index = usize::try_from(*sequence).expect("small") - 1;
+            let line = events.lines().nth(index).expect("an acknowledged event");
+            assert_eq!(exhibit::digest::Digest::of(line.as_bytes()).to_string(), *sha256);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_of_the_daemon_loses_nothing_acknowledged() {
+    let site = Site::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    write_config(folder.path(), "");
+    let mut all = Vec::new();
+    for round in 0..ROUNDS {
+        let daemon = Process::start(&folder).await;
+        let pid = Pid::from_raw(i32::try_from(daemon.child.id()).expect("a pid")).expect("a pid");
+        let acknowledged = AtomicUsize::new(0);
+        let loading = (0..CALLERS).map(|caller| load(&daemon, &site, caller, &acknowledged));
+        let killing = async {
+            let goal = cut(round);
+            eventually("enough was acknowledged", async || {
+                acknowledged.load(Ordering::SeqCst) >= goal
+            })
+            .await;
+            kill_process(pid, Signal::KILL).expect("it runs");
+        };
+        let (got, ()) = tokio::join!(futures_util::future::join_all(loading), killing);
+        all.extend(got.into_iter().flatten());
+        drop(daemon);
+        let runtime = folder.path().join("browser");
+        eventually("the browser ends with the daemon", async || {
+            processes_with(&runtime).is_empty()
+        })
+        .await;
+    }
+    // The last start recovers the last kill; an orderly end leaves the store at rest.
+    let daemon = Process::start(&folder).await;
+    assert!(daemon.terminate().success());
+    let folders = assert_store_is_sound(folder.path());
+    assert!(all.len() >= ROUNDS as usize && folders > ROUNDS as usize);
+    for acknowledged in &all {
+        check_kept(&folder.path().join("store"), acknowledged);
+    }
+    let interrupted = exhibit::evidence::Index::open(&folder.path().join("store/index.sqlite"));
+    let filter = exhibit::evidence::Filter {
+        state: Some(exhibit::run::State::Interrupted),
+        ..exhibit::evidence::Filter::default()
+    };
+    let interrupted = interrupted.expect("the index").list(&filter).expect("readable");
+    assert!(!interrupted.is_empty(), "the runs that were open are sealed as interrupted");
+    let left = std::fs::read_dir(folder.path().join("browser")).expect("a folder").count();
+    assert_eq!(left, 0, "no profile is left");
+}
+
+/// The browser's main process: the one whose parent is this process.
+fn browser_of(daemon: &TestDaemon) -> Option<Pid> {
+    let ours = std::process::id().to_string();
+    let pids = processes_with(&daemon.folder.path().join("browser"));
+    let child = pids.into_iter().find(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        after_name.split_whitespace().nth(1) == Some(&ours)
+    });
+    child.and_then(Pid::from_raw)
+}
+
+/// All processes below `parent`.
+fn descendants_of(parent: i32) -> Vec<i32> {
+    let mut found = vec![parent];
+    let mut at = 0;
+    while let Some(pid) = found.get(at).copied() {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        for task in tasks {
+            let children =
+                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            found.extend(children.split_whitespace().filter_map(|child| child.parse::<i32>().ok()));
+        }
+        at += 1;
+    }
+    found
+}
+
+/// A capture under load ended one way or the other, and is on record either way.
+fn check_ended(daemon: &TestDaemon, reply: &crate::harness::Reply) {
+    if reply.status != 200 {
+        let (status, code, _) = reply.refusal();
+        assert!(matches!(status, 502 | 503 | 504), "{status} {code}");
+        assert!(matches!(&*code, "browser_unavailable" | "renderer_crashed"), "{status} {code}");
+    }
+    daemon.assert_verifies(&reply.run());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_of_the_browser_is_survived() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let mut retried = 0;
+    for round in 0..ROUNDS {
+        let taken = AtomicUsize::new(0);
+        let loading = (0..CALLERS).map(|_| async {
+            let mut replies = Vec::new();
+            for _ in 0..3 {
+                replies.push(daemon.quick_shot(&site.url("/ok")).await);
+                taken.fetch_add(1, Ordering::SeqCst);
+            }
+            replies
+        });
+        let killing = async {
+            let goal = cut(round) % 6;
+            eventually("some were taken", async || taken.load(Ordering::SeqCst) >= goal).await;
+            eventually("there is a browser to kill", async || {
+                browser_of(&daemon).is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
+            })
+            .await;
+        };
+        let (replies, ()) = tokio::join!(futures_util::future::join_all(loading), killing);
+        for reply in replies.iter().flatten() {
+            check_ended(&daemon, reply);
+            if reply.status == 200 {
+                let capture = daemon.capture(&reply.run(), "0001-during");
+                retried += capture["failed_attempts"].as_array().expect("a list").len();
+            }
+        }
+    }
+    assert!(retried > 0, "no capture was tried again in any round");
+    daemon.quick_shot(&site.url("/ok")).await.ok();
+    let ours = i32::try_from(std::process::id()).expect("a pid");
+    eventually("no zombie is left", async || zombies_of(ours).is_empty()).await;
+    let profiles = std::fs::read_dir(daemon.folder.path().join("browser")).expect("a folder");
+    assert_eq!(profiles.count(), 1, "only the running browser has a profile");
+}
+
+/// Chromium processes in state Z whose parent is `parent`.
+fn zombies_of(parent: i32) -> Vec<String> {
+    let stats = std::fs::read_dir("/proc")
+        .expect("procfs")
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok());
+    let parent = parent.to_string();
+    stats
+        .filter(|stat| stat.contains("(chromium") || stat.contains("(headless"))
+        .filter(|stat| {
+            let fields: Vec<_> =
+                stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+            fields.first() == Some(&"Z") && fields.get(1) == Some(&parent.as_str())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crashed_renderer_costs_one_attempt() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let url = site.url("/never-loads");
+    let capture = daemon.quick_shot(&url);
+    let crashing = async {
+        site.wait_for_request("/held.png").await;
+        let browser = browser_of(&daemon).expect("it runs").as_raw_nonzero().get();
+        let killed = descendants_of(browser).into_iter().filter(|pid| {
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let renderer = String::from_utf8_lossy(&command).contains("--type=renderer");
+            // It may have ended by itself.
+            renderer && kill_process(Pid::from_raw(*pid).expect("a pid"), Signal::KILL).is_ok()
+        });
+        assert!(killed.count() > 0, "no renderer was found");
+        site.wait_for_requests("/held.png", 2).await;
+        site.release();
+    };
+    let (reply, ()) = tokio::join!(capture, crashing);
+    let capture = daemon.capture(&reply.ok().run(), "0001-during");
+    assert_eq!(capture["failed_attempts"][0]["code"], "renderer_crashed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_hangs_is_replaced() {
+    let daemon = TestDaemon::start_with(|config| {
+        config.browser.probe_every = Duration::from_millis(100);
+        config.browser.patience = Duration::from_secs(3);
+    })
+    .await;
+    let site = Site::start().await;
+    daemon.quick_shot(&site.url("/ok")).await.ok();
+    let hung = browser_of(&daemon).expect("it runs");
+    kill_process(hung, Signal::STOP).expect("it runs");
+    let reply = daemon.quick_shot(&site.url("/ok")).await.ok();
+    let capture = daemon.capture(&reply.run(), "0001-during");
+    assert_eq!(capture["failed_attempts"][0]["code"], "browser_unavailable");
+    assert_ne!(browser_of(&daemon), Some(hung));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_browser_is_replaced_without_anybody_noticing() {
+    let daemon = TestDaemon::start_with(|config| config.browser.recycle_after = 3).await;
+    let site = Site::start().await;
+    daemon.quick_shot(&site.url("/ok")).await.ok();
+    let first = browser_of(&daemon).expect("it runs");
+    for _ in 0..8 {
+        let reply = daemon.quick_shot(&site.url("/ok")).await.ok();
+        let capture = daemon.capture(&reply.run(), "0001-during");
+        assert_eq!(capture["failed_attempts"], Value::Array(Vec::new()));
+    }
+    let runtime = daemon.folder.path().join("browser");
+    eventually("only the successor is left", async || {
+        let profiles = std::fs::read_dir(&runtime).expect("a folder").count();
+        profiles == 1 && browser_of(&daemon).is_some_and(|pid| pid != first)
+    })
+    .await;
+}
