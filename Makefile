@@ -21,8 +21,9 @@ check: setup ## format, lints, documentation, scripts
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
-	bash -n scripts/setup scripts/demo scripts/check-folder .ci/run examples/refund.sh
+	bash -n scripts/setup scripts/demo scripts/check-folder scripts/check-units .ci/run examples/refund.sh
 	target/tools/bin/python -m py_compile examples/refund.py
+	@if command -v systemd-analyze >/dev/null; then scripts/check-units; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi
 
 bench: setup ## what sealed evidence costs over the bare picture

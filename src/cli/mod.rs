@@ -4,6 +4,7 @@
 mod capture;
 mod config;
 mod demo;
+mod doctor;
 mod index;
 mod keys;
 mod out;
@@ -76,6 +77,8 @@ enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Check this machine, with a remedy for each thing amiss
+    Doctor,
     /// How the daemon fares
     Status,
     /// The index over the sealed runs
@@ -106,6 +109,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Verify(verify) => verify::verify(&common, verify),
         Command::Keys(keys) => keys::keys(&common, keys),
         Command::Config(command) => config::config(&common, command),
+        Command::Doctor => doctor::doctor(&common),
         Command::Status => runs::status(&common).await,
         Command::Index(command) => index::index(&common, &command),
         Command::Demo(demo) => demo::demo(&common, demo).await,

@@ -1,6 +1,7 @@
 //! The integration tests, as one binary: a daemon in this process or in its own, with the real
 //! Chromium, against real pages.
 
+mod cli;
 mod crash;
 mod harness;
 mod lifecycle;

@@ -1,0 +1,215 @@
+//! Owns the single checks: each looks at one thing and says what it found.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+
+use super::Check;
+use crate::backend::chromium::find;
+use crate::config;
+use crate::disk;
+
+const MIB: u64 = 1024 * 1024;
+
+pub(super) fn browser(configured: Option<&Path>) -> Check {
+    const NAME: &str = "browser";
+    let path = match find::browser(configured) {
+        Ok(path) => path,
+        Err(problem) => {
+            let remedy = "apt-get install chromium-headless-shell, or set `path` in [browser]";
+            return Check::failed(NAME, problem.message, remedy);
+        }
+    };
+    let shown = path.display();
+    match answer(Command::new(&path).arg("--version")) {
+        Ok(version) if !find::is_headless_shell(&path) => {
+            let remedy =
+                "chromium-headless-shell starts in half the time and needs half the memory";
+            Check::warning(NAME, format!("{version} at {shown}"), remedy)
+        }
+        Ok(version) => Check::ok(NAME, format!("{version} at {shown}")),
+        Err(error) => {
+            let remedy = "reinstall the browser's package: it lacks something it needs";
+            Check::failed(NAME, format!("{shown} does not start ({error})"), remedy)
+        }
+    }
+}
+
+pub(super) fn sandbox(wanted: bool) -> Check {
+    const NAME: &str = "sandbox";
+    let root = rustix::process::geteuid().is_root();
+    if !wanted {
+        let remedy = "remove `sandbox = false` from [browser], unless this is a CI machine";
+        return Check::warning(NAME, "off, because the configuration says so", remedy);
+    }
+    if root {
+        let remedy = "run the daemon as a user of its own; systemd/exhibit.service does";
+        return Check::failed(NAME, "this is root, for whom it does not work", remedy);
+    }
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<i64>().ok();
+    // Debian's switch, the kernel's own, and Ubuntu's AppArmor one; absent means not restricted.
+    if number("/proc/sys/kernel/unprivileged_userns_clone") == Some(0) {
+        let remedy = "sysctl kernel.unprivileged_userns_clone=1";
+        return Check::failed(NAME, "user namespaces are switched off", remedy);
+    }
+    if number("/proc/sys/user/max_user_namespaces") == Some(0) {
+        let remedy = "sysctl user.max_user_namespaces=10000";
+        return Check::failed(NAME, "user namespaces are limited to none", remedy);
+    }
+    if number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1) {
+        let remedy = "give the browser an AppArmor profile that allows userns";
+        return Check::warning(NAME, "AppArmor restricts user namespaces", remedy);
+    }
+    Check::ok(NAME, "usable: user namespaces are there")
+}
+
+/// Whether fontconfig knows a font for `pattern`.
+pub(super) fn font(name: &'static str, pattern: &str, package: &str) -> Check {
+    let remedy = format!("apt-get install {package}; pages show boxes otherwise");
+    match answer(Command::new("fc-list").args([pattern, "family"])) {
+        Ok(families) if families.is_empty() => Check::warning(name, "no font for it", remedy),
+        Ok(families) => Check::ok(name, families.lines().next().unwrap_or_default()),
+        Err(_) => {
+            let remedy = "apt-get install fontconfig, to have this looked at";
+            Check::warning(name, "unknown: fc-list is not there", remedy)
+        }
+    }
+}
+
+pub(super) fn shared_memory() -> Check {
+    const NAME: &str = "/dev/shm";
+    match disk::free_bytes(Path::new("/dev/shm")) {
+        Ok(free) if free >= 256 * MIB => Check::ok(NAME, format!("{} MiB free", free / MIB)),
+        Ok(free) => {
+            let remedy = "give it 256 MiB; until then the browser uses slower files instead";
+            Check::warning(NAME, format!("{} MiB free", free / MIB), remedy)
+        }
+        Err(error) => {
+            let remedy = "mount a tmpfs there; until then the browser uses slower files instead";
+            Check::warning(NAME, error.to_string(), remedy)
+        }
+    }
+}
+
+pub(super) fn disk(store: &config::Store) -> Check {
+    const NAME: &str = "store's disk";
+    // The store is made at the first start: until then, look at what it will be made in.
+    let existing = store.path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let shown = existing.display();
+    match disk::free_bytes(existing) {
+        Ok(free) if free >= 4 * store.min_free.max(MIB) => {
+            Check::ok(NAME, format!("{} MiB free in {shown}", free / MIB))
+        }
+        Ok(free) => {
+            let found = format!("{} MiB free in {shown}", free / MIB);
+            let remedy = format!(
+                "free some: below `store.min_free` ({} MiB) captures are refused",
+                store.min_free / MIB
+            );
+            if free < store.min_free {
+                Check::failed(NAME, found, remedy)
+            } else {
+                Check::warning(NAME, found, remedy)
+            }
+        }
+        Err(error) => Check::failed(NAME, format!("{shown}: {error}"), "check `path` in [store]"),
+    }
+}
+
+pub(super) fn clock() -> Check {
+    const NAME: &str = "clock";
+    let remedy = "run a time service (systemd-timesyncd, chrony): times in evidence are the host's";
+    let shown =
+        answer(Command::new("timedatectl").args(["show", "-p", "NTPSynchronized", "--value"]));
+    match shown.as_deref() {
+        Ok("yes") => Check::ok(NAME, "synchronised"),
+        Ok("no") => Check::warning(NAME, "not synchronised", remedy),
+        _ => match answer(Command::new("chronyc").arg("-c").arg("tracking")) {
+            Ok(tracking) if !tracking.contains("Not synchronised") => {
+                Check::ok(NAME, "synchronised by chrony")
+            }
+            _ => Check::warning(NAME, "unknown: neither timedatectl nor chronyc tells", remedy),
+        },
+    }
+}
+
+/// Whether only its owner can read a file of secrets.
+pub(super) fn key(name: &'static str, path: &Path, when: &str) -> Check {
+    let shown = path.display();
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Check::ok(name, format!("not there yet: {when}"))
+        }
+        Err(error) => {
+            let remedy = "run doctor as the daemon's user, or check the folder's permissions";
+            Check::warning(name, format!("{shown}: {error}"), remedy)
+        }
+        Ok(metadata) => {
+            let mode = metadata.permissions().mode() & 0o777;
+            let found = format!("{shown}, mode {mode:o}");
+            if mode & 0o077 == 0 {
+                Check::ok(name, found)
+            } else {
+                Check::failed(name, found, format!("chmod 600 {shown}"))
+            }
+        }
+    }
+}
+
+pub(super) fn socket(path: &Path) -> Check {
+    const NAME: &str = "daemon";
+    match UnixStream::connect(path) {
+        Ok(_) => Check::ok(NAME, format!("answers on {}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let remedy = "add this user to the socket's group (`socket_group` in [daemon])";
+            Check::warning(NAME, format!("{}: {error}", path.display()), remedy)
+        }
+        Err(_) => Check::ok(NAME, format!("not running on {}", path.display())),
+    }
+}
+
+/// The first words of a command's output, trimmed.
+fn answer(command: &mut Command) -> io::Result<String> {
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Health;
+    use super::*;
+
+    #[test]
+    fn a_key_that_others_can_read_fails_with_the_command_that_mends_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key");
+        assert_eq!(key("k", &path, "later").health, Health::Ok, "not there yet");
+        crate::disk::write_once(&path, b"secret").expect("written");
+        assert_eq!(key("k", &path, "later").health, Health::Ok);
+        crate::disk::set_mode(&path, 0o640).expect("changed");
+        let check = key("k", &path, "later");
+        assert_eq!(check.health, Health::Failed);
+        assert_eq!(check.remedy, Some(format!("chmod 600 {}", path.display())));
+    }
+
+    #[test]
+    fn too_little_room_is_told_apart_from_little_room() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let free = crate::disk::free_bytes(folder.path()).expect("known");
+        let store = |min_free| config::Store { path: folder.path().join("a/b"), min_free };
+        assert_eq!(disk(&store(0)).health, Health::Ok);
+        assert_eq!(disk(&store(free / 2)).health, Health::Warning);
+        assert_eq!(disk(&store(free * 2)).health, Health::Failed);
+    }
+
+    #[test]
+    fn a_browser_that_is_not_there_fails() {
+        assert_eq!(browser(Some(Path::new("/nonexistent"))).health, Health::Failed);
+    }
+}
