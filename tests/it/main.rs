@@ -9,6 +9,7 @@ mod pictures;
 mod process;
 mod site;
 mod spine;
+mod store_faults;
 mod targets;
 mod tidy;
 mod tls;
