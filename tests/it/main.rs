@@ -1,5 +1,9 @@
 //! The integration tests, as one binary: a daemon in this process or in its own, with the real
 //! Chromium, against real pages.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests damage files, spawn callers and read the clock"
+)]
 
 mod cli;
 mod crash;

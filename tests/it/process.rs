@@ -80,12 +80,6 @@ impl Process {
         self.try_send("POST", path, &body).await.expect("the daemon answers")
     }
 
-    /// SIGKILL, and wait for the end.
-    pub(crate) fn kill9(&mut self) {
-        self.child.kill().expect("it was running");
-        self.child.wait().expect("it ends");
-    }
-
     /// SIGTERM, and wait for the orderly end.
     pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
         let pid = i32::try_from(self.child.id()).expect("a process id");
