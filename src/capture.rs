@@ -422,6 +422,8 @@ fn files_of(attempt: &Attempt, taken: Taken, at: Moment) -> std::io::Result<Vec<
             add(name, media_type, pack::compress(&bytes)?);
         }
     }
+    let network = serde_json::to_vec(&taken.network)?;
+    add("network.har.zst", "application/json", pack::compress(&network)?);
     if !taken.console.is_empty() {
         let mut lines = Vec::new();
         for line in &taken.console {

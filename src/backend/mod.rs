@@ -204,6 +204,8 @@ pub struct Taken {
     pub facts: PageFacts,
     /// The console, at most 1,000 lines.
     pub console: Vec<ConsoleLine>,
+    /// The network traffic, HAR 1.2.
+    pub network: Value,
     /// Snapshots.
     pub snapshots: Snapshots,
     /// Which browser took it.

@@ -67,13 +67,13 @@ impl Daemon {
         let keys = SharedKeyring::open(&config.keys.api)?;
         let (following, watch) = follow(Arc::clone(&config), file, &background)?;
         let runs = Runs::open(following.clone(), signer, clock, work.clone())?;
-        let browser = Chromium::start(&config.browser, &background)?;
-
         let bound = socket::unix(&config.daemon)?;
         let tcp = match config.daemon.listen {
             Some(address) => Some(socket::tcp(address).await?),
             None => None,
         };
+        let browser = Chromium::start(&config.browser, &background)?;
+
         let tcp_address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
         let policy = follow_policy(following.clone(), tcp_address, &background)?;
         let backend = Arc::new(browser.clone());
@@ -149,9 +149,7 @@ impl Daemon {
         }
         self.background.stop();
         self.background.drain(Duration::from_secs(5)).await;
-        if let Some(file) = &self.socket_file {
-            file.remove();
-        }
+        drop(self.socket_file);
         tracing::info!("stopped");
     }
 }

@@ -26,8 +26,8 @@ pub struct Bound {
     file: Option<SocketFile>,
 }
 
-/// The file of a socket that was bound here, known by device, inode and time: an inode alone is
-/// used again at once.
+/// The file of a socket that was bound here: it is removed when this is dropped. It is known by
+/// device, inode and time, because an inode alone is used again at once.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -40,9 +40,9 @@ fn identity(metadata: &std::fs::Metadata) -> Identity {
     (metadata.dev(), metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
 }
 
-impl SocketFile {
+impl Drop for SocketFile {
     /// Remove the file, unless somebody put another one there.
-    pub fn remove(&self) {
+    fn drop(&mut self) {
         let same = self.path.symlink_metadata().is_ok_and(|at| identity(&at) == self.identity);
         if same && let Err(error) = disk::remove_file(&self.path) {
             tracing::warn!(%error, path = %self.path.display(), "the socket's file is not removed");
@@ -51,7 +51,7 @@ impl SocketFile {
 }
 
 impl Bound {
-    /// The listener, and the file to remove when it is no longer used.
+    /// The listener, and the file that goes when it is dropped.
     pub fn split(self) -> (UnixListener, Option<SocketFile>) {
         (self.listener, self.file)
     }
@@ -174,9 +174,9 @@ mod tests {
         let (listener, file) = bound.split();
         drop(listener);
         let again = unix(&settings).expect("stale, so replaced");
-        file.expect("bound here").remove();
+        drop(file.expect("bound here"));
         assert!(settings.socket.exists(), "the file is another socket's by now");
-        again.split().1.expect("bound here").remove();
+        drop(again);
         assert!(!settings.socket.exists());
     }
 

@@ -25,4 +25,11 @@ async fn a_screenshot_becomes_a_sealed_folder_that_verifies() {
     for name in ["page.mhtml.zst", "dom.html.zst", "accessibility.json.zst", "capture.json"] {
         assert!(folder.join(name).exists(), "{name}");
     }
+    let archive = daemon.unpacked(&run, "0001-during", "network.har.zst");
+    let archive: serde_json::Value = serde_json::from_str(&archive).expect("JSON");
+    let entry = &archive["log"]["entries"][0];
+    assert_eq!(
+        (&entry["request"]["url"], &entry["response"]["status"]),
+        (&json!(site.url("/ok")), &json!(200))
+    );
 }

@@ -2,13 +2,19 @@
 //! missing optional, enumerations as text. A newer browser's extra or changed fields cost nothing.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::backend::{Document, TlsFacts};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RequestWillBeSent {
+    /// Monotonic seconds.
+    #[serde(default)]
+    pub(super) timestamp: f64,
+    /// Seconds since the epoch.
+    #[serde(default)]
+    pub(super) wall_time: f64,
     pub(super) request_id: String,
     pub(super) request: Request,
     pub(super) redirect_response: Option<Response>,
@@ -20,11 +26,17 @@ pub(super) struct RequestWillBeSent {
 #[derive(Deserialize)]
 pub(super) struct Request {
     pub(super) url: String,
+    #[serde(default)]
+    pub(super) method: String,
+    #[serde(default)]
+    pub(super) headers: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ResponseReceived {
+    #[serde(default)]
+    pub(super) timestamp: f64,
     pub(super) request_id: String,
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
@@ -41,6 +53,8 @@ pub(super) struct Response {
     pub(super) status_text: String,
     #[serde(default)]
     pub(super) mime_type: String,
+    #[serde(default)]
+    pub(super) headers: Map<String, Value>,
     #[serde(rename = "remoteIPAddress")]
     pub(super) remote_ip_address: Option<String>,
     pub(super) remote_port: Option<u16>,
@@ -103,6 +117,8 @@ impl SecurityDetails {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LoadingEnded {
+    pub(super) timestamp: Option<f64>,
+    pub(super) encoded_data_length: Option<f64>,
     pub(super) request_id: String,
     pub(super) error_text: Option<String>,
     pub(super) blocked_reason: Option<String>,

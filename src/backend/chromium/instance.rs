@@ -49,6 +49,11 @@ impl Instance {
         })
     }
 
+    /// The browser's own word for itself: `HeadlessChrome/156.0.8078.79`.
+    pub(super) fn product(&self) -> String {
+        self.provenance["version"]["product"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// A page nobody has used; none when the browser dies first.
     pub(super) async fn page(&self) -> Option<Page> {
         loop {

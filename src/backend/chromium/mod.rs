@@ -7,6 +7,7 @@ pub mod find;
 mod instance;
 mod launch;
 mod load;
+mod network;
 mod observe;
 mod page;
 mod pipe;
@@ -185,7 +186,9 @@ impl Chromium {
         };
         let page_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         page.observed().facts.timings.page_ms = page_ms;
-        let outcome = tokio::time::timeout_at(order.deadline, take::take(&page, order)).await;
+        let outcome =
+            tokio::time::timeout_at(order.deadline, take::take(&page, order, &instance.product()))
+                .await;
         let outcome = outcome.unwrap_or_else(|_| Err(out_of_time().into()));
         let result = match outcome {
             Ok(picture) => Ok(Taken {
@@ -193,6 +196,7 @@ impl Chromium {
                 pixels: picture.pixels,
                 facts: picture.facts,
                 console: picture.console,
+                network: picture.network,
                 snapshots: picture.snapshots,
                 browser: instance.provenance.clone(),
                 failed_attempts: Vec::new(),
@@ -312,7 +316,8 @@ async fn supervise(shared: Arc<Shared>) {
         let connection = process.connection.clone();
         let prepared = shared.settings.prepared;
         let instance = Instance::start(connection, provenance, prepared, &shared.tasks);
-        tracing::info!(pid = process.pid(), version = %process.version["product"], "the browser runs");
+        let version = process.version["product"].as_str().unwrap_or_default();
+        tracing::info!(pid = process.pid(), version, "the browser runs");
         shared.state.send_replace(State::Ready(Arc::clone(&instance)));
         if let Some(old) = retiring.take() {
             drop(shared.tasks.spawn(retire(old)));

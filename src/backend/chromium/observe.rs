@@ -11,6 +11,7 @@ use super::events::{
     LoadingEnded, LogEntry, NavigatedWithin, RemoteObject, RequestWillBeSent, Response,
     ResponseReceived, WindowOpen,
 };
+use super::network::NetworkLog;
 use super::pipe::RawEvent;
 use crate::backend::{ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect};
 use crate::policy::Policy;
@@ -34,6 +35,8 @@ pub(super) struct Observed {
     pub(super) facts: PageFacts,
     /// The console so far.
     pub(super) console: Vec<ConsoleLine>,
+    /// The network traffic so far.
+    pub(super) network: NetworkLog,
     /// Document whose life-cycle counts: the last that was committed in the main frame.
     loader: String,
     /// Every document committed in the main frame.
@@ -80,6 +83,7 @@ impl Observed {
             main_frame,
             facts: PageFacts::default(),
             console: Vec::new(),
+            network: NetworkLog::default(),
             loader: String::new(),
             committed: Vec::new(),
             dom_content_loaded: false,
@@ -179,6 +183,12 @@ impl Observed {
     fn request(&mut self, session: u32, event: &RawEvent, now: Instant) {
         let Some(request) = event.read::<RequestWillBeSent>() else { return };
         self.facts.requests += 1;
+        let (id, kind) = (&request.request_id, request.kind.as_deref().unwrap_or_default());
+        if let Some(redirect) = &request.redirect_response {
+            self.network.answered(id, redirect, request.timestamp);
+            self.network.ended(id, None, None, Some(request.timestamp));
+        }
+        self.network.began(id, kind, &request.request, request.timestamp, request.wall_time);
         let is_main = request.kind.as_deref() == Some("Document")
             && request.frame_id.as_deref() == Some(&self.main_frame);
         if is_main {
@@ -206,6 +216,7 @@ impl Observed {
     fn response(&mut self, event: &RawEvent, now: Instant) {
         let Some(received) = event.read::<ResponseReceived>() else { return };
         self.judge(&received.response);
+        self.network.answered(&received.request_id, &received.response, received.timestamp);
         if received.kind.as_deref() == Some("EventSource") {
             self.in_flight.remove(&received.request_id);
             self.count_idle(now);
@@ -232,6 +243,8 @@ impl Observed {
 
     fn request_ended(&mut self, event: &RawEvent, now: Instant) {
         let Some(ended) = event.read::<LoadingEnded>() else { return };
+        let length = ended.encoded_data_length;
+        self.network.ended(&ended.request_id, length, None, ended.timestamp);
         self.in_flight.remove(&ended.request_id);
         self.count_idle(now);
     }
@@ -239,8 +252,9 @@ impl Observed {
     fn request_failed(&mut self, event: &RawEvent, now: Instant) {
         let Some(ended) = event.read::<LoadingEnded>() else { return };
         let (url, _) = self.in_flight.remove(&ended.request_id).unwrap_or_default();
+        let error = ended.blocked_reason.or(ended.error_text).unwrap_or_default();
+        self.network.ended(&ended.request_id, None, Some(&error), ended.timestamp);
         if self.facts.failed_requests.len() < FAILED_LIMIT {
-            let error = ended.blocked_reason.or(ended.error_text).unwrap_or_default();
             self.facts.failed_requests.push(FailedRequest { url, error });
         }
         self.count_idle(now);

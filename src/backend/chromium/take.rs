@@ -36,15 +36,17 @@ pub(super) struct Picture {
     pub(super) facts: PageFacts,
     /// The console.
     pub(super) console: Vec<ConsoleLine>,
+    /// The network traffic, HAR 1.2.
+    pub(super) network: Value,
 }
 
-/// Load and capture, once.
+/// Load and capture, once; `product` is the browser's word for itself.
 ///
 /// # Errors
 /// See [`Trouble`]; what was seen until then is in `page.observed()`.
-pub(super) async fn take(page: &Page, order: &Order) -> Result<Picture, Trouble> {
+pub(super) async fn take(page: &Page, order: &Order, product: &str) -> Result<Picture, Trouble> {
     let shot = &order.shot;
-    page.observed().set_policy(order.policy.clone());
+    begin(page, order);
     let begun = Instant::now();
     let until = match shot.navigation_timeout {
         Duration::ZERO => order.deadline,
@@ -68,17 +70,25 @@ pub(super) async fn take(page: &Page, order: &Order) -> Result<Picture, Trouble>
     let certificate = certificate(page, shot).await;
     let pixels = png_size(&bytes).unwrap_or(pixels);
 
-    let (facts, console) = {
+    let (facts, console, network) = {
         let mut seen = page.observed();
         seen.facts.timings.take_ms = millis_since(settled);
         seen.facts.title = title;
         if let Some(tls) = seen.facts.document.as_mut().and_then(|page| page.tls.as_mut()) {
             tls.certificate_sha256 = certificate;
         }
-        (seen.facts.clone(), std::mem::take(&mut seen.console))
+        let network = seen.network.archive(product);
+        (seen.facts.clone(), std::mem::take(&mut seen.console), network)
     };
     check_where_it_led(page, shot, order)?;
-    Ok(Picture { bytes, pixels, snapshots, facts, console })
+    Ok(Picture { bytes, pixels, snapshots, facts, console, network })
+}
+
+/// Tell the page's observer what this capture asks of it.
+fn begin(page: &Page, order: &Order) {
+    let mut seen = page.observed();
+    seen.set_policy(order.policy.clone());
+    seen.network.keep_secret(order.shot.headers.iter().map(|(name, _)| name.clone()));
 }
 
 fn millis_since(begun: Instant) -> u64 {
