@@ -7,6 +7,7 @@
 
 mod cli;
 mod crash;
+mod format;
 mod harness;
 mod lifecycle;
 mod pictures;
