@@ -12,6 +12,7 @@ mod harness;
 mod lifecycle;
 mod pictures;
 mod process;
+mod signals;
 mod site;
 mod spine;
 mod store_faults;

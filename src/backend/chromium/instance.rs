@@ -109,6 +109,7 @@ async fn prepare(connection: Connection, pages: mpsc::Sender<Page>, tasks: Tasks
                     () = connection.closed() => return,
                 }
             }
+            Err(_) if connection.is_closed() => return,
             Err(error) => {
                 tracing::warn!(%error, "a page could not be prepared");
                 tokio::select! {
