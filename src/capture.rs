@@ -200,7 +200,8 @@ impl Captures {
         let limits = self.0.config.borrow().capture.clone();
         let place = Waiting(Arc::clone(&self.0));
         let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
-        if before < limits.queue + limits.concurrent {
+        // Whoever finds a free slot has only not taken it yet, and does not wait.
+        if before < limits.queue + self.0.slots.available_permits() {
             return Ok(place);
         }
         let message = format!(

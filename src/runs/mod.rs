@@ -381,15 +381,32 @@ impl Runs {
         }
     }
 
-    /// The sealed runs that `filter` finds, newest first.
+    /// The sealed runs of `caller` that `filter` finds, newest first, at most `limit` of them.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, Problem> {
-        let this = self.clone();
+    pub async fn list(
+        &self,
+        mut filter: Filter,
+        caller: &Caller,
+        limit: u32,
+    ) -> Result<Vec<RunSummary>, Problem> {
+        let (this, caller, limit) = (self.clone(), caller.clone(), limit as usize);
         self.blocking("reading the index", move || {
             let index = this.0.index.lock().unwrap_or_else(PoisonError::into_inner);
-            index.list(&filter).map_err(|error| Problem::internal("reading the index", error))
+            let mut mine = Vec::new();
+            loop {
+                let page = index.list(&filter);
+                let page = page.map_err(|error| Problem::internal("reading the index", error))?;
+                let Some(last) = page.last() else { break };
+                filter.before = Some(last.run);
+                mine.extend(page.into_iter().filter(|run| caller.may_act_on(&run.caller)));
+                if mine.len() >= limit {
+                    break;
+                }
+            }
+            mine.truncate(limit);
+            Ok(mine)
         })
         .await
     }

@@ -150,6 +150,31 @@ async fn a_caller_that_hangs_up_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_captures_than_may_wait_are_refused_at_once() {
+    let daemon = TestDaemon::start_with(|config| {
+        config.capture.concurrent = 1;
+        config.capture.queue = 1;
+    })
+    .await;
+    let site = Site::start().await;
+    let slow = json!({ "url": site.url("/never-loads"), "waitUntil": "load" });
+    let (first, second) = (daemon.shot(slow.clone()), daemon.shot(slow));
+    let third = async {
+        site.wait_for_request("/held.png").await;
+        let status = async || daemon.get("/v1/status").await.ok().json();
+        eventually("one waits", async || status().await["captures_waiting"] == 1).await;
+        let refused = daemon.quick_shot(&site.url("/ok")).await;
+        assert_eq!((refused.refusal().0, refused.refusal().1), (429, "busy".to_owned()));
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        site.release();
+    };
+    let (first, second, ()) = tokio::join!(first, second, third);
+    first.ok();
+    second.ok();
+    daemon.quick_shot(&site.url("/ok")).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_outlives_its_time_is_sealed_as_expired() {
     for idle in [true, false] {
         let daemon = TestDaemon::start_with(|config| {
@@ -244,6 +269,15 @@ async fn callers_keep_to_their_own_runs() {
     }
     let listed = call(&other, get.clone(), "/v1/runs").await.ok().json();
     assert_eq!(listed["runs"], json!([]));
+
+    // One's own are found also behind many of others.
+    call(&one, post.clone(), &format!("/v1/runs/{run}/seal")).await.ok();
+    for _ in 0..3 {
+        let run = daemon.open_run("refund").await;
+        daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    }
+    let listed = call(&one, get.clone(), "/v1/runs?limit=1").await.ok().json();
+    assert_eq!(listed["runs"][0]["run"], json!(run));
 
     for (name, value) in
         [("x-api-key", "exk_guess"), ("authorization", "Bearer exk_guess"), ("x", "y")]
