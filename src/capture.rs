@@ -22,7 +22,7 @@ use crate::receipt::Receipt;
 use crate::request::ScreenshotRequest;
 use crate::run::{Caller, Ending, Event, RunSpec, STANDALONE};
 use crate::runs::{Runs, Work};
-use crate::settings::{Shot, Stage, Target, presentable};
+use crate::settings::{Stage, Target, presentable};
 use crate::tasks::Tasks;
 
 /// Takes captures. Cheap to clone.
@@ -70,6 +70,8 @@ pub struct Done {
     pub status: Option<u16>,
     /// Milliseconds from request to durable evidence.
     pub duration_ms: u64,
+    /// What the page says of itself, if that was asked for.
+    pub metadata: Option<Value>,
     /// What is on record, for the caller.
     pub evidence: Value,
 }
@@ -177,7 +179,7 @@ impl Captures {
         let slot = tokio::time::timeout_at(deadline, self.0.slots.acquire()).await;
         drop(waiting);
         let outcome = match slot {
-            Ok(_slot) => self.0.backend.take(self.order(&attempt.request.shot, deadline)).await,
+            Ok(_slot) => self.0.backend.take(self.order(&attempt.request, deadline)).await,
             Err(_) => Err(Box::new(Failed::from(queue_too_slow()))),
         };
 
@@ -189,7 +191,7 @@ impl Captures {
     }
 
     fn allowed(&self, request: ScreenshotRequest) -> Result<ScreenshotRequest, Problem> {
-        if let Target::Url(url) = &request.shot.target {
+        if let Target::Url(url) = &request.shot.page.target {
             self.0.policy.borrow().check_url(url)?;
         }
         Ok(request)
@@ -222,11 +224,12 @@ impl Captures {
         Ok((self.0.runs.work(run.id, &caller).await?, true))
     }
 
-    fn order(&self, shot: &Shot, deadline: Instant) -> Order {
+    fn order(&self, request: &ScreenshotRequest, deadline: Instant) -> Order {
         let limits = self.0.config.borrow().capture.clone();
         Order {
-            shot: shot.clone(),
+            shot: request.shot.clone(),
             snapshot: limits.snapshot,
+            metadata: request.metadata,
             max_pixels: limits.max_pixels,
             deadline,
             policy: self.0.policy.borrow().clone(),
@@ -241,6 +244,7 @@ impl Captures {
         let media_type = shot.format.media_type();
         let sha256 = Digest::of(&taken.picture);
         let json = attempt.request.json;
+        let metadata = metadata(&taken);
         let event = attempt.taken_event(&taken, at);
         let picture = taken.picture.clone();
         let files = files_of(&attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
@@ -262,12 +266,15 @@ impl Captures {
         if !attempt.request.aliases.is_empty() {
             evidence["aliases"] = aliases(&attempt.request);
         }
+        if !attempt.request.ignored.is_empty() {
+            evidence["ignored"] = json!(attempt.request.ignored);
+        }
         let (run, begun) = (attempt.work.run.id, attempt.begun);
         if attempt.standalone {
             evidence["receipt"] = json!(self.seal(attempt.work, "succeeded").await?);
         }
         let duration_ms = millis_between(begun, self.0.runs.clock().now());
-        Ok(Done { picture, media_type, json, run, sha256, status, duration_ms, evidence })
+        Ok(Done { picture, media_type, json, run, sha256, status, duration_ms, metadata, evidence })
     }
 
     /// Put a failure on record, and answer with it.
@@ -354,7 +361,7 @@ impl Drop for Waiting {
 impl Attempt {
     /// What every event of this capture says.
     fn facts(&self) -> Value {
-        let target = match &self.request.shot.target {
+        let target = match &self.request.shot.page.target {
             Target::Url(url) => json!(presentable(url)),
             Target::Html(_) => Value::Null,
         };
@@ -391,6 +398,13 @@ fn asked_for(body: &Value) -> String {
     let text = body["url"].as_str().unwrap_or_default();
     let shown = text.parse().map_or_else(|_| text.to_owned(), |url| presentable(&url));
     shown.chars().take(2_000).collect()
+}
+
+/// What the page says of itself, with the status the browser saw.
+fn metadata(taken: &Taken) -> Option<Value> {
+    let mut metadata = taken.facts.metadata.clone()?;
+    metadata["httpStatusCode"] = json!(taken.facts.document.as_ref().map(|page| page.status));
+    Some(metadata)
 }
 
 fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event {
@@ -451,6 +465,7 @@ fn capture_document(attempt: &Attempt, taken: &Taken, picture: &str, at: Moment)
         "taken_at": at.to_rfc3339(),
         "settings": shot.record(),
         "aliases": aliases(&attempt.request),
+        "ignored": attempt.request.ignored,
         "altered_by": shot.altered_by(),
         "picture": {
             "file": picture,

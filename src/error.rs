@@ -123,6 +123,8 @@ codes! {
     SelectorNotFound = ("selector_not_found", 422, CAPTURE_FAILED);
     /// The selector matches an element without size.
     SelectorNotVisible = ("selector_not_visible", 422, CAPTURE_FAILED);
+    /// The injected script failed.
+    ScriptFailed = ("script_failed", 422, CAPTURE_FAILED);
     /// The clip lies outside the page.
     ClipOutsidePage = ("clip_outside_page", 422, CAPTURE_FAILED);
     /// The picture would have more pixels than the configuration allows.

@@ -68,12 +68,15 @@ impl IntoResponse for Failure {
 /// A capture in the form its caller asked for.
 pub(super) fn picture(done: Done) -> Response {
     let mut response = if done.json {
-        let body = json!({
+        let mut body = json!({
             "data": STANDARD.encode(&done.picture),
             "size_bytes": done.picture.len(),
             "duration_ms": done.duration_ms,
             "evidence": done.evidence,
         });
+        if let Some(metadata) = done.metadata {
+            body["metadata"] = metadata;
+        }
         Json(body).into_response()
     } else {
         ([(CONTENT_TYPE, done.media_type)], Body::from(done.picture)).into_response()

@@ -24,6 +24,7 @@ use crate::error::{Code, Problem};
 use crate::run::Caller;
 use crate::runs::Runs;
 use crate::settings::Stage;
+use crate::settings::device::DEVICES;
 
 /// What the handlers need.
 #[derive(Clone, Debug)]
@@ -42,6 +43,7 @@ pub struct Api {
 pub fn router(api: Api) -> Router {
     let authenticated = Router::new()
         .route("/screenshot", post(screenshot))
+        .route("/devices", get(devices))
         .route("/status", get(status))
         .merge(runs::routes())
         .layer(middleware::from_fn_with_state(api.clone(), authenticate));
@@ -97,6 +99,11 @@ fn stage(name: &str) -> Result<Stage, Problem> {
         );
         Problem::new(Code::InvalidField, message).field(STAGE.as_str())
     })
+}
+
+/// The device presets, in the hosted API's shape.
+async fn devices() -> Json<Value> {
+    Json(json!({ "devices": DEVICES }))
 }
 
 async fn ready(State(api): State<Api>) -> Response {

@@ -21,6 +21,8 @@ pub struct Order {
     pub shot: Shot,
     /// Whether page snapshots (MHTML, DOM, accessibility tree) are wanted too.
     pub snapshot: bool,
+    /// Whether what the page says of itself is wanted too.
+    pub metadata: bool,
     /// Largest picture in device pixels.
     pub max_pixels: u64,
     /// When the answer must be there.
@@ -147,6 +149,9 @@ pub struct PageFacts {
     pub final_url: Option<String>,
     /// Title of the page.
     pub title: Option<String>,
+    /// What the page says of itself in its head: description, language, Open Graph tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Value>,
     /// The redirects on the way.
     pub redirects: Vec<Redirect>,
     /// The answer it was made from.

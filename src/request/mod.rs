@@ -2,6 +2,7 @@
 //! every problem named. Knows no HTTP and starts nothing.
 
 mod fields;
+mod page;
 mod run;
 mod screenshot;
 

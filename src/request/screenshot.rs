@@ -3,55 +3,24 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-use url::Url;
+use serde_json::Value;
 
 use super::fields::{Fields, shortened};
+use super::page;
 use crate::error::{Code, Problem};
-use crate::secret::Secret;
-use crate::settings::{Cookie, Format, Rect, Region, Shot, Stage, Target, Viewport, WaitUntil};
+use crate::settings::{Format, FullPage, Rect, Region, Shot, Stage};
 
 /// Fields of the hosted API that are known and not supported yet: refused by name, never ignored.
 pub const UNSUPPORTED: &[&str] = &[
     "authState",
-    "authorization",
     "blockAds",
     "blockBanners",
     "blockChats",
     "blockRequests",
     "blockResources",
     "blockTrackers",
-    "bypassCSP",
-    "click",
-    "extractMetadata",
-    "fullPageMaxHeight",
-    "fullPageScroll",
-    "fullPageScrollBy",
-    "fullPageScrollDelay",
-    "geolocation",
-    "hideSelectors",
-    "injectCss",
-    "injectJs",
     "markdown",
-    "mediaType",
-    "reducedMotion",
     "session_id",
-    "style",
-    "viewportDevice",
-    "viewportHasTouch",
-    "viewportLandscape",
-    "viewportMobile",
-];
-
-/// Largest `html`: what the default body limit lets through.
-const HTML_LIMIT: usize = 10 * 1024 * 1024;
-const WAITS: &[(&str, WaitUntil)] = &[
-    ("load", WaitUntil::Load),
-    ("domcontentloaded", WaitUntil::DomContentLoaded),
-    ("networkidle0", WaitUntil::NetworkIdle0),
-    ("networkidle2", WaitUntil::NetworkIdle2),
-    // Playwright's word, which public callers send.
-    ("networkidle", WaitUntil::NetworkIdle2),
 ];
 
 /// A screenshot request that was understood.
@@ -61,10 +30,14 @@ pub struct ScreenshotRequest {
     pub shot: Shot,
     /// Whether the answer is JSON with base64 instead of the picture's bytes.
     pub json: bool,
+    /// Whether the answer also tells of the page's title, description and the like.
+    pub metadata: bool,
     /// Stage named in the body, where the endpoint has one.
     pub stage: Option<Stage>,
     /// Spellings that were accepted in place of a field's name: (sent, meant).
     pub aliases: Vec<(&'static str, &'static str)>,
+    /// Fields that were accepted and not applied.
+    pub ignored: Vec<&'static str>,
 }
 
 impl ScreenshotRequest {
@@ -82,38 +55,24 @@ impl ScreenshotRequest {
 
 fn read(fields: &mut Fields) -> Option<ScreenshotRequest> {
     let aliases = take_aliases(fields);
-    let target = target(fields);
-    let viewport = Viewport {
-        width: fields.int("width", 1..=3840).unwrap_or(1280),
-        height: fields.int("height", 1..=2160).unwrap_or(720),
-        device_scale_factor: fields.number("deviceScaleFactor", 1.0..=3.0).unwrap_or(1.0),
-    };
+    let page = page::read(fields);
     let format = format(fields);
     let region = region(fields);
-    let millis =
-        |value: Option<u32>, default| Duration::from_millis(u64::from(value.unwrap_or(default)));
-    let delay = millis(fields.int("delay", 0..=30_000), 0);
-    let navigation_timeout = millis(fields.int("navigationTimeout", 0..=30_000), 25_000);
-    let cookies = cookies(fields, target.as_ref());
     let stage = fields.text("stage", 100).and_then(|name| stage(fields, &name));
-    let shot = Shot {
-        viewport,
-        format,
-        region,
-        delay,
-        navigation_timeout,
-        wait_until: fields.choice("waitUntil", WAITS).unwrap_or(WaitUntil::NetworkIdle2),
-        wait_for_selector: fields.filled_text("waitForSelector", 2_000),
-        dark_mode: fields.flag("darkMode").unwrap_or(false),
-        omit_background: fields.flag("omitBackground").unwrap_or(false),
-        headers: headers(fields),
-        cookies,
-        user_agent: fields.filled_text("userAgent", 1_000),
-        time_zone: fields.filled_text("timeZone", 100),
-        target: target.clone().unwrap_or(Target::Html(String::new())),
-    };
+    let omit_background = fields.flag("omitBackground").unwrap_or(false);
     let json = fields.choice("response_type", &[("json", true), ("binary", false)]);
-    target.map(|_| ScreenshotRequest { shot, json: json.unwrap_or(false), stage, aliases })
+    let metadata = fields.flag("extractMetadata").unwrap_or(false);
+    // Decoration is for presentation; the evidence is always the plain picture.
+    let style = fields.object("style", |style| Some(style.rest()));
+    let ignored = style.filter(|style| !style.is_empty()).map(|_| "style").into_iter().collect();
+    page.map(|page| ScreenshotRequest {
+        shot: Shot { page, format, region, omit_background },
+        json: json.unwrap_or(false),
+        metadata,
+        stage,
+        aliases,
+        ignored,
+    })
 }
 
 /// Take the misspellings that public callers send for what they mean.
@@ -133,45 +92,6 @@ fn take_aliases(fields: &mut Fields) -> Vec<(&'static str, &'static str)> {
     taken
 }
 
-fn target(fields: &mut Fields) -> Option<Target> {
-    let url = fields.filled_text("url", 8_192);
-    let html = fields.text("html", HTML_LIMIT);
-    match (url, html) {
-        (Some(_), Some(_)) => fields.problem(
-            Problem::new(Code::ConflictingFields, "`url` and `html` exclude each other; give one")
-                .field("html"),
-        ),
-        (None, None) => fields.problem(
-            Problem::new(Code::MissingField, "`url` is missing; give `url` or `html`").field("url"),
-        ),
-        (None, Some(html)) => Some(Target::Html(html)),
-        (Some(url), None) => match url.parse::<Url>() {
-            Ok(url) => allowed_scheme(fields, url),
-            Err(error) => {
-                let found = format!("not an address ({error}): {}", shortened(&url));
-                fields.wrong("url", &found, "give one like https://example.com/")
-            }
-        },
-    }
-}
-
-/// Only pages of the web: everything else either is no page or reaches into the host.
-fn allowed_scheme(fields: &mut Fields, url: Url) -> Option<Target> {
-    if !url.username().is_empty() || url.password().is_some() {
-        // The browser would write them into the page's own snapshots.
-        let remedy = "send them as `headers`, {\"Authorization\": …}";
-        return fields.wrong("url", "an address with a user name or password in it", remedy);
-    }
-    if matches!(url.scheme(), "http" | "https") && url.has_host() {
-        return Some(Target::Url(url));
-    }
-    let message = format!(
-        "`url` has the scheme `{}:`, which is never captured; give an http or https address",
-        shortened(url.scheme())
-    );
-    fields.problem(Problem::new(Code::TargetForbidden, message).field("url"))
-}
-
 fn format(fields: &mut Fields) -> Format {
     let quality = fields.int("quality", 1..=100).and_then(|quality| u8::try_from(quality).ok());
     let quality = quality.unwrap_or(80);
@@ -186,6 +106,7 @@ fn format(fields: &mut Fields) -> Format {
 
 fn region(fields: &mut Fields) -> Region {
     let full_page = fields.flag("fullPage").unwrap_or(false);
+    let settings = full_page_settings(fields);
     let selector = fields.filled_text("selector", 2_000);
     let clip = fields.object("clip", clip);
     let given =
@@ -199,8 +120,18 @@ fn region(fields: &mut Fields) -> Region {
     match (selector, clip) {
         (Some(selector), _) => Region::Element(selector),
         (None, Some(clip)) => Region::Clip(clip),
-        (None, None) if full_page => Region::FullPage,
+        (None, None) if full_page => Region::FullPage(settings),
         (None, None) => Region::Viewport,
+    }
+}
+
+fn full_page_settings(fields: &mut Fields) -> FullPage {
+    let delay = fields.int("fullPageScrollDelay", 0..=2_000);
+    FullPage {
+        scroll: fields.flag("fullPageScroll").unwrap_or(true),
+        scroll_delay: delay.map(|delay| Duration::from_millis(u64::from(delay))),
+        scroll_by: fields.int("fullPageScrollBy", 1..=100_000),
+        max_height: fields.int("fullPageMaxHeight", 1..=1_000_000),
     }
 }
 
@@ -226,83 +157,10 @@ fn stage(fields: &mut Fields, name: &str) -> Option<Stage> {
     })
 }
 
-fn headers(fields: &mut Fields) -> Vec<(String, Secret<String>)> {
-    let Some(Value::Object(map)) = fields.value("headers").or(Some(Value::Object(Map::new())))
-    else {
-        let _: Option<()> = fields.wrong("headers", "not an object", "give {\"Name\": \"value\"}");
-        return Vec::new();
-    };
-    let mut headers = Vec::new();
-    for (name, value) in map {
-        let sound = |text: &str| !text.contains(['\r', '\n', '\0']);
-        match value {
-            Value::String(value) if sound(&value) && sound(&name) && !name.is_empty() => {
-                headers.push((name, Secret::new(value)));
-            }
-            _ => {
-                let field = format!("headers.{}", shortened(&name));
-                let remedy = "give a string without line breaks";
-                let _: Option<()> = fields.wrong(&field, "not a header", remedy);
-            }
-        }
-    }
-    headers
-}
-
-fn cookies(fields: &mut Fields, target: Option<&Target>) -> Vec<Cookie> {
-    let cookies = fields.list("cookies", 100).unwrap_or_default();
-    let read = cookies.into_iter().enumerate().filter_map(|(index, value)| {
-        let cookie = match value {
-            Value::String(pair) => cookie_pair(&pair),
-            Value::Object(map) => cookie_object(fields, index, map),
-            _ => None,
-        };
-        let Some(cookie) = cookie else {
-            let field = format!("cookies[{index}]");
-            let remedy = "give \"name=value\" or {\"name\": …, \"value\": …}";
-            return fields.wrong(&field, "not a cookie", remedy);
-        };
-        if cookie.domain.is_none() && matches!(target, Some(Target::Html(_))) {
-            let field = format!("cookies[{index}].domain");
-            return fields.wrong(&field, "missing", "with `html` a cookie needs its domain");
-        }
-        Some(cookie)
-    });
-    read.collect()
-}
-
-fn cookie_pair(pair: &str) -> Option<Cookie> {
-    let (name, value) = pair.split_once('=')?;
-    let (name, value) = (name.trim(), value.trim());
-    (!name.is_empty()).then(|| Cookie {
-        name: name.to_owned(),
-        value: Secret::new(value.to_owned()),
-        domain: None,
-        path: None,
-        secure: false,
-        http_only: false,
-    })
-}
-
-/// The hosted API passes keys it does not know, so these are not refused here either.
-fn cookie_object(fields: &mut Fields, index: usize, map: Map<String, Value>) -> Option<Cookie> {
-    fields.nested(map, format!("cookies[{index}]."), |cookie| {
-        let read = Cookie {
-            name: cookie.filled_text("name", 4_096)?,
-            value: Secret::new(cookie.text("value", 4_096)?),
-            domain: cookie.filled_text("domain", 255),
-            path: cookie.filled_text("path", 4_096),
-            secure: cookie.flag("secure").unwrap_or(false),
-            http_only: cookie.flag("httpOnly").unwrap_or(false),
-        };
-        cookie.rest();
-        Some(read)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Target, WaitUntil};
     use serde_json::json;
 
     fn read(body: Value) -> Result<ScreenshotRequest, Problem> {
@@ -438,8 +296,8 @@ mod tests {
         let body =
             json!({"url": "http://a.example/", "full_page": true, "wait_until": "networkidle"});
         let request = read(body).expect("understood");
-        assert_eq!(request.shot.region, Region::FullPage);
-        assert_eq!(request.shot.wait_until, WaitUntil::NetworkIdle2);
+        assert_eq!(request.shot.region, Region::FullPage(FullPage::default()));
+        assert_eq!(request.shot.page.wait_until, WaitUntil::NetworkIdle2);
         assert_eq!(request.aliases, [("full_page", "fullPage"), ("wait_until", "waitUntil")]);
     }
 
@@ -450,6 +308,7 @@ mod tests {
         let request = read(json!({"url": "http://a.example/", "cookies": cookies})).expect("sound");
         let read: Vec<_> = request
             .shot
+            .page
             .cookies
             .iter()
             .map(|c| (c.name.as_str(), c.value.expose().as_str()))
@@ -457,5 +316,50 @@ mod tests {
         assert_eq!(read, [("a", "1=2"), ("b", "2")]);
         let (code, field) = refused(json!({"url": "http://a.example/", "cookies": ["novalue"]}));
         assert_eq!((code, field.as_str()), (Code::InvalidField, "cookies[0]"));
+    }
+
+    #[test]
+    fn a_device_is_a_window_that_other_fields_change() {
+        let body = json!({
+            "url": "http://a.example/", "viewportDevice": "iphone_14_pro", "viewportLandscape": true,
+            "deviceScaleFactor": 1,
+        });
+        let page = read(body).expect("sound").shot.page;
+        assert_eq!((page.viewport.width, page.viewport.height), (852, 393));
+        assert_eq!((page.viewport.device_scale_factor, page.viewport.mobile), (1.0, true));
+        assert!(page.user_agent.expect("the device's").contains("iPhone"));
+        let body = json!({"url": "http://a.example/", "viewportDevice": "iphone_14_por"});
+        let problem = read(body).expect_err("unknown");
+        assert!(problem.message.contains("did you mean `iphone_14_pro`"), "{problem}");
+    }
+
+    #[test]
+    fn what_changes_the_page_is_read_and_what_decorates_the_picture_is_listed() {
+        let body = json!({
+            "url": "http://a.example/", "hideSelectors": [".ad"], "injectCss": "p{}",
+            "injectJs": "1", "click": "#go", "bypassCSP": true, "authorization": "Basic x",
+            "mediaType": "print", "reducedMotion": true, "style": { "frame": "macos" },
+            "geolocation": { "latitude": 52.5, "longitude": 13.4 }, "extractMetadata": true,
+        });
+        let request = read(body).expect("sound");
+        let altered = request.shot.altered_by();
+        for name in ["hideSelectors", "injectCss", "injectJs", "click", "bypassCSP", "headers"] {
+            assert!(altered.contains(&name), "{name} is not in {altered:?}");
+        }
+        assert_eq!(request.ignored, ["style"]);
+        assert!(request.metadata && !request.shot.record().to_string().contains("Basic x"));
+        let long = "x".repeat(50 * 1024 + 1);
+        let cases = [
+            ("injectCss", json!(long)),
+            ("hideSelectors", json!("p")),
+            ("mediaType", json!("radio")),
+            ("geolocation.latitude", json!({ "latitude": 91, "longitude": 0 })),
+            ("fullPageScrollDelay", json!(2_001)),
+        ];
+        for (field, value) in cases {
+            let mut body = json!({"url": "http://a.example/"});
+            body[field.split('.').next().expect("a name")] = value;
+            assert_eq!(refused(body), (Code::InvalidField, field.to_owned()));
+        }
     }
 }

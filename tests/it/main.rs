@@ -7,6 +7,7 @@
 
 mod cli;
 mod crash;
+mod edits;
 mod format;
 mod harness;
 mod lifecycle;

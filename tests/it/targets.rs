@@ -256,7 +256,7 @@ async fn requests_that_cannot_be_understood_are_answered_and_not_recorded() {
         case(json!({ "url": url, "width": 1_000_000 }), 400, "invalid_field", "width"),
         case(json!({ "url": url, "width": "wide" }), 400, "invalid_field", "width"),
         case(json!({ "url": url, "colour": 1 }), 400, "unknown_field", "colour"),
-        case(json!({ "url": url, "injectJs": "x" }), 400, "unsupported_field", "injectJs"),
+        case(json!({ "url": url, "blockAds": true }), 400, "unsupported_field", "blockAds"),
         case(json!({ "html": "x".repeat(100_001) }), 413, "body_too_large", ""),
     ];
     for case in &cases {

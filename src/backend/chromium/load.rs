@@ -1,16 +1,9 @@
-//! Owns the way from an empty page to one that is ready to be captured: settings, navigation,
-//! waiting. Every wait is on a condition and has a limit.
+//! Owns the way from an empty page to one that is ready to be captured: navigation, waiting. Every wait is on a condition and has a limit.
 
 use std::time::Duration;
 
-use chromiumoxide_cdp::cdp::browser_protocol::dom::Rgba;
-use chromiumoxide_cdp::cdp::browser_protocol::emulation::{
-    MediaFeature, SetDefaultBackgroundColorOverrideParams, SetEmulatedMediaParams,
-    SetTimezoneOverrideParams, SetUserAgentOverrideParams,
-};
-use chromiumoxide_cdp::cdp::browser_protocol::network::{Headers, SetExtraHttpHeadersParams};
 use chromiumoxide_cdp::cdp::browser_protocol::page::NavigateParams;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::page::{Look, Page, QUICK};
@@ -18,7 +11,7 @@ use super::pipe::CallError;
 use super::script::World;
 use crate::backend::Settled;
 use crate::error::{Code, Problem};
-use crate::settings::{Cookie, Shot, Target, Viewport, WaitUntil, presentable};
+use crate::settings::{PageSettings, Target, WaitUntil, presentable};
 
 /// How long the network must be quiet to count as idle: the value Puppeteer made common.
 const IDLE: Duration = Duration::from_millis(500);
@@ -46,85 +39,19 @@ impl From<CallError> for Trouble {
     }
 }
 
-/// Put the settings into force that must be there before anything is loaded.
-pub(super) async fn prepare(page: &Page, shot: &Shot) -> Result<(), Trouble> {
-    if shot.viewport != Viewport::default() {
-        page.set_viewport(shot.viewport).await?;
-    }
-    if shot.dark_mode {
-        let feature = MediaFeature::new("prefers-color-scheme", "dark");
-        let params = SetEmulatedMediaParams { media: None, features: Some(vec![feature]) };
-        page.call(params, QUICK).await?;
-    }
-    if shot.omit_background {
-        let color = Rgba { r: 0, g: 0, b: 0, a: Some(0.0) };
-        let params = SetDefaultBackgroundColorOverrideParams { color: Some(color) };
-        page.call(params, QUICK).await?;
-    }
-    if let Some(user_agent) = &shot.user_agent {
-        page.call(SetUserAgentOverrideParams::new(user_agent.clone()), QUICK).await?;
-    }
-    if let Some(zone) = &shot.time_zone {
-        let params = SetTimezoneOverrideParams::new(zone.clone());
-        let remedy = "give an IANA name like Europe/Berlin";
-        page.call(params, QUICK).await.map_err(|e| refused(e, "timeZone", zone, remedy))?;
-    }
-    if !shot.headers.is_empty() {
-        let headers = shot.headers.iter();
-        let headers: Map<String, Value> =
-            headers.map(|(name, value)| (name.clone(), json!(value.expose()))).collect();
-        let params = SetExtraHttpHeadersParams::new(Headers::new(Value::Object(headers)));
-        let sent = page.call(params, QUICK).await;
-        sent.map_err(|e| refused(e, "headers", "refused", "check names and values"))?;
-    }
-    if !shot.cookies.is_empty() {
-        let cookies: Vec<Value> =
-            shot.cookies.iter().map(|cookie| cookie_param(cookie, &shot.target)).collect();
-        let sent = page.call_raw("Network.setCookies", json!({ "cookies": cookies }), QUICK).await;
-        sent.map_err(|e| refused(e, "cookies", "refused", "check domains, paths and names"))?;
-    }
-    Ok(())
-}
-
-/// What the browser says of a value it does not accept, as a problem with that field.
-fn refused(error: CallError, field: &str, value: &str, remedy: &str) -> Trouble {
-    match error {
-        CallError::Refused { ref message, .. } => {
-            let text =
-                format!("`{field}` is {value}, which the browser refuses ({message}); {remedy}");
-            Problem::new(Code::InvalidField, text).field(field).into()
-        }
-        other => other.into(),
-    }
-}
-
-fn cookie_param(cookie: &Cookie, target: &Target) -> Value {
-    let mut param = json!({
-        "name": cookie.name,
-        "value": cookie.value.expose(),
-        "secure": cookie.secure,
-        "httpOnly": cookie.http_only,
-    });
-    if let Some(path) = &cookie.path {
-        param["path"] = json!(path);
-    }
-    match (&cookie.domain, target) {
-        (Some(domain), _) => param["domain"] = json!(domain),
-        (None, Target::Url(url)) => param["url"] = json!(url.as_str()),
-        (None, Target::Html(_)) => {}
-    }
-    param
-}
-
 /// Begin to load what is to be captured; returns when its document has begun.
-pub(super) async fn navigate(page: &Page, shot: &Shot, until: Instant) -> Result<(), Trouble> {
-    let url = match &shot.target {
+pub(super) async fn navigate(
+    page: &Page,
+    settings: &PageSettings,
+    until: Instant,
+) -> Result<(), Trouble> {
+    let url = match &settings.target {
         Target::Html(html) => return write_document(page, html, until).await,
         Target::Url(url) => url,
     };
     let limit = until.saturating_duration_since(Instant::now());
     let answer = match page.call(NavigateParams::new(url.as_str()), limit).await {
-        Err(CallError::Timeout { .. }) => return Err(too_slow(page, shot).into()),
+        Err(CallError::Timeout { .. }) => return Err(too_slow(page, settings).into()),
         answer => answer?,
     };
     if answer.is_download == Some(true) || page.observed().download {
@@ -152,8 +79,12 @@ async fn write_document(page: &Page, html: &str, until: Instant) -> Result<(), T
 }
 
 /// Wait until the page is as far as was asked, as long as `until` allows.
-pub(super) async fn settle(page: &Page, shot: &Shot, until: Instant) -> Result<(), Trouble> {
-    let wanted = shot.wait_until;
+pub(super) async fn settle(
+    page: &Page,
+    settings: &PageSettings,
+    until: Instant,
+) -> Result<(), Trouble> {
+    let wanted = settings.wait_until;
     let reached = page
         .wait_for(until, |seen, now| {
             if seen.crashed || seen.download {
@@ -178,7 +109,7 @@ pub(super) async fn settle(page: &Page, shot: &Shot, until: Instant) -> Result<(
         if seen.crashed {
             return Err(CallError::SessionGone.into());
         }
-        if let (true, Target::Url(url)) = (seen.download, &shot.target) {
+        if let (true, Target::Url(url)) = (seen.download, &settings.target) {
             return Err(download(url).into());
         }
         let in_flight = if reached.is_none() { seen.in_flight() } else { Vec::new() };
@@ -188,17 +119,22 @@ pub(super) async fn settle(page: &Page, shot: &Shot, until: Instant) -> Result<(
         if !reached && (wanted.idle_at().is_none() || !seen.is_loaded()) {
             drop(seen);
             return Err(if page.is_alive() {
-                too_slow(page, shot).into()
+                too_slow(page, settings).into()
             } else {
                 CallError::Closed.into()
             });
         }
     }
-    if let Some(selector) = &shot.wait_for_selector {
+    if let Some(selector) = &settings.wait_for_selector {
         wait_for_selector(page, selector, until).await?;
     }
-    if !shot.delay.is_zero() {
-        tokio::time::sleep(shot.delay).await;
+    Ok(())
+}
+
+/// Give the page the pause that was asked for, and its fonts.
+pub(super) async fn rest(page: &Page, settings: &PageSettings) -> Result<(), Trouble> {
+    if !settings.delay.is_zero() {
+        tokio::time::sleep(settings.delay).await;
     }
     wait_for_fonts(page).await
 }
@@ -279,10 +215,10 @@ fn download(url: &url::Url) -> Problem {
 }
 
 /// The limit passed before the page was where it had to be.
-fn too_slow(page: &Page, shot: &Shot) -> Problem {
-    let limit = shot.navigation_timeout.as_millis();
+fn too_slow(page: &Page, settings: &PageSettings) -> Problem {
+    let limit = settings.navigation_timeout.as_millis();
     let answered = page.observed().answered;
-    if !answered && matches!(shot.target, Target::Url(_)) {
+    if !answered && matches!(settings.target, Target::Url(_)) {
         let message = format!(
             "the target did not answer within {limit} ms; check that it is up, or raise \
              `navigationTimeout`"
@@ -293,7 +229,7 @@ fn too_slow(page: &Page, shot: &Shot) -> Problem {
     let message = format!(
         "the page did not reach `{}` within {limit} ms; raise `navigationTimeout`, or wait for \
          less with `waitUntil`",
-        shot.wait_until.as_str()
+        settings.wait_until.as_str()
     );
     let problem = Problem::new(Code::NavigationTimeout, message).field("waitUntil");
     if in_flight.is_empty() {

@@ -2,6 +2,8 @@
 //! replaced when it dies, hangs or grows old; a capture that lost its browser is tried once more.
 //! Nothing of Chromium's protocol leaves this folder.
 
+mod edit;
+mod emulate;
 mod events;
 pub mod find;
 mod instance;

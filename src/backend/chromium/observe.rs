@@ -123,6 +123,11 @@ impl Observed {
     pub(super) fn expect_document(&mut self, now: Instant) {
         self.dom_content_loaded = false;
         self.loaded = false;
+        self.expect_quiet(now);
+    }
+
+    /// Count the network's quiet from `now` on.
+    pub(super) fn expect_quiet(&mut self, now: Instant) {
         for since in self.idle_since.iter_mut().flatten() {
             *since = now;
         }

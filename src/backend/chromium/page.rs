@@ -153,13 +153,22 @@ impl Page {
     pub(super) async fn set_viewport(&self, viewport: Viewport) -> Result<(), CallError> {
         let (width, height) = (i64::from(viewport.width), i64::from(viewport.height));
         let scale = viewport.device_scale_factor;
-        let params = SetDeviceMetricsOverrideParams::new(width, height, scale, false);
+        let params = SetDeviceMetricsOverrideParams::new(width, height, scale, viewport.mobile);
         self.call(params, QUICK).await.map(drop)
     }
 
     /// Id of the page's main frame.
     pub(super) fn main_frame(&self) -> &str {
         &self.target
+    }
+
+    /// Let everything in the page's context use what a permission is for.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn grant(&self, permission: &str) -> Result<(), CallError> {
+        let params = json!({ "permissions": [permission], "browserContextId": self.context });
+        self.connection.call_raw("", "Browser.grantPermissions", params, QUICK).await.map(drop)
     }
 
     /// What the page was seen doing. Not to be held across an await.

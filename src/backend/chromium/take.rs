@@ -12,13 +12,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::load::{Trouble, navigate, prepare, settle};
+use super::edit;
+use super::emulate::prepare;
+use super::load::{Trouble, navigate, rest, settle};
 use super::page::{Page, QUICK};
 use super::script::World;
 use crate::backend::{ConsoleLine, Order, PageFacts, Snapshots};
 use crate::digest::Digest;
 use crate::error::{Code, Problem};
-use crate::settings::{Format, Rect, Region, Shot, Target};
+use crate::settings::{Format, FullPage, Rect, Region, Shot, Target};
 
 /// Limit for one call that the page's renderer must answer.
 const PAGE_CALL: Duration = Duration::from_secs(30);
@@ -48,32 +50,38 @@ pub(super) async fn take(page: &Page, order: &Order, product: &str) -> Result<Pi
     let shot = &order.shot;
     begin(page, order);
     let begun = Instant::now();
-    let until = match shot.navigation_timeout {
+    let until = match shot.page.navigation_timeout {
         Duration::ZERO => order.deadline,
         limit => (begun + limit).min(order.deadline),
     };
     prepare(page, shot).await?;
-    navigate(page, shot, until).await?;
+    navigate(page, &shot.page, until).await?;
     page.observed().facts.timings.navigate_ms = millis_since(begun);
     let navigated = Instant::now();
-    settle(page, shot, until).await?;
+    settle(page, &shot.page, until).await?;
+    edit::apply(page, &shot.page, until).await?;
+    rest(page, &shot.page).await?;
     page.observed().facts.timings.settle_ms = millis_since(navigated);
     let settled = Instant::now();
 
-    if shot.region == Region::FullPage {
-        show_everything(page).await?;
+    if let Region::FullPage(settings) = &shot.region
+        && settings.scroll
+    {
+        show_everything(page, settings).await?;
     }
     let rect = rectangle(page, shot).await?;
     let pixels = size_in_pixels(rect, shot, order.max_pixels)?;
     let (bytes, snapshots, title) =
         tokio::try_join!(picture(page, shot, rect), snapshots(page, order.snapshot), title(page))?;
     let certificate = certificate(page, shot).await;
+    let metadata = if order.metadata { Some(metadata(page).await?) } else { None };
     let pixels = png_size(&bytes).unwrap_or(pixels);
 
     let (facts, console, network) = {
         let mut seen = page.observed();
         seen.facts.timings.take_ms = millis_since(settled);
         seen.facts.title = title;
+        seen.facts.metadata = metadata;
         if let Some(tls) = seen.facts.document.as_mut().and_then(|page| page.tls.as_mut()) {
             tls.certificate_sha256 = certificate;
         }
@@ -88,7 +96,7 @@ pub(super) async fn take(page: &Page, order: &Order, product: &str) -> Result<Pi
 fn begin(page: &Page, order: &Order) {
     let mut seen = page.observed();
     seen.set_policy(order.policy.clone());
-    seen.network.keep_secret(order.shot.headers.iter().map(|(name, _)| name.clone()));
+    seen.network.keep_secret(order.shot.page.headers.iter().map(|(name, _)| name.clone()));
 }
 
 fn millis_since(begun: Instant) -> u64 {
@@ -105,7 +113,7 @@ fn check_where_it_led(page: &Page, shot: &Shot, order: &Order) -> Result<(), Pro
     }
     let Some(url) = &seen.facts.final_url else { return Ok(()) };
     let Ok(url) = url.parse::<url::Url>() else { return Ok(()) };
-    match (url.scheme(), &shot.target) {
+    match (url.scheme(), &shot.page.target) {
         ("http" | "https", _) => order.policy.check_url(&url),
         // Where a written page lives, and where Chromium shows an error status without a body.
         ("about", _) | ("chrome-error", Target::Url(_)) => Ok(()),
@@ -118,8 +126,8 @@ fn check_where_it_led(page: &Page, shot: &Shot, order: &Order) -> Result<(), Pro
 
 /// Scroll through the whole page, so that what loads only when it comes into view is loaded, wait
 /// for the images, and return to the top.
-async fn show_everything(page: &Page) -> Result<(), Trouble> {
-    const SCROLL: &str = "async limit => {
+async fn show_everything(page: &Page, settings: &FullPage) -> Result<(), Trouble> {
+    const SCROLL: &str = "async (limit, by, delay) => {
         const end = performance.now() + limit;
         const frame = () => new Promise(resolve => {
             requestAnimationFrame(resolve);
@@ -127,9 +135,10 @@ async fn show_everything(page: &Page) -> Result<(), Trouble> {
         });
         const root = document.scrollingElement || document.documentElement;
         if (!root) return true;
-        for (let y = 0; y < root.scrollHeight && performance.now() < end; y += innerHeight) {
+        for (let y = 0; y < root.scrollHeight && performance.now() < end; y += by || innerHeight) {
             window.scrollTo({ top: y, behavior: 'instant' });
             await frame();
+            if (delay) await new Promise(resolve => setTimeout(resolve, delay));
         }
         const loaded = image => image.complete || new Promise(resolve => {
             image.addEventListener('load', resolve, { once: true });
@@ -147,7 +156,9 @@ async fn show_everything(page: &Page) -> Result<(), Trouble> {
     }";
     let limit = Duration::from_secs(15);
     let world = World::isolated(page).await?;
-    let whole = world.call::<bool>(SCROLL, &[json!(limit.as_millis())], limit + QUICK).await?;
+    let delay = settings.scroll_delay.map(|delay| delay.as_millis());
+    let arguments = [json!(limit.as_millis()), json!(settings.scroll_by), json!(delay)];
+    let whole = world.call::<bool>(SCROLL, &arguments, limit + QUICK).await?;
     if !whole && let Some(settled) = page.observed().facts.settled.as_mut() {
         settled.reached = false;
     }
@@ -177,14 +188,15 @@ async fn rectangle(page: &Page, shot: &Shot) -> Result<Option<Rect>, Trouble> {
     page.observed().facts.page_size = Some(whole);
     match &shot.region {
         Region::Viewport => Ok(None),
-        Region::FullPage => {
-            let (width, height) = (size.width.max(1.0), size.height.max(1.0));
+        Region::FullPage(settings) => {
+            let most = settings.max_height.map_or(f64::INFINITY, f64::from);
+            let (width, height) = (size.width.max(1.0), size.height.clamp(1.0, most));
             Ok(Some(Rect { x: 0.0, y: 0.0, width, height }))
         }
         Region::Clip(clip) => {
             let (right, bottom) = (clip.x + clip.width, clip.y + clip.height);
-            let width = size.width.max(f64::from(shot.viewport.width));
-            let height = size.height.max(f64::from(shot.viewport.height));
+            let width = size.width.max(f64::from(shot.page.viewport.width));
+            let height = size.height.max(f64::from(shot.page.viewport.height));
             if right <= width && bottom <= height {
                 return Ok(Some(*clip));
             }
@@ -225,9 +237,9 @@ async fn element(page: &Page, selector: &str) -> Result<Rect, Trouble> {
 fn size_in_pixels(rect: Option<Rect>, shot: &Shot, most: u64) -> Result<(u32, u32), Problem> {
     let (width, height) = match rect {
         Some(rect) => (rect.width, rect.height),
-        None => (f64::from(shot.viewport.width), f64::from(shot.viewport.height)),
+        None => (f64::from(shot.page.viewport.width), f64::from(shot.page.viewport.height)),
     };
-    let scale = shot.viewport.device_scale_factor;
+    let scale = shot.page.viewport.device_scale_factor;
     let (width, height) = ((width * scale).ceil(), (height * scale).ceil());
     #[expect(clippy::cast_precision_loss, reason = "a limit far below 2^52")]
     if width * height > most as f64 {
@@ -338,6 +350,29 @@ async fn title(page: &Page) -> Result<Option<String>, Trouble> {
     Ok(info["targetInfo"]["title"].as_str().map(str::to_owned))
 }
 
+/// What the page says of itself in its head: its own word.
+async fn metadata(page: &Page) -> Result<Value, Trouble> {
+    const READ: &str = "() => {
+        const of = name => {
+            const tag = document.querySelector(`meta[name=\"${name}\"], meta[property=\"${name}\"]`);
+            return tag ? tag.content.slice(0, 2000) : null;
+        };
+        const canonical = document.querySelector('link[rel=\"canonical\"]');
+        return {
+            title: document.title.slice(0, 2000),
+            description: of('description'),
+            lang: document.documentElement.lang || null,
+            canonical: canonical ? canonical.href : null,
+            ogTitle: of('og:title'),
+            ogDescription: of('og:description'),
+            ogImage: of('og:image'),
+            ogType: of('og:type'),
+            ogUrl: of('og:url'),
+        };
+    }";
+    World::isolated(page).await?.call(READ, &[], QUICK).await
+}
+
 /// SHA-256 of the certificate the page's origin showed, if it showed one.
 async fn certificate(page: &Page, shot: &Shot) -> Option<String> {
     #[derive(Deserialize)]
@@ -346,7 +381,7 @@ async fn certificate(page: &Page, shot: &Shot) -> Option<String> {
         table_names: Vec<String>,
     }
     page.observed().facts.document.as_ref()?.tls.as_ref()?;
-    let Target::Url(asked) = &shot.target else { return None };
+    let Target::Url(asked) = &shot.page.target else { return None };
     let final_url = page.observed().facts.final_url.as_ref().and_then(|url| url.parse().ok());
     let origin = final_url.as_ref().unwrap_or(asked).origin().ascii_serialization();
     let answer = page.call_raw("Network.getCertificate", json!({ "origin": origin }), QUICK).await;
@@ -367,7 +402,7 @@ mod tests {
     #[test]
     fn the_pixel_limit_counts_device_pixels() {
         let mut shot = Shot::of(Target::Html(String::new()));
-        shot.viewport.device_scale_factor = 2.0;
+        shot.page.viewport.device_scale_factor = 2.0;
         let rect = Some(Rect { x: 0.0, y: 0.0, width: 100.0, height: 100.5 });
         assert_eq!(size_in_pixels(rect, &shot, 200 * 201).expect("just inside"), (200, 201));
         let problem = size_in_pixels(rect, &shot, 200 * 201 - 1).expect_err("just outside");

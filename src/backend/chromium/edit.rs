@@ -1,0 +1,117 @@
+//! Owns the changes a caller asks for in a page before it is captured: style, script, click. Each
+//! makes an altered view, and is on record as such.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::load::{Trouble, settle};
+use super::page::{Look, Page, QUICK};
+use super::pipe::CallError;
+use super::script::World;
+use crate::error::{Code, Problem};
+use crate::settings::PageSettings;
+
+/// Limit for an injected script, its promise included.
+const SCRIPT: Duration = Duration::from_secs(15);
+
+/// Change the page as asked, in the order style, script, click.
+pub(super) async fn apply(
+    page: &Page,
+    settings: &PageSettings,
+    until: Instant,
+) -> Result<(), Trouble> {
+    let edits = &settings.edits;
+    let mut css = String::new();
+    for selector in &edits.hide_selectors {
+        css.push_str(selector);
+        css.push_str(" { visibility: hidden !important }\n");
+    }
+    css.push_str(edits.inject_css.as_deref().unwrap_or_default());
+    if !css.is_empty() {
+        add_style(page, &css).await?;
+    }
+    if let Some(script) = &edits.inject_js {
+        run_script(page, script).await?;
+    }
+    if let Some(selector) = &edits.click {
+        click(page, selector).await?;
+        // What the click set in motion comes to rest as the page itself did.
+        page.observed().expect_quiet(Instant::now());
+        settle(page, settings, until).await?;
+    }
+    Ok(())
+}
+
+async fn add_style(page: &Page, css: &str) -> Result<(), Trouble> {
+    // A sheet made by script and adopted by the document is not subject to the page's own policy
+    // on content, and is no element that the page's scripts come across.
+    const ADD: &str = "css => {
+        const sheet = new CSSStyleSheet();
+        sheet.replaceSync(css);
+        document.adoptedStyleSheets.push(sheet);
+    }";
+    World::isolated(page).await?.call::<Value>(ADD, &[json!(css)], QUICK).await?;
+    Ok(())
+}
+
+/// Run the caller's script as the page's own would run, and wait for its promise.
+async fn run_script(page: &Page, script: &str) -> Result<(), Trouble> {
+    let problem = |what: String| {
+        let message = format!("`injectJs` {what}; correct it, or leave it out");
+        Trouble::from(Problem::new(Code::ScriptFailed, message).field("injectJs"))
+    };
+    let params = json!({ "expression": script, "awaitPromise": true, "userGesture": true });
+    let answer = match page.call_raw("Runtime.evaluate", params, SCRIPT).await {
+        Err(CallError::Timeout { .. }) => {
+            return Err(problem(format!("did not end within {} s", SCRIPT.as_secs())));
+        }
+        answer => answer?,
+    };
+    let answer: Value = serde_json::from_str(answer.get()).unwrap_or_default();
+    let Some(thrown) = answer.get("exceptionDetails") else { return Ok(()) };
+    let said = thrown["exception"]["description"].as_str().or(thrown["text"].as_str());
+    let said = said.unwrap_or_default().lines().next().unwrap_or_default();
+    Err(problem(format!("failed ({said})")))
+}
+
+/// Click the middle of the first element that `selector` matches, as a mouse does.
+async fn click(page: &Page, selector: &str) -> Result<(), Trouble> {
+    const MIDDLE: &str = "selector => {
+        const element = document.querySelector(selector);
+        if (!element) return null;
+        element.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' });
+        const box = element.getBoundingClientRect();
+        return [box.x + box.width / 2, box.y + box.height / 2];
+    }";
+    let world = World::isolated(page).await?;
+    let found = world.call::<Option<[f64; 2]>>(MIDDLE, &[json!(selector)], QUICK).await;
+    let found = found.map_err(|trouble| trouble.in_field("click", selector))?;
+    let Some([x, y]) = found else {
+        let message =
+            format!("`click` is `{selector}`, and nothing on the page matches it; correct it");
+        return Err(Problem::new(Code::SelectorNotFound, message).field("click").into());
+    };
+    for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
+        let button = if kind == "mouseMoved" { "none" } else { "left" };
+        let params = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": 1 });
+        page.call_raw("Input.dispatchMouseEvent", params, QUICK).await?;
+    }
+    // A link's navigation begins only after its handlers have run: by the next frame it has.
+    let frame = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)))";
+    let framed = World::isolated(page).await?.call::<Value>(frame, &[], QUICK).await;
+    if let Err(Trouble::Call(CallError::Refused { .. })) = framed {
+        // The document is gone already: the navigation has begun.
+        let until = Instant::now() + QUICK;
+        let begun =
+            page.wait_for(
+                until,
+                |seen, _| {
+                    if seen.is_loaded() { Look::NotYet } else { Look::Found(()) }
+                },
+            );
+        drop(tokio::time::timeout(Duration::from_millis(100), begun).await);
+    }
+    Ok(())
+}
