@@ -220,6 +220,20 @@ pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
+/// Give `path` to whoever owns the folder it lies in: what root writes for the daemon must be
+/// readable by the daemon.
+///
+/// # Errors
+/// What the system answers.
+pub fn give_to_folders_owner(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (file, folder) = (fs::metadata(path)?, fs::metadata(parent(path))?);
+    if file.uid() == folder.uid() {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(path, Some(folder.uid()), Some(folder.gid()))
+}
+
 /// Remove a file that is not evidence: a temporary name, a socket of ours, a rebuildable index.
 ///
 /// # Errors

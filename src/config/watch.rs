@@ -121,6 +121,11 @@ impl Follower {
                 () = nudge.notified() => {}
             }
             let file = self.file.clone();
+            // An editor that writes in place empties the file first: that is no wish for defaults.
+            if std::fs::metadata(&file).is_ok_and(|metadata| metadata.len() == 0) {
+                tracing::warn!(file = %file.display(), "the file is empty; what was read before stays in force");
+                continue;
+            }
             match tasks.spawn_blocking(move || load(&file)).await {
                 Ok(Ok(config)) => self.accept(config),
                 Ok(Err(errors)) => self.refuse(errors),

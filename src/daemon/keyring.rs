@@ -91,6 +91,7 @@ impl Keyring {
     /// # Errors
     /// When the name is taken or not usable, or the file cannot be written.
     pub fn add(&mut self, name: &str, at: Moment) -> Result<(Secret<String>, KeyEntry), Problem> {
+        let _lock = self.lock()?;
         let sound = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
         if name.is_empty() || name.len() > 100 || !name.chars().all(sound) {
             let message = "the name of a key has 1 to 100 of A-Z a-z 0-9 . _ - @; give another";
@@ -116,6 +117,7 @@ impl Keyring {
     /// # Errors
     /// When there is none, or the file cannot be written.
     pub fn remove(&mut self, id_or_name: &str) -> Result<KeyEntry, Problem> {
+        let _lock = self.lock()?;
         let at = self.keys.iter().position(|key| key.id == id_or_name || key.name == id_or_name);
         let at = at.ok_or_else(|| {
             let message = format!("there is no key `{id_or_name}`; `exhibit keys list` shows them");
@@ -126,6 +128,22 @@ impl Keyring {
         Ok(entry)
     }
 
+    /// Keep other commands from changing the keys, and know what they did before.
+    fn lock(&mut self) -> Result<disk::Lock, Problem> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let lock = self.path.with_extension("lock");
+        let taken = disk::make_dirs(folder)
+            .and_then(|()| disk::Lock::take(&lock))
+            .and_then(|taken| disk::give_to_folders_owner(&lock).map(|()| taken));
+        let taken = taken.map_err(|error| {
+            self.unusable(&format!(
+                "another command is changing it, or it cannot be locked ({error})"
+            ))
+        })?;
+        self.reload()?;
+        Ok(taken)
+    }
+
     fn save(&mut self) -> Result<(), Problem> {
         let file = KeyFile { keys: self.keys.clone() };
         let mut text = serde_json::to_vec_pretty(&file).expect("keys are plain data");
@@ -133,6 +151,7 @@ impl Keyring {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         disk::make_dirs(folder)
             .and_then(|()| disk::replace(&self.path, &text, MODE))
+            .and_then(|()| disk::give_to_folders_owner(&self.path))
             .map_err(|error| self.unusable(&format!("it cannot be written ({error})")))
     }
 
@@ -142,13 +161,14 @@ impl Keyring {
     }
 
     /// Whose key this is. The file is read again when it has changed, so that a key can be added
-    /// or removed while the daemon runs.
+    /// or removed while the daemon runs; while it cannot be read, no key is known.
     pub fn find(&mut self, key: &str) -> Option<Caller> {
         let now = std::fs::metadata(&self.path).ok().map(|metadata| state_of(&metadata));
         if now != self.read
             && let Err(error) = self.reload()
         {
-            tracing::error!(%error, "the API keys stay as they were");
+            tracing::error!(%error, "no API key is accepted until that is mended");
+            (self.keys, self.read) = (Vec::new(), now);
         }
         let sha256 = hash_api_key(key);
         let found = self.keys.iter().find(|entry| entry.sha256 == sha256)?;
@@ -216,6 +236,36 @@ mod tests {
         disk::set_mode(&path, 0o640).expect("changed");
         let problem = Keyring::open(&path).expect_err("others can read it");
         assert!(problem.message.contains("chmod 600"), "{problem}");
+    }
+
+    #[test]
+    fn while_the_file_cannot_be_read_no_key_is_known() {
+        let (_folder, path, at) = ring();
+        let shared = SharedKeyring::open(&path).expect("no keys yet");
+        let mut keyring = Keyring::open(&path).expect("no keys yet");
+        let (key, _) = keyring.add("agent", at).expect("made");
+        assert!(shared.find(key.expose()).is_some());
+        disk::replace(&path, b"no keys", MODE).expect("damaged");
+        assert_eq!(shared.find(key.expose()), None);
+        disk::remove_file(&path).expect("removed");
+        keyring.add("other", at).expect("made anew");
+        assert_eq!(shared.find(key.expose()), None);
+    }
+
+    #[test]
+    fn commands_at_the_same_time_lose_nothing() {
+        let (_folder, path, at) = ring();
+        let mut one = Keyring::open(&path).expect("no keys yet");
+        let mut other = Keyring::open(&path).expect("no keys yet");
+        one.add("a", at).expect("made");
+        other.add("b", at).expect("made");
+        one.remove("a").expect("removed");
+        let names: Vec<_> = one.list().iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names, ["b"]);
+        let lock = disk::Lock::take(&path.with_extension("lock")).expect("free");
+        assert!(one.add("c", at).is_err(), "another command is at it");
+        drop(lock);
+        one.add("c", at).expect("made");
     }
 
     #[test]
