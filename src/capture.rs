@@ -1,5 +1,5 @@
-//! Owns the pipeline of a capture, from a request to evidence and receipt. [`Captures::screenshot`]
-//! tells the whole story; nothing below it calls upward.
+//! Owns the pipeline of a capture, from a request to evidence and receipt. [`Captures::take`] tells
+//! the whole story; nothing below it calls upward.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,10 +19,10 @@ use crate::id::RunId;
 use crate::pack;
 use crate::policy::Policy;
 use crate::receipt::Receipt;
-use crate::request::ScreenshotRequest;
+use crate::request::{CaptureRequest, read_pdf, read_screenshot};
 use crate::run::{Caller, Ending, Event, RunSpec, STANDALONE};
 use crate::runs::{Runs, Work};
-use crate::settings::{Stage, Target, presentable};
+use crate::settings::{Product, Stage, Target, presentable};
 use crate::tasks::Tasks;
 
 /// Takes captures. Cheap to clone.
@@ -40,9 +40,29 @@ struct Shared {
     tasks: Tasks,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A picture.
+    Screenshot,
+    /// A printed document.
+    Pdf,
+}
+
+impl Kind {
+    fn read(self, body: Value) -> Result<CaptureRequest, Problem> {
+        match self {
+            Self::Screenshot => read_screenshot(body),
+            Self::Pdf => read_pdf(body),
+        }
+    }
+}
+
 /// A capture asked for.
 #[derive(Clone, Debug)]
 pub struct Ask {
+    /// What is asked for.
+    pub kind: Kind,
     /// Who asks.
     pub caller: Caller,
     /// The run it belongs to; a run of its own when none is named.
@@ -56,15 +76,15 @@ pub struct Ask {
 /// A capture taken and on disk.
 #[derive(Debug)]
 pub struct Done {
-    /// The picture.
-    pub picture: Vec<u8>,
+    /// The picture or document.
+    pub bytes: Vec<u8>,
     /// Its media type.
     pub media_type: &'static str,
     /// Whether the caller asked for JSON.
     pub json: bool,
     /// The run.
     pub run: RunId,
-    /// SHA-256 of the picture.
+    /// SHA-256 of the bytes.
     pub sha256: Digest,
     /// HTTP status of the page; none for a page of the caller's own.
     pub status: Option<u16>,
@@ -99,7 +119,7 @@ struct Attempt {
     stage: Stage,
     /// `0001-before`: name of the capture and of its folder.
     name: String,
-    request: ScreenshotRequest,
+    request: CaptureRequest,
     begun: Moment,
 }
 
@@ -137,11 +157,11 @@ impl Captures {
         (under_way.saturating_sub(free), self.0.waiting.load(Ordering::Relaxed))
     }
 
-    /// Take a screenshot. The work goes on when the caller hangs up.
+    /// Take a capture. The work goes on when the caller hangs up.
     ///
     /// # Errors
     /// See [`Refused`].
-    pub async fn screenshot(&self, ask: Ask) -> Result<Done, Box<Refused>> {
+    pub async fn take(&self, ask: Ask) -> Result<Done, Box<Refused>> {
         let this = self.clone();
         let work = self.0.tasks.spawn(async move { this.carry_out(ask).await });
         let done = work.await.map_err(|error| Problem::internal("taking the capture", error));
@@ -150,15 +170,14 @@ impl Captures {
 
     /// The story of a capture.
     async fn carry_out(&self, ask: Ask) -> Result<Done, Box<Refused>> {
-        let Ask { caller, run, stage, body } = ask;
+        let Ask { kind, caller, run, stage, body } = ask;
         if self.0.tasks.is_stopping() {
             let message = "the daemon is stopping; ask again when it has been started";
             return Err(Problem::new(Code::ShuttingDown, message).into());
         }
         // What asks for something forbidden is put on record; what cannot be understood is not.
         let asked_for = asked_for(&body);
-        let request = match ScreenshotRequest::read(body).and_then(|request| self.allowed(request))
-        {
+        let request = match kind.read(body).and_then(|request| self.allowed(request)) {
             Ok(request) => request,
             Err(problem) if problem.code == Code::TargetForbidden => {
                 return Err(self.refuse(caller, run, asked_for, problem).await);
@@ -190,8 +209,8 @@ impl Captures {
         }
     }
 
-    fn allowed(&self, request: ScreenshotRequest) -> Result<ScreenshotRequest, Problem> {
-        if let Target::Url(url) = &request.shot.page.target {
+    fn allowed(&self, request: CaptureRequest) -> Result<CaptureRequest, Problem> {
+        if let Target::Url(url) = &request.settings.page.target {
             self.0.policy.borrow().check_url(url)?;
         }
         Ok(request)
@@ -224,10 +243,10 @@ impl Captures {
         Ok((self.0.runs.work(run.id, &caller).await?, true))
     }
 
-    fn order(&self, request: &ScreenshotRequest, deadline: Instant) -> Order {
+    fn order(&self, request: &CaptureRequest, deadline: Instant) -> Order {
         let limits = self.0.config.borrow().capture.clone();
         Order {
-            shot: request.shot.clone(),
+            settings: request.settings.clone(),
             snapshot: limits.snapshot,
             metadata: request.metadata,
             max_pixels: limits.max_pixels,
@@ -239,14 +258,14 @@ impl Captures {
     /// Put what was taken on disk, and answer with it.
     async fn keep(&self, attempt: Attempt, taken: Taken) -> Result<Done, Box<Refused>> {
         let at = self.0.runs.clock().now();
-        let (shot, status) =
-            (&attempt.request.shot, taken.facts.document.as_ref().map(|d| d.status));
-        let media_type = shot.format.media_type();
-        let sha256 = Digest::of(&taken.picture);
+        let (settings, status) =
+            (&attempt.request.settings, taken.facts.document.as_ref().map(|d| d.status));
+        let media_type = settings.product.media_type();
+        let sha256 = Digest::of(&taken.product);
         let json = attempt.request.json;
         let metadata = metadata(&taken);
         let event = attempt.taken_event(&taken, at);
-        let picture = taken.picture.clone();
+        let bytes = taken.product.clone();
         let files = files_of(&attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
         let kept = self.0.runs.add(&attempt.work, files, tell).await;
@@ -259,7 +278,7 @@ impl Captures {
             "capture": attempt.name,
             "stage": attempt.stage,
             "sha256": sha256,
-            "altered_by": attempt.request.shot.altered_by(),
+            "altered_by": attempt.request.settings.altered_by(),
             "event": recorded,
             "artifacts": artifacts,
         });
@@ -274,7 +293,7 @@ impl Captures {
             evidence["receipt"] = json!(self.seal(attempt.work, "succeeded").await?);
         }
         let duration_ms = millis_between(begun, self.0.runs.clock().now());
-        Ok(Done { picture, media_type, json, run, sha256, status, duration_ms, metadata, evidence })
+        Ok(Done { bytes, media_type, json, run, sha256, status, duration_ms, metadata, evidence })
     }
 
     /// Put a failure on record, and answer with it.
@@ -361,7 +380,7 @@ impl Drop for Waiting {
 impl Attempt {
     /// What every event of this capture says.
     fn facts(&self) -> Value {
-        let target = match &self.request.shot.page.target {
+        let target = match &self.request.settings.page.target {
             Target::Url(url) => json!(presentable(url)),
             Target::Html(_) => Value::Null,
         };
@@ -369,13 +388,13 @@ impl Attempt {
             "capture": self.name,
             "stage": self.stage,
             "url": target,
-            "altered_by": self.request.shot.altered_by(),
+            "altered_by": self.request.settings.altered_by(),
         })
     }
 
     fn requested(&self) -> Event {
         let mut data = self.facts();
-        data["settings"] = self.request.shot.record();
+        data["settings"] = self.request.settings.record();
         if !self.request.aliases.is_empty() {
             data["aliases"] = aliases(&self.request);
         }
@@ -412,21 +431,21 @@ fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event {
     event
 }
 
-fn aliases(request: &ScreenshotRequest) -> Value {
+fn aliases(request: &CaptureRequest) -> Value {
     request.aliases.iter().map(|(sent, meant)| json!({ "sent": sent, "meant": meant })).collect()
 }
 
 /// The files of a capture, `capture.json` last.
 fn files_of(attempt: &Attempt, taken: Taken, at: Moment) -> std::io::Result<Vec<NewArtifact>> {
-    let shot = &attempt.request.shot;
+    let settings = &attempt.request.settings;
     let folder = format!("captures/{}", attempt.name);
     let mut files = Vec::new();
     let mut add = |name: &str, media_type, bytes: Vec<u8>| {
         files.push(NewArtifact { path: format!("{folder}/{name}"), media_type, bytes });
     };
-    let picture = format!("screenshot.{}", shot.format.extension());
-    let document = capture_document(attempt, &taken, &picture, at);
-    add(&picture, shot.format.media_type(), taken.picture);
+    let name = settings.product.file_name();
+    let document = capture_document(attempt, &taken, &name, at);
+    add(&name, settings.product.media_type(), taken.product);
     let snapshots = [
         ("page.mhtml.zst", "multipart/related", taken.snapshots.mhtml),
         ("dom.html.zst", "text/html", taken.snapshots.dom),
@@ -454,8 +473,21 @@ fn files_of(attempt: &Attempt, taken: Taken, at: Moment) -> std::io::Result<Vec<
 }
 
 /// The content of `capture.json`.
-fn capture_document(attempt: &Attempt, taken: &Taken, picture: &str, at: Moment) -> Value {
-    let shot = &attempt.request.shot;
+fn capture_document(attempt: &Attempt, taken: &Taken, name: &str, at: Moment) -> Value {
+    let settings = &attempt.request.settings;
+    let mut product = json!({
+        "file": name,
+        "media_type": settings.product.media_type(),
+        "size_bytes": taken.product.len(),
+        "sha256": Digest::of(&taken.product),
+    });
+    let kind = match settings.product {
+        Product::Picture(_) => "picture",
+        Product::Pdf(_) => "pdf",
+    };
+    if let Some(pixels) = taken.pixels {
+        product["pixels"] = json!(pixels);
+    }
     json!({
         "format": "exhibit/1",
         "run": attempt.work.run.id,
@@ -463,17 +495,11 @@ fn capture_document(attempt: &Attempt, taken: &Taken, picture: &str, at: Moment)
         "stage": attempt.stage,
         "requested_at": attempt.begun.to_rfc3339(),
         "taken_at": at.to_rfc3339(),
-        "settings": shot.record(),
+        "settings": settings.record(),
         "aliases": aliases(&attempt.request),
         "ignored": attempt.request.ignored,
-        "altered_by": shot.altered_by(),
-        "picture": {
-            "file": picture,
-            "media_type": shot.format.media_type(),
-            "size_bytes": taken.picture.len(),
-            "sha256": Digest::of(&taken.picture),
-            "pixels": taken.pixels,
-        },
+        "altered_by": settings.altered_by(),
+        kind: product,
         "page": taken.facts,
         "browser": taken.browser,
         "failed_attempts": taken.failed_attempts,

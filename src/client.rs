@@ -124,20 +124,25 @@ impl Client {
         self.json::<Answer>(request).await.map(|answer| answer.recorded)
     }
 
-    /// Take a screenshot, as part of a run or alone; `body` holds the fields of the API.
+    /// Take a capture of `kind` (`screenshot`, `pdf`), as part of a run or alone; `body` holds the
+    /// fields of the API.
     ///
     /// # Errors
     /// As [`Client::open_run`].
     pub async fn capture(
         &self,
+        kind: &str,
         run: Option<RunId>,
         stage: Option<&str>,
         mut body: Value,
     ) -> Result<Picture, Problem> {
         use base64::Engine as _;
         let path = match run {
-            Some(run) => format!("/api/v1/runs/{run}/captures"),
-            None => "/api/v1/screenshot".to_owned(),
+            Some(run) => {
+                body["type"] = json!(kind);
+                format!("/api/v1/runs/{run}/captures")
+            }
+            None => format!("/api/v1/{kind}"),
         };
         body["response_type"] = json!("json");
         if let Some(stage) = stage {

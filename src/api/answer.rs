@@ -18,7 +18,7 @@ use crate::id::RunId;
 pub(super) const RUN: HeaderName = HeaderName::from_static("x-exhibit-run");
 /// Header with the stage of a capture.
 pub(super) const STAGE: HeaderName = HeaderName::from_static("x-exhibit-stage");
-/// Header with the SHA-256 of the picture.
+/// Header with the SHA-256 of the picture or document.
 const SHA256: HeaderName = HeaderName::from_static("x-exhibit-sha256");
 /// Header with the HTTP status of the page captured.
 const PAGE_STATUS: HeaderName = HeaderName::from_static("x-exhibit-page-status");
@@ -66,11 +66,11 @@ impl IntoResponse for Failure {
 }
 
 /// A capture in the form its caller asked for.
-pub(super) fn picture(done: Done) -> Response {
+pub(super) fn product(done: Done) -> Response {
     let mut response = if done.json {
         let mut body = json!({
-            "data": STANDARD.encode(&done.picture),
-            "size_bytes": done.picture.len(),
+            "data": STANDARD.encode(&done.bytes),
+            "size_bytes": done.bytes.len(),
             "duration_ms": done.duration_ms,
             "evidence": done.evidence,
         });
@@ -79,7 +79,7 @@ pub(super) fn picture(done: Done) -> Response {
         }
         Json(body).into_response()
     } else {
-        ([(CONTENT_TYPE, done.media_type)], Body::from(done.picture)).into_response()
+        ([(CONTENT_TYPE, done.media_type)], Body::from(done.bytes)).into_response()
     };
     let headers = response.headers_mut();
     let mut set = |name, value: String| {

@@ -16,8 +16,8 @@ use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use self::answer::{Failure, RUN, STAGE, json_body, picture, run_id};
-use crate::capture::{Ask, Captures};
+use self::answer::{Failure, RUN, STAGE, json_body, product, run_id};
+use crate::capture::{Ask, Captures, Kind};
 use crate::config::Config;
 use crate::daemon::keyring::SharedKeyring;
 use crate::error::{Code, Problem};
@@ -43,6 +43,7 @@ pub struct Api {
 pub fn router(api: Api) -> Router {
     let authenticated = Router::new()
         .route("/screenshot", post(screenshot))
+        .route("/pdf", post(pdf))
         .route("/devices", get(devices))
         .route("/status", get(status))
         .merge(runs::routes())
@@ -72,13 +73,31 @@ async fn screenshot(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Failure> {
+    capture(api, Kind::Screenshot, caller, request).await
+}
+
+async fn pdf(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Failure> {
+    capture(api, Kind::Pdf, caller, request).await
+}
+
+/// A capture by one of the hosted API's endpoints: the run, if any, is named by header.
+async fn capture(
+    api: Api,
+    kind: Kind,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Failure> {
     let run = header(request.headers(), &RUN)?;
     let run = run.map(|text| run_id(text, RUN.as_str())).transpose()?;
     let stage = header(request.headers(), &STAGE)?.map(stage).transpose()?;
     let limit = api.config.borrow().capture.max_body;
     let body = json_body(request, limit).await?;
-    let done = api.captures.screenshot(Ask { caller, run, stage, body }).await?;
-    Ok(picture(done))
+    let done = api.captures.take(Ask { kind, caller, run, stage, body }).await?;
+    Ok(product(done))
 }
 
 fn header<'a>(

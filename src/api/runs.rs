@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Api;
-use super::answer::{Failure, broken_body, json_body, picture, run_id, too_large_body};
-use crate::capture::Ask;
+use super::answer::{Failure, broken_body, json_body, product, run_id, too_large_body};
+use crate::capture::{Ask, Kind};
 use crate::error::{Code, Problem};
 use crate::evidence::{Filter, StoreError};
 use crate::receipt::Receipt;
@@ -73,8 +73,17 @@ async fn capture(
     if let Some(fields) = body.as_object_mut() {
         fields.entry("response_type").or_insert_with(|| json!("json"));
     }
-    let done = api.captures.screenshot(Ask { caller, run, stage: None, body }).await?;
-    Ok(picture(done))
+    let kind = match body.as_object_mut().and_then(|fields| fields.remove("type")) {
+        None => Kind::Screenshot,
+        Some(Value::String(kind)) if kind == "screenshot" => Kind::Screenshot,
+        Some(Value::String(kind)) if kind == "pdf" => Kind::Pdf,
+        Some(_) => {
+            let message = "`type` is no kind of capture; give screenshot or pdf";
+            return Err(Problem::new(Code::InvalidField, message).field("type").into());
+        }
+    };
+    let done = api.captures.take(Ask { kind, caller, run, stage: None, body }).await?;
+    Ok(product(done))
 }
 
 #[derive(Deserialize)]

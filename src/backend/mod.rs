@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 use crate::error::Problem;
 use crate::policy::Policy;
-use crate::settings::Shot;
+use crate::settings::CaptureSettings;
 
 /// What is asked of a backend.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// The picture.
-    pub shot: Shot,
+    /// The page, and what is to be made of it.
+    pub settings: CaptureSettings,
     /// Whether page snapshots (MHTML, DOM, accessibility tree) are wanted too.
     pub snapshot: bool,
     /// Whether what the page says of itself is wanted too.
@@ -201,10 +201,10 @@ pub struct FailedAttempt {
 /// A capture that succeeded.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// The picture, exactly as the browser gave it.
-    pub picture: Vec<u8>,
-    /// Size of the picture in device pixels: width, height; zero where it could not be read.
-    pub pixels: (u32, u32),
+    /// The picture or document, exactly as the browser gave it.
+    pub product: Vec<u8>,
+    /// Size of a picture in device pixels: width, height.
+    pub pixels: Option<(u32, u32)>,
     /// What was seen.
     pub facts: PageFacts,
     /// The console, at most 1,000 lines.

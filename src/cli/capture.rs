@@ -1,19 +1,20 @@
-//! `exhibit shot`: a screenshot, alone or as part of a run.
+//! `exhibit shot` and `exhibit pdf`: a capture, alone or as part of a run.
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Common, DONE, in_file, out};
 use crate::disk;
 use crate::error::{Code, Problem};
 use crate::id::RunId;
 
+/// What every capture understands.
 #[derive(Debug, clap::Args)]
-pub(super) struct Shot {
+struct Of {
     /// Address of the page, http or https
     page: String,
-    /// Where to put the picture; `-` is standard output [default: only the evidence is kept]
+    /// Where to put what was taken; `-` is standard output [default: only the evidence is kept]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Run it belongs to [default: one of its own, sealed at once]
@@ -22,6 +23,30 @@ pub(super) struct Shot {
     /// Where in the run it belongs: before, during, after, or a name
     #[arg(long)]
     stage: Option<String>,
+    /// load, domcontentloaded, networkidle0 or networkidle2
+    #[arg(long, value_name = "EVENT")]
+    wait_until: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Pdf {
+    #[command(flatten)]
+    of: Of,
+    /// Letter, Legal, Tabloid, A0 to A6
+    #[arg(long, default_value = "A4")]
+    format: String,
+    /// The sheet lies on its side
+    #[arg(long)]
+    landscape: bool,
+    /// Distance from all edges: 10mm, 1in
+    #[arg(long, value_name = "LENGTH")]
+    margin: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Shot {
+    #[command(flatten)]
+    of: Of,
     /// The whole page
     #[arg(long)]
     full_page: bool,
@@ -37,47 +62,53 @@ pub(super) struct Shot {
     /// png, jpeg or webp
     #[arg(long, default_value = "png")]
     format: String,
-    /// load, domcontentloaded, networkidle0 or networkidle2
-    #[arg(long, value_name = "EVENT")]
-    wait_until: Option<String>,
 }
 
 pub(super) async fn shot(common: &Common, shot: Shot) -> Result<u8, Problem> {
-    let body = json!({
-        "url": shot.page,
+    let fields = json!({
         "fullPage": shot.full_page,
         "selector": shot.selector,
         "width": shot.width,
         "height": shot.height,
         "format": shot.format,
-        "waitUntil": shot.wait_until,
     });
+    capture(common, "screenshot", shot.of, fields).await
+}
+
+pub(super) async fn pdf(common: &Common, pdf: Pdf) -> Result<u8, Problem> {
+    let fields = json!({ "format": pdf.format, "landscape": pdf.landscape, "margin": pdf.margin });
+    capture(common, "pdf", pdf.of, fields).await
+}
+
+async fn capture(common: &Common, kind: &str, of: Of, mut body: Value) -> Result<u8, Problem> {
+    body["url"] = json!(of.page);
+    body["waitUntil"] = json!(of.wait_until);
     let client = common.client()?;
     let mut steps = out::Steps::new();
-    steps.begin(&format!("capturing {}", shot.page));
-    let picture = client.capture(shot.run, shot.stage.as_deref(), body).await;
+    steps.begin(&format!("capturing {}", of.page));
+    let taken = client.capture(kind, of.run, of.stage.as_deref(), body).await;
     drop(steps);
-    let picture = picture?;
-    match &shot.out {
+    let taken = taken?;
+    match &of.out {
         Some(path) if path.as_os_str() == "-" => {
-            out::bytes(&picture.bytes).map_err(|error| in_file(path, error))?;
+            out::bytes(&taken.bytes).map_err(|error| in_file(path, error))?;
             return DONE;
         }
-        Some(path) => save(path, &picture.bytes)?,
+        Some(path) => save(path, &taken.bytes)?,
         None => {}
     }
     if common.json {
-        out::json(&picture.evidence);
+        out::json(&taken.evidence);
         return DONE;
     }
-    let text = |name: &str| picture.evidence[name].as_str().unwrap_or_default().to_owned();
+    let text = |name: &str| taken.evidence[name].as_str().unwrap_or_default().to_owned();
     out::line(format!("run      {}", text("run")));
     out::line(format!("capture  {}", text("capture")));
     out::line(format!("sha256   {}", text("sha256")));
-    if let Some(folder) = picture.evidence["receipt"]["folder"].as_str() {
+    if let Some(folder) = taken.evidence["receipt"]["folder"].as_str() {
         out::line(format!("sealed   {folder}"));
     }
-    if let Some(path) = &shot.out {
+    if let Some(path) = &of.out {
         out::line(format!("saved    {}", path.display()));
     }
     DONE

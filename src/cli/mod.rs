@@ -62,6 +62,8 @@ enum Command {
     Serve,
     /// Take a screenshot of a page
     Shot(capture::Shot),
+    /// Print a page as PDF
+    Pdf(capture::Pdf),
     /// Work with a run
     #[command(subcommand)]
     Run(runs::Run),
@@ -103,6 +105,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
     match command {
         Command::Serve => serve::serve(&common).await,
         Command::Shot(shot) => capture::shot(&common, shot).await,
+        Command::Pdf(pdf) => capture::pdf(&common, pdf).await,
         Command::Run(command) => runs::run(&common, command).await,
         Command::List(list) => runs::list(&common, list).await,
         Command::Show(show) => runs::show(&common, show).await,

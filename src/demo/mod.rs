@@ -173,7 +173,7 @@ async fn log(
 async fn capture(client: &Client, run: RunId, stage: &str, url: &str) -> Result<(), Problem> {
     // The desk's pages are whole when they have loaded: nothing to wait for beyond that.
     let body = json!({ "url": url, "waitUntil": "load" });
-    client.capture(Some(run), Some(stage), body).await.map(drop)
+    client.capture("screenshot", Some(run), Some(stage), body).await.map(drop)
 }
 
 /// The agent's action: a plain call to the desk's own API, which the daemon has no part in.

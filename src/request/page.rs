@@ -10,7 +10,7 @@ use super::fields::{Fields, shortened};
 use crate::error::{Code, Problem};
 use crate::secret::Secret;
 use crate::settings::{
-    Cookie, Edits, Geolocation, MediaType, PageSettings, Target, Viewport, WaitUntil, device,
+    Cookie, Edits, Geolocation, MediaType, PageSettings, Stage, Target, Viewport, WaitUntil, device,
 };
 
 /// Largest `html`: what the default body limit lets through.
@@ -233,5 +233,14 @@ fn cookie_object(fields: &mut Fields, index: usize, map: Map<String, Value>) -> 
         };
         cookie.rest();
         Some(read)
+    })
+}
+
+/// The stage that a body names.
+pub(super) fn stage(fields: &mut Fields) -> Option<Stage> {
+    let name = fields.text("stage", 100)?;
+    Stage::new(&name).or_else(|| {
+        let remedy = "give 1 to 40 lower-case letters, digits and hyphens, like `before`";
+        fields.wrong("stage", &format!("`{}`", shortened(&name)), remedy)
     })
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::fields::{Fields, shortened};
-use super::page;
+use super::fields::Fields;
+use super::{CaptureRequest, page};
 use crate::error::{Code, Problem};
-use crate::settings::{Format, FullPage, Rect, Region, Shot, Stage};
+use crate::settings::{CaptureSettings, Format, FullPage, Picture, Product, Rect, Region};
 
 /// Fields of the hosted API that are known and not supported yet: refused by name, never ignored.
 pub const UNSUPPORTED: &[&str] = &[
@@ -23,50 +23,32 @@ pub const UNSUPPORTED: &[&str] = &[
     "session_id",
 ];
 
-/// A screenshot request that was understood.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScreenshotRequest {
-    /// The picture asked for.
-    pub shot: Shot,
-    /// Whether the answer is JSON with base64 instead of the picture's bytes.
-    pub json: bool,
-    /// Whether the answer also tells of the page's title, description and the like.
-    pub metadata: bool,
-    /// Stage named in the body, where the endpoint has one.
-    pub stage: Option<Stage>,
-    /// Spellings that were accepted in place of a field's name: (sent, meant).
-    pub aliases: Vec<(&'static str, &'static str)>,
-    /// Fields that were accepted and not applied.
-    pub ignored: Vec<&'static str>,
+/// Read the body of `POST /screenshot`.
+///
+/// # Errors
+/// Every problem found, as one: the first with its field, the others in the hint.
+pub fn read_screenshot(body: Value) -> Result<CaptureRequest, Problem> {
+    let mut fields = Fields::of(body)?;
+    let request = read(&mut fields);
+    fields.refuse_leftovers(UNSUPPORTED);
+    fields.finish(request)
 }
 
-impl ScreenshotRequest {
-    /// Read a request body.
-    ///
-    /// # Errors
-    /// Every problem found, as one: the first with its field, the others in the hint.
-    pub fn read(body: Value) -> Result<Self, Problem> {
-        let mut fields = Fields::of(body)?;
-        let request = read(&mut fields);
-        fields.refuse_leftovers(UNSUPPORTED);
-        fields.finish(request)
-    }
-}
-
-fn read(fields: &mut Fields) -> Option<ScreenshotRequest> {
+fn read(fields: &mut Fields) -> Option<CaptureRequest> {
     let aliases = take_aliases(fields);
     let page = page::read(fields);
     let format = format(fields);
     let region = region(fields);
-    let stage = fields.text("stage", 100).and_then(|name| stage(fields, &name));
+    let stage = page::stage(fields);
     let omit_background = fields.flag("omitBackground").unwrap_or(false);
     let json = fields.choice("response_type", &[("json", true), ("binary", false)]);
     let metadata = fields.flag("extractMetadata").unwrap_or(false);
     // Decoration is for presentation; the evidence is always the plain picture.
     let style = fields.object("style", |style| Some(style.rest()));
     let ignored = style.filter(|style| !style.is_empty()).map(|_| "style").into_iter().collect();
-    page.map(|page| ScreenshotRequest {
-        shot: Shot { page, format, region, omit_background },
+    let product = Product::Picture(Picture { format, region, omit_background });
+    page.map(|page| CaptureRequest {
+        settings: CaptureSettings { page, product },
         json: json.unwrap_or(false),
         metadata,
         stage,
@@ -150,21 +132,21 @@ fn clip(fields: &mut Fields) -> Option<Rect> {
     Some(Rect { x: x?, y: y?, width: width?, height: height? })
 }
 
-fn stage(fields: &mut Fields, name: &str) -> Option<Stage> {
-    Stage::new(name).or_else(|| {
-        let remedy = "give 1 to 40 lower-case letters, digits and hyphens, like `before`";
-        fields.wrong("stage", &format!("`{}`", shortened(name)), remedy)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Target, WaitUntil};
+    use crate::settings::{PageSettings, Target, WaitUntil};
     use serde_json::json;
 
-    fn read(body: Value) -> Result<ScreenshotRequest, Problem> {
-        ScreenshotRequest::read(body)
+    fn read(body: Value) -> Result<CaptureRequest, Problem> {
+        read_screenshot(body)
+    }
+
+    fn picture(request: &CaptureRequest) -> &Picture {
+        match &request.settings.product {
+            Product::Picture(picture) => picture,
+            Product::Pdf(_) => panic!("a picture was asked for"),
+        }
     }
 
     /// The code and the field of the problem with `body`.
@@ -181,8 +163,9 @@ mod tests {
     #[test]
     fn the_seed_callers_request_has_the_documented_defaults() {
         let request = read(json!({"url": "https://example.com", "format": "png"})).expect("sound");
-        let expected = Shot::of(Target::Url("https://example.com".parse().expect("an address")));
-        assert_eq!(request.shot, expected);
+        let target = Target::Url("https://example.com".parse().expect("an address"));
+        assert_eq!(request.settings.page, PageSettings::of(target));
+        assert_eq!(*picture(&request), Picture::default());
         assert!(!request.json && request.stage.is_none() && request.aliases.is_empty());
     }
 
@@ -296,8 +279,8 @@ mod tests {
         let body =
             json!({"url": "http://a.example/", "full_page": true, "wait_until": "networkidle"});
         let request = read(body).expect("understood");
-        assert_eq!(request.shot.region, Region::FullPage(FullPage::default()));
-        assert_eq!(request.shot.page.wait_until, WaitUntil::NetworkIdle2);
+        assert_eq!(picture(&request).region, Region::FullPage(FullPage::default()));
+        assert_eq!(request.settings.page.wait_until, WaitUntil::NetworkIdle2);
         assert_eq!(request.aliases, [("full_page", "fullPage"), ("wait_until", "waitUntil")]);
     }
 
@@ -307,7 +290,7 @@ mod tests {
             json!(["a=1=2", {"name": "b", "value": "2", "domain": "a.example", "hostOnly": true}]);
         let request = read(json!({"url": "http://a.example/", "cookies": cookies})).expect("sound");
         let read: Vec<_> = request
-            .shot
+            .settings
             .page
             .cookies
             .iter()
@@ -324,7 +307,7 @@ mod tests {
             "url": "http://a.example/", "viewportDevice": "iphone_14_pro", "viewportLandscape": true,
             "deviceScaleFactor": 1,
         });
-        let page = read(body).expect("sound").shot.page;
+        let page = read(body).expect("sound").settings.page;
         assert_eq!((page.viewport.width, page.viewport.height), (852, 393));
         assert_eq!((page.viewport.device_scale_factor, page.viewport.mobile), (1.0, true));
         assert!(page.user_agent.expect("the device's").contains("iPhone"));
@@ -342,12 +325,12 @@ mod tests {
             "geolocation": { "latitude": 52.5, "longitude": 13.4 }, "extractMetadata": true,
         });
         let request = read(body).expect("sound");
-        let altered = request.shot.altered_by();
+        let altered = request.settings.altered_by();
         for name in ["hideSelectors", "injectCss", "injectJs", "click", "bypassCSP", "headers"] {
             assert!(altered.contains(&name), "{name} is not in {altered:?}");
         }
         assert_eq!(request.ignored, ["style"]);
-        assert!(request.metadata && !request.shot.record().to_string().contains("Basic x"));
+        assert!(request.metadata && !request.settings.record().to_string().contains("Basic x"));
         let long = "x".repeat(50 * 1024 + 1);
         let cases = [
             ("injectCss", json!(long)),

@@ -1,17 +1,18 @@
 //! Owns what is to be captured, after validation: plain values a backend can carry out without
 //! looking anything up, and the form in which they are put on record (secrets left out).
 
+mod capture;
 pub mod device;
 mod page;
-mod shot;
+pub mod pdf;
 
 use std::fmt;
 
 use serde::Serialize;
 use url::Url;
 
+pub use capture::{CaptureSettings, Format, FullPage, Picture, Product, Rect, Region};
 pub use page::{Cookie, Edits, Geolocation, MediaType, PageSettings, Target, Viewport, WaitUntil};
-pub use shot::{Format, FullPage, Rect, Region, Shot};
 
 /// `url` with user name and password replaced by a mark, as it may be shown and put on record.
 pub fn presentable(url: &Url) -> String {
@@ -69,7 +70,8 @@ mod tests {
     #[test]
     fn no_secret_reaches_the_record() {
         let url = "https://alice:hunter2@desk.example/refunds".parse().expect("an address");
-        let mut shot = Shot::of(Target::Url(url));
+        let page = PageSettings::of(Target::Url(url));
+        let mut shot = CaptureSettings { page, product: Product::Picture(Picture::default()) };
         shot.page
             .headers
             .push(("Authorization".to_owned(), Secret::new("Bearer hunter2".to_owned())));

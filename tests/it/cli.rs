@@ -126,6 +126,9 @@ async fn a_whole_run_by_the_command_line() {
     assert_eq!(code, 5);
     assert!(stderr.contains("the attempt is on record in run"), "{stderr}");
 
+    done(&here(&["pdf", &url, "--wait-until", "load", "--landscape", "--out", "page.pdf"]));
+    let document = std::fs::read(folder.path().join("page.pdf")).expect("saved");
+    assert!(document.starts_with(b"%PDF-"));
     let opened = here(&["run", "open", "refund", "--agent", "bot", "--label", "ticket=7"]);
     let id = done(&opened).trim().to_owned();
     done(&here(&["run", "log", &id, "approved", "--kind", "decision", "--data", "{\"n\":1}"]));

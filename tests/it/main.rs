@@ -11,6 +11,7 @@ mod edits;
 mod format;
 mod harness;
 mod lifecycle;
+mod pdf;
 mod pictures;
 mod process;
 mod signals;

@@ -15,21 +15,15 @@ use super::load::Trouble;
 use super::page::{Page, QUICK};
 use super::pipe::CallError;
 use crate::error::{Code, Problem};
-use crate::settings::{Cookie, Geolocation, PageSettings, Shot, Target, Viewport};
+use crate::settings::{Cookie, Geolocation, PageSettings, Target, Viewport};
 
-/// Put the settings of `shot` into force.
-pub(super) async fn prepare(page: &Page, shot: &Shot) -> Result<(), Trouble> {
-    let settings = &shot.page;
+/// Put `settings` into force.
+pub(super) async fn prepare(page: &Page, settings: &PageSettings) -> Result<(), Trouble> {
     if settings.viewport != Viewport::default() {
         page.set_viewport(settings.viewport).await?;
     }
     if settings.viewport.touch {
         page.call(SetTouchEmulationEnabledParams::new(true), QUICK).await?;
-    }
-    if shot.omit_background {
-        let color = Rgba { r: 0, g: 0, b: 0, a: Some(0.0) };
-        let params = SetDefaultBackgroundColorOverrideParams { color: Some(color) };
-        page.call(params, QUICK).await?;
     }
     if settings.bypass_csp {
         page.call(SetBypassCspParams::new(true), QUICK).await?;
@@ -39,6 +33,14 @@ pub(super) async fn prepare(page: &Page, shot: &Shot) -> Result<(), Trouble> {
         emulate_place(page, place).await?;
     }
     identify(page, settings).await
+}
+
+/// Show nothing where the page has no background of its own.
+pub(super) async fn omit_background(page: &Page) -> Result<(), Trouble> {
+    let color = Rgba { r: 0, g: 0, b: 0, a: Some(0.0) };
+    let params = SetDefaultBackgroundColorOverrideParams { color: Some(color) };
+    page.call(params, QUICK).await?;
+    Ok(())
 }
 
 async fn emulate_media(page: &Page, settings: &PageSettings) -> Result<(), Trouble> {

@@ -12,8 +12,11 @@ mod load;
 mod network;
 mod observe;
 mod page;
+mod picture;
 mod pipe;
+mod print;
 mod script;
+mod snapshot;
 mod take;
 
 use std::path::Path;
@@ -194,7 +197,7 @@ impl Chromium {
         let outcome = outcome.unwrap_or_else(|_| Err(out_of_time().into()));
         let result = match outcome {
             Ok(picture) => Ok(Taken {
-                picture: picture.bytes,
+                product: picture.bytes,
                 pixels: picture.pixels,
                 facts: picture.facts,
                 console: picture.console,

@@ -30,6 +30,9 @@ use crate::tasks::Tasks;
 /// Limit for a call that the browser answers by itself, without the page's help.
 pub(super) const QUICK: Duration = Duration::from_secs(10);
 
+/// Limit for one call that the page's renderer must answer.
+pub(super) const PAGE_CALL: Duration = Duration::from_secs(30);
+
 /// What the page was seen doing, and a signal that it did something.
 struct Seen {
     observed: Mutex<Observed>,

@@ -1,11 +1,13 @@
-//! Owns the settings of one screenshot: a page, and what of it the picture shows in which form.
+//! Owns the settings of one capture: a page and what is made of it, and of a picture, what it shows
+//! in which form.
 
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::page::{PageSettings, Target};
+use super::page::PageSettings;
+use super::pdf::Pdf;
 
 /// Encoding of the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +93,9 @@ impl Default for FullPage {
     }
 }
 
-/// Everything about one screenshot.
+/// Which picture is taken of a page.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shot {
-    /// The page.
-    pub page: PageSettings,
+pub struct Picture {
     /// Encoding.
     pub format: Format,
     /// Part of the page.
@@ -104,30 +104,16 @@ pub struct Shot {
     pub omit_background: bool,
 }
 
-impl Shot {
-    /// A plain screenshot of `target` with the hosted API's defaults.
-    pub fn of(target: Target) -> Self {
-        Self {
-            page: PageSettings::of(target),
-            format: Format::Png,
-            region: Region::Viewport,
-            omit_background: false,
-        }
+impl Default for Picture {
+    /// The hosted API's defaults.
+    fn default() -> Self {
+        Self { format: Format::Png, region: Region::Viewport, omit_background: false }
     }
+}
 
-    /// The fields through which the page was changed or is not real: an altered view is allowed,
-    /// and always marked.
-    pub fn altered_by(&self) -> Vec<&'static str> {
-        let mut names = self.page.altered_by();
-        if self.omit_background {
-            names.push("omitBackground");
-        }
-        names
-    }
-
-    /// The settings as they are put on record: every field with the value in force, secrets left
-    /// out.
-    pub fn record(&self) -> Value {
+impl Picture {
+    /// Its settings as they are put on record.
+    fn record(&self, record: &mut Map<String, Value>) {
         let (mut selector, mut clip, mut full_page) = (None, None, None);
         match &self.region {
             Region::Viewport => {}
@@ -135,7 +121,6 @@ impl Shot {
             Region::Element(css) => selector = Some(css),
             Region::Clip(rect) => clip = Some(rect),
         }
-        let mut record = self.page.record();
         let mut set = |name: &str, value: Value| record.insert(name.to_owned(), value);
         set("format", json!(self.format.extension()));
         set("quality", json!(self.format.quality()));
@@ -149,6 +134,64 @@ impl Shot {
         }
         set("selector", json!(selector));
         set("clip", json!(clip));
+    }
+}
+
+/// What is made of a page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Product {
+    /// A picture.
+    Picture(Picture),
+    /// A printed document.
+    Pdf(Pdf),
+}
+
+impl Product {
+    /// What its bytes are.
+    pub fn media_type(&self) -> &'static str {
+        match self {
+            Self::Picture(picture) => picture.format.media_type(),
+            Self::Pdf(_) => "application/pdf",
+        }
+    }
+
+    /// What its file is called in evidence.
+    pub fn file_name(&self) -> String {
+        match self {
+            Self::Picture(picture) => format!("screenshot.{}", picture.format.extension()),
+            Self::Pdf(_) => "document.pdf".to_owned(),
+        }
+    }
+}
+
+/// Everything about one capture: the page, and what is made of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaptureSettings {
+    /// The page.
+    pub page: PageSettings,
+    /// What is made of it.
+    pub product: Product,
+}
+
+impl CaptureSettings {
+    /// The fields through which the page was changed or is not real: an altered view is allowed,
+    /// and always marked.
+    pub fn altered_by(&self) -> Vec<&'static str> {
+        let mut names = self.page.altered_by();
+        if let Product::Picture(Picture { omit_background: true, .. }) = self.product {
+            names.push("omitBackground");
+        }
+        names
+    }
+
+    /// The settings as they are put on record: every field with the value in force, secrets left
+    /// out.
+    pub fn record(&self) -> Value {
+        let mut record = self.page.record();
+        match &self.product {
+            Product::Picture(picture) => picture.record(&mut record),
+            Product::Pdf(pdf) => drop(record.insert("pdf".to_owned(), json!(pdf))),
+        }
         Value::Object(record)
     }
 }

@@ -1,0 +1,87 @@
+//! Printing: the document is whole, on the paper asked for, and evidence like any other.
+
+use serde_json::{Value, json};
+
+use crate::harness::TestDaemon;
+use crate::site::Site;
+
+/// Width and height in points of the first page, from its MediaBox; and the number of pages.
+fn measured(pdf: &[u8]) -> ((f64, f64), usize) {
+    let text = String::from_utf8_lossy(pdf);
+    let media_box = text.split("/MediaBox [").nth(1).expect("a page");
+    let numbers = media_box.split(']').next().expect("numbers").split_whitespace();
+    let numbers: Vec<f64> = numbers.map(|number| number.parse().expect("a number")).collect();
+    ((numbers[2], numbers[3]), text.matches("/Type /Page\n").count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_printed_as_asked_and_sealed() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let print = async |fields: Value| {
+        let mut body = json!({ "url": site.url("/ok"), "waitUntil": "load" });
+        body.as_object_mut()
+            .expect("an object")
+            .extend(fields.as_object().expect("fields").clone());
+        let reply = daemon.post("/v1/pdf", body).await.ok();
+        assert_eq!(reply.header("content-type"), Some("application/pdf"));
+        assert!(
+            reply.body.starts_with(b"%PDF-") && reply.body.trim_ascii_end().ends_with(b"%%EOF")
+        );
+        daemon.assert_verifies(&reply.run());
+        reply
+    };
+    let plain = print(json!({})).await;
+    let ((width, height), pages) = measured(&plain.body);
+    assert!((width - 595.0).abs() < 1.5 && (height - 842.0).abs() < 1.5, "A4: {width} × {height}");
+    assert!(pages >= 2, "a table of sixty rows: {pages} pages");
+    let run = plain.run();
+    let kept = std::fs::read(daemon.sealed(&run).join("data/captures/0001-during/document.pdf"));
+    assert_eq!(kept.expect("kept"), plain.body);
+    let record = daemon.capture(&run, "0001-during");
+    assert_eq!(record["pdf"]["media_type"], "application/pdf");
+    assert_eq!(record["page"]["document"]["status"], 200);
+    assert_eq!(record["settings"]["pdf"]["print_background"], true);
+
+    let ((width, height), pages) = measured(
+        &print(json!({ "format": "Letter", "landscape": true, "pageRanges": "1" })).await.body,
+    );
+    assert!((width - 792.0).abs() < 1.5 && (height - 612.0).abs() < 1.5, "{width} × {height}");
+    assert_eq!(pages, 1);
+    let ((width, _), _) = measured(&print(json!({ "width": "5in", "height": "5in" })).await.body);
+    assert!((width - 360.0).abs() < 1.5, "{width}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_can_be_part_of_a_run_and_comes_as_json_too() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let run = daemon.open_run("refund").await;
+    let body =
+        json!({ "type": "pdf", "stage": "after", "url": site.url("/ok"), "waitUntil": "load" });
+    let captured = daemon.post(&format!("/v1/runs/{run}/captures"), body).await.ok().json();
+    assert_eq!(captured["evidence"]["capture"], "0001-after");
+    assert!(captured["data"].as_str().expect("base64").starts_with("JVBERi0"), "%PDF- in base64");
+    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    daemon.assert_verifies(&run);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_printed_is_told_and_on_record() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let cases = [
+        (json!({ "pageRanges": "9-7" }), "invalid_field", "pageRanges"),
+        (json!({ "margin": "50in" }), "invalid_field", "pageRanges"),
+    ];
+    for (fields, code, field) in cases {
+        let mut body = json!({ "url": site.url("/ok"), "waitUntil": "load" });
+        body.as_object_mut()
+            .expect("an object")
+            .extend(fields.as_object().expect("fields").clone());
+        let reply = daemon.post("/v1/pdf", body).await;
+        assert_eq!(reply.refusal(), (400, code.to_owned(), field.to_owned()), "{fields}");
+        daemon.assert_verifies(&reply.run());
+    }
+    let reply = daemon.post("/v1/pdf", json!({ "url": site.url("/ok"), "scale": 3 })).await;
+    assert_eq!(reply.refusal().2, "scale");
+    let told = daemon.post("/v1/pdf", json!({ "url": "file:///etc/passwd" })).await.refusal();
+    assert_eq!((told.0, told.1.as_str()), (403, "target_forbidden"));
+}
