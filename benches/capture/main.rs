@@ -124,7 +124,7 @@ async fn main() {
     row("floor: bare CDP, context to dispose, no evidence", &bare);
     row("POST /screenshot, sealed evidence, wait for load", &Sample(sealed));
     row("the same without page snapshots", &Sample(lean));
-    row("the same, default wait (networkidle2: 500 ms of quiet)", &Sample(idle));
+    row("with snapshots and the default wait (500 ms of quiet)", &Sample(idle));
     println!("{table}\n");
     throughput(&daemon, &url, &bare).await;
 }

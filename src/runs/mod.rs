@@ -2,6 +2,7 @@
 //! ending by caller, by time or after a crash. Everything that touches the disk is done off the
 //! async threads, by work that goes on when its asker hangs up.
 
+mod open;
 mod problem;
 mod provenance;
 
@@ -12,8 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{RwLock, watch};
+use tokio::sync::watch;
 
+pub use self::open::{OpenRun, Work};
+use self::open::{lock, millis};
 use self::problem::{seal_problem, sealed, store_problem, unknown};
 use self::provenance::{host_name, provenance};
 use crate::artifact::{Artifact, NewArtifact, is_safe_name};
@@ -44,39 +47,6 @@ struct Shared {
     tasks: Tasks,
     config: watch::Receiver<Arc<Config>>,
     host: String,
-}
-
-/// A run that is open.
-#[derive(Debug)]
-pub struct OpenRun {
-    /// Identity of the run.
-    pub id: RunId,
-    /// What was known when it was opened.
-    pub opening: Opening,
-    /// None once it is sealed.
-    draft: Mutex<Option<Draft>>,
-    /// Read-held by work that will still add to the run; sealing takes it for writing, so that
-    /// nothing accepted before is left out.
-    work: Arc<RwLock<()>>,
-    captures: AtomicU32,
-    /// Monotonic milliseconds of the opening and of the last addition.
-    opened: u64,
-    touched: AtomicU64,
-}
-
-/// Work that will still add to a run: the run is not sealed while this is held.
-#[derive(Debug)]
-pub struct Work {
-    /// The run.
-    pub run: Arc<OpenRun>,
-    _guard: tokio::sync::OwnedRwLockReadGuard<()>,
-}
-
-impl Work {
-    /// The number of the next capture in this run, from 1.
-    pub fn next_capture(&self) -> u32 {
-        self.run.captures.fetch_add(1, Ordering::Relaxed) + 1
-    }
 }
 
 impl Runs {
@@ -513,31 +483,6 @@ impl Runs {
         let done = self.0.tasks.spawn_blocking(work).await;
         done.map_err(|error| Problem::internal(what, error))?
     }
-}
-
-impl OpenRun {
-    fn shown(&self) -> Value {
-        let draft = lock(&self.draft);
-        json!({
-            "run": self.id,
-            "state": "open",
-            "workflow": self.opening.spec.workflow,
-            "agent": self.opening.spec.agent,
-            "principal": self.opening.spec.principal,
-            "subject": self.opening.spec.subject,
-            "opened_at": draft.as_ref().map(Draft::opened_at),
-            "events": draft.as_ref().map(Draft::events),
-            "captures": self.captures.load(Ordering::Relaxed),
-        })
-    }
-}
-
-fn lock(draft: &Mutex<Option<Draft>>) -> MutexGuard<'_, Option<Draft>> {
-    draft.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn millis(at: Moment) -> u64 {
-    u64::try_from(at.monotonic.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Open the index, adding what it lacks: a crash may have come between a seal and its note.

@@ -1,0 +1,165 @@
+//! Owns what is put on record of a capture: its events, its files, and what `capture.json` says.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::artifact::{Artifact, NewArtifact};
+use crate::backend::Taken;
+use crate::clock::Moment;
+use crate::digest::Digest;
+use crate::pack;
+use crate::request::CaptureRequest;
+use crate::run::Event;
+use crate::runs::Work;
+use crate::settings::{Product, Stage, Target, presentable};
+
+/// What is known of a capture under way.
+pub(super) struct Attempt {
+    pub(super) work: Work,
+    /// Whether the run is this capture's own, and sealed with it.
+    pub(super) standalone: bool,
+    pub(super) stage: Stage,
+    /// `0001-before`: name of the capture and of its folder.
+    pub(super) name: String,
+    pub(super) request: CaptureRequest,
+    pub(super) begun: Moment,
+}
+
+impl Attempt {
+    /// What every event of this capture says.
+    pub(super) fn facts(&self) -> Value {
+        let target = match &self.request.settings.page.target {
+            Target::Url(url) => json!(presentable(url)),
+            Target::Html(_) => Value::Null,
+        };
+        json!({
+            "capture": self.name,
+            "stage": self.stage,
+            "url": target,
+            "altered_by": self.request.settings.altered_by(),
+        })
+    }
+
+    pub(super) fn requested(&self) -> Event {
+        let mut data = self.facts();
+        data["settings"] = self.request.settings.record();
+        if !self.request.aliases.is_empty() {
+            data["aliases"] = aliases(&self.request);
+        }
+        Event::exhibit("capture.requested", data)
+    }
+
+    pub(super) fn taken_event(&self, taken: &Taken, at: Moment) -> Event {
+        let mut data = self.facts();
+        data["final_url"] = json!(taken.facts.final_url);
+        data["title"] = json!(taken.facts.title);
+        data["status"] = json!(taken.facts.document.as_ref().map(|document| document.status));
+        data["failed_attempts"] = json!(taken.failed_attempts);
+        data["duration_ms"] = json!(millis_between(self.begun, at));
+        Event::exhibit("capture.taken", data)
+    }
+}
+
+/// The address in a request that was not carried out, as it may be put on record.
+pub(super) fn asked_for(body: &Value) -> String {
+    let text = body["url"].as_str().unwrap_or_default();
+    let shown = text.parse().map_or_else(|_| text.to_owned(), |url| presentable(&url));
+    shown.chars().take(2_000).collect()
+}
+
+/// What the page says of itself, with the status the browser saw.
+pub(super) fn metadata(taken: &Taken) -> Option<Value> {
+    let mut metadata = taken.facts.metadata.clone()?;
+    metadata["httpStatusCode"] = json!(taken.facts.document.as_ref().map(|page| page.status));
+    Some(metadata)
+}
+
+pub(super) fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event {
+    event.data.insert("artifacts".to_owned(), json!(artifacts));
+    event
+}
+
+pub(super) fn aliases(request: &CaptureRequest) -> Value {
+    request.aliases.iter().map(|(sent, meant)| json!({ "sent": sent, "meant": meant })).collect()
+}
+
+/// The files of a capture, `capture.json` last.
+pub(super) fn files_of(
+    attempt: &Attempt,
+    taken: Taken,
+    at: Moment,
+) -> std::io::Result<Vec<NewArtifact>> {
+    let settings = &attempt.request.settings;
+    let folder = format!("captures/{}", attempt.name);
+    let mut files = Vec::new();
+    let mut add = |name: &str, media_type, bytes: Vec<u8>| {
+        files.push(NewArtifact { path: format!("{folder}/{name}"), media_type, bytes });
+    };
+    let name = settings.product.file_name();
+    let document = capture_document(attempt, &taken, &name, at);
+    add(&name, settings.product.media_type(), taken.product);
+    let snapshots = [
+        ("page.mhtml.zst", "multipart/related", taken.snapshots.mhtml),
+        ("dom.html.zst", "text/html", taken.snapshots.dom),
+        ("accessibility.json.zst", "application/json", taken.snapshots.accessibility),
+    ];
+    for (name, media_type, bytes) in snapshots {
+        if let Some(bytes) = bytes {
+            add(name, media_type, pack::compress(&bytes)?);
+        }
+    }
+    let network = serde_json::to_vec(&taken.network)?;
+    add("network.har.zst", "application/json", pack::compress(&network)?);
+    if !taken.console.is_empty() {
+        let mut lines = Vec::new();
+        for line in &taken.console {
+            serde_json::to_writer(&mut lines, line)?;
+            lines.push(b'\n');
+        }
+        add("console.jsonl.zst", "application/jsonl", pack::compress(&lines)?);
+    }
+    let mut document = serde_json::to_vec_pretty(&document)?;
+    document.push(b'\n');
+    add("capture.json", "application/json", document);
+    Ok(files)
+}
+
+/// The content of `capture.json`.
+fn capture_document(attempt: &Attempt, taken: &Taken, name: &str, at: Moment) -> Value {
+    let settings = &attempt.request.settings;
+    let mut product = json!({
+        "file": name,
+        "media_type": settings.product.media_type(),
+        "size_bytes": taken.product.len(),
+        "sha256": Digest::of(&taken.product),
+    });
+    let kind = match settings.product {
+        Product::Picture(_) => "picture",
+        Product::Pdf(_) => "pdf",
+    };
+    if let Some(pixels) = taken.pixels {
+        product["pixels"] = json!(pixels);
+    }
+    json!({
+        "format": "exhibit/1",
+        "run": attempt.work.run.id,
+        "capture": attempt.name,
+        "stage": attempt.stage,
+        "requested_at": attempt.begun.to_rfc3339(),
+        "taken_at": at.to_rfc3339(),
+        "settings": settings.record(),
+        "aliases": aliases(&attempt.request),
+        "ignored": attempt.request.ignored,
+        "altered_by": settings.altered_by(),
+        kind: product,
+        "page": taken.facts,
+        "browser": taken.browser,
+        "failed_attempts": taken.failed_attempts,
+    })
+}
+
+pub(super) fn millis_between(begun: Moment, ended: Moment) -> u64 {
+    let elapsed: Duration = ended.monotonic.saturating_sub(begun.monotonic);
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}

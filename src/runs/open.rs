@@ -1,0 +1,70 @@
+//! Owns one open run in memory: its draft, its counters, and the work under way on it.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::sync::RwLock;
+
+use crate::clock::Moment;
+use crate::evidence::Draft;
+use crate::id::RunId;
+use crate::run::Opening;
+
+/// A run that is open.
+#[derive(Debug)]
+pub struct OpenRun {
+    /// Identity of the run.
+    pub id: RunId,
+    /// What was known when it was opened.
+    pub opening: Opening,
+    /// None once it is sealed.
+    pub(super) draft: Mutex<Option<Draft>>,
+    /// Read-held by work that will still add to the run; sealing takes it for writing, so that
+    /// nothing accepted before is left out.
+    pub(super) work: Arc<RwLock<()>>,
+    pub(super) captures: AtomicU32,
+    /// Monotonic milliseconds of the opening and of the last addition.
+    pub(super) opened: u64,
+    pub(super) touched: AtomicU64,
+}
+
+/// Work that will still add to a run: the run is not sealed while this is held.
+#[derive(Debug)]
+pub struct Work {
+    /// The run.
+    pub run: Arc<OpenRun>,
+    pub(super) _guard: tokio::sync::OwnedRwLockReadGuard<()>,
+}
+
+impl Work {
+    /// The number of the next capture in this run, from 1.
+    pub fn next_capture(&self) -> u32 {
+        self.run.captures.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl OpenRun {
+    pub(super) fn shown(&self) -> Value {
+        let draft = lock(&self.draft);
+        json!({
+            "run": self.id,
+            "state": "open",
+            "workflow": self.opening.spec.workflow,
+            "agent": self.opening.spec.agent,
+            "principal": self.opening.spec.principal,
+            "subject": self.opening.spec.subject,
+            "opened_at": draft.as_ref().map(Draft::opened_at),
+            "events": draft.as_ref().map(Draft::events),
+            "captures": self.captures.load(Ordering::Relaxed),
+        })
+    }
+}
+
+pub(super) fn lock(draft: &Mutex<Option<Draft>>) -> MutexGuard<'_, Option<Draft>> {
+    draft.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn millis(at: Moment) -> u64 {
+    u64::try_from(at.monotonic.as_millis()).unwrap_or(u64::MAX)
+}
