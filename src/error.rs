@@ -89,6 +89,8 @@ codes! {
     NotYourRun = ("not_your_run", 403, DENIED);
     /// Policy forbids the target.
     TargetForbidden = ("target_forbidden", 403, DENIED);
+    /// An endpoint of the hosted API that this version does not support.
+    NotSupported = ("not_supported", 501, USAGE);
     /// No such path.
     NoSuchEndpoint = ("no_such_endpoint", 404, NOT_FOUND);
     /// The path exists, the method does not.

@@ -2,6 +2,7 @@
 //! handler reads a request, calls the pipeline and shapes the answer. docs/API.md is its contract.
 
 mod answer;
+mod hosted;
 pub mod peer;
 mod runs;
 
@@ -24,7 +25,6 @@ use crate::error::{Code, Problem};
 use crate::run::Caller;
 use crate::runs::Runs;
 use crate::settings::Stage;
-use crate::settings::device::DEVICES;
 
 /// What the handlers need.
 #[derive(Clone, Debug)]
@@ -44,8 +44,8 @@ pub fn router(api: Api) -> Router {
     let authenticated = Router::new()
         .route("/screenshot", post(screenshot))
         .route("/pdf", post(pdf))
-        .route("/devices", get(devices))
         .route("/status", get(status))
+        .merge(hosted::routes())
         .merge(runs::routes())
         .layer(middleware::from_fn_with_state(api.clone(), authenticate));
     Router::new()
@@ -118,11 +118,6 @@ fn stage(name: &str) -> Result<Stage, Problem> {
         );
         Problem::new(Code::InvalidField, message).field(STAGE.as_str())
     })
-}
-
-/// The device presets, in the hosted API's shape.
-async fn devices() -> Json<Value> {
-    Json(json!({ "devices": DEVICES }))
 }
 
 async fn ready(State(api): State<Api>) -> Response {

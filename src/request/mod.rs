@@ -29,3 +29,111 @@ pub struct CaptureRequest {
     /// Fields that were accepted and not applied.
     pub ignored: Vec<&'static str>,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::error::Problem;
+
+    /// Any JSON value, a few levels deep.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(|number| json!(number)),
+            "\\PC{0,20}".prop_map(Value::from),
+            "(https?|file|javascript)://[a-z0-9.@:\\[\\]/]{0,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 20, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::vec(("[a-z]{1,8}", inner), 0..5)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Bodies made of the names that are known, with any values.
+    fn any_body() -> impl Strategy<Value = Value> {
+        const NAMES: &[&str] = &[
+            "url",
+            "html",
+            "width",
+            "height",
+            "deviceScaleFactor",
+            "format",
+            "quality",
+            "fullPage",
+            "selector",
+            "clip",
+            "delay",
+            "waitUntil",
+            "waitForSelector",
+            "navigationTimeout",
+            "darkMode",
+            "headers",
+            "cookies",
+            "userAgent",
+            "timeZone",
+            "geolocation",
+            "margin",
+            "scale",
+            "pageRanges",
+            "hideSelectors",
+            "injectJs",
+            "click",
+            "style",
+            "stage",
+            "viewportDevice",
+            "response_type",
+            "full_page",
+            "authorization",
+            "workflow",
+            "labels",
+            "controls",
+            "code",
+            "kind",
+            "message",
+            "data",
+            "level",
+            "outcome",
+            "unheard-of",
+        ];
+        prop::collection::vec((prop::sample::select(NAMES), any_json()), 0..8).prop_map(|fields| {
+            let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+            Value::Object(fields.collect::<Map<_, _>>())
+        })
+    }
+
+    /// A refusal always names a remedy, and is never our own fault.
+    fn sound<T>(read: Result<T, Problem>) -> Result<(), TestCaseError> {
+        if let Err(problem) = read {
+            prop_assert!(problem.code.status() < 500, "{problem:?}");
+            let remedy = problem.message.contains(';') || problem.message.contains('?');
+            prop_assert!(remedy, "no remedy: {problem}");
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn no_body_is_more_than_any_reader_can_take(body in prop_oneof![any_body(), any_json()]) {
+            let taken = read_screenshot(body.clone());
+            if let Ok(request) = &taken {
+                // What was understood can be put on record.
+                prop_assert!(request.settings.record().is_object());
+            }
+            sound(taken)?;
+            sound(read_pdf(body.clone()))?;
+            sound(read_run_spec(body.clone()))?;
+            sound(read_events(body.clone()))?;
+            sound(SealRequest::read(body))?;
+        }
+    }
+}

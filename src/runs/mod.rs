@@ -381,6 +381,22 @@ impl Runs {
         .await
     }
 
+    /// How many captures `caller` has taken in runs sealed this month (UTC), and in open ones.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub async fn captures_this_month(&self, caller: &Caller) -> Result<u64, Problem> {
+        let today = self.0.clock.now().wall.to_zoned(jiff::tz::TimeZone::UTC);
+        let begin = today.first_of_month().and_then(|first| first.start_of_day());
+        let since = begin.map_err(|error| Problem::internal("reading the calendar", error))?;
+        let filter = Filter { since: Some(since.timestamp()), ..Filter::default() };
+        let sealed = self.list(filter, caller, u32::MAX).await?;
+        let open: Vec<_> = self.registry().values().cloned().collect();
+        let open = open.iter().filter(|run| caller.may_act_on(&run.opening.caller));
+        let open: u64 = open.map(|run| run.capture_count()).sum();
+        Ok(sealed.iter().map(|run| run.counts.captures).sum::<u64>() + open)
+    }
+
     /// The sealed run `id`.
     ///
     /// # Errors

@@ -45,6 +45,11 @@ impl Work {
 }
 
 impl OpenRun {
+    /// Captures begun in it so far.
+    pub(super) fn capture_count(&self) -> u64 {
+        u64::from(self.captures.load(Ordering::Relaxed))
+    }
+
     pub(super) fn shown(&self) -> Value {
         let draft = lock(&self.draft);
         json!({
@@ -56,7 +61,7 @@ impl OpenRun {
             "subject": self.opening.spec.subject,
             "opened_at": draft.as_ref().map(Draft::opened_at),
             "events": draft.as_ref().map(Draft::events),
-            "captures": self.captures.load(Ordering::Relaxed),
+            "captures": self.capture_count(),
         })
     }
 }

@@ -290,3 +290,27 @@ async fn callers_keep_to_their_own_runs() {
     daemon.send(http.get(format!("http://{address}/v1/runs?api_key={one}"))).await.ok();
     daemon.send(http.get(format!("http://{address}/healthz"))).await.ok();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_counts_what_the_caller_took_and_the_rest_of_the_hosted_api_says_it_is_not_there() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let current = async || {
+        let usage = daemon.get("/api/v1/usage").await.ok().json();
+        assert!(
+            usage["usage"]["limit"].is_u64() && usage["usage"]["remaining"].is_u64(),
+            "{usage}"
+        );
+        usage["usage"]["current"].as_u64().expect("a number")
+    };
+    assert_eq!(current().await, 0);
+    daemon.quick_shot(&site.url("/ok")).await.ok();
+    let run = daemon.open_run("refund").await;
+    let body = json!({ "url": site.url("/ok"), "waitUntil": "load" });
+    daemon.post(&format!("/v1/runs/{run}/captures"), body).await.ok();
+    assert_eq!(current().await, 2);
+    for (path, known) in [("/api/v1/video", true), ("/v1/jobs/x", true), ("/v1/crawl", false)] {
+        let told = daemon.post(path, json!({})).await.refusal();
+        let wanted = if known { (501, "not_supported") } else { (404, "no_such_endpoint") };
+        assert_eq!((told.0, told.1.as_str()), wanted, "{path}");
+    }
+}

@@ -178,7 +178,9 @@ fn the_documents_are_there_and_know_every_code() {
     for name in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"] {
         assert!(read(name).starts_with("# "), "{name} has no title");
     }
-    read("docs/THREAT_MODEL.md");
+    for name in ["THREAT_MODEL", "AUDITORS", "OPERATIONS"] {
+        assert!(read(&format!("docs/{name}.md")).starts_with("# "), "{name} has no title");
+    }
     let api = read("docs/API.md");
     for code in exhibit::error::Code::ALL {
         let row = format!("| `{code}` | {} | {} |", code.status(), code.exit());
