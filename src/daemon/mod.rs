@@ -30,6 +30,9 @@ use crate::policy::Policy;
 use crate::runs::Runs;
 use crate::tasks::Tasks;
 
+/// How long work that was given up may take to notice.
+const ABORT: Duration = Duration::from_secs(5);
+
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -141,9 +144,14 @@ impl Daemon {
         self.work.stop();
         self.closing.cancel();
         if !self.work.drain(limit).await {
-            tracing::warn!("not all work finished in time; what is left is sealed as interrupted");
+            tracing::warn!("not all work finished in time; it is given up, and on record as such");
+            self.browser.abort();
+            self.work.drain(ABORT).await;
         }
-        self.runs.interrupt_all().await;
+        // What still holds on to its run after that is sealed by the next start.
+        if tokio::time::timeout(ABORT, self.runs.interrupt_all()).await.is_err() {
+            tracing::error!("not all open runs could be sealed; the next start does it");
+        }
         if tokio::time::timeout(Duration::from_secs(10), self.browser.stop()).await.is_err() {
             tracing::warn!("the browser did not end in time");
         }

@@ -221,6 +221,33 @@ async fn stopping_finishes_what_is_under_way_and_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_finish_while_stopping_is_given_up_and_on_record() {
+    let site = Site::start().await;
+    let daemon = TestDaemon::start_with(|config| {
+        config.daemon.drain = Duration::from_millis(200);
+    })
+    .await;
+    let run = daemon.open_run("refund").await;
+    let body = json!({ "stage": "during", "url": site.url("/never-loads"), "waitUntil": "load" });
+    let path = format!("/v1/runs/{run}/captures");
+    let capture = daemon.request(reqwest::Method::POST, &path).json(&body).send();
+    let capture = tokio::spawn(capture);
+    site.wait_for_request("/held.png").await;
+    let (trust, sealed) = (daemon.trust(), daemon.sealed(&run));
+    let folder = tokio::time::timeout(LIMIT, daemon.stop()).await.expect("stopping has a limit");
+    let report = exhibit::evidence::verify::folder(&sealed, &trust);
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert_eq!(report.state, Some(exhibit::run::State::Interrupted));
+    let events = std::fs::read_to_string(sealed.join("data/events.jsonl")).expect("events");
+    assert!(events.contains("capture.failed"), "{events}");
+    // The answer may have been cut off with its connection, or have said why.
+    if let Ok(Ok(answer)) = tokio::time::timeout(LIMIT, capture).await.expect("in time") {
+        assert_eq!(answer.status().as_u16(), 503);
+    }
+    drop(folder);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_is_refused() {
     let daemon = TestDaemon::start().await;
     let mut config = crate::harness::config_in(daemon.folder.path());

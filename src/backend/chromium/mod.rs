@@ -41,6 +41,8 @@ use crate::tasks::Tasks;
 
 /// Longest wait between two attempts at starting a browser.
 const BACK_OFF_LIMIT: Duration = Duration::from_secs(10);
+/// How long a browser that is replaced may finish its captures.
+const RETIRE_LIMIT: Duration = Duration::from_secs(180);
 /// A browser that lived this long did not fail because of how it was started.
 const STABLE: Duration = Duration::from_secs(30);
 
@@ -120,6 +122,14 @@ impl Chromium {
         let stopped = state.wait_for(|state| matches!(state, State::Stopped)).await;
         if stopped.is_err() {
             tracing::debug!("the browser's supervisor is gone already");
+        }
+    }
+
+    /// Give up the captures under way, so that what waits for them can go on; then stop.
+    pub fn abort(&self) {
+        self.0.stop.cancel();
+        if let State::Ready(instance) = &*self.0.state.borrow() {
+            instance.connection.close();
         }
     }
 
@@ -365,7 +375,7 @@ async fn pause(shared: &Shared, back_off: &mut Duration) {
 
 /// Let the captures under way finish, then end the browser.
 async fn retire((process, instance): (Process, Arc<Instance>)) {
-    instance.idle(Duration::from_secs(60)).await;
+    instance.idle(RETIRE_LIMIT).await;
     process.end().await;
 }
 
