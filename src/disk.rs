@@ -22,6 +22,11 @@ const PRIVATE_FILE: u32 = 0o600;
 /// The same for folders.
 const PRIVATE_DIR: u32 = 0o700;
 
+/// How often a lock is tried.
+const LOCK_ATTEMPTS: u32 = 20;
+/// How long in between.
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(25);
+
 /// A file on its way to being written once.
 #[derive(Debug)]
 pub struct OnceFile {
@@ -263,7 +268,9 @@ pub fn remove_dir_all(folder: &Path) -> io::Result<()> {
 pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl Lock {
-    /// Take the lock on `path`, making the file when it does not exist.
+    /// Take the lock on `path`, making the file when it does not exist. A lock that is held is
+    /// tried again for half a second: a process that is just being started holds a copy of all our
+    /// files until it has become another program.
     ///
     /// # Errors
     /// `WouldBlock` when somebody else holds it; else what the system answers.
@@ -275,8 +282,13 @@ impl Lock {
             .truncate(false)
             .mode(PRIVATE_FILE)
             .open(path)?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Self(file))
+        for _ in 0..LOCK_ATTEMPTS {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),
+                other => return other.map(|()| Self(file)).map_err(io::Error::from),
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 

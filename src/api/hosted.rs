@@ -8,12 +8,10 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::answer::Failure;
+use crate::capture::NO_LIMIT;
 use crate::error::{Code, Problem};
 use crate::run::Caller;
 use crate::settings::device::DEVICES;
-
-/// What clients that count down are told: nothing is limited here, and they need a number.
-const NO_LIMIT: u64 = 1_000_000_000;
 
 /// Endpoints of the hosted API that this version does not have.
 const NOT_YET: &[&str] = &[
@@ -24,8 +22,6 @@ const NOT_YET: &[&str] = &[
     "/jobs/{id}",
     "/observe",
     "/og-image",
-    "/run_sequence",
-    "/sequence",
     "/sequences",
     "/sequences/import",
     "/sessions",

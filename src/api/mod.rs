@@ -9,7 +9,7 @@ mod runs;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -44,6 +44,8 @@ pub fn router(api: Api) -> Router {
     let authenticated = Router::new()
         .route("/screenshot", post(screenshot))
         .route("/pdf", post(pdf))
+        .route("/sequence", post(sequence))
+        .route("/run_sequence", post(sequence))
         .route("/status", get(status))
         .merge(hosted::routes())
         .merge(runs::routes())
@@ -91,13 +93,30 @@ async fn capture(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Failure> {
+    let ask = ask(&api, kind, caller, request).await?;
+    Ok(product(api.captures.take(ask).await?))
+}
+
+async fn sequence(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let ask = ask(&api, Kind::Screenshot, caller, request).await?;
+    let done = api.captures.sequence(ask).await?;
+    let run = HeaderValue::from_str(&done.run.to_string()).expect("an id is ASCII");
+    let mut response = Json(done.answer).into_response();
+    response.headers_mut().insert(RUN, run);
+    Ok(response)
+}
+
+async fn ask(api: &Api, kind: Kind, caller: Caller, request: Request) -> Result<Ask, Problem> {
     let run = header(request.headers(), &RUN)?;
     let run = run.map(|text| run_id(text, RUN.as_str())).transpose()?;
     let stage = header(request.headers(), &STAGE)?.map(stage).transpose()?;
     let limit = api.config.borrow().capture.max_body;
     let body = json_body(request, limit).await?;
-    let done = api.captures.take(Ask { kind, caller, run, stage, body }).await?;
-    Ok(product(done))
+    Ok(Ask { kind, caller, run, stage, body })
 }
 
 fn header<'a>(

@@ -8,11 +8,13 @@ use std::pin::Pin;
 
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::error::Problem;
 use crate::policy::Policy;
-use crate::settings::CaptureSettings;
+use crate::settings::sequence::Step;
+use crate::settings::{CaptureSettings, PageSettings, Product};
 
 /// What is asked of a backend.
 #[derive(Clone, Debug)]
@@ -219,6 +221,61 @@ pub struct Taken {
     pub failed_attempts: Vec<FailedAttempt>,
 }
 
+/// A sequence asked of a backend.
+#[derive(Clone, Debug)]
+pub struct SequenceOrder {
+    /// Window, cookies and colours of the page.
+    pub page: PageSettings,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// Whether page snapshots are wanted beside each output.
+    pub snapshot: bool,
+    /// Largest picture in device pixels.
+    pub max_pixels: u64,
+    /// When the last step must be done.
+    pub deadline: Instant,
+    /// What may be loaded.
+    pub policy: Policy,
+    /// The browser's word for itself; the backend fills it in.
+    pub product: String,
+}
+
+/// What came of one step.
+#[derive(Debug)]
+pub struct StepReport {
+    /// Its index, from 0.
+    pub index: usize,
+    /// What it was, with where the page was before and after; secrets left out.
+    pub record: Value,
+    /// Why it failed, if it did.
+    pub problem: Option<Problem>,
+    /// What it made, if it was to make something.
+    pub output: Option<Output>,
+    /// Milliseconds it took.
+    pub duration_ms: u64,
+}
+
+/// What a step made.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The name its caller gave it.
+    pub name: String,
+    /// What it is.
+    pub product: Product,
+    /// The bytes, exactly as the browser gave them.
+    pub bytes: Vec<u8>,
+    /// Size of a picture in device pixels.
+    pub pixels: Option<(u32, u32)>,
+    /// Snapshots.
+    pub snapshots: Snapshots,
+    /// What was seen of the page so far.
+    pub facts: PageFacts,
+    /// The console so far.
+    pub console: Vec<ConsoleLine>,
+    /// The network traffic so far, HAR 1.2.
+    pub network: Value,
+}
+
 /// A capture that failed.
 #[derive(Debug)]
 pub struct Failed {
@@ -243,6 +300,16 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Backend: Send + Sync + std::fmt::Debug {
     /// Take one picture. Answers before `order.deadline`, whatever the page does.
     fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>>;
+
+    /// Take the steps of a sequence in one page, sending a report of each as soon as it is done.
+    ///
+    /// # Errors
+    /// When no page could be had, or the browser was lost; steps that failed are in their reports.
+    fn sequence(
+        &self,
+        order: SequenceOrder,
+        reports: mpsc::Sender<StepReport>,
+    ) -> Pending<'_, Result<(), Problem>>;
 
     /// What is on record about who takes the pictures: for `provenance.json`.
     fn provenance(&self) -> Value;

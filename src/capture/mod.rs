@@ -2,6 +2,7 @@
 //! the whole story; nothing below it calls upward.
 
 mod record;
+mod sequence;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use self::record::{
     Attempt, aliases, asked_for, files_of, metadata, millis_between, with_artifacts,
 };
+pub use self::sequence::{NO_LIMIT, SequenceDone};
 use crate::artifact::Artifact;
 use crate::backend::{Backend, Failed, Order, Taken};
 use crate::config::Config;
@@ -161,10 +163,7 @@ impl Captures {
     /// The story of a capture.
     async fn carry_out(&self, ask: Ask) -> Result<Done, Box<Refused>> {
         let Ask { kind, caller, run, stage, body } = ask;
-        if self.0.tasks.is_stopping() {
-            let message = "the daemon is stopping; ask again when it has been started";
-            return Err(Problem::new(Code::ShuttingDown, message).into());
-        }
+        self.check_not_stopping()?;
         // What asks for something forbidden is put on record; what cannot be understood is not.
         let asked_for = asked_for(&body);
         let request = match kind.read(body).and_then(|request| self.allowed(request)) {
@@ -197,6 +196,14 @@ impl Captures {
             Ok(taken) => self.keep(attempt, taken).await,
             Err(failed) => Err(self.keep_failure(attempt, *failed).await),
         }
+    }
+
+    fn check_not_stopping(&self) -> Result<(), Problem> {
+        if !self.0.tasks.is_stopping() {
+            return Ok(());
+        }
+        let message = "the daemon is stopping; ask again when it has been started";
+        Err(Problem::new(Code::ShuttingDown, message))
     }
 
     fn allowed(&self, request: CaptureRequest) -> Result<CaptureRequest, Problem> {

@@ -174,6 +174,11 @@ impl Fields {
         std::mem::take(&mut self.map)
     }
 
+    /// What a field is called in messages.
+    pub(super) fn named(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     /// Note that the value found for `name` will not do, and what to do about it.
     pub(super) fn wrong<T>(&mut self, name: &str, found: &str, remedy: &str) -> Option<T> {
         let field = format!("{}{name}", self.prefix);

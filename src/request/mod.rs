@@ -6,10 +6,12 @@ mod page;
 mod pdf;
 mod run;
 mod screenshot;
+mod sequence;
 
 pub use pdf::read_pdf;
 pub use run::{SealRequest, read_events, read_run_spec};
 pub use screenshot::{UNSUPPORTED, read_screenshot};
+pub use sequence::SequenceRequest;
 
 use crate::settings::{CaptureSettings, Stage};
 

@@ -133,7 +133,7 @@ fn target(fields: &mut Fields) -> Option<Target> {
         ),
         (None, Some(html)) => Some(Target::Html(html)),
         (Some(url), None) => match url.parse::<Url>() {
-            Ok(url) => allowed_scheme(fields, url),
+            Ok(url) => allowed(fields, url),
             Err(error) => {
                 let found = format!("not an address ({error}): {}", shortened(&url));
                 fields.wrong("url", &found, "give one like https://example.com/")
@@ -143,7 +143,7 @@ fn target(fields: &mut Fields) -> Option<Target> {
 }
 
 /// Only pages of the web: everything else either is no page or reaches into the host.
-fn allowed_scheme(fields: &mut Fields, url: Url) -> Option<Target> {
+pub(super) fn allowed(fields: &mut Fields, url: Url) -> Option<Target> {
     if !url.username().is_empty() || url.password().is_some() {
         // The browser would write them into the page's own snapshots.
         let remedy = "send them as `headers`, {\"Authorization\": …}";
@@ -152,11 +152,12 @@ fn allowed_scheme(fields: &mut Fields, url: Url) -> Option<Target> {
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         return Some(Target::Url(url));
     }
+    let field = fields.named("url");
     let message = format!(
-        "`url` has the scheme `{}:`, which is never captured; give an http or https address",
+        "`{field}` has the scheme `{}:`, which is never captured; give an http or https address",
         shortened(url.scheme())
     );
-    fields.problem(Problem::new(Code::TargetForbidden, message).field("url"))
+    fields.problem(Problem::new(Code::TargetForbidden, message).field(field))
 }
 
 fn headers(fields: &mut Fields) -> Vec<(String, Secret<String>)> {
@@ -185,7 +186,7 @@ fn headers(fields: &mut Fields) -> Vec<(String, Secret<String>)> {
     headers
 }
 
-fn cookies(fields: &mut Fields, target: Option<&Target>) -> Vec<Cookie> {
+pub(super) fn cookies(fields: &mut Fields, target: Option<&Target>) -> Vec<Cookie> {
     let cookies = fields.list("cookies", 100).unwrap_or_default();
     let read = cookies.into_iter().enumerate().filter_map(|(index, value)| {
         let cookie = match value {

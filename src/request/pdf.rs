@@ -27,19 +27,7 @@ pub fn read_pdf(body: Value) -> Result<CaptureRequest, Problem> {
 }
 
 fn read(fields: &mut Fields) -> Option<CaptureRequest> {
-    // `width` and `height` mean the sheet here, and not the window.
-    let (width, height) = (length(fields, "width"), length(fields, "height"));
-    let pdf = Pdf {
-        paper: paper(fields, width, height),
-        landscape: fields.flag("landscape").unwrap_or(false),
-        print_background: fields.flag("printBackground").unwrap_or(true),
-        margin: margin(fields),
-        scale: fields.number("scale", 0.1..=2.0).unwrap_or(1.0),
-        page_ranges: fields.filled_text("pageRanges", 1_000),
-        display_header_footer: fields.flag("displayHeaderFooter").unwrap_or(false),
-        header_template: fields.text("headerTemplate", TEMPLATE),
-        footer_template: fields.text("footerTemplate", TEMPLATE),
-    };
+    let pdf = pdf(fields);
     let page = page::read(fields);
     let stage = page::stage(fields);
     let json = fields.choice("response_type", &[("json", true), ("binary", false)]);
@@ -51,6 +39,23 @@ fn read(fields: &mut Fields) -> Option<CaptureRequest> {
         aliases: Vec::new(),
         ignored: Vec::new(),
     })
+}
+
+/// Read how the page is printed.
+pub(super) fn pdf(fields: &mut Fields) -> Pdf {
+    // `width` and `height` mean the sheet here, and not the window.
+    let (width, height) = (length(fields, "width"), length(fields, "height"));
+    Pdf {
+        paper: paper(fields, width, height),
+        landscape: fields.flag("landscape").unwrap_or(false),
+        print_background: fields.flag("printBackground").unwrap_or(true),
+        margin: margin(fields),
+        scale: fields.number("scale", 0.1..=2.0).unwrap_or(1.0),
+        page_ranges: fields.filled_text("pageRanges", 1_000),
+        display_header_footer: fields.flag("displayHeaderFooter").unwrap_or(false),
+        header_template: fields.text("headerTemplate", TEMPLATE),
+        footer_template: fields.text("footerTemplate", TEMPLATE),
+    }
 }
 
 /// The sheet: by name, and by its sides where these are given.

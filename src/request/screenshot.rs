@@ -37,16 +37,14 @@ pub fn read_screenshot(body: Value) -> Result<CaptureRequest, Problem> {
 fn read(fields: &mut Fields) -> Option<CaptureRequest> {
     let aliases = take_aliases(fields);
     let page = page::read(fields);
-    let format = format(fields);
-    let region = region(fields);
+    let picture = picture(fields);
     let stage = page::stage(fields);
-    let omit_background = fields.flag("omitBackground").unwrap_or(false);
     let json = fields.choice("response_type", &[("json", true), ("binary", false)]);
     let metadata = fields.flag("extractMetadata").unwrap_or(false);
     // Decoration is for presentation; the evidence is always the plain picture.
     let style = fields.object("style", |style| Some(style.rest()));
     let ignored = style.filter(|style| !style.is_empty()).map(|_| "style").into_iter().collect();
-    let product = Product::Picture(Picture { format, region, omit_background });
+    let product = Product::Picture(picture);
     page.map(|page| CaptureRequest {
         settings: CaptureSettings { page, product },
         json: json.unwrap_or(false),
@@ -55,6 +53,12 @@ fn read(fields: &mut Fields) -> Option<CaptureRequest> {
         aliases,
         ignored,
     })
+}
+
+/// Read what the picture is to show, and in which form.
+pub(super) fn picture(fields: &mut Fields) -> Picture {
+    let (format, region) = (format(fields), region(fields));
+    Picture { format, region, omit_background: fields.flag("omitBackground").unwrap_or(false) }
 }
 
 /// Take the misspellings that public callers send for what they mean.

@@ -202,7 +202,7 @@ impl Runs {
         if lock(&run.draft).is_none() {
             return Err(sealed(id));
         }
-        Ok(Work { run, _guard: guard })
+        Ok(Work { run, _guard: Arc::new(guard) })
     }
 
     fn find(&self, id: RunId, caller: &Caller) -> Result<Arc<OpenRun>, Problem> {

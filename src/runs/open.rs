@@ -29,12 +29,12 @@ pub struct OpenRun {
     pub(super) touched: AtomicU64,
 }
 
-/// Work that will still add to a run: the run is not sealed while this is held.
-#[derive(Debug)]
+/// Work that will still add to a run: the run is not sealed while this, or a clone, is held.
+#[derive(Clone, Debug)]
 pub struct Work {
     /// The run.
     pub run: Arc<OpenRun>,
-    pub(super) _guard: tokio::sync::OwnedRwLockReadGuard<()>,
+    pub(super) _guard: Arc<tokio::sync::OwnedRwLockReadGuard<()>>,
 }
 
 impl Work {

@@ -5,6 +5,7 @@ mod capture;
 pub mod device;
 mod page;
 pub mod pdf;
+pub mod sequence;
 
 use std::fmt;
 

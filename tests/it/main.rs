@@ -14,6 +14,7 @@ mod lifecycle;
 mod pdf;
 mod pictures;
 mod process;
+mod sequence;
 mod signals;
 mod site;
 mod spine;

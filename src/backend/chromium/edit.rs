@@ -33,10 +33,10 @@ pub(super) async fn apply(
         add_style(page, &css).await?;
     }
     if let Some(script) = &edits.inject_js {
-        run_script(page, script).await?;
+        run_script(page, script, "injectJs").await?;
     }
     if let Some(selector) = &edits.click {
-        click(page, selector).await?;
+        click(page, selector, 1, "click").await?;
         // What the click set in motion comes to rest as the page itself did.
         page.observed().expect_quiet(Instant::now());
         settle(page, settings, until).await?;
@@ -57,10 +57,10 @@ async fn add_style(page: &Page, css: &str) -> Result<(), Trouble> {
 }
 
 /// Run the caller's script as the page's own would run, and wait for its promise.
-async fn run_script(page: &Page, script: &str) -> Result<(), Trouble> {
+pub(super) async fn run_script(page: &Page, script: &str, field: &str) -> Result<(), Trouble> {
     let problem = |what: String| {
-        let message = format!("`injectJs` {what}; correct it, or leave it out");
-        Trouble::from(Problem::new(Code::ScriptFailed, message).field("injectJs"))
+        let message = format!("`{field}` {what}; correct it, or leave it out");
+        Trouble::from(Problem::new(Code::ScriptFailed, message).field(field))
     };
     let params = json!({ "expression": script, "awaitPromise": true, "userGesture": true });
     let answer = match page.call_raw("Runtime.evaluate", params, SCRIPT).await {
@@ -76,8 +76,8 @@ async fn run_script(page: &Page, script: &str) -> Result<(), Trouble> {
     Err(problem(format!("failed ({said})")))
 }
 
-/// Click the middle of the first element that `selector` matches, as a mouse does.
-async fn click(page: &Page, selector: &str) -> Result<(), Trouble> {
+/// The middle of the first element that `selector` matches, brought into view.
+pub(super) async fn middle(page: &Page, selector: &str, field: &str) -> Result<[f64; 2], Trouble> {
     const MIDDLE: &str = "selector => {
         const element = document.querySelector(selector);
         if (!element) return null;
@@ -87,31 +87,63 @@ async fn click(page: &Page, selector: &str) -> Result<(), Trouble> {
     }";
     let world = World::isolated(page).await?;
     let found = world.call::<Option<[f64; 2]>>(MIDDLE, &[json!(selector)], QUICK).await;
-    let found = found.map_err(|trouble| trouble.in_field("click", selector))?;
-    let Some([x, y]) = found else {
+    let found = found.map_err(|trouble| trouble.in_field(field, selector))?;
+    found.ok_or_else(|| {
         let message =
-            format!("`click` is `{selector}`, and nothing on the page matches it; correct it");
-        return Err(Problem::new(Code::SelectorNotFound, message).field("click").into());
-    };
-    for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
-        let button = if kind == "mouseMoved" { "none" } else { "left" };
-        let params = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": 1 });
-        page.call_raw("Input.dispatchMouseEvent", params, QUICK).await?;
+            format!("`{field}` is `{selector}`, and nothing on the page matches it; correct it");
+        Problem::new(Code::SelectorNotFound, message).field(field).into()
+    })
+}
+
+/// Something the mouse does at a place, for the `count`th time in a row.
+pub(super) async fn mouse(
+    page: &Page,
+    kind: &str,
+    [x, y]: [f64; 2],
+    count: u32,
+) -> Result<(), Trouble> {
+    let button = if kind == "mouseMoved" { "none" } else { "left" };
+    let params = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": count });
+    page.call_raw("Input.dispatchMouseEvent", params, QUICK).await?;
+    Ok(())
+}
+
+/// Click the middle of the first element that `selector` matches, as a mouse does.
+pub(super) async fn click(
+    page: &Page,
+    selector: &str,
+    count: u32,
+    field: &str,
+) -> Result<(), Trouble> {
+    let at = middle(page, selector, field).await?;
+    mouse(page, "mouseMoved", at, 0).await?;
+    for click in 1..=count {
+        mouse(page, "mousePressed", at, click).await?;
+        mouse(page, "mouseReleased", at, click).await?;
     }
-    // A link's navigation begins only after its handlers have run: by the next frame it has.
+    next_frame(page).await
+}
+
+/// Wait for the page's next frame: by then what an input set in motion has begun.
+pub(super) async fn next_frame(page: &Page) -> Result<(), Trouble> {
     let frame = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)))";
-    let framed = World::isolated(page).await?.call::<Value>(frame, &[], QUICK).await;
-    if let Err(Trouble::Call(CallError::Refused { .. })) = framed {
-        // The document is gone already: the navigation has begun.
-        let until = Instant::now() + QUICK;
-        let begun =
+    let framed = match World::isolated(page).await {
+        Ok(world) => world.call::<Value>(frame, &[], QUICK).await.map(drop),
+        Err(trouble) => Err(trouble),
+    };
+    match framed {
+        // The document is gone already: a navigation has begun.
+        Err(Trouble::Call(CallError::Refused { .. })) => {
+            let until = Instant::now() + Duration::from_millis(100);
             page.wait_for(
                 until,
                 |seen, _| {
                     if seen.is_loaded() { Look::NotYet } else { Look::Found(()) }
                 },
-            );
-        drop(tokio::time::timeout(Duration::from_millis(100), begun).await);
+            )
+            .await;
+            Ok(())
+        }
+        other => other,
     }
-    Ok(())
 }

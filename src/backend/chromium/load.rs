@@ -126,7 +126,7 @@ pub(super) async fn settle(
         }
     }
     if let Some(selector) = &settings.wait_for_selector {
-        wait_for_selector(page, selector, until).await?;
+        wait_for_selector(page, selector, "waitForSelector", until).await?;
     }
     Ok(())
 }
@@ -140,7 +140,12 @@ pub(super) async fn rest(page: &Page, settings: &PageSettings) -> Result<(), Tro
 }
 
 /// Wait for `selector` to match, through an observer inside the page: nothing polls.
-async fn wait_for_selector(page: &Page, selector: &str, until: Instant) -> Result<(), Trouble> {
+pub(super) async fn wait_for_selector(
+    page: &Page,
+    selector: &str,
+    field: &str,
+    until: Instant,
+) -> Result<(), Trouble> {
     const APPEARS: &str = "selector => new Promise(resolve => {
         if (document.querySelector(selector)) return resolve(true);
         new MutationObserver((_, observer) => {
@@ -156,12 +161,10 @@ async fn wait_for_selector(page: &Page, selector: &str, until: Instant) -> Resul
             Ok(_) => return Ok(()),
             Err(Trouble::Call(CallError::Timeout { .. })) => {
                 let message = format!(
-                    "`waitForSelector` is `{selector}`, and nothing on the page matched it in time; \
-                     correct it, or raise `navigationTimeout`"
+                    "`{field}` is `{selector}`, and nothing on the page matched it in time; correct \
+                     it, or allow more time"
                 );
-                return Err(Problem::new(Code::SelectorNotFound, message)
-                    .field("waitForSelector")
-                    .into());
+                return Err(Problem::new(Code::SelectorNotFound, message).field(field).into());
             }
             // The page went on to another document meanwhile: look there, once it is there.
             Err(Trouble::Call(CallError::Refused { .. })) if Instant::now() < until => {
@@ -171,7 +174,7 @@ async fn wait_for_selector(page: &Page, selector: &str, until: Instant) -> Resul
                 )
                 .await;
             }
-            Err(other) => return Err(other.in_field("waitForSelector", selector)),
+            Err(other) => return Err(other.in_field(field, selector)),
         }
     }
 }

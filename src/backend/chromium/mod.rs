@@ -17,6 +17,7 @@ mod pipe;
 mod print;
 mod script;
 mod snapshot;
+mod steps;
 mod take;
 
 use std::path::Path;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +34,9 @@ use self::launch::{Process, Recipe};
 use self::load::Trouble;
 use self::page::Page;
 use self::pipe::CallError;
-use crate::backend::{Backend, Failed, FailedAttempt, Order, Pending, Taken};
+use crate::backend::{
+    Backend, Failed, FailedAttempt, Order, Pending, SequenceOrder, StepReport, Taken,
+};
 use crate::config;
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
@@ -190,6 +193,30 @@ impl Chromium {
         }
     }
 
+    /// Take the steps of a sequence, once: what they did to the application cannot be undone, so
+    /// they are not tried again.
+    async fn steps(
+        &self,
+        mut order: SequenceOrder,
+        reports: mpsc::Sender<StepReport>,
+    ) -> Result<(), Problem> {
+        let instance = self.instance(order.deadline).await?;
+        order.product = instance.product();
+        let token = instance.under_way();
+        let page = tokio::time::timeout_at(order.deadline, instance.page()).await;
+        let page =
+            page.map_err(|_| out_of_time())?.ok_or_else(|| unavailable("the browser died"))?;
+        let run =
+            tokio::time::timeout_at(order.deadline, steps::run(&page, &order, &reports)).await;
+        let outcome = run.unwrap_or_else(|_| Err(out_of_time().into())).map_err(into_problem);
+        instance.count_capture(self.0.settings.recycle_after);
+        drop(self.0.tasks.spawn(async move {
+            close(page, &instance).await;
+            drop(token);
+        }));
+        outcome
+    }
+
     async fn attempt(&self, order: &Order) -> Result<Taken, Box<Failed>> {
         let begun = Instant::now();
         let instance = self.instance(order.deadline).await.map_err(boxed)?;
@@ -244,6 +271,14 @@ async fn close(page: Page, instance: &Instance) {
 }
 
 impl Backend for Chromium {
+    fn sequence(
+        &self,
+        order: SequenceOrder,
+        reports: mpsc::Sender<StepReport>,
+    ) -> Pending<'_, Result<(), Problem>> {
+        Box::pin(async move { self.steps(order, reports).await })
+    }
+
     fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>> {
         Box::pin(async move { self.take_with_retry(&order).await })
     }

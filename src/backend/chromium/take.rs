@@ -130,7 +130,8 @@ fn check_where_it_led(page: &Page, order: &Order) -> Result<(), Problem> {
     }
 }
 
-async fn title(page: &Page) -> Result<Option<String>, Trouble> {
+/// The page's title, by the browser's word.
+pub(super) async fn title(page: &Page) -> Result<Option<String>, Trouble> {
     let info = page.call_raw("Target.getTargetInfo", json!({}), QUICK).await?;
     let info: Value = read(info.get())?;
     Ok(info["targetInfo"]["title"].as_str().map(str::to_owned))

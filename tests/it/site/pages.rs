@@ -23,6 +23,7 @@ pub(super) const FIXED: &[(&str, &str)] = &[
     ("/iframe-file", IFRAME_FILE),
     ("/dom-file", DOM_FILE),
     ("/client-redirect", CLIENT_REDIRECT),
+    ("/form", FORM),
 ];
 
 /// The load event never comes: one picture begins and does not end.
@@ -158,6 +159,25 @@ const DOM_FILE: &str = r#"<!doctype html><meta charset="utf-8"><title>Reads file
     document.getElementById("result").textContent = lines.join("\n");
     location.href = target;
   })();
+</script>"#;
+
+/// A form whose page tells what was done to it, but for the password, of which it tells the length.
+const FORM: &str = r#"<!doctype html><meta charset="utf-8"><title>Form</title>
+<form id="form"><input id="user"><input id="pin" type="password"><textarea id="note"></textarea>
+<select id="role"><option value="v">Viewer</option><option value="a">Admin</option></select>
+<button id="send">Send</button></form><p id="hover">hover</p><pre id="heard"></pre>
+<div style="height: 3000px"></div><p id="below">below</p>
+<script>
+  const heard = [];
+  const tell = what => { heard.push(what); document.getElementById("heard").textContent = heard.join(" | "); };
+  user.onchange = () => tell("user " + user.value);
+  pin.onchange = () => tell("pin of " + pin.value.length);
+  note.oninput = () => tell("note " + note.value);
+  role.onchange = () => tell("role " + role.value);
+  hover.onmouseover = () => tell("hovered");
+  hover.ondblclick = () => tell("double");
+  user.onkeydown = event => tell("key " + event.key);
+  form.onsubmit = event => { event.preventDefault(); tell("sent at " + Math.round(scrollY)); };
 </script>"#;
 
 /// Goes elsewhere by script, as sign-in pages do.

@@ -1,0 +1,305 @@
+//! Owns the pipeline of a sequence: each step an event, each output a capture, all of them on disk
+//! as they happen; and the answer in the hosted API's shape.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::record::{Attempt, asked_for, files_of, millis_between, with_artifacts};
+use super::{Ask, Captures, Refused, queue_too_slow};
+use crate::artifact::Artifact;
+use crate::backend::{Output, SequenceOrder, StepReport, Taken};
+use crate::clock::Moment;
+use crate::error::{Code, Problem, chain};
+use crate::id::RunId;
+use crate::request::{CaptureRequest, SequenceRequest};
+use crate::run::Event;
+use crate::runs::Work;
+use crate::settings::sequence::Action;
+use crate::settings::{CaptureSettings, Product, Stage};
+
+/// What clients that count down are told: nothing is limited here, and they need a number.
+pub const NO_LIMIT: u64 = 1_000_000_000;
+
+/// A sequence that was carried out, as far as it went.
+#[derive(Debug)]
+pub struct SequenceDone {
+    /// The run.
+    pub run: RunId,
+    /// The answer.
+    pub answer: Value,
+}
+
+/// What came of a sequence so far.
+#[derive(Debug, Default)]
+struct Results {
+    outputs: Vec<Value>,
+    steps: Vec<Value>,
+    completed: usize,
+    captures: Vec<Value>,
+}
+
+impl Captures {
+    /// Carry out a sequence. The work goes on when the caller hangs up.
+    ///
+    /// # Errors
+    /// See [`Refused`]; a step that fails is part of the answer, not an error.
+    pub async fn sequence(&self, ask: Ask) -> Result<SequenceDone, Box<Refused>> {
+        let this = self.clone();
+        let work = self.0.tasks.spawn(async move { this.carry_out_sequence(ask).await });
+        let done =
+            work.await.map_err(|error| Problem::internal("carrying out the sequence", error));
+        done.map_err(|problem| Box::new(problem.into()))?
+    }
+
+    async fn carry_out_sequence(&self, ask: Ask) -> Result<SequenceDone, Box<Refused>> {
+        let Ask { caller, run, stage, body, .. } = ask;
+        self.check_not_stopping()?;
+        let asked_for = asked_for(&body);
+        let request = match SequenceRequest::read(body).and_then(|r| self.allowed_steps(r)) {
+            Ok(request) => request,
+            Err(problem) if problem.code == Code::TargetForbidden => {
+                return Err(self.refuse(caller, run, asked_for, problem).await);
+            }
+            Err(problem) => return Err(problem.into()),
+        };
+        let waiting = self.queue()?;
+        let deadline = Instant::now() + self.0.config.borrow().capture.deadline;
+        let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
+        let (work, standalone) = self.run(run, caller).await?;
+        let begun = self.0.runs.clock().now();
+        self.0.runs.record(&work, vec![requested(&request, &stage)]).await?;
+
+        let slot = tokio::time::timeout_at(deadline, self.0.slots.acquire()).await;
+        drop(waiting);
+        let mut results = Results::default();
+        let ended = match slot {
+            Ok(_slot) => self.follow(&work, &request, &stage, deadline, &mut results).await,
+            Err(_) => Err(queue_too_slow()),
+        };
+        self.conclude(work, standalone, &request, begun, results, ended).await
+    }
+
+    fn allowed_steps(&self, request: SequenceRequest) -> Result<SequenceRequest, Problem> {
+        let policy = self.0.policy.borrow();
+        for step in &request.steps {
+            if let Action::Navigate(url) = &step.action {
+                policy.check_url(url)?;
+            }
+        }
+        drop(policy);
+        Ok(request)
+    }
+
+    /// Put each step on record as it is reported.
+    async fn follow(
+        &self,
+        work: &Work,
+        request: &SequenceRequest,
+        stage: &Stage,
+        deadline: Instant,
+        results: &mut Results,
+    ) -> Result<(), Problem> {
+        let limits = self.0.config.borrow().capture.clone();
+        let order = SequenceOrder {
+            page: request.page.clone(),
+            steps: request.steps.clone(),
+            snapshot: limits.snapshot,
+            max_pixels: limits.max_pixels,
+            deadline,
+            policy: self.0.policy.borrow().clone(),
+            product: String::new(),
+        };
+        // One report at a time: a step begins when the one before is on disk.
+        let (reports, mut reported) = mpsc::channel(1);
+        let backend = Arc::clone(&self.0.backend);
+        let running = self.0.tasks.spawn(async move { backend.sequence(order, reports).await });
+        let mut kept = Ok(());
+        while let Some(report) = reported.recv().await {
+            kept = self.keep_step(work, request, stage, report, results).await;
+            if kept.is_err() {
+                break;
+            }
+        }
+        drop(reported);
+        let ended = running.await.map_err(|error| Problem::internal("taking the steps", error))?;
+        kept.and(ended)
+    }
+
+    async fn keep_step(
+        &self,
+        work: &Work,
+        request: &SequenceRequest,
+        stage: &Stage,
+        report: StepReport,
+        results: &mut Results,
+    ) -> Result<(), Problem> {
+        let StepReport { index, mut record, problem, output, duration_ms } = report;
+        record["step"] = json!(index);
+        record["duration_ms"] = json!(duration_ms);
+        let kind = if problem.is_some() { "step.failed" } else { "step.done" };
+        if let Some(problem) = &problem {
+            record["code"] = json!(problem.code);
+            record["message"] = json!(problem.message);
+        }
+        let action = request.steps.get(index).map(|step| step.word);
+        if let Some(output) = output {
+            let shown = self.keep_output(work, request, stage, index, output, results).await?;
+            record["capture"] = json!(shown);
+        }
+        self.0.runs.record(work, vec![Event::exhibit(kind, record)]).await?;
+        let mut result = json!({ "step_index": index, "action": action, "status": "ok" });
+        match problem {
+            Some(problem) => {
+                result["status"] = json!("error");
+                result["error"] = json!(problem.message);
+                result["code"] = json!(problem.code);
+            }
+            None => results.completed += 1,
+        }
+        results.steps.push(result);
+        Ok(())
+    }
+
+    /// Keep what a step made; the name of the capture.
+    async fn keep_output(
+        &self,
+        work: &Work,
+        request: &SequenceRequest,
+        stage: &Stage,
+        index: usize,
+        output: Output,
+        results: &mut Results,
+    ) -> Result<String, Problem> {
+        let Output { name, product, bytes, pixels, snapshots, facts, console, network } = output;
+        let capture = format!("{:04}-{stage}", work.next_capture());
+        let at = self.0.runs.clock().now();
+        let mut shown = json!({
+            "name": name,
+            "data": STANDARD.encode(&bytes),
+            "content_type": product.media_type(),
+            "size_bytes": bytes.len(),
+            "step_index": index,
+            "capture": capture,
+        });
+        match &product {
+            Product::Picture(picture) => {
+                shown["type"] = json!("screenshot");
+                shown["format"] = json!(picture.format.extension());
+            }
+            Product::Pdf(_) => shown["type"] = json!("pdf"),
+        }
+        let attempt = Attempt {
+            work: work.clone(),
+            standalone: false,
+            stage: stage.clone(),
+            name: capture.clone(),
+            request: CaptureRequest {
+                settings: CaptureSettings { page: request.page.clone(), product },
+                json: true,
+                metadata: false,
+                stage: None,
+                aliases: Vec::new(),
+                ignored: Vec::new(),
+            },
+            begun: at,
+        };
+        let taken = Taken {
+            product: bytes,
+            pixels,
+            facts,
+            console,
+            network,
+            snapshots,
+            browser: self.0.backend.provenance(),
+            failed_attempts: Vec::new(),
+        };
+        let mut event = attempt.taken_event(&taken, at);
+        event.data.insert("step".to_owned(), json!(index));
+        event.data.insert("name".to_owned(), json!(name));
+        let files = files_of(&attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
+        let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
+        let (artifacts, _) = self.0.runs.add(work, files, tell).await?;
+        results.captures.push(json!({ "capture": capture, "artifacts": artifacts }));
+        results.outputs.push(shown);
+        Ok(capture)
+    }
+
+    /// Put the end on record, and answer.
+    async fn conclude(
+        &self,
+        work: Work,
+        standalone: bool,
+        request: &SequenceRequest,
+        begun: Moment,
+        results: Results,
+        ended: Result<(), Problem>,
+    ) -> Result<SequenceDone, Box<Refused>> {
+        let Results { outputs, steps, completed, captures } = results;
+        let total = request.steps.len();
+        let problem = ended.as_ref().err();
+        let data = json!({
+            "steps_completed": completed,
+            "total_steps": total,
+            "code": problem.map(|problem| problem.code),
+            "message": problem.map(|problem| &problem.message),
+        });
+        let run = work.run.id;
+        let mut evidence = json!({ "run": run, "captures": captures });
+        let event = Event::exhibit("sequence.ended", data);
+        match self.0.runs.record(&work, vec![event]).await {
+            Ok(recorded) => evidence["event"] = json!(recorded.first()),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "the end of a sequence is not on record");
+            }
+        }
+        if standalone {
+            let outcome = if completed == total { "succeeded" } else { "failed" };
+            match self.seal(work, outcome).await {
+                Ok(receipt) => evidence["receipt"] = json!(receipt),
+                Err(error) if ended.is_ok() => return Err(error.into()),
+                Err(error) => tracing::error!(error = chain(&error), "a sequence is not sealed"),
+            }
+        }
+        if let Err(problem) = ended {
+            return Err(Box::new(Refused { problem, evidence: Some(evidence) }));
+        }
+        let charged = outputs.len();
+        let answer = json!({
+            "outputs": outputs,
+            "step_results": steps,
+            "steps_completed": completed,
+            "total_steps": total,
+            "total_duration_ms": millis_between(begun, self.0.runs.clock().now()),
+            "usage": { "outputs_charged": charged, "remaining": NO_LIMIT },
+            "evidence": evidence,
+        });
+        Ok(SequenceDone { run, answer })
+    }
+}
+
+fn requested(request: &SequenceRequest, stage: &Stage) -> Event {
+    let steps: Vec<Value> =
+        request.steps.iter().map(crate::settings::sequence::Step::record).collect();
+    let settings = CaptureSettings {
+        page: request.page.clone(),
+        product: Product::Picture(crate::settings::Picture::default()),
+    };
+    let mut page = settings.record();
+    if let Some(page) = page.as_object_mut() {
+        page.retain(|name, _| {
+            matches!(
+                name.as_str(),
+                "width" | "height" | "deviceScaleFactor" | "darkMode" | "cookies"
+            )
+        });
+    }
+    let data = json!({
+        "stage": stage, "steps": steps, "page": page, "altered_by": settings.altered_by(),
+    });
+    Event::exhibit("sequence.requested", data)
+}

@@ -1,0 +1,300 @@
+//! Owns the reading of a sequence request: the hosted API's steps, names and limits.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::fields::{Fields, shortened};
+use super::{page, pdf, screenshot};
+use crate::error::{Code, Problem};
+use crate::secret::Secret;
+use crate::settings::sequence::{Action, KEYS, Key, Step};
+use crate::settings::{PageSettings, Product, Stage, Target};
+
+/// Most steps, outputs and scripts: the hosted API's limits.
+const STEPS: usize = 100;
+const OUTPUTS: usize = 5;
+const SCRIPTS: usize = 2;
+const SCRIPT: usize = 5_000;
+
+/// Fields that are known and not supported yet.
+const UNSUPPORTED: &[&str] = &[
+    "authState",
+    "blockAds",
+    "blockBanners",
+    "blockChats",
+    "blockTrackers",
+    "observeAfterEachStep",
+    "session_id",
+];
+
+/// A sequence that was understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SequenceRequest {
+    /// Window, cookies and colours of the page; its target is the first page navigated to.
+    pub page: PageSettings,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// Stage named in the body.
+    pub stage: Option<Stage>,
+}
+
+impl SequenceRequest {
+    /// Read the body of `POST /sequence`.
+    ///
+    /// # Errors
+    /// Every problem found, as one: the first with its field, the others in the hint.
+    pub fn read(body: Value) -> Result<Self, Problem> {
+        let mut fields = Fields::of(body)?;
+        let request = read(&mut fields);
+        fields.refuse_leftovers(UNSUPPORTED);
+        fields.finish(request)
+    }
+}
+
+fn read(fields: &mut Fields) -> Option<SequenceRequest> {
+    let steps = steps(fields);
+    let mut page = PageSettings::of(Target::Html(String::new()));
+    let viewport = fields.object("viewport", |viewport| {
+        let width = viewport.int("width", 320..=3840).unwrap_or(1280);
+        let height = viewport.int("height", 200..=2160).unwrap_or(720);
+        Some((width, height))
+    });
+    if let Some((width, height)) = viewport {
+        (page.viewport.width, page.viewport.height) = (width, height);
+    }
+    if let Some(scale) = fields.number("deviceScaleFactor", 1.0..=3.0) {
+        page.viewport.device_scale_factor = scale;
+    }
+    page.dark_mode = fields.flag("darkMode").unwrap_or(false);
+    let first = steps.iter().flatten().find_map(|step| match &step.action {
+        Action::Navigate(url) => Some(Target::Url(url.clone())),
+        _ => None,
+    });
+    page.target = first.unwrap_or(page.target);
+    page.cookies = page::cookies(fields, Some(&page.target));
+    let stage = page::stage(fields);
+    steps.map(|steps| SequenceRequest { page, steps, stage })
+}
+
+fn steps(fields: &mut Fields) -> Option<Vec<Step>> {
+    if !fields.has("steps") {
+        let message =
+            "`steps` is missing; give a list like [{\"action\": \"navigate\", \"url\": …}]";
+        return fields.problem(Problem::new(Code::MissingField, message).field("steps"));
+    }
+    let given = fields.list("steps", STEPS)?;
+    let count = given.len();
+    let mut steps = Vec::new();
+    for (index, value) in given.into_iter().enumerate() {
+        match value {
+            Value::Object(step) => steps.extend(self::step(fields, index, step)),
+            _ => {
+                return fields.wrong(
+                    &format!("steps[{index}]"),
+                    "not an object",
+                    "give {\"action\": …}",
+                );
+            }
+        }
+    }
+    if steps.len() < count {
+        return None;
+    }
+    let of = |wanted: fn(&Action) -> bool| steps.iter().filter(|s| wanted(&s.action)).count();
+    let outputs = of(|action| matches!(action, Action::Output { .. }));
+    let scripts = of(|action| matches!(action, Action::Evaluate(_)));
+    if !(1..=OUTPUTS).contains(&outputs) {
+        let remedy = format!("give 1 to {OUTPUTS} steps `screenshot` or `pdf`");
+        return fields.wrong("steps", &format!("a list with {outputs} outputs"), &remedy);
+    }
+    if scripts > SCRIPTS {
+        let remedy = format!("give at most {SCRIPTS} steps `evaluate`");
+        return fields.wrong("steps", &format!("a list with {scripts} scripts"), &remedy);
+    }
+    Some(steps)
+}
+
+fn step(fields: &mut Fields, index: usize, step: Map<String, Value>) -> Option<Step> {
+    fields.nested(step, format!("steps[{index}]."), |step| {
+        const WORDS: &[&str] = &[
+            "navigate",
+            "click",
+            "dblclick",
+            "hover",
+            "fill",
+            "select",
+            "scroll",
+            "wait",
+            "wait_for",
+            "evaluate",
+            "press_key",
+            "screenshot",
+            "pdf",
+        ];
+        if !step.has("action") {
+            let message =
+                format!("`steps[{index}].action` is missing; give one of {}", WORDS.join(", "));
+            let field = format!("steps[{index}].action");
+            step.rest();
+            return step.problem(Problem::new(Code::MissingField, message).field(field));
+        }
+        let words: Vec<(&str, &'static str)> = WORDS.iter().map(|word| (*word, *word)).collect();
+        let Some(word) = step.choice("action", &words) else {
+            // What belongs to an action nobody knows cannot be judged.
+            step.rest();
+            return None;
+        };
+        let optional = step.flag("optional").unwrap_or(false);
+        let action = action(step, word, index)?;
+        Some(Step { action, word, optional })
+    })
+}
+
+fn action(step: &mut Fields, word: &str, index: usize) -> Option<Action> {
+    let millis = |value: Option<u32>, default: u32| {
+        Duration::from_millis(u64::from(value.unwrap_or(default)))
+    };
+    match word {
+        "navigate" => navigate(step),
+        "click" => Some(Action::Click { selector: needed(step, "selector")?, count: 1 }),
+        "dblclick" => Some(Action::Click { selector: needed(step, "selector")?, count: 2 }),
+        "hover" => Some(Action::Hover(needed(step, "selector")?)),
+        "fill" => {
+            let value = step.text("value", 100_000).unwrap_or_default();
+            Some(Action::Fill { selector: needed(step, "selector")?, value: Secret::new(value) })
+        }
+        "select" => Some(Action::Select {
+            selector: needed(step, "selector")?,
+            value: needed(step, "value")?,
+        }),
+        "scroll" => {
+            // Callers of the hosted API also say that x and y are relative, which they are.
+            step.flag("relative");
+            Some(Action::Scroll {
+                selector: step.filled_text("selector", 2_000),
+                x: step.number("x", -1e6..=1e6).unwrap_or(0.0),
+                y: step.number("y", -1e6..=1e6).unwrap_or(0.0),
+            })
+        }
+        "wait" => Some(Action::Wait(millis(step.int("ms", 0..=10_000), 0))),
+        "wait_for" => Some(Action::WaitFor {
+            timeout: millis(step.int("timeout", 0..=15_000), 10_000),
+            selector: needed(step, "selector")?,
+        }),
+        "evaluate" => step.filled_text("script", SCRIPT).map(Action::Evaluate).or_else(|| {
+            step.has("script").then_some(()).map_or_else(|| missing(step, "script"), |()| None)
+        }),
+        "press_key" => {
+            let keys: Vec<(&str, Key)> = KEYS.iter().map(|key| (key.name, *key)).collect();
+            let selector = step.filled_text("selector", 2_000);
+            if !step.has("key") {
+                return missing(step, "key");
+            }
+            Some(Action::PressKey { key: step.choice("key", &keys)?, selector })
+        }
+        "screenshot" => {
+            let name =
+                step.filled_text("name", 200).unwrap_or_else(|| format!("screenshot-{index}"));
+            let delay = millis(step.int("delay", 0..=10_000), 0);
+            step.value("style");
+            let product = Product::Picture(screenshot::picture(step));
+            Some(Action::Output { name, product, delay })
+        }
+        _ => {
+            let name = step.filled_text("name", 200).unwrap_or_else(|| format!("pdf-{index}"));
+            let product = Product::Pdf(pdf::pdf(step));
+            Some(Action::Output { name, product, delay: Duration::ZERO })
+        }
+    }
+}
+
+fn navigate(step: &mut Fields) -> Option<Action> {
+    let url = needed(step, "url")?;
+    match url.parse::<Url>() {
+        Ok(url) => match page::allowed(step, url)? {
+            Target::Url(url) => Some(Action::Navigate(url)),
+            Target::Html(_) => None,
+        },
+        Err(error) => {
+            let found = format!("not an address ({error}): {}", shortened(&url));
+            step.wrong("url", &found, "give one like https://example.com/")
+        }
+    }
+}
+
+fn needed(step: &mut Fields, name: &'static str) -> Option<String> {
+    if step.has(name) { step.filled_text(name, 8_192) } else { missing(step, name) }
+}
+
+fn missing<T>(step: &mut Fields, name: &str) -> Option<T> {
+    let field = step.named(name);
+    let message = format!("`{field}` is missing; this action needs it");
+    step.problem(Problem::new(Code::MissingField, message).field(field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refused(steps: Value) -> (Code, String) {
+        let problem = SequenceRequest::read(json!({ "steps": steps })).expect_err("refused");
+        assert!(problem.message.contains(';') || problem.message.contains('?'), "{problem}");
+        (problem.code, problem.field.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_form_is_read_step_by_step() {
+        let body = json!({
+            "viewport": { "width": 1000, "height": 600 },
+            "steps": [
+                { "action": "navigate", "url": "http://a.example/" },
+                { "action": "fill", "selector": "#a", "value": "hunter2" },
+                { "action": "press_key", "key": "Enter", "selector": "#a" },
+                { "action": "wait_for", "selector": "#done", "optional": true },
+                { "action": "screenshot", "name": "after", "fullPage": true, "format": "webp" },
+            ],
+        });
+        let request = SequenceRequest::read(body).expect("sound");
+        assert_eq!((request.page.viewport.width, request.steps.len()), (1000, 5));
+        assert!(request.steps[3].optional);
+        let record: Vec<_> = request.steps.iter().map(|step| step.record().to_string()).collect();
+        assert!(!record.concat().contains("hunter2"), "{record:?}");
+        assert!(matches!(&request.steps[4].action, Action::Output { name, .. } if name == "after"));
+    }
+
+    #[test]
+    fn every_problem_names_its_step() {
+        let shot = json!({ "action": "screenshot" });
+        let with = |step: Value| json!([step, shot]);
+        let cases = [
+            (json!([{ "action": "wait", "ms": 1 }]), Code::InvalidField, "steps"),
+            (json!(vec![shot.clone(); 6]), Code::InvalidField, "steps"),
+            (json!(vec![shot.clone(); 101]), Code::InvalidField, "steps"),
+            (with(json!({ "selector": "p" })), Code::MissingField, "steps[0].action"),
+            (with(json!({ "action": "fly" })), Code::InvalidField, "steps[0].action"),
+            (with(json!({ "action": "click" })), Code::MissingField, "steps[0].selector"),
+            (with(json!({ "action": "wait", "ms": 10_001 })), Code::InvalidField, "steps[0].ms"),
+            (
+                with(json!({ "action": "navigate", "url": "file:///x" })),
+                Code::TargetForbidden,
+                "steps[0].url",
+            ),
+            (
+                with(json!({ "action": "press_key", "key": "F5" })),
+                Code::InvalidField,
+                "steps[0].key",
+            ),
+            (
+                with(json!({ "action": "hover", "selector": "p", "x": 1 })),
+                Code::UnknownField,
+                "steps[0].x",
+            ),
+        ];
+        for (steps, code, field) in cases {
+            assert_eq!(refused(steps), (code, field.to_owned()));
+        }
+    }
+}
