@@ -155,6 +155,17 @@ impl Client {
         Ok(Picture { bytes, evidence: answer["evidence"].take() })
     }
 
+    /// Take the steps of a sequence as part of a run; the answer, in the hosted API's shape. A step
+    /// that failed is told inside it.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn sequence(&self, run: RunId, stage: &str, steps: Value) -> Result<Value, Problem> {
+        let body = json!({ "steps": steps, "stage": stage });
+        let request = self.request(Method::POST, "/api/v1/sequence").json(&body);
+        self.json(request.header("x-exhibit-run", run.to_string())).await
+    }
+
     /// Add a file to a run.
     ///
     /// # Errors

@@ -163,16 +163,8 @@ impl Captures {
     /// The story of a capture.
     async fn carry_out(&self, ask: Ask) -> Result<Done, Box<Refused>> {
         let Ask { kind, caller, run, stage, body } = ask;
-        self.check_not_stopping()?;
-        // What asks for something forbidden is put on record; what cannot be understood is not.
-        let asked_for = asked_for(&body);
-        let request = match kind.read(body).and_then(|request| self.allowed(request)) {
-            Ok(request) => request,
-            Err(problem) if problem.code == Code::TargetForbidden => {
-                return Err(self.refuse(caller, run, asked_for, problem).await);
-            }
-            Err(problem) => return Err(problem.into()),
-        };
+        let read = |body| kind.read(body).and_then(|request| self.allowed(request));
+        let request = self.understand(&caller, run, body, read).await?;
         let waiting = self.queue()?;
         let deadline = Instant::now() + self.0.config.borrow().capture.deadline;
 
@@ -195,6 +187,26 @@ impl Captures {
         match outcome {
             Ok(taken) => self.keep(attempt, taken).await,
             Err(failed) => Err(self.keep_failure(attempt, *failed).await),
+        }
+    }
+
+    /// Read a request and judge it by policy. What asks for something forbidden is put on record;
+    /// what cannot be understood is only answered.
+    async fn understand<R>(
+        &self,
+        caller: &Caller,
+        run: Option<RunId>,
+        body: Value,
+        read: impl FnOnce(Value) -> Result<R, Problem>,
+    ) -> Result<R, Box<Refused>> {
+        self.check_not_stopping()?;
+        let asked_for = asked_for(&body);
+        match read(body) {
+            Ok(request) => Ok(request),
+            Err(problem) if problem.code == Code::TargetForbidden => {
+                Err(self.refuse(caller.clone(), run, asked_for, problem).await)
+            }
+            Err(problem) => Err(problem.into()),
         }
     }
 

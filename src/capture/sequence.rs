@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::record::{Attempt, asked_for, files_of, millis_between, with_artifacts};
+use super::record::{Attempt, files_of, millis_between, with_artifacts};
 use super::{Ask, Captures, Refused, queue_too_slow};
 use crate::artifact::Artifact;
 use crate::backend::{Output, SequenceOrder, StepReport, Taken};
 use crate::clock::Moment;
-use crate::error::{Code, Problem, chain};
+use crate::error::{Problem, chain};
 use crate::id::RunId;
 use crate::request::{CaptureRequest, SequenceRequest};
 use crate::run::Event;
@@ -58,15 +58,8 @@ impl Captures {
 
     async fn carry_out_sequence(&self, ask: Ask) -> Result<SequenceDone, Box<Refused>> {
         let Ask { caller, run, stage, body, .. } = ask;
-        self.check_not_stopping()?;
-        let asked_for = asked_for(&body);
-        let request = match SequenceRequest::read(body).and_then(|r| self.allowed_steps(r)) {
-            Ok(request) => request,
-            Err(problem) if problem.code == Code::TargetForbidden => {
-                return Err(self.refuse(caller, run, asked_for, problem).await);
-            }
-            Err(problem) => return Err(problem.into()),
-        };
+        let read = |body| SequenceRequest::read(body).and_then(|r| self.allowed_steps(r));
+        let request = self.understand(&caller, run, body, read).await?;
         let waiting = self.queue()?;
         let deadline = Instant::now() + self.0.config.borrow().capture.deadline;
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);

@@ -1,6 +1,6 @@
 //! `exhibit demo`: runs the demonstration and says where to look.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Common, in_file, out};
 use crate::config::{Log, LogFormat};
@@ -56,8 +56,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
     out::line(format!("allowed signers  {}", done.allowed_signers.display()));
     out::line("");
     out::line("Look at the pictures:");
-    for capture in ["0001-before", "0002-form", "0003-confirmation", "0004-after"] {
-        let picture = done.folder.join(format!("data/captures/{capture}/screenshot.png"));
+    for picture in pictures(&done.folder) {
         out::line(format!("  {}", picture.display()));
     }
     out::line("");
@@ -71,4 +70,12 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
     ));
     out::line("  less VERIFY.txt");
     Ok(done.report.exit())
+}
+
+/// The screenshots in an evidence folder, in the order in which they were taken.
+fn pictures(folder: &Path) -> Vec<PathBuf> {
+    let captures = std::fs::read_dir(folder.join("data/captures")).into_iter().flatten().flatten();
+    let mut pictures: Vec<_> = captures.map(|one| one.path().join("screenshot.png")).collect();
+    pictures.sort();
+    pictures
 }

@@ -119,20 +119,27 @@ async fn refund(
     let data = json!({ "transaction": TRANSACTION, "amount": "48.50", "rule": "duplicate-charge" });
     log(client, run, "decision", "Refund approved: the charge is a duplicate", data).await?;
 
-    tell("capturing the refund form");
-    let query = [("amount", "48.50"), ("reason", reason)];
-    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
-    capture(client, run, "form", &format!("{details}/refund?{query}")).await?;
+    tell("processing the refund through the desk's own form, each step on record");
+    let steps = json!([
+        { "action": "navigate", "url": format!("{details}/refund") },
+        { "action": "fill", "selector": "[name=amount]", "value": "48.50" },
+        { "action": "fill", "selector": "[name=reason]", "value": reason },
+        { "action": "screenshot", "name": "the form, filled in" },
+        { "action": "click", "selector": "button" },
+        { "action": "wait_for", "selector": ".done" },
+        { "action": "screenshot", "name": "the confirmation" },
+    ]);
+    let answer = client.sequence(run, "during", steps).await?;
+    if answer["steps_completed"] != answer["total_steps"] {
+        let steps = answer["step_results"].to_string();
+        return Err(Problem::internal("processing the refund", steps));
+    }
 
-    tell("processing the refund through the application");
-    let action = page(&format!("/api/transactions/{TRANSACTION}/refund"));
-    let answer = act(&action, &json!({ "amount": "48.50", "reason": reason })).await?;
-    let data = json!({ "request": "POST refund", "answer": answer });
-    log(client, run, "tool-call", "The desk accepted the refund", data).await?;
+    tell("asking the desk for the transaction's status");
+    let status = status(&page(&format!("/api/transactions/{TRANSACTION}"))).await?;
+    log(client, run, "tool-call", "The desk shows the refund", status).await?;
 
-    tell("capturing the confirmation and the transaction as it is after");
-    let confirmation = answer["confirmation_url"].as_str().unwrap_or_default();
-    capture(client, run, "confirmation", &page(confirmation)).await?;
+    tell("capturing the transaction as it is after");
     capture(client, run, "after", &details).await?;
 
     tell("sealing the run: manifest, signature, seal");
@@ -176,10 +183,9 @@ async fn capture(client: &Client, run: RunId, stage: &str, url: &str) -> Result<
     client.capture("screenshot", Some(run), Some(stage), body).await.map(drop)
 }
 
-/// The agent's action: a plain call to the desk's own API, which the daemon has no part in.
-async fn act(url: &str, body: &Value) -> Result<Value, Problem> {
+/// What the desk's own API says of the transaction: a plain call, which the daemon has no part in.
+async fn status(url: &str) -> Result<Value, Problem> {
     let failed = |error| Problem::internal("calling the refund desk", error);
-    let answer = reqwest::Client::new().post(url).json(body).send().await.map_err(failed)?;
-    let answer = answer.error_for_status().map_err(failed)?;
-    answer.json().await.map_err(failed)
+    let answer = reqwest::get(url).await.map_err(failed)?;
+    answer.error_for_status().map_err(failed)?.json().await.map_err(failed)
 }
