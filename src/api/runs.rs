@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -17,6 +18,7 @@ use super::answer::{Failure, broken_body, json_body, product, run_id, too_large_
 use crate::capture::{Ask, Kind};
 use crate::error::{Code, Problem};
 use crate::evidence::{Filter, StoreError};
+use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::request::{SealRequest, read_events, read_run_spec};
 use crate::run::{Caller, Ending, State as RunState};
@@ -49,10 +51,10 @@ async fn open(
 async fn events(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    let id = run_id(&id, "id")?;
+    let id = run_in_path(id)?;
     let limit = api.config.borrow().capture.max_body;
     let events = read_events(json_body(request, limit).await?)?;
     let work = api.runs.work(id, &caller).await?;
@@ -64,10 +66,10 @@ async fn events(
 async fn capture(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let run = Some(run_id(&id, "id")?);
+    let run = Some(run_in_path(id)?);
     let limit = api.config.borrow().capture.max_body;
     let mut body = json_body(request, limit).await?;
     if let Some(fields) = body.as_object_mut() {
@@ -94,11 +96,12 @@ struct AttachQuery {
 async fn attach(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    Query(query): Query<AttachQuery>,
+    id: Result<Path<String>, PathRejection>,
+    query: Result<Query<AttachQuery>, QueryRejection>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    let id = run_id(&id, "id")?;
+    let id = run_in_path(id)?;
+    let Query(query) = query.map_err(unreadable_query)?;
     let name = query.name.ok_or_else(|| {
         let message = "`name` is missing; give the file's name as ?name=…";
         Problem::new(Code::MissingField, message).field("name")
@@ -128,10 +131,10 @@ async fn attach(
 async fn seal(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Json<Receipt>, Failure> {
-    let id = run_id(&id, "id")?;
+    let id = run_in_path(id)?;
     let limit = api.config.borrow().capture.max_body;
     let SealRequest { outcome, reason } = SealRequest::read(json_body(request, limit).await?)?;
     let ending = Ending { state: RunState::Sealed, outcome, reason };
@@ -150,8 +153,9 @@ struct ListQuery {
 async fn list(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Query(query): Query<ListQuery>,
+    query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Value>, Failure> {
+    let Query(query) = query.map_err(unreadable_query)?;
     let limit = query.limit.unwrap_or(100);
     if !(1..=LIST_LIMIT).contains(&limit) {
         let message = format!("`limit` is {limit}; give 1 to {LIST_LIMIT}");
@@ -175,6 +179,21 @@ async fn list(
     Ok(Json(json!({ "runs": runs })))
 }
 
+/// The run that a path names.
+fn run_in_path(id: Result<Path<String>, PathRejection>) -> Result<RunId, Problem> {
+    let unreadable = |rejection: PathRejection| {
+        let message = "the path holds what is no text; give a run id that POST /runs answered";
+        Problem::new(Code::InvalidField, message).field("id").because(rejection)
+    };
+    let Path(id) = id.map_err(unreadable)?;
+    run_id(&id, "id")
+}
+
+fn unreadable_query(rejection: QueryRejection) -> Problem {
+    let message = format!("the query cannot be read ({}); correct it", rejection.body_text());
+    Problem::new(Code::InvalidField, message).field("query")
+}
+
 fn run_state(name: &str) -> Result<RunState, Problem> {
     serde_json::from_value(json!(name)).map_err(|error| {
         let message = "`state` is not known; give open, sealed, expired or interrupted";
@@ -185,9 +204,9 @@ fn run_state(name: &str) -> Result<RunState, Problem> {
 async fn show(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Failure> {
-    let id = run_id(&id, "id")?;
+    let id = run_in_path(id)?;
     match api.runs.open_run(id, &caller) {
         Ok(open) => Ok(Json(open)),
         Err(problem) if problem.code == Code::RunSealed => {

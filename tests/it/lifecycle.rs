@@ -94,6 +94,10 @@ async fn what_does_not_fit_a_run_is_refused_by_name() {
         let told = daemon.get(&format!("/v1/runs/{id}")).await.refusal();
         assert!(matches!(told.1.as_str(), "invalid_field" | "no_such_endpoint"), "{id}: {told:?}");
     }
+    for path in ["/v1/runs?limit=many", "/v1/runs?limit=0", "/v1/runs?state=lost", "/v1/runs/%ff"] {
+        let told = daemon.get(path).await.refusal();
+        assert_eq!((told.0, told.1.as_str()), (400, "invalid_field"), "{path}");
+    }
     let unknown = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57";
     assert_eq!(daemon.get(&format!("/v1/runs/{unknown}")).await.refusal().1, "run_not_found");
 
