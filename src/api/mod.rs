@@ -2,6 +2,7 @@
 //! handler reads a request, calls the pipeline and shapes the answer. docs/API.md is its contract.
 
 mod answer;
+mod drain;
 mod hosted;
 pub mod peer;
 mod runs;
@@ -57,6 +58,7 @@ pub fn router(api: Api) -> Router {
         .route("/readyz", get(ready))
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(drain::hear_out))
         .with_state(api)
 }
 
