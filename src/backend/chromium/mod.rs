@@ -245,6 +245,9 @@ impl Chromium {
             }),
             Err(trouble) => {
                 let facts = page.observed().facts.clone();
+                // A renderer that dies while it is asked to navigate looks like an aborted navigation.
+                let died = page.observed().crashed && !matches!(trouble, Trouble::Call(_));
+                let trouble = if died { CallError::SessionGone.into() } else { trouble };
                 let problem = into_problem(trouble);
                 Err(Box::new(Failed {
                     problem,
