@@ -108,12 +108,20 @@ async fn attach(
     })?;
     let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.unwrap_or("application/octet-stream").to_owned();
-    let limit = api.config.borrow().runs.max_attachment;
+    let (limit, idle) = {
+        let config = api.config.borrow();
+        (config.runs.max_attachment, config.runs.idle)
+    };
     let work = api.runs.work(id, &caller).await?;
     let mut file = api.runs.attachment(&work, &name).await?;
     let mut body = request.into_body().into_data_stream();
     let mut length = 0;
-    while let Some(chunk) = body.next().await {
+    // The run cannot end while this is under way, so that it must not take for ever.
+    let stalled = |_| {
+        let message = format!("nothing arrived for `runs.idle` ({idle:?}); send without pauses");
+        Problem::new(Code::RequestTimeout, message)
+    };
+    while let Some(chunk) = tokio::time::timeout(idle, body.next()).await.map_err(stalled)? {
         let chunk = chunk.map_err(broken_body)?;
         length += chunk.len() as u64;
         if length > limit {

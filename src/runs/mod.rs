@@ -6,12 +6,14 @@ mod open;
 mod problem;
 mod provenance;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{FutureExt as _, join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -21,7 +23,7 @@ use self::problem::{seal_problem, sealed, store_problem, unknown};
 use self::provenance::{host_name, provenance};
 use crate::artifact::{Artifact, NewArtifact, is_safe_name};
 use crate::clock::{Clock, Moment};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::{Attachment, Draft, Filter, Index, RunSummary, Signer, Store, StoreError};
@@ -427,30 +429,33 @@ impl Runs {
         self.find(id, caller).map(|run| run.shown())
     }
 
-    /// Seal every run that outlived its time, again and again until `tasks` are to stop.
+    /// Seal every run that outlived its time, again and again until `tasks` are to stop. A run
+    /// whose work does not end keeps no other waiting.
     pub async fn expire(self, tasks: Tasks) {
+        let (mut ends, mut ending) = (FuturesUnordered::new(), HashSet::new());
         loop {
             let limits = self.0.config.borrow().runs.clone();
             let every = limits.idle.min(limits.max_duration) / 4;
             let every = every.clamp(Duration::from_millis(100), Duration::from_secs(60));
             tokio::select! {
+                Some(id) = ends.next() => {
+                    ending.remove(&id);
+                    continue;
+                }
                 () = tokio::time::sleep(every) => {}
                 () = tasks.stopping() => return,
             }
             let now = millis(self.0.clock.now());
             let runs: Vec<_> = self.registry().values().cloned().collect();
             for run in runs {
-                let age = |since: u64| Duration::from_millis(now.saturating_sub(since));
-                let idle = age(run.touched.load(Ordering::Relaxed));
-                let reason = if age(run.opened) >= limits.max_duration {
-                    format!("open for longer than `runs.max_duration` ({:?})", limits.max_duration)
-                } else if idle >= limits.idle && run.work.try_write().is_ok() {
-                    format!("nothing was added for `runs.idle` ({:?})", limits.idle)
-                } else {
-                    continue;
-                };
-                let ending = Ending { state: State::Expired, outcome: None, reason: Some(reason) };
-                self.end(run, ending).await;
+                let id = run.id;
+                if let Some(reason) = overdue(&run, &limits, now)
+                    && ending.insert(id)
+                {
+                    let state = State::Expired;
+                    let end = self.end(run, Ending { state, outcome: None, reason: Some(reason) });
+                    ends.push(end.map(move |()| id));
+                }
             }
         }
     }
@@ -458,10 +463,11 @@ impl Runs {
     /// Seal every open run as interrupted: the daemon is stopping.
     pub async fn interrupt_all(&self) {
         let runs: Vec<_> = self.registry().values().cloned().collect();
-        for run in runs {
+        let ends = runs.into_iter().map(|run| {
             self.end(run, Ending::interrupted("the daemon was stopped before the run was sealed"))
-                .await;
-        }
+        });
+        // All at once: one whose work does not end keeps no other from its seal.
+        join_all(ends).await;
     }
 
     async fn end(&self, run: Arc<OpenRun>, ending: Ending) {
@@ -499,6 +505,20 @@ impl Runs {
         let done = self.0.tasks.spawn_blocking(work).await;
         done.map_err(|error| Problem::internal(what, error))?
     }
+}
+
+/// Why the time of `run` is over at `now`, if it is.
+fn overdue(run: &OpenRun, limits: &config::Runs, now: u64) -> Option<String> {
+    let age = |since: u64| Duration::from_millis(now.saturating_sub(since));
+    if age(run.opened) >= limits.max_duration {
+        return Some(format!(
+            "open for longer than `runs.max_duration` ({:?})",
+            limits.max_duration
+        ));
+    }
+    let idle = age(run.touched.load(Ordering::Relaxed)) >= limits.idle;
+    (idle && run.work.try_write().is_ok())
+        .then(|| format!("nothing was added for `runs.idle` ({:?})", limits.idle))
 }
 
 /// Open the index, adding what it lacks: a crash may have come between a seal and its note.
