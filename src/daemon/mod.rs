@@ -193,7 +193,7 @@ fn follow_policy(
     };
     let policies = watch::Sender::new(read(&config.borrow_and_update())?);
     let following = policies.subscribe();
-    drop(tasks.spawn(async move {
+    let following_config = async move {
         while config.changed().await.is_ok() {
             match read(&config.borrow_and_update()) {
                 Ok(policy) => drop(policies.send_replace(policy)),
@@ -202,6 +202,14 @@ fn follow_policy(
         }
         // Nothing changes any more, and the last policy stays in force.
         policies.closed().await;
+    };
+    let stopping = tasks.clone();
+    drop(tasks.spawn(async move {
+        // A connection that does not end holds on to the policy, and must not hold up the end.
+        tokio::select! {
+            () = following_config => {}
+            () = stopping.stopping() => {}
+        }
     }));
     Ok(following)
 }
