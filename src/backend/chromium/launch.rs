@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -21,6 +21,11 @@ use crate::tasks::Tasks;
 
 /// What the profile folders in the runtime folder are called.
 const FOLDER_PREFIX: &str = "chromium-";
+/// The flag that names a browser its profile; in a process's command line it tells whose it is.
+const PROFILE_FLAG: &str = "--user-data-dir=";
+/// How often, and how long apart, a browser of an earlier life is looked for until it has ended.
+const ORPHAN_ATTEMPTS: u32 = 100;
+const ORPHAN_PAUSE: Duration = Duration::from_millis(20);
 
 /// The flags every browser gets. `--disable-gpu` also keeps tall pages exact: the software
 /// compositor has no texture limit. The features are one switch, because a second one would
@@ -239,7 +244,7 @@ fn spawn(recipe: &Recipe, folder: &Path, tasks: &Tasks) -> io::Result<(Child, Co
     let mut command = Command::new(&recipe.binary);
     command
         .args(recipe.flags())
-        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .arg(format!("{PROFILE_FLAG}{}", folder.join("profile").display()))
         .arg("about:blank")
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
@@ -280,8 +285,9 @@ async fn last_words(stderr: Option<ChildStderr>) -> String {
     Vec::from(last).join(" | ")
 }
 
-/// Remove what browsers of an earlier life of the daemon left in `runtime`: they themselves ended
-/// when their pipe closed. Only to be called by whoever holds the store's lock.
+/// Remove what browsers of an earlier life of the daemon left in `runtime`. They end by themselves
+/// when their pipe closes, but one that is still at it would write its profile anew: it is killed.
+/// Only to be called by whoever holds the store's lock.
 ///
 /// # Errors
 /// What the system answers.
@@ -293,8 +299,51 @@ pub(super) fn sweep(runtime: &Path) -> io::Result<()> {
     for entry in entries {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX) {
+            end_orphans(&entry.path());
             disk::remove_dir_all(&entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Kill the browser that a killed daemon left running in `folder`, with all it started, and wait
+/// a moment for its end.
+fn end_orphans(folder: &Path) {
+    for _ in 0..ORPHAN_ATTEMPTS {
+        let orphans = processes_in(folder);
+        if orphans.is_empty() {
+            return;
+        }
+        for orphan in orphans {
+            // What is not the head of its group has ended with its group, or does with its head.
+            let group = kill_process_group(orphan, Signal::KILL);
+            let killed = group.or_else(|_| kill_process(orphan, Signal::KILL));
+            if let Err(error) = killed
+                && error != rustix::io::Errno::SRCH
+            {
+                tracing::warn!(%error, pid = orphan.as_raw_nonzero(), "cannot kill an old browser");
+            }
+        }
+        std::thread::sleep(ORPHAN_PAUSE);
+    }
+    tracing::warn!(folder = %folder.display(), "an old browser does not end");
+}
+
+/// The processes that were started for the profile in `folder`, whose name is never used again.
+fn processes_in(folder: &Path) -> Vec<Pid> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mark = folder.as_os_str().as_bytes();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let found = entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
+        // A process may end while it is looked at, and has no command line then.
+        let command = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let mut words = command.split(|byte| *byte == 0);
+        let ours = words.any(|word| {
+            let profile = word.strip_prefix(PROFILE_FLAG.as_bytes());
+            profile.is_some_and(|profile| profile.strip_prefix(mark) == Some(b"/profile"))
+        });
+        ours.then_some(pid)
+    });
+    found.collect()
 }
