@@ -16,8 +16,10 @@ const CALLERS: usize = 3;
 
 /// Something the daemon acknowledged: in which run, and what must be found there.
 enum Acknowledged {
-    /// A sealed capture, with the digest of its picture.
-    Picture { run: String, sha256: String },
+    /// A file, with its digest: of a run of one, of an open run, or an attachment.
+    File { run: String, path: String, sha256: String },
+    /// A seal, with the digest of what was signed.
+    Seal { run: String, sha256: String },
     /// An event, with the digest of its line.
     Event { run: String, sequence: u64, sha256: String },
 }
@@ -50,24 +52,52 @@ async fn load(
             sha256: recorded["sha256"].as_str().expect("a digest").to_owned(),
         });
         acknowledged.fetch_add(1, Ordering::SeqCst);
-        let shot = quick(&site.url("/ok"));
-        let Some(reply) = daemon.try_send("POST", "/v1/screenshot", &shot).await else {
-            return got;
-        };
-        let reply = reply.ok();
-        let sha256 = reply.header("x-exhibit-sha256").expect("a digest").to_owned();
-        got.push(Acknowledged::Picture { run: reply.run(), sha256 });
-        acknowledged.fetch_add(1, Ordering::SeqCst);
+        let mut shot = quick(&site.url("/ok"));
+        shot["response_type"] = json!("json");
+        let captures = format!("/v1/runs/{run}/captures");
+        let attachment = format!("/v1/runs/{run}/attachments?name=note-{}", got.len());
+        for path in ["/v1/screenshot", &captures, &attachment] {
+            let Some(reply) = daemon.try_send("POST", path, &shot).await else { return got };
+            got.extend(files_in(&reply.ok().json()));
+            acknowledged.fetch_add(1, Ordering::SeqCst);
+        }
     }
+}
+
+/// What the answer to a capture or an upload acknowledges.
+fn files_in(answer: &Value) -> Vec<Acknowledged> {
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let evidence = answer.get("evidence").unwrap_or(answer);
+    let run = text(&evidence["run"]);
+    let artifacts = match evidence.get("artifacts") {
+        Some(artifacts) => artifacts.as_array().expect("a list").clone(),
+        None => vec![evidence["artifact"].clone()],
+    };
+    assert!(!artifacts.is_empty(), "{answer}");
+    let file = |file: &Value| Acknowledged::File {
+        run: run.clone(),
+        path: text(&file["path"]),
+        sha256: text(&file["sha256"]),
+    };
+    let mut found: Vec<_> = artifacts.iter().map(file).collect();
+    if let Some(receipt) = evidence.get("receipt") {
+        let sha256 = text(&receipt["tagmanifest_sha256"]);
+        found.push(Acknowledged::Seal { run: run.clone(), sha256 });
+    }
+    found
 }
 
 fn check_kept(store: &std::path::Path, acknowledged: &Acknowledged) {
     match acknowledged {
-        Acknowledged::Picture { run, sha256 } => {
-            let manifest = sealed_folder(store, run).join("manifest-sha256.txt");
-            let manifest = std::fs::read_to_string(manifest).expect("an acknowledged run");
-            let line = format!("{sha256}  data/captures/0001-during/screenshot.png");
-            assert!(manifest.lines().any(|known| known == line), "{run}: {manifest}");
+        Acknowledged::File { run, path, sha256 } => {
+            let file = std::fs::read(sealed_folder(store, run).join(path));
+            let file = file.unwrap_or_else(|error| panic!("{run}: {path}: {error}"));
+            assert_eq!(exhibit::digest::Digest::of(&file).to_string(), *sha256, "{run}: {path}");
+        }
+        Acknowledged::Seal { run, sha256 } => {
+            let signed = sealed_folder(store, run).join("tagmanifest-sha256.txt");
+            let signed = std::fs::read(signed).expect("an acknowledged seal");
+            assert_eq!(exhibit::digest::Digest::of(&signed).to_string(), *sha256, "{run}");
         }
         Acknowledged::Event { run, sequence, sha256 } => {
             let events = sealed_folder(store, run).join("data/events.jsonl");
@@ -124,6 +154,22 @@ async fn kill_9_of_the_daemon_loses_nothing_acknowledged() {
     assert!(!interrupted.is_empty(), "the runs that were open are sealed as interrupted");
     let left = std::fs::read_dir(folder.path().join("browser")).expect("a folder").count();
     assert_eq!(left, 0, "no profile is left");
+    assert_eq!(partial_files(&folder.path().join("store")), Vec::<std::path::PathBuf>::new());
+    let of = |what: fn(&Acknowledged) -> bool| all.iter().filter(|one| what(one)).count();
+    assert!(of(|one| matches!(one, Acknowledged::Seal { .. })) > 0, "no seal was acknowledged");
+    assert!(of(|one| matches!(one, Acknowledged::File { .. })) > 0, "no file was acknowledged");
+}
+
+/// Files and folders below `folder` that were being written.
+fn partial_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let found = paths.flat_map(|path| {
+        let mut below = if path.is_dir() { partial_files(&path) } else { Vec::new() };
+        below.extend(Some(path).filter(|path| path.to_string_lossy().ends_with(".partial")));
+        below
+    });
+    found.collect()
 }
 
 /// The browser's main process: the one whose parent is this process.
@@ -276,4 +322,26 @@ async fn an_old_browser_is_replaced_without_anybody_noticing() {
         profiles == 1 && browser_of(&daemon).is_some_and(|pid| pid != first)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_hung_when_the_daemon_was_killed_does_not_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_config(folder.path(), "");
+    let mut daemon = Process::start(&folder).await;
+    let runtime = folder.path().join("browser");
+    let pid = Pid::from_raw(i32::try_from(daemon.child.id()).expect("a pid")).expect("a pid");
+    let orphans = descendants_of(pid.as_raw_nonzero().get()).split_off(1);
+    let browser = Pid::from_raw(*orphans.first().expect("a browser")).expect("a pid");
+    kill_process(browser, Signal::STOP).expect("it runs");
+    kill_process(pid, Signal::KILL).expect("it runs");
+    daemon.child.wait().expect("it ends");
+    drop(daemon);
+
+    let daemon = Process::start(&folder).await;
+    let left = || processes_with(&runtime).into_iter().any(|pid| orphans.contains(&pid));
+    eventually("nothing of the old browser is left", async || !left()).await;
+    let profiles = std::fs::read_dir(&runtime).expect("a folder").count();
+    assert_eq!(profiles, 1, "only the running browser has a profile");
+    assert!(daemon.terminate().success());
 }

@@ -86,8 +86,10 @@ async fn what_does_not_fit_a_run_is_refused_by_name() {
         assert_eq!((told.0, told.1.as_str()), (400, "invalid_field"), "{name}");
     }
     attach("taken", b"x".to_vec()).await.ok();
-    assert_eq!(attach("taken", b"y".to_vec()).await.refusal().1, "name_taken");
-    assert_eq!(attach("large", vec![0; 1_001]).await.refusal().1, "body_too_large");
+    let taken = attach("taken", b"y".to_vec()).await.refusal();
+    assert_eq!((taken.0, taken.1.as_str()), (409, "name_taken"));
+    let large = attach("large", vec![0; 1_001]).await.refusal();
+    assert_eq!((large.0, large.1.as_str()), (413, "body_too_large"));
     attach("large", vec![0; 1_000]).await.ok();
 
     for id in ["..%2F..%2Fetc", "%2e%2e", "x", &run.to_uppercase()] {
@@ -99,13 +101,35 @@ async fn what_does_not_fit_a_run_is_refused_by_name() {
         assert_eq!((told.0, told.1.as_str()), (400, "invalid_field"), "{path}");
     }
     let unknown = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57";
-    assert_eq!(daemon.get(&format!("/v1/runs/{unknown}")).await.refusal().1, "run_not_found");
+    let told = daemon.get(&format!("/v1/runs/{unknown}")).await.refusal();
+    assert_eq!((told.0, told.1.as_str()), (404, "run_not_found"));
+    for (rest, body) in [
+        ("events", json!({ "message": "x" })),
+        ("captures", json!({ "url": "http://127.0.0.1:1/" })),
+        ("attachments?name=x", json!({})),
+        ("seal", json!({})),
+    ] {
+        let told = daemon.post(&format!("/v1/runs/{unknown}/{rest}"), body).await.refusal();
+        assert_eq!((told.0, told.1.as_str()), (404, "run_not_found"), "{rest}");
+    }
+    for (id, wanted) in [(unknown, (404, "run_not_found")), ("../x", (400, "invalid_field"))] {
+        let request = daemon.request(reqwest::Method::POST, "/v1/screenshot");
+        let request = request.header("X-Exhibit-Run", id);
+        let told = daemon.send(request.json(&json!({ "url": "http://127.0.0.1:1/" }))).await;
+        let told = told.refusal();
+        assert_eq!((told.0, told.1.as_str()), wanted, "{id}");
+    }
 
     let events = |count: usize| json!(vec![json!({ "message": "x" }); count]);
     let path = format!("/v1/runs/{run}/events");
     assert_eq!(daemon.post(&path, events(3)).await.refusal().1, "invalid_field", "over the limit");
-    let told = daemon.post(&path, json!({ "kind": "run.sealed", "message": "x" })).await.refusal();
-    assert_eq!((told.1.as_str(), told.2.as_str()), ("invalid_field", "kind"));
+    for kind in ["run.opened", "run.sealed", "run.recovered", "capture.taken", "attachment.added"] {
+        let told = daemon.post(&path, json!({ "kind": kind, "message": "x" })).await.refusal();
+        assert_eq!((told.1.as_str(), told.2.as_str()), ("invalid_field", "kind"), "{kind}");
+    }
+    // Three are there: the opening and two attachments.
+    daemon.post(&path, events(2)).await.ok();
+    assert_eq!(daemon.post(&path, events(1)).await.refusal().1, "invalid_field", "at the limit");
     daemon.open_run("refund").await;
     let third = daemon.post("/v1/runs", json!({ "workflow": "refund" })).await;
     assert_eq!((third.refusal().0, third.refusal().1), (429, "too_many_runs".to_owned()));
@@ -123,7 +147,15 @@ async fn a_seal_waits_for_the_capture_under_way_and_includes_it() {
     let capture = daemon.post(&captures, body);
     let sealing = async {
         site.wait_for_request("/held.png").await;
-        let (sealed, ()) = tokio::join!(daemon.post(&seal, json!({})), async { site.release() });
+        let releasing = async {
+            // Long enough for the seal to arrive and, if it did not wait, to be done.
+            for _ in 0..50 {
+                let shown = daemon.get(&format!("/v1/runs/{run}")).await.ok().json();
+                assert_eq!(shown["state"], "open");
+            }
+            site.release();
+        };
+        let (sealed, ()) = tokio::join!(daemon.post(&seal, json!({})), releasing);
         sealed.ok()
     };
     let (captured, _) = tokio::join!(capture, sealing);
@@ -344,4 +376,70 @@ async fn usage_counts_what_the_caller_took_and_the_rest_of_the_hosted_api_says_i
         let wanted = if known { (501, "not_supported") } else { (404, "no_such_endpoint") };
         assert_eq!((told.0, told.1.as_str()), wanted, "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn captures_of_one_run_at_the_same_time_are_all_kept() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let run = daemon.open_run("refund").await;
+    let path = format!("/v1/runs/{run}/captures");
+    let take = async |stage: &str| {
+        let url = site.url(&format!("/never-loads?{stage}"));
+        let body = json!({ "stage": stage, "url": url, "waitUntil": "load" });
+        daemon.post(&path, body).await.ok().json()["evidence"].clone()
+    };
+    let together = async {
+        site.wait_for_requests("/held.png", 3).await;
+        let listed = daemon.get("/v1/runs?state=open").await.ok().json();
+        assert_eq!(listed["runs"][0]["run"], json!(run));
+        let told = daemon.post(&format!("/v1/runs/{run}/events"), json!({ "message": "x" })).await;
+        told.ok();
+        site.release();
+    };
+    let (one, two, three, ()) =
+        tokio::join!(take("before"), take("during"), take("after"), together);
+    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    daemon.assert_verifies(&run);
+    let mut numbers = Vec::new();
+    for (evidence, stage) in [(one, "before"), (two, "during"), (three, "after")] {
+        let name = evidence["capture"].as_str().expect("a name");
+        let (number, of) = name.split_once('-').expect("a number and a stage");
+        assert_eq!((of, number.len()), (stage, 4));
+        numbers.push(number.parse::<u32>().expect("a number"));
+        let kept = daemon.sealed(&run).join("data/captures").join(name).join("screenshot.png");
+        let kept = exhibit::digest::Digest::of(&std::fs::read(kept).expect("the picture"));
+        assert_eq!(evidence["sha256"], kept.to_string(), "{name}");
+        let url = site.url(&format!("/never-loads?{stage}"));
+        assert_eq!(daemon.capture(&run, name)["page"]["final_url"], url, "{name}");
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_a_capture_under_way_is_not_idle() {
+    let daemon = TestDaemon::start_with(|config| {
+        config.runs.idle = Duration::from_millis(200);
+    })
+    .await;
+    let site = Site::start().await;
+    let url = site.url("/never-loads");
+    let capture = daemon.quick_shot(&url);
+    let waiting = async {
+        site.wait_for_request("/held.png").await;
+        let open = daemon.get("/v1/runs?state=open").await.ok().json();
+        let run = open["runs"][0]["run"].as_str().expect("an id").to_owned();
+        for _ in 0..2 {
+            let idle = daemon.open_run("refund").await;
+            eventually("another run expires", async || daemon.sealed(&idle).exists()).await;
+        }
+        assert!(!daemon.sealed(&run).exists(), "its capture is under way");
+        site.release();
+        run
+    };
+    let (captured, run) = tokio::join!(capture, waiting);
+    assert_eq!(captured.ok().run(), run);
+    daemon.assert_verifies(&run);
+    assert_eq!(daemon.get(&format!("/v1/runs/{run}")).await.ok().json()["state"], "sealed");
+    assert!(daemon.kinds(&run).contains(&"capture.taken".to_owned()));
 }

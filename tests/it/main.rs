@@ -22,3 +22,4 @@ mod store_faults;
 mod targets;
 mod tidy;
 mod tls;
+mod uploads;

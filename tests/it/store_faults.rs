@@ -204,3 +204,107 @@ async fn a_damaged_store_does_not_keep_the_daemon_from_starting() {
     }
     assert!(broken.join("events.jsonl").exists(), "what is not understood is left alone");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_things_in_the_store_are_left_alone_and_stop_nobody() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let shots =
+        [daemon.quick_shot(&site.url("/ok")).await.ok(), daemon.quick_shot(&site.url("/ok")).await];
+    let [spoiled, sealed] = shots.map(|reply| reply.ok().run());
+    let spoiled = daemon.sealed(&spoiled).join("data/run.json");
+    let folder: TempDir = daemon.stop().await;
+    let store = folder.path().join("store");
+    let kept = [
+        ("open/notes.txt", "a file"),
+        ("open/not-a-run/x", "a folder of another name"),
+        ("open/019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b58", "a file with the name of a run"),
+        ("runs/notes.txt", "a file among the years"),
+        ("runs/2026/notes.txt", "a file among the months"),
+    ];
+    for (name, text) in kept {
+        let path = store.join(name);
+        std::fs::create_dir_all(path.parent().expect("below the store")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+    std::fs::create_dir_all(store.join("open/019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b59")).expect("made");
+    std::os::unix::fs::symlink("/", store.join("open/019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b5a"))
+        .expect("a link");
+    std::fs::remove_file(&spoiled).expect("removed");
+    std::fs::write(&spoiled, "no record").expect("written");
+    std::fs::remove_file(store.join("index.sqlite")).expect("there was one");
+
+    let daemon = TestDaemon::start_in(folder, |_| {}).await;
+    let listed = daemon.get("/v1/runs").await.ok().json();
+    let listed: Vec<_> = listed["runs"].as_array().expect("a list").iter().collect();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0]["run"], json!(sealed));
+    for (name, text) in kept {
+        assert_eq!(std::fs::read_to_string(store.join(name)).expect("left alone"), text);
+    }
+    let shot = daemon.quick_shot(&site.url("/ok")).await.ok();
+    daemon.assert_verifies(&shot.run());
+}
+
+/// Something done to a file.
+type Damage = fn(&Path);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_damaged_inside_is_made_anew() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let sealed = daemon.quick_shot(&site.url("/ok")).await.ok().run();
+    let mut folder: TempDir = daemon.stop().await;
+    let index = folder.path().join("store/index.sqlite");
+    let damages: [(&str, Damage); 3] = [
+        ("its head is sound and its pages are not", |index| {
+            let mut bytes = std::fs::read(index).expect("read");
+            bytes[100..].fill(b'x');
+            std::fs::write(index, bytes).expect("written");
+        }),
+        ("its log is another's", |index| {
+            std::fs::write(index.with_extension("sqlite-wal"), [7; 9_000]).expect("written");
+        }),
+        ("it is gone", |index| std::fs::remove_file(index).expect("removed")),
+    ];
+    for (what, damage) in damages {
+        damage(&index);
+        let daemon = TestDaemon::start_in(folder, |_| {}).await;
+        let listed = daemon.get("/v1/runs").await.ok().json();
+        assert_eq!(listed["runs"][0]["run"], json!(sealed), "{what}");
+        folder = daemon.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_head_room_lets_an_open_run_be_sealed() {
+    if run_as_root("the_head_room_lets_an_open_run_be_sealed") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk = SmallDisk::mount(&folder.path().join("store"), "6m");
+    let daemon = TestDaemon::start_in(folder, |config| config.store.min_free = 2 << 20).await;
+    let site = Site::start().await;
+    let run = daemon.open_run("refund").await;
+    let (events, captures) = (format!("/v1/runs/{run}/events"), format!("/v1/runs/{run}/captures"));
+    let body = json!({ "url": site.url("/ok"), "waitUntil": "load" });
+    daemon.post(&captures, body.clone()).await.ok();
+    std::fs::write(disk.0.join("ballast"), vec![1; 4_500_000]).expect("there is room");
+    let replies = [
+        ("a screenshot", daemon.quick_shot(&site.url("/ok")).await),
+        ("a capture", daemon.post(&captures, body).await),
+        ("an event", daemon.post(&events, json!({ "message": "x" })).await),
+        ("another run", daemon.post("/v1/runs", json!({ "workflow": "refund" })).await),
+    ];
+    for (what, reply) in replies {
+        assert_eq!(
+            (reply.refusal().0, reply.refusal().1),
+            (507, "store_full".to_owned()),
+            "{what}"
+        );
+    }
+    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    daemon.assert_verifies(&run);
+    std::fs::remove_file(disk.0.join("ballast")).expect("removed");
+    daemon.quick_shot(&site.url("/ok")).await.ok();
+    drop(daemon.stop().await);
+    drop(disk);
+}
