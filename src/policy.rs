@@ -96,15 +96,20 @@ impl Policy {
         if !rules.allow_hosts.is_empty() && !rules.allow_hosts.iter().any(|p| named(&p)) {
             return Err(forbidden(&host, "`policy.allow_hosts` does not list it"));
         }
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-            _ => None,
-        };
-        match address.and_then(|address| self.denied(address, url.port_or_known_default())) {
+        match self.denied_url(url) {
             Some(why) => Err(forbidden(&host, &why)),
             None => Ok(()),
         }
+    }
+
+    /// Why nothing may be loaded from the address that stands in `url`, if one does and so.
+    pub fn denied_url(&self, url: &Url) -> Option<String> {
+        let address = match url.host()? {
+            Host::Ipv4(address) => IpAddr::V4(address),
+            Host::Ipv6(address) => IpAddr::V6(address),
+            Host::Domain(_) => return None,
+        };
+        self.denied(address, url.port_or_known_default())
     }
 
     /// Why nothing may be loaded from `address` (and `port`), if so.

@@ -180,6 +180,18 @@ pub struct PageFacts {
     pub timings: Timings,
 }
 
+impl PageFacts {
+    /// Leave out what the page says in words of its own: it may have them from where policy
+    /// forbids anything to be loaded from.
+    pub fn withhold_words(&mut self) {
+        self.title = None;
+        self.metadata = None;
+        for dialog in &mut self.dialogs {
+            dialog.message.clear();
+        }
+    }
+}
+
 /// Snapshots of the page, beside its picture.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshots {

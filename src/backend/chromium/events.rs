@@ -115,6 +115,11 @@ impl SecurityDetails {
 }
 
 #[derive(Deserialize)]
+pub(super) struct WebSocketCreated {
+    pub(super) url: String,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LoadingEnded {
     pub(super) timestamp: Option<f64>,

@@ -244,11 +244,17 @@ impl Chromium {
                 failed_attempts: Vec::new(),
             }),
             Err(trouble) => {
-                let facts = page.observed().facts.clone();
+                let (mut facts, forbidden) = {
+                    let seen = page.observed();
+                    (seen.facts.clone(), seen.forbidden.is_some())
+                };
                 // A renderer that dies while it is asked to navigate looks like an aborted navigation.
                 let died = page.observed().crashed && !matches!(trouble, Trouble::Call(_));
                 let trouble = if died { CallError::SessionGone.into() } else { trouble };
                 let problem = into_problem(trouble);
+                if forbidden || problem.code == Code::TargetForbidden {
+                    facts.withhold_words();
+                }
                 Err(Box::new(Failed {
                     problem,
                     facts: Some(Box::new(facts)),

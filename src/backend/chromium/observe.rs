@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::events::{
     Attached, ConsoleCall, DialogOpening, EntryAdded, ExceptionThrown, FrameNavigated, Lifecycle,
     LoadingEnded, LogEntry, NavigatedWithin, RemoteObject, RequestWillBeSent, Response,
-    ResponseReceived, WindowOpen,
+    ResponseReceived, WebSocketCreated, WindowOpen,
 };
 use super::network::NetworkLog;
 use super::pipe::RawEvent;
@@ -163,6 +163,7 @@ impl Observed {
             "Network.responseReceived" => self.response(event, now),
             "Network.loadingFinished" => self.request_ended(event, now),
             "Network.loadingFailed" => self.request_failed(event, now),
+            "Network.webSocketCreated" => self.web_socket(event),
             "Page.frameNavigated" => self.navigated(event, now),
             "Page.navigatedWithinDocument" => self.navigated_within(event),
             "Page.lifecycleEvent" => self.lifecycle(event, now),
@@ -243,6 +244,19 @@ impl Observed {
         {
             let url = presentable_text(response.url.clone());
             self.forbidden = Some(format!("{url} came from {address}: {why}"));
+        }
+    }
+
+    /// The browser does not tell which address a web socket was connected to: an address in its
+    /// URL is judged as soon as it is asked for.
+    fn web_socket(&mut self, event: &RawEvent) {
+        let Some(created) = event.read::<WebSocketCreated>() else { return };
+        let Ok(url) = created.url.parse::<url::Url>() else { return };
+        if self.forbidden.is_none()
+            && let Some(why) = self.policy.denied_url(&url)
+        {
+            let url = presentable_text(created.url);
+            self.forbidden = Some(format!("{url} was asked for: {why}"));
         }
     }
 

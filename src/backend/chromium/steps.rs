@@ -48,9 +48,10 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Where the page is, by the browser's word.
-async fn place(page: &Page) -> Value {
+/// Where the page is, by the browser's word; its title only where policy lets the page be seen.
+async fn place(page: &Page, order: &SequenceOrder) -> Value {
     let title = title(page).await.ok().flatten();
+    let title = title.filter(|_| allowed(page, order).is_ok());
     json!({ "url": page.observed().facts.final_url, "title": title })
 }
 
@@ -58,13 +59,13 @@ async fn take(page: &Page, order: &SequenceOrder, index: usize, step: &Step) -> 
     let begun = Instant::now();
     let until = (begun + STEP).min(order.deadline);
     let mut record = step.record();
-    record["before"] = place(page).await;
+    record["before"] = place(page, order).await;
     let acting = act(page, order, step, until, &mut record);
     let acted = match tokio::time::timeout_at(order.deadline.min(begun + STEP * 3), acting).await {
         Ok(acted) => acted.and_then(|output| allowed(page, order).map(|()| output)),
         Err(_) => Err(too_slow().into()),
     };
-    record["after"] = place(page).await;
+    record["after"] = place(page, order).await;
     let (output, problem) = match acted {
         Ok(output) => (output, None),
         Err(trouble) => (None, Some(into_problem(trouble))),
