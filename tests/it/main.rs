@@ -13,6 +13,7 @@ mod harness;
 mod lifecycle;
 mod pdf;
 mod pictures;
+mod policy;
 mod process;
 mod sequence;
 mod signals;
