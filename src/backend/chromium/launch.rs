@@ -29,7 +29,8 @@ const ORPHAN_PAUSE: Duration = Duration::from_millis(20);
 
 /// The flags every browser gets. `--disable-gpu` also keeps tall pages exact: the software
 /// compositor has no texture limit. The features are one switch, because a second one would
-/// replace the first.
+/// replace the first. A shared worker belongs to no page, so that what it loads could not be judged
+/// with one: there are none.
 const FLAGS: &[&str] = &[
     "--remote-debugging-pipe",
     "--disable-gpu",
@@ -40,6 +41,7 @@ const FLAGS: &[&str] = &[
     "--no-pings",
     "--no-service-autorun",
     "--disable-background-networking",
+    "--disable-blink-features=SharedWorker",
     "--disable-component-update",
     "--disable-sync",
     "--disable-default-apps",
