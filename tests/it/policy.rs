@@ -177,3 +177,56 @@ async fn the_daemon_itself_is_never_captured() {
     check_forbidden(&daemon, &daemon.shot(written(&framed)).await, "capture.failed", &framed);
     daemon.quick_shot(&site.url("/ok")).await.ok();
 }
+
+/// A site of its own whose pages let a worker that outlives them fetch `url` and tell.
+async fn site_with_workers(url: String) -> SocketAddr {
+    let fetched = format!("fetch('{url}').then(a => a.text()).then(told, told)");
+    let service = format!(
+        "oninstall = () => skipWaiting();
+         onactivate = event => event.waitUntil(clients.claim());
+         onmessage = event => {{ const told = t => event.source.postMessage(String(t)); {fetched} }};"
+    );
+    let shared = format!(
+        "onconnect = event => {{ const told = t => event.ports[0].postMessage(String(t)); {fetched} }};"
+    );
+    let show = "<body><p></p><script>const show = text => {
+         const told = document.querySelector('p'); told.id = 'told'; told.textContent = text; };";
+    let service_page = format!(
+        "{show} const workers = navigator.serviceWorker;
+         workers.onmessage = event => show(event.data);
+         workers.register('/service.js').then(() => workers.ready)
+           .then(ready => ready.active.postMessage('go'), show)</script>"
+    );
+    let shared_page = format!(
+        "{show} new SharedWorker('/shared.js').port.onmessage = event => show(event.data)</script>"
+    );
+    let answer = async move |request: axum::extract::Request| {
+        let (kind, body) = match request.uri().path() {
+            "/service.js" => ("text/javascript", service.clone()),
+            "/shared.js" => ("text/javascript", shared.clone()),
+            "/service" => ("text/html", service_page.clone()),
+            _ => ("text/html", shared_page.clone()),
+        };
+        ([(CONTENT_TYPE, kind)], body).into_response()
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_outlive_a_page_bring_it_nothing_either() {
+    let (daemon, inside) = (daemon_denying_inside().await, Inside::start().await);
+    let site = site_with_workers(format!("http://{}/page", inside.address)).await;
+    let url = |page: &str| format!("http://{site}/{page}");
+    let body = json!({ "url": url("service"), "waitUntil": "load", "waitForSelector": "#told" });
+    check_forbidden(&daemon, &daemon.shot(body).await, "capture.failed", "a service worker");
+    // One that several pages share belongs to none of them and cannot be watched with it: there
+    // are none, and the page is captured without.
+    let run = daemon.quick_shot(&url("shared")).await.ok().run();
+    daemon.assert_verifies(&run);
+    assert_eq!(inside.asked(), 1, "the service worker asked, a shared one did not");
+    let console = daemon.unpacked(&run, "0001-during", "console.jsonl.zst");
+    assert!(console.contains("SharedWorker is not defined"), "{console}");
+}
