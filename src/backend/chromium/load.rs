@@ -46,7 +46,15 @@ pub(super) async fn navigate(
     until: Instant,
 ) -> Result<(), Trouble> {
     let url = match &settings.target {
-        Target::Html(html) => return write_document(page, html, until).await,
+        Target::Html(html) => {
+            // The page's own scripts run while it is written, and may not come back.
+            return match write_document(page, html, until).await {
+                Err(Trouble::Call(CallError::Timeout { .. })) => {
+                    Err(too_slow(page, settings).into())
+                }
+                written => written,
+            };
+        }
         Target::Url(url) => url,
     };
     let limit = until.saturating_duration_since(Instant::now());
