@@ -57,9 +57,10 @@ async fn a_page_of_thirty_thousand_pixels_is_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_that_load_lazily_are_there() {
     let (daemon, site) = (TestDaemon::start().await, Site::start().await);
-    let body = json!({ "url": site.url("/lazy/12"), "fullPage": true, "waitUntil": "load" });
+    let body =
+        json!({ "url": site.url("/lazy/40"), "fullPage": true, "width": 420, "waitUntil": "load" });
     let picture = picture(&daemon, body).await;
-    for number in 0..12 {
+    for number in 0..40 {
         assert!(site.count(&format!("/img/{number}")) > 0, "image {number} was not asked for");
         let colour = band_colour(number);
         let column = (0..picture.height).map(|y| &picture.pixel(200, y)[..3]);
@@ -162,6 +163,25 @@ async fn settings_reach_the_page_and_are_marked_as_altering_it() {
         assert!(!dom.contains(gone), "{gone} is still in {dom}");
     }
     assert!(dom.contains("id=\"time-zone\">UTC<"), "{dom}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_page_leaves_in_the_browser_is_gone_with_it() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let asks = "document.title = localStorage.getItem('mark') || 'nothing';
+                localStorage.setItem('mark', 'left over'); fetch('/img/1?from=script')";
+    for _ in 0..2 {
+        let body = json!({ "url": site.url("/set-cookie"), "waitUntil": "load", "injectJs": asks });
+        let run = daemon.shot(body).await.ok().run();
+        assert_eq!(daemon.capture(&run, "0001-during")["page"]["title"], "nothing");
+    }
+    let cookies = |path: &str| -> Vec<Option<String>> {
+        let sent = site.requests().into_iter().filter(|seen| seen.path == path);
+        sent.map(|seen| seen.header("cookie").map(str::to_owned)).collect()
+    };
+    assert_eq!(cookies("/set-cookie"), [None, None], "none is left from the capture before");
+    let within = Some("visited=yes".to_owned());
+    assert_eq!(cookies("/img/1?from=script"), [within.clone(), within], "within one it is sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -128,14 +128,19 @@ async fn forbidden_targets_are_refused_and_the_attempt_is_evidence() {
         assert!(event["data"]["url"].as_str().expect("an address").contains(':'), "{event}");
     }
     // Where a page leads counts as much as where it begins.
-    for target in ["file:///etc/passwd", "javascript:alert(1)", "chrome://version"] {
+    let targets = [
+        ("file:///etc/passwd", 403, "target_forbidden"),
+        ("chrome://version", 403, "target_forbidden"),
+        ("data:text/html,hello", 403, "target_forbidden"),
+        // The browser drops it without a word of why.
+        ("javascript:alert(1)", 502, "navigation_failed"),
+    ];
+    for (target, status, code) in targets {
         let url = format!("{}?url={target}", site.url("/redirect-to"));
-        let reply = daemon.quick_shot(&url).await;
-        let (status, code, _) = reply.refusal();
-        assert!(status >= 400 && code != "internal_error", "{target}: {status} {code}");
-        let run = reply.run();
-        daemon.assert_verifies(&run);
-        assert!(!daemon.sealed(&run).join("data/captures").exists(), "{target} was kept");
+        let body = json!({ "url": url, "waitUntil": "load" });
+        let case = case(body, status, code, "url");
+        let reply = check_recorded(&daemon, &case, "capture.failed", "failed").await;
+        assert!(!daemon.sealed(&reply.run()).join("data/captures").exists(), "{target} was kept");
     }
     daemon.quick_shot(&site.url("/ok")).await.ok();
 }
@@ -219,6 +224,36 @@ async fn noisy_pages_are_captured_and_their_noise_is_on_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_dialog_holds_a_capture_up_and_no_page_fills_the_record_with_them() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    // The browser asks before leaving only where somebody has touched the page.
+    let leaving = format!(
+        "<script>onbeforeunload = event => {{ event.preventDefault(); event.returnValue = 'stay' }}
+         </script><a id=\"leave\" href=\"{}\">leave</a>",
+        site.url("/ok")
+    );
+    let body = json!({ "html": leaving, "waitUntil": "load", "click": "#leave" });
+    let run = daemon.shot(body).await.ok().run();
+    daemon.assert_verifies(&run);
+    let page = &daemon.capture(&run, "0001-during")["page"];
+    assert_eq!(page["dialogs"][0]["kind"], "beforeunload", "{page}");
+    assert_eq!(page["dialogs"][0]["accepted"], true);
+    assert_eq!(page["final_url"], site.url("/ok"), "leaving is never refused");
+
+    let endless = "<script>for (;;) alert('again and again')</script>";
+    let body = json!({ "html": endless, "waitUntil": "load", "navigationTimeout": 1_500 });
+    let reply = daemon.shot(body).await;
+    let wanted = (504, "navigation_timeout".to_owned(), "waitUntil".to_owned());
+    assert_eq!(reply.refusal(), wanted);
+    let run = reply.run();
+    daemon.assert_verifies(&run);
+    let failed = daemon.events(&run).into_iter().find(|event| event["kind"] == "capture.failed");
+    let failed = failed.expect("on record");
+    assert_eq!(failed["data"]["page"]["dialogs"].as_array().map(Vec::len), Some(100));
+    daemon.quick_shot(&site.url("/ok")).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endless_script_holds_up_nobody_else() {
     let daemon = TestDaemon::start_with(|config| {
         config.capture.deadline = std::time::Duration::from_secs(5);
@@ -255,6 +290,25 @@ async fn requests_that_cannot_be_understood_are_answered_and_not_recorded() {
         case(json!({ "url": url, "html": "x" }), 400, "conflicting_fields", "html"),
         case(json!({ "url": url, "width": 1_000_000 }), 400, "invalid_field", "width"),
         case(json!({ "url": url, "width": "wide" }), 400, "invalid_field", "width"),
+        case(json!({ "url": url, "width": 0 }), 400, "invalid_field", "width"),
+        case(json!({ "url": url, "height": -1 }), 400, "invalid_field", "height"),
+        case(json!({ "url": url, "height": 1e300 }), 400, "invalid_field", "height"),
+        case(
+            json!({ "url": url, "deviceScaleFactor": 100 }),
+            400,
+            "invalid_field",
+            "deviceScaleFactor",
+        ),
+        case(json!({ "url": url, "fullPage": "yes" }), 400, "invalid_field", "fullPage"),
+        case(json!({ "url": url, "format": "gif" }), 400, "invalid_field", "format"),
+        case(json!({ "url": url, "quality": 101 }), 400, "invalid_field", "quality"),
+        case(json!({ "url": url, "delay": 3_600_000 }), 400, "invalid_field", "delay"),
+        case(json!({ "url": url, "headers": ["a"] }), 400, "invalid_field", "headers"),
+        case(json!({ "url": url, "cookies": "a=b" }), 400, "invalid_field", "cookies"),
+        case(json!({ "url": url, "clip": "all" }), 400, "invalid_field", "clip"),
+        case(json!({ "url": 7 }), 400, "invalid_field", "url"),
+        case(json!({ "url": "no address" }), 400, "invalid_field", "url"),
+        case(json!({ "html": "", "selector": "" }), 400, "invalid_field", "selector"),
         case(json!({ "url": url, "colour": 1 }), 400, "unknown_field", "colour"),
         case(json!({ "url": url, "blockAds": true }), 400, "unsupported_field", "blockAds"),
         case(json!({ "html": "x".repeat(100_001) }), 413, "body_too_large", ""),
@@ -265,9 +319,14 @@ async fn requests_that_cannot_be_understood_are_answered_and_not_recorded() {
         assert_eq!(reply.refusal(), wanted);
         assert_eq!(reply.header("x-exhibit-run"), None);
     }
+    for body in ["{\"url\": ", "null", "\"a\"", "url=http://a.example/", "\u{0}"] {
+        let request = daemon.request(reqwest::Method::POST, "/v1/screenshot");
+        let request = request.header("content-type", "application/json");
+        let reply = daemon.send(request.body(body)).await;
+        assert_eq!(reply.refusal(), (400, "invalid_json".to_owned(), String::new()), "{body:?}");
+    }
     let request = daemon.request(reqwest::Method::POST, "/v1/screenshot");
-    let reply = daemon.send(request.body("{\"url\": ")).await;
-    assert_eq!(reply.refusal().1, "invalid_json");
+    assert_eq!(daemon.send(request).await.refusal().1, "missing_field", "no body asks for nothing");
     let runs = daemon.get("/v1/runs").await.ok().json();
     assert_eq!(runs["runs"], json!([]), "nothing was begun");
 
