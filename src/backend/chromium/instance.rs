@@ -68,6 +68,18 @@ impl Instance {
         }
     }
 
+    /// A page nobody has used, for a capture that lost its own: what killed that one's renderer
+    /// may have killed those of the prepared pages too, so this one has to answer first.
+    pub(super) async fn proven_page(&self) -> Option<Page> {
+        loop {
+            let page = self.page().await?;
+            if page.answers().await {
+                return Some(page);
+            }
+            page.close().await;
+        }
+    }
+
     /// While this is held, the browser is not ended in an orderly way.
     pub(super) fn under_way(&self) -> TaskTrackerToken {
         self.under_way.token()

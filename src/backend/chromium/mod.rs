@@ -172,7 +172,8 @@ impl Chromium {
     async fn take_with_retry(&self, order: &Order) -> Result<Taken, Box<Failed>> {
         let mut failed_attempts = Vec::new();
         loop {
-            let attempt = self.attempt(order).await;
+            let again = !failed_attempts.is_empty();
+            let attempt = self.attempt(order, again).await;
             let failed = match attempt {
                 Ok(mut taken) => {
                     taken.failed_attempts = failed_attempts;
@@ -182,7 +183,7 @@ impl Chromium {
             };
             let lost =
                 matches!(failed.problem.code, Code::RendererCrashed | Code::BrowserUnavailable);
-            if !lost || !failed_attempts.is_empty() || Instant::now() >= order.deadline {
+            if !lost || again || Instant::now() >= order.deadline {
                 return Err(Box::new(Failed { failed_attempts, ..*failed }));
             }
             tracing::warn!(code = %failed.problem.code, "a capture lost its browser; it is tried again");
@@ -217,11 +218,13 @@ impl Chromium {
         outcome
     }
 
-    async fn attempt(&self, order: &Order) -> Result<Taken, Box<Failed>> {
+    async fn attempt(&self, order: &Order, again: bool) -> Result<Taken, Box<Failed>> {
         let begun = Instant::now();
         let instance = self.instance(order.deadline).await.map_err(boxed)?;
         let token = instance.under_way();
-        let page = match tokio::time::timeout_at(order.deadline, instance.page()).await {
+        let page =
+            async { if again { instance.proven_page().await } else { instance.page().await } };
+        let page = match tokio::time::timeout_at(order.deadline, page).await {
             Ok(Some(page)) => page,
             Ok(None) => return Err(boxed(unavailable("the browser died"))),
             Err(_) => return Err(boxed(out_of_time())),

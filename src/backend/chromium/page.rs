@@ -211,6 +211,12 @@ impl Page {
         !self.connection.is_closed() && !self.observed().crashed
     }
 
+    /// Whether the page's renderer answers.
+    pub(super) async fn answers(&self) -> bool {
+        let nothing = json!({ "expression": "0" });
+        self.call_raw("Runtime.evaluate", nothing, QUICK).await.is_ok() && self.is_alive()
+    }
+
     /// Dispose of the page with its context. False when the browser did not do it, although asked
     /// twice: such a browser should be replaced.
     pub(super) async fn close(self) -> bool {
