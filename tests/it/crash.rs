@@ -265,6 +265,45 @@ fn zombies_of(parent: i32) -> Vec<String> {
         .collect()
 }
 
+/// Kill every renderer of the daemon's own browser; how many there were.
+fn kill_renderers(daemon: &TestDaemon) -> usize {
+    let browser = browser_of(daemon).expect("it runs").as_raw_nonzero().get();
+    let killed = descendants_of(browser).into_iter().filter(|pid| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let renderer = String::from_utf8_lossy(&command).contains("--type=renderer");
+        // It may have ended by itself.
+        renderer && kill_process(Pid::from_raw(*pid).expect("a pid"), Signal::KILL).is_ok()
+    });
+    killed.count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renderer_that_crashes_again_fails_the_capture_and_nothing_else() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let url = site.url("/never-loads");
+    let capture = daemon.quick_shot(&url);
+    let crashing = async {
+        for attempt in 1..=2 {
+            site.wait_for_requests("/held.png", attempt).await;
+            assert!(kill_renderers(&daemon) > 0, "no renderer was found");
+        }
+    };
+    let (reply, ()) = tokio::join!(capture, crashing);
+    let (status, code, _) = reply.refusal();
+    assert_eq!((status, code.as_str()), (502, "renderer_crashed"));
+    let run = reply.run();
+    daemon.assert_verifies(&run);
+    assert!(!daemon.sealed(&run).join("data/captures").exists(), "nothing was captured");
+    let events = daemon.events(&run);
+    let failed = events.iter().find(|event| event["kind"] == "capture.failed").expect("on record");
+    assert_eq!(failed["data"]["code"], "renderer_crashed");
+    let before = &failed["data"]["failed_attempts"];
+    assert_eq!(before.as_array().map(Vec::len), Some(1), "{before}");
+    assert_eq!(before[0]["code"], "renderer_crashed");
+    assert_eq!(site.count("/held.png"), 2, "it is tried again once");
+    daemon.quick_shot(&site.url("/ok")).await.ok();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crashed_renderer_costs_one_attempt() {
     let (daemon, site) = (TestDaemon::start().await, Site::start().await);
@@ -272,14 +311,7 @@ async fn a_crashed_renderer_costs_one_attempt() {
     let capture = daemon.quick_shot(&url);
     let crashing = async {
         site.wait_for_request("/held.png").await;
-        let browser = browser_of(&daemon).expect("it runs").as_raw_nonzero().get();
-        let killed = descendants_of(browser).into_iter().filter(|pid| {
-            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let renderer = String::from_utf8_lossy(&command).contains("--type=renderer");
-            // It may have ended by itself.
-            renderer && kill_process(Pid::from_raw(*pid).expect("a pid"), Signal::KILL).is_ok()
-        });
-        assert!(killed.count() > 0, "no renderer was found");
+        assert!(kill_renderers(&daemon) > 0, "no renderer was found");
         site.wait_for_requests("/held.png", 2).await;
         site.release();
     };
