@@ -40,7 +40,7 @@ impl Client {
     /// # Errors
     /// When the HTTP client cannot be made.
     pub fn unix(socket: &Path) -> Result<Self, Problem> {
-        let http = reqwest::Client::builder().unix_socket(socket);
+        let http = crate::http::client().unix_socket(socket);
         Self::new(http, "http://exhibit".to_owned(), None, socket.display().to_string())
     }
 
@@ -50,7 +50,7 @@ impl Client {
     /// When the HTTP client cannot be made.
     pub fn tcp(base: &str, key: Option<Secret<String>>) -> Result<Self, Problem> {
         let base = base.trim_end_matches('/').to_owned();
-        Self::new(reqwest::Client::builder(), base.clone(), key, base)
+        Self::new(crate::http::client(), base.clone(), key, base)
     }
 
     fn new(

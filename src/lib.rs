@@ -4,7 +4,8 @@
 //! The layers, lowest first; a module may use those above it in this list, never those below
 //! (`tests/it/tidy.rs` holds the rule):
 //!
-//! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`]
+//! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
+//!   [`http`], [`markdown`], [`compare`], [`blocking`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`]
 //! * L2 parts: [`config`], [`policy`], [`backend`], [`evidence`]
 //! * L3 pipeline: [`runs`], [`capture`]
@@ -14,10 +15,12 @@
 pub mod api;
 pub mod artifact;
 pub mod backend;
+pub mod blocking;
 pub mod capture;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod compare;
 pub mod config;
 pub mod daemon;
 pub mod demo;
@@ -25,7 +28,9 @@ pub mod digest;
 pub mod disk;
 pub mod error;
 pub mod evidence;
+pub mod http;
 pub mod id;
+pub mod markdown;
 pub mod pack;
 pub mod policy;
 pub mod receipt;

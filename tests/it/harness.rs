@@ -98,7 +98,7 @@ impl TestDaemon {
         let socket = config.daemon.socket.clone();
         let daemon = Daemon::start(Arc::new(config), None, Clock::system()).await;
         let daemon = daemon.expect("the daemon starts");
-        let client = reqwest::Client::builder().unix_socket(socket).build().expect("a client");
+        let client = exhibit::http::client().unix_socket(socket).build().expect("a client");
         Self { folder, daemon: Some(daemon), client }
     }
 

@@ -57,7 +57,7 @@ impl Process {
             .spawn()
             .expect("the binary starts");
         let socket = folder.path().join("exhibit.sock");
-        let client = reqwest::Client::builder().unix_socket(socket).build().expect("a client");
+        let client = exhibit::http::client().unix_socket(socket).build().expect("a client");
         let process = Self { child, client };
         eventually("the daemon is ready", async || {
             process.try_send("GET", "/readyz", &Value::Null).await.is_some_and(|r| r.status == 200)

@@ -58,7 +58,7 @@ async fn a_socket_that_systemd_hands_over_is_taken() {
     let child =
         command.fd_mappings(vec![mapping]).expect("one descriptor").spawn().expect("it starts");
     drop(command);
-    let http = reqwest::Client::builder().unix_socket(path.clone()).build().expect("a client");
+    let http = exhibit::http::client().unix_socket(path.clone()).build().expect("a client");
     let get = async |path: &str| {
         let answer = http.get(format!("http://exhibit{path}")).send().await.ok()?;
         Some(answer.status().as_u16())

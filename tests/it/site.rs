@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     fn client() -> reqwest::Client {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let client = exhibit::http::client().redirect(reqwest::redirect::Policy::none());
         client.no_proxy().build().expect("a client")
     }
 
