@@ -22,6 +22,14 @@ impl Moment {
     pub fn to_rfc3339(self) -> String {
         rfc3339_millis(self.wall)
     }
+
+    /// The moment that is `step` later.
+    #[must_use]
+    pub fn plus(self, step: Duration) -> Self {
+        let signed = SignedDuration::try_from(step).unwrap_or(SignedDuration::MAX);
+        let wall = self.wall.saturating_add(signed).unwrap_or(Timestamp::MAX);
+        Self { wall, monotonic: self.monotonic.saturating_add(step) }
+    }
 }
 
 /// `at` in RFC 3339, UTC, with exactly three decimals of a second (`2026-11-24T08:15:46.120Z`).
@@ -69,9 +77,7 @@ impl Clock {
     pub fn advance(&self, step: Duration) {
         if let Source::Fixed(moment) = &*self.0 {
             let mut moment = moment.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            moment.monotonic += step;
-            let step = SignedDuration::try_from(step).unwrap_or(SignedDuration::MAX);
-            moment.wall = moment.wall.saturating_add(step).unwrap_or(Timestamp::MAX);
+            *moment = moment.plus(step);
         }
     }
 }

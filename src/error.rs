@@ -79,8 +79,6 @@ codes! {
     ConflictingFields = ("conflicting_fields", 400, USAGE);
     /// A field nobody knows.
     UnknownField = ("unknown_field", 400, USAGE);
-    /// A field of the hosted API that this version does not support.
-    UnsupportedField = ("unsupported_field", 400, USAGE);
     /// The body is larger than the configuration allows.
     BodyTooLarge = ("body_too_large", 413, USAGE);
     /// No key, or a key nobody knows.
@@ -97,6 +95,18 @@ codes! {
     MethodNotAllowed = ("method_not_allowed", 405, USAGE);
     /// No such run.
     RunNotFound = ("run_not_found", 404, NOT_FOUND);
+    /// No such session of the caller's, or it is closed.
+    SessionNotFound = ("session_not_found", 404, NOT_FOUND);
+    /// No such job.
+    JobNotFound = ("job_not_found", 404, NOT_FOUND);
+    /// No such stored sequence of the caller's.
+    SequenceNotFound = ("sequence_not_found", 404, NOT_FOUND);
+    /// Too many sessions are open.
+    TooManySessions = ("too_many_sessions", 429, UNAVAILABLE);
+    /// The hosted backend was asked for and is not configured.
+    BackendNotConfigured = ("backend_not_configured", 400, USAGE);
+    /// The hosted backend did not deliver.
+    BackendFailed = ("backend_failed", 502, CAPTURE_FAILED);
     /// The run is sealed: nothing can be added.
     RunSealed = ("run_sealed", 409, CONFLICT);
     /// The name is taken within the run.

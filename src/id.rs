@@ -71,6 +71,40 @@ impl FromStr for RunId {
     }
 }
 
+/// The identity of a browser session or a stored sequence: a random UUID (version 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RandomId(Uuid);
+
+/// The identity of a browser session.
+pub type SessionId = RandomId;
+
+impl RandomId {
+    /// A new id.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn new() -> std::io::Result<Self> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid()))
+    }
+}
+
+impl fmt::Display for RandomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for RandomId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
 impl TryFrom<String> for RunId {
     type Error = BadRunId;
 

@@ -8,7 +8,7 @@
 //!   [`http`], [`markdown`], [`compare`], [`blocking`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`]
 //! * L2 parts: [`config`], [`policy`], [`backend`], [`evidence`]
-//! * L3 pipeline: [`runs`], [`capture`]
+//! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]
 
@@ -38,5 +38,7 @@ pub mod request;
 pub mod run;
 pub mod runs;
 pub mod secret;
+pub mod sequences;
+pub mod sessions;
 pub mod settings;
 pub mod tasks;

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::capture::{Done, Refused};
 use crate::error::{Code, Problem, chain};
-use crate::id::RunId;
+use crate::id::{RandomId, RunId};
 
 /// Header with the id of the run in which a capture is on record.
 pub(super) const RUN: HeaderName = HeaderName::from_static("x-exhibit-run");
@@ -55,7 +56,7 @@ impl IntoResponse for Failure {
         let status =
             StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(body)).into_response();
-        if matches!(code, Code::Busy | Code::TooManyRuns) {
+        if matches!(code, Code::Busy | Code::TooManyRuns | Code::TooManySessions) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(run) = run.and_then(|run| HeaderValue::from_str(&run).ok()) {
@@ -67,7 +68,11 @@ impl IntoResponse for Failure {
 
 /// A capture in the form its caller asked for.
 pub(super) fn product(done: Done) -> Response {
-    let mut response = if done.json {
+    let mut response = if let Some(mut report) = done.report {
+        report["duration_ms"] = json!(done.duration_ms);
+        report["evidence"] = done.evidence;
+        Json(report).into_response()
+    } else if done.json {
         let mut body = json!({
             "data": STANDARD.encode(&done.bytes),
             "size_bytes": done.bytes.len(),
@@ -91,6 +96,14 @@ pub(super) fn product(done: Done) -> Response {
     if let Some(status) = done.status {
         set(PAGE_STATUS, status.to_string());
     }
+    response
+}
+
+/// `answer`, with the run in which it is on record.
+pub(super) fn on_record(run: RunId, answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    let run = HeaderValue::from_str(&run.to_string()).expect("an id is ASCII");
+    response.headers_mut().insert(RUN, run);
     response
 }
 
@@ -133,5 +146,20 @@ pub(super) fn run_id(text: &str, field: &str) -> Result<RunId, Problem> {
     text.parse().map_err(|error| {
         let message = format!("`{field}` is no run id; give one that POST /runs answered");
         Problem::new(Code::InvalidField, message).field(field).because(error)
+    })
+}
+
+/// The id of a session, a job or a kept sequence in a path; what is no id names nothing there is.
+///
+/// # Errors
+/// `not_found`, the code that goes with the kind of thing.
+pub(super) fn random_id(
+    id: Result<Path<String>, PathRejection>,
+    not_found: Code,
+) -> Result<RandomId, Problem> {
+    let text = id.map(|Path(text)| text).unwrap_or_default();
+    text.parse().map_err(|error| {
+        let message = "the path names nothing that is here; give an id that was answered";
+        Problem::new(not_found, message).field("id").because(error)
     })
 }

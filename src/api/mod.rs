@@ -6,25 +6,28 @@ mod drain;
 mod hosted;
 pub mod peer;
 mod runs;
+mod sequences;
+mod sessions;
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use self::answer::{Failure, RUN, STAGE, json_body, product, run_id};
+use self::answer::{Failure, RUN, STAGE, json_body, on_record, product, run_id};
 use crate::capture::{Ask, Captures, Kind};
 use crate::config::Config;
 use crate::daemon::keyring::SharedKeyring;
 use crate::error::{Code, Problem};
 use crate::run::Caller;
 use crate::runs::Runs;
+use crate::sequences::StoredSequences;
 use crate::settings::Stage;
 
 /// What the handlers need.
@@ -34,6 +37,8 @@ pub struct Api {
     pub captures: Captures,
     /// The open runs.
     pub runs: Runs,
+    /// The sequences that callers keep.
+    pub sequences: StoredSequences,
     /// The API keys.
     pub keys: SharedKeyring,
     /// The configuration in force.
@@ -43,17 +48,22 @@ pub struct Api {
 /// Every path of the API. Health is open to everybody who can connect; all else needs a caller.
 pub fn router(api: Api) -> Router {
     let authenticated = Router::new()
-        .route("/screenshot", post(screenshot))
-        .route("/pdf", post(pdf))
-        .route("/sequence", post(sequence))
-        .route("/run_sequence", post(sequence))
+        .route("/screenshot", capture(Kind::Screenshot))
+        .route("/pdf", capture(Kind::Pdf))
+        .route("/og-image", capture(Kind::OgImage))
+        .route("/inspect", capture(Kind::Inspect))
+        .route("/observe", capture(Kind::Observe))
+        .route("/diff", post(compare))
         .route("/status", get(status))
         .merge(hosted::routes())
+        .merge(sequences::routes())
+        .merge(sessions::routes())
         .merge(runs::routes())
         .layer(middleware::from_fn_with_state(api.clone(), authenticate));
     Router::new()
         .nest("/api/v1", authenticated.clone())
         .nest("/v1", authenticated)
+        .route("/llms-full.txt", get(hosted::llms))
         .route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/readyz", get(ready))
         .fallback(no_such_endpoint)
@@ -72,44 +82,26 @@ async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) 
     }
 }
 
-async fn screenshot(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    request: Request,
-) -> Result<Response, Failure> {
-    capture(api, Kind::Screenshot, caller, request).await
-}
-
-async fn pdf(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    request: Request,
-) -> Result<Response, Failure> {
-    capture(api, Kind::Pdf, caller, request).await
-}
-
 /// A capture by one of the hosted API's endpoints: the run, if any, is named by header.
-async fn capture(
-    api: Api,
-    kind: Kind,
-    caller: Caller,
-    request: Request,
-) -> Result<Response, Failure> {
-    let ask = ask(&api, kind, caller, request).await?;
-    Ok(product(api.captures.take(ask).await?))
+fn capture(kind: Kind) -> MethodRouter<Api> {
+    post(
+        async move |State(api): State<Api>,
+                    Extension(caller): Extension<Caller>,
+                    request: Request| {
+            let ask = ask(&api, kind, caller, request).await?;
+            Ok::<_, Failure>(product(api.captures.take(ask).await?))
+        },
+    )
 }
 
-async fn sequence(
+async fn compare(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Failure> {
     let ask = ask(&api, Kind::Screenshot, caller, request).await?;
-    let done = api.captures.sequence(ask).await?;
-    let run = HeaderValue::from_str(&done.run.to_string()).expect("an id is ASCII");
-    let mut response = Json(done.answer).into_response();
-    response.headers_mut().insert(RUN, run);
-    Ok(response)
+    let done = api.captures.compare(ask).await?;
+    Ok(on_record(done.run, Json(done.answer)))
 }
 
 async fn ask(api: &Api, kind: Kind, caller: Caller, request: Request) -> Result<Ask, Problem> {

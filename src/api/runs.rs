@@ -76,14 +76,14 @@ async fn capture(
         fields.entry("response_type").or_insert_with(|| json!("json"));
     }
     let kind = match body.as_object_mut().and_then(|fields| fields.remove("type")) {
-        None => Kind::Screenshot,
-        Some(Value::String(kind)) if kind == "screenshot" => Kind::Screenshot,
-        Some(Value::String(kind)) if kind == "pdf" => Kind::Pdf,
-        Some(_) => {
-            let message = "`type` is no kind of capture; give screenshot or pdf";
-            return Err(Problem::new(Code::InvalidField, message).field("type").into());
-        }
+        None | Some(Value::Null) => Some(Kind::Screenshot),
+        Some(kind) => kind.as_str().and_then(Kind::named),
     };
+    let kind = kind.ok_or_else(|| {
+        let message =
+            "`type` is no kind of capture; give screenshot, pdf, og-image, inspect or observe";
+        Problem::new(Code::InvalidField, message).field("type")
+    })?;
     let done = api.captures.take(Ask { kind, caller, run, stage: None, body }).await?;
     Ok(product(done))
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::error::Problem;
+use crate::id::SessionId;
 use crate::policy::Policy;
 use crate::settings::sequence::Step;
 use crate::settings::{CaptureSettings, PageSettings, Product};
@@ -119,6 +120,15 @@ pub struct FailedRequest {
     pub error: String,
 }
 
+/// A request that was kept from being sent, because the caller asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Blocked {
+    /// Its address.
+    pub url: String,
+    /// The list or pattern it is in.
+    pub by: String,
+}
+
 /// How far the page had come when the picture was taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Settled {
@@ -166,6 +176,12 @@ pub struct PageFacts {
     pub requests: u64,
     /// Requests that failed, at most 100.
     pub failed_requests: Vec<FailedRequest>,
+    /// Number of requests that were kept from being sent, because the caller asked for it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub blocked_requests: u64,
+    /// These requests, at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocked: Vec<Blocked>,
     /// Number of console lines at level error, and of uncaught exceptions.
     pub console_errors: u64,
     /// Dialogs it opened.
@@ -178,6 +194,11 @@ pub struct PageFacts {
     pub events_lost: u64,
     /// Time spent.
     pub timings: Timings,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl PageFacts {
@@ -203,6 +224,17 @@ pub struct Snapshots {
     pub accessibility: Option<Vec<u8>>,
 }
 
+/// A file that goes with what was made: the picture of an observation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Companion {
+    /// What its file is called.
+    pub name: String,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Its bytes, exactly as the browser gave them.
+    pub bytes: Vec<u8>,
+}
+
 /// Why an earlier attempt at the same capture came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedAttempt {
@@ -219,6 +251,8 @@ pub struct Taken {
     pub product: Vec<u8>,
     /// Size of a picture in device pixels: width, height.
     pub pixels: Option<(u32, u32)>,
+    /// What goes with it.
+    pub companions: Vec<Companion>,
     /// What was seen.
     pub facts: PageFacts,
     /// The console, at most 1,000 lines.
@@ -240,6 +274,8 @@ pub struct SequenceOrder {
     pub page: PageSettings,
     /// The steps.
     pub steps: Vec<Step>,
+    /// Whether the state of the page is told after each step.
+    pub observe: bool,
     /// Whether page snapshots are wanted beside each output.
     pub snapshot: bool,
     /// Largest picture in device pixels.
@@ -252,6 +288,19 @@ pub struct SequenceOrder {
     pub product: String,
 }
 
+/// A session asked of a backend.
+#[derive(Clone, Debug)]
+pub struct SessionOrder {
+    /// Its id.
+    pub id: SessionId,
+    /// Window, cookies and local storage of its page.
+    pub page: PageSettings,
+    /// When it must be there.
+    pub deadline: Instant,
+    /// What may be loaded.
+    pub policy: Policy,
+}
+
 /// What came of one step.
 #[derive(Debug)]
 pub struct StepReport {
@@ -261,8 +310,10 @@ pub struct StepReport {
     pub record: Value,
     /// Why it failed, if it did.
     pub problem: Option<Problem>,
-    /// What it made, if it was to make something.
-    pub output: Option<Output>,
+    /// What it made, if it was to make something: one output, or the two that are compared.
+    pub outputs: Vec<Output>,
+    /// What the page was like after it, if that was asked for; or why nobody knows.
+    pub state: Option<Result<Value, Problem>>,
     /// Milliseconds it took.
     pub duration_ms: u64,
 }
@@ -278,6 +329,10 @@ pub struct Output {
     pub bytes: Vec<u8>,
     /// Size of a picture in device pixels.
     pub pixels: Option<(u32, u32)>,
+    /// What goes with it.
+    pub companions: Vec<Companion>,
+    /// The page as it was to be loaded.
+    pub page: PageSettings,
     /// Snapshots.
     pub snapshots: Snapshots,
     /// What was seen of the page so far.
@@ -322,6 +377,15 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         order: SequenceOrder,
         reports: mpsc::Sender<StepReport>,
     ) -> Pending<'_, Result<(), Problem>>;
+
+    /// Open a session: a page of its own that is kept between captures.
+    ///
+    /// # Errors
+    /// When no page could be had, or it could not be prepared.
+    fn open_session(&self, order: SessionOrder) -> Pending<'_, Result<(), Problem>>;
+
+    /// Close a session, if it is there.
+    fn close_session(&self, id: SessionId) -> Pending<'_, ()>;
 
     /// What is on record about who takes the pictures: for `provenance.json`.
     fn provenance(&self) -> Value;

@@ -1,8 +1,10 @@
 //! Owns the pipeline of a capture, from a request to evidence and receipt. [`Captures::take`] tells
 //! the whole story; nothing below it calls upward.
 
+mod comparison;
 mod record;
 mod sequence;
+mod session;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,10 +13,12 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+pub use self::comparison::Compared;
 use self::record::{
-    Attempt, aliases, asked_for, files_of, metadata, millis_between, with_artifacts,
+    Attempt, asked_for, files_of, metadata, millis_between, report, with_artifacts,
 };
 pub use self::sequence::{NO_LIMIT, SequenceDone};
+pub use self::session::SessionOpened;
 use crate::artifact::Artifact;
 use crate::backend::{Backend, Failed, Order, Taken};
 use crate::config::Config;
@@ -23,10 +27,13 @@ use crate::error::{Code, Problem, chain};
 use crate::id::RunId;
 use crate::policy::Policy;
 use crate::receipt::Receipt;
-use crate::request::{CaptureRequest, read_pdf, read_screenshot};
+use crate::request::{
+    CaptureRequest, read_inspect, read_observe, read_og_image, read_pdf, read_screenshot,
+};
 use crate::run::{Caller, Ending, Event, RunSpec, STANDALONE};
 use crate::runs::{Runs, Work};
-use crate::settings::{Stage, Target};
+use crate::sessions::{InUse, Sessions};
+use crate::settings::{PageSettings, Stage, Target};
 use crate::tasks::Tasks;
 
 /// Takes captures. Cheap to clone.
@@ -41,6 +48,7 @@ struct Shared {
     config: watch::Receiver<Arc<Config>>,
     slots: Semaphore,
     waiting: AtomicUsize,
+    sessions: Sessions,
     tasks: Tasks,
 }
 
@@ -51,13 +59,34 @@ pub enum Kind {
     Screenshot,
     /// A printed document.
     Pdf,
+    /// A social card.
+    OgImage,
+    /// A list of what is in a page.
+    Inspect,
+    /// What can be done in a page.
+    Observe,
 }
 
 impl Kind {
+    /// The kind that requests call `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "screenshot" => Self::Screenshot,
+            "pdf" => Self::Pdf,
+            "og-image" => Self::OgImage,
+            "inspect" => Self::Inspect,
+            "observe" => Self::Observe,
+            _ => return None,
+        })
+    }
+
     fn read(self, body: Value) -> Result<CaptureRequest, Problem> {
         match self {
             Self::Screenshot => read_screenshot(body),
             Self::Pdf => read_pdf(body),
+            Self::OgImage => read_og_image(body),
+            Self::Inspect => read_inspect(body),
+            Self::Observe => read_observe(body),
         }
     }
 }
@@ -86,6 +115,8 @@ pub struct Done {
     pub media_type: &'static str,
     /// Whether the caller asked for JSON.
     pub json: bool,
+    /// What is told of the page, where that is what was asked for.
+    pub report: Option<Value>,
     /// The run.
     pub run: RunId,
     /// SHA-256 of the bytes.
@@ -126,7 +157,8 @@ impl Captures {
     ) -> Self {
         let slots = Semaphore::new(config.borrow().capture.concurrent);
         let waiting = AtomicUsize::new(0);
-        Self(Arc::new(Shared { runs, backend, policy, config, slots, waiting, tasks }))
+        let sessions = Sessions::new(runs.clock().clone(), config.clone());
+        Self(Arc::new(Shared { runs, backend, policy, config, slots, waiting, sessions, tasks }))
     }
 
     /// Whether captures can be taken now; if not, why.
@@ -164,29 +196,64 @@ impl Captures {
     async fn carry_out(&self, ask: Ask) -> Result<Done, Box<Refused>> {
         let Ask { kind, caller, run, stage, body } = ask;
         let read = |body| kind.read(body).and_then(|request| self.allowed(request));
-        let request = self.understand(&caller, run, body, read).await?;
-        let waiting = self.queue()?;
-        let deadline = Instant::now() + self.0.config.borrow().capture.deadline;
+        let mut request = self.understand(&caller, run, body, read).await?;
+        let session = self.0.sessions.enter(&caller, &mut request.settings.page)?;
+        let place = self.queue()?;
 
         // The attempt is on disk before any browser moves.
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
         let (work, standalone) = self.run(run, caller).await?;
-        let name = format!("{:04}-{stage}", work.next_capture());
-        let begun = self.0.runs.clock().now();
-        let attempt = Attempt { work, standalone, stage, name, request, begun };
-        self.0.runs.record(&attempt.work, vec![attempt.requested()]).await?;
-
-        let slot = tokio::time::timeout_at(deadline, self.0.slots.acquire()).await;
-        drop(waiting);
-        let outcome = match slot {
-            Ok(_slot) => self.0.backend.take(self.order(&attempt.request, deadline)).await,
-            Err(_) => Err(Box::new(Failed::from(queue_too_slow()))),
-        };
+        let attempt = self.begin(work, stage, request).await?;
+        let outcome = self.obtain(&attempt, place).await;
+        if let Some(session) = session {
+            self.leave(
+                session,
+                &attempt.request.settings.page,
+                outcome.as_ref().err().map(Box::as_ref),
+            );
+        }
 
         // Whatever came of it is on disk before the caller hears of it.
-        match outcome {
-            Ok(taken) => self.keep(attempt, taken).await,
-            Err(failed) => Err(self.keep_failure(attempt, *failed).await),
+        let kept = match outcome {
+            Ok(taken) => self.keep(&attempt, taken).await,
+            Err(failed) => Err(*failed),
+        };
+        match kept {
+            Ok(kept) => self.conclude_capture(attempt, kept, standalone).await,
+            Err(failed) => Err(self.conclude_failure(attempt, failed, standalone).await),
+        }
+    }
+
+    /// Put on record that a capture is asked for.
+    async fn begin(
+        &self,
+        work: Work,
+        stage: Stage,
+        request: CaptureRequest,
+    ) -> Result<Attempt, Problem> {
+        let name = format!("{:04}-{stage}", work.next_capture());
+        let begun = self.0.runs.clock().now();
+        let attempt = Attempt { work, stage, name, request, begun };
+        self.0.runs.record(&attempt.work, vec![attempt.requested()]).await?;
+        Ok(attempt)
+    }
+
+    /// Wait for a free slot, and have it taken.
+    async fn obtain(&self, attempt: &Attempt, place: Place) -> Result<Taken, Box<Failed>> {
+        let slot = tokio::time::timeout_at(place.deadline, self.0.slots.acquire()).await;
+        drop(place.waiting);
+        match slot {
+            Ok(_slot) => self.0.backend.take(self.order(&attempt.request, place.deadline)).await,
+            Err(_) => Err(Box::new(Failed::from(queue_too_slow()))),
+        }
+    }
+
+    /// Let go of a session; one whose page is gone is forgotten.
+    fn leave(&self, session: InUse, page: &PageSettings, failed: Option<&Failed>) {
+        let lost = failed.is_some_and(|failed| failed.problem.code == Code::SessionNotFound);
+        session.leave(page, failed.is_none());
+        if let (true, Some(id)) = (lost, page.session) {
+            self.0.sessions.forget_lost(id);
         }
     }
 
@@ -226,9 +293,10 @@ impl Captures {
     }
 
     /// Take a place among those that wait.
-    fn queue(&self) -> Result<Waiting, Problem> {
+    fn queue(&self) -> Result<Place, Problem> {
         let limits = self.0.config.borrow().capture.clone();
-        let place = Waiting(Arc::clone(&self.0));
+        let deadline = Instant::now() + limits.deadline;
+        let place = Place { waiting: Waiting(Arc::clone(&self.0)), deadline };
         let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
         // Whoever finds a free slot has only not taken it yet, and does not wait.
         if before < limits.queue + self.0.slots.available_permits() {
@@ -264,69 +332,68 @@ impl Captures {
         }
     }
 
-    /// Put what was taken on disk, and answer with it.
-    async fn keep(&self, attempt: Attempt, taken: Taken) -> Result<Done, Box<Refused>> {
+    /// Put what was taken on disk.
+    async fn keep(&self, attempt: &Attempt, taken: Taken) -> Result<Kept, Failed> {
         let at = self.0.runs.clock().now();
-        let (settings, status) =
-            (&attempt.request.settings, taken.facts.document.as_ref().map(|d| d.status));
-        let media_type = settings.product.media_type();
-        let sha256 = Digest::of(&taken.product);
-        let json = attempt.request.json;
-        let metadata = metadata(&taken);
-        let event = attempt.taken_event(&taken, at);
+        let (metadata, event) = (metadata(&taken), attempt.taken_event(&taken, at));
+        let status = taken.facts.document.as_ref().map(|document| document.status);
         let bytes = taken.product.clone();
-        let files = files_of(&attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
+        let report = report(&attempt.request.settings.product, &taken)?;
+        let files = files_of(attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
-        let kept = self.0.runs.add(&attempt.work, files, tell).await;
-        let (artifacts, recorded) = match kept {
-            Ok(kept) => kept,
-            Err(problem) => return Err(self.keep_failure(attempt, Failed::from(problem)).await),
-        };
-        let mut evidence = json!({
-            "run": attempt.work.run.id,
-            "capture": attempt.name,
-            "stage": attempt.stage,
-            "sha256": sha256,
-            "altered_by": attempt.request.settings.altered_by(),
-            "event": recorded,
-            "artifacts": artifacts,
-        });
-        if !attempt.request.aliases.is_empty() {
-            evidence["aliases"] = aliases(&attempt.request);
-        }
-        if !attempt.request.ignored.is_empty() {
-            evidence["ignored"] = json!(attempt.request.ignored);
-        }
+        let (artifacts, recorded) = self.0.runs.add(&attempt.work, files, tell).await?;
+        let sha256 = Digest::of(&bytes);
+        Ok(Kept { bytes, sha256, status, metadata, report, artifacts, event: json!(recorded) })
+    }
+
+    /// Answer with what is on disk.
+    async fn conclude_capture(
+        &self,
+        attempt: Attempt,
+        kept: Kept,
+        standalone: bool,
+    ) -> Result<Done, Box<Refused>> {
+        let Kept { bytes, sha256, status, metadata, report, artifacts, event } = kept;
+        let request = &attempt.request;
+        let (media_type, json) = (request.settings.product.media_type(), request.json);
+        let mut evidence = attempt.evidence();
+        evidence["sha256"] = json!(sha256);
+        evidence["event"] = event;
+        evidence["artifacts"] = json!(artifacts);
         let (run, begun) = (attempt.work.run.id, attempt.begun);
-        if attempt.standalone {
+        if standalone {
             evidence["receipt"] = json!(self.seal(attempt.work, "succeeded").await?);
         }
         let duration_ms = millis_between(begun, self.0.runs.clock().now());
-        Ok(Done { bytes, media_type, json, run, sha256, status, duration_ms, metadata, evidence })
+        Ok(Done {
+            bytes,
+            media_type,
+            json,
+            report,
+            run,
+            sha256,
+            status,
+            duration_ms,
+            metadata,
+            evidence,
+        })
     }
 
     /// Put a failure on record, and answer with it.
-    async fn keep_failure(&self, attempt: Attempt, failed: Failed) -> Box<Refused> {
-        let Failed { problem, facts, failed_attempts } = failed;
+    async fn conclude_failure(
+        &self,
+        attempt: Attempt,
+        failed: Failed,
+        standalone: bool,
+    ) -> Box<Refused> {
+        let (problem, recorded) = self.keep_failure(&attempt, failed).await;
         let mut evidence = json!({
             "run": attempt.work.run.id, "capture": attempt.name, "stage": attempt.stage,
         });
-        let cause = std::error::Error::source(&problem).map(chain);
-        let mut data = attempt.facts();
-        data["code"] = json!(problem.code);
-        data["message"] = json!(problem.message);
-        data["cause"] = json!(cause);
-        data["failed_attempts"] = json!(failed_attempts);
-        data["page"] = json!(facts);
-        let event = Event::exhibit("capture.failed", data);
-        let recorded = self.0.runs.record(&attempt.work, vec![event]).await;
-        match recorded {
-            Ok(recorded) => evidence["event"] = json!(recorded.first()),
-            Err(error) => {
-                tracing::error!(error = chain(&error), "a failed capture is not on record");
-            }
+        if let Some(recorded) = recorded {
+            evidence["event"] = recorded;
         }
-        if attempt.standalone {
+        if standalone {
             match self.seal(attempt.work, "failed").await {
                 Ok(receipt) => evidence["receipt"] = json!(receipt),
                 Err(error) => {
@@ -335,6 +402,26 @@ impl Captures {
             }
         }
         Box::new(Refused { problem, evidence: Some(evidence) })
+    }
+
+    /// Put a failure on record: the problem, and the place of its event.
+    async fn keep_failure(&self, attempt: &Attempt, failed: Failed) -> (Problem, Option<Value>) {
+        let Failed { problem, facts, failed_attempts } = failed;
+        let cause = std::error::Error::source(&problem).map(chain);
+        let mut data = attempt.facts();
+        data["code"] = json!(problem.code);
+        data["message"] = json!(problem.message);
+        data["cause"] = json!(cause);
+        data["failed_attempts"] = json!(failed_attempts);
+        data["page"] = json!(facts);
+        let event = Event::exhibit("capture.failed", data);
+        match self.0.runs.record(&attempt.work, vec![event]).await {
+            Ok(recorded) => (problem, recorded.first().map(|event| json!(event))),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "a failed capture is not on record");
+                (problem, None)
+            }
+        }
     }
 
     /// Put on record that something forbidden was asked for.
@@ -375,6 +462,23 @@ impl From<Problem> for Box<Refused> {
     fn from(problem: Problem) -> Self {
         Self::new(problem.into())
     }
+}
+
+/// A capture that is on disk.
+struct Kept {
+    bytes: Vec<u8>,
+    sha256: Digest,
+    status: Option<u16>,
+    metadata: Option<Value>,
+    report: Option<Value>,
+    artifacts: Vec<Artifact>,
+    event: Value,
+}
+
+/// A place in the queue, and when the capture must be there.
+struct Place {
+    waiting: Waiting,
+    deadline: Instant,
 }
 
 /// A place among the captures that wait; given back when dropped.

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::Taken;
+use crate::backend::{Companion, Taken};
 use crate::clock::Moment;
 use crate::digest::Digest;
+use crate::error::Problem;
 use crate::pack;
 use crate::request::CaptureRequest;
 use crate::run::Event;
@@ -17,8 +20,6 @@ use crate::settings::{Product, Stage, Target, presentable};
 /// What is known of a capture under way.
 pub(super) struct Attempt {
     pub(super) work: Work,
-    /// Whether the run is this capture's own, and sealed with it.
-    pub(super) standalone: bool,
     pub(super) stage: Stage,
     /// `0001-before`: name of the capture and of its folder.
     pub(super) name: String,
@@ -31,14 +32,32 @@ impl Attempt {
     pub(super) fn facts(&self) -> Value {
         let target = match &self.request.settings.page.target {
             Target::Url(url) => json!(presentable(url)),
-            Target::Html(_) => Value::Null,
+            Target::Html(_) | Target::Markdown(_) | Target::Current => Value::Null,
         };
         json!({
             "capture": self.name,
             "stage": self.stage,
             "url": target,
+            "session_id": self.request.settings.page.session,
             "altered_by": self.request.settings.altered_by(),
         })
+    }
+
+    /// What its caller is told of it, before what came of it.
+    pub(super) fn evidence(&self) -> Value {
+        let mut evidence = json!({
+            "run": self.work.run.id,
+            "capture": self.name,
+            "stage": self.stage,
+            "altered_by": self.request.settings.altered_by(),
+        });
+        if !self.request.aliases.is_empty() {
+            evidence["aliases"] = aliases(&self.request);
+        }
+        if !self.request.ignored.is_empty() {
+            evidence["ignored"] = json!(self.request.ignored);
+        }
+        evidence
     }
 
     pub(super) fn requested(&self) -> Event {
@@ -63,8 +82,10 @@ impl Attempt {
 
 /// The address in a request that was not carried out, as it may be put on record.
 pub(super) fn asked_for(body: &Value) -> String {
-    let text = body["url"].as_str().unwrap_or_default();
-    let shown = text.parse().map_or_else(|_| text.to_owned(), |url| presentable(&url));
+    // A comparison has two addresses, and either may be the one.
+    let urls = ["url", "url_a", "url_b"].into_iter().filter_map(|name| body[name].as_str());
+    let text = &urls.collect::<Vec<_>>().join(" ");
+    let shown = text.parse().map_or_else(|_| text.clone(), |url| presentable(&url));
     shown.chars().take(2_000).collect()
 }
 
@@ -75,12 +96,30 @@ pub(super) fn metadata(taken: &Taken) -> Option<Value> {
     Some(metadata)
 }
 
+/// What is told of the page, with its picture, for the caller.
+///
+/// # Errors
+/// When what the backend made is no JSON.
+pub(super) fn report(product: &Product, taken: &Taken) -> Result<Option<Value>, Problem> {
+    if !matches!(product, Product::Inspection { .. } | Product::Observation(_)) {
+        return Ok(None);
+    }
+    let mut report: Value = serde_json::from_slice(&taken.product)
+        .map_err(|error| Problem::internal("reading what is in the page", error))?;
+    if let Some(picture) = taken.companions.first() {
+        let format = report["screenshot"]["format"].take();
+        report["screenshot"] =
+            json!({ "base64": STANDARD.encode(&picture.bytes), "format": format });
+    }
+    Ok(Some(report))
+}
+
 pub(super) fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event {
     event.data.insert("artifacts".to_owned(), json!(artifacts));
     event
 }
 
-pub(super) fn aliases(request: &CaptureRequest) -> Value {
+fn aliases(request: &CaptureRequest) -> Value {
     request.aliases.iter().map(|(sent, meant)| json!({ "sent": sent, "meant": meant })).collect()
 }
 
@@ -99,6 +138,9 @@ pub(super) fn files_of(
     let name = settings.product.file_name();
     let document = capture_document(attempt, &taken, &name, at);
     add(&name, settings.product.media_type(), taken.product);
+    for Companion { name, media_type, bytes } in taken.companions {
+        add(&name, media_type, bytes);
+    }
     let snapshots = [
         ("page.mhtml.zst", "multipart/related", taken.snapshots.mhtml),
         ("dom.html.zst", "text/html", taken.snapshots.dom),
@@ -134,10 +176,7 @@ fn capture_document(attempt: &Attempt, taken: &Taken, name: &str, at: Moment) ->
         "size_bytes": taken.product.len(),
         "sha256": Digest::of(&taken.product),
     });
-    let kind = match settings.product {
-        Product::Picture(_) => "picture",
-        Product::Pdf(_) => "pdf",
-    };
+    let companions: Vec<Value> = taken.companions.iter().map(companion_record).collect();
     if let Some(pixels) = taken.pixels {
         product["pixels"] = json!(pixels);
     }
@@ -152,10 +191,19 @@ fn capture_document(attempt: &Attempt, taken: &Taken, name: &str, at: Moment) ->
         "aliases": aliases(&attempt.request),
         "ignored": attempt.request.ignored,
         "altered_by": settings.altered_by(),
-        kind: product,
+        settings.product.kind(): product,
+        "companions": companions,
         "page": taken.facts,
         "browser": taken.browser,
         "failed_attempts": taken.failed_attempts,
+    })
+}
+
+fn companion_record(companion: &Companion) -> Value {
+    let Companion { name, media_type, bytes } = companion;
+    json!({
+        "file": name, "media_type": media_type, "size_bytes": bytes.len(),
+        "sha256": Digest::of(bytes),
     })
 }
 

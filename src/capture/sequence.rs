@@ -9,18 +9,19 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::comparison::{Difference, Side};
 use super::record::{Attempt, files_of, millis_between, with_artifacts};
-use super::{Ask, Captures, Refused, queue_too_slow};
+use super::{Ask, Captures, Place, Refused, queue_too_slow};
 use crate::artifact::Artifact;
 use crate::backend::{Output, SequenceOrder, StepReport, Taken};
 use crate::clock::Moment;
-use crate::error::{Problem, chain};
+use crate::error::{Code, Problem, chain};
 use crate::id::RunId;
 use crate::request::{CaptureRequest, SequenceRequest};
 use crate::run::Event;
 use crate::runs::Work;
 use crate::settings::sequence::Action;
-use crate::settings::{CaptureSettings, Product, Stage};
+use crate::settings::{CaptureSettings, Product, Stage, Target};
 
 /// What clients that count down are told: nothing is limited here, and they need a number.
 pub const NO_LIMIT: u64 = 1_000_000_000;
@@ -59,9 +60,9 @@ impl Captures {
     async fn carry_out_sequence(&self, ask: Ask) -> Result<SequenceDone, Box<Refused>> {
         let Ask { caller, run, stage, body, .. } = ask;
         let read = |body| SequenceRequest::read(body).and_then(|r| self.allowed_steps(r));
-        let request = self.understand(&caller, run, body, read).await?;
-        let waiting = self.queue()?;
-        let deadline = Instant::now() + self.0.config.borrow().capture.deadline;
+        let mut request = self.understand(&caller, run, body, read).await?;
+        let session = self.0.sessions.enter(&caller, &mut request.page)?;
+        let Place { waiting, deadline } = self.queue()?;
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
         let (work, standalone) = self.run(run, caller).await?;
         let begun = self.0.runs.clock().now();
@@ -74,14 +75,27 @@ impl Captures {
             Ok(_slot) => self.follow(&work, &request, &stage, deadline, &mut results).await,
             Err(_) => Err(queue_too_slow()),
         };
+        if let Some(session) = session {
+            let mut page = request.page.clone();
+            page.carried = carried(&request, request.steps.len());
+            session.leave(&page, ended.is_ok());
+            if let (Err(problem), Some(id)) = (&ended, page.session)
+                && problem.code == Code::SessionNotFound
+            {
+                self.0.sessions.forget_lost(id);
+            }
+        }
         self.conclude(work, standalone, &request, begun, results, ended).await
     }
 
     fn allowed_steps(&self, request: SequenceRequest) -> Result<SequenceRequest, Problem> {
         let policy = self.0.policy.borrow();
         for step in &request.steps {
-            if let Action::Navigate(url) = &step.action {
-                policy.check_url(url)?;
+            match &step.action {
+                Action::Navigate(url) | Action::Compare { other: Target::Url(url), .. } => {
+                    policy.check_url(url)?;
+                }
+                _ => {}
             }
         }
         drop(policy);
@@ -101,6 +115,7 @@ impl Captures {
         let order = SequenceOrder {
             page: request.page.clone(),
             steps: request.steps.clone(),
+            observe: request.observe,
             snapshot: limits.snapshot,
             max_pixels: limits.max_pixels,
             deadline,
@@ -131,7 +146,7 @@ impl Captures {
         report: StepReport,
         results: &mut Results,
     ) -> Result<(), Problem> {
-        let StepReport { index, mut record, problem, output, duration_ms } = report;
+        let StepReport { index, mut record, problem, outputs, state, duration_ms } = report;
         record["step"] = json!(index);
         record["duration_ms"] = json!(duration_ms);
         let kind = if problem.is_some() { "step.failed" } else { "step.done" };
@@ -140,9 +155,25 @@ impl Captures {
             record["message"] = json!(problem.message);
         }
         let action = request.steps.get(index).map(|step| step.word);
-        if let Some(output) = output {
-            let shown = self.keep_output(work, request, stage, index, output, results).await?;
-            record["capture"] = json!(shown);
+        let mut sides = Vec::new();
+        for output in outputs {
+            let name = output.name.clone();
+            let (side, shown) =
+                self.keep_output(work, request, stage, index, output, results).await?;
+            sides.push((side, name, shown));
+        }
+        let captures: Vec<&str> = sides.iter().map(|(side, ..)| side.capture.as_str()).collect();
+        if !captures.is_empty() {
+            record["captures"] = json!(captures);
+        }
+        let compared = request.steps.get(index).map(|step| &step.action);
+        if let Some(Action::Compare { threshold, .. }) = compared {
+            if let Ok([(before, name, _), (after, ..)]) = <[_; 2]>::try_from(sides) {
+                let shown = self.difference(work, [before, after], *threshold).await?;
+                results.outputs.push(compared_output(index, &name, shown));
+            }
+        } else {
+            results.outputs.extend(sides.into_iter().map(|(.., shown)| shown));
         }
         self.0.runs.record(work, vec![Event::exhibit(kind, record)]).await?;
         let mut result = json!({ "step_index": index, "action": action, "status": "ok" });
@@ -154,11 +185,16 @@ impl Captures {
             }
             None => results.completed += 1,
         }
+        match state {
+            Some(Ok(state)) => result["state"] = state,
+            Some(Err(problem)) => result["state"] = json!({ "error": problem.message }),
+            None => {}
+        }
         results.steps.push(result);
         Ok(())
     }
 
-    /// Keep what a step made; the name of the capture.
+    /// Keep what a step made, as a capture; what its caller is told of it.
     async fn keep_output(
         &self,
         work: &Work,
@@ -167,59 +203,50 @@ impl Captures {
         index: usize,
         output: Output,
         results: &mut Results,
-    ) -> Result<String, Problem> {
-        let Output { name, product, bytes, pixels, snapshots, facts, console, network } = output;
-        let capture = format!("{:04}-{stage}", work.next_capture());
+    ) -> Result<(Side, Value), Problem> {
+        let name = format!("{:04}-{stage}", work.next_capture());
         let at = self.0.runs.clock().now();
+        let mut page = output.page;
+        page.carried.extend(carried(request, index));
+        let settings = CaptureSettings { page, product: output.product };
         let mut shown = json!({
-            "name": name,
-            "data": STANDARD.encode(&bytes),
-            "content_type": product.media_type(),
-            "size_bytes": bytes.len(),
+            "name": output.name,
+            "data": STANDARD.encode(&output.bytes),
+            "content_type": settings.product.media_type(),
+            "size_bytes": output.bytes.len(),
             "step_index": index,
-            "capture": capture,
+            "capture": name,
         });
-        match &product {
+        match &settings.product {
             Product::Picture(picture) => {
                 shown["type"] = json!("screenshot");
                 shown["format"] = json!(picture.format.extension());
             }
-            Product::Pdf(_) => shown["type"] = json!("pdf"),
+            product => shown["type"] = json!(product.kind()),
         }
-        let attempt = Attempt {
-            work: work.clone(),
-            standalone: false,
-            stage: stage.clone(),
-            name: capture.clone(),
-            request: CaptureRequest {
-                settings: CaptureSettings { page: request.page.clone(), product },
-                json: true,
-                metadata: false,
-                stage: None,
-                aliases: Vec::new(),
-                ignored: Vec::new(),
-            },
-            begun: at,
-        };
+        let request = CaptureRequest { json: true, ..CaptureRequest::new(settings) };
+        let attempt =
+            Attempt { work: work.clone(), stage: stage.clone(), name, request, begun: at };
+        let side = Side { capture: attempt.name.clone(), bytes: output.bytes.clone() };
         let taken = Taken {
-            product: bytes,
-            pixels,
-            facts,
-            console,
-            network,
-            snapshots,
+            product: output.bytes,
+            pixels: output.pixels,
+            companions: output.companions,
+            facts: output.facts,
+            console: output.console,
+            network: output.network,
+            snapshots: output.snapshots,
             browser: self.0.backend.provenance(),
             failed_attempts: Vec::new(),
         };
         let mut event = attempt.taken_event(&taken, at);
         event.data.insert("step".to_owned(), json!(index));
-        event.data.insert("name".to_owned(), json!(name));
+        event.data.insert("name".to_owned(), json!(output.name));
         let files = files_of(&attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
         let (artifacts, _) = self.0.runs.add(work, files, tell).await?;
-        results.captures.push(json!({ "capture": capture, "artifacts": artifacts }));
-        results.outputs.push(shown);
-        Ok(capture)
+        results.captures.push(json!({ "capture": attempt.name, "artifacts": artifacts }));
+        Ok((side, shown))
     }
 
     /// Put the end on record, and answer.
@@ -243,6 +270,9 @@ impl Captures {
         });
         let run = work.run.id;
         let mut evidence = json!({ "run": run, "captures": captures });
+        if !request.ignored.is_empty() {
+            evidence["ignored"] = json!(request.ignored);
+        }
         let event = Event::exhibit("sequence.ended", data);
         match self.0.runs.record(&work, vec![event]).await {
             Ok(recorded) => evidence["event"] = json!(recorded.first()),
@@ -275,6 +305,27 @@ impl Captures {
     }
 }
 
+/// What a comparison of two pages is, among the outputs.
+fn compared_output(index: usize, name: &str, difference: Difference) -> Value {
+    let Difference { image, facts, .. } = difference;
+    let mut shown = facts;
+    shown["type"] = json!("diff");
+    shown["name"] = json!(name);
+    shown["data"] = json!(STANDARD.encode(&image));
+    shown["content_type"] = json!("image/png");
+    shown["size_bytes"] = json!(image.len());
+    shown["step_index"] = json!(index);
+    shown
+}
+
+/// A script that was run in a document changed it, as far as anybody knows.
+fn carried(request: &SequenceRequest, before: usize) -> Vec<&'static str> {
+    let done = request.steps.iter().take(before).rev();
+    let mut here = done.take_while(|step| !matches!(step.action, Action::Navigate(_)));
+    let scripted = here.any(|step| matches!(step.action, Action::Evaluate(_)));
+    scripted.then_some("evaluate").into_iter().collect()
+}
+
 fn requested(request: &SequenceRequest, stage: &Stage) -> Event {
     let steps: Vec<Value> =
         request.steps.iter().map(crate::settings::sequence::Step::record).collect();
@@ -287,12 +338,23 @@ fn requested(request: &SequenceRequest, stage: &Stage) -> Event {
         page.retain(|name, _| {
             matches!(
                 name.as_str(),
-                "width" | "height" | "deviceScaleFactor" | "darkMode" | "cookies"
+                "width"
+                    | "height"
+                    | "deviceScaleFactor"
+                    | "darkMode"
+                    | "cookies"
+                    | "authState"
+                    | "session_id"
+                    | "blockAds"
+                    | "blockBanners"
+                    | "blockChats"
+                    | "blockTrackers"
             )
         });
     }
     let data = json!({
         "stage": stage, "steps": steps, "page": page, "altered_by": settings.altered_by(),
+        "ignored": request.ignored,
     });
     Event::exhibit("sequence.requested", data)
 }

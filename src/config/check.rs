@@ -66,6 +66,8 @@ fn limits(config: &Config, findings: &mut Vec<Finding>) {
         ("browser.patience", config.browser.patience),
         ("runs.idle", config.runs.idle),
         ("runs.max_duration", config.runs.max_duration),
+        ("sessions.idle", config.sessions.idle),
+        ("sessions.max_duration", config.sessions.max_duration),
     ];
     for (key, value) in positive {
         if value == zero {
@@ -76,6 +78,11 @@ fn limits(config: &Config, findings: &mut Vec<Finding>) {
         let message = "longer than runs.max_duration, so it would never apply; make it shorter, or \
                        runs.max_duration longer";
         findings.push(("runs.idle", message.into()));
+    }
+    if config.sessions.idle > config.sessions.max_duration {
+        let message = "longer than sessions.max_duration, so it would never apply; make it \
+                       shorter, or sessions.max_duration longer";
+        findings.push(("sessions.idle", message.into()));
     }
     for (key, value) in [
         ("capture.max_body", config.capture.max_body),

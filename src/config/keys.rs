@@ -74,6 +74,9 @@ keys! {
     runs.max_duration: live;
     runs.max_events: live;
     runs.max_attachment: live;
+    sessions.max: live;
+    sessions.idle: live;
+    sessions.max_duration: live;
     log.filter: restart;
     log.format: restart;
 }

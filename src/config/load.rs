@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
-use super::{Browser, Capture, Config, Daemon, Keys, Log, LogFormat, Policy, Runs, Store, check};
+use super::{
+    Browser, Capture, Config, Daemon, Keys, Log, LogFormat, Policy, Runs, Sessions, Store, check,
+};
 use crate::disk;
 
 /// Largest configuration file: a bigger one is some other file.
@@ -46,6 +48,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         capture: capture(&mut document, &default.capture),
         policy: policy(&mut document, default.policy),
         runs: runs(&mut document, &default.runs),
+        sessions: sessions(&mut document, &default.sessions),
         log: log(&mut document, default.log),
     };
     resolve(&mut config, &folder_of(file));
@@ -151,6 +154,17 @@ fn runs(document: &mut Document<'_>, default: &Runs) -> Runs {
     };
     table.finish();
     runs
+}
+
+fn sessions(document: &mut Document<'_>, default: &Sessions) -> Sessions {
+    let mut table = document.table("sessions");
+    let sessions = Sessions {
+        max: table.get("max", default.max, read::number(0..=1_000)),
+        idle: table.get("idle", default.idle, read::duration),
+        max_duration: table.get("max_duration", default.max_duration, read::duration),
+    };
+    table.finish();
+    sessions
 }
 
 fn log(document: &mut Document<'_>, default: Log) -> Log {

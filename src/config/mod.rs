@@ -40,6 +40,8 @@ pub struct Config {
     pub policy: Policy,
     /// Limits of a run.
     pub runs: Runs,
+    /// Limits of a session.
+    pub sessions: Sessions,
     /// The daemon's own log.
     pub log: Log,
 }
@@ -141,6 +143,17 @@ pub struct Runs {
     pub max_attachment: u64,
 }
 
+/// `[sessions]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sessions {
+    /// Sessions open at the same time; each keeps a page.
+    pub max: usize,
+    /// A session that is not used for this long is closed.
+    pub idle: Duration,
+    /// A session open for this long is closed.
+    pub max_duration: Duration,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
@@ -211,6 +224,11 @@ impl Default for Config {
                 max_duration: Duration::from_hours(24),
                 max_events: 100_000,
                 max_attachment: 100 * MIB,
+            },
+            sessions: Sessions {
+                max: 8,
+                idle: Duration::from_mins(10),
+                max_duration: Duration::from_mins(30),
             },
             log: Log { filter: "info".into(), format: LogFormat::Auto },
         }

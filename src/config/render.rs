@@ -65,6 +65,9 @@ impl Config {
             "runs.max_duration" => duration(self.runs.max_duration),
             "runs.max_events" => number(self.runs.max_events),
             "runs.max_attachment" => size(self.runs.max_attachment),
+            "sessions.max" => count(self.sessions.max),
+            "sessions.idle" => duration(self.sessions.idle),
+            "sessions.max_duration" => duration(self.sessions.max_duration),
             "log.filter" => self.log.filter.clone().into(),
             "log.format" => match self.log.format {
                 LogFormat::Auto => "auto".into(),

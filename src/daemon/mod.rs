@@ -28,6 +28,7 @@ use crate::error::{Code, Problem, chain};
 use crate::evidence::Signer;
 use crate::policy::Policy;
 use crate::runs::Runs;
+use crate::sequences::StoredSequences;
 use crate::tasks::Tasks;
 
 /// How long work that was given up may take to notice.
@@ -43,6 +44,7 @@ pub struct Daemon {
     /// What runs beside it: the browser's supervisor, watching, expiry.
     background: Tasks,
     runs: Runs,
+    captures: Captures,
     browser: Chromium,
     /// Tells the listeners to accept nothing more.
     closing: CancellationToken,
@@ -75,14 +77,22 @@ impl Daemon {
             Some(address) => Some(socket::tcp(address).await?),
             None => None,
         };
-        let browser = Chromium::start(&config.browser, &background)?;
+        let browser = Chromium::start(&config.browser, config.sessions.max_duration, &background)?;
 
         let tcp_address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
         let policy = follow_policy(following.clone(), tcp_address, &background)?;
         let backend = Arc::new(browser.clone());
         let captures =
             Captures::new(runs.clone(), backend, policy, following.clone(), work.clone());
-        let api = Api { captures, runs: runs.clone(), keys, config: following.clone() };
+        let sequences =
+            StoredSequences::open(&config.store.path, runs.clock().clone(), work.clone())?;
+        let api = Api {
+            captures: captures.clone(),
+            runs: runs.clone(),
+            sequences,
+            keys,
+            config: following.clone(),
+        };
 
         let closing = CancellationToken::new();
         let (listener, socket_file) = bound.split();
@@ -92,6 +102,7 @@ impl Daemon {
             drop(work.spawn(serve_on(listener, app, closing.clone())));
         }
         drop(background.spawn(runs.clone().expire(background.clone())));
+        drop(background.spawn(captures.clone().expire_sessions(background.clone())));
         let socket = config.daemon.socket.clone();
         tracing::info!(socket = %socket.display(), tcp = ?tcp_address, "listening");
         let config = following;
@@ -102,6 +113,7 @@ impl Daemon {
             work,
             background,
             runs,
+            captures,
             browser,
             closing,
             socket,
@@ -151,6 +163,10 @@ impl Daemon {
         // What still holds on to its run after that is sealed by the next start.
         if tokio::time::timeout(ABORT, self.runs.interrupt_all()).await.is_err() {
             tracing::error!("not all open runs could be sealed; the next start does it");
+        }
+        // A session would keep the browser from ending.
+        if tokio::time::timeout(ABORT, self.captures.close_sessions()).await.is_err() {
+            tracing::warn!("not all sessions were closed in time; they end with the browser");
         }
         if tokio::time::timeout(Duration::from_secs(10), self.browser.stop()).await.is_err() {
             tracing::warn!("the browser did not end in time");

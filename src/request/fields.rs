@@ -16,6 +16,7 @@ pub(super) struct Fields {
     prefix: String,
     problems: Vec<Problem>,
     known: Vec<&'static str>,
+    aliases: Vec<(&'static str, &'static str)>,
 }
 
 impl Fields {
@@ -34,7 +35,7 @@ impl Fields {
     }
 
     fn new(map: Map<String, Value>, prefix: String) -> Self {
-        Self { map, prefix, problems: Vec::new(), known: Vec::new() }
+        Self { map, prefix, problems: Vec::new(), known: Vec::new(), aliases: Vec::new() }
     }
 
     /// Whether `name` is there (and not null).
@@ -43,14 +44,24 @@ impl Fields {
     }
 
     /// Move the value of `from` to `to`, unless `to` is there: for spellings callers also use.
-    pub(super) fn rename(&mut self, from: &'static str, to: &'static str) -> bool {
-        if !self.has(from) || self.has(to) {
-            return false;
-        }
-        if let Some(value) = self.map.remove(from) {
+    pub(super) fn rename(&mut self, from: &'static str, to: &'static str) {
+        if self.has(from)
+            && !self.has(to)
+            && let Some(value) = self.map.remove(from)
+        {
             self.map.insert(to.to_owned(), value);
+            self.alias(from, to);
         }
-        true
+    }
+
+    /// Note that `from` was sent for `to`.
+    pub(super) fn alias(&mut self, from: &'static str, to: &'static str) {
+        self.aliases.push((from, to));
+    }
+
+    /// The spellings that were accepted for others: (sent, meant).
+    pub(super) fn aliases(&mut self) -> Vec<(&'static str, &'static str)> {
+        std::mem::take(&mut self.aliases)
     }
 
     /// The value of `name` as it is; null counts as absent.
@@ -164,8 +175,9 @@ impl Fields {
     ) -> Option<T> {
         let mut inner = Self::new(map, prefix);
         let result = read(&mut inner);
-        inner.refuse_leftovers(&[]);
+        inner.refuse_leftovers();
         self.problems.append(&mut inner.problems);
+        self.aliases.append(&mut inner.aliases);
         result
     }
 
@@ -192,30 +204,17 @@ impl Fields {
         None
     }
 
-    /// Refuse what was not taken out: with its own message if it is in `unsupported`, else as
-    /// unknown, naming the nearest known field.
-    pub(super) fn refuse_leftovers(&mut self, unsupported: &[&str]) {
+    /// Refuse what was not taken out, naming the nearest known field.
+    pub(super) fn refuse_leftovers(&mut self) {
         for name in self.rest().keys() {
             let field = format!("{}{name}", self.prefix);
-            let problem = if unsupported.contains(&name.as_str()) {
-                let message = format!(
-                    "`{field}` is a field of the hosted API that this version does not support \
-                     yet; leave it out"
-                );
-                Problem::new(Code::UnsupportedField, message)
-            } else {
-                let message = match nearest(name, &self.known) {
-                    Some(near) => {
-                        format!(
-                            "`{field}` is not a field here; did you mean `{}{near}`?",
-                            self.prefix
-                        )
-                    }
-                    None => format!("`{field}` is not a field here; leave it out"),
-                };
-                Problem::new(Code::UnknownField, message)
+            let message = match nearest(name, &self.known) {
+                Some(near) => {
+                    format!("`{field}` is not a field here; did you mean `{}{near}`?", self.prefix)
+                }
+                None => format!("`{field}` is not a field here; leave it out"),
             };
-            self.problems.push(problem.field(field));
+            self.problems.push(Problem::new(Code::UnknownField, message).field(field));
         }
     }
 

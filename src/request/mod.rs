@@ -1,17 +1,28 @@
 //! Owns the reading of requests: from a JSON body to domain values, with every limit checked and
 //! every problem named. Knows no HTTP and starts nothing.
 
+mod comparison;
 mod fields;
+mod identity;
+mod og_image;
+mod outline;
 mod page;
 mod pdf;
 mod run;
 mod screenshot;
 mod sequence;
+mod session;
+mod stored;
 
+pub use comparison::ComparisonRequest;
+pub use og_image::read_og_image;
+pub use outline::{read_inspect, read_observe};
 pub use pdf::read_pdf;
 pub use run::{SealRequest, read_events, read_run_spec};
-pub use screenshot::{UNSUPPORTED, read_screenshot};
+pub use screenshot::read_screenshot;
 pub use sequence::SequenceRequest;
+pub use session::SessionRequest;
+pub use stored::{ImportRequest, StoredRequest, with_variables};
 
 use crate::settings::{CaptureSettings, Stage};
 
@@ -30,6 +41,20 @@ pub struct CaptureRequest {
     pub aliases: Vec<(&'static str, &'static str)>,
     /// Fields that were accepted and not applied.
     pub ignored: Vec<&'static str>,
+}
+
+impl CaptureRequest {
+    /// A capture with these settings, answered with its bytes.
+    pub fn new(settings: CaptureSettings) -> Self {
+        Self {
+            settings,
+            json: false,
+            metadata: false,
+            stage: None,
+            aliases: Vec::new(),
+            ignored: Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +89,18 @@ mod tests {
         const NAMES: &[&str] = &[
             "url",
             "html",
+            "markdown",
+            "url_a",
+            "html_b",
+            "session_id",
+            "authState",
+            "blockResources",
+            "viewport",
+            "maxElements",
+            "includeScreenshot",
+            "template",
+            "steps",
+            "trace",
             "width",
             "height",
             "deviceScaleFactor",
@@ -133,6 +170,13 @@ mod tests {
             }
             sound(taken)?;
             sound(read_pdf(body.clone()))?;
+            sound(read_og_image(body.clone()))?;
+            sound(read_inspect(body.clone()))?;
+            sound(read_observe(body.clone()))?;
+            sound(ComparisonRequest::read(body.clone()))?;
+            sound(SessionRequest::read(body.clone()))?;
+            sound(StoredRequest::read(body.clone()))?;
+            sound(ImportRequest::read(body.clone()))?;
             sound(read_run_spec(body.clone()))?;
             sound(read_events(body.clone()))?;
             sound(SealRequest::read(body))?;

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
 use super::fields::{Fields, shortened};
+use super::identity;
+use crate::blocking::{Blocking, Resource};
 use crate::error::{Code, Problem};
-use crate::secret::Secret;
+use crate::id::SessionId;
 use crate::settings::{
-    Cookie, Edits, Geolocation, MediaType, PageSettings, Stage, Target, Viewport, WaitUntil, device,
+    Edits, Geolocation, MediaType, PageSettings, Stage, Target, Viewport, WaitUntil, device,
 };
 
 /// Largest `html`: what the default body limit lets through.
@@ -26,19 +28,44 @@ const WAITS: &[(&str, WaitUntil)] = &[
     ("networkidle", WaitUntil::NetworkIdle2),
 ];
 
+/// Spellings that public callers send for what they mean.
+const ALIASES: &[(&str, &str)] = &[
+    ("full_page", "fullPage"),
+    ("wait_until", "waitUntil"),
+    ("dark_mode", "darkMode"),
+    ("wait_for_selector", "waitForSelector"),
+    ("device_scale_factor", "deviceScaleFactor"),
+    ("user_agent", "userAgent"),
+];
+
 /// Read the settings of a page; what the capture itself needs is left.
 pub(super) fn read(fields: &mut Fields) -> Option<PageSettings> {
-    let target = target(fields);
+    let session = session(fields);
+    let target = match session {
+        Some(_) if !TARGETS.iter().any(|name| fields.has(name)) => Some(Target::Current),
+        _ => target(fields),
+    };
+    let settings = of(fields, target.as_ref());
+    target.map(|target| PageSettings { target, session, ..settings })
+}
+
+/// Read the settings of a page whose target is known already.
+pub(super) fn of(fields: &mut Fields, target: Option<&Target>) -> PageSettings {
+    for &(sent, meant) in ALIASES {
+        fields.rename(sent, meant);
+    }
+    let own_window = !WINDOW.iter().any(|name| fields.has(name));
     let (viewport, device) = viewport(fields);
     let millis =
         |value: Option<u32>, default| Duration::from_millis(u64::from(value.unwrap_or(default)));
     let delay = millis(fields.int("delay", 0..=30_000), 0);
     let navigation_timeout = millis(fields.int("navigationTimeout", 0..=30_000), 25_000);
-    let cookies = cookies(fields, target.as_ref());
     let own_agent = device.and_then(device::Device::user_agent).map(str::to_owned);
-    let settings = PageSettings {
-        target: target.clone().unwrap_or(Target::Html(String::new())),
+    PageSettings {
+        target: target.cloned().unwrap_or(Target::Current),
+        session: None,
         viewport,
+        own_window,
         device: device.map(|device| device.id.to_owned()),
         delay,
         wait_until: fields.choice("waitUntil", WAITS).unwrap_or(WaitUntil::NetworkIdle2),
@@ -49,14 +76,26 @@ pub(super) fn read(fields: &mut Fields) -> Option<PageSettings> {
         media_type: fields
             .choice("mediaType", &[("screen", MediaType::Screen), ("print", MediaType::Print)]),
         geolocation: fields.object("geolocation", geolocation),
-        headers: headers(fields),
-        cookies,
+        headers: identity::headers(fields),
+        cookies: identity::cookies(fields, target),
+        auth_state: identity::auth_state(fields),
         user_agent: fields.filled_text("userAgent", 1_000).or(own_agent),
         time_zone: fields.filled_text("timeZone", 100),
         bypass_csp: fields.flag("bypassCSP").unwrap_or(false),
         edits: edits(fields),
-    };
-    target.map(|_| settings)
+        blocking: blocking(fields),
+        carried: Vec::new(),
+    }
+}
+
+/// The session a request names.
+pub(super) fn session(fields: &mut Fields) -> Option<SessionId> {
+    let text = fields.filled_text("session_id", 200)?;
+    let id = text.parse();
+    id.ok().or_else(|| {
+        let found = format!("`{}`", shortened(&text));
+        fields.wrong("session_id", &found, "give one that POST /sessions answered")
+    })
 }
 
 /// The window: a device's, changed by what else is given.
@@ -75,13 +114,38 @@ fn viewport(fields: &mut Fields) -> (Viewport, Option<&'static device::Device>) 
     if fields.flag("viewportLandscape") == Some(true) && viewport.height > viewport.width {
         std::mem::swap(&mut viewport.width, &mut viewport.height);
     }
+    if fields.has("viewport") {
+        // The window as one object, which public callers send.
+        fields.alias("viewport", "width, height, deviceScaleFactor");
+        fields.object("viewport", |nested| {
+            sides(nested, &mut viewport);
+            Some(())
+        });
+    }
+    sides(fields, &mut viewport);
+    viewport.mobile = fields.flag("viewportMobile").unwrap_or(viewport.mobile);
+    viewport.touch = fields.flag("viewportHasTouch").unwrap_or(viewport.touch);
+    (viewport, preset)
+}
+
+/// The window of a sequence or a session.
+pub(super) fn window(fields: &mut Fields, page: &mut PageSettings) {
+    page.own_window = !WINDOW.iter().any(|name| fields.has(name));
+    fields.object("viewport", |viewport| {
+        page.viewport.width = viewport.int("width", 320..=3840).unwrap_or(page.viewport.width);
+        page.viewport.height = viewport.int("height", 200..=2160).unwrap_or(page.viewport.height);
+        Some(())
+    });
+    if let Some(scale) = fields.number("deviceScaleFactor", 1.0..=3.0) {
+        page.viewport.device_scale_factor = scale;
+    }
+}
+
+fn sides(fields: &mut Fields, viewport: &mut Viewport) {
     viewport.width = fields.int("width", 1..=3840).unwrap_or(viewport.width);
     viewport.height = fields.int("height", 1..=2160).unwrap_or(viewport.height);
     let scale = fields.number("deviceScaleFactor", 1.0..=3.0);
     viewport.device_scale_factor = scale.unwrap_or(viewport.device_scale_factor);
-    viewport.mobile = fields.flag("viewportMobile").unwrap_or(viewport.mobile);
-    viewport.touch = fields.flag("viewportHasTouch").unwrap_or(viewport.touch);
-    (viewport, preset)
 }
 
 fn geolocation(fields: &mut Fields) -> Option<Geolocation> {
@@ -99,60 +163,133 @@ fn geolocation(fields: &mut Fields) -> Option<Geolocation> {
 }
 
 fn edits(fields: &mut Fields) -> Edits {
-    let mut hide_selectors = Vec::new();
-    for value in fields.list("hideSelectors", 100).unwrap_or_default() {
-        match value {
-            Value::String(selector) if !selector.is_empty() && selector.len() <= 2_000 => {
-                hide_selectors.push(selector);
-            }
-            _ => {
-                let remedy = "give a list of CSS selectors, like [\".cookie-banner\"]";
-                let _: Option<()> =
-                    fields.wrong("hideSelectors", "not a list of selectors", remedy);
-            }
-        }
-    }
     Edits {
-        hide_selectors,
+        hide_selectors: texts(fields, "hideSelectors", "CSS selectors, like [\".cookie-banner\"]"),
         inject_css: fields.filled_text("injectCss", INJECT_LIMIT),
         inject_js: fields.filled_text("injectJs", INJECT_LIMIT),
         click: fields.filled_text("click", 2_000),
     }
 }
 
-fn target(fields: &mut Fields) -> Option<Target> {
-    let url = fields.filled_text("url", 8_192);
-    let html = fields.text("html", HTML_LIMIT);
-    match (url, html) {
-        (Some(_), Some(_)) => fields.problem(
-            Problem::new(Code::ConflictingFields, "`url` and `html` exclude each other; give one")
-                .field("html"),
-        ),
-        (None, None) => fields.problem(
-            Problem::new(Code::MissingField, "`url` is missing; give `url` or `html`").field("url"),
-        ),
-        (None, Some(html)) => Some(Target::Html(html)),
-        (Some(url), None) => match url.parse::<Url>() {
-            Ok(url) => allowed(fields, url),
-            Err(error) => {
-                let found = format!("not an address ({error}): {}", shortened(&url));
-                fields.wrong("url", &found, "give one like https://example.com/")
+/// What is kept from loading.
+pub(super) fn blocking(fields: &mut Fields) -> Blocking {
+    // The browser does not ask before it opens a web socket.
+    let askable = || Resource::ASKABLE.into_iter().filter(|kind| *kind != Resource::WebSocket);
+    let mut resources = Vec::new();
+    for word in texts(fields, "blockResources", "types of resources, like [\"image\"]") {
+        match Resource::from_word(&word).filter(|kind| *kind != Resource::WebSocket) {
+            Some(kind) => resources.push(kind),
+            None => {
+                let found = format!("a list with `{}`", shortened(&word));
+                let words: Vec<&str> = askable().map(Resource::word).collect();
+                let remedy = format!("give some of {}", words.join(", "));
+                let _: Option<()> = fields.wrong("blockResources", &found, &remedy);
             }
-        },
+        }
+    }
+    Blocking {
+        requests: texts(fields, "blockRequests", "patterns, like [\"*.example.com/*\"]"),
+        resources,
+        ..lists(fields)
+    }
+}
+
+/// The lists of what is kept from loading.
+pub(super) fn lists(fields: &mut Fields) -> Blocking {
+    let mut flag = |name| fields.flag(name).unwrap_or(false);
+    Blocking {
+        ads: flag("blockAds"),
+        banners: flag("blockBanners"),
+        chats: flag("blockChats"),
+        trackers: flag("blockTrackers"),
+        ..Blocking::default()
+    }
+}
+
+/// A list of at most 100 texts that are not empty.
+fn texts(fields: &mut Fields, name: &'static str, what: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    for value in fields.list(name, 100).unwrap_or_default() {
+        match value {
+            Value::String(text) if !text.is_empty() && text.len() <= 2_000 => texts.push(text),
+            _ => {
+                let remedy = format!("give a list of {what}");
+                let _: Option<()> = fields.wrong(name, "not a list of texts", &remedy);
+            }
+        }
+    }
+    texts
+}
+
+/// The fields that say what is to be captured.
+const TARGETS: &[&str] = &["url", "html", "markdown"];
+/// The fields of the window.
+const WINDOW: &[&str] = &[
+    "width",
+    "height",
+    "deviceScaleFactor",
+    "viewport",
+    "viewportDevice",
+    "viewportMobile",
+    "viewportHasTouch",
+    "viewportLandscape",
+];
+
+fn target(fields: &mut Fields) -> Option<Target> {
+    let markdown = fields.text("markdown", HTML_LIMIT);
+    if fields.has("url") || fields.has("html") || markdown.is_none() {
+        let Some(_) = markdown else { return named_target(fields, "url", "html") };
+        let message = "`markdown` excludes `url` and `html`; give one";
+        fields.rest();
+        let problem = Problem::new(Code::ConflictingFields, message).field("markdown");
+        return fields.problem(problem);
+    }
+    // Known names, so that a slip of the pen is told from them.
+    fields.value("url");
+    fields.value("html");
+    markdown.map(Target::Markdown)
+}
+
+/// The target in the fields of these names.
+pub(super) fn named_target(
+    fields: &mut Fields,
+    url_name: &'static str,
+    html_name: &'static str,
+) -> Option<Target> {
+    let html = fields.text(html_name, HTML_LIMIT);
+    if !fields.has(url_name) {
+        fields.value(url_name);
+        return html.map(Target::Html).or_else(|| {
+            let message = format!("`{url_name}` is missing; give `{url_name}` or `{html_name}`");
+            fields.problem(Problem::new(Code::MissingField, message).field(url_name))
+        });
+    }
+    if html.is_some() {
+        let message = format!("`{url_name}` and `{html_name}` exclude each other; give one");
+        fields.value(url_name);
+        return fields.problem(Problem::new(Code::ConflictingFields, message).field(html_name));
+    }
+    let url = fields.filled_text(url_name, 8_192)?;
+    match url.parse::<Url>() {
+        Ok(url) => allowed(fields, url_name, url),
+        Err(error) => {
+            let found = format!("not an address ({error}): {}", shortened(&url));
+            fields.wrong(url_name, &found, "give one like https://example.com/")
+        }
     }
 }
 
 /// Only pages of the web: everything else either is no page or reaches into the host.
-pub(super) fn allowed(fields: &mut Fields, url: Url) -> Option<Target> {
+pub(super) fn allowed(fields: &mut Fields, name: &str, url: Url) -> Option<Target> {
     if !url.username().is_empty() || url.password().is_some() {
         // The browser would write them into the page's own snapshots.
         let remedy = "send them as `headers`, {\"Authorization\": …}";
-        return fields.wrong("url", "an address with a user name or password in it", remedy);
+        return fields.wrong(name, "an address with a user name or password in it", remedy);
     }
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         return Some(Target::Url(url));
     }
-    let field = fields.named("url");
+    let field = fields.named(name);
     let message = format!(
         "`{field}` has the scheme `{}:`, which is never captured; give an http or https address",
         shortened(url.scheme())
@@ -160,81 +297,9 @@ pub(super) fn allowed(fields: &mut Fields, url: Url) -> Option<Target> {
     fields.problem(Problem::new(Code::TargetForbidden, message).field(field))
 }
 
-fn headers(fields: &mut Fields) -> Vec<(String, Secret<String>)> {
-    let given = fields.value("headers").unwrap_or(Value::Object(Map::new()));
-    let Value::Object(map) = given else {
-        let _: Option<()> = fields.wrong("headers", "not an object", "give {\"Name\": \"value\"}");
-        return Vec::new();
-    };
-    let mut headers = Vec::new();
-    if let Some(value) = fields.filled_text("authorization", 8_192) {
-        headers.push(("Authorization".to_owned(), Secret::new(value)));
-    }
-    for (name, value) in map {
-        let sound = |text: &str| !text.contains(['\r', '\n', '\0']);
-        match value {
-            Value::String(value) if sound(&value) && sound(&name) && !name.is_empty() => {
-                headers.push((name, Secret::new(value)));
-            }
-            _ => {
-                let field = format!("headers.{}", shortened(&name));
-                let remedy = "give a string without line breaks";
-                let _: Option<()> = fields.wrong(&field, "not a header", remedy);
-            }
-        }
-    }
-    headers
-}
-
-pub(super) fn cookies(fields: &mut Fields, target: Option<&Target>) -> Vec<Cookie> {
-    let cookies = fields.list("cookies", 100).unwrap_or_default();
-    let read = cookies.into_iter().enumerate().filter_map(|(index, value)| {
-        let cookie = match value {
-            Value::String(pair) => cookie_pair(&pair),
-            Value::Object(map) => cookie_object(fields, index, map),
-            _ => None,
-        };
-        let Some(cookie) = cookie else {
-            let field = format!("cookies[{index}]");
-            let remedy = "give \"name=value\" or {\"name\": …, \"value\": …}";
-            return fields.wrong(&field, "not a cookie", remedy);
-        };
-        if cookie.domain.is_none() && matches!(target, Some(Target::Html(_))) {
-            let field = format!("cookies[{index}].domain");
-            return fields.wrong(&field, "missing", "with `html` a cookie needs its domain");
-        }
-        Some(cookie)
-    });
-    read.collect()
-}
-
-fn cookie_pair(pair: &str) -> Option<Cookie> {
-    let (name, value) = pair.split_once('=')?;
-    let (name, value) = (name.trim(), value.trim());
-    (!name.is_empty()).then(|| Cookie {
-        name: name.to_owned(),
-        value: Secret::new(value.to_owned()),
-        domain: None,
-        path: None,
-        secure: false,
-        http_only: false,
-    })
-}
-
-/// The hosted API passes keys it does not know, so these are not refused here either.
-fn cookie_object(fields: &mut Fields, index: usize, map: Map<String, Value>) -> Option<Cookie> {
-    fields.nested(map, format!("cookies[{index}]."), |cookie| {
-        let read = Cookie {
-            name: cookie.filled_text("name", 4_096)?,
-            value: Secret::new(cookie.text("value", 4_096)?),
-            domain: cookie.filled_text("domain", 255),
-            path: cookie.filled_text("path", 4_096),
-            secure: cookie.flag("secure").unwrap_or(false),
-            http_only: cookie.flag("httpOnly").unwrap_or(false),
-        };
-        cookie.rest();
-        Some(read)
-    })
+/// Whether the answer is to be JSON instead of the bytes themselves.
+pub(super) fn json(fields: &mut Fields) -> bool {
+    fields.choice("response_type", &[("json", true), ("binary", false)]).unwrap_or(false)
 }
 
 /// The stage that a body names.

@@ -4,7 +4,6 @@
 use serde_json::Value;
 
 use super::fields::{Fields, shortened};
-use super::screenshot::UNSUPPORTED;
 use super::{CaptureRequest, page};
 use crate::error::Problem;
 use crate::settings::pdf::{Margin, Paper, Pdf, inches};
@@ -22,7 +21,7 @@ const FAR: f64 = 200.0;
 pub fn read_pdf(body: Value) -> Result<CaptureRequest, Problem> {
     let mut fields = Fields::of(body)?;
     let request = read(&mut fields);
-    fields.refuse_leftovers(UNSUPPORTED);
+    fields.refuse_leftovers();
     fields.finish(request)
 }
 
@@ -30,14 +29,10 @@ fn read(fields: &mut Fields) -> Option<CaptureRequest> {
     let pdf = pdf(fields);
     let page = page::read(fields);
     let stage = page::stage(fields);
-    let json = fields.choice("response_type", &[("json", true), ("binary", false)]);
-    page.map(|page| CaptureRequest {
-        settings: CaptureSettings { page, product: Product::Pdf(pdf) },
-        json: json.unwrap_or(false),
-        metadata: false,
-        stage,
-        aliases: Vec::new(),
-        ignored: Vec::new(),
+    let (json, aliases) = (page::json(fields), fields.aliases());
+    page.map(|page| {
+        let settings = CaptureSettings { page, product: Product::Pdf(pdf) };
+        CaptureRequest { json, stage, aliases, ..CaptureRequest::new(settings) }
     })
 }
 
@@ -116,7 +111,7 @@ mod tests {
     fn pdf(body: Value) -> Pdf {
         match read_pdf(body).expect("sound").settings.product {
             Product::Pdf(pdf) => pdf,
-            Product::Picture(_) => panic!("a document was asked for"),
+            _ => panic!("a document was asked for"),
         }
     }
 

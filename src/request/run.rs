@@ -20,7 +20,7 @@ const BATCH: usize = 1_000;
 pub fn read_run_spec(body: Value) -> Result<RunSpec, Problem> {
     let mut fields = Fields::of(body)?;
     let spec = run_spec(&mut fields);
-    fields.refuse_leftovers(&[]);
+    fields.refuse_leftovers();
     fields.finish(spec)
 }
 
@@ -95,7 +95,7 @@ pub fn read_events(body: Value) -> Result<Vec<Event>, Problem> {
 fn read_event(body: Value) -> Result<Event, Problem> {
     let mut fields = Fields::of(body)?;
     let event = event(&mut fields);
-    fields.refuse_leftovers(&[]);
+    fields.refuse_leftovers();
     fields.finish(event)
 }
 
@@ -152,7 +152,7 @@ impl SealRequest {
             outcome: fields.filled_text("outcome", 100),
             reason: fields.filled_text("reason", TEXT),
         };
-        fields.refuse_leftovers(&[]);
+        fields.refuse_leftovers();
         fields.finish(Some(request))
     }
 }

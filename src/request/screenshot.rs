@@ -10,19 +10,6 @@ use super::{CaptureRequest, page};
 use crate::error::{Code, Problem};
 use crate::settings::{CaptureSettings, Format, FullPage, Picture, Product, Rect, Region};
 
-/// Fields of the hosted API that are known and not supported yet: refused by name, never ignored.
-pub const UNSUPPORTED: &[&str] = &[
-    "authState",
-    "blockAds",
-    "blockBanners",
-    "blockChats",
-    "blockRequests",
-    "blockResources",
-    "blockTrackers",
-    "markdown",
-    "session_id",
-];
-
 /// Read the body of `POST /screenshot`.
 ///
 /// # Errors
@@ -30,29 +17,33 @@ pub const UNSUPPORTED: &[&str] = &[
 pub fn read_screenshot(body: Value) -> Result<CaptureRequest, Problem> {
     let mut fields = Fields::of(body)?;
     let request = read(&mut fields);
-    fields.refuse_leftovers(UNSUPPORTED);
+    fields.refuse_leftovers();
     fields.finish(request)
 }
 
 fn read(fields: &mut Fields) -> Option<CaptureRequest> {
-    let aliases = take_aliases(fields);
     let page = page::read(fields);
     let picture = picture(fields);
     let stage = page::stage(fields);
-    let json = fields.choice("response_type", &[("json", true), ("binary", false)]);
+    let json = page::json(fields);
     let metadata = fields.flag("extractMetadata").unwrap_or(false);
-    // Decoration is for presentation; the evidence is always the plain picture.
-    let style = fields.object("style", |style| Some(style.rest()));
-    let ignored = style.filter(|style| !style.is_empty()).map(|_| "style").into_iter().collect();
+    let ignored = decoration(fields);
+    let aliases = fields.aliases();
     let product = Product::Picture(picture);
     page.map(|page| CaptureRequest {
-        settings: CaptureSettings { page, product },
-        json: json.unwrap_or(false),
+        json,
         metadata,
         stage,
         aliases,
         ignored,
+        ..CaptureRequest::new(CaptureSettings { page, product })
     })
+}
+
+/// Decoration is for presentation; the evidence is always the plain picture.
+pub(super) fn decoration(fields: &mut Fields) -> Vec<&'static str> {
+    let style = fields.object("style", |style| Some(style.rest()));
+    style.filter(|style| !style.is_empty()).map(|_| "style").into_iter().collect()
 }
 
 /// Read what the picture is to show, and in which form.
@@ -61,36 +52,24 @@ pub(super) fn picture(fields: &mut Fields) -> Picture {
     Picture { format, region, omit_background: fields.flag("omitBackground").unwrap_or(false) }
 }
 
-/// Take the misspellings that public callers send for what they mean.
-fn take_aliases(fields: &mut Fields) -> Vec<(&'static str, &'static str)> {
-    const ALIASES: &[(&str, &str)] = &[
-        ("full_page", "fullPage"),
-        ("wait_until", "waitUntil"),
-        ("dark_mode", "darkMode"),
-        ("wait_for_selector", "waitForSelector"),
-    ];
-    let mut taken = Vec::new();
-    for &(sent, meant) in ALIASES {
-        if fields.rename(sent, meant) {
-            taken.push((sent, meant));
-        }
-    }
-    taken
+pub(super) fn format(fields: &mut Fields) -> Format {
+    let quality = fields.int("quality", 1..=100).and_then(|quality| u8::try_from(quality).ok());
+    encoding(fields, "format", quality.unwrap_or(80)).unwrap_or(Format::Png)
 }
 
-fn format(fields: &mut Fields) -> Format {
-    let quality = fields.int("quality", 1..=100).and_then(|quality| u8::try_from(quality).ok());
-    let quality = quality.unwrap_or(80);
+/// The encoding that the field `name` names.
+pub(super) fn encoding(fields: &mut Fields, name: &'static str, quality: u8) -> Option<Format> {
     let formats = [
         ("png", Format::Png),
         ("jpeg", Format::Jpeg(quality)),
         ("jpg", Format::Jpeg(quality)),
         ("webp", Format::Webp(quality)),
     ];
-    fields.choice("format", &formats).unwrap_or(Format::Png)
+    fields.choice(name, &formats)
 }
 
-fn region(fields: &mut Fields) -> Region {
+/// The part of the page that is to be seen.
+pub(super) fn region(fields: &mut Fields) -> Region {
     let full_page = fields.flag("fullPage").unwrap_or(false);
     let settings = full_page_settings(fields);
     let selector = fields.filled_text("selector", 2_000);
@@ -149,7 +128,7 @@ mod tests {
     fn picture(request: &CaptureRequest) -> &Picture {
         match &request.settings.product {
             Product::Picture(picture) => picture,
-            Product::Pdf(_) => panic!("a picture was asked for"),
+            other => panic!("a picture was asked for, not {other:?}"),
         }
     }
 
@@ -258,10 +237,36 @@ mod tests {
     }
 
     #[test]
-    fn known_but_unsupported_and_unknown_fields_are_told_apart() {
-        for &field in UNSUPPORTED {
-            let body = json!({"url": "http://a.example/", field: true});
-            assert_eq!(refused(body), (Code::UnsupportedField, field.to_owned()));
+    fn what_loads_the_page_is_read_and_unknown_fields_are_named() {
+        let body = json!({
+            "markdown": "# A", "blockAds": true, "blockResources": ["image"],
+            "blockRequests": ["*.example/*"], "viewport": { "width": 400, "height": 300 },
+            "authState": {
+                "cookies": [{ "name": "a", "value": "hunter2", "url": "http://a.example/" }],
+                "localStorage": [{
+                    "origin": "http://a.example/x",
+                    "items": [{ "name": "token", "value": "hunter2" }],
+                }],
+            },
+        });
+        let request = read(body).expect("sound");
+        let page = &request.settings.page;
+        assert!(page.target.is_written() && page.viewport.width == 400);
+        let state = page.auth_state.as_ref().expect("given");
+        assert_eq!(state.local_storage[0].origin, "http://a.example");
+        assert!(!request.settings.record().to_string().contains("hunter2"));
+        assert_eq!(request.aliases, [("viewport", "width, height, deviceScaleFactor")]);
+        for altered in ["markdown", "blockAds", "blockResources", "blockRequests", "authState"] {
+            assert!(request.settings.altered_by().contains(&altered), "{altered}");
+        }
+        for (field, value) in [
+            ("markdown", json!(1)),
+            ("blockResources", json!(["websocket"])),
+            ("session_id", json!("../x")),
+        ] {
+            let mut body = json!({ "url": "http://a.example/" });
+            body[field] = value;
+            assert_eq!(refused(body), (Code::InvalidField, field.to_owned()));
         }
         let problem =
             read(json!({"url": "http://a.example/", "fulPage": true})).expect_err("unknown");

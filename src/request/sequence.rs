@@ -6,28 +6,17 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::fields::{Fields, shortened};
-use super::{page, pdf, screenshot};
+use super::{comparison, identity, page, pdf, screenshot};
 use crate::error::{Code, Problem};
 use crate::secret::Secret;
 use crate::settings::sequence::{Action, KEYS, Key, Step};
-use crate::settings::{PageSettings, Product, Stage, Target};
+use crate::settings::{Format, PageSettings, Picture, Product, Stage, Target};
 
 /// Most steps, outputs and scripts: the hosted API's limits.
 const STEPS: usize = 100;
 const OUTPUTS: usize = 5;
 const SCRIPTS: usize = 2;
 const SCRIPT: usize = 5_000;
-
-/// Fields that are known and not supported yet.
-const UNSUPPORTED: &[&str] = &[
-    "authState",
-    "blockAds",
-    "blockBanners",
-    "blockChats",
-    "blockTrackers",
-    "observeAfterEachStep",
-    "session_id",
-];
 
 /// A sequence that was understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +25,12 @@ pub struct SequenceRequest {
     pub page: PageSettings,
     /// The steps.
     pub steps: Vec<Step>,
+    /// Whether the state of the page is told after each step.
+    pub observe: bool,
     /// Stage named in the body.
     pub stage: Option<Stage>,
+    /// Fields that were accepted and not applied.
+    pub ignored: Vec<String>,
 }
 
 impl SequenceRequest {
@@ -48,37 +41,31 @@ impl SequenceRequest {
     pub fn read(body: Value) -> Result<Self, Problem> {
         let mut fields = Fields::of(body)?;
         let request = read(&mut fields);
-        fields.refuse_leftovers(UNSUPPORTED);
+        fields.refuse_leftovers();
         fields.finish(request)
     }
 }
 
 fn read(fields: &mut Fields) -> Option<SequenceRequest> {
-    let steps = steps(fields);
-    let mut page = PageSettings::of(Target::Html(String::new()));
-    let viewport = fields.object("viewport", |viewport| {
-        let width = viewport.int("width", 320..=3840).unwrap_or(1280);
-        let height = viewport.int("height", 200..=2160).unwrap_or(720);
-        Some((width, height))
-    });
-    if let Some((width, height)) = viewport {
-        (page.viewport.width, page.viewport.height) = (width, height);
-    }
-    if let Some(scale) = fields.number("deviceScaleFactor", 1.0..=3.0) {
-        page.viewport.device_scale_factor = scale;
-    }
-    page.dark_mode = fields.flag("darkMode").unwrap_or(false);
+    let mut ignored = Vec::new();
+    let steps = steps(fields, &mut ignored);
     let first = steps.iter().flatten().find_map(|step| match &step.action {
         Action::Navigate(url) => Some(Target::Url(url.clone())),
         _ => None,
     });
-    page.target = first.unwrap_or(page.target);
-    page.cookies = page::cookies(fields, Some(&page.target));
+    let mut page = PageSettings::of(first.unwrap_or(Target::Current));
+    page.session = page::session(fields);
+    page::window(fields, &mut page);
+    page.dark_mode = fields.flag("darkMode").unwrap_or(false);
+    page.cookies = identity::cookies(fields, Some(&page.target));
+    page.auth_state = identity::auth_state(fields);
+    page.blocking = page::lists(fields);
+    let observe = fields.flag("observeAfterEachStep").unwrap_or(false);
     let stage = page::stage(fields);
-    steps.map(|steps| SequenceRequest { page, steps, stage })
+    steps.map(|steps| SequenceRequest { page, steps, observe, stage, ignored })
 }
 
-fn steps(fields: &mut Fields) -> Option<Vec<Step>> {
+fn steps(fields: &mut Fields, ignored: &mut Vec<String>) -> Option<Vec<Step>> {
     if !fields.has("steps") {
         let message =
             "`steps` is missing; give a list like [{\"action\": \"navigate\", \"url\": …}]";
@@ -89,7 +76,7 @@ fn steps(fields: &mut Fields) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
     for (index, value) in given.into_iter().enumerate() {
         match value {
-            Value::Object(step) => steps.extend(self::step(fields, index, step)),
+            Value::Object(step) => steps.extend(self::step(fields, index, step, ignored)),
             _ => {
                 return fields.wrong(
                     &format!("steps[{index}]"),
@@ -103,10 +90,10 @@ fn steps(fields: &mut Fields) -> Option<Vec<Step>> {
         return None;
     }
     let of = |wanted: fn(&Action) -> bool| steps.iter().filter(|s| wanted(&s.action)).count();
-    let outputs = of(|action| matches!(action, Action::Output { .. }));
+    let outputs = of(|a| matches!(a, Action::Output { .. } | Action::Compare { .. }));
     let scripts = of(|action| matches!(action, Action::Evaluate(_)));
     if !(1..=OUTPUTS).contains(&outputs) {
-        let remedy = format!("give 1 to {OUTPUTS} steps `screenshot` or `pdf`");
+        let remedy = format!("give 1 to {OUTPUTS} steps `screenshot`, `pdf` or `diff`");
         return fields.wrong("steps", &format!("a list with {outputs} outputs"), &remedy);
     }
     if scripts > SCRIPTS {
@@ -116,7 +103,12 @@ fn steps(fields: &mut Fields) -> Option<Vec<Step>> {
     Some(steps)
 }
 
-fn step(fields: &mut Fields, index: usize, step: Map<String, Value>) -> Option<Step> {
+fn step(
+    fields: &mut Fields,
+    index: usize,
+    step: Map<String, Value>,
+    ignored: &mut Vec<String>,
+) -> Option<Step> {
     fields.nested(step, format!("steps[{index}]."), |step| {
         const WORDS: &[&str] = &[
             "navigate",
@@ -132,6 +124,7 @@ fn step(fields: &mut Fields, index: usize, step: Map<String, Value>) -> Option<S
             "press_key",
             "screenshot",
             "pdf",
+            "diff",
         ];
         if !step.has("action") {
             let message =
@@ -147,6 +140,11 @@ fn step(fields: &mut Fields, index: usize, step: Map<String, Value>) -> Option<S
             return None;
         };
         let optional = step.flag("optional").unwrap_or(false);
+        if step.value("pauseAfter").is_some() {
+            ignored.push(format!("steps[{index}].pauseAfter"));
+        }
+        let style = screenshot::decoration(step);
+        ignored.extend(style.iter().map(|name| format!("steps[{index}].{name}")));
         let action = action(step, word, index)?;
         Some(Step { action, word, optional })
     })
@@ -198,9 +196,18 @@ fn action(step: &mut Fields, word: &str, index: usize) -> Option<Action> {
             let name =
                 step.filled_text("name", 200).unwrap_or_else(|| format!("screenshot-{index}"));
             let delay = millis(step.int("delay", 0..=10_000), 0);
-            step.value("style");
             let product = Product::Picture(screenshot::picture(step));
             Some(Action::Output { name, product, delay })
+        }
+        "diff" => {
+            let name = step.filled_text("name", 200).unwrap_or_else(|| format!("diff-{index}"));
+            let delay = millis(step.int("delay", 0..=10_000), 0);
+            step.rename("selector_a", "selector");
+            let region = screenshot::region(step);
+            let threshold = comparison::threshold(step);
+            let other = page::named_target(step, "url_b", "html_b")?;
+            let picture = Picture { format: Format::Png, region, omit_background: false };
+            Some(Action::Compare { name, picture, other, threshold, delay })
         }
         _ => {
             let name = step.filled_text("name", 200).unwrap_or_else(|| format!("pdf-{index}"));
@@ -213,9 +220,9 @@ fn action(step: &mut Fields, word: &str, index: usize) -> Option<Action> {
 fn navigate(step: &mut Fields) -> Option<Action> {
     let url = needed(step, "url")?;
     match url.parse::<Url>() {
-        Ok(url) => match page::allowed(step, url)? {
+        Ok(url) => match page::allowed(step, "url", url)? {
             Target::Url(url) => Some(Action::Navigate(url)),
-            Target::Html(_) => None,
+            _ => None,
         },
         Err(error) => {
             let found = format!("not an address ({error}): {}", shortened(&url));
@@ -263,6 +270,25 @@ mod tests {
         let record: Vec<_> = request.steps.iter().map(|step| step.record().to_string()).collect();
         assert!(!record.concat().contains("hunter2"), "{record:?}");
         assert!(matches!(&request.steps[4].action, Action::Output { name, .. } if name == "after"));
+        assert!(request.ignored.is_empty());
+    }
+
+    #[test]
+    fn a_comparison_is_an_output_and_decoration_is_listed() {
+        let body = json!({
+            "steps": [
+                { "action": "navigate", "url": "http://a.example/" },
+                { "action": "diff", "url_b": "http://b.example/", "selector_a": "#total" },
+                { "action": "screenshot", "style": { "frame": "macos" } },
+            ],
+            "observeAfterEachStep": true, "blockAds": true,
+        });
+        let request = SequenceRequest::read(body).expect("sound");
+        assert!(request.observe && request.page.blocking.ads);
+        assert_eq!(request.ignored, ["steps[2].style"]);
+        assert!(
+            matches!(&request.steps[1].action, Action::Compare { threshold, .. } if *threshold < 0.2)
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::outline::Observation;
 use super::page::PageSettings;
 use super::pdf::Pdf;
 
@@ -113,7 +114,7 @@ impl Default for Picture {
 
 impl Picture {
     /// Its settings as they are put on record.
-    fn record(&self, record: &mut Map<String, Value>) {
+    pub(super) fn record(&self, record: &mut Map<String, Value>) {
         let (mut selector, mut clip, mut full_page) = (None, None, None);
         match &self.region {
             Region::Viewport => {}
@@ -144,14 +145,32 @@ pub enum Product {
     Picture(Picture),
     /// A printed document.
     Pdf(Pdf),
+    /// A list of what is in it: headings, elements, forms, links, images.
+    Inspection {
+        /// Whether the console is part of it.
+        console: bool,
+    },
+    /// What can be done in it, for an agent.
+    Observation(Observation),
 }
 
 impl Product {
+    /// What it is called in the record.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Picture(_) => "picture",
+            Self::Pdf(_) => "pdf",
+            Self::Inspection { .. } => "inspection",
+            Self::Observation(_) => "observation",
+        }
+    }
+
     /// What its bytes are.
     pub fn media_type(&self) -> &'static str {
         match self {
             Self::Picture(picture) => picture.format.media_type(),
             Self::Pdf(_) => "application/pdf",
+            Self::Inspection { .. } | Self::Observation(_) => "application/json",
         }
     }
 
@@ -160,6 +179,8 @@ impl Product {
         match self {
             Self::Picture(picture) => format!("screenshot.{}", picture.format.extension()),
             Self::Pdf(_) => "document.pdf".to_owned(),
+            Self::Inspection { .. } => "inspection.json".to_owned(),
+            Self::Observation(_) => "observation.json".to_owned(),
         }
     }
 }
@@ -191,6 +212,10 @@ impl CaptureSettings {
         match &self.product {
             Product::Picture(picture) => picture.record(&mut record),
             Product::Pdf(pdf) => drop(record.insert("pdf".to_owned(), json!(pdf))),
+            Product::Inspection { console } => {
+                record.insert("includeConsole".to_owned(), json!(console));
+            }
+            Product::Observation(observation) => observation.record(&mut record),
         }
         Value::Object(record)
     }

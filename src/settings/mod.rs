@@ -3,6 +3,7 @@
 
 mod capture;
 pub mod device;
+mod outline;
 mod page;
 pub mod pdf;
 pub mod sequence;
@@ -13,7 +14,11 @@ use serde::Serialize;
 use url::Url;
 
 pub use capture::{CaptureSettings, Format, FullPage, Picture, Product, Rect, Region};
-pub use page::{Cookie, Edits, Geolocation, MediaType, PageSettings, Target, Viewport, WaitUntil};
+pub use outline::{Observation, ObservationForm};
+pub use page::{
+    AuthState, Cookie, Edits, Geolocation, MediaType, OriginStorage, PageSettings, SameSite,
+    Target, Viewport, WaitUntil,
+};
 
 /// `url` with user name and password replaced by a mark, as it may be shown and put on record.
 pub fn presentable(url: &Url) -> String {
@@ -76,19 +81,17 @@ mod tests {
         shot.page
             .headers
             .push(("Authorization".to_owned(), Secret::new("Bearer hunter2".to_owned())));
-        shot.page.cookies.push(Cookie {
-            name: "session".to_owned(),
-            value: Secret::new("hunter2".to_owned()),
-            domain: None,
-            path: None,
-            secure: true,
-            http_only: true,
-        });
+        let secret = || Secret::new("hunter2".to_owned());
+        shot.page.cookies.push(Cookie::new("session".to_owned(), secret()));
+        let origin = "https://desk.example".to_owned();
+        let storage = OriginStorage { origin, items: vec![("token".to_owned(), secret())] };
+        let cookies = vec![Cookie::new("sid".to_owned(), secret())];
+        shot.page.auth_state = Some(AuthState { cookies, local_storage: vec![storage] });
         let record = shot.record().to_string();
         assert!(!record.contains("hunter2"), "{record}");
         assert!(!format!("{:?}", shot.page.headers).contains("hunter2"));
         assert!(record.contains("https://redacted@desk.example/refunds"), "{record}");
-        assert_eq!(shot.altered_by(), ["headers", "cookies"]);
+        assert_eq!(shot.altered_by(), ["headers", "cookies", "authState"]);
         shot.page.edits.inject_js = Some("sessionStorage.token = 'hunter2'".to_owned());
         assert!(!shot.record().to_string().contains("hunter2"));
     }

@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::presentable;
+use crate::blocking::Blocking;
 use crate::digest::Digest;
+use crate::id::SessionId;
 use crate::secret::{REDACTED, Secret};
 
 /// What is to be captured.
@@ -18,6 +20,17 @@ pub enum Target {
     Url(Url),
     /// HTML handed over by the caller: never a real page, always an altered view.
     Html(String),
+    /// Markdown handed over by the caller, which becomes a page of ours.
+    Markdown(String),
+    /// The page that a session has open, as it stands.
+    Current,
+}
+
+impl Target {
+    /// Whether the document was handed over instead of loaded from its server.
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Html(_) | Self::Markdown(_))
+    }
 }
 
 /// Size of the window in CSS pixels and how many device pixels each of them has.
@@ -90,6 +103,88 @@ pub struct Cookie {
     pub secure: bool,
     /// Not for scripts.
     pub http_only: bool,
+    /// Address it is for, instead of a domain.
+    pub url: Option<Url>,
+    /// Whether it goes along with requests from other sites.
+    pub same_site: Option<SameSite>,
+    /// When it ends, in seconds since the epoch; with the session when not given.
+    pub expires: Option<f64>,
+}
+
+impl Cookie {
+    /// A cookie of the target's host that ends with the capture.
+    pub fn new(name: String, value: Secret<String>) -> Self {
+        Self {
+            name,
+            value,
+            domain: None,
+            path: None,
+            secure: false,
+            http_only: false,
+            url: None,
+            same_site: None,
+            expires: None,
+        }
+    }
+
+    fn record(&self) -> Value {
+        json!({ "name": self.name, "value": REDACTED, "domain": self.domain, "path": self.path })
+    }
+}
+
+/// Which requests from other sites a cookie goes along with (RFC 6265bis).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// None.
+    Strict,
+    /// Navigation.
+    Lax,
+    /// All.
+    None,
+}
+
+impl SameSite {
+    /// The DevTools protocol's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "Strict",
+            Self::Lax => "Lax",
+            Self::None => "None",
+        }
+    }
+}
+
+/// What a browser of the caller's was signed in with; put into place before the first navigation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuthState {
+    /// Cookies.
+    pub cookies: Vec<Cookie>,
+    /// Local storage, origin by origin.
+    pub local_storage: Vec<OriginStorage>,
+}
+
+/// The local storage of one origin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OriginStorage {
+    /// `https://shop.example`, as the URL standard serialises it.
+    pub origin: String,
+    /// Names and values; values are secrets.
+    pub items: Vec<(String, Secret<String>)>,
+}
+
+impl AuthState {
+    fn record(&self) -> Value {
+        let cookies: Vec<Value> = self.cookies.iter().map(Cookie::record).collect();
+        let storage: Vec<Value> = self.local_storage.iter().map(OriginStorage::record).collect();
+        json!({ "cookies": cookies, "localStorage": storage })
+    }
+}
+
+impl OriginStorage {
+    fn record(&self) -> Value {
+        let items = self.items.iter().map(|(name, _)| json!({ "name": name, "value": REDACTED }));
+        json!({ "origin": self.origin, "items": items.collect::<Vec<_>>() })
+    }
 }
 
 /// A place on Earth that the page is told of.
@@ -141,8 +236,12 @@ pub struct Edits {
 pub struct PageSettings {
     /// What is to be captured.
     pub target: Target,
+    /// The session whose page is used, instead of a fresh one.
+    pub session: Option<SessionId>,
     /// Window.
     pub viewport: Viewport,
+    /// Whether the window was left to the session.
+    pub own_window: bool,
     /// Preset the window came from.
     pub device: Option<String>,
     /// Pause between the page's being ready and its being captured.
@@ -165,6 +264,8 @@ pub struct PageSettings {
     pub headers: Vec<(String, Secret<String>)>,
     /// Cookies.
     pub cookies: Vec<Cookie>,
+    /// Cookies and local storage of a browser that is signed in.
+    pub auth_state: Option<AuthState>,
     /// User agent to send.
     pub user_agent: Option<String>,
     /// IANA time zone the page sees.
@@ -173,6 +274,10 @@ pub struct PageSettings {
     pub bypass_csp: bool,
     /// What is changed about the page.
     pub edits: Edits,
+    /// What is kept from loading.
+    pub blocking: Blocking,
+    /// Fields through which the session's document was changed before.
+    pub carried: Vec<&'static str>,
 }
 
 impl PageSettings {
@@ -180,7 +285,9 @@ impl PageSettings {
     pub fn of(target: Target) -> Self {
         Self {
             target,
+            session: None,
             viewport: Viewport::default(),
+            own_window: true,
             device: None,
             delay: Duration::ZERO,
             wait_until: WaitUntil::NetworkIdle2,
@@ -192,19 +299,23 @@ impl PageSettings {
             geolocation: None,
             headers: Vec::new(),
             cookies: Vec::new(),
+            auth_state: None,
             user_agent: None,
             time_zone: None,
             bypass_csp: false,
             edits: Edits::default(),
+            blocking: Blocking::default(),
+            carried: Vec::new(),
         }
     }
 
     /// The fields through which the page was changed or is not real: an altered view is allowed,
     /// and always marked.
-    pub(super) fn altered_by(&self) -> Vec<&'static str> {
-        let edits = &self.edits;
+    pub fn altered_by(&self) -> Vec<&'static str> {
+        let (edits, blocking) = (&self.edits, &self.blocking);
         let flags = [
             (matches!(self.target, Target::Html(_)), "html"),
+            (matches!(self.target, Target::Markdown(_)), "markdown"),
             (self.device.is_some(), "viewportDevice"),
             (self.viewport.mobile, "viewportMobile"),
             (self.viewport.touch, "viewportHasTouch"),
@@ -214,6 +325,7 @@ impl PageSettings {
             (self.geolocation.is_some(), "geolocation"),
             (!self.headers.is_empty(), "headers"),
             (!self.cookies.is_empty(), "cookies"),
+            (self.auth_state.is_some(), "authState"),
             (self.user_agent.is_some(), "userAgent"),
             (self.time_zone.is_some(), "timeZone"),
             (self.bypass_csp, "bypassCSP"),
@@ -221,8 +333,33 @@ impl PageSettings {
             (edits.inject_css.is_some(), "injectCss"),
             (edits.inject_js.is_some(), "injectJs"),
             (edits.click.is_some(), "click"),
+            (blocking.ads, "blockAds"),
+            (blocking.banners, "blockBanners"),
+            (blocking.chats, "blockChats"),
+            (blocking.trackers, "blockTrackers"),
+            (!blocking.requests.is_empty(), "blockRequests"),
+            (!blocking.resources.is_empty(), "blockResources"),
         ];
-        flags.into_iter().filter_map(|(set, name)| set.then_some(name)).collect()
+        let mut names: Vec<_> =
+            flags.into_iter().filter_map(|(set, name)| set.then_some(name)).collect();
+        names.extend(self.carried.iter().filter(|name| !flags.contains(&(true, **name))));
+        names
+    }
+
+    /// The fields whose effect outlives a capture in a session, as long as its document does.
+    pub fn lasting(&self) -> Vec<&'static str> {
+        const LASTING: &[&str] = &[
+            "html",
+            "markdown",
+            "cookies",
+            "authState",
+            "hideSelectors",
+            "injectCss",
+            "injectJs",
+            "click",
+            "evaluate",
+        ];
+        self.altered_by().into_iter().filter(|name| LASTING.contains(name)).collect()
     }
 
     /// The settings as they are put on record: every field with the value in force; of secrets
@@ -230,15 +367,20 @@ impl PageSettings {
     pub(super) fn record(&self) -> Map<String, Value> {
         let names = self.headers.iter().map(|(name, _)| (name.clone(), REDACTED.into()));
         let headers: Map<String, Value> = names.collect();
-        let cookies: Vec<Value> = self.cookies.iter().map(cookie_record).collect();
-        let (url, html) = match &self.target {
-            Target::Url(url) => (Some(presentable(url)), None),
-            Target::Html(html) => (None, Some(digested(html))),
-        };
+        let cookies: Vec<Value> = self.cookies.iter().map(Cookie::record).collect();
+        let (mut url, mut html, mut markdown) = (None, None, None);
+        match &self.target {
+            Target::Url(address) => url = Some(presentable(address)),
+            Target::Html(text) => html = Some(digested(text)),
+            Target::Markdown(text) => markdown = Some(digested(text)),
+            Target::Current => {}
+        }
         let (viewport, edits) = (&self.viewport, &self.edits);
         let record = json!({
             "url": url,
             "html": html,
+            "markdown": markdown,
+            "session_id": self.session,
             "width": viewport.width,
             "height": viewport.height,
             "deviceScaleFactor": viewport.device_scale_factor,
@@ -255,6 +397,7 @@ impl PageSettings {
             "geolocation": self.geolocation,
             "headers": headers,
             "cookies": cookies,
+            "authState": self.auth_state.as_ref().map(AuthState::record),
             "userAgent": self.user_agent,
             "timeZone": self.time_zone,
             "bypassCSP": self.bypass_csp,
@@ -262,16 +405,18 @@ impl PageSettings {
             "injectCss": edits.inject_css.as_deref().map(digested),
             "injectJs": edits.inject_js.as_deref().map(digested),
             "click": edits.click,
+            "blockAds": self.blocking.ads,
+            "blockBanners": self.blocking.banners,
+            "blockChats": self.blocking.chats,
+            "blockTrackers": self.blocking.trackers,
+            "blockRequests": self.blocking.requests,
+            "blockResources": self.blocking.resources.iter().map(|kind| kind.word()).collect::<Vec<_>>(),
         });
         match record {
             Value::Object(map) => map,
             _ => Map::new(),
         }
     }
-}
-
-fn cookie_record(cookie: &Cookie) -> Value {
-    json!({ "name": cookie.name, "value": REDACTED, "domain": cookie.domain, "path": cookie.path })
 }
 
 fn digested(text: &str) -> Value {

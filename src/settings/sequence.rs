@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Product, presentable};
+use super::{Picture, Product, Target, presentable};
 use crate::secret::Secret;
 
 /// A key that can be pressed: its DOM name and what it types.
@@ -93,6 +93,19 @@ pub enum Action {
         /// CSS.
         selector: Option<String>,
     },
+    /// Compare the page as it stands with another one: an output.
+    Compare {
+        /// Its name.
+        name: String,
+        /// What of both is compared.
+        picture: Picture,
+        /// The other page.
+        other: Target,
+        /// How different a pixel's colour must be to count as changed, 0 to 1.
+        threshold: f64,
+        /// Pause before.
+        delay: Duration,
+    },
     /// Capture the page as it stands: an output.
     Output {
         /// Its name.
@@ -145,6 +158,13 @@ impl Step {
                 set("selector", json!(selector));
             }
             Action::Output { name, .. } => set("name", json!(name)),
+            Action::Compare { name, other, threshold, .. } => {
+                set("name", json!(name));
+                set("threshold", json!(threshold));
+                if let Target::Url(url) = other {
+                    set("url_b", json!(presentable(url)));
+                }
+            }
         }
         record
     }

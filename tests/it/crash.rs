@@ -266,7 +266,7 @@ fn zombies_of(parent: i32) -> Vec<String> {
 }
 
 /// Kill every renderer of the daemon's own browser; how many there were.
-fn kill_renderers(daemon: &TestDaemon) -> usize {
+pub(crate) fn kill_renderers(daemon: &TestDaemon) -> usize {
     let browser = browser_of(daemon).expect("it runs").as_raw_nonzero().get();
     let killed = descendants_of(browser).into_iter().filter(|pid| {
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

@@ -312,7 +312,7 @@ async fn callers_keep_to_their_own_runs() {
         ring.add(name, at).expect("made").0.expose().clone()
     };
     let (one, other) = (add("one"), add("other"));
-    let http = reqwest::Client::new();
+    let http = exhibit::http::client().build().expect("a client");
     let call = async |key: &str, method: reqwest::Method, path: &str| {
         let body = if path == "/v1/runs" { json!({ "workflow": "w" }) } else { json!({}) };
         let request = http.request(method, format!("http://{address}{path}"));
@@ -371,7 +371,7 @@ async fn usage_counts_what_the_caller_took_and_the_rest_of_the_hosted_api_says_i
     let body = json!({ "url": site.url("/ok"), "waitUntil": "load" });
     daemon.post(&format!("/v1/runs/{run}/captures"), body).await.ok();
     assert_eq!(current().await, 2);
-    for (path, known) in [("/api/v1/video", true), ("/v1/jobs/x", true), ("/v1/crawl", false)] {
+    for (path, known) in [("/api/v1/video", true), ("/v1/act", true), ("/v1/crawl", false)] {
         let told = daemon.post(path, json!({})).await.refusal();
         let wanted = if known { (501, "not_supported") } else { (404, "no_such_endpoint") };
         assert_eq!((told.0, told.1.as_str()), wanted, "{path}");

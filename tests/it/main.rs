@@ -6,20 +6,25 @@
 )]
 
 mod cli;
+mod comparison;
 mod crash;
 mod edits;
 mod format;
 mod harness;
 mod lifecycle;
+mod loading;
+mod outline;
 mod pdf;
 mod pictures;
 mod policy;
 mod process;
 mod sequence;
+mod sessions;
 mod signals;
 mod site;
 mod spine;
 mod store_faults;
+mod stored;
 mod targets;
 mod tidy;
 mod tls;

@@ -310,7 +310,7 @@ async fn requests_that_cannot_be_understood_are_answered_and_not_recorded() {
         case(json!({ "url": "no address" }), 400, "invalid_field", "url"),
         case(json!({ "html": "", "selector": "" }), 400, "invalid_field", "selector"),
         case(json!({ "url": url, "colour": 1 }), 400, "unknown_field", "colour"),
-        case(json!({ "url": url, "blockAds": true }), 400, "unsupported_field", "blockAds"),
+        case(json!({ "url": url, "blockAds": 1 }), 400, "invalid_field", "blockAds"),
         case(json!({ "html": "x".repeat(100_001) }), 413, "body_too_large", ""),
     ];
     for case in &cases {

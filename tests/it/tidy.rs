@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 /// The layers of src/lib.rs, lowest first; `main` is above all.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "id", "digest", "disk", "pack", "secret", "error", "tasks"],
+    &[
+        "clock", "id", "digest", "disk", "pack", "secret", "error", "tasks", "http", "markdown",
+        "compare", "blocking",
+    ],
     &["artifact", "run", "receipt", "settings", "request"],
     &["config", "policy", "backend", "evidence"],
-    &["runs", "capture"],
+    &["runs", "sessions", "sequences", "capture"],
     &["daemon", "api", "client"],
     &["cli", "demo"],
 ];

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::load::{Trouble, settle};
+use super::nearest;
 use super::page::{Look, Page, QUICK};
 use super::pipe::CallError;
 use super::script::World;
@@ -23,7 +24,7 @@ pub(super) async fn apply(
     until: Instant,
 ) -> Result<(), Trouble> {
     let edits = &settings.edits;
-    let mut css = String::new();
+    let mut css = unwanted(page, settings);
     for selector in &edits.hide_selectors {
         css.push_str(selector);
         css.push_str(" { visibility: hidden !important }\n");
@@ -42,6 +43,26 @@ pub(super) async fn apply(
         settle(page, settings, until).await?;
     }
     Ok(())
+}
+
+/// A style sheet that hides what the lists in force know of the page's banners and chats.
+fn unwanted(page: &Page, settings: &PageSettings) -> String {
+    if settings.blocking.is_empty() {
+        return String::new();
+    }
+    let url = page.observed().address().to_owned();
+    let mut css = String::new();
+    for selector in settings.blocking.hidden_selectors(&url) {
+        css.push_str(&selector);
+        css.push_str(" { display: none !important }\n");
+    }
+    css
+}
+
+/// Hide what the lists in force know of the page.
+pub(super) async fn hide_unwanted(page: &Page, settings: &PageSettings) -> Result<(), Trouble> {
+    let css = unwanted(page, settings);
+    if css.is_empty() { Ok(()) } else { add_style(page, &css).await }
 }
 
 async fn add_style(page: &Page, css: &str) -> Result<(), Trouble> {
@@ -88,11 +109,10 @@ pub(super) async fn middle(page: &Page, selector: &str, field: &str) -> Result<[
     let world = World::isolated(page).await?;
     let found = world.call::<Option<[f64; 2]>>(MIDDLE, &[json!(selector)], QUICK).await;
     let found = found.map_err(|trouble| trouble.in_field(field, selector))?;
-    found.ok_or_else(|| {
-        let message =
-            format!("`{field}` is `{selector}`, and nothing on the page matches it; correct it");
-        Problem::new(Code::SelectorNotFound, message).field(field).into()
-    })
+    match found {
+        Some(middle) => Ok(middle),
+        None => Err(nearest::not_found(page, field, selector).await),
+    }
 }
 
 /// Something the mouse does at a place, for the `count`th time in a row.

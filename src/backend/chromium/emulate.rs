@@ -15,11 +15,18 @@ use super::load::Trouble;
 use super::page::{Page, QUICK};
 use super::pipe::CallError;
 use crate::error::{Code, Problem};
-use crate::settings::{Cookie, Geolocation, PageSettings, Target, Viewport};
+use crate::settings::{Cookie, Geolocation, OriginStorage, PageSettings, Target, Viewport};
 
-/// Put `settings` into force.
-pub(super) async fn prepare(page: &Page, settings: &PageSettings) -> Result<(), Trouble> {
-    if settings.viewport != Viewport::default() {
+/// Put `settings` into force; on a page that was `used` before, instead of what was in force.
+pub(super) async fn prepare(
+    page: &Page,
+    settings: &PageSettings,
+    used: bool,
+) -> Result<(), Trouble> {
+    if used {
+        reset(page).await?;
+    }
+    if used || settings.viewport != Viewport::default() {
         page.set_viewport(settings.viewport).await?;
     }
     if settings.viewport.touch {
@@ -32,13 +39,40 @@ pub(super) async fn prepare(page: &Page, settings: &PageSettings) -> Result<(), 
     if let Some(place) = settings.geolocation {
         emulate_place(page, place).await?;
     }
+    block(page, settings, used).await?;
     identify(page, settings).await
 }
 
-/// Show nothing where the page has no background of its own.
-pub(super) async fn omit_background(page: &Page) -> Result<(), Trouble> {
-    let color = Rgba { r: 0, g: 0, b: 0, a: Some(0.0) };
-    let params = SetDefaultBackgroundColorOverrideParams { color: Some(color) };
+/// End what an earlier capture of the same page put into force.
+async fn reset(page: &Page) -> Result<(), Trouble> {
+    let nothing = SetExtraHttpHeadersParams::new(Headers::new(json!({})));
+    tokio::try_join!(
+        page.call(SetTouchEmulationEnabledParams::new(false), QUICK),
+        page.call(SetBypassCspParams::new(false), QUICK),
+        page.call(SetEmulatedMediaParams { media: None, features: Some(Vec::new()) }, QUICK),
+        page.call_raw("Emulation.clearGeolocationOverride", json!({}), QUICK),
+        page.call(SetTimezoneOverrideParams::new(""), QUICK),
+        page.call(SetUserAgentOverrideParams::new(""), QUICK),
+        page.call(nothing, QUICK),
+    )?;
+    Ok(())
+}
+
+/// Have every request judged before it is sent, if anything is to be kept from loading.
+async fn block(page: &Page, settings: &PageSettings, used: bool) -> Result<(), Trouble> {
+    page.observed().set_blocking(settings.blocking.clone());
+    if !settings.blocking.is_empty() {
+        page.call_raw("Fetch.enable", json!({}), QUICK).await?;
+    } else if used {
+        page.call_raw("Fetch.disable", json!({}), QUICK).await?;
+    }
+    Ok(())
+}
+
+/// Show nothing where the page has no background of its own; or white again.
+pub(super) async fn omit_background(page: &Page, omit: bool) -> Result<(), Trouble> {
+    let color = omit.then_some(Rgba { r: 0, g: 0, b: 0, a: Some(0.0) });
+    let params = SetDefaultBackgroundColorOverrideParams { color };
     page.call(params, QUICK).await?;
     Ok(())
 }
@@ -90,12 +124,57 @@ async fn identify(page: &Page, settings: &PageSettings) -> Result<(), Trouble> {
         let sent = page.call(params, QUICK).await;
         sent.map_err(|e| refused(e, "headers", "refused", "check names and values"))?;
     }
-    if !settings.cookies.is_empty() {
-        let cookies = settings.cookies.iter();
-        let cookies: Vec<Value> =
-            cookies.map(|cookie| cookie_param(cookie, &settings.target)).collect();
-        let sent = page.call_raw("Network.setCookies", json!({ "cookies": cookies }), QUICK).await;
-        sent.map_err(|e| refused(e, "cookies", "refused", "check domains, paths and names"))?;
+    let signed_in = settings.auth_state.iter().flat_map(|state| &state.cookies);
+    set_cookies(page, settings, settings.cookies.iter(), "cookies").await?;
+    set_cookies(page, settings, signed_in, "authState.cookies").await?;
+    for storage in settings.auth_state.iter().flat_map(|state| &state.local_storage) {
+        store(page, storage).await?;
+    }
+    Ok(())
+}
+
+async fn set_cookies(
+    page: &Page,
+    settings: &PageSettings,
+    cookies: impl Iterator<Item = &Cookie>,
+    field: &str,
+) -> Result<(), Trouble> {
+    let cookies: Vec<Value> =
+        cookies.map(|cookie| cookie_param(cookie, &settings.target)).collect();
+    if cookies.is_empty() {
+        return Ok(());
+    }
+    let sent = page.call_raw("Network.setCookies", json!({ "cookies": cookies }), QUICK).await;
+    sent.map_err(|e| refused(e, field, "refused", "check domains, paths and names"))?;
+    Ok(())
+}
+
+/// Put local storage into place as soon as a document of its origin begins, and before its scripts.
+async fn store(page: &Page, storage: &OriginStorage) -> Result<(), Trouble> {
+    let items: Vec<_> = storage.items.iter().map(|(name, value)| (name, value.expose())).collect();
+    // JSON is JavaScript, so that no text can become code.
+    let script = format!(
+        "if (location.origin === {}) for (const [name, value] of {}) \
+         localStorage.setItem(name, value)",
+        json!(storage.origin),
+        json!(items)
+    );
+    let params = json!({ "source": script, "worldName": "exhibit" });
+    let added = page.call_raw("Page.addScriptToEvaluateOnNewDocument", params, QUICK).await?;
+    let added: Value = serde_json::from_str(added.get()).unwrap_or_default();
+    let identifier = added["identifier"].as_str().unwrap_or_default().to_owned();
+    page.keep_storage(storage.origin.clone(), identifier);
+    Ok(())
+}
+
+/// Once a document of an origin has had its local storage, what its scripts do with it stays.
+pub(super) async fn end_storing(page: &Page) -> Result<(), Trouble> {
+    let url = page.observed().facts.final_url.clone();
+    let origin = url.and_then(|url| url.parse::<url::Url>().ok());
+    let origin = origin.map(|url| url.origin().ascii_serialization());
+    if let Some(script) = origin.and_then(|origin| page.take_storage(&origin)) {
+        let params = json!({ "identifier": script });
+        page.call_raw("Page.removeScriptToEvaluateOnNewDocument", params, QUICK).await?;
     }
     Ok(())
 }
@@ -119,13 +198,19 @@ fn cookie_param(cookie: &Cookie, target: &Target) -> Value {
         "secure": cookie.secure,
         "httpOnly": cookie.http_only,
     });
-    if let Some(path) = &cookie.path {
-        param["path"] = json!(path);
-    }
-    match (&cookie.domain, target) {
-        (Some(domain), _) => param["domain"] = json!(domain),
-        (None, Target::Url(url)) => param["url"] = json!(url.as_str()),
-        (None, Target::Html(_)) => {}
-    }
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            param[name] = value;
+        }
+    };
+    set("path", cookie.path.as_ref().map(|path| json!(path)));
+    set("sameSite", cookie.same_site.map(|same_site| json!(same_site.as_str())));
+    set("expires", cookie.expires.map(|end| json!(end)));
+    set("domain", cookie.domain.as_ref().map(|domain| json!(domain)));
+    let own = match target {
+        Target::Url(url) if cookie.domain.is_none() => Some(url),
+        _ => None,
+    };
+    set("url", cookie.url.as_ref().or(own).map(|url| json!(url.as_str())));
     param
 }

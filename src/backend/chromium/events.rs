@@ -115,6 +115,21 @@ impl SecurityDetails {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RequestPaused {
+    pub(super) request_id: String,
+    pub(super) request: PausedRequest,
+    #[serde(default)]
+    pub(super) resource_type: String,
+    pub(super) frame_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PausedRequest {
+    pub(super) url: String,
+}
+
+#[derive(Deserialize)]
 pub(super) struct WebSocketCreated {
     pub(super) url: String,
 }

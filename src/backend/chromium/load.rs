@@ -1,4 +1,5 @@
-//! Owns the way from an empty page to one that is ready to be captured: navigation, waiting. Every wait is on a condition and has a limit.
+//! Owns the way from an empty page to one that is ready to be captured: navigation, waiting. Every
+//! wait is on a condition and has a limit.
 
 use std::time::Duration;
 
@@ -6,11 +7,14 @@ use chromiumoxide_cdp::cdp::browser_protocol::page::NavigateParams;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::nearest;
+use super::observe::Observed;
 use super::page::{Look, Page, QUICK};
 use super::pipe::CallError;
 use super::script::World;
 use crate::backend::Settled;
 use crate::error::{Code, Problem};
+use crate::markdown;
 use crate::settings::{PageSettings, Target, WaitUntil, presentable};
 
 /// How long the network must be quiet to count as idle: the value Puppeteer made common.
@@ -46,14 +50,13 @@ pub(super) async fn navigate(
     until: Instant,
 ) -> Result<(), Trouble> {
     let url = match &settings.target {
-        Target::Html(html) => {
-            // The page's own scripts run while it is written, and may not come back.
-            return match write_document(page, html, until).await {
-                Err(Trouble::Call(CallError::Timeout { .. })) => {
-                    Err(too_slow(page, settings).into())
-                }
-                written => written,
-            };
+        Target::Html(html) => return write(page, settings, html, until).await,
+        Target::Markdown(text) => {
+            return write(page, settings, &markdown::to_html(text), until).await;
+        }
+        Target::Current => {
+            page.observed().expect_quiet(Instant::now());
+            return Ok(());
         }
         Target::Url(url) => url,
     };
@@ -75,6 +78,31 @@ pub(super) async fn navigate(
         page.observed().expect_loader(loader.inner(), Instant::now());
     }
     Ok(())
+}
+
+/// Write `html` into the page; a page that was used before is emptied first.
+async fn write(
+    page: &Page,
+    settings: &PageSettings,
+    html: &str,
+    until: Instant,
+) -> Result<(), Trouble> {
+    if settings.session.is_some() {
+        let empty = page.call(NavigateParams::new("about:blank"), QUICK).await?;
+        if let Some(loader) = empty.loader_id {
+            page.observed().expect_loader(loader.inner(), Instant::now());
+        }
+        let loaded = |seen: &Observed, _| {
+            if seen.is_loaded() { Look::Found(()) } else { Look::NotYet }
+        };
+        page.wait_for(until, loaded).await;
+        page.observed().facts.document = None;
+    }
+    // The page's own scripts run while it is written, and may not come back.
+    match write_document(page, html, until).await {
+        Err(Trouble::Call(CallError::Timeout { .. })) => Err(too_slow(page, settings).into()),
+        written => written,
+    }
 }
 
 /// Write `html` into the empty page, as if a server had sent it.
@@ -172,7 +200,8 @@ pub(super) async fn wait_for_selector(
                     "`{field}` is `{selector}`, and nothing on the page matched it in time; correct \
                      it, or allow more time"
                 );
-                return Err(Problem::new(Code::SelectorNotFound, message).field(field).into());
+                let problem = Problem::new(Code::SelectorNotFound, message).field(field);
+                return Err(nearest::hinted(page, problem, selector).await);
             }
             // The page went on to another document meanwhile: look there, once it is there.
             Err(Trouble::Call(CallError::Refused { .. })) if Instant::now() < until => {

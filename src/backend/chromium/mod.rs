@@ -2,6 +2,8 @@
 //! replaced when it dies, hangs or grows old; a capture that lost its browser is tried once more.
 //! Nothing of Chromium's protocol leaves this folder.
 
+mod act;
+mod aria;
 mod edit;
 mod emulate;
 mod events;
@@ -9,13 +11,17 @@ pub mod find;
 mod instance;
 mod launch;
 mod load;
+mod nearest;
 mod network;
 mod observe;
+mod outline;
 mod page;
 mod picture;
 mod pipe;
 mod print;
+mod product;
 mod script;
+mod sessions;
 mod snapshot;
 mod steps;
 mod take;
@@ -28,23 +34,26 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::instance::Instance;
 use self::launch::{Process, Recipe};
 use self::load::Trouble;
 use self::page::Page;
 use self::pipe::CallError;
+use self::sessions::{Held, Sessions};
 use crate::backend::{
-    Backend, Failed, FailedAttempt, Order, Pending, SequenceOrder, StepReport, Taken,
+    Backend, Failed, FailedAttempt, Order, Pending, SequenceOrder, SessionOrder, StepReport, Taken,
 };
 use crate::config;
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
+use crate::id::SessionId;
 use crate::tasks::Tasks;
 
 /// Longest wait between two attempts at starting a browser.
 const BACK_OFF_LIMIT: Duration = Duration::from_secs(10);
-/// How long a browser that is replaced may finish its captures.
+/// How long a browser that is replaced may finish its captures; sessions may take longer.
 const RETIRE_LIMIT: Duration = Duration::from_secs(180);
 /// A browser that lived this long did not fail because of how it was started.
 const STABLE: Duration = Duration::from_secs(30);
@@ -65,6 +74,9 @@ struct Shared {
     tasks: Tasks,
     state: watch::Sender<State>,
     stop: CancellationToken,
+    sessions: Sessions,
+    /// How long a browser that is replaced may go on.
+    retire_limit: Duration,
 }
 
 /// The local browser, kept running.
@@ -80,11 +92,16 @@ enum End {
 }
 
 impl Chromium {
-    /// Find the browser and begin to keep one running. `tasks` carries what runs beside it.
+    /// Find the browser and begin to keep one running. A session lives for `session_limit` at
+    /// most; `tasks` carries what runs beside it.
     ///
     /// # Errors
     /// `browser_unavailable` when there is none, or when it may not run like this.
-    pub fn start(settings: &config::Browser, tasks: &Tasks) -> Result<Self, Problem> {
+    pub fn start(
+        settings: &config::Browser,
+        session_limit: Duration,
+        tasks: &Tasks,
+    ) -> Result<Self, Problem> {
         let binary = find::browser(settings.path.as_deref())?;
         if settings.sandbox && rustix::process::geteuid().is_root() {
             let message = "Chromium's sandbox does not work for root; run the daemon as a user of \
@@ -113,6 +130,8 @@ impl Chromium {
             tasks: tasks.clone(),
             state: watch::Sender::new(State::Starting),
             stop: CancellationToken::new(),
+            sessions: Sessions::default(),
+            retire_limit: session_limit.saturating_add(RETIRE_LIMIT),
         });
         drop(tasks.spawn(supervise(Arc::clone(&shared))));
         Ok(Self(shared))
@@ -183,6 +202,8 @@ impl Chromium {
             };
             let lost =
                 matches!(failed.problem.code, Code::RendererCrashed | Code::BrowserUnavailable);
+            // What a session's page was like cannot be made again.
+            let lost = lost && order.settings.page.session.is_none();
             if !lost || again || Instant::now() >= order.deadline {
                 return Err(Box::new(Failed { failed_attempts, ..*failed }));
             }
@@ -201,24 +222,36 @@ impl Chromium {
         mut order: SequenceOrder,
         reports: mpsc::Sender<StepReport>,
     ) -> Result<(), Problem> {
-        let instance = self.instance(order.deadline).await?;
-        order.product = instance.product();
+        let (deadline, session) = (order.deadline, order.page.session);
+        let mut run = async |page: &Page, instance: &Instance| {
+            order.product = instance.product();
+            let run = steps::run(page, instance, &order, &reports);
+            let outcome = tokio::time::timeout_at(deadline, run).await;
+            outcome.unwrap_or_else(|_| Err(out_of_time().into())).map_err(into_problem)
+        };
+        if let Some(id) = session {
+            let held = self.0.sessions.hold(id, deadline).await?;
+            let held = held.as_ref().ok_or_else(|| unavailable("the session is closed"))?;
+            return run(&held.page, &held.instance).await;
+        }
+        let instance = self.instance(deadline).await?;
         let token = instance.under_way();
-        let page = tokio::time::timeout_at(order.deadline, instance.page()).await;
+        let page = tokio::time::timeout_at(deadline, instance.page()).await;
         let page =
             page.map_err(|_| out_of_time())?.ok_or_else(|| unavailable("the browser died"))?;
-        let run =
-            tokio::time::timeout_at(order.deadline, steps::run(&page, &order, &reports)).await;
-        let outcome = run.unwrap_or_else(|_| Err(out_of_time().into())).map_err(into_problem);
-        instance.count_capture(self.0.settings.recycle_after);
-        drop(self.0.tasks.spawn(async move {
-            close(page, &instance).await;
-            drop(token);
-        }));
+        let outcome = run(&page, &instance).await;
+        self.let_go(page, instance, token);
         outcome
     }
 
     async fn attempt(&self, order: &Order, again: bool) -> Result<Taken, Box<Failed>> {
+        if let Some(id) = order.settings.page.session {
+            let held = self.0.sessions.hold(id, order.deadline).await.map_err(boxed)?;
+            return match held.as_ref() {
+                Some(held) => attempt_on(&held.page, &held.instance, order).await,
+                None => Err(boxed(unavailable("the session is closed"))),
+            };
+        }
         let begun = Instant::now();
         let instance = self.instance(order.deadline).await.map_err(boxed)?;
         let token = instance.under_way();
@@ -231,47 +264,75 @@ impl Chromium {
         };
         let page_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         page.observed().facts.timings.page_ms = page_ms;
-        let outcome =
-            tokio::time::timeout_at(order.deadline, take::take(&page, order, &instance.product()))
-                .await;
-        let outcome = outcome.unwrap_or_else(|_| Err(out_of_time().into()));
-        let result = match outcome {
-            Ok(picture) => Ok(Taken {
-                product: picture.bytes,
-                pixels: picture.pixels,
-                facts: picture.facts,
-                console: picture.console,
-                network: picture.network,
-                snapshots: picture.snapshots,
-                browser: instance.provenance.clone(),
-                failed_attempts: Vec::new(),
-            }),
-            Err(trouble) => {
-                let (mut facts, forbidden) = {
-                    let seen = page.observed();
-                    (seen.facts.clone(), seen.forbidden.is_some())
-                };
-                // A renderer that dies while it is asked to navigate looks like an aborted navigation.
-                let died = page.observed().crashed && !matches!(trouble, Trouble::Call(_));
-                let trouble = if died { CallError::SessionGone.into() } else { trouble };
-                let problem = into_problem(trouble);
-                if forbidden || problem.code == Code::TargetForbidden {
-                    facts.withhold_words();
-                }
-                Err(Box::new(Failed {
-                    problem,
-                    facts: Some(Box::new(facts)),
-                    failed_attempts: Vec::new(),
-                }))
+        let result = attempt_on(&page, &instance, order).await;
+        self.let_go(page, instance, token);
+        result
+    }
+
+    /// Open a session's page.
+    async fn open(&self, order: SessionOrder) -> Result<(), Problem> {
+        let SessionOrder { id, page: settings, deadline, policy } = order;
+        let instance = self.instance(deadline).await?;
+        let token = instance.under_way();
+        let page = tokio::time::timeout_at(deadline, instance.page()).await;
+        let page =
+            page.map_err(|_| out_of_time())?.ok_or_else(|| unavailable("the browser died"))?;
+        page.observed().set_policy(policy);
+        match emulate::prepare(&page, &settings, false).await {
+            Ok(()) => {
+                self.0.sessions.keep(id, Held { page, instance, token });
+                Ok(())
             }
-        };
+            Err(trouble) => {
+                self.let_go(page, instance, token);
+                Err(into_problem(trouble))
+            }
+        }
+    }
+
+    /// Dispose of a page that was used; its caller need not wait for that.
+    fn let_go(&self, page: Page, instance: Arc<Instance>, token: TaskTrackerToken) {
         instance.count_capture(self.0.settings.recycle_after);
-        // The caller need not wait for the cleaning up.
         drop(self.0.tasks.spawn(async move {
             close(page, &instance).await;
             drop(token);
         }));
-        result
+    }
+}
+
+/// One attempt at a capture on `page`.
+async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<Taken, Box<Failed>> {
+    let browser = instance.product();
+    let taking = take::take(page, order, &browser);
+    let outcome = tokio::time::timeout_at(order.deadline, taking).await;
+    let outcome = outcome.unwrap_or_else(|_| Err(out_of_time().into()));
+    match outcome {
+        Ok(made) => Ok(Taken {
+            product: made.bytes,
+            pixels: made.pixels,
+            companions: made.companions,
+            facts: made.facts,
+            console: made.console,
+            network: made.network,
+            snapshots: made.snapshots,
+            browser: instance.provenance.clone(),
+            failed_attempts: Vec::new(),
+        }),
+        Err(trouble) => {
+            let (mut facts, forbidden) = {
+                let seen = page.observed();
+                (seen.facts.clone(), seen.forbidden.is_some())
+            };
+            // A renderer that dies while it is asked to navigate looks like an aborted navigation.
+            let died = page.observed().crashed && !matches!(trouble, Trouble::Call(_));
+            let trouble = if died { CallError::SessionGone.into() } else { trouble };
+            let problem = into_problem(trouble);
+            if forbidden || problem.code == Code::TargetForbidden {
+                facts.withhold_words();
+            }
+            let facts = Some(Box::new(facts));
+            Err(Box::new(Failed { problem, facts, failed_attempts: Vec::new() }))
+        }
     }
 }
 
@@ -293,6 +354,18 @@ impl Backend for Chromium {
 
     fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>> {
         Box::pin(async move { self.take_with_retry(&order).await })
+    }
+
+    fn open_session(&self, order: SessionOrder) -> Pending<'_, Result<(), Problem>> {
+        Box::pin(async move { self.open(order).await })
+    }
+
+    fn close_session(&self, id: SessionId) -> Pending<'_, ()> {
+        Box::pin(async move {
+            if let Some(Held { page, instance, token }) = self.0.sessions.release(id).await {
+                self.let_go(page, instance, token);
+            }
+        })
     }
 
     fn provenance(&self) -> Value {
@@ -382,7 +455,7 @@ async fn supervise(shared: Arc<Shared>) {
         tracing::info!(pid = process.pid(), version, "the browser runs");
         shared.state.send_replace(State::Ready(Arc::clone(&instance)));
         if let Some(old) = retiring.take() {
-            drop(shared.tasks.spawn(retire(old)));
+            drop(shared.tasks.spawn(retire(old, shared.retire_limit)));
         }
         let begun = Instant::now();
         match watch_over(&shared, &mut process, &instance).await {
@@ -406,7 +479,7 @@ async fn supervise(shared: Arc<Shared>) {
         pause(&shared, &mut back_off).await;
     }
     if let Some(last) = retiring {
-        retire(last).await;
+        retire(last, RETIRE_LIMIT).await;
     }
     shared.state.send_replace(State::Stopped);
 }
@@ -421,8 +494,8 @@ async fn pause(shared: &Shared, back_off: &mut Duration) {
 }
 
 /// Let the captures under way finish, then end the browser.
-async fn retire((process, instance): (Process, Arc<Instance>)) {
-    instance.idle(RETIRE_LIMIT).await;
+async fn retire((process, instance): (Process, Arc<Instance>), limit: Duration) {
+    instance.idle(limit).await;
     process.end().await;
 }
 

@@ -8,12 +8,13 @@ use tokio::time::Instant;
 
 use super::events::{
     Attached, ConsoleCall, DialogOpening, EntryAdded, ExceptionThrown, FrameNavigated, Lifecycle,
-    LoadingEnded, LogEntry, NavigatedWithin, RemoteObject, RequestWillBeSent, Response,
-    ResponseReceived, WebSocketCreated, WindowOpen,
+    LoadingEnded, LogEntry, NavigatedWithin, RemoteObject, RequestPaused, RequestWillBeSent,
+    Response, ResponseReceived, WebSocketCreated, WindowOpen,
 };
 use super::network::NetworkLog;
 use super::pipe::RawEvent;
-use crate::backend::{ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect};
+use crate::backend::{Blocked, ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect};
+use crate::blocking::{Blocking, Resource};
 use crate::policy::Policy;
 use crate::settings::presentable_text;
 
@@ -57,6 +58,8 @@ pub(super) struct Observed {
     /// What policy said of an address something was loaded from.
     pub(super) forbidden: Option<String>,
     policy: Policy,
+    /// What is kept from loading.
+    blocking: Blocking,
 }
 
 /// Something the observer of the events must act on.
@@ -68,6 +71,10 @@ pub(super) enum Reaction {
     AnswerDialog(bool),
     /// The renderer is dead: end the session.
     Crashed,
+    /// Let the request go on that waits.
+    LetLoad(String),
+    /// Keep the request that waits from being sent.
+    Block(String),
     /// The page has a part with a session of its own, a frame of another site or a worker: watch
     /// it too.
     Attach(String),
@@ -95,7 +102,38 @@ impl Observed {
             answered: false,
             forbidden: None,
             policy,
+            blocking: Blocking::default(),
         }
+    }
+
+    /// Begin anew with the page as it stands: what was seen for an earlier capture is not this
+    /// one's, but for the document and where it came from.
+    pub(super) fn begin_again(&mut self) {
+        self.facts = PageFacts {
+            final_url: self.facts.final_url.take(),
+            document: self.facts.document.take(),
+            ..PageFacts::default()
+        };
+        self.console = Vec::new();
+        self.network = NetworkLog::default();
+        self.download = false;
+    }
+
+    /// Keep this from loading from now on.
+    pub(super) fn set_blocking(&mut self, blocking: Blocking) {
+        self.blocking = blocking;
+    }
+
+    /// The page's address, for the lists of what is kept from loading: for a page of the caller's
+    /// own, one that is nobody's.
+    pub(super) fn address(&self) -> &str {
+        let address = self.facts.final_url.as_deref().filter(|url| url.starts_with("http"));
+        address.unwrap_or("https://written.invalid/")
+    }
+
+    /// Whether anything is kept from loading.
+    pub(super) fn is_blocking(&self) -> bool {
+        !self.blocking.is_empty()
     }
 
     /// Judge what is loaded by `policy` from now on.
@@ -164,6 +202,7 @@ impl Observed {
             "Network.loadingFinished" => self.request_ended(event, now),
             "Network.loadingFailed" => self.request_failed(event, now),
             "Network.webSocketCreated" => self.web_socket(event),
+            "Fetch.requestPaused" => return self.paused(event),
             "Page.frameNavigated" => self.navigated(event, now),
             "Page.navigatedWithinDocument" => self.navigated_within(event),
             "Page.lifecycleEvent" => self.lifecycle(event, now),
@@ -233,6 +272,25 @@ impl Observed {
             self.answered = true;
             self.facts.document = Some(received.response.into_document());
         }
+    }
+
+    /// Judge a request that waits for it.
+    fn paused(&mut self, event: &RawEvent) -> Reaction {
+        let Some(paused) = event.read::<RequestPaused>() else { return Reaction::None };
+        let page = self.address();
+        let mut kind = Resource::from_protocol(&paused.resource_type);
+        if paused.frame_id.as_deref() != Some(&self.main_frame) {
+            kind = kind.in_frame();
+        }
+        let why = self.blocking.judge(&paused.request.url, page, kind);
+        let id = paused.request_id;
+        let Some(why) = why else { return Reaction::LetLoad(id) };
+        self.facts.blocked_requests += 1;
+        if self.facts.blocked.len() < FAILED_LIMIT {
+            let url = presentable_text(paused.request.url);
+            self.facts.blocked.push(Blocked { url, by: why.to_string() });
+        }
+        Reaction::Block(id)
     }
 
     /// Remember when something came from an address that policy denies.
@@ -396,166 +454,4 @@ fn shortened(mut text: String) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-    use std::time::Duration;
-
-    fn observed() -> (Observed, Instant) {
-        let now = Instant::now();
-        (Observed::new("main".to_owned(), Policy::default(), now), now)
-    }
-
-    fn event(method: &str, params: &Value) -> RawEvent {
-        let params = serde_json::value::to_raw_value(params).expect("JSON");
-        RawEvent { method: method.to_owned(), params }
-    }
-
-    fn request(id: &str, kind: &str, redirect: Option<&str>) -> RawEvent {
-        let redirect = redirect.map(|url| json!({"url": url, "status": 302}));
-        let request = json!({"url": format!("http://a.example/{id}"), "method": "GET"});
-        let params = json!({
-            "requestId": id, "request": request, "redirectResponse": redirect,
-            "type": kind, "frameId": "main",
-        });
-        event("Network.requestWillBeSent", &params)
-    }
-
-    #[test]
-    fn idleness_is_counted_from_the_moment_it_began() {
-        let (mut page, start) = observed();
-        let at = |ms| start + Duration::from_millis(ms);
-        for (index, id) in ["1", "2", "3"].iter().enumerate() {
-            page.note(PAGE, &request(id, "Fetch", None), at(index as u64));
-        }
-        assert_eq!((page.idle_since(0), page.idle_since(2)), (None, None));
-        page.note(PAGE, &event("Network.loadingFinished", &json!({"requestId": "1"})), at(10));
-        assert_eq!((page.idle_since(0), page.idle_since(2)), (None, Some(at(10))));
-        page.note(
-            PAGE,
-            &event("Network.loadingFailed", &json!({"requestId": "2", "errorText": "net::ERR_X"})),
-            at(20),
-        );
-        page.note(PAGE, &event("Network.loadingFinished", &json!({"requestId": "3"})), at(30));
-        assert_eq!((page.idle_since(0), page.idle_since(2)), (Some(at(30)), Some(at(10))));
-        assert_eq!(page.facts.failed_requests[0].url, "http://a.example/2");
-        for id in ["4", "5", "6"] {
-            page.note(7, &request(id, "Fetch", None), at(32));
-        }
-        assert_eq!(page.idle_since(2), None);
-        page.part_ended(7, at(35));
-        assert_eq!(
-            page.idle_since(0),
-            Some(at(35)),
-            "what a gone frame asked for is not waited for"
-        );
-        page.note(PAGE, &request("stream", "EventSource", None), at(40));
-        assert_eq!(page.idle_since(0), Some(at(35)), "a stream of events does not count");
-    }
-
-    #[test]
-    fn redirects_status_and_certificate_belong_to_the_main_document() {
-        let (mut page, now) = observed();
-        page.note(PAGE, &request("1", "Document", None), now);
-        page.note(PAGE, &request("1", "Document", Some("http://a.example/")), now);
-        let response = json!({
-            "url": "https://a.example/end", "status": 404, "statusText": "Not Found",
-            "mimeType": "text/html", "remoteIPAddress": "10.1.2.3", "remotePort": 443,
-            "securityDetails": {"protocol": "TLS 1.3", "cipher": "AES_128_GCM", "subjectName": "a.example",
-                "issuer": "CA", "sanList": ["a.example"], "validFrom": 0, "validTo": 86400,
-                "somethingNew": {"a": 1}},
-        });
-        let received =
-            json!({"requestId": "1", "type": "Document", "frameId": "main", "response": response});
-        page.note(PAGE, &event("Network.responseReceived", &received), now);
-        assert_eq!(
-            page.facts.redirects,
-            [Redirect { url: "http://a.example/".into(), status: 302 }]
-        );
-        let document = page.facts.document.expect("a document");
-        assert_eq!(
-            (document.status, document.remote_address.as_deref()),
-            (404, Some("10.1.2.3:443"))
-        );
-        assert_eq!(document.tls.expect("facts").valid_to, "1970-01-02T00:00:00Z");
-    }
-
-    #[test]
-    fn only_the_current_documents_life_counts() {
-        let (mut page, now) = observed();
-        let lifecycle = |loader: &str, name: &str| {
-            event(
-                "Page.lifecycleEvent",
-                &json!({"frameId": "main", "loaderId": loader, "name": name}),
-            )
-        };
-        let navigated = |loader: &str| {
-            let frame = json!({"id": "main", "loaderId": loader, "url": "http://a.example/"});
-            event("Page.frameNavigated", &json!({"frame": frame}))
-        };
-        page.note(PAGE, &navigated("one"), now);
-        page.note(PAGE, &lifecycle("one", "load"), now);
-        assert!(page.is_loaded());
-        page.note(PAGE, &navigated("two"), now);
-        assert!(!page.is_loaded(), "a script moved on to another page");
-        page.note(PAGE, &lifecycle("one", "load"), now);
-        assert!(!page.is_loaded());
-        page.note(PAGE, &lifecycle("two", "DOMContentLoaded"), now);
-        assert!(page.is_parsed() && !page.is_loaded());
-        page.note(PAGE, &lifecycle("two", "load"), now);
-        assert!(page.is_loaded());
-    }
-
-    #[test]
-    fn the_quiet_before_a_document_does_not_count_for_it() {
-        let (mut page, start) = observed();
-        let later = start + Duration::from_secs(5);
-        let frame = json!({"id": "main", "loaderId": "one", "url": "http://a.example/"});
-        page.note(PAGE, &event("Page.frameNavigated", &json!({"frame": frame})), later);
-        assert_eq!((page.idle_since(0), page.idle_since(2)), (Some(later), Some(later)));
-    }
-
-    #[test]
-    fn an_address_that_policy_denies_is_remembered_also_inside_a_page() {
-        let config = crate::config::Policy {
-            allow_hosts: Vec::new(),
-            deny_hosts: Vec::new(),
-            deny_addresses: vec!["169.254.0.0/16".to_owned()],
-        };
-        let (mut page, now) = observed();
-        page.set_policy(Policy::new(&config, None).expect("sound"));
-        let response = json!({"url": "http://rebound.example/", "status": 200, "remoteIPAddress": "169.254.169.254", "remotePort": 80});
-        let received =
-            json!({"requestId": "1", "type": "Fetch", "frameId": "child", "response": response});
-        page.note(PAGE, &event("Network.responseReceived", &received), now);
-        assert!(page.forbidden.expect("noticed").contains("169.254.169.254"));
-    }
-
-    #[test]
-    fn dialogs_are_answered_and_errors_counted() {
-        let (mut page, now) = observed();
-        let dialog = |kind: &str| {
-            event(
-                "Page.javascriptDialogOpening",
-                &json!({"type": kind, "message": "m", "url": "u"}),
-            )
-        };
-        assert_eq!(page.note(PAGE, &dialog("confirm"), now), Reaction::AnswerDialog(false));
-        assert_eq!(page.note(PAGE, &dialog("beforeunload"), now), Reaction::AnswerDialog(true));
-        let call = json!({"type": "error", "args": [{"type": "string", "value": "bad"}, {"type": "number", "value": 7}]});
-        page.note(PAGE, &event("Runtime.consoleAPICalled", &call), now);
-        let details = json!({"text": "Uncaught", "lineNumber": 3, "exception": {"type": "object", "description": "Error: x"}});
-        page.note(
-            PAGE,
-            &event("Runtime.exceptionThrown", &json!({"exceptionDetails": details})),
-            now,
-        );
-        assert_eq!(page.facts.console_errors, 2);
-        let texts: Vec<_> = page.console.iter().map(|line| line.text.as_str()).collect();
-        assert_eq!(texts, ["bad 7", "Error: x"]);
-        assert_eq!(
-            page.note(PAGE, &event("Inspector.targetCrashed", &json!({})), now),
-            Reaction::Crashed
-        );
-    }
-}
+mod tests;

@@ -46,6 +46,8 @@ pub(super) struct Page {
     target: String,
     session: String,
     seen: Arc<Seen>,
+    /// Scripts that put local storage into place: origin and identifier.
+    storage: Mutex<Vec<(String, String)>>,
 }
 
 impl std::fmt::Debug for Page {
@@ -97,7 +99,8 @@ impl Page {
         let observed = Observed::new(target.clone(), Policy::default(), Instant::now());
         let seen =
             Arc::new(Seen { observed: Mutex::new(observed), changed: watch::Sender::new(()) });
-        let page = Self { connection: connection.clone(), context, target, session, seen };
+        let storage = Mutex::default();
+        let page = Self { connection: connection.clone(), context, target, session, seen, storage };
         let watch = Watch {
             connection: connection.clone(),
             session: page.session.clone(),
@@ -158,6 +161,18 @@ impl Page {
         let scale = viewport.device_scale_factor;
         let params = SetDeviceMetricsOverrideParams::new(width, height, scale, viewport.mobile);
         self.call(params, QUICK).await.map(drop)
+    }
+
+    /// Remember a script that puts the local storage of `origin` into place.
+    pub(super) fn keep_storage(&self, origin: String, script: String) {
+        self.storage.lock().unwrap_or_else(PoisonError::into_inner).push((origin, script));
+    }
+
+    /// The script of `origin`, if it has not been taken yet.
+    pub(super) fn take_storage(&self, origin: &str) -> Option<String> {
+        let mut scripts = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = scripts.iter().position(|(one, _)| one == origin)?;
+        Some(scripts.swap_remove(at).1)
     }
 
     /// Id of the page's main frame.
@@ -260,6 +275,13 @@ impl Watch {
                         tracing::debug!(%error, "a dialog was not answered");
                     }
                 }
+                Reaction::LetLoad(id) => {
+                    self.answer("Fetch.continueRequest", json!({ "requestId": id }));
+                }
+                Reaction::Block(id) => {
+                    let reason = json!({ "requestId": id, "errorReason": "BlockedByClient" });
+                    self.answer("Fetch.failRequest", reason);
+                }
                 Reaction::Attach(session) => {
                     parts += 1;
                     // Numbers need only differ within one page; frames within frames share few.
@@ -275,17 +297,31 @@ impl Watch {
         self.seen.changed.send_replace(());
     }
 
+    /// Tell the browser what becomes of a request that waits; other events need not wait for it.
+    fn answer(&self, method: &'static str, params: Value) {
+        let (connection, session) = (self.connection.clone(), self.session.clone());
+        drop(self.tasks.spawn(async move {
+            if let Err(error) = connection.call_raw(&session, method, params, QUICK).await {
+                tracing::debug!(%error, "a request that waited was not answered");
+            }
+        }));
+    }
+
     /// Watch a part of the page from its first request on: it waits until told to go on.
     fn watch_part(&self, session: String, number: u32) {
         let (connection, tasks) = (self.connection.clone(), self.tasks.clone());
         let events = connection.subscribe(&session);
         let seen = Arc::clone(&self.seen);
+        let blocking = lock(&seen).is_blocking();
         let part =
             Watch { connection: connection.clone(), session: session.clone(), number, seen, tasks };
         drop(self.tasks.spawn(Box::pin(part.run(events))));
         drop(self.tasks.spawn(async move {
             let call = |method, params| connection.call_raw(&session, method, params, QUICK);
             let attach = serde_json::to_value(auto_attach()).unwrap_or_default();
+            if blocking && let Err(error) = call("Fetch.enable", json!({})).await {
+                tracing::debug!(%error, "a part of a page loads whatever it likes");
+            }
             // Not every kind of part knows all of these, and one that is gone needs none.
             let (network, _, runtime, resumed) = tokio::join!(
                 call("Network.enable", json!({})),

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::load::Trouble;
+use super::nearest;
 use super::page::{PAGE_CALL, Page, QUICK};
 use super::script::World;
 use crate::error::{Code, Problem};
@@ -156,7 +157,7 @@ async fn element(page: &Page, selector: &str) -> Result<Rect, Trouble> {
         Trouble::from(Problem::new(code, message).field("selector"))
     };
     match found.map_err(|trouble| trouble.in_field("selector", selector))? {
-        None => Err(problem(Code::SelectorNotFound, "and nothing on the page matches it")),
+        None => Err(nearest::not_found(page, "selector", selector).await),
         Some([_, _, width, height]) if width < 1.0 || height < 1.0 => {
             Err(problem(Code::SelectorNotVisible, "and what it matches has no size to be seen"))
         }

@@ -10,17 +10,15 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::edit;
-use super::emulate::{omit_background, prepare};
+use super::emulate::{end_storing, prepare};
 use super::load::{Trouble, navigate, rest, settle};
 use super::page::{Page, QUICK};
-use super::picture;
-use super::print::print;
+use super::product::{Making, make};
 use super::script::World;
-use super::snapshot::snapshots;
-use crate::backend::{ConsoleLine, Order, PageFacts, Snapshots};
+use crate::backend::{Companion, ConsoleLine, Order, PageFacts, Snapshots};
 use crate::digest::Digest;
 use crate::error::{Code, Problem};
-use crate::settings::{self, PageSettings, Product, Target};
+use crate::settings::{PageSettings, Target};
 
 /// What came of one attempt.
 #[derive(Debug)]
@@ -29,6 +27,8 @@ pub(super) struct Yield {
     pub(super) bytes: Vec<u8>,
     /// A picture's size in device pixels.
     pub(super) pixels: Option<(u32, u32)>,
+    /// What goes with it.
+    pub(super) companions: Vec<Companion>,
     /// The snapshots.
     pub(super) snapshots: Snapshots,
     /// What was seen.
@@ -39,11 +39,11 @@ pub(super) struct Yield {
     pub(super) network: Value,
 }
 
-/// Load and capture, once; `product` is the browser's word for itself.
+/// Load and capture, once; `browser` is the browser's own word for itself.
 ///
 /// # Errors
 /// See [`Trouble`]; what was seen until then is in `page.observed()`.
-pub(super) async fn take(page: &Page, order: &Order, product: &str) -> Result<Yield, Trouble> {
+pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yield, Trouble> {
     let settings = &order.settings.page;
     begin(page, order);
     let begun = Instant::now();
@@ -51,56 +51,55 @@ pub(super) async fn take(page: &Page, order: &Order, product: &str) -> Result<Yi
         Duration::ZERO => order.deadline,
         limit => (begun + limit).min(order.deadline),
     };
-    prepare(page, settings).await?;
-    if let Product::Picture(settings::Picture { omit_background: true, .. }) =
-        order.settings.product
-    {
-        omit_background(page).await?;
-    }
+    prepare(page, settings, settings.session.is_some()).await?;
     navigate(page, settings, until).await?;
     page.observed().facts.timings.navigate_ms = millis_since(begun);
     let navigated = Instant::now();
     settle(page, settings, until).await?;
+    end_storing(page).await?;
     edit::apply(page, settings, until).await?;
     rest(page, settings).await?;
     page.observed().facts.timings.settle_ms = millis_since(navigated);
     let settled = Instant::now();
 
-    let snapshots = snapshots(page, order.snapshot);
-    let (bytes, pixels, snapshots, title) = match &order.settings.product {
-        Product::Picture(product) => {
-            let frame = picture::frame(page, settings, product, order.max_pixels).await?;
-            let taking = picture::take(page, product, frame);
-            let ((bytes, pixels), snapshots, title) =
-                tokio::try_join!(taking, snapshots, title(page))?;
-            (bytes, Some(pixels), snapshots, title)
-        }
-        Product::Pdf(product) => {
-            let (bytes, snapshots, title) =
-                tokio::try_join!(print(page, product), snapshots, title(page))?;
-            (bytes, None, snapshots, title)
-        }
+    let making = Making {
+        settings,
+        product: &order.settings.product,
+        snapshot: order.snapshot,
+        max_pixels: order.max_pixels,
     };
+    let made = make(page, &making).await?;
     let certificate = certificate(page, settings).await;
     let metadata = if order.metadata { Some(metadata(page).await?) } else { None };
     let (facts, console, network) = {
         let mut seen = page.observed();
         seen.facts.timings.take_ms = millis_since(settled);
-        seen.facts.title = title;
+        seen.facts.title = made.title;
         seen.facts.metadata = metadata;
         if let Some(tls) = seen.facts.document.as_mut().and_then(|page| page.tls.as_mut()) {
             tls.certificate_sha256 = certificate;
         }
-        let network = seen.network.archive(product);
+        let network = seen.network.archive(browser);
         (seen.facts.clone(), std::mem::take(&mut seen.console), network)
     };
     check_where_it_led(page, order)?;
-    Ok(Yield { bytes, pixels, snapshots, facts, console, network })
+    Ok(Yield {
+        bytes: made.bytes,
+        pixels: made.pixels,
+        companions: made.companions,
+        snapshots: made.snapshots,
+        facts,
+        console,
+        network,
+    })
 }
 
 /// Tell the page's observer what this capture asks of it.
 fn begin(page: &Page, order: &Order) {
     let mut seen = page.observed();
+    if order.settings.page.session.is_some() {
+        seen.begin_again();
+    }
     seen.set_policy(order.policy.clone());
     seen.network.keep_secret(order.settings.page.headers.iter().map(|(name, _)| name.clone()));
 }
@@ -122,7 +121,7 @@ fn check_where_it_led(page: &Page, order: &Order) -> Result<(), Problem> {
     match (url.scheme(), &order.settings.page.target) {
         ("http" | "https", _) => order.policy.check_url(&url),
         // Where a written page lives, and where Chromium shows an error status without a body.
-        ("about", _) | ("chrome-error", Target::Url(_)) => Ok(()),
+        ("about", _) | ("chrome-error", Target::Url(_) | Target::Current) => Ok(()),
         (scheme, _) => {
             let message = format!("the page led to a `{scheme}:` address, which is never captured");
             Err(Problem::new(Code::TargetForbidden, message).field("url"))

@@ -1,0 +1,213 @@
+//! Owns the pipeline of a comparison: two captures, and what is different between them, which is
+//! derived from them and kept as such.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::record::{Attempt, millis_between, with_artifacts};
+use super::{Ask, Captures, Kept, Refused};
+use crate::artifact::{Artifact, NewArtifact};
+use crate::compare::{Bitmap, CompareError, compare_within};
+use crate::digest::Digest;
+use crate::error::{Code, Problem, chain};
+use crate::id::RunId;
+use crate::request::ComparisonRequest;
+use crate::run::Event;
+use crate::runs::Work;
+use crate::settings::{Stage, Target, presentable};
+
+/// A comparison that was carried out.
+#[derive(Debug)]
+pub struct Compared {
+    /// The run.
+    pub run: RunId,
+    /// The answer.
+    pub answer: Value,
+}
+
+/// One of the two pictures.
+#[derive(Clone, Debug)]
+pub(super) struct Side {
+    /// Name of its capture.
+    pub(super) capture: String,
+    /// PNG.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What is different between two pictures, on disk.
+pub(super) struct Difference {
+    /// The picture that shows it, PNG.
+    pub(super) image: Vec<u8>,
+    /// The numbers: `changed_pct`, `changed_pixels`, `total_pixels`, `regions`, …
+    pub(super) facts: Value,
+    pub(super) artifacts: Vec<Artifact>,
+}
+
+impl Captures {
+    /// Compare two pages. The work goes on when the caller hangs up.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn compare(&self, ask: Ask) -> Result<Compared, Box<Refused>> {
+        let this = self.clone();
+        let work = self.0.tasks.spawn(async move { this.carry_out_comparison(ask).await });
+        let done = work.await.map_err(|error| Problem::internal("comparing the pages", error));
+        done.map_err(|problem| Box::new(problem.into()))?
+    }
+
+    async fn carry_out_comparison(&self, ask: Ask) -> Result<Compared, Box<Refused>> {
+        let Ask { caller, run, stage, body, .. } = ask;
+        let read = |body| ComparisonRequest::read(body).and_then(|r| self.allowed_pages(r));
+        let ComparisonRequest { pages: [before, after], threshold, stage: own } =
+            self.understand(&caller, run, body, read).await?;
+        let urls = [&before, &after].map(|request| match &request.settings.page.target {
+            Target::Url(url) => Some(presentable(url)),
+            _ => None,
+        });
+        let places = (self.queue()?, self.queue()?);
+        let stage = own.or(stage).unwrap_or_else(Stage::during);
+        let (work, standalone) = self.run(run, caller).await?;
+        let begun = self.0.runs.clock().now();
+        let before = self.begin(work.clone(), stage.clone(), before).await?;
+        let after = self.begin(work.clone(), stage, after).await?;
+        let taken = tokio::join!(self.obtain(&before, places.0), self.obtain(&after, places.1));
+        let mut sides = Vec::new();
+        let mut trouble = None;
+        for (attempt, outcome) in [(&before, taken.0), (&after, taken.1)] {
+            let kept = match outcome {
+                Ok(taken) => self.keep(attempt, taken).await,
+                Err(failed) => Err(*failed),
+            };
+            match kept {
+                Ok(Kept { bytes, .. }) => {
+                    sides.push(Side { capture: attempt.name.clone(), bytes });
+                }
+                // Both failures go on record, and the first is the answer.
+                Err(failed) => {
+                    let (problem, _) = self.keep_failure(attempt, failed).await;
+                    trouble = trouble.or(Some(problem));
+                }
+            }
+        }
+        let difference = match (trouble, <[Side; 2]>::try_from(sides)) {
+            (None, Ok(sides)) => self.difference(&work, sides, threshold).await,
+            (Some(problem), _) => Err(problem),
+            (None, Err(_)) => Err(Problem::new(Code::Internal, "a picture got lost; ask again")),
+        };
+        self.conclude_comparison(work, standalone, [before, after], urls, difference, begun).await
+    }
+
+    fn allowed_pages(&self, request: ComparisonRequest) -> Result<ComparisonRequest, Problem> {
+        for page in &request.pages {
+            if let Target::Url(url) = &page.settings.page.target {
+                self.0.policy.borrow().check_url(url)?;
+            }
+        }
+        Ok(request)
+    }
+
+    /// Compare two pictures that are on disk, and put the difference there too.
+    pub(super) async fn difference(
+        &self,
+        work: &Work,
+        [before, after]: [Side; 2],
+        threshold: f64,
+    ) -> Result<Difference, Problem> {
+        let max_pixels = self.0.config.borrow().capture.max_pixels;
+        let comparing = (before.clone(), after.clone());
+        let compared = self.0.tasks.spawn_blocking(move || {
+            let read = |side: &Side| Bitmap::from_png(&side.bytes, max_pixels);
+            let (before, after) = (read(&comparing.0)?, read(&comparing.1)?);
+            let comparison = compare_within(&before, &after, threshold, max_pixels)?;
+            comparison.image.to_png().map(|image| (comparison, image))
+        });
+        let compared = compared.await.map_err(|error| Problem::internal("comparing", error))?;
+        let (comparison, image) = compared.map_err(problem)?;
+        let facts = json!({
+            "changed_pct": comparison.changed_percent(),
+            "changed_pixels": comparison.changed_pixels,
+            "total_pixels": comparison.total_pixels,
+            "anti_aliased_pixels": comparison.anti_aliased_pixels,
+            "threshold": threshold,
+            "regions": comparison.regions,
+        });
+        let side =
+            |side: &Side| json!({ "capture": side.capture, "sha256": Digest::of(&side.bytes) });
+        let mut data = facts.clone();
+        data["before"] = side(&before);
+        data["after"] = side(&after);
+        let mut document = data.clone();
+        document["format"] = json!("exhibit/1");
+        document["derived"] = json!(true);
+        document["run"] = json!(work.run.id);
+        document["image"] = json!({
+            "file": "diff.png", "media_type": "image/png", "size_bytes": image.len(),
+            "sha256": Digest::of(&image),
+        });
+        let document = serde_json::to_vec_pretty(&document)
+            .map_err(|error| Problem::internal("writing down the difference", error))?;
+        let file = |name: &str, media_type, bytes| {
+            let path = format!("comparisons/{}/{name}", after.capture);
+            NewArtifact { path, media_type, bytes }
+        };
+        let files = vec![
+            file("diff.png", "image/png", image.clone()),
+            file("comparison.json", "application/json", document),
+        ];
+        let event = Event::exhibit("captures.compared", data);
+        let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
+        let (artifacts, _) = self.0.runs.add(work, files, tell).await?;
+        Ok(Difference { image, facts, artifacts })
+    }
+
+    async fn conclude_comparison(
+        &self,
+        work: Work,
+        standalone: bool,
+        attempts: [Attempt; 2],
+        urls: [Option<String>; 2],
+        difference: Result<Difference, Problem>,
+        begun: crate::clock::Moment,
+    ) -> Result<Compared, Box<Refused>> {
+        let run = work.run.id;
+        let captures: Vec<Value> = attempts.iter().map(Attempt::evidence).collect();
+        let mut evidence = json!({ "run": run, "captures": captures });
+        drop(attempts);
+        if standalone {
+            let outcome = if difference.is_ok() { "succeeded" } else { "failed" };
+            match self.seal(work, outcome).await {
+                Ok(receipt) => evidence["receipt"] = json!(receipt),
+                Err(error) if difference.is_ok() => return Err(error.into()),
+                Err(error) => tracing::error!(error = chain(&error), "a comparison is not sealed"),
+            }
+        }
+        let Difference { image, facts, artifacts } = match difference {
+            Ok(difference) => difference,
+            Err(problem) => {
+                return Err(Box::new(Refused { problem, evidence: Some(evidence) }));
+            }
+        };
+        evidence["artifacts"] = json!(artifacts);
+        let mut answer = facts;
+        let [url_a, url_b] = urls;
+        answer["diff_image"] = json!(STANDARD.encode(image));
+        answer["url_a"] = json!(url_a);
+        answer["url_b"] = json!(url_b);
+        answer["duration_ms"] = json!(millis_between(begun, self.0.runs.clock().now()));
+        answer["evidence"] = evidence;
+        Ok(Compared { run, answer })
+    }
+}
+
+/// Why two pictures could not be compared.
+fn problem(error: CompareError) -> Problem {
+    if let CompareError::TooLarge { width, height, max_pixels } = &error {
+        let message = format!(
+            "what is to be compared is {width} × {height} pixels, more than `capture.max_pixels` \
+             ({max_pixels}); ask for a `clip` or a `selector`"
+        );
+        return Problem::new(Code::PictureTooLarge, message).field("fullPage");
+    }
+    Problem::internal("comparing the pictures", error)
+}
