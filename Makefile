@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench clean
+.PHONY: help setup build demo test check bench docs clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
@@ -28,6 +28,9 @@ check: setup ## format, lints, documentation, scripts
 
 bench: setup ## what sealed evidence costs over the bare picture
 	cargo bench --bench capture
+
+docs: ## write anew what is made of the tables: docs/openapi.json, parts of docs/API.md
+	UPDATE_GOLDEN=1 cargo test --test it -- openapi::the openapi::what
 
 clean: ## remove what was built
 	cargo clean

@@ -55,6 +55,11 @@ macro_rules! codes {
                 match self { $( Code::$name => $code, )+ }
             }
 
+            /// What it means, in a few words.
+            pub fn about(self) -> &'static str {
+                match self { $( Code::$name => concat!($($doc),+), )+ }
+            }
+
             /// The HTTP status that goes with it.
             pub fn status(self) -> u16 {
                 match self { $( Code::$name => $status, )+ }

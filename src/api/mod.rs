@@ -4,6 +4,7 @@
 mod answer;
 mod drain;
 mod hosted;
+pub mod openapi;
 pub mod peer;
 mod runs;
 mod sequences;
@@ -64,6 +65,7 @@ pub fn router(api: Api) -> Router {
         .nest("/api/v1", authenticated.clone())
         .nest("/v1", authenticated)
         .route("/llms-full.txt", get(hosted::llms))
+        .route("/openapi.json", get(|| async { Json(openapi::document()) }))
         .route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/readyz", get(ready))
         .fallback(no_such_endpoint)

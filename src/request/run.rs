@@ -34,7 +34,7 @@ fn run_spec(fields: &mut Fields) -> Option<RunSpec> {
     let mut controls = Vec::new();
     for value in fields.list("controls", 100).unwrap_or_default() {
         match value {
-            Value::String(control) if control.len() <= 100 => controls.push(control),
+            Value::String(control) if (1..=100).contains(&control.len()) => controls.push(control),
             _ => {
                 return fields.wrong("controls", "not a list of short strings", "give [\"CC8.1\"]");
             }

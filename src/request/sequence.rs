@@ -160,8 +160,12 @@ fn action(step: &mut Fields, word: &str, index: usize) -> Option<Action> {
         "dblclick" => Some(Action::Click { selector: needed(step, "selector")?, count: 2 }),
         "hover" => Some(Action::Hover(needed(step, "selector")?)),
         "fill" => {
-            let value = step.text("value", 100_000).unwrap_or_default();
-            Some(Action::Fill { selector: needed(step, "selector")?, value: Secret::new(value) })
+            let selector = needed(step, "selector");
+            if !step.has("value") {
+                return missing(step, "value");
+            }
+            let value = Secret::new(step.text("value", 100_000)?);
+            Some(Action::Fill { selector: selector?, value })
         }
         "select" => Some(Action::Select {
             selector: needed(step, "selector")?,

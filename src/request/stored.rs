@@ -59,7 +59,8 @@ fn read(fields: &mut Fields) -> Option<StoredRequest> {
     let steps = steps(fields);
     let mut body = Map::new();
     body.extend(fields.number("pace", 0.5..=3.0).map(|pace| ("pace".to_owned(), json!(pace))));
-    for name in ["viewport", "format", "audioGuide", "darkMode", "deviceScaleFactor"] {
+    body.extend(fields.text("format", 100).map(|format| ("format".to_owned(), json!(format))));
+    for name in ["viewport", "audioGuide", "darkMode", "deviceScaleFactor"] {
         body.extend(fields.value(name).map(|value| (name.to_owned(), value)));
     }
     if kind == "sequence" {

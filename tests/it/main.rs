@@ -13,6 +13,7 @@ mod format;
 mod harness;
 mod lifecycle;
 mod loading;
+mod openapi;
 mod outline;
 mod pdf;
 mod pictures;

@@ -1,0 +1,294 @@
+//! Owns the list of endpoints: path, method, what each takes and what it answers.
+
+use super::field::Field;
+use super::fields::{
+    ANSWER, AUTH, BLOCK, CARD, CONSOLE, COOKIES, EDIT, EMU, FULL, IMPORT, KEEP, LISTS, MARKDOWN,
+    OBSERVE, OPEN_SESSION, PDF, PDF_VIEW, PICTURE, REGION, RUN, RUN_KEPT, SEAL, SEQUENCE, SESSION,
+    SHOT, STAGE, TARGET, TARGETS, TIME, VIEW, VIEWPORT,
+};
+
+/// What an endpoint answers when it succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A file, or JSON with it as base64.
+    File(&'static [&'static str]),
+    /// JSON of this schema among the components.
+    Json(&'static str),
+    /// Nothing.
+    Nothing,
+    /// Never: 501.
+    NotSupported,
+}
+
+/// What an endpoint takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Body {
+    /// Nothing.
+    None,
+    /// An object with the fields of these groups.
+    Fields(&'static [&'static [Field]]),
+    /// One event or a list of them.
+    Events,
+    /// A capture of any kind.
+    Capture,
+    /// The bytes of a file.
+    Bytes,
+    /// An object whose fields nothing is said of.
+    Any,
+}
+
+/// An endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Endpoint {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) about: &'static str,
+    pub(super) body: Body,
+    /// Sets of fields of which one must be there.
+    pub(super) one_of: &'static [&'static str],
+    /// Fields that must be there.
+    pub(super) needs: &'static [&'static str],
+    /// Query parameters.
+    pub(super) query: &'static [&'static str],
+    pub(super) status: u16,
+    pub(super) answer: Answer,
+    /// Whether it is put on record, and may name a run.
+    pub(super) recorded: bool,
+    /// The hosted API's fields of an endpoint that is not supported.
+    pub(super) refused: &'static [&'static str],
+}
+
+const fn get(path: &'static str, answer: &'static str, about: &'static str) -> Endpoint {
+    Endpoint {
+        method: "get",
+        path,
+        about,
+        body: Body::None,
+        one_of: &[],
+        needs: &[],
+        query: &[],
+        status: 200,
+        answer: Answer::Json(answer),
+        recorded: false,
+        refused: &[],
+    }
+}
+
+const fn post(
+    path: &'static str,
+    groups: &'static [&'static [Field]],
+    answer: Answer,
+    about: &'static str,
+) -> Endpoint {
+    let body = Body::Fields(groups);
+    Endpoint { method: "post", body, answer, recorded: true, ..get(path, "", about) }
+}
+
+/// The fields of a recording.
+const VIDEO: &[&str] = &[
+    "steps",
+    "viewport",
+    "format",
+    "framerate",
+    "darkMode",
+    "blockBanners",
+    "blockAds",
+    "blockChats",
+    "blockTrackers",
+    "deviceScaleFactor",
+    "cookies",
+    "authState",
+    "variables",
+    "async",
+    "response_type",
+    "cursor",
+    "clickEffect",
+    "zoom",
+    "autoZoom",
+    "pace",
+    "frame",
+    "background",
+    "audioGuide",
+];
+const PICTURES: &[&str] = &["image/png", "image/jpeg", "image/webp"];
+const STEPS: &[&[Field]] = &[SEQUENCE, VIEWPORT, COOKIES, SESSION, LISTS, STAGE];
+
+/// Every endpoint below `/api/v1` (and `/v1`), the hosted API's first.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        one_of: &["url", "html", "markdown", "session_id"],
+        ..post(
+            "/screenshot",
+            &[
+                TARGET, MARKDOWN, SESSION, VIEW, TIME, EMU, AUTH, EDIT, BLOCK, FULL, REGION,
+                PICTURE, SHOT, ANSWER, STAGE,
+            ],
+            Answer::File(PICTURES),
+            "A picture of a page",
+        )
+    },
+    Endpoint {
+        one_of: &["url", "html", "markdown", "session_id"],
+        ..post(
+            "/pdf",
+            &[
+                TARGET, MARKDOWN, SESSION, PDF, PDF_VIEW, TIME, EMU, AUTH, EDIT, BLOCK, ANSWER,
+                STAGE,
+            ],
+            Answer::File(&["application/pdf"]),
+            "A page printed",
+        )
+    },
+    post("/og-image", &[CARD, ANSWER, STAGE], Answer::File(PICTURES), "A social card"),
+    Endpoint {
+        needs: &["steps"],
+        ..post("/sequence", STEPS, Answer::Json("SequenceResult"), "Steps in one page")
+    },
+    Endpoint {
+        needs: &["steps"],
+        ..post("/run_sequence", STEPS, Answer::Json("SequenceResult"), "The same as `/sequence`")
+    },
+    Endpoint {
+        one_of: &["url", "html", "markdown", "session_id"],
+        ..post(
+            "/inspect",
+            &[
+                TARGET, MARKDOWN, SESSION, CONSOLE, VIEW, TIME, EMU, AUTH, EDIT, BLOCK, ANSWER,
+                STAGE,
+            ],
+            Answer::Json("Inspection"),
+            "What is in a page: headings, elements, forms, links, images",
+        )
+    },
+    Endpoint {
+        one_of: &["url", "html", "markdown", "session_id"],
+        ..post(
+            "/observe",
+            &[
+                TARGET, MARKDOWN, SESSION, OBSERVE, VIEW, TIME, EMU, AUTH, EDIT, BLOCK, ANSWER,
+                STAGE,
+            ],
+            Answer::Json("Observation"),
+            "What can be done in a page, for an agent",
+        )
+    },
+    post(
+        "/diff",
+        &[TARGETS, VIEW, TIME, EMU, AUTH, EDIT, BLOCK, FULL, REGION, ANSWER, STAGE],
+        Answer::Json("Comparison"),
+        "What is different between two pages, by pixelmatch's rules",
+    ),
+    post(
+        "/sessions",
+        &[VIEWPORT, COOKIES, OPEN_SESSION],
+        Answer::Json("Session"),
+        "Open a session: a page that is kept between requests",
+    ),
+    get("/sessions", "Sessions", "The caller's sessions"),
+    Endpoint {
+        method: "delete",
+        status: 204,
+        answer: Answer::Nothing,
+        recorded: true,
+        ..get("/sessions/{id}", "", "Close a session")
+    },
+    Endpoint {
+        needs: &["name", "steps"],
+        status: 201,
+        recorded: false,
+        ..post("/sequences", &[KEEP], Answer::Json("StoredSequence"), "Keep a sequence")
+    },
+    get("/sequences", "StoredSequences", "The caller's kept sequences"),
+    Endpoint {
+        needs: &["trace"],
+        recorded: false,
+        ..post(
+            "/sequences/import",
+            &[IMPORT],
+            Answer::Json("ImportedSequence"),
+            "Make a sequence of what an agent did",
+        )
+    },
+    get("/sequences/{id}", "StoredSequence", "A kept sequence with its steps"),
+    Endpoint {
+        method: "delete",
+        status: 204,
+        answer: Answer::Nothing,
+        ..get("/sequences/{id}", "", "Delete a kept sequence")
+    },
+    post(
+        "/sequences/{id}/run",
+        &[RUN_KEPT, COOKIES, SESSION, LISTS, VIEWPORT, STAGE],
+        Answer::Json("SequenceResult"),
+        "Run a kept sequence",
+    ),
+    get("/devices", "Devices", "The device presets"),
+    get("/usage", "Usage", "The caller's captures of this month; nothing is limited"),
+    get("/jobs", "Jobs", "Asynchronous work: none yet"),
+    get("/jobs/{id}", "Job", "One job"),
+    Endpoint {
+        body: Body::Any,
+        recorded: false,
+        status: 501,
+        refused: &["url", "goal", "maxSteps", "allowedDomains", "credentials", "session_id"],
+        ..post("/act", &[], Answer::NotSupported, "Needs a language model: not supported")
+    },
+    Endpoint {
+        body: Body::Any,
+        recorded: false,
+        status: 501,
+        refused: VIDEO,
+        ..post("/video", &[], Answer::NotSupported, "Recordings: not supported yet")
+    },
+    Endpoint {
+        needs: &["workflow"],
+        status: 201,
+        recorded: false,
+        ..post("/runs", &[RUN], Answer::Json("Run"), "Open a run")
+    },
+    Endpoint {
+        query: &["workflow", "state", "limit", "before"],
+        ..get("/runs", "Runs", "The caller's runs, newest first")
+    },
+    get("/runs/{id}", "Run", "One run"),
+    Endpoint {
+        body: Body::Events,
+        status: 201,
+        recorded: false,
+        ..post("/runs/{id}/events", &[], Answer::Json("Recorded"), "Add one event, or up to 1,000")
+    },
+    Endpoint {
+        body: Body::Capture,
+        recorded: false,
+        ..post(
+            "/runs/{id}/captures",
+            &[],
+            Answer::Json("CaptureResult"),
+            "A capture with a `stage` and a `type`: `screenshot` (default), `pdf`, `og-image`, \
+             `inspect` or `observe`, with that endpoint's fields; always JSON",
+        )
+    },
+    Endpoint {
+        body: Body::Bytes,
+        query: &["name"],
+        status: 201,
+        recorded: false,
+        ..post("/runs/{id}/attachments", &[], Answer::Json("Attached"), "Add a file, streamed")
+    },
+    Endpoint {
+        recorded: false,
+        ..post("/runs/{id}/seal", &[SEAL], Answer::Json("Receipt"), "Seal a run")
+    },
+    get("/status", "Status", "Load, browser, readiness"),
+];
+
+impl Endpoint {
+    /// The fields of its body, each once.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &'static Field> {
+        let groups = match self.body {
+            Body::Fields(groups) => groups,
+            _ => &[],
+        };
+        groups.iter().copied().flatten()
+    }
+}
