@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::blob::Blob;
 use crate::digest::Digest;
 
 /// One file of evidence, as events, receipts and answers describe it.
@@ -25,7 +26,7 @@ pub struct NewArtifact {
     /// What the bytes are, before any compression the name shows.
     pub media_type: &'static str,
     /// The bytes to be written.
-    pub bytes: Vec<u8>,
+    pub bytes: Blob,
 }
 
 /// Whether `name` can be one part of a path in an evidence folder: 1 to 100 characters of

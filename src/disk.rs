@@ -116,6 +116,15 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     sync_dir(folder)
 }
 
+/// A file without a name on the file system of `folder`, for bytes that are too many for memory.
+/// It is gone when it is closed, or when the process dies.
+///
+/// # Errors
+/// What the system answers.
+pub fn unnamed_file(folder: &Path) -> io::Result<File> {
+    tempfile::tempfile_in(folder)
+}
+
 /// A file that only grows. Each [`Appending::append`] is on disk when it returns.
 #[derive(Debug)]
 pub struct Appending {

@@ -5,7 +5,7 @@
 //! (`tests/it/tidy.rs` holds the rule):
 //!
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
-//!   [`http`], [`markdown`], [`compare`], [`blocking`]
+//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`]
 //! * L2 parts: [`config`], [`policy`], [`backend`], [`evidence`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`capture`]
@@ -15,6 +15,7 @@
 pub mod api;
 pub mod artifact;
 pub mod backend;
+pub mod blob;
 pub mod blocking;
 pub mod capture;
 pub mod cli;

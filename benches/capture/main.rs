@@ -126,7 +126,81 @@ async fn main() {
     row("the same without page snapshots", &Sample(lean));
     row("with snapshots and the default wait (500 ms of quiet)", &Sample(idle));
     println!("{table}\n");
+    endpoints(&daemon, &site, &bare).await;
     throughput(&daemon, &url, &bare).await;
+}
+
+/// The other endpoints, each sealed as a run of its own, taking turns.
+async fn endpoints(daemon: &TestDaemon, site: &Site, floor: &Sample) {
+    let url = site.url("/ok");
+    let session = daemon.post("/v1/sessions", json!({})).await.ok().json()["session_id"].clone();
+    let steps = json!([
+        { "action": "navigate", "url": site.url("/form") },
+        { "action": "fill", "selector": "input", "value": "48.50" },
+        { "action": "screenshot", "name": "form" },
+        { "action": "navigate", "url": url },
+        { "action": "screenshot", "name": "after" },
+    ]);
+    let load = |fields: Value| {
+        let mut body = json!({ "url": url, "waitUntil": "load" });
+        body.as_object_mut().expect("an object").extend(fields.as_object().cloned().expect("too"));
+        body
+    };
+    let requests = [
+        ("POST /pdf", "/v1/pdf", load(json!({}))),
+        ("POST /inspect", "/v1/inspect", load(json!({}))),
+        (
+            "POST /observe with content and ARIA tree",
+            "/v1/observe",
+            load(json!({
+                "includeContent": true, "includeAriaTree": true,
+            })),
+        ),
+        (
+            "POST /diff of two pages",
+            "/v1/diff",
+            json!({
+                "url_a": url, "url_b": site.url("/form"), "waitUntil": "load",
+            }),
+        ),
+        (
+            "POST /sequence, 5 steps, 2 pictures (each page waits for 500 ms of quiet)",
+            "/v1/sequence",
+            json!({ "steps": steps }),
+        ),
+        (
+            "POST /screenshot of a session's page as it stands",
+            "/v1/screenshot",
+            json!({
+                "session_id": session, "waitUntil": "load",
+            }),
+        ),
+    ];
+    let mut samples = vec![Vec::new(); requests.len()];
+    for round in 0..WARM_UP + ROUNDS / 2 {
+        for ((_, path, body), sample) in requests.iter().zip(&mut samples) {
+            let begun = Instant::now();
+            daemon.post(path, body.clone()).await.ok();
+            if round >= WARM_UP {
+                sample.push(millis(begun));
+            }
+        }
+    }
+    let mut table = Table::new();
+    table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
+    table.set_header(["what", "p50 ms", "p95 ms", "in floors"]);
+    for ((what, ..), sample) in requests.iter().zip(samples) {
+        let sample = Sample(sample);
+        let (middle, late) = (sample.at(0.5), sample.at(0.95));
+        let floors = middle / floor.at(0.5);
+        table.add_row([
+            (*what).to_owned(),
+            format!("{middle:.0}"),
+            format!("{late:.0}"),
+            format!("{floors:.1}"),
+        ]);
+    }
+    println!("{table}\n");
 }
 
 /// Stand-alone sealed captures per second with 1, 2 and 4 callers.

@@ -4,11 +4,12 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::stream;
 use serde_json::{Value, json};
 
 use crate::capture::{Done, Refused};
@@ -67,15 +68,20 @@ impl IntoResponse for Failure {
 }
 
 /// A capture in the form its caller asked for.
-pub(super) fn product(done: Done) -> Response {
+///
+/// # Errors
+/// `internal_error` when it cannot be read again.
+pub(super) fn product(done: Done) -> Result<Response, Problem> {
     let mut response = if let Some(mut report) = done.report {
         report["duration_ms"] = json!(done.duration_ms);
         report["evidence"] = done.evidence;
         Json(report).into_response()
     } else if done.json {
+        let bytes = done.bytes.bytes();
+        let bytes = bytes.map_err(|error| Problem::internal("reading what was made", error))?;
         let mut body = json!({
-            "data": STANDARD.encode(&done.bytes),
-            "size_bytes": done.bytes.len(),
+            "data": STANDARD.encode(&bytes),
+            "size_bytes": bytes.len(),
             "duration_ms": done.duration_ms,
             "evidence": done.evidence,
         });
@@ -84,7 +90,11 @@ pub(super) fn product(done: Done) -> Response {
         }
         Json(body).into_response()
     } else {
-        ([(CONTENT_TYPE, done.media_type)], Body::from(done.bytes)).into_response()
+        // What is large is read as fast as its caller takes it.
+        let length = done.bytes.len().to_string();
+        let body = Body::from_stream(stream::iter(done.bytes.pieces()));
+        let headers = [(CONTENT_TYPE, done.media_type), (CONTENT_LENGTH, &length)];
+        (headers, body).into_response()
     };
     let headers = response.headers_mut();
     let mut set = |name, value: String| {
@@ -96,7 +106,7 @@ pub(super) fn product(done: Done) -> Response {
     if let Some(status) = done.status {
         set(PAGE_STATUS, status.to_string());
     }
-    response
+    Ok(response)
 }
 
 /// `answer`, with the run in which it is on record.

@@ -91,7 +91,7 @@ fn capture(kind: Kind) -> MethodRouter<Api> {
                     Extension(caller): Extension<Caller>,
                     request: Request| {
             let ask = ask(&api, kind, caller, request).await?;
-            Ok::<_, Failure>(product(api.captures.take(ask).await?))
+            Ok::<_, Failure>(product(api.captures.take(ask).await?)?)
         },
     )
 }

@@ -85,7 +85,7 @@ async fn capture(
         Problem::new(Code::InvalidField, message).field("type")
     })?;
     let done = api.captures.take(Ask { kind, caller, run, stage: None, body }).await?;
-    Ok(product(done))
+    Ok(product(done)?)
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@
 pub mod chromium;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::blob::Blob;
 use crate::error::Problem;
 use crate::id::SessionId;
 use crate::policy::Policy;
@@ -28,6 +30,8 @@ pub struct Order {
     pub metadata: bool,
     /// Largest picture in device pixels.
     pub max_pixels: u64,
+    /// Folder on whose file system large documents wait for their place in the evidence.
+    pub spool: PathBuf,
     /// When the answer must be there.
     pub deadline: Instant,
     /// What may be loaded.
@@ -248,7 +252,7 @@ pub struct FailedAttempt {
 #[derive(Clone, Debug)]
 pub struct Taken {
     /// The picture or document, exactly as the browser gave it.
-    pub product: Vec<u8>,
+    pub product: Blob,
     /// Size of a picture in device pixels: width, height.
     pub pixels: Option<(u32, u32)>,
     /// What goes with it.
@@ -280,6 +284,8 @@ pub struct SequenceOrder {
     pub snapshot: bool,
     /// Largest picture in device pixels.
     pub max_pixels: u64,
+    /// Folder on whose file system large documents wait for their place in the evidence.
+    pub spool: PathBuf,
     /// When the last step must be done.
     pub deadline: Instant,
     /// What may be loaded.
@@ -326,7 +332,7 @@ pub struct Output {
     /// What it is.
     pub product: Product,
     /// The bytes, exactly as the browser gave them.
-    pub bytes: Vec<u8>,
+    pub bytes: Blob,
     /// Size of a picture in device pixels.
     pub pixels: Option<(u32, u32)>,
     /// What goes with it.

@@ -6,8 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::record::{Attempt, millis_between, with_artifacts};
-use super::{Ask, Captures, Kept, Refused};
+use super::{Ask, Captures, Kept, Refused, unreadable};
 use crate::artifact::{Artifact, NewArtifact};
+use crate::blob::Blob;
 use crate::compare::{Bitmap, CompareError, compare_within};
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
@@ -32,7 +33,7 @@ pub(super) struct Side {
     /// Name of its capture.
     pub(super) capture: String,
     /// PNG.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Blob,
 }
 
 /// What is different between two pictures, on disk.
@@ -117,13 +118,18 @@ impl Captures {
         let max_pixels = self.0.config.borrow().capture.max_pixels;
         let comparing = (before.clone(), after.clone());
         let compared = self.0.tasks.spawn_blocking(move || {
-            let read = |side: &Side| Bitmap::from_png(&side.bytes, max_pixels);
+            let read = |side: &Side| {
+                let bytes = side.bytes.bytes().map_err(unreadable)?;
+                Bitmap::from_png(&bytes, max_pixels).map_err(problem)
+            };
             let (before, after) = (read(&comparing.0)?, read(&comparing.1)?);
-            let comparison = compare_within(&before, &after, threshold, max_pixels)?;
-            comparison.image.to_png().map(|image| (comparison, image))
+            let comparison =
+                compare_within(&before, &after, threshold, max_pixels).map_err(problem)?;
+            let image = comparison.image.to_png().map_err(problem)?;
+            Ok::<_, Problem>((comparison, image))
         });
         let compared = compared.await.map_err(|error| Problem::internal("comparing", error))?;
-        let (comparison, image) = compared.map_err(problem)?;
+        let (comparison, image) = compared?;
         let facts = json!({
             "changed_pct": comparison.changed_percent(),
             "changed_pixels": comparison.changed_pixels,
@@ -132,11 +138,13 @@ impl Captures {
             "threshold": threshold,
             "regions": comparison.regions,
         });
-        let side =
-            |side: &Side| json!({ "capture": side.capture, "sha256": Digest::of(&side.bytes) });
+        let side = |side: &Side| {
+            let sha256 = side.bytes.digest().map_err(unreadable)?;
+            Ok::<_, Problem>(json!({ "capture": side.capture, "sha256": sha256 }))
+        };
         let mut data = facts.clone();
-        data["before"] = side(&before);
-        data["after"] = side(&after);
+        data["before"] = side(&before)?;
+        data["after"] = side(&after)?;
         let mut document = data.clone();
         document["format"] = json!("exhibit/1");
         document["derived"] = json!(true);
@@ -152,8 +160,8 @@ impl Captures {
             NewArtifact { path, media_type, bytes }
         };
         let files = vec![
-            file("diff.png", "image/png", image.clone()),
-            file("comparison.json", "application/json", document),
+            file("diff.png", "image/png", image.clone().into()),
+            file("comparison.json", "application/json", document.into()),
         ];
         let event = Event::exhibit("captures.compared", data);
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);

@@ -6,6 +6,7 @@ mod record;
 mod sequence;
 mod session;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,6 +22,7 @@ pub use self::sequence::{NO_LIMIT, SequenceDone};
 pub use self::session::SessionOpened;
 use crate::artifact::Artifact;
 use crate::backend::{Backend, Failed, Order, Taken};
+use crate::blob::Blob;
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
@@ -110,7 +112,7 @@ pub struct Ask {
 #[derive(Debug)]
 pub struct Done {
     /// The picture or document.
-    pub bytes: Vec<u8>,
+    pub bytes: Blob,
     /// Its media type.
     pub media_type: &'static str,
     /// Whether the caller asked for JSON.
@@ -320,6 +322,11 @@ impl Captures {
         Ok((self.0.runs.work(run.id, &caller).await?, true))
     }
 
+    /// Where large documents wait: beside the evidence.
+    fn spool(&self) -> PathBuf {
+        self.0.config.borrow().store.path.clone()
+    }
+
     fn order(&self, request: &CaptureRequest, deadline: Instant) -> Order {
         let limits = self.0.config.borrow().capture.clone();
         Order {
@@ -327,6 +334,7 @@ impl Captures {
             snapshot: limits.snapshot,
             metadata: request.metadata,
             max_pixels: limits.max_pixels,
+            spool: self.spool(),
             deadline,
             policy: self.0.policy.borrow().clone(),
         }
@@ -342,7 +350,7 @@ impl Captures {
         let files = files_of(attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
         let (artifacts, recorded) = self.0.runs.add(&attempt.work, files, tell).await?;
-        let sha256 = Digest::of(&bytes);
+        let sha256 = bytes.digest().map_err(unreadable)?;
         Ok(Kept { bytes, sha256, status, metadata, report, artifacts, event: json!(recorded) })
     }
 
@@ -466,7 +474,7 @@ impl From<Problem> for Box<Refused> {
 
 /// A capture that is on disk.
 struct Kept {
-    bytes: Vec<u8>,
+    bytes: Blob,
     sha256: Digest,
     status: Option<u16>,
     metadata: Option<Value>,
@@ -494,4 +502,9 @@ fn queue_too_slow() -> Problem {
     let message =
         "no browser page was free within `capture.deadline`; ask again, or for less at once";
     Problem::new(Code::RequestTimeout, message)
+}
+
+/// What was made cannot be read again.
+fn unreadable(error: std::io::Error) -> Problem {
+    Problem::internal("reading what was made", error)
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::artifact::{Artifact, NewArtifact};
 use crate::backend::{Companion, Taken};
+use crate::blob::Blob;
 use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::error::Problem;
@@ -104,7 +105,7 @@ pub(super) fn report(product: &Product, taken: &Taken) -> Result<Option<Value>, 
     if !matches!(product, Product::Inspection { .. } | Product::Observation(_)) {
         return Ok(None);
     }
-    let mut report: Value = serde_json::from_slice(&taken.product)
+    let mut report: Value = serde_json::from_reader(taken.product.reader())
         .map_err(|error| Problem::internal("reading what is in the page", error))?;
     if let Some(picture) = taken.companions.first() {
         let format = report["screenshot"]["format"].take();
@@ -132,14 +133,14 @@ pub(super) fn files_of(
     let settings = &attempt.request.settings;
     let folder = format!("captures/{}", attempt.name);
     let mut files = Vec::new();
-    let mut add = |name: &str, media_type, bytes: Vec<u8>| {
+    let mut add = |name: &str, media_type, bytes: Blob| {
         files.push(NewArtifact { path: format!("{folder}/{name}"), media_type, bytes });
     };
     let name = settings.product.file_name();
-    let document = capture_document(attempt, &taken, &name, at);
+    let document = capture_document(attempt, &taken, &name, at)?;
     add(&name, settings.product.media_type(), taken.product);
     for Companion { name, media_type, bytes } in taken.companions {
-        add(&name, media_type, bytes);
+        add(&name, media_type, bytes.into());
     }
     let snapshots = [
         ("page.mhtml.zst", "multipart/related", taken.snapshots.mhtml),
@@ -148,39 +149,44 @@ pub(super) fn files_of(
     ];
     for (name, media_type, bytes) in snapshots {
         if let Some(bytes) = bytes {
-            add(name, media_type, pack::compress(&bytes)?);
+            add(name, media_type, pack::compress(&bytes)?.into());
         }
     }
     let network = serde_json::to_vec(&taken.network)?;
-    add("network.har.zst", "application/json", pack::compress(&network)?);
+    add("network.har.zst", "application/json", pack::compress(&network)?.into());
     if !taken.console.is_empty() {
         let mut lines = Vec::new();
         for line in &taken.console {
             serde_json::to_writer(&mut lines, line)?;
             lines.push(b'\n');
         }
-        add("console.jsonl.zst", "application/jsonl", pack::compress(&lines)?);
+        add("console.jsonl.zst", "application/jsonl", pack::compress(&lines)?.into());
     }
     let mut document = serde_json::to_vec_pretty(&document)?;
     document.push(b'\n');
-    add("capture.json", "application/json", document);
+    add("capture.json", "application/json", document.into());
     Ok(files)
 }
 
 /// The content of `capture.json`.
-fn capture_document(attempt: &Attempt, taken: &Taken, name: &str, at: Moment) -> Value {
+fn capture_document(
+    attempt: &Attempt,
+    taken: &Taken,
+    name: &str,
+    at: Moment,
+) -> std::io::Result<Value> {
     let settings = &attempt.request.settings;
     let mut product = json!({
         "file": name,
         "media_type": settings.product.media_type(),
         "size_bytes": taken.product.len(),
-        "sha256": Digest::of(&taken.product),
+        "sha256": taken.product.digest()?,
     });
     let companions: Vec<Value> = taken.companions.iter().map(companion_record).collect();
     if let Some(pixels) = taken.pixels {
         product["pixels"] = json!(pixels);
     }
-    json!({
+    Ok(json!({
         "format": "exhibit/1",
         "run": attempt.work.run.id,
         "capture": attempt.name,
@@ -196,7 +202,7 @@ fn capture_document(attempt: &Attempt, taken: &Taken, name: &str, at: Moment) ->
         "page": taken.facts,
         "browser": taken.browser,
         "failed_attempts": taken.failed_attempts,
-    })
+    }))
 }
 
 fn companion_record(companion: &Companion) -> Value {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::comparison::{Difference, Side};
 use super::record::{Attempt, files_of, millis_between, with_artifacts};
-use super::{Ask, Captures, Place, Refused, queue_too_slow};
+use super::{Ask, Captures, Place, Refused, queue_too_slow, unreadable};
 use crate::artifact::Artifact;
 use crate::backend::{Output, SequenceOrder, StepReport, Taken};
 use crate::clock::Moment;
@@ -118,6 +118,7 @@ impl Captures {
             observe: request.observe,
             snapshot: limits.snapshot,
             max_pixels: limits.max_pixels,
+            spool: self.spool(),
             deadline,
             policy: self.0.policy.borrow().clone(),
             product: String::new(),
@@ -211,7 +212,7 @@ impl Captures {
         let settings = CaptureSettings { page, product: output.product };
         let mut shown = json!({
             "name": output.name,
-            "data": STANDARD.encode(&output.bytes),
+            "data": STANDARD.encode(output.bytes.bytes().map_err(unreadable)?),
             "content_type": settings.product.media_type(),
             "size_bytes": output.bytes.len(),
             "step_index": index,

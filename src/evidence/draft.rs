@@ -171,7 +171,7 @@ impl Draft {
         for file in files {
             let path = self.claim(&file.path, more)?;
             let mut once = OnceFile::create(&path).map_err(StoreError::at(&path))?;
-            let outcome = once.write_all(&file.bytes);
+            let outcome = io::copy(&mut file.bytes.reader(), &mut once);
             written.push(once);
             outcome.map_err(StoreError::at(&path))?;
             paths.push(path);

@@ -68,7 +68,7 @@ pub(super) fn agent_says(text: &str) -> Event {
 }
 
 pub(super) fn file(path: &str, bytes: &[u8]) -> NewArtifact {
-    NewArtifact { path: path.to_owned(), media_type: "image/png", bytes: bytes.to_vec() }
+    NewArtifact { path: path.to_owned(), media_type: "image/png", bytes: bytes.to_vec().into() }
 }
 
 impl Bench {

@@ -1,5 +1,7 @@
 //! Printing: the document is whole, on the paper asked for, and evidence like any other.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::harness::TestDaemon;
@@ -84,4 +86,32 @@ async fn what_cannot_be_printed_is_told_and_on_record() {
     assert_eq!(reply.refusal().2, "scale");
     let told = daemon.post("/v1/pdf", json!({ "url": "file:///etc/passwd" })).await.refusal();
     assert_eq!((told.0, told.1.as_str()), (403, "target_forbidden"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_document_waits_on_disk_and_arrives_whole() {
+    let daemon = TestDaemon::start().await;
+    // Noise cannot be packed, so that the document is as large as the picture.
+    let side = 1_400_u32;
+    let mut state = 1_u32;
+    let noise: Vec<u8> = (0..side * side * 3)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        })
+        .collect();
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, side, side);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(&noise).expect("pixels");
+    writer.finish().expect("whole");
+    let html = format!("<img width=700 src='data:image/png;base64,{}'>", STANDARD.encode(png));
+    let reply = daemon.post("/v1/pdf", json!({ "html": html, "waitUntil": "load" })).await.ok();
+    assert!(reply.body.len() > 4 * 1024 * 1024, "{}", reply.body.len());
+    assert_eq!(reply.header("content-length"), Some(reply.body.len().to_string().as_str()));
+    let run = reply.run();
+    daemon.assert_verifies(&run);
+    let kept = daemon.sealed(&run).join("data/captures/0001-during/document.pdf");
+    assert!(std::fs::read(kept).expect("kept") == reply.body, "what is kept is what is answered");
 }

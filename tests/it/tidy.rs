@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 /// The layers of src/lib.rs, lowest first; `main` is above all.
 const LAYERS: &[&[&str]] = &[
     &[
-        "clock", "id", "digest", "disk", "pack", "secret", "error", "tasks", "http", "markdown",
-        "compare", "blocking",
+        "clock", "id", "digest", "disk", "pack", "secret", "error", "tasks", "http", "blob",
+        "markdown", "compare", "blocking",
     ],
     &["artifact", "run", "receipt", "settings", "request"],
     &["config", "policy", "backend", "evidence"],

@@ -1,6 +1,9 @@
 //! Owns the printing of a page as PDF. The document comes as a stream, in pieces, so that a large
 //! one is never a single message.
 
+use std::io::Write as _;
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -9,6 +12,7 @@ use serde_json::json;
 use super::load::Trouble;
 use super::page::{PAGE_CALL, Page, QUICK};
 use super::pipe::CallError;
+use crate::blob::{Blob, BlobWriter};
 use crate::error::{Code, Problem};
 use crate::settings::pdf::Pdf;
 
@@ -30,7 +34,7 @@ struct Piece {
 }
 
 /// Print the page as it stands.
-pub(super) async fn print(page: &Page, pdf: &Pdf) -> Result<Vec<u8>, Trouble> {
+pub(super) async fn print(page: &Page, pdf: &Pdf, spool: &Path) -> Result<Blob, Trouble> {
     let params = json!({
         "landscape": pdf.landscape,
         "displayHeaderFooter": pdf.display_header_footer,
@@ -60,22 +64,24 @@ pub(super) async fn print(page: &Page, pdf: &Pdf) -> Result<Vec<u8>, Trouble> {
     };
     let unreadable = |error| Problem::internal("reading the document", error);
     let printed: Printed = serde_json::from_str(printed.get()).map_err(unreadable)?;
-    let mut bytes = Vec::new();
+    let mut document = BlobWriter::new(spool);
+    let unwritten = |error| Problem::internal("keeping the document", error);
     loop {
         let params = json!({ "handle": printed.stream, "size": PIECE });
         let piece = page.call_raw("IO.read", params, QUICK).await?;
         let piece: Piece = serde_json::from_str(piece.get()).map_err(unreadable)?;
-        if piece.base64_encoded {
+        let bytes = if piece.base64_encoded {
             let decoded = STANDARD.decode(&piece.data);
-            bytes
-                .extend(decoded.map_err(|error| Problem::internal("reading the document", error))?);
+            decoded.map_err(|error| Problem::internal("reading the document", error))?
         } else {
-            bytes.extend(piece.data.into_bytes());
-        }
+            piece.data.into_bytes()
+        };
+        // To the page cache, if to a file at all: only keeping the document waits for the disk.
+        document.write_all(&bytes).map_err(unwritten)?;
         if piece.eof {
             break;
         }
     }
     page.call_raw("IO.close", json!({ "handle": printed.stream }), QUICK).await?;
-    Ok(bytes)
+    Ok(document.finish())
 }

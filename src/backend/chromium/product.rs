@@ -1,6 +1,8 @@
 //! Owns the making of what a capture is for, of a page that is ready: a picture, a document, or
 //! what is told of it; with its snapshots.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::emulate::omit_background;
@@ -12,6 +14,7 @@ use super::print::print;
 use super::snapshot::snapshots;
 use super::take::title;
 use crate::backend::{Companion, Snapshots};
+use crate::blob::Blob;
 use crate::error::Problem;
 use crate::settings::{Observation, PageSettings, Picture, Product};
 
@@ -19,7 +22,7 @@ use crate::settings::{Observation, PageSettings, Picture, Product};
 #[derive(Debug)]
 pub(super) struct Made {
     /// The picture, document or report.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Blob,
     /// A picture's size in device pixels.
     pub(super) pixels: Option<(u32, u32)>,
     /// What goes with it.
@@ -38,6 +41,8 @@ pub(super) struct Making<'a> {
     pub(super) snapshot: bool,
     /// Largest picture in device pixels.
     pub(super) max_pixels: u64,
+    /// Folder on whose file system a large document waits.
+    pub(super) spool: &'a Path,
 }
 
 /// Make `making` of the page as it stands.
@@ -51,7 +56,8 @@ pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, Troub
             tokio::try_join!(taking, snapshots, title(page))?
         }
         Product::Pdf(wanted) => {
-            let printing = async { Ok((print(page, wanted).await?, None, Vec::new())) };
+            let printing =
+                async { Ok((print(page, wanted, making.spool).await?, None, Vec::new())) };
             tokio::try_join!(printing, snapshots, title(page))?
         }
         Product::Inspection { console } => {
@@ -67,7 +73,7 @@ pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, Troub
 }
 
 /// Bytes, a picture's size, what goes with it.
-type Parts = (Vec<u8>, Option<(u32, u32)>, Vec<Companion>);
+type Parts = (Blob, Option<(u32, u32)>, Vec<Companion>);
 
 async fn picture_of(
     page: &Page,
@@ -81,7 +87,7 @@ async fn picture_of(
     if wanted.omit_background {
         omit_background(page, false).await?;
     }
-    Ok((bytes, Some(pixels), Vec::new()))
+    Ok((bytes.into(), Some(pixels), Vec::new()))
 }
 
 async fn observation(
@@ -93,7 +99,7 @@ async fn observation(
     let mut companions = Vec::new();
     if let Some(wanted) = &wanted.picture {
         let frame = picture::frame(page, making.settings, wanted, making.max_pixels).await?;
-        let (bytes, _, _) = picture_of(page, wanted, frame).await?;
+        let (bytes, _) = picture::take(page, wanted, frame).await?;
         let format = wanted.format;
         let name = format!("screenshot.{}", format.extension());
         told["screenshot"] = json!({ "file": name, "format": format.extension() });
@@ -106,5 +112,5 @@ async fn observation(
 fn report(told: &Value) -> Result<Parts, Trouble> {
     let bytes = serde_json::to_vec_pretty(told)
         .map_err(|error| Problem::internal("writing down what is in the page", error))?;
-    Ok((bytes, None, Vec::new()))
+    Ok((bytes.into(), None, Vec::new()))
 }

@@ -210,8 +210,14 @@ impl Walk<'_> {
         name: &str,
         product: &Product,
     ) -> Result<Output, Trouble> {
-        let (snapshot, max_pixels) = (self.order.snapshot, self.order.max_pixels);
-        let made = make(page, &Making { settings, product, snapshot, max_pixels }).await?;
+        let making = Making {
+            settings,
+            product,
+            snapshot: self.order.snapshot,
+            max_pixels: self.order.max_pixels,
+            spool: &self.order.spool,
+        };
+        let made = make(page, &making).await?;
         let (facts, console, network) = {
             let mut seen = page.observed();
             seen.facts.title = made.title;

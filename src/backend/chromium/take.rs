@@ -16,6 +16,7 @@ use super::page::{Page, QUICK};
 use super::product::{Making, make};
 use super::script::World;
 use crate::backend::{Companion, ConsoleLine, Order, PageFacts, Snapshots};
+use crate::blob::Blob;
 use crate::digest::Digest;
 use crate::error::{Code, Problem};
 use crate::settings::{PageSettings, Target};
@@ -24,7 +25,7 @@ use crate::settings::{PageSettings, Target};
 #[derive(Debug)]
 pub(super) struct Yield {
     /// The picture or document, exactly as the browser gave it.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Blob,
     /// A picture's size in device pixels.
     pub(super) pixels: Option<(u32, u32)>,
     /// What goes with it.
@@ -67,6 +68,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         product: &order.settings.product,
         snapshot: order.snapshot,
         max_pixels: order.max_pixels,
+        spool: &order.spool,
     };
     let made = make(page, &making).await?;
     let certificate = certificate(page, settings).await;
