@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
     limits(config, &mut findings);
     names(config, &mut findings);
     places(config, &mut findings);
+    findings.extend(config.backend.hosted.problems());
     findings
 }
 

@@ -19,20 +19,20 @@ impl Key {
         (self.differs)(one, other)
     }
 
-    /// The name's two parts.
+    /// The name's two parts: its table, `daemon` or `backend.hosted`, and the key in it.
     pub(super) fn parts(&self) -> (&'static str, &'static str) {
-        self.name.split_once('.').expect("every name below has a table and a key")
+        self.name.rsplit_once('.').expect("every name below has a table and a key")
     }
 }
 
 macro_rules! keys {
-    ($( $table:ident . $key:ident: $when:ident; )+) => {
+    ($( $table:ident . $key:ident $(. $inner:ident)?: $when:ident; )+) => {
         /// Every key there is, in the order of the shipped `config.toml`.
         pub const KEYS: &[Key] = &[$(
             Key {
-                name: concat!(stringify!($table), ".", stringify!($key)),
+                name: concat!(stringify!($table), ".", stringify!($key) $(, ".", stringify!($inner))?),
                 restart: keys!($when),
-                differs: |one, other| one.$table.$key != other.$table.$key,
+                differs: |one, other| one.$table.$key$(.$inner)? != other.$table.$key$(.$inner)?,
             },
         )+];
     };
@@ -77,6 +77,15 @@ keys! {
     sessions.max: live;
     sessions.idle: live;
     sessions.max_duration: live;
+    backend.hosted.base_url: live;
+    backend.hosted.key: live;
+    backend.hosted.key_file: live;
+    backend.hosted.timeout: live;
+    backend.hosted.retries: live;
+    backend.hosted.max_response: live;
+    backend.hosted.fallback: live;
+    backend.hosted.workflows: live;
+    backend.hosted.callers: live;
     log.filter: restart;
     log.format: restart;
 }

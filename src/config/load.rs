@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
 use super::{
-    Browser, Capture, Config, Daemon, Keys, Log, LogFormat, Policy, Runs, Sessions, Store, check,
+    Backend, Browser, Capture, Config, Daemon, Fallback, Hosted, Keys, Log, LogFormat, Policy,
+    Runs, Sessions, Store, check,
 };
 use crate::disk;
 
@@ -49,6 +50,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         policy: policy(&mut document, default.policy),
         runs: runs(&mut document, &default.runs),
         sessions: sessions(&mut document, &default.sessions),
+        backend: Backend { hosted: hosted(&mut document, default.backend.hosted) },
         log: log(&mut document, default.log),
     };
     resolve(&mut config, &folder_of(file));
@@ -167,6 +169,27 @@ fn sessions(document: &mut Document<'_>, default: &Sessions) -> Sessions {
     sessions
 }
 
+fn hosted(document: &mut Document<'_>, default: Hosted) -> Hosted {
+    let mut table = document.table("backend.hosted");
+    let hosted = Hosted {
+        base_url: table.option("base_url", default.base_url, read::url),
+        key: table.option("key", default.key, read::secret),
+        key_file: table.option("key_file", default.key_file, read::path),
+        timeout: table.get("timeout", default.timeout, read::duration),
+        retries: table.get("retries", default.retries, read::number(0..=10)),
+        max_response: table.get("max_response", default.max_response, read::size),
+        fallback: table.get("fallback", default.fallback, |value| match value.as_str() {
+            Some("none") => Ok(Fallback::None),
+            Some("chromium") => Ok(Fallback::Chromium),
+            _ => Err("write \"none\" or \"chromium\"".into()),
+        }),
+        workflows: table.get("workflows", default.workflows, read::list),
+        callers: table.get("callers", default.callers, read::list),
+    };
+    table.finish();
+    hosted
+}
+
 fn log(document: &mut Document<'_>, default: Log) -> Log {
     let mut table = document.table("log");
     let log = Log {
@@ -197,7 +220,8 @@ fn resolve(config: &mut Config, folder: &Path) {
         &mut config.keys.api,
         &mut config.browser.runtime,
     ];
-    for path in paths.into_iter().chain(config.browser.path.as_mut()) {
+    let optional = [config.browser.path.as_mut(), config.backend.hosted.key_file.as_mut()];
+    for path in paths.into_iter().chain(optional.into_iter().flatten()) {
         *path = folder.join(&*path);
     }
 }

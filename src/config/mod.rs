@@ -2,6 +2,7 @@
 //! strictly; [`watch`] follows the file. Opens no socket and starts no work: a [`Config`] is data.
 
 mod check;
+mod hosted;
 mod keys;
 mod load;
 mod problem;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use hosted::{Fallback, Hosted};
 pub use keys::{KEYS, Key};
 pub use load::{load, parse};
 pub use problem::{ConfigErrors, ConfigProblem};
@@ -42,6 +44,8 @@ pub struct Config {
     pub runs: Runs,
     /// Limits of a session.
     pub sessions: Sessions,
+    /// Who takes pictures beside the local browser.
+    pub backend: Backend,
     /// The daemon's own log.
     pub log: Log,
 }
@@ -154,6 +158,13 @@ pub struct Sessions {
     pub max_duration: Duration,
 }
 
+/// `[backend]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// A hosted screenshot service.
+    pub hosted: Hosted,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
@@ -230,6 +241,7 @@ impl Default for Config {
                 idle: Duration::from_mins(10),
                 max_duration: Duration::from_mins(30),
             },
+            backend: Backend { hosted: Hosted::default() },
             log: Log { filter: "info".into(), format: LogFormat::Auto },
         }
     }

@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use jiff::SignedDuration;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use url::Url;
 
 use super::KEYS;
 use super::problem::ConfigProblem;
+use crate::secret::Secret;
 
 /// What is said of a duration that is none.
 const DURATION: &str =
@@ -46,10 +49,13 @@ impl<'a> Document<'a> {
         document
     }
 
-    /// The table `name`, empty when it is not there.
+    /// The table `name`, empty when it is not there; `outer.inner` is a table within a table.
     pub(super) fn table(&mut self, name: &'static str) -> Section<'_, 'a> {
         self.tables.push(name);
-        let entry = self.root.remove_entry(name).map(|(_, value)| value);
+        let entry = match name.split_once('.') {
+            None => self.root.remove_entry(name).map(|(_, value)| value),
+            Some((outer, inner)) => self.take_inner(outer, inner),
+        };
         let table = match entry {
             None => DeTable::new(),
             Some(value) => {
@@ -66,10 +72,30 @@ impl<'a> Document<'a> {
         Section { document: self, name, table, known: Vec::new() }
     }
 
+    /// Take the table `inner` out of the table `outer`, which is left for what else is in it.
+    fn take_inner(&mut self, outer: &str, inner: &str) -> Option<Spanned<DeValue<'a>>> {
+        let DeValue::Table(table) = self.root.get_mut(outer)?.get_mut() else { return None };
+        let found = table.remove_entry(inner).map(|(_, value)| value);
+        if table.is_empty() {
+            self.root.remove_entry(outer);
+        }
+        found
+    }
+
     /// Report what nobody asked for, and hand over the lines of the keys and all problems.
     pub(super) fn finish(mut self) -> (BTreeMap<String, usize>, Vec<ConfigProblem>) {
         for (key, value) in std::mem::take(&mut self.root) {
             let line = self.line(&key.span());
+            let prefix = format!("{}.", key.get_ref());
+            let outer = self.tables.iter().any(|table| table.starts_with(&prefix));
+            if let (true, DeValue::Table(inner)) = (outer, value.get_ref()) {
+                for (name, _) in inner {
+                    let full = format!("{prefix}{}", name.get_ref());
+                    let why = unknown(&full, "table or key", "the tables are", &self.tables);
+                    self.report(Some(self.line(&name.span())), &full, why);
+                }
+                continue;
+            }
             let kind = if value.get_ref().is_table() { "table" } else { "key outside all tables" };
             let why = unknown(key.get_ref(), kind, "the tables are", &self.tables);
             self.report(Some(line), key.get_ref(), why);
@@ -176,6 +202,17 @@ pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
 /// A path, not yet resolved.
 pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
     text(value).map(PathBuf::from)
+}
+
+/// Text that is never shown.
+pub(super) fn secret(value: &DeValue<'_>) -> Result<Secret<String>, String> {
+    text(value).map(Secret::new)
+}
+
+/// An address of the web.
+pub(super) fn url(value: &DeValue<'_>) -> Result<Url, String> {
+    let why = "write an address with its scheme, such as \"https://pagebolt.dev\"";
+    value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| why.into())
 }
 
 /// `true` or `false`.

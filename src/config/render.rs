@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::{Config, KEYS, LogFormat};
+use crate::secret::REDACTED;
 
 impl fmt::Display for Config {
-    /// As TOML, every key with its value.
+    /// As TOML, every key with its value; of a secret only that it is there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut current = "";
         for key in KEYS {
@@ -68,6 +69,7 @@ impl Config {
             "sessions.max" => count(self.sessions.max),
             "sessions.idle" => duration(self.sessions.idle),
             "sessions.max_duration" => duration(self.sessions.max_duration),
+            name if name.starts_with("backend.hosted.") => self.hosted_value(name),
             "log.filter" => self.log.filter.clone().into(),
             "log.format" => match self.log.format {
                 LogFormat::Auto => "auto".into(),
@@ -75,6 +77,28 @@ impl Config {
                 LogFormat::Json => "json".into(),
             },
             // The test below asks for every key there is.
+            other => unreachable!("no such key: {other}"),
+        }
+    }
+
+    /// The same of a key of `[backend.hosted]`.
+    fn hosted_value(&self, name: &str) -> toml::Value {
+        let hosted = &self.backend.hosted;
+        match name.rsplit('.').next().unwrap_or_default() {
+            "base_url" => {
+                hosted.base_url.as_ref().map(ToString::to_string).unwrap_or_default().into()
+            }
+            "key" => hosted.key.as_ref().map_or("", |_| REDACTED).into(),
+            "key_file" => {
+                let path = hosted.key_file.as_ref().map(|path| path.display().to_string());
+                path.unwrap_or_default().into()
+            }
+            "timeout" => duration(hosted.timeout),
+            "retries" => number(hosted.retries.into()),
+            "max_response" => size(hosted.max_response),
+            "fallback" => hosted.fallback.word().into(),
+            "workflows" => hosted.workflows.clone().into(),
+            "callers" => hosted.callers.clone().into(),
             other => unreachable!("no such key: {other}"),
         }
     }

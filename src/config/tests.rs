@@ -24,8 +24,14 @@ fn the_shipped_file_is_the_default_and_holds_every_key() {
     let table: toml::Table = SHIPPED.parse().expect("TOML");
     let mut found = Vec::new();
     for (name, keys) in &table {
-        let keys = keys.as_table().expect("a table").keys();
-        found.extend(keys.map(|key| format!("{name}.{key}")));
+        for (key, value) in keys.as_table().expect("a table") {
+            match value.as_table() {
+                Some(inner) => {
+                    found.extend(inner.keys().map(|inner| format!("{name}.{key}.{inner}")))
+                }
+                None => found.push(format!("{name}.{key}")),
+            }
+        }
     }
     let mut known: Vec<_> = KEYS.iter().map(|key| key.name.to_owned()).collect();
     found.sort();
@@ -37,8 +43,7 @@ fn the_shipped_file_is_the_default_and_holds_every_key() {
 fn no_key_of_the_structs_is_missing_from_the_list() {
     // Every field of the structs, as `Debug` names them.
     let debug = format!("{:#?}", Config::default());
-    let fields = debug.lines().filter(|line| line.starts_with("        ") && line.contains(": "));
-    let fields = fields.filter(|line| !line[8..].starts_with(' ')).count();
+    let fields = debug.lines().filter(|line| line.contains(": ") && !line.ends_with(" {")).count();
     assert_eq!(fields, KEYS.len(), "{debug}");
 }
 
@@ -84,6 +89,11 @@ allow_hosts = ["https://shop.example.com/", "*.example.com"]
 
 [runs]
 idle = "25h"
+[backend.hosted]
+base_url = "https://pagebolt.dev"
+fallback = "browser"
+retires = 5
+[backend.local]
 "#;
     let expected = [
         (3, "daemon.sokcet", "did you mean `socket`?"),
@@ -102,6 +112,10 @@ idle = "25h"
         (24, "policy.deny_addresses", "`10.0.0.0/33` is no network"),
         (25, "policy.allow_hosts", "`https://shop.example.com/` is no host"),
         (28, "runs.idle", "longer than runs.max_duration"),
+        (30, "backend.hosted.base_url", "without a key"),
+        (31, "backend.hosted.fallback", "\"none\" or \"chromium\""),
+        (32, "backend.hosted.retires", "did you mean `retries`?"),
+        (33, "backend.local", "unknown table or key"),
     ];
     let complaints = complaints(text);
     assert_eq!(complaints.len(), expected.len(), "{complaints:#?}");
@@ -164,6 +178,14 @@ fn wrong_values_are_refused_one_by_one() {
         "[policy]\ndeny_addresses = [\"10.0.0.0/\"]",
         "[policy]\ndeny_addresses = [\"10.0.0.0/+8\"]",
         "[policy]\ndeny_addresses = [\"example.com\"]",
+        "[backend]\nhosted = 1",
+        "[backend.hosted]\nbase_url = \"pagebolt.dev\"",
+        "[backend.hosted]\nkey = \"two words\"",
+        "[backend.hosted]\nkey_file = \"/no/such/file\"",
+        "[backend.hosted]\nretries = 11",
+        "[backend.hosted]\ntimeout = \"0s\"",
+        "[backend.hosted]\nmax_response = \"0 B\"",
+        "[backend.hosted]\ncallers = [\"agent\"]",
         "[log]\nformat = \"xml\"",
         "[log]\nfilter = \"exhibit=loud\"",
     ] {
@@ -220,7 +242,11 @@ fn what_is_shown_reads_back_to_the_same_configuration() {
     config.daemon.drain = Duration::from_millis(1500);
     config.store.min_free = 1025;
     config.log.format = LogFormat::Json;
-    assert_eq!(read(&config.to_string()), Ok(config));
+    config.backend.hosted.workflows = vec!["refund".into()];
+    assert_eq!(read(&config.to_string()), Ok(config.clone()));
+    config.backend.hosted.key = Some(crate::secret::Secret::new("pf_live_1".into()));
+    let shown = config.to_string();
+    assert!(shown.contains("key = \"[redacted]\"") && !shown.contains("pf_live_1"), "{shown}");
 }
 
 #[test]
