@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::stream;
 use serde_json::{Value, json};
 
+use crate::backend::BackendName;
 use crate::capture::{Done, Refused};
 use crate::error::{Code, Problem, chain};
 use crate::id::{RandomId, RunId};
@@ -20,6 +21,8 @@ use crate::id::{RandomId, RunId};
 pub(super) const RUN: HeaderName = HeaderName::from_static("x-exhibit-run");
 /// Header with the stage of a capture.
 pub(super) const STAGE: HeaderName = HeaderName::from_static("x-exhibit-stage");
+/// Header that asks for a backend, and tells which one it was.
+pub(super) const BACKEND: HeaderName = HeaderName::from_static("x-exhibit-backend");
 /// Header with the SHA-256 of the picture or document.
 const SHA256: HeaderName = HeaderName::from_static("x-exhibit-sha256");
 /// Header with the HTTP status of the page captured.
@@ -49,8 +52,11 @@ impl IntoResponse for Failure {
             tracing::warn!(code = %code, error = chain(&problem), "a request failed");
         }
         let mut body = json!(problem);
-        let run =
-            evidence.as_ref().and_then(|evidence| evidence["run"].as_str().map(str::to_owned));
+        let told = |name: &str| {
+            let text = evidence.as_ref()?[name].as_str()?;
+            HeaderValue::from_str(text).ok()
+        };
+        let headers = [(RUN, told("run")), (BACKEND, told("backend"))];
         if let Some(evidence) = evidence {
             body["evidence"] = evidence;
         }
@@ -60,8 +66,10 @@ impl IntoResponse for Failure {
         if matches!(code, Code::Busy | Code::TooManyRuns | Code::TooManySessions) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if let Some(run) = run.and_then(|run| HeaderValue::from_str(&run).ok()) {
-            response.headers_mut().insert(RUN, run);
+        for (name, value) in headers {
+            if let Some(value) = value {
+                response.headers_mut().insert(name, value);
+            }
         }
         response
     }
@@ -102,6 +110,7 @@ pub(super) fn product(done: Done) -> Result<Response, Problem> {
         headers.insert(name, value);
     };
     set(RUN, done.run.to_string());
+    set(BACKEND, done.backend.to_string());
     set(SHA256, done.sha256.to_string());
     if let Some(status) = done.status {
         set(PAGE_STATUS, status.to_string());
@@ -109,11 +118,12 @@ pub(super) fn product(done: Done) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// `answer`, with the run in which it is on record.
-pub(super) fn on_record(run: RunId, answer: impl IntoResponse) -> Response {
+/// `answer`, with the run in which it is on record, and who took it.
+pub(super) fn on_record(run: RunId, by: BackendName, answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
     let run = HeaderValue::from_str(&run.to_string()).expect("an id is ASCII");
     response.headers_mut().insert(RUN, run);
+    response.headers_mut().insert(BACKEND, HeaderValue::from_static(by.as_str()));
     response
 }
 

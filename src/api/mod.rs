@@ -21,7 +21,8 @@ use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use self::answer::{Failure, RUN, STAGE, json_body, on_record, product, run_id};
+use self::answer::{BACKEND, Failure, RUN, STAGE, json_body, on_record, product, run_id};
+use crate::backend::BackendName;
 use crate::capture::{Ask, Captures, Kind};
 use crate::config::Config;
 use crate::daemon::keyring::SharedKeyring;
@@ -103,16 +104,26 @@ async fn compare(
 ) -> Result<Response, Failure> {
     let ask = ask(&api, Kind::Screenshot, caller, request).await?;
     let done = api.captures.compare(ask).await?;
-    Ok(on_record(done.run, Json(done.answer)))
+    Ok(on_record(done.run, done.backend, Json(done.answer)))
 }
 
 async fn ask(api: &Api, kind: Kind, caller: Caller, request: Request) -> Result<Ask, Problem> {
     let run = header(request.headers(), &RUN)?;
     let run = run.map(|text| run_id(text, RUN.as_str())).transpose()?;
     let stage = header(request.headers(), &STAGE)?.map(stage).transpose()?;
+    let backend = backend(request.headers())?;
     let limit = api.config.borrow().capture.max_body;
     let body = json_body(request, limit).await?;
-    Ok(Ask { kind, caller, run, stage, body })
+    Ok(Ask { kind, caller, run, stage, backend, body })
+}
+
+/// Who is to take the picture, where the request says so.
+fn backend(headers: &HeaderMap) -> Result<Option<BackendName>, Problem> {
+    let Some(word) = header(headers, &BACKEND)? else { return Ok(None) };
+    BackendName::named(word).map(Some).ok_or_else(|| {
+        let message = format!("the header `{BACKEND}` names no backend; give chromium or hosted");
+        Problem::new(Code::InvalidField, message).field(BACKEND.as_str())
+    })
 }
 
 fn header<'a>(

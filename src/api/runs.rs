@@ -13,8 +13,8 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Api;
 use super::answer::{Failure, broken_body, json_body, product, run_id, too_large_body};
+use super::{Api, backend};
 use crate::capture::{Ask, Kind};
 use crate::error::{Code, Problem};
 use crate::evidence::{Filter, StoreError};
@@ -71,6 +71,7 @@ async fn capture(
 ) -> Result<Response, Failure> {
     let run = Some(run_in_path(id)?);
     let limit = api.config.borrow().capture.max_body;
+    let backend = backend(request.headers())?;
     let mut body = json_body(request, limit).await?;
     if let Some(fields) = body.as_object_mut() {
         fields.entry("response_type").or_insert_with(|| json!("json"));
@@ -84,7 +85,7 @@ async fn capture(
             "`type` is no kind of capture; give screenshot, pdf, og-image, inspect or observe";
         Problem::new(Code::InvalidField, message).field("type")
     })?;
-    let done = api.captures.take(Ask { kind, caller, run, stage: None, body }).await?;
+    let done = api.captures.take(Ask { kind, caller, run, stage: None, backend, body }).await?;
     Ok(product(done)?)
 }
 

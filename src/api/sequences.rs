@@ -52,7 +52,7 @@ async fn run(
 
 async fn carry_out(api: &Api, ask: Ask) -> Result<Response, Failure> {
     let done = api.captures.sequence(ask).await?;
-    Ok(on_record(done.run, Json(done.answer)))
+    Ok(on_record(done.run, done.backend, Json(done.answer)))
 }
 
 async fn keep(

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Failure, RUN, on_record, random_id, run_id};
 use super::{Api, ask, header};
+use crate::backend::BackendName;
 use crate::capture::Kind;
 use crate::error::Code;
 use crate::run::Caller;
@@ -25,7 +26,7 @@ async fn open(
 ) -> Result<Response, Failure> {
     let ask = ask(&api, Kind::Screenshot, caller, request).await?;
     let opened = api.captures.open_session(ask).await?;
-    Ok(on_record(opened.run, Json(opened.answer)))
+    Ok(on_record(opened.run, BackendName::Chromium, Json(opened.answer)))
 }
 
 async fn list(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Json<Value> {

@@ -1,11 +1,16 @@
 //! Owns what a backend is: something that takes a picture of a page and says what it saw doing so.
-//! It writes no evidence and knows no run. `chromium` is the local browser.
+//! It writes no evidence and knows no run. `chromium` is the local browser, `hosted` a service that
+//! is asked over the network.
 
 pub mod chromium;
+pub mod hosted;
+mod media;
 
+use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -19,9 +24,51 @@ use crate::policy::Policy;
 use crate::settings::sequence::Step;
 use crate::settings::{CaptureSettings, PageSettings, Product};
 
+/// Who takes pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendName {
+    /// The local browser.
+    Chromium,
+    /// A hosted service.
+    Hosted,
+}
+
+impl BackendName {
+    /// Its word in requests and in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromium",
+            Self::Hosted => "hosted",
+        }
+    }
+
+    /// The backend with this word.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Chromium, Self::Hosted].into_iter().find(|name| name.as_str() == word)
+    }
+}
+
+impl fmt::Display for BackendName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is passed on to a service that has the hosted API.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The endpoint, below the version: `/screenshot`.
+    pub endpoint: &'static str,
+    /// What its caller sent, in the hosted API's words.
+    pub body: Arc<Value>,
+}
+
 /// What is asked of a backend.
 #[derive(Clone, Debug)]
 pub struct Order {
+    /// What is passed on, for a backend that does so.
+    pub sent: Option<Sent>,
     /// The page, and what is to be made of it.
     pub settings: CaptureSettings,
     /// Whether page snapshots (MHTML, DOM, accessibility tree) are wanted too.
@@ -246,22 +293,29 @@ pub struct FailedAttempt {
     pub code: &'static str,
     /// The sentence.
     pub message: String,
+    /// Who it was, where that was another backend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub browser: Option<Value>,
 }
 
 /// A capture that succeeded.
 #[derive(Clone, Debug)]
 pub struct Taken {
+    /// Who took it.
+    pub by: BackendName,
     /// The picture or document, exactly as the browser gave it.
     pub product: Blob,
     /// Size of a picture in device pixels: width, height.
     pub pixels: Option<(u32, u32)>,
     /// What goes with it.
     pub companions: Vec<Companion>,
-    /// What was seen.
-    pub facts: PageFacts,
+    /// What was seen; none when nobody here saw anything.
+    pub facts: Option<PageFacts>,
+    /// What a service says of the page; none where it was seen here.
+    pub told: Option<Value>,
     /// The console, at most 1,000 lines.
     pub console: Vec<ConsoleLine>,
-    /// The network traffic, HAR 1.2.
+    /// The network traffic, HAR 1.2; null when nobody here saw it.
     pub network: Value,
     /// Snapshots.
     pub snapshots: Snapshots,
@@ -271,9 +325,18 @@ pub struct Taken {
     pub failed_attempts: Vec<FailedAttempt>,
 }
 
+impl Taken {
+    /// HTTP status of the page, where it was seen.
+    pub fn status(&self) -> Option<u16> {
+        self.facts.as_ref()?.document.as_ref().map(|document| document.status)
+    }
+}
+
 /// A sequence asked of a backend.
 #[derive(Clone, Debug)]
 pub struct SequenceOrder {
+    /// What is passed on, for a backend that does so.
+    pub sent: Option<Sent>,
     /// Window, cookies and colours of the page.
     pub page: PageSettings,
     /// The steps.
@@ -320,13 +383,17 @@ pub struct StepReport {
     pub outputs: Vec<Output>,
     /// What the page was like after it, if that was asked for; or why nobody knows.
     pub state: Option<Result<Value, Problem>>,
-    /// Milliseconds it took.
-    pub duration_ms: u64,
+    /// Milliseconds it took; none when nobody here saw it.
+    pub duration_ms: Option<u64>,
 }
 
 /// What a step made.
 #[derive(Clone, Debug)]
 pub struct Output {
+    /// Who made it.
+    pub by: BackendName,
+    /// Which service made it; none when it was the backend's own browser.
+    pub browser: Option<Value>,
     /// The name its caller gave it.
     pub name: String,
     /// What it is.
@@ -341,11 +408,11 @@ pub struct Output {
     pub page: PageSettings,
     /// Snapshots.
     pub snapshots: Snapshots,
-    /// What was seen of the page so far.
-    pub facts: PageFacts,
+    /// What was seen of the page so far; none when nobody here saw anything.
+    pub facts: Option<PageFacts>,
     /// The console so far.
     pub console: Vec<ConsoleLine>,
-    /// The network traffic so far, HAR 1.2.
+    /// The network traffic so far, HAR 1.2; null when nobody here saw it.
     pub network: Value,
 }
 
@@ -358,11 +425,21 @@ pub struct Failed {
     pub facts: Option<Box<PageFacts>>,
     /// Attempts before this one.
     pub failed_attempts: Vec<FailedAttempt>,
+    /// Which service it was asked of; none when it was the backend's own browser.
+    pub browser: Option<Value>,
+    /// Whether the backend is down, and nothing was done by it: another one may do it.
+    pub down: bool,
 }
 
 impl From<Problem> for Failed {
     fn from(problem: Problem) -> Self {
-        Self { problem, facts: None, failed_attempts: Vec::new() }
+        Self { problem, facts: None, failed_attempts: Vec::new(), browser: None, down: false }
+    }
+}
+
+impl From<Problem> for Box<Failed> {
+    fn from(problem: Problem) -> Self {
+        Self::new(problem.into())
     }
 }
 
@@ -375,6 +452,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>>;
 
     /// Take the steps of a sequence in one page, sending a report of each as soon as it is done.
+    /// What comes back is which service did so, null for the backend's own browser.
     ///
     /// # Errors
     /// When no page could be had, or the browser was lost; steps that failed are in their reports.
@@ -382,7 +460,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         &self,
         order: SequenceOrder,
         reports: mpsc::Sender<StepReport>,
-    ) -> Pending<'_, Result<(), Problem>>;
+    ) -> Pending<'_, Result<Value, Box<Failed>>>;
 
     /// Open a session: a page of its own that is kept between captures.
     ///

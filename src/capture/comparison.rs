@@ -5,15 +5,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::record::{Attempt, millis_between, with_artifacts};
-use super::{Ask, Captures, Kept, Refused, unreadable};
+use super::backends::{Chosen, passed_on, side};
+use super::record::{millis_between, with_artifacts};
+use super::{Ask, Captures, Kept, Refused, check_session, unreadable};
 use crate::artifact::{Artifact, NewArtifact};
+use crate::backend::BackendName;
 use crate::blob::Blob;
 use crate::compare::{Bitmap, CompareError, compare_within};
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
 use crate::id::RunId;
-use crate::request::ComparisonRequest;
+use crate::request::{CaptureRequest, ComparisonRequest};
 use crate::run::Event;
 use crate::runs::Work;
 use crate::settings::{Stage, Target, presentable};
@@ -23,6 +25,8 @@ use crate::settings::{Stage, Target, presentable};
 pub struct Compared {
     /// The run.
     pub run: RunId,
+    /// Who took the pictures.
+    pub backend: BackendName,
     /// The answer.
     pub answer: Value,
 }
@@ -32,6 +36,8 @@ pub struct Compared {
 pub(super) struct Side {
     /// Name of its capture.
     pub(super) capture: String,
+    /// Who took it.
+    pub(super) by: BackendName,
     /// PNG.
     pub(super) bytes: Blob,
 }
@@ -58,7 +64,9 @@ impl Captures {
     }
 
     async fn carry_out_comparison(&self, ask: Ask) -> Result<Compared, Box<Refused>> {
+        let by = self.choose(&ask)?;
         let Ask { caller, run, stage, body, .. } = ask;
+        let sent = if by == BackendName::Hosted { body.clone() } else { Value::Null };
         let read = |body| ComparisonRequest::read(body).and_then(|r| self.allowed_pages(r));
         let ComparisonRequest { pages: [before, after], threshold, stage: own } =
             self.understand(&caller, run, body, read).await?;
@@ -66,37 +74,64 @@ impl Captures {
             Target::Url(url) => Some(presentable(url)),
             _ => None,
         });
+        check_session(by, &before.settings.page)?;
+        let chosen = |request: &CaptureRequest, url, html| {
+            let pass_on = || passed_on(side(&sent, url, html), &request.aliases, &request.ignored);
+            Chosen::of(by, "/screenshot", pass_on)
+        };
+        let chosen = [chosen(&before, "url_a", "html_a"), chosen(&after, "url_b", "html_b")];
         let places = (self.queue()?, self.queue()?);
         let stage = own.or(stage).unwrap_or_else(Stage::during);
-        let (work, standalone) = self.run(run, caller).await?;
+        let (work, standalone) = self.run(run, caller, by).await?;
         let begun = self.0.runs.clock().now();
-        let before = self.begin(work.clone(), stage.clone(), before).await?;
-        let after = self.begin(work.clone(), stage, after).await?;
+        let [first, second] = chosen;
+        let before = self.begin(work.clone(), stage.clone(), first, before).await?;
+        let after = self.begin(work.clone(), stage, second, after).await?;
         let taken = tokio::join!(self.obtain(&before, places.0), self.obtain(&after, places.1));
         let mut sides = Vec::new();
-        let mut trouble = None;
+        let (mut trouble, mut captures) = (None, Vec::new());
         for (attempt, outcome) in [(&before, taken.0), (&after, taken.1)] {
             let kept = match outcome {
                 Ok(taken) => self.keep(attempt, taken).await,
                 Err(failed) => Err(*failed),
             };
             match kept {
-                Ok(Kept { bytes, .. }) => {
-                    sides.push(Side { capture: attempt.name.clone(), bytes });
+                Ok(Kept { by, bytes, .. }) => {
+                    captures.push(attempt.evidence(by));
+                    sides.push(Side { capture: attempt.name.clone(), by, bytes });
                 }
                 // Both failures go on record, and the first is the answer.
                 Err(failed) => {
+                    captures.push(attempt.evidence(by));
                     let (problem, _) = self.keep_failure(attempt, failed).await;
                     trouble = trouble.or(Some(problem));
                 }
             }
         }
+        // The hosted service has a part in it as soon as one of the two is its.
+        let by = sides.iter().map(|side| side.by).find(|by| *by == BackendName::Hosted);
+        let by = by.unwrap_or(BackendName::Chromium);
         let difference = match (trouble, <[Side; 2]>::try_from(sides)) {
             (None, Ok(sides)) => self.difference(&work, sides, threshold).await,
             (Some(problem), _) => Err(problem),
             (None, Err(_)) => Err(Problem::new(Code::Internal, "a picture got lost; ask again")),
         };
-        self.conclude_comparison(work, standalone, [before, after], urls, difference, begun).await
+        // Their hold on the run would keep it from being sealed.
+        drop((before, after));
+        let id = work.run.id;
+        let mut evidence = json!({ "run": work.run.id, "backend": by, "captures": captures });
+        let difference = self.end_comparison(work, standalone, &mut evidence, difference).await?;
+        let duration_ms = millis_between(begun, self.0.runs.clock().now());
+        let Difference { image, facts, artifacts } = difference;
+        evidence["artifacts"] = json!(artifacts);
+        let mut answer = facts;
+        let [url_a, url_b] = urls;
+        answer["diff_image"] = json!(STANDARD.encode(image));
+        answer["url_a"] = json!(url_a);
+        answer["url_b"] = json!(url_b);
+        answer["duration_ms"] = json!(duration_ms);
+        answer["evidence"] = evidence;
+        Ok(Compared { run: id, backend: by, answer })
     }
 
     fn allowed_pages(&self, request: ComparisonRequest) -> Result<ComparisonRequest, Problem> {
@@ -169,19 +204,14 @@ impl Captures {
         Ok(Difference { image, facts, artifacts })
     }
 
-    async fn conclude_comparison(
+    /// Seal a run of its own. The difference, or the failure with where it is on record.
+    async fn end_comparison(
         &self,
         work: Work,
         standalone: bool,
-        attempts: [Attempt; 2],
-        urls: [Option<String>; 2],
+        evidence: &mut Value,
         difference: Result<Difference, Problem>,
-        begun: crate::clock::Moment,
-    ) -> Result<Compared, Box<Refused>> {
-        let run = work.run.id;
-        let captures: Vec<Value> = attempts.iter().map(Attempt::evidence).collect();
-        let mut evidence = json!({ "run": run, "captures": captures });
-        drop(attempts);
+    ) -> Result<Difference, Box<Refused>> {
         if standalone {
             let outcome = if difference.is_ok() { "succeeded" } else { "failed" };
             match self.seal(work, outcome).await {
@@ -190,21 +220,8 @@ impl Captures {
                 Err(error) => tracing::error!(error = chain(&error), "a comparison is not sealed"),
             }
         }
-        let Difference { image, facts, artifacts } = match difference {
-            Ok(difference) => difference,
-            Err(problem) => {
-                return Err(Box::new(Refused { problem, evidence: Some(evidence) }));
-            }
-        };
-        evidence["artifacts"] = json!(artifacts);
-        let mut answer = facts;
-        let [url_a, url_b] = urls;
-        answer["diff_image"] = json!(STANDARD.encode(image));
-        answer["url_a"] = json!(url_a);
-        answer["url_b"] = json!(url_b);
-        answer["duration_ms"] = json!(millis_between(begun, self.0.runs.clock().now()));
-        answer["evidence"] = evidence;
-        Ok(Compared { run, answer })
+        difference
+            .map_err(|problem| Box::new(Refused { problem, evidence: Some(evidence.clone()) }))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Owns the pipeline of a capture, from a request to evidence and receipt. [`Captures::take`] tells
 //! the whole story; nothing below it calls upward.
 
+mod ask;
+mod backends;
 mod comparison;
 mod record;
 mod sequence;
@@ -14,6 +16,9 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+pub use self::ask::{Ask, Done, Kind, Refused};
+pub use self::backends::Backends;
+use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
 use self::record::{
     Attempt, asked_for, files_of, metadata, millis_between, report, with_artifacts,
@@ -21,7 +26,8 @@ use self::record::{
 pub use self::sequence::{NO_LIMIT, SequenceDone};
 pub use self::session::SessionOpened;
 use crate::artifact::Artifact;
-use crate::backend::{Backend, Failed, Order, Taken};
+use crate::backend::hosted::no_sessions;
+use crate::backend::{BackendName, Failed, Order, Taken};
 use crate::blob::Blob;
 use crate::config::Config;
 use crate::digest::Digest;
@@ -29,9 +35,7 @@ use crate::error::{Code, Problem, chain};
 use crate::id::RunId;
 use crate::policy::Policy;
 use crate::receipt::Receipt;
-use crate::request::{
-    CaptureRequest, read_inspect, read_observe, read_og_image, read_pdf, read_screenshot,
-};
+use crate::request::CaptureRequest;
 use crate::run::{Caller, Ending, Event, RunSpec, STANDALONE};
 use crate::runs::{Runs, Work};
 use crate::sessions::{InUse, Sessions};
@@ -45,7 +49,7 @@ pub struct Captures(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     runs: Runs,
-    backend: Arc<dyn Backend>,
+    backends: Backends,
     policy: watch::Receiver<Policy>,
     config: watch::Receiver<Arc<Config>>,
     slots: Semaphore,
@@ -54,105 +58,11 @@ struct Shared {
     tasks: Tasks,
 }
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A picture.
-    Screenshot,
-    /// A printed document.
-    Pdf,
-    /// A social card.
-    OgImage,
-    /// A list of what is in a page.
-    Inspect,
-    /// What can be done in a page.
-    Observe,
-}
-
-impl Kind {
-    /// The kind that requests call `name`.
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "screenshot" => Self::Screenshot,
-            "pdf" => Self::Pdf,
-            "og-image" => Self::OgImage,
-            "inspect" => Self::Inspect,
-            "observe" => Self::Observe,
-            _ => return None,
-        })
-    }
-
-    fn read(self, body: Value) -> Result<CaptureRequest, Problem> {
-        match self {
-            Self::Screenshot => read_screenshot(body),
-            Self::Pdf => read_pdf(body),
-            Self::OgImage => read_og_image(body),
-            Self::Inspect => read_inspect(body),
-            Self::Observe => read_observe(body),
-        }
-    }
-}
-
-/// A capture asked for.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    /// What is asked for.
-    pub kind: Kind,
-    /// Who asks.
-    pub caller: Caller,
-    /// The run it belongs to; a run of its own when none is named.
-    pub run: Option<RunId>,
-    /// The stage, when it was named outside the body.
-    pub stage: Option<Stage>,
-    /// The body of the request.
-    pub body: Value,
-}
-
-/// A capture taken and on disk.
-#[derive(Debug)]
-pub struct Done {
-    /// The picture or document.
-    pub bytes: Blob,
-    /// Its media type.
-    pub media_type: &'static str,
-    /// Whether the caller asked for JSON.
-    pub json: bool,
-    /// What is told of the page, where that is what was asked for.
-    pub report: Option<Value>,
-    /// The run.
-    pub run: RunId,
-    /// SHA-256 of the bytes.
-    pub sha256: Digest,
-    /// HTTP status of the page; none for a page of the caller's own.
-    pub status: Option<u16>,
-    /// Milliseconds from request to durable evidence.
-    pub duration_ms: u64,
-    /// What the page says of itself, if that was asked for.
-    pub metadata: Option<Value>,
-    /// What is on record, for the caller.
-    pub evidence: Value,
-}
-
-/// A capture that was refused or failed, and where that is on record, if it is.
-#[derive(Debug)]
-pub struct Refused {
-    /// Why.
-    pub problem: Problem,
-    /// The run in which the attempt is on record.
-    pub evidence: Option<Value>,
-}
-
-impl From<Problem> for Refused {
-    fn from(problem: Problem) -> Self {
-        Self { problem, evidence: None }
-    }
-}
-
 impl Captures {
-    /// Take captures with `backend` into `runs`.
+    /// Take captures with `backends` into `runs`.
     pub fn new(
         runs: Runs,
-        backend: Arc<dyn Backend>,
+        backends: Backends,
         policy: watch::Receiver<Policy>,
         config: watch::Receiver<Arc<Config>>,
         tasks: Tasks,
@@ -160,7 +70,7 @@ impl Captures {
         let slots = Semaphore::new(config.borrow().capture.concurrent);
         let waiting = AtomicUsize::new(0);
         let sessions = Sessions::new(runs.clock().clone(), config.clone());
-        Self(Arc::new(Shared { runs, backend, policy, config, slots, waiting, sessions, tasks }))
+        Self(Arc::new(Shared { runs, backends, policy, config, slots, waiting, sessions, tasks }))
     }
 
     /// Whether captures can be taken now; if not, why.
@@ -168,12 +78,12 @@ impl Captures {
     /// # Errors
     /// A sentence.
     pub fn ready(&self) -> Result<(), String> {
-        self.0.backend.ready()
+        self.0.backends.local().ready()
     }
 
-    /// What is on record about who takes the pictures.
+    /// What is on record about the local browser.
     pub fn provenance(&self) -> Value {
-        self.0.backend.provenance()
+        self.0.backends.local().provenance()
     }
 
     /// Captures under way and waiting.
@@ -196,16 +106,21 @@ impl Captures {
 
     /// The story of a capture.
     async fn carry_out(&self, ask: Ask) -> Result<Done, Box<Refused>> {
-        let Ask { kind, caller, run, stage, body } = ask;
+        let by = self.choose(&ask)?;
+        let Ask { kind, caller, run, stage, body, .. } = ask;
+        let sent = if by == BackendName::Hosted { body.clone() } else { Value::Null };
         let read = |body| kind.read(body).and_then(|request| self.allowed(request));
         let mut request = self.understand(&caller, run, body, read).await?;
+        let pass_on = || passed_on(sent, &request.aliases, &request.ignored);
+        let chosen = Chosen::of(by, kind.endpoint(), pass_on);
+        check_session(by, &request.settings.page)?;
         let session = self.0.sessions.enter(&caller, &mut request.settings.page)?;
         let place = self.queue()?;
 
         // The attempt is on disk before any browser moves.
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
-        let (work, standalone) = self.run(run, caller).await?;
-        let attempt = self.begin(work, stage, request).await?;
+        let (work, standalone) = self.run(run, caller, by).await?;
+        let attempt = self.begin(work, stage, chosen, request).await?;
         let outcome = self.obtain(&attempt, place).await;
         if let Some(session) = session {
             self.leave(
@@ -231,11 +146,12 @@ impl Captures {
         &self,
         work: Work,
         stage: Stage,
+        chosen: Chosen,
         request: CaptureRequest,
     ) -> Result<Attempt, Problem> {
         let name = format!("{:04}-{stage}", work.next_capture());
         let begun = self.0.runs.clock().now();
-        let attempt = Attempt { work, stage, name, request, begun };
+        let attempt = Attempt { work, stage, name, chosen, request, begun };
         self.0.runs.record(&attempt.work, vec![attempt.requested()]).await?;
         Ok(attempt)
     }
@@ -245,9 +161,21 @@ impl Captures {
         let slot = tokio::time::timeout_at(place.deadline, self.0.slots.acquire()).await;
         drop(place.waiting);
         match slot {
-            Ok(_slot) => self.0.backend.take(self.order(&attempt.request, place.deadline)).await,
+            Ok(_slot) => {
+                let order = self.order(attempt, place.deadline);
+                self.0.backends.take(attempt.chosen.by, order).await
+            }
             Err(_) => Err(Box::new(Failed::from(queue_too_slow()))),
         }
+    }
+
+    /// Who is to carry out `ask`.
+    fn choose(&self, ask: &Ask) -> Result<BackendName, Problem> {
+        let workflow = match ask.run {
+            Some(run) => self.0.runs.workflow_of(run),
+            None => Some(STANDALONE.to_owned()),
+        };
+        self.0.backends.choose(ask.backend, &ask.caller, workflow.as_deref())
     }
 
     /// Let go of a session; one whose page is gone is forgotten.
@@ -312,12 +240,17 @@ impl Captures {
     }
 
     /// The run named, or one of its own for this capture.
-    async fn run(&self, run: Option<RunId>, caller: Caller) -> Result<(Work, bool), Problem> {
+    async fn run(
+        &self,
+        run: Option<RunId>,
+        caller: Caller,
+        by: BackendName,
+    ) -> Result<(Work, bool), Problem> {
         if let Some(run) = run {
             return Ok((self.0.runs.work(run, &caller).await?, false));
         }
         let spec = RunSpec { workflow: STANDALONE.to_owned(), ..RunSpec::default() };
-        let provenance = self.0.backend.provenance();
+        let provenance = self.0.backends.provenance(by);
         let run = self.0.runs.begin(spec, caller.clone(), provenance).await?;
         Ok((self.0.runs.work(run.id, &caller).await?, true))
     }
@@ -327,9 +260,11 @@ impl Captures {
         self.0.config.borrow().store.path.clone()
     }
 
-    fn order(&self, request: &CaptureRequest, deadline: Instant) -> Order {
+    fn order(&self, attempt: &Attempt, deadline: Instant) -> Order {
+        let request = &attempt.request;
         let limits = self.0.config.borrow().capture.clone();
         Order {
+            sent: attempt.chosen.sent.clone(),
             settings: request.settings.clone(),
             snapshot: limits.snapshot,
             metadata: request.metadata,
@@ -344,14 +279,14 @@ impl Captures {
     async fn keep(&self, attempt: &Attempt, taken: Taken) -> Result<Kept, Failed> {
         let at = self.0.runs.clock().now();
         let (metadata, event) = (metadata(&taken), attempt.taken_event(&taken, at));
-        let status = taken.facts.document.as_ref().map(|document| document.status);
+        let (by, status) = (taken.by, taken.status());
         let bytes = taken.product.clone();
         let report = report(&attempt.request.settings.product, &taken)?;
         let files = files_of(attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
         let (artifacts, recorded) = self.0.runs.add(&attempt.work, files, tell).await?;
         let sha256 = bytes.digest().map_err(unreadable)?;
-        Ok(Kept { bytes, sha256, status, metadata, report, artifacts, event: json!(recorded) })
+        Ok(Kept { by, bytes, sha256, status, metadata, report, artifacts, event: json!(recorded) })
     }
 
     /// Answer with what is on disk.
@@ -361,10 +296,10 @@ impl Captures {
         kept: Kept,
         standalone: bool,
     ) -> Result<Done, Box<Refused>> {
-        let Kept { bytes, sha256, status, metadata, report, artifacts, event } = kept;
+        let Kept { by, bytes, sha256, status, metadata, report, artifacts, event } = kept;
         let request = &attempt.request;
         let (media_type, json) = (request.settings.product.media_type(), request.json);
-        let mut evidence = attempt.evidence();
+        let mut evidence = attempt.evidence(by);
         evidence["sha256"] = json!(sha256);
         evidence["event"] = event;
         evidence["artifacts"] = json!(artifacts);
@@ -379,6 +314,7 @@ impl Captures {
             json,
             report,
             run,
+            backend: by,
             sha256,
             status,
             duration_ms,
@@ -397,6 +333,7 @@ impl Captures {
         let (problem, recorded) = self.keep_failure(&attempt, failed).await;
         let mut evidence = json!({
             "run": attempt.work.run.id, "capture": attempt.name, "stage": attempt.stage,
+            "backend": attempt.chosen.by,
         });
         if let Some(recorded) = recorded {
             evidence["event"] = recorded;
@@ -414,7 +351,7 @@ impl Captures {
 
     /// Put a failure on record: the problem, and the place of its event.
     async fn keep_failure(&self, attempt: &Attempt, failed: Failed) -> (Problem, Option<Value>) {
-        let Failed { problem, facts, failed_attempts } = failed;
+        let Failed { problem, facts, failed_attempts, browser, .. } = failed;
         let cause = std::error::Error::source(&problem).map(chain);
         let mut data = attempt.facts();
         data["code"] = json!(problem.code);
@@ -422,6 +359,9 @@ impl Captures {
         data["cause"] = json!(cause);
         data["failed_attempts"] = json!(failed_attempts);
         data["page"] = json!(facts);
+        if let Some(browser) = browser {
+            data["browser"] = browser;
+        }
         let event = Event::exhibit("capture.failed", data);
         match self.0.runs.record(&attempt.work, vec![event]).await {
             Ok(recorded) => (problem, recorded.first().map(|event| json!(event))),
@@ -441,7 +381,7 @@ impl Captures {
         problem: Problem,
     ) -> Box<Refused> {
         let recorded = async {
-            let (work, standalone) = self.run(run, caller).await?;
+            let (work, standalone) = self.run(run, caller, BackendName::Chromium).await?;
             let id = work.run.id;
             let data = json!({
                 "url": asked_for, "code": problem.code, "message": problem.message,
@@ -466,14 +406,9 @@ impl Captures {
     }
 }
 
-impl From<Problem> for Box<Refused> {
-    fn from(problem: Problem) -> Self {
-        Self::new(problem.into())
-    }
-}
-
 /// A capture that is on disk.
 struct Kept {
+    by: BackendName,
     bytes: Blob,
     sha256: Digest,
     status: Option<u16>,
@@ -495,6 +430,14 @@ struct Waiting(Arc<Shared>);
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Sessions are pages of the local browser.
+fn check_session(by: BackendName, page: &PageSettings) -> Result<(), Problem> {
+    match page.session {
+        Some(_) if by == BackendName::Hosted => Err(no_sessions()),
+        _ => Ok(()),
     }
 }
 

@@ -6,8 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::backends::Chosen;
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{Companion, Taken};
+use crate::backend::{BackendName, Companion, Taken};
 use crate::blob::Blob;
 use crate::clock::Moment;
 use crate::digest::Digest;
@@ -24,6 +25,7 @@ pub(super) struct Attempt {
     pub(super) stage: Stage,
     /// `0001-before`: name of the capture and of its folder.
     pub(super) name: String,
+    pub(super) chosen: Chosen,
     pub(super) request: CaptureRequest,
     pub(super) begun: Moment,
 }
@@ -38,20 +40,22 @@ impl Attempt {
         json!({
             "capture": self.name,
             "stage": self.stage,
+            "backend": self.chosen.by,
             "url": target,
             "session_id": self.request.settings.page.session,
             "altered_by": self.request.settings.altered_by(),
         })
     }
 
-    /// What its caller is told of it, before what came of it.
-    pub(super) fn evidence(&self) -> Value {
+    /// What its caller is told of it, which `by` took, before what came of it.
+    pub(super) fn evidence(&self, by: BackendName) -> Value {
         let mut evidence = json!({
             "run": self.work.run.id,
             "capture": self.name,
             "stage": self.stage,
             "altered_by": self.request.settings.altered_by(),
         });
+        self.tell_who(&mut evidence, by);
         if !self.request.aliases.is_empty() {
             evidence["aliases"] = aliases(&self.request);
         }
@@ -59,6 +63,14 @@ impl Attempt {
             evidence["ignored"] = json!(self.request.ignored);
         }
         evidence
+    }
+
+    /// Who took it, and in whose place if that was not who was asked.
+    fn tell_who(&self, record: &mut Value, by: BackendName) {
+        record["backend"] = json!(by);
+        if by != self.chosen.by {
+            record["fallback_from"] = json!(self.chosen.by);
+        }
     }
 
     pub(super) fn requested(&self) -> Event {
@@ -72,9 +84,11 @@ impl Attempt {
 
     pub(super) fn taken_event(&self, taken: &Taken, at: Moment) -> Event {
         let mut data = self.facts();
-        data["final_url"] = json!(taken.facts.final_url);
-        data["title"] = json!(taken.facts.title);
-        data["status"] = json!(taken.facts.document.as_ref().map(|document| document.status));
+        let facts = taken.facts.as_ref();
+        self.tell_who(&mut data, taken.by);
+        data["final_url"] = json!(facts.and_then(|facts| facts.final_url.as_ref()));
+        data["title"] = json!(facts.and_then(|facts| facts.title.as_ref()));
+        data["status"] = json!(taken.status());
         data["failed_attempts"] = json!(taken.failed_attempts);
         data["duration_ms"] = json!(millis_between(self.begun, at));
         Event::exhibit("capture.taken", data)
@@ -90,10 +104,12 @@ pub(super) fn asked_for(body: &Value) -> String {
     shown.chars().take(2_000).collect()
 }
 
-/// What the page says of itself, with the status the browser saw.
+/// What the page says of itself, with the status the browser saw; of a page that was not seen here,
+/// what a service says of it.
 pub(super) fn metadata(taken: &Taken) -> Option<Value> {
-    let mut metadata = taken.facts.metadata.clone()?;
-    metadata["httpStatusCode"] = json!(taken.facts.document.as_ref().map(|page| page.status));
+    let Some(facts) = &taken.facts else { return taken.told.clone() };
+    let mut metadata = facts.metadata.clone()?;
+    metadata["httpStatusCode"] = json!(taken.status());
     Some(metadata)
 }
 
@@ -152,8 +168,10 @@ pub(super) fn files_of(
             add(name, media_type, pack::compress(&bytes)?.into());
         }
     }
-    let network = serde_json::to_vec(&taken.network)?;
-    add("network.har.zst", "application/json", pack::compress(&network)?.into());
+    if !taken.network.is_null() {
+        let network = serde_json::to_vec(&taken.network)?;
+        add("network.har.zst", "application/json", pack::compress(&network)?.into());
+    }
     if !taken.console.is_empty() {
         let mut lines = Vec::new();
         for line in &taken.console {
@@ -186,11 +204,12 @@ fn capture_document(
     if let Some(pixels) = taken.pixels {
         product["pixels"] = json!(pixels);
     }
-    Ok(json!({
+    let mut document = json!({
         "format": "exhibit/1",
         "run": attempt.work.run.id,
         "capture": attempt.name,
         "stage": attempt.stage,
+        "backend": taken.by,
         "requested_at": attempt.begun.to_rfc3339(),
         "taken_at": at.to_rfc3339(),
         "settings": settings.record(),
@@ -202,7 +221,9 @@ fn capture_document(
         "page": taken.facts,
         "browser": taken.browser,
         "failed_attempts": taken.failed_attempts,
-    }))
+    });
+    attempt.tell_who(&mut document, taken.by);
+    Ok(document)
 }
 
 fn companion_record(companion: &Companion) -> Value {

@@ -1,26 +1,27 @@
 //! Owns the pipeline of a sequence: each step an event, each output a capture, all of them on disk
 //! as they happen; and the answer in the hosted API's shape.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::backends::{Chosen, passed_on};
 use super::comparison::{Difference, Side};
 use super::record::{Attempt, files_of, millis_between, with_artifacts};
-use super::{Ask, Captures, Place, Refused, queue_too_slow, unreadable};
+use super::{Ask, Captures, Place, Refused, check_session, queue_too_slow, unreadable};
 use crate::artifact::Artifact;
-use crate::backend::{Output, SequenceOrder, StepReport, Taken};
+use crate::backend::{
+    BackendName, Failed, FailedAttempt, Output, SequenceOrder, StepReport, Taken,
+};
 use crate::clock::Moment;
 use crate::error::{Code, Problem, chain};
 use crate::id::RunId;
 use crate::request::{CaptureRequest, SequenceRequest};
 use crate::run::Event;
 use crate::runs::Work;
-use crate::settings::sequence::Action;
+use crate::settings::sequence::{Action, Step};
 use crate::settings::{CaptureSettings, Product, Stage, Target};
 
 /// What clients that count down are told: nothing is limited here, and they need a number.
@@ -31,6 +32,8 @@ pub const NO_LIMIT: u64 = 1_000_000_000;
 pub struct SequenceDone {
     /// The run.
     pub run: RunId,
+    /// Who took the steps.
+    pub backend: BackendName,
     /// The answer.
     pub answer: Value,
 }
@@ -42,6 +45,19 @@ struct Results {
     steps: Vec<Value>,
     completed: usize,
     captures: Vec<Value>,
+    /// Who was asked to take the steps.
+    asked: Option<BackendName>,
+    /// Which service took the steps; null when it was the local browser.
+    browser: Value,
+    failed_attempts: Vec<FailedAttempt>,
+}
+
+/// A sequence under way.
+struct Course<'a> {
+    work: &'a Work,
+    request: &'a SequenceRequest,
+    stage: &'a Stage,
+    chosen: &'a Chosen,
 }
 
 impl Captures {
@@ -58,21 +74,31 @@ impl Captures {
     }
 
     async fn carry_out_sequence(&self, ask: Ask) -> Result<SequenceDone, Box<Refused>> {
+        let by = self.choose(&ask)?;
         let Ask { caller, run, stage, body, .. } = ask;
+        let sent = if by == BackendName::Hosted { body.clone() } else { Value::Null };
         let read = |body| SequenceRequest::read(body).and_then(|r| self.allowed_steps(r));
         let mut request = self.understand(&caller, run, body, read).await?;
+        let pass_on = || passed_on(sent, &[], &request.ignored);
+        let chosen = Chosen::of(by, "/sequence", pass_on);
+        check_session(by, &request.page)?;
+        check_steps(by, &request)?;
         let session = self.0.sessions.enter(&caller, &mut request.page)?;
         let Place { waiting, deadline } = self.queue()?;
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
-        let (work, standalone) = self.run(run, caller).await?;
+        let (work, standalone) = self.run(run, caller, by).await?;
         let begun = self.0.runs.clock().now();
-        self.0.runs.record(&work, vec![requested(&request, &stage)]).await?;
+        self.0.runs.record(&work, vec![requested(&request, &stage, by)]).await?;
 
         let slot = tokio::time::timeout_at(deadline, self.0.slots.acquire()).await;
         drop(waiting);
         let mut results = Results::default();
         let ended = match slot {
-            Ok(_slot) => self.follow(&work, &request, &stage, deadline, &mut results).await,
+            Ok(_slot) => {
+                let course =
+                    Course { work: &work, request: &request, stage: &stage, chosen: &chosen };
+                self.follow(course, deadline, &mut results).await
+            }
             Err(_) => Err(queue_too_slow()),
         };
         if let Some(session) = session {
@@ -85,6 +111,7 @@ impl Captures {
                 self.0.sessions.forget_lost(id);
             }
         }
+        results.asked = Some(by);
         self.conclude(work, standalone, &request, begun, results, ended).await
     }
 
@@ -105,14 +132,14 @@ impl Captures {
     /// Put each step on record as it is reported.
     async fn follow(
         &self,
-        work: &Work,
-        request: &SequenceRequest,
-        stage: &Stage,
+        course: Course<'_>,
         deadline: Instant,
         results: &mut Results,
     ) -> Result<(), Problem> {
+        let (request, by) = (course.request, course.chosen.by);
         let limits = self.0.config.borrow().capture.clone();
         let order = SequenceOrder {
+            sent: course.chosen.sent.clone(),
             page: request.page.clone(),
             steps: request.steps.clone(),
             observe: request.observe,
@@ -125,28 +152,40 @@ impl Captures {
         };
         // One report at a time: a step begins when the one before is on disk.
         let (reports, mut reported) = mpsc::channel(1);
-        let backend = Arc::clone(&self.0.backend);
-        let running = self.0.tasks.spawn(async move { backend.sequence(order, reports).await });
+        let backends = self.0.backends.clone();
+        let running =
+            self.0.tasks.spawn(async move { backends.sequence(by, order, reports).await });
         let mut kept = Ok(());
         while let Some(report) = reported.recv().await {
-            kept = self.keep_step(work, request, stage, report, results).await;
+            kept = self.keep_step(&course, report, results).await;
             if kept.is_err() {
                 break;
             }
         }
         drop(reported);
         let ended = running.await.map_err(|error| Problem::internal("taking the steps", error))?;
+        let ended = match ended {
+            Ok((browser, failed_attempts)) => {
+                (results.browser, results.failed_attempts) = (browser, failed_attempts);
+                Ok(())
+            }
+            Err(failed) => {
+                let Failed { problem, browser, failed_attempts, .. } = *failed;
+                results.browser = browser.unwrap_or_default();
+                results.failed_attempts = failed_attempts;
+                Err(problem)
+            }
+        };
         kept.and(ended)
     }
 
     async fn keep_step(
         &self,
-        work: &Work,
-        request: &SequenceRequest,
-        stage: &Stage,
+        course: &Course<'_>,
         report: StepReport,
         results: &mut Results,
     ) -> Result<(), Problem> {
+        let Course { work, request, .. } = *course;
         let StepReport { index, mut record, problem, outputs, state, duration_ms } = report;
         record["step"] = json!(index);
         record["duration_ms"] = json!(duration_ms);
@@ -159,8 +198,7 @@ impl Captures {
         let mut sides = Vec::new();
         for output in outputs {
             let name = output.name.clone();
-            let (side, shown) =
-                self.keep_output(work, request, stage, index, output, results).await?;
+            let (side, shown) = self.keep_output(course, index, output, results).await?;
             sides.push((side, name, shown));
         }
         let captures: Vec<&str> = sides.iter().map(|(side, ..)| side.capture.as_str()).collect();
@@ -198,13 +236,12 @@ impl Captures {
     /// Keep what a step made, as a capture; what its caller is told of it.
     async fn keep_output(
         &self,
-        work: &Work,
-        request: &SequenceRequest,
-        stage: &Stage,
+        course: &Course<'_>,
         index: usize,
         output: Output,
         results: &mut Results,
     ) -> Result<(Side, Value), Problem> {
+        let Course { work, request, stage, chosen } = *course;
         let name = format!("{:04}-{stage}", work.next_capture());
         let at = self.0.runs.clock().now();
         let mut page = output.page;
@@ -226,18 +263,28 @@ impl Captures {
             product => shown["type"] = json!(product.kind()),
         }
         let request = CaptureRequest { json: true, ..CaptureRequest::new(settings) };
-        let attempt =
-            Attempt { work: work.clone(), stage: stage.clone(), name, request, begun: at };
-        let side = Side { capture: attempt.name.clone(), bytes: output.bytes.clone() };
+        let attempt = Attempt {
+            work: work.clone(),
+            stage: stage.clone(),
+            name,
+            chosen: chosen.clone(),
+            request,
+            begun: at,
+        };
+        let (capture, by) = (attempt.name.clone(), output.by);
+        let side = Side { capture, by, bytes: output.bytes.clone() };
+        let browser = output.browser.unwrap_or_else(|| self.0.backends.provenance(by));
         let taken = Taken {
+            by,
             product: output.bytes,
             pixels: output.pixels,
             companions: output.companions,
             facts: output.facts,
+            told: None,
             console: output.console,
             network: output.network,
             snapshots: output.snapshots,
-            browser: self.0.backend.provenance(),
+            browser,
             failed_attempts: Vec::new(),
         };
         let mut event = attempt.taken_event(&taken, at);
@@ -246,7 +293,8 @@ impl Captures {
         let files = files_of(&attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
         let (artifacts, _) = self.0.runs.add(work, files, tell).await?;
-        results.captures.push(json!({ "capture": attempt.name, "artifacts": artifacts }));
+        let told = json!({ "capture": attempt.name, "backend": by, "artifacts": artifacts });
+        results.captures.push(told);
         Ok((side, shown))
     }
 
@@ -260,17 +308,23 @@ impl Captures {
         results: Results,
         ended: Result<(), Problem>,
     ) -> Result<SequenceDone, Box<Refused>> {
-        let Results { outputs, steps, completed, captures } = results;
+        let by = results.by();
+        let Results { outputs, steps, completed, captures, browser, failed_attempts, .. } = results;
         let total = request.steps.len();
         let problem = ended.as_ref().err();
-        let data = json!({
+        let mut data = json!({
+            "backend": by,
             "steps_completed": completed,
             "total_steps": total,
             "code": problem.map(|problem| problem.code),
             "message": problem.map(|problem| &problem.message),
+            "failed_attempts": failed_attempts,
         });
+        if !browser.is_null() {
+            data["browser"] = browser;
+        }
         let run = work.run.id;
-        let mut evidence = json!({ "run": run, "captures": captures });
+        let mut evidence = json!({ "run": run, "backend": by, "captures": captures });
         if !request.ignored.is_empty() {
             evidence["ignored"] = json!(request.ignored);
         }
@@ -302,8 +356,33 @@ impl Captures {
             "usage": { "outputs_charged": charged, "remaining": NO_LIMIT },
             "evidence": evidence,
         });
-        Ok(SequenceDone { run, answer })
+        Ok(SequenceDone { run, backend: by, answer })
     }
+}
+
+impl Results {
+    /// Who took the steps, or was to take them.
+    fn by(&self) -> BackendName {
+        let taken_over = self.browser.is_null() && !self.failed_attempts.is_empty();
+        match self.asked {
+            Some(BackendName::Hosted) if !taken_over => BackendName::Hosted,
+            _ => BackendName::Chromium,
+        }
+    }
+}
+
+/// The hosted service hands out a comparison's result, and not the two pictures it is made from.
+fn check_steps(by: BackendName, request: &SequenceRequest) -> Result<(), Problem> {
+    let compares = |step: &Step| matches!(step.action, Action::Compare { .. });
+    let Some(index) = request.steps.iter().position(compares) else { return Ok(()) };
+    if by == BackendName::Chromium {
+        return Ok(());
+    }
+    let message = format!(
+        "`steps[{index}]` is a `diff`, of which the hosted backend keeps no pictures; use POST \
+         /diff, or `X-Exhibit-Backend: chromium`"
+    );
+    Err(Problem::new(Code::NotSupported, message).field(format!("steps[{index}].action")))
 }
 
 /// What a comparison of two pages is, among the outputs.
@@ -327,9 +406,8 @@ fn carried(request: &SequenceRequest, before: usize) -> Vec<&'static str> {
     scripted.then_some("evaluate").into_iter().collect()
 }
 
-fn requested(request: &SequenceRequest, stage: &Stage) -> Event {
-    let steps: Vec<Value> =
-        request.steps.iter().map(crate::settings::sequence::Step::record).collect();
+fn requested(request: &SequenceRequest, stage: &Stage, by: BackendName) -> Event {
+    let steps: Vec<Value> = request.steps.iter().map(Step::record).collect();
     let settings = CaptureSettings {
         page: request.page.clone(),
         product: Product::Picture(crate::settings::Picture::default()),
@@ -354,7 +432,7 @@ fn requested(request: &SequenceRequest, stage: &Stage) -> Event {
         });
     }
     let data = json!({
-        "stage": stage, "steps": steps, "page": page, "altered_by": settings.altered_by(),
+        "stage": stage, "backend": by, "steps": steps, "page": page, "altered_by": settings.altered_by(),
         "ignored": request.ignored,
     });
     Event::exhibit("sequence.requested", data)

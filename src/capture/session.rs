@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Ask, Captures, Refused};
-use crate::backend::SessionOrder;
+use crate::backend::hosted::no_sessions;
+use crate::backend::{BackendName, SessionOrder};
 use crate::error::Problem;
 use crate::id::{RandomId, RunId, SessionId};
 use crate::request::SessionRequest;
@@ -35,19 +36,22 @@ impl Captures {
     }
 
     async fn carry_out_opening(&self, ask: Ask) -> Result<SessionOpened, Box<Refused>> {
+        if self.choose(&ask)? == BackendName::Hosted {
+            return Err(no_sessions().into());
+        }
         let Ask { caller, run, body, .. } = ask;
         let request = self.understand(&caller, run, body, SessionRequest::read).await?;
         let SessionRequest { page, ignored } = request;
         let id = RandomId::new().map_err(|error| Problem::internal("making an id", error))?;
         let place = self.0.sessions.reserve(id, &caller, &page)?;
-        let (work, standalone) = self.run(run, caller).await?;
+        let (work, standalone) = self.run(run, caller, BackendName::Chromium).await?;
         let order = SessionOrder {
             id,
             page: page.clone(),
             deadline: Instant::now() + self.0.config.borrow().capture.deadline,
             policy: self.0.policy.borrow().clone(),
         };
-        let opened = self.0.backend.open_session(order).await;
+        let opened = self.0.backends.local().open_session(order).await;
         let settings =
             CaptureSettings { page, product: Product::Picture(Picture::default()) }.record();
         let kind = if opened.is_ok() { "session.opened" } else { "session.failed" };
@@ -66,7 +70,7 @@ impl Captures {
         let mut evidence = json!({ "run": run });
         if opened.is_err() || recorded.is_err() {
             place.give_up();
-            self.0.backend.close_session(id).await;
+            self.0.backends.local().close_session(id).await;
         }
         evidence["event"] = json!(recorded?.first());
         if standalone {
@@ -101,8 +105,8 @@ impl Captures {
         id: SessionId,
     ) -> Result<(), Box<Refused>> {
         self.0.sessions.forget(id, &caller)?;
-        self.0.backend.close_session(id).await;
-        let (work, standalone) = self.run(run, caller).await?;
+        self.0.backends.local().close_session(id).await;
+        let (work, standalone) = self.run(run, caller, BackendName::Chromium).await?;
         let event = Event::exhibit("session.closed", json!({ "session_id": id }));
         self.0.runs.record(&work, vec![event]).await?;
         if standalone {
@@ -120,7 +124,7 @@ impl Captures {
             }
             for id in self.0.sessions.expired() {
                 tracing::info!(session = %id, "a session has outlived its time");
-                self.0.backend.close_session(id).await;
+                self.0.backends.local().close_session(id).await;
             }
         }
     }
@@ -128,7 +132,7 @@ impl Captures {
     /// Close every session: the daemon is stopping.
     pub async fn close_sessions(&self) {
         for id in self.0.sessions.forget_all() {
-            self.0.backend.close_session(id).await;
+            self.0.backends.local().close_session(id).await;
         }
     }
 }

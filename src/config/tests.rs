@@ -27,7 +27,7 @@ fn the_shipped_file_is_the_default_and_holds_every_key() {
         for (key, value) in keys.as_table().expect("a table") {
             match value.as_table() {
                 Some(inner) => {
-                    found.extend(inner.keys().map(|inner| format!("{name}.{key}.{inner}")))
+                    found.extend(inner.keys().map(|inner| format!("{name}.{key}.{inner}")));
                 }
                 None => found.push(format!("{name}.{key}")),
             }

@@ -20,7 +20,8 @@ use self::socket::SocketFile;
 use crate::api::peer::Peer;
 use crate::api::{Api, router};
 use crate::backend::chromium::Chromium;
-use crate::capture::Captures;
+use crate::backend::hosted::Hosted;
+use crate::capture::{Backends, Captures};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::watch::ConfigWatch;
@@ -81,9 +82,11 @@ impl Daemon {
 
         let tcp_address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
         let policy = follow_policy(following.clone(), tcp_address, &background)?;
-        let backend = Arc::new(browser.clone());
+        let hosted = Hosted::new(following.clone())?;
+        let backends =
+            Backends::new(Arc::new(browser.clone()), Arc::new(hosted), following.clone());
         let captures =
-            Captures::new(runs.clone(), backend, policy, following.clone(), work.clone());
+            Captures::new(runs.clone(), backends, policy, following.clone(), work.clone());
         let sequences =
             StoredSequences::open(&config.store.path, runs.clock().clone(), work.clone())?;
         let api = Api {

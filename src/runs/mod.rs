@@ -193,6 +193,11 @@ impl Runs {
         Err(Problem::new(Code::StoreFull, message))
     }
 
+    /// The workflow of the open run `id`.
+    pub fn workflow_of(&self, id: RunId) -> Option<String> {
+        self.registry().get(&id).map(|run| run.opening.spec.workflow.clone())
+    }
+
     /// The open run `id`, for `caller` to add to; it is not sealed while the answer is held.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ mod crash;
 mod edits;
 mod format;
 mod harness;
+mod hosted;
+mod hosted_server;
 mod lifecycle;
 mod loading;
 mod openapi;

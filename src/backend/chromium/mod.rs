@@ -43,7 +43,8 @@ use self::page::Page;
 use self::pipe::CallError;
 use self::sessions::{Held, Sessions};
 use crate::backend::{
-    Backend, Failed, FailedAttempt, Order, Pending, SequenceOrder, SessionOrder, StepReport, Taken,
+    Backend, BackendName, Failed, FailedAttempt, Order, Pending, SequenceOrder, SessionOrder,
+    StepReport, Taken,
 };
 use crate::config;
 use crate::digest::Digest;
@@ -211,6 +212,7 @@ impl Chromium {
             failed_attempts.push(FailedAttempt {
                 code: failed.problem.code.as_str(),
                 message: failed.problem.message.clone(),
+                browser: None,
             });
         }
     }
@@ -308,10 +310,12 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
     let outcome = outcome.unwrap_or_else(|_| Err(out_of_time().into()));
     match outcome {
         Ok(made) => Ok(Taken {
+            by: BackendName::Chromium,
             product: made.bytes,
             pixels: made.pixels,
             companions: made.companions,
-            facts: made.facts,
+            facts: Some(made.facts),
+            told: None,
             console: made.console,
             network: made.network,
             snapshots: made.snapshots,
@@ -331,7 +335,7 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
                 facts.withhold_words();
             }
             let facts = Some(Box::new(facts));
-            Err(Box::new(Failed { problem, facts, failed_attempts: Vec::new() }))
+            Err(Box::new(Failed { facts, ..Failed::from(problem) }))
         }
     }
 }
@@ -348,8 +352,8 @@ impl Backend for Chromium {
         &self,
         order: SequenceOrder,
         reports: mpsc::Sender<StepReport>,
-    ) -> Pending<'_, Result<(), Problem>> {
-        Box::pin(async move { self.steps(order, reports).await })
+    ) -> Pending<'_, Result<Value, Box<Failed>>> {
+        Box::pin(async move { Ok(self.steps(order, reports).await.map(|()| Value::Null)?) })
     }
 
     fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>> {

@@ -15,6 +15,7 @@ use super::load::Trouble;
 use super::nearest;
 use super::page::{PAGE_CALL, Page, QUICK};
 use super::script::World;
+use crate::backend::media::png_size;
 use crate::error::{Code, Problem};
 use crate::settings::{Format, FullPage, PageSettings, Picture, Rect, Region, Viewport};
 
@@ -205,13 +206,6 @@ async fn screenshot(page: &Page, format: Format, rect: Option<Rect>) -> Result<V
     let answer = page.call(params, PAGE_CALL).await?;
     let decoded = STANDARD.decode(AsRef::<[u8]>::as_ref(&answer.data));
     Ok(decoded.map_err(|error| Problem::internal("reading the picture", error))?)
-}
-
-/// Width and height of a PNG, from its header (PNG specification, §11.2.1).
-fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
-    let header = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(4..16)?.strip_prefix(b"IHDR")?;
-    let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
-    Some((number(0)?, number(4)?))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::pipe::CallError;
 use super::product::{Making, make};
 use super::take::title;
 use super::{act, edit, into_problem, outline};
-use crate::backend::{Output, SequenceOrder, StepReport};
+use crate::backend::{BackendName, Output, SequenceOrder, StepReport};
 use crate::error::{Code, Problem};
 use crate::secret::REDACTED;
 use crate::settings::sequence::{Action, Step};
@@ -82,7 +82,7 @@ impl Walk<'_> {
             Err(trouble) => (Vec::new(), Some(into_problem(trouble))),
         };
         let state = if self.order.observe { Some(self.state().await) } else { None };
-        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let duration_ms = u64::try_from(begun.elapsed().as_millis()).ok();
         StepReport { index, record, problem, outputs, state, duration_ms }
     }
 
@@ -225,6 +225,8 @@ impl Walk<'_> {
             (seen.facts.clone(), seen.console.clone(), network)
         };
         Ok(Output {
+            by: BackendName::Chromium,
+            browser: None,
             name: name.to_owned(),
             product: product.clone(),
             bytes: made.bytes,
@@ -232,7 +234,7 @@ impl Walk<'_> {
             companions: made.companions,
             page: settings.clone(),
             snapshots: made.snapshots,
-            facts,
+            facts: Some(facts),
             console,
             network,
         })

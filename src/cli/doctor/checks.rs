@@ -159,6 +159,20 @@ pub(super) fn key(name: &'static str, path: &Path, when: &str) -> Check {
     }
 }
 
+/// What is configured of a hosted service, if one is; it is not asked.
+pub(super) fn hosted(settings: &config::Hosted) -> Option<Check> {
+    const NAME: &str = "hosted backend";
+    let base_url = crate::settings::presentable(settings.base_url.as_ref()?);
+    Some(match settings.read_key() {
+        Err(why) => Check::failed(NAME, why, "set `key_file` in [backend.hosted], mode 600"),
+        Ok(_) if settings.key_file.is_none() => {
+            let remedy = "put the key into a file of its own, mode 600, and name it as `key_file`";
+            Check::warning(NAME, format!("{base_url}, its key in the configuration"), remedy)
+        }
+        Ok(_) => Check::ok(NAME, format!("{base_url}, its key is there")),
+    })
+}
+
 pub(super) fn socket(path: &Path) -> Check {
     const NAME: &str = "daemon";
     match UnixStream::connect(path) {
@@ -196,6 +210,22 @@ mod tests {
         let check = key("k", &path, "later");
         assert_eq!(check.health, Health::Failed);
         assert_eq!(check.remedy, Some(format!("chmod 600 {}", path.display())));
+    }
+
+    #[test]
+    fn the_hosted_backend_is_looked_at_only_when_there_is_one() {
+        let mut settings = config::Hosted::default();
+        assert_eq!(hosted(&settings), None);
+        settings.base_url = Some("https://pagebolt.dev".parse().expect("an address"));
+        let health = |settings: &config::Hosted| hosted(settings).expect("one").health;
+        assert_eq!(health(&settings), Health::Failed, "no key");
+        settings.key = Some(crate::secret::Secret::new("pf_live_1".to_owned()));
+        assert_eq!(health(&settings), Health::Warning);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key");
+        crate::disk::write_once(&path, b"pf_live_1").expect("written");
+        (settings.key, settings.key_file) = (None, Some(path));
+        assert_eq!(health(&settings), Health::Ok);
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub(super) fn doctor(common: &Common) -> Result<u8, Problem> {
 }
 
 fn all(config: &Config) -> Vec<Check> {
-    vec![
+    let mut all = vec![
         checks::browser(config.browser.path.as_deref()),
         checks::sandbox(config.browser.sandbox),
         checks::font("emoji", ":lang=und-zsye", "fonts-noto-color-emoji"),
@@ -81,5 +81,7 @@ fn all(config: &Config) -> Vec<Check> {
         checks::key("signing key", &config.keys.signing, "is made at the first start"),
         checks::key("API keys", &config.keys.api, "are made by `exhibit keys add`"),
         checks::socket(&config.daemon.socket),
-    ]
+    ];
+    all.extend(checks::hosted(&config.backend.hosted));
+    all
 }
