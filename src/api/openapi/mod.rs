@@ -209,7 +209,10 @@ fn responses(endpoint: &Endpoint) -> Value {
     };
     if endpoint.recorded {
         let text = |about: &str| json!({ "description": about, "schema": { "type": "string" } });
-        response["headers"] = json!({ "X-Exhibit-Run": text("the run in which it is on record") });
+        response["headers"] = json!({
+            "X-Exhibit-Run": text("the run in which it is on record"),
+            "X-Exhibit-Backend": text("who took it"),
+        });
     }
     json!({ endpoint.status.to_string(): response, "default": error() })
 }
