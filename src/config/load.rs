@@ -1,6 +1,7 @@
 //! Owns the way from the text of a configuration file to a [`Config`]: which key is read how. All
 //! problems are reported at once. Does not decide what a daemon does with the values.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::problem::{ConfigErrors, ConfigProblem};
@@ -31,7 +32,27 @@ pub fn load(file: &Path) -> Result<Config, ConfigErrors> {
     })?;
     let text = String::from_utf8(bytes)
         .map_err(|_| about_file("not UTF-8 text; save it as UTF-8".into()))?;
-    parse(&text, file)
+    let config = parse(&text, file)?;
+    match key_in_the_open(&config, file) {
+        None => Ok(config),
+        Some(message) => {
+            let (file, key) = (file.to_owned(), "backend.hosted.key".to_owned());
+            Err(ConfigErrors(vec![ConfigProblem { file, line: None, key, message }]))
+        }
+    }
+}
+
+/// What is wrong with a key that stands in a file which everybody can read.
+fn key_in_the_open(config: &Config, file: &Path) -> Option<String> {
+    config.backend.hosted.key.as_ref()?;
+    let mode = std::fs::metadata(file).ok()?.permissions().mode() & 0o777;
+    let shown = file.display();
+    (mode & 0o007 != 0).then(|| {
+        format!(
+            "stands in a file that every user can read (mode {mode:o}); write `key_file` instead, \
+             or chmod o= {shown}"
+        )
+    })
 }
 
 /// Read and check `text`, the content of `file`.
@@ -173,7 +194,7 @@ fn hosted(document: &mut Document<'_>, default: Hosted) -> Hosted {
     let mut table = document.table("backend.hosted");
     let hosted = Hosted {
         base_url: table.option("base_url", default.base_url, read::url),
-        key: table.option("key", default.key, read::secret),
+        key: table.secret("key"),
         key_file: table.option("key_file", default.key_file, read::path),
         timeout: table.get("timeout", default.timeout, read::duration),
         retries: table.get("retries", default.retries, read::number(0..=10)),

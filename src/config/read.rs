@@ -16,7 +16,7 @@ use url::Url;
 
 use super::KEYS;
 use super::problem::ConfigProblem;
-use crate::secret::Secret;
+use crate::secret::{REDACTED, Secret};
 
 /// What is said of a duration that is none.
 const DURATION: &str =
@@ -137,13 +137,23 @@ impl Section<'_, '_> {
         default: T,
         read: impl Fn(&DeValue<'_>) -> Result<T, String>,
     ) -> T {
+        self.read(key, default, true, read)
+    }
+
+    fn read<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        shown: bool,
+        read: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> T {
         self.known.push(key);
         let Some((name, value)) = self.table.remove_entry(key) else { return default };
         let line = self.document.line(&name.span());
         let full = format!("{}.{key}", self.name);
         self.document.lines.insert(full.clone(), line);
         read(value.get_ref()).unwrap_or_else(|why| {
-            let raw = self.document.raw(&value.span());
+            let raw = if shown { self.document.raw(&value.span()) } else { REDACTED.to_owned() };
             self.document.report(Some(line), &full, format!("`{raw}`: {why}"));
             default
         })
@@ -159,6 +169,14 @@ impl Section<'_, '_> {
         self.get(key, default, |value| match value.as_str() {
             Some("") => Ok(None),
             _ => read(value).map(Some),
+        })
+    }
+
+    /// Text that is never shown, not even when it is wrong; none when it is empty.
+    pub(super) fn secret(&mut self, key: &'static str) -> Option<Secret<String>> {
+        self.read(key, None, false, |value| match value.as_str() {
+            Some("") => Ok(None),
+            _ => text(value).map(Secret::new).map(Some),
         })
     }
 
@@ -202,11 +220,6 @@ pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
 /// A path, not yet resolved.
 pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, String> {
     text(value).map(PathBuf::from)
-}
-
-/// Text that is never shown.
-pub(super) fn secret(value: &DeValue<'_>) -> Result<Secret<String>, String> {
-    text(value).map(Secret::new)
 }
 
 /// An address of the web.

@@ -234,6 +234,22 @@ fn a_missing_file_is_a_problem_with_a_remedy() {
 }
 
 #[test]
+fn the_hosted_services_key_is_never_shown_and_never_in_the_open() {
+    let wrong = complaints("[backend.hosted]\nkey = [\"pf_live_1\"]\n");
+    assert!(wrong[0].contains(":2: backend.hosted.key: `[redacted]`: write text"), "{wrong:?}");
+    let unquoted = complaints("[backend.hosted]\nkey = pf_live_1\n").concat();
+    assert!(!unquoted.contains("pf_live_1"), "{unquoted}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("config.toml");
+    let text = "[backend.hosted]\nbase_url = \"https://pagebolt.dev\"\nkey = \"pf_live_1\"\n";
+    crate::disk::write_once(&file, text.as_bytes()).expect("written");
+    assert!(load(&file).is_ok());
+    crate::disk::set_mode(&file, 0o644).expect("changed");
+    let refused = load(&file).expect_err("everybody can read it").to_string();
+    assert!(refused.contains("chmod o=") && !refused.contains("pf_live_1"), "{refused}");
+}
+
+#[test]
 fn what_is_shown_reads_back_to_the_same_configuration() {
     assert_eq!(read(&Config::default().to_string()), Ok(Config::default()));
     let mut config = Config::default();
