@@ -7,6 +7,7 @@
 
 mod cli;
 mod comparison;
+mod contract;
 mod crash;
 mod edits;
 mod format;
