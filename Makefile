@@ -1,9 +1,9 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench docs clean
+.PHONY: help setup build demo test check bench docs fuzz-api clean
 
 help: ## say what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
 
 setup: ## install what is missing: Chromium, fonts, tools
 	@scripts/setup
@@ -21,8 +21,8 @@ check: setup ## format, lints, documentation, scripts
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
-	bash -n scripts/setup scripts/demo scripts/check-folder scripts/check-units .ci/run examples/refund.sh
-	target/tools/bin/python -c 'import ast; ast.parse(open("examples/refund.py").read())'
+	bash -n scripts/setup scripts/demo scripts/check-folder scripts/check-units scripts/fuzz-api .ci/run examples/refund.sh
+	target/tools/bin/python -c 'import ast, sys; [ast.parse(open(name).read()) for name in sys.argv[1:]]' examples/*.py tests/*/*.py
 	@if command -v systemd-analyze >/dev/null; then scripts/check-units; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi
 
@@ -31,6 +31,9 @@ bench: setup ## what sealed evidence costs over the bare picture
 
 docs: ## write anew what is made of the tables: docs/openapi.json, parts of docs/API.md
 	UPDATE_GOLDEN=1 cargo test --test it -- openapi::the openapi::what
+
+fuzz-api: build ## send the daemon thousands of requests made from its own description
+	@scripts/fuzz-api
 
 clean: ## remove what was built
 	cargo clean
