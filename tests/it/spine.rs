@@ -33,3 +33,25 @@ async fn a_screenshot_becomes_a_sealed_folder_that_verifies() {
         (&json!(site.url("/ok")), &json!(200))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_in_a_run_answers_json_unless_bytes_are_asked_for() {
+    let daemon = TestDaemon::start().await;
+    let run = daemon.open_run("refund").await;
+    let path = format!("/v1/runs/{run}/captures");
+    let cases = [
+        (json!({}), "application/json"),
+        (json!({ "response_type": "binary" }), "image/png"),
+        (json!({ "response_type": "binary", "type": "pdf" }), "application/pdf"),
+    ];
+    for (mut body, media_type) in cases {
+        body["html"] = json!("<p>A refund</p>");
+        body["waitUntil"] = json!("load");
+        let reply = daemon.post(&path, body.clone()).await.ok();
+        assert_eq!(reply.header("content-type"), Some(media_type), "{body}");
+        let document = exhibit::api::openapi::document();
+        let described = &document["paths"]["/api/v1/runs/{id}/captures"]["post"];
+        let described = &described["responses"]["200"]["content"];
+        assert!(described.get(media_type).is_some(), "{media_type} is not in {described}");
+    }
+}

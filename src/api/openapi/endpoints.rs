@@ -263,9 +263,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..post(
             "/runs/{id}/captures",
             &[],
-            Answer::Json("CaptureResult"),
+            Answer::File(&["image/png", "image/jpeg", "image/webp", "application/pdf"]),
             "A capture with a `stage` and a `type`: `screenshot` (default), `pdf`, `og-image`, \
-             `inspect` or `observe`, with that endpoint's fields; always JSON",
+             `inspect` or `observe`, with that endpoint's fields; JSON unless `response_type` is \
+             `binary`",
         )
     },
     Endpoint {
