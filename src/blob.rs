@@ -33,6 +33,11 @@ impl From<Vec<u8>> for Blob {
 }
 
 impl Blob {
+    /// The first `length` bytes of a file that does not change any more.
+    pub fn of_file(file: File, length: u64) -> Self {
+        Self(Arc::new(Place::File { file, length }))
+    }
+
     /// Number of bytes.
     pub fn len(&self) -> u64 {
         match &*self.0 {

@@ -155,15 +155,23 @@ impl Client {
         Ok(Picture { bytes, evidence: answer["evidence"].take() })
     }
 
-    /// Take the steps of a sequence as part of a run; the answer, in the hosted API's shape. A step
-    /// that failed is told inside it.
+    /// Call an endpoint of the hosted API (`/sequence`, `/video`, `/sessions`) as part of a run or
+    /// alone; the answer. A step that failed is told inside it.
     ///
     /// # Errors
     /// As [`Client::open_run`].
-    pub async fn sequence(&self, run: RunId, stage: &str, steps: Value) -> Result<Value, Problem> {
-        let body = json!({ "steps": steps, "stage": stage });
-        let request = self.request(Method::POST, "/api/v1/sequence").json(&body);
-        self.json(request.header("x-exhibit-run", run.to_string())).await
+    pub async fn call(
+        &self,
+        endpoint: &str,
+        run: Option<RunId>,
+        body: Value,
+    ) -> Result<Value, Problem> {
+        let request = self.request(Method::POST, &format!("/api/v1{endpoint}")).json(&body);
+        let request = match run {
+            Some(run) => request.header("x-exhibit-run", run.to_string()),
+            None => request,
+        };
+        self.json(request).await
     }
 
     /// Add a file to a run.

@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt as _, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, RenameFlags};
@@ -123,6 +123,40 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// What the system answers.
 pub fn unnamed_file(folder: &Path) -> io::Result<File> {
     tempfile::tempfile_in(folder)
+}
+
+/// A file that has its name from the beginning and grows: what a crash leaves of it is kept.
+#[derive(Debug)]
+pub struct Growing(File);
+
+impl Growing {
+    /// Begin `path`. Its folder must exist; the name is durable when this returns.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when it exists; else what the system answers.
+    #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(path)?;
+        sync_dir(parent(path))?;
+        Ok(Self(file))
+    }
+
+    /// Append `bytes`: to the page cache, which outlives the process but not the host.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    /// Make durable what was appended, then write `bytes` over what stands at `at`.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.sync_data()?;
+        self.0.write_all_at(bytes, at)
+    }
 }
 
 /// A file that only grows. Each [`Appending::append`] is on disk when it returns.

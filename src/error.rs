@@ -106,6 +106,12 @@ codes! {
     JobNotFound = ("job_not_found", 404, NOT_FOUND);
     /// No such stored sequence of the caller's.
     SequenceNotFound = ("sequence_not_found", 404, NOT_FOUND);
+    /// No such recording under way.
+    RecordingNotFound = ("recording_not_found", 404, NOT_FOUND);
+    /// The session is being recorded already.
+    AlreadyRecording = ("already_recording", 409, CONFLICT);
+    /// Too many recordings are under way.
+    TooManyRecordings = ("too_many_recordings", 429, UNAVAILABLE);
     /// Too many sessions are open.
     TooManySessions = ("too_many_sessions", 429, UNAVAILABLE);
     /// The hosted backend was asked for and is not configured.

@@ -5,10 +5,10 @@
 //! (`tests/it/tidy.rs` holds the rule):
 //!
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
-//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`]
+//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`]
 //! * L2 parts: [`config`], [`policy`], [`backend`], [`evidence`]
-//! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`capture`]
+//! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]
 
@@ -31,6 +31,7 @@ pub mod error;
 pub mod evidence;
 pub mod http;
 pub mod id;
+pub mod jobs;
 pub mod markdown;
 pub mod pack;
 pub mod policy;
@@ -43,3 +44,4 @@ pub mod sequences;
 pub mod sessions;
 pub mod settings;
 pub mod tasks;
+pub mod video;

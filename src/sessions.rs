@@ -103,6 +103,16 @@ impl Sessions {
         Ok(Some(InUse { sessions: self.clone(), id }))
     }
 
+    /// The window of a session of `caller`'s.
+    ///
+    /// # Errors
+    /// `session_not_found`.
+    pub fn viewport(&self, id: SessionId, caller: &Caller) -> Result<Viewport, Problem> {
+        let open = self.open();
+        let session = open.get(&id).filter(|session| caller.may_act_on(&session.caller));
+        session.map(|session| session.viewport).ok_or_else(not_found)
+    }
+
     /// The sessions of `caller`.
     pub fn list(&self, caller: &Caller) -> Vec<Value> {
         let open = self.open();

@@ -9,6 +9,7 @@ pub mod peer;
 mod runs;
 mod sequences;
 mod sessions;
+mod video;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use crate::capture::{Ask, Captures, Kind};
 use crate::config::Config;
 use crate::daemon::keyring::SharedKeyring;
 use crate::error::{Code, Problem};
+use crate::jobs::Jobs;
 use crate::run::Caller;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
@@ -39,6 +41,8 @@ pub struct Api {
     pub captures: Captures,
     /// The open runs.
     pub runs: Runs,
+    /// Recordings that are fetched later.
+    pub jobs: Jobs,
     /// The sequences that callers keep.
     pub sequences: StoredSequences,
     /// The API keys.
@@ -60,6 +64,7 @@ pub fn router(api: Api) -> Router {
         .merge(hosted::routes())
         .merge(sequences::routes())
         .merge(sessions::routes())
+        .merge(video::routes())
         .merge(runs::routes())
         .layer(middleware::from_fn_with_state(api.clone(), authenticate));
     Router::new()

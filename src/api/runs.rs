@@ -147,6 +147,10 @@ async fn seal(
     let limit = api.config.borrow().capture.max_body;
     let SealRequest { outcome, reason } = SealRequest::read(json_body(request, limit).await?)?;
     let ending = Ending { state: RunState::Sealed, outcome, reason };
+    // A recording under way is ended and part of what is sealed.
+    if api.runs.open_run(id, &caller).is_ok() {
+        api.captures.end_recordings(Some(id), None).await;
+    }
     Ok(Json(api.runs.seal(id, &caller, ending).await?))
 }
 

@@ -9,7 +9,7 @@ use axum::{Extension, Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Failure, json_body, on_record, random_id};
-use super::{Api, ask};
+use super::{Api, ask, video};
 use crate::capture::{Ask, Kind};
 use crate::error::{Code, Problem};
 use crate::request::{ImportRequest, StoredRequest, with_variables};
@@ -126,10 +126,6 @@ async fn run_kept(
     let id = random_id(id, Code::SequenceNotFound)?;
     let mut ask = ask(&api, Kind::Screenshot, caller.clone(), request).await?;
     let kept = api.sequences.get(caller, id).await?;
-    if kept.kind != "sequence" {
-        let message = "recordings are not supported yet; keep it with `type`: \"sequence\"";
-        return Err(Problem::new(Code::NotSupported, message).into());
-    }
     let Value::Object(mut given) = ask.body else {
         let message = "the body is no object; send a JSON object";
         return Err(Problem::new(Code::InvalidJson, message).into());
@@ -154,5 +150,5 @@ async fn run_kept(
         body[name.as_str()] = value;
     }
     ask.body = body;
-    carry_out(&api, ask).await
+    if kept.kind == "video" { video::film(&api, ask).await } else { carry_out(&api, ask).await }
 }

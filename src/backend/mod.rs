@@ -14,15 +14,17 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::blob::Blob;
-use crate::error::Problem;
+use crate::error::{Code, Problem};
+use crate::evidence::GrowingFile;
 use crate::id::SessionId;
 use crate::policy::Policy;
 use crate::settings::sequence::Step;
 use crate::settings::{CaptureSettings, PageSettings, Product};
+use crate::video;
 
 /// Who takes pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -357,6 +359,25 @@ pub struct SequenceOrder {
     pub product: String,
 }
 
+/// A recording asked of a backend.
+pub struct RecordingOrder {
+    /// Size, rate and limits.
+    pub settings: video::Settings,
+    /// Where its bytes go.
+    pub file: GrowingFile,
+    /// Told when it ends by itself; dropped when it ends at all.
+    pub ended: oneshot::Sender<()>,
+}
+
+/// A recording that was made, as far as it went. Nobody writes to its file any more.
+#[derive(Debug)]
+pub struct Recorded {
+    /// What became of it.
+    pub summary: video::Summary,
+    /// The page as it stood when the recording was stopped, PNG.
+    pub poster: Option<Vec<u8>>,
+}
+
 /// A session asked of a backend.
 #[derive(Clone, Debug)]
 pub struct SessionOrder {
@@ -462,6 +483,42 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         reports: mpsc::Sender<StepReport>,
     ) -> Pending<'_, Result<Value, Box<Failed>>>;
 
+    /// The same, recorded.
+    ///
+    /// # Errors
+    /// When no page could be had, or it could not be recorded.
+    fn record_sequence(
+        &self,
+        order: SequenceOrder,
+        reports: mpsc::Sender<StepReport>,
+        recording: RecordingOrder,
+    ) -> Pending<'_, Result<Recorded, Problem>> {
+        drop((order, reports, recording));
+        Box::pin(async { Err(no_recordings()) })
+    }
+
+    /// Begin to record the page of a session.
+    ///
+    /// # Errors
+    /// `session_not_found`, `already_recording`, or what the browser says.
+    fn start_recording(
+        &self,
+        session: SessionId,
+        order: RecordingOrder,
+    ) -> Pending<'_, Result<(), Problem>> {
+        drop((session, order));
+        Box::pin(async { Err(no_recordings()) })
+    }
+
+    /// End the recording of a session's page.
+    ///
+    /// # Errors
+    /// `recording_not_found` when there is none.
+    fn stop_recording(&self, session: SessionId) -> Pending<'_, Result<Recorded, Problem>> {
+        let _ = session;
+        Box::pin(async { Err(no_recordings()) })
+    }
+
     /// Open a session: a page of its own that is kept between captures.
     ///
     /// # Errors
@@ -479,4 +536,9 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// Why not, in a sentence.
     fn ready(&self) -> Result<(), String>;
+}
+
+fn no_recordings() -> Problem {
+    let message = "only the local browser records; ask with `X-Exhibit-Backend: chromium`";
+    Problem::new(Code::NotSupported, message)
 }

@@ -5,6 +5,7 @@ mod ask;
 mod backends;
 mod comparison;
 mod record;
+mod recording;
 mod sequence;
 mod session;
 
@@ -23,6 +24,8 @@ pub use self::comparison::Compared;
 use self::record::{
     Attempt, asked_for, files_of, metadata, millis_between, report, with_artifacts,
 };
+use self::recording::Recordings;
+pub use self::recording::{VIDEO, VideoDone};
 pub use self::sequence::{NO_LIMIT, SequenceDone};
 pub use self::session::SessionOpened;
 use crate::artifact::Artifact;
@@ -55,6 +58,7 @@ struct Shared {
     slots: Semaphore,
     waiting: AtomicUsize,
     sessions: Sessions,
+    recordings: Recordings,
     tasks: Tasks,
 }
 
@@ -70,7 +74,23 @@ impl Captures {
         let slots = Semaphore::new(config.borrow().capture.concurrent);
         let waiting = AtomicUsize::new(0);
         let sessions = Sessions::new(runs.clock().clone(), config.clone());
-        Self(Arc::new(Shared { runs, backends, policy, config, slots, waiting, sessions, tasks }))
+        let recordings = Recordings::default();
+        Self(Arc::new(Shared {
+            runs,
+            backends,
+            policy,
+            config,
+            slots,
+            waiting,
+            sessions,
+            recordings,
+            tasks,
+        }))
+    }
+
+    /// Have work go on that nobody waits for.
+    pub fn in_background(self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.0.tasks.spawn(work));
     }
 
     /// Whether captures can be taken now; if not, why.

@@ -13,7 +13,7 @@ use super::record::{Attempt, files_of, millis_between, with_artifacts};
 use super::{Ask, Captures, Place, Refused, check_session, queue_too_slow, unreadable};
 use crate::artifact::Artifact;
 use crate::backend::{
-    BackendName, Failed, FailedAttempt, Output, SequenceOrder, StepReport, Taken,
+    BackendName, Failed, FailedAttempt, Output, Sent, SequenceOrder, StepReport, Taken,
 };
 use crate::clock::Moment;
 use crate::error::{Code, Problem, chain};
@@ -40,10 +40,10 @@ pub struct SequenceDone {
 
 /// What came of a sequence so far.
 #[derive(Debug, Default)]
-struct Results {
+pub(super) struct Results {
     outputs: Vec<Value>,
-    steps: Vec<Value>,
-    completed: usize,
+    pub(super) steps: Vec<Value>,
+    pub(super) completed: usize,
     captures: Vec<Value>,
     /// Who was asked to take the steps.
     asked: Option<BackendName>,
@@ -53,11 +53,11 @@ struct Results {
 }
 
 /// A sequence under way.
-struct Course<'a> {
-    work: &'a Work,
-    request: &'a SequenceRequest,
-    stage: &'a Stage,
-    chosen: &'a Chosen,
+pub(super) struct Course<'a> {
+    pub(super) work: &'a Work,
+    pub(super) request: &'a SequenceRequest,
+    pub(super) stage: &'a Stage,
+    pub(super) chosen: &'a Chosen,
 }
 
 impl Captures {
@@ -115,7 +115,10 @@ impl Captures {
         self.conclude(work, standalone, &request, begun, results, ended).await
     }
 
-    fn allowed_steps(&self, request: SequenceRequest) -> Result<SequenceRequest, Problem> {
+    pub(super) fn allowed_steps(
+        &self,
+        request: SequenceRequest,
+    ) -> Result<SequenceRequest, Problem> {
         let policy = self.0.policy.borrow();
         for step in &request.steps {
             match &step.action {
@@ -129,17 +132,16 @@ impl Captures {
         Ok(request)
     }
 
-    /// Put each step on record as it is reported.
-    async fn follow(
+    /// What is asked of a backend for a sequence.
+    pub(super) fn sequence_order(
         &self,
-        course: Course<'_>,
+        request: &SequenceRequest,
+        sent: Option<Sent>,
         deadline: Instant,
-        results: &mut Results,
-    ) -> Result<(), Problem> {
-        let (request, by) = (course.request, course.chosen.by);
+    ) -> SequenceOrder {
         let limits = self.0.config.borrow().capture.clone();
-        let order = SequenceOrder {
-            sent: course.chosen.sent.clone(),
+        SequenceOrder {
+            sent,
             page: request.page.clone(),
             steps: request.steps.clone(),
             observe: request.observe,
@@ -149,7 +151,18 @@ impl Captures {
             deadline,
             policy: self.0.policy.borrow().clone(),
             product: String::new(),
-        };
+        }
+    }
+
+    /// Put each step on record as it is reported.
+    async fn follow(
+        &self,
+        course: Course<'_>,
+        deadline: Instant,
+        results: &mut Results,
+    ) -> Result<(), Problem> {
+        let (request, by) = (course.request, course.chosen.by);
+        let order = self.sequence_order(request, course.chosen.sent.clone(), deadline);
         // One report at a time: a step begins when the one before is on disk.
         let (reports, mut reported) = mpsc::channel(1);
         let backends = self.0.backends.clone();
@@ -179,7 +192,7 @@ impl Captures {
         kept.and(ended)
     }
 
-    async fn keep_step(
+    pub(super) async fn keep_step(
         &self,
         course: &Course<'_>,
         report: StepReport,
@@ -406,7 +419,7 @@ fn carried(request: &SequenceRequest, before: usize) -> Vec<&'static str> {
     scripted.then_some("evaluate").into_iter().collect()
 }
 
-fn requested(request: &SequenceRequest, stage: &Stage, by: BackendName) -> Event {
+pub(super) fn requested(request: &SequenceRequest, stage: &Stage, by: BackendName) -> Event {
     let steps: Vec<Value> = request.steps.iter().map(Step::record).collect();
     let settings = CaptureSettings {
         page: request.page.clone(),

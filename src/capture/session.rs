@@ -105,6 +105,7 @@ impl Captures {
         id: SessionId,
     ) -> Result<(), Box<Refused>> {
         self.0.sessions.forget(id, &caller)?;
+        self.end_recordings(None, Some(id)).await;
         self.0.backends.local().close_session(id).await;
         let (work, standalone) = self.run(run, caller, BackendName::Chromium).await?;
         let event = Event::exhibit("session.closed", json!({ "session_id": id }));
@@ -124,6 +125,7 @@ impl Captures {
             }
             for id in self.0.sessions.expired() {
                 tracing::info!(session = %id, "a session has outlived its time");
+                self.end_recordings(None, Some(id)).await;
                 self.0.backends.local().close_session(id).await;
             }
         }

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Common, DONE, in_file, out};
-use crate::disk;
-use crate::error::{Code, Problem};
+use super::{Common, DONE, in_file, out, save};
+use crate::error::Problem;
 use crate::id::RunId;
 
 /// What every capture understands.
@@ -112,14 +111,4 @@ async fn capture(common: &Common, kind: &str, of: Of, mut body: Value) -> Result
         out::line(format!("saved    {}", path.display()));
     }
     DONE
-}
-
-fn save(path: &std::path::Path, bytes: &[u8]) -> Result<(), Problem> {
-    match disk::write_once(path, bytes) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let message = format!("{} exists already; give another name", path.display());
-            Err(Problem::new(Code::NameTaken, message).field("out"))
-        }
-        saved => saved.map(drop).map_err(|error| in_file(path, error)),
-    }
 }

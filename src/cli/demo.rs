@@ -55,7 +55,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
     out::line(format!("signed by        {}", done.receipt.key));
     out::line(format!("allowed signers  {}", done.allowed_signers.display()));
     out::line("");
-    out::line("Look at the pictures:");
+    out::line("Look at the pictures and the recording:");
     for picture in pictures(&done.folder) {
         out::line(format!("  {}", picture.display()));
     }
@@ -72,10 +72,14 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
     Ok(done.report.exit())
 }
 
-/// The screenshots in an evidence folder, in the order in which they were taken.
+/// The screenshots in an evidence folder, in the order in which they were taken, and recordings.
 fn pictures(folder: &Path) -> Vec<PathBuf> {
     let captures = std::fs::read_dir(folder.join("data/captures")).into_iter().flatten().flatten();
     let mut pictures: Vec<_> = captures.map(|one| one.path().join("screenshot.png")).collect();
     pictures.sort();
+    let recordings =
+        std::fs::read_dir(folder.join("data/recordings")).into_iter().flatten().flatten();
+    let recordings = recordings.map(|one| one.path());
+    pictures.extend(recordings.filter(|path| path.extension().is_some_and(|end| end == "mp4")));
     pictures
 }

@@ -8,6 +8,7 @@ mod doctor;
 mod index;
 mod keys;
 mod out;
+mod record;
 mod runs;
 mod serve;
 mod verify;
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Client;
 use crate::config::{Config, SYSTEM_FILE, load};
+use crate::disk;
 use crate::error::{Code, Problem, exit};
 use crate::secret::Secret;
 
@@ -64,6 +66,8 @@ enum Command {
     Shot(capture::Shot),
     /// Print a page as PDF
     Pdf(capture::Pdf),
+    /// Record a page, or steps in it, as video
+    Record(record::Record),
     /// Work with a run
     #[command(subcommand)]
     Run(runs::Run),
@@ -106,6 +110,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Serve => serve::serve(&common).await,
         Command::Shot(shot) => capture::shot(&common, shot).await,
         Command::Pdf(pdf) => capture::pdf(&common, pdf).await,
+        Command::Record(record) => record::record(&common, record).await,
         Command::Run(command) => runs::run(&common, command).await,
         Command::List(list) => runs::list(&common, list).await,
         Command::Show(show) => runs::show(&common, show).await,
@@ -149,6 +154,17 @@ impl Common {
 fn in_file(path: &Path, error: std::io::Error) -> Problem {
     let message = format!("{}: {error}; check the path and its permissions", path.display());
     Problem::new(Code::InvalidField, message).because(error)
+}
+
+/// Put what was taken into a new file.
+fn save(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    match disk::write_once(path, bytes) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let message = format!("{} exists already; give another name", path.display());
+            Err(Problem::new(Code::NameTaken, message).field("out"))
+        }
+        saved => saved.map(drop).map_err(|error| in_file(path, error)),
+    }
 }
 
 /// The exit code of something that is done.

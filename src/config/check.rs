@@ -69,6 +69,7 @@ fn limits(config: &Config, findings: &mut Vec<Finding>) {
         ("runs.max_duration", config.runs.max_duration),
         ("sessions.idle", config.sessions.idle),
         ("sessions.max_duration", config.sessions.max_duration),
+        ("video.max_duration", config.video.max_duration),
     ];
     for (key, value) in positive {
         if value == zero {

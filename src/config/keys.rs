@@ -77,6 +77,9 @@ keys! {
     sessions.max: live;
     sessions.idle: live;
     sessions.max_duration: live;
+    video.max: live;
+    video.max_duration: live;
+    video.max_bytes: live;
     backend.hosted.base_url: live;
     backend.hosted.key: live;
     backend.hosted.key_file: live;

@@ -8,7 +8,7 @@ use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
 use super::{
     Backend, Browser, Capture, Config, Daemon, Fallback, Hosted, Keys, Log, LogFormat, Policy,
-    Runs, Sessions, Store, check,
+    Runs, Sessions, Store, Video, check,
 };
 use crate::disk;
 
@@ -71,6 +71,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         policy: policy(&mut document, default.policy),
         runs: runs(&mut document, &default.runs),
         sessions: sessions(&mut document, &default.sessions),
+        video: video(&mut document, &default.video),
         backend: Backend { hosted: hosted(&mut document, default.backend.hosted) },
         log: log(&mut document, default.log),
     };
@@ -209,6 +210,17 @@ fn hosted(document: &mut Document<'_>, default: Hosted) -> Hosted {
     };
     table.finish();
     hosted
+}
+
+fn video(document: &mut Document<'_>, default: &Video) -> Video {
+    let mut table = document.table("video");
+    let video = Video {
+        max: table.get("max", default.max, read::number(0..=64)),
+        max_duration: table.get("max_duration", default.max_duration, read::duration),
+        max_bytes: table.get("max_bytes", default.max_bytes, read::size),
+    };
+    table.finish();
+    video
 }
 
 fn log(document: &mut Document<'_>, default: Log) -> Log {

@@ -44,6 +44,8 @@ pub struct Config {
     pub runs: Runs,
     /// Limits of a session.
     pub sessions: Sessions,
+    /// Limits of a recording.
+    pub video: Video,
     /// Who takes pictures beside the local browser.
     pub backend: Backend,
     /// The daemon's own log.
@@ -165,6 +167,17 @@ pub struct Backend {
     pub hosted: Hosted,
 }
 
+/// `[video]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Video {
+    /// Recordings under way at the same time.
+    pub max: usize,
+    /// A recording that plays this long is ended.
+    pub max_duration: Duration,
+    /// A recording that has this many bytes is ended.
+    pub max_bytes: u64,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
@@ -242,6 +255,7 @@ impl Default for Config {
                 max_duration: Duration::from_mins(30),
             },
             backend: Backend { hosted: Hosted::default() },
+            video: Video { max: 2, max_duration: Duration::from_mins(10), max_bytes: 500 * MIB },
             log: Log { filter: "info".into(), format: LogFormat::Auto },
         }
     }

@@ -70,6 +70,9 @@ impl Config {
             "sessions.idle" => duration(self.sessions.idle),
             "sessions.max_duration" => duration(self.sessions.max_duration),
             name if name.starts_with("backend.hosted.") => self.hosted_value(name),
+            "video.max" => count(self.video.max),
+            "video.max_duration" => duration(self.video.max_duration),
+            "video.max_bytes" => size(self.video.max_bytes),
             "log.filter" => self.log.filter.clone().into(),
             "log.format" => match self.log.format {
                 LogFormat::Auto => "auto".into(),

@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::config::watch::ConfigWatch;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::Signer;
+use crate::jobs::Jobs;
 use crate::policy::Policy;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
@@ -92,6 +93,7 @@ impl Daemon {
         let api = Api {
             captures: captures.clone(),
             runs: runs.clone(),
+            jobs: Jobs::new(runs.clock().clone()),
             sequences,
             keys,
             config: following.clone(),

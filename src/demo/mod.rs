@@ -119,21 +119,17 @@ async fn refund(
     let data = json!({ "transaction": TRANSACTION, "amount": "48.50", "rule": "duplicate-charge" });
     log(client, run, "decision", "Refund approved: the charge is a duplicate", data).await?;
 
-    tell("processing the refund through the desk's own form, each step on record");
+    tell("processing the refund through the desk's own form, recorded, each step on record");
     let steps = json!([
-        { "action": "navigate", "url": format!("{details}/refund") },
-        { "action": "fill", "selector": "[name=amount]", "value": "48.50" },
-        { "action": "fill", "selector": "[name=reason]", "value": reason },
+        { "action": "navigate", "url": format!("{details}/refund"), "pauseAfter": 600 },
+        { "action": "fill", "selector": "[name=amount]", "value": "48.50", "pauseAfter": 600 },
+        { "action": "fill", "selector": "[name=reason]", "value": reason, "pauseAfter": 800 },
         { "action": "screenshot", "name": "the form, filled in" },
         { "action": "click", "selector": "button" },
-        { "action": "wait_for", "selector": ".done" },
+        { "action": "wait_for", "selector": ".done", "pauseAfter": 1_200 },
         { "action": "screenshot", "name": "the confirmation" },
     ]);
-    let answer = client.sequence(run, "during", steps).await?;
-    if answer["steps_completed"] != answer["total_steps"] {
-        let steps = answer["step_results"].to_string();
-        return Err(Problem::internal("processing the refund", steps));
-    }
+    recorded(client, run, steps).await?;
 
     tell("asking the desk for the transaction's status");
     let status = status(&page(&format!("/api/transactions/{TRANSACTION}"))).await?;
@@ -144,6 +140,21 @@ async fn refund(
 
     tell("sealing the run: manifest, signature, seal");
     client.seal(run, Some("succeeded"), Some("The duplicate charge was refunded")).await
+}
+
+/// Take `steps` in a page of their own that is recorded meanwhile.
+async fn recorded(client: &Client, run: RunId, steps: Value) -> Result<(), Problem> {
+    let session = client.call("/sessions", Some(run), json!({})).await?["session_id"].take();
+    let recordings = format!("/runs/{run}/recordings");
+    let started = client.call(&recordings, None, json!({ "session_id": session })).await?;
+    let number = started["recording"].as_str().unwrap_or_default();
+    let body = json!({ "session_id": session, "steps": steps, "stage": "during" });
+    let answer = client.call("/sequence", Some(run), body).await?;
+    client.call(&format!("{recordings}/{number}/stop"), None, json!({})).await?;
+    if answer["steps_completed"] == answer["total_steps"] {
+        return Ok(());
+    }
+    Err(Problem::internal("processing the refund", answer["step_results"].to_string()))
 }
 
 fn spec() -> RunSpec {

@@ -193,7 +193,7 @@ impl Draft {
     }
 
     /// The path of a new file that will be called `name` below `data/`; its folder exists then.
-    fn claim(&self, name: &str, more: usize) -> Result<PathBuf, StoreError> {
+    pub(super) fn claim(&self, name: &str, more: usize) -> Result<PathBuf, StoreError> {
         if !layout::is_safe_path(name) {
             return Err(StoreError::UnsafeName { name: name.to_owned() });
         }
@@ -208,6 +208,11 @@ impl Draft {
         let folder = path.parent().expect("a path below data/ has a parent");
         disk::make_dirs(folder).map_err(StoreError::at(folder))?;
         Ok(path)
+    }
+
+    /// Count a file that is on disk among the run's.
+    pub(super) fn keep(&mut self, artifact: Artifact) {
+        self.artifacts.insert(artifact.path.clone(), artifact);
     }
 
     /// Begin a file of the caller's, called `name` among the attachments. It is part of the run

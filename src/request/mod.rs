@@ -13,6 +13,7 @@ mod screenshot;
 mod sequence;
 mod session;
 mod stored;
+mod video;
 
 pub use comparison::ComparisonRequest;
 pub use og_image::read_og_image;
@@ -23,6 +24,7 @@ pub use screenshot::read_screenshot;
 pub use sequence::SequenceRequest;
 pub use session::SessionRequest;
 pub use stored::{ImportRequest, StoredRequest, with_variables};
+pub use video::{RecordingRequest, VideoRequest, read_stop};
 
 use crate::settings::{CaptureSettings, Stage};
 
@@ -175,6 +177,8 @@ mod tests {
             sound(read_observe(body.clone()))?;
             sound(ComparisonRequest::read(body.clone()))?;
             sound(SessionRequest::read(body.clone()))?;
+            sound(VideoRequest::read(body.clone()))?;
+            sound(RecordingRequest::read(body.clone()))?;
             sound(StoredRequest::read(body.clone()))?;
             sound(ImportRequest::read(body.clone()))?;
             sound(read_run_spec(body.clone()))?;

@@ -12,11 +12,40 @@ use crate::secret::Secret;
 use crate::settings::sequence::{Action, KEYS, Key, Step};
 use crate::settings::{Format, PageSettings, Picture, Product, Stage, Target};
 
-/// Most steps, outputs and scripts: the hosted API's limits.
-const STEPS: usize = 100;
-const OUTPUTS: usize = 5;
-const SCRIPTS: usize = 2;
+/// Longest script: the hosted API's limit.
 const SCRIPT: usize = 5_000;
+/// What each step does.
+const ACTIONS: &[&str] = &[
+    "navigate",
+    "click",
+    "dblclick",
+    "hover",
+    "fill",
+    "select",
+    "scroll",
+    "wait",
+    "wait_for",
+    "evaluate",
+    "press_key",
+];
+/// What a step may make, in a sequence.
+const OUTPUTS: &[&str] = &["screenshot", "pdf", "diff"];
+
+/// What goes for the steps of a sequence, or of a recording: the hosted API's limits.
+pub(super) struct Rules {
+    /// Most steps.
+    steps: usize,
+    /// Most scripts.
+    scripts: usize,
+    /// Whether steps make outputs, 1 to 5 of them.
+    outputs: bool,
+    /// Whether steps are told of in captions, and decorated.
+    recorded: bool,
+}
+
+const SEQUENCE: Rules = Rules { steps: 100, scripts: 2, outputs: true, recorded: false };
+/// The rules of a recording.
+pub(super) const VIDEO: Rules = Rules { steps: 50, scripts: 50, outputs: false, recorded: true };
 
 /// A sequence that was understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +76,17 @@ impl SequenceRequest {
 }
 
 fn read(fields: &mut Fields) -> Option<SequenceRequest> {
+    rest(fields, &SEQUENCE, false)
+}
+
+/// Read the steps and what goes for all of them.
+pub(super) fn rest(
+    fields: &mut Fields,
+    rules: &Rules,
+    block_banners: bool,
+) -> Option<SequenceRequest> {
     let mut ignored = Vec::new();
-    let steps = steps(fields, &mut ignored);
+    let steps = steps(fields, rules, &mut ignored);
     let first = steps.iter().flatten().find_map(|step| match &step.action {
         Action::Navigate(url) => Some(Target::Url(url.clone())),
         _ => None,
@@ -59,24 +97,26 @@ fn read(fields: &mut Fields) -> Option<SequenceRequest> {
     page.dark_mode = fields.flag("darkMode").unwrap_or(false);
     page.cookies = identity::cookies(fields, Some(&page.target));
     page.auth_state = identity::auth_state(fields);
+    let banners = fields.has("blockBanners");
     page.blocking = page::lists(fields);
+    page.blocking.banners |= block_banners && !banners;
     let observe = fields.flag("observeAfterEachStep").unwrap_or(false);
     let stage = page::stage(fields);
     steps.map(|steps| SequenceRequest { page, steps, observe, stage, ignored })
 }
 
-fn steps(fields: &mut Fields, ignored: &mut Vec<String>) -> Option<Vec<Step>> {
+fn steps(fields: &mut Fields, rules: &Rules, ignored: &mut Vec<String>) -> Option<Vec<Step>> {
     if !fields.has("steps") {
         let message =
             "`steps` is missing; give a list like [{\"action\": \"navigate\", \"url\": …}]";
         return fields.problem(Problem::new(Code::MissingField, message).field("steps"));
     }
-    let given = fields.list("steps", STEPS)?;
+    let given = fields.list("steps", rules.steps)?;
     let count = given.len();
     let mut steps = Vec::new();
     for (index, value) in given.into_iter().enumerate() {
         match value {
-            Value::Object(step) => steps.extend(self::step(fields, index, step, ignored)),
+            Value::Object(step) => steps.extend(self::step(fields, index, step, rules, ignored)),
             _ => {
                 return fields.wrong(
                     &format!("steps[{index}]"),
@@ -92,12 +132,15 @@ fn steps(fields: &mut Fields, ignored: &mut Vec<String>) -> Option<Vec<Step>> {
     let of = |wanted: fn(&Action) -> bool| steps.iter().filter(|s| wanted(&s.action)).count();
     let outputs = of(|a| matches!(a, Action::Output { .. } | Action::Compare { .. }));
     let scripts = of(|action| matches!(action, Action::Evaluate(_)));
-    if !(1..=OUTPUTS).contains(&outputs) {
-        let remedy = format!("give 1 to {OUTPUTS} steps `screenshot`, `pdf` or `diff`");
-        return fields.wrong("steps", &format!("a list with {outputs} outputs"), &remedy);
+    if rules.outputs && !(1..=5).contains(&outputs) {
+        let remedy = "give 1 to 5 steps `screenshot`, `pdf` or `diff`";
+        return fields.wrong("steps", &format!("a list with {outputs} outputs"), remedy);
     }
-    if scripts > SCRIPTS {
-        let remedy = format!("give at most {SCRIPTS} steps `evaluate`");
+    if steps.is_empty() {
+        return fields.wrong("steps", "an empty list", "give at least one step");
+    }
+    if scripts > rules.scripts {
+        let remedy = format!("give at most {} steps `evaluate`", rules.scripts);
         return fields.wrong("steps", &format!("a list with {scripts} scripts"), &remedy);
     }
     Some(steps)
@@ -107,47 +150,47 @@ fn step(
     fields: &mut Fields,
     index: usize,
     step: Map<String, Value>,
+    rules: &Rules,
     ignored: &mut Vec<String>,
 ) -> Option<Step> {
     fields.nested(step, format!("steps[{index}]."), |step| {
-        const WORDS: &[&str] = &[
-            "navigate",
-            "click",
-            "dblclick",
-            "hover",
-            "fill",
-            "select",
-            "scroll",
-            "wait",
-            "wait_for",
-            "evaluate",
-            "press_key",
-            "screenshot",
-            "pdf",
-            "diff",
-        ];
+        let own = if rules.outputs { OUTPUTS } else { &["highlight"] };
+        let words: Vec<&'static str> = ACTIONS.iter().chain(own).copied().collect();
         if !step.has("action") {
             let message =
-                format!("`steps[{index}].action` is missing; give one of {}", WORDS.join(", "));
+                format!("`steps[{index}].action` is missing; give one of {}", words.join(", "));
             let field = format!("steps[{index}].action");
             step.rest();
             return step.problem(Problem::new(Code::MissingField, message).field(field));
         }
-        let words: Vec<(&str, &'static str)> = WORDS.iter().map(|word| (*word, *word)).collect();
+        let words: Vec<(&str, &'static str)> = words.iter().map(|word| (*word, *word)).collect();
         let Some(word) = step.choice("action", &words) else {
             // What belongs to an action nobody knows cannot be judged.
             step.rest();
             return None;
         };
         let optional = step.flag("optional").unwrap_or(false);
-        if step.value("pauseAfter").is_some() {
-            ignored.push(format!("steps[{index}].pauseAfter"));
-        }
+        let pause_after = step.int("pauseAfter", 0..=10_000).unwrap_or(0);
+        let note = if rules.recorded { note(step, index, ignored) } else { None };
         let style = screenshot::decoration(step);
         ignored.extend(style.iter().map(|name| format!("steps[{index}].{name}")));
         let action = action(step, word, index)?;
-        Some(Step { action, word, optional })
+        let pause_after = Duration::from_millis(u64::from(pause_after));
+        Some(Step { action, word, optional, pause_after, note })
     })
+}
+
+/// What is said of a step of a recording; what would be drawn into it is listed as ignored.
+fn note(step: &mut Fields, index: usize, ignored: &mut Vec<String>) -> Option<String> {
+    for name in ["live", "zoom", "style", "color", "thickness", "padding"] {
+        if step.value(name).is_some() {
+            ignored.push(format!("steps[{index}].{name}"));
+        }
+    }
+    let said = [("note", 200), ("narration", 500), ("label", 80)];
+    let said = said.map(|(name, limit)| step.filled_text(name, limit));
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join(" – "))
 }
 
 fn action(step: &mut Fields, word: &str, index: usize) -> Option<Action> {
@@ -179,6 +222,11 @@ fn action(step: &mut Fields, word: &str, index: usize) -> Option<Action> {
                 x: step.number("x", -1e6..=1e6).unwrap_or(0.0),
                 y: step.number("y", -1e6..=1e6).unwrap_or(0.0),
             })
+        }
+        // What is pointed at is said in the caption: nothing is drawn into a recording.
+        "highlight" => {
+            needed(step, "selector")?;
+            Some(Action::Wait(millis(step.int("duration", 200..=15_000), 3_500)))
         }
         "wait" => Some(Action::Wait(millis(step.int("ms", 0..=10_000), 0))),
         "wait_for" => Some(Action::WaitFor {

@@ -22,11 +22,14 @@ use self::open::{lock, millis};
 use self::problem::{seal_problem, sealed, store_problem, unknown};
 use self::provenance::{host_name, provenance};
 use crate::artifact::{Artifact, NewArtifact, is_safe_name};
+use crate::blob::Blob;
 use crate::clock::{Clock, Moment};
 use crate::config::{self, Config};
 use crate::disk;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::{Attachment, Draft, Filter, Index, RunSummary, Signer, Store, StoreError};
+use crate::evidence::{
+    Attachment, Draft, Filter, GrowingFile, Index, RunSummary, Signer, Store, StoreError,
+};
 use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::run::{Actor, Caller, Ending, Event, Opening, Recorded, RunSpec, State};
@@ -167,6 +170,7 @@ impl Runs {
                 draft: Mutex::new(Some(draft)),
                 work: Arc::default(),
                 captures: AtomicU32::new(0),
+                recordings: AtomicU32::new(0),
                 opened: millis(at),
                 touched: AtomicU64::new(millis(at)),
             });
@@ -256,6 +260,58 @@ impl Runs {
             let artifacts = draft.add(files).map_err(store_problem)?;
             let mut recorded = draft.record(&[tell(&artifacts)], at).map_err(store_problem)?;
             Ok((artifacts, recorded.remove(0)))
+        })
+        .await
+    }
+
+    /// What the run's events since `begun` say, for captions: from and to, in seconds since the
+    /// epoch, and what.
+    ///
+    /// # Errors
+    /// `run_sealed`, or when the events cannot be read.
+    pub async fn said_since(
+        &self,
+        work: &Work,
+        begun: Moment,
+    ) -> Result<Vec<(f64, f64, String)>, Problem> {
+        self.with_draft(work, "reading the events", move |draft, _| {
+            let said = draft.said_since(&begun.to_rfc3339());
+            said.map_err(|error| Problem::internal("reading the events", error))
+        })
+        .await
+    }
+
+    /// Begin a file that grows while the run goes on.
+    ///
+    /// # Errors
+    /// `name_taken`, or what the store says.
+    pub async fn begin_growing(&self, work: &Work, name: String) -> Result<GrowingFile, Problem> {
+        let head_room = self.0.config.borrow().store.min_free;
+        self.with_draft(work, "beginning a recording", move |draft, _| {
+            draft.begin_growing(&name, head_room).map_err(store_problem)
+        })
+        .await
+    }
+
+    /// Make the file `name`, which has grown, and others part of a run, and the event that `tell`
+    /// makes of them, the grown one first. The grown file is handed out for reading.
+    ///
+    /// # Errors
+    /// What the store says; the grown file then stays as it is.
+    pub async fn finish_growing(
+        &self,
+        work: &Work,
+        name: String,
+        files: Vec<NewArtifact>,
+        tell: impl FnOnce(&[Artifact]) -> Event + Send + 'static,
+    ) -> Result<(Vec<Artifact>, Blob), Problem> {
+        self.with_draft(work, "finishing a recording", move |draft, at| {
+            let (artifact, file) = draft.finish_growing(&name).map_err(store_problem)?;
+            let blob = Blob::of_file(file, artifact.size_bytes);
+            let mut artifacts = vec![artifact];
+            artifacts.extend(draft.add(files).map_err(store_problem)?);
+            draft.record(&[tell(&artifacts)], at).map_err(store_problem)?;
+            Ok((artifacts, blob))
         })
         .await
     }

@@ -24,6 +24,7 @@ pub struct OpenRun {
     /// nothing accepted before is left out.
     pub(super) work: Arc<RwLock<()>>,
     pub(super) captures: AtomicU32,
+    pub(super) recordings: AtomicU32,
     /// Monotonic milliseconds of the opening and of the last addition.
     pub(super) opened: u64,
     pub(super) touched: AtomicU64,
@@ -41,6 +42,13 @@ impl Work {
     /// The number of the next capture in this run, from 1.
     pub fn next_capture(&self) -> u32 {
         self.run.captures.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl Work {
+    /// The number of the next recording in this run, from 1.
+    pub fn next_recording(&self) -> u32 {
+        self.run.recordings.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 

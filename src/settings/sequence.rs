@@ -126,6 +126,10 @@ pub struct Step {
     pub word: &'static str,
     /// Whether the sequence goes on when it fails.
     pub optional: bool,
+    /// Pause after it, so that a person can follow.
+    pub pause_after: Duration,
+    /// What is said of it, for captions.
+    pub note: Option<String>,
 }
 
 impl Step {
@@ -133,6 +137,9 @@ impl Step {
     /// page tells.
     pub fn record(&self) -> Value {
         let mut record = json!({ "action": self.word });
+        if let Some(note) = &self.note {
+            record["note"] = json!(note);
+        }
         let mut set = |name: &str, value: Value| record[name] = value;
         match &self.action {
             Action::Navigate(url) => set("url", json!(presentable(url))),

@@ -30,7 +30,7 @@ class Contract(Captures, Reading, Flows):
         for group in [
             self.access, self.screenshots, self.views, self.identity, self.edits, self.whole_pages,
             self.documents, self.cards, self.sequences, self.partial_failures, self.inspections,
-            self.observations, self.comparisons, self.sessions, self.about, self.kept, self.planned,
+            self.observations, self.comparisons, self.sessions, self.about, self.kept, self.videos,
             self.errors, self.all_fields,
         ]:  # fmt: skip
             self.counted.group = group.__name__

@@ -1,8 +1,10 @@
 """Owns the checks of what goes on for longer than one request: sequences, sessions, what is kept,
-and what is planned."""
+and recordings."""
+
+import threading
 
 from asking import WHITE, Asking
-from shapes import FLAGS, INSPECT, KEYS, OBSERVE
+from shapes import FLAGS, INSPECT, JOB, KEYS, OBSERVE, QUEUED, VIDEO
 from wire import OneOf, bare_base64, size
 
 
@@ -178,25 +180,64 @@ class Flows(Asking):
         self.check("one for a video is kept", 200 <= answer.status < 300, answer)
         self.shape("one that is for a video", answer.json, {"id": str, "name": str})
 
-    def planned(self):
-        """What the service does not do yet says so: 501, in the form of every error."""
+    def videos(self):
+        """Recordings in every mode; and the one thing the service does not do says so."""
+        steps = [
+            {"action": "navigate", "url": f"{self.site}/{{{{page}}}}", "note": "Look"},
+            {"action": "fill", "selector": "#user", "value": "Ada", "narration": "Her name"},
+            {"action": "click", "selector": "#user", "zoom": {"enabled": False}},
+            {"action": "press_key", "key": "Tab"},
+            {"action": "highlight", "selector": "#send", "style": "outline", "color": "#ff0000",
+             "duration": 200, "thickness": 2, "padding": 4, "label": "Here"},
+            {"action": "wait", "ms": 100, "live": True, "pauseAfter": 100},
+        ]  # fmt: skip
         video = {
-            "steps": [{"action": "navigate", "url": f"{self.site}/ok", "note": "Look"}],
-            "viewport": {"width": 800, "height": 600}, "format": "webm", "framerate": 30,
+            "steps": steps,
+            "viewport": {"width": 800, "height": 600}, "format": "mp4", "framerate": 30,
             "darkMode": False, "deviceScaleFactor": 1, "cookies": ["a=b"],
-            "authState": self.signed_in(), "variables": {"name": "value"}, "async": False,
+            "authState": self.signed_in(), "variables": {"page": "form"}, "async": False,
             "response_type": "json", "cursor": {"visible": True, "style": "dot"},
             "clickEffect": {"enabled": True, "style": "ring"}, "zoom": {"enabled": False},
             "autoZoom": False, "pace": "normal", "frame": {"enabled": False},
             "background": {"enabled": False}, "audioGuide": {"enabled": False},
         }  # fmt: skip
+        video |= {name: True for name in FLAGS.split()}
+        answer = self.server.post("video", video)
+        self.check("a video answers 200", answer.status == 200, answer)
+        told = answer.json or {}
+        self.shape("a video: the shape of the reply", told, VIDEO)
+        data = bare_base64(told.get("data")) or b""
+        self.check("a video is bare base64 of an MP4", data[4:8] == b"ftyp", data[:16])
+        self.check("a video: size_bytes", told.get("size_bytes") == len(data), len(data))
+        done = (told.get("steps_completed"), told.get("total_steps"))
+        self.check("a video: every step is done", done == (len(steps), len(steps)), told)
+        del video["response_type"]
+        answer = self.server.post("video", video)
+        found = (answer.status, answer.media_type, answer.body[4:8])
+        self.check("a video as bytes", found == (200, "video/mp4", b"ftyp"), answer)
+        answer = self.server.post("video", video | {"async": True})
+        self.check("a video for later answers 202", answer.status == 202, answer)
+        self.shape("a video for later: the shape of the reply", answer.json, QUEUED)
+        self.followed((answer.json or {}).get("status_url", "/api/v1/jobs/none"))
+        self.fails("a video without steps", 400, "POST", "/api/v1/video", {"steps": []})
         act = {
             "url": f"{self.site}/ok", "goal": "look at it", "maxSteps": 1,
             "allowedDomains": ["127.0.0.1"], "session_id": "none",
             "credentials": {"username": "a", "password": "b"},
         }  # fmt: skip
-        video |= {name: True for name in FLAGS.split()}
-        for name, body in (("video", video), ("act", act)):
-            self.server.post(name, body)
-            self.fails(name, 501, "POST", f"/api/v1/{name}", body)
-        self.fails("an asynchronous video", 501, "POST", "/api/v1/video", video | {"async": True})
+        self.server.post("act", act)
+        self.fails("act", 501, "POST", "/api/v1/act", act)
+
+    def followed(self, path):
+        """A job until it is done, asked for again and again as the client does."""
+        for _ in range(600):
+            told = self.server.send("GET", path).json or {}
+            if told.get("status") in ("completed", "failed"):
+                break
+            threading.Event().wait(0.1)
+        self.check("the job is completed", told.get("status") == "completed", told)
+        self.shape("a job that is done", told, JOB)
+        file = self.server.send("GET", (told.get("output") or {}).get("file_url", "/none"))
+        self.check("the job's file is an MP4", file.body[4:8] == b"ftyp", file)
+        listed = (self.server.send("GET", "/api/v1/jobs").json or {}).get("jobs", [])
+        self.check("the job is listed", told.get("id") in [one["id"] for one in listed], listed)

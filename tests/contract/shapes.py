@@ -127,3 +127,26 @@ DIFF = {
     "url_b?": (str, type(None)),
     "duration_ms": NUMBER,
 }
+VIDEO = {
+    "data": str,
+    "format": OneOf(("mp4", "webm", "gif")),
+    "size_bytes": int,
+    "duration_ms": NUMBER,
+    "frames": int,
+    "steps_completed": int,
+    "total_steps": int,
+    "usage": {"video_cost": NUMBER, "remaining": NUMBER},
+}
+QUEUED = {
+    "job_id": str, "status": OneOf(("queued",)), "status_url": str, "queue_position": int,
+    "estimated_wait_ms": NUMBER,
+}  # fmt: skip
+JOB = {
+    "id": str, "type": str, "status": OneOf(("completed",)), "created_at": str,
+    "completed_at": str,
+    "output": {
+        "format": str, "content_type": str, "size_bytes": int, "duration_ms": NUMBER,
+        "frames": int, "steps_completed": int, "total_steps": int, "id": str, "url": str,
+        "embed_url": str, "file_url": str, "visibility": OneOf(("private",)),
+    },
+}  # fmt: skip

@@ -126,6 +126,16 @@ async fn a_whole_run_by_the_command_line() {
     assert_eq!(code, 5);
     assert!(stderr.contains("the attempt is on record in run"), "{stderr}");
 
+    done(&here(&["record", &url, "--for", "500ms", "--out", "page.mp4"]));
+    let mp4 = std::fs::read(folder.path().join("page.mp4")).expect("saved");
+    assert_eq!(&mp4[4..8], b"ftyp");
+    std::fs::write(
+        folder.path().join("steps.json"),
+        r#"[{"action": "hover", "selector": "body"}]"#,
+    )
+    .expect("written");
+    done(&here(&["record", &url, "--steps", "steps.json"]));
+    assert_eq!(told(&here(&["record", &url, "--for", "1h"])).0, 2);
     done(&here(&["pdf", &url, "--wait-until", "load", "--landscape", "--out", "page.pdf"]));
     let document = std::fs::read(folder.path().join("page.pdf")).expect("saved");
     assert!(document.starts_with(b"%PDF-"));

@@ -371,7 +371,7 @@ async fn usage_counts_what_the_caller_took_and_the_rest_of_the_hosted_api_says_i
     let body = json!({ "url": site.url("/ok"), "waitUntil": "load" });
     daemon.post(&format!("/v1/runs/{run}/captures"), body).await.ok();
     assert_eq!(current().await, 2);
-    for (path, known) in [("/api/v1/video", true), ("/v1/act", true), ("/v1/crawl", false)] {
+    for (path, known) in [("/v1/act", true), ("/v1/crawl", false)] {
         let told = daemon.post(path, json!({})).await.refusal();
         let wanted = if known { (501, "not_supported") } else { (404, "no_such_endpoint") };
         assert_eq!((told.0, told.1.as_str()), wanted, "{path}");

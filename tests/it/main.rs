@@ -33,3 +33,4 @@ mod targets;
 mod tidy;
 mod tls;
 mod uploads;
+mod video;

@@ -46,6 +46,19 @@ async fn a_sequence_is_kept_listed_run_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_kept_sequence_can_be_a_recording() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let film = json!({ "name": "Film", "type": "video", "pace": 1, "steps": [
+        { "action": "navigate", "url": "{{base}}ok", "note": "The desk" },
+    ] });
+    let id = daemon.post("/api/v1/sequences", film).await.ok().json()["id"].clone();
+    let path = format!("/v1/sequences/{}/run", id.as_str().expect("an id"));
+    let reply = daemon.post(&path, json!({ "variables": { "base": site.url("/") } })).await.ok();
+    assert_eq!(reply.header("content-type"), Some("video/mp4"));
+    daemon.assert_verifies(&reply.run());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_an_agent_did_becomes_a_sequence() {
     let (daemon, site) = (TestDaemon::start().await, Site::start().await);
     let trace = json!([
@@ -70,7 +83,7 @@ async fn what_an_agent_did_becomes_a_sequence() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_supported_says_so_in_the_contracts_shape() {
     let daemon = TestDaemon::start().await;
-    for path in ["/act", "/video"] {
+    for path in ["/act"] {
         let reply =
             daemon.post(&format!("/api/v1{path}"), json!({ "url": "http://a.example/" })).await;
         let body = reply.json();

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &[
         "clock", "id", "digest", "disk", "pack", "secret", "error", "tasks", "http", "blob",
-        "markdown", "compare", "blocking",
+        "markdown", "compare", "video", "blocking",
     ],
     &["artifact", "run", "receipt", "settings", "request"],
     &["config", "policy", "backend", "evidence"],
-    &["runs", "sessions", "sequences", "capture"],
+    &["runs", "sessions", "sequences", "jobs", "capture"],
     &["daemon", "api", "client"],
     &["cli", "demo"],
 ];

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::field::{Field, object};
-use super::fields::{EVENT, EVERY_STEP, STEPS};
+use super::fields::{EVENT, EVERY_STEP, FILM_STEP, HIGHLIGHT, STEPS};
 use crate::error::Code;
 
 /// The schemas of what is answered.
@@ -17,7 +17,12 @@ pub(super) fn components() -> Value {
     schemas["Error"]["properties"]["code"]["enum"] = json!(codes);
     schemas["Cookie"] = cookie();
     schemas["Event"] = event();
-    schemas["Step"] = json!({ "oneOf": STEPS.iter().map(step).collect::<Vec<_>>() });
+    let steps = STEPS.iter().map(|one| step(one, &[]));
+    schemas["Step"] = json!({ "oneOf": steps.collect::<Vec<_>>() });
+    let outputs = ["screenshot", "pdf", "diff"];
+    let filmed = STEPS.iter().filter(|(action, ..)| !outputs.contains(action));
+    let filmed = filmed.chain([&HIGHLIGHT]).map(|one| step(one, FILM_STEP));
+    schemas["FilmStep"] = json!({ "oneOf": filmed.collect::<Vec<_>>() });
     schemas
 }
 
@@ -50,8 +55,8 @@ fn event() -> Value {
     schema
 }
 
-fn step(&(action, needs, fields): &(&str, &[&str], &[Field])) -> Value {
-    let own: Vec<Field> = fields.iter().chain(EVERY_STEP).copied().collect();
+fn step(&(action, needs, fields): &(&str, &[&str], &[Field]), more: &[Field]) -> Value {
+    let own: Vec<Field> = fields.iter().chain(EVERY_STEP).chain(more).copied().collect();
     let mut schema = object(&own);
     schema["properties"]["action"] = json!({ "const": action });
     let mut required = vec!["action"];

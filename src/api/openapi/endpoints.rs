@@ -2,9 +2,9 @@
 
 use super::field::Field;
 use super::fields::{
-    ANSWER, AUTH, BLOCK, CARD, CONSOLE, COOKIES, EDIT, EMU, FULL, IMPORT, KEEP, LISTS, MARKDOWN,
-    OBSERVE, OPEN_SESSION, PDF, PDF_VIEW, PICTURE, REGION, RUN, RUN_KEPT, SEAL, SEQUENCE, SESSION,
-    SHOT, STAGE, TARGET, TARGETS, TIME, VIEW, VIEWPORT,
+    ANSWER, AUTH, BLOCK, CARD, CONSOLE, COOKIES, EDIT, EMU, FILM, FULL, IMPORT, KEEP, LISTS,
+    MARKDOWN, OBSERVE, OPEN_SESSION, PDF, PDF_VIEW, PICTURE, RECORD, REGION, RUN, RUN_KEPT, SEAL,
+    SEQUENCE, SESSION, SHOT, STAGE, TARGET, TARGETS, TIME, VIEW, VIEWPORT,
 };
 
 /// What an endpoint answers when it succeeds.
@@ -84,32 +84,6 @@ const fn post(
     Endpoint { method: "post", body, answer, recorded: true, ..get(path, "", about) }
 }
 
-/// The fields of a recording.
-const VIDEO: &[&str] = &[
-    "steps",
-    "viewport",
-    "format",
-    "framerate",
-    "darkMode",
-    "blockBanners",
-    "blockAds",
-    "blockChats",
-    "blockTrackers",
-    "deviceScaleFactor",
-    "cookies",
-    "authState",
-    "variables",
-    "async",
-    "response_type",
-    "cursor",
-    "clickEffect",
-    "zoom",
-    "autoZoom",
-    "pace",
-    "frame",
-    "background",
-    "audioGuide",
-];
 const PICTURES: &[&str] = &["image/png", "image/jpeg", "image/webp"];
 const STEPS: &[&[Field]] = &[SEQUENCE, VIEWPORT, COOKIES, SESSION, LISTS, STAGE];
 
@@ -224,21 +198,27 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     ),
     get("/devices", "Devices", "The device presets"),
     get("/usage", "Usage", "The caller's captures of this month; nothing is limited"),
-    get("/jobs", "Jobs", "Asynchronous work: none yet"),
-    get("/jobs/{id}", "Job", "One job"),
+    Endpoint {
+        needs: &["steps"],
+        ..post(
+            "/video",
+            &[FILM, VIEWPORT, COOKIES, SESSION, LISTS, ANSWER, STAGE],
+            Answer::File(&["video/mp4"]),
+            "Steps in one page, recorded; 202 with a job for `async`",
+        )
+    },
+    get("/jobs", "Jobs", "The caller's recordings that were asked for with `async`"),
+    get("/jobs/{id}", "Job", "One of them"),
+    Endpoint {
+        answer: Answer::File(&["video/mp4"]),
+        ..get("/jobs/{id}/file", "", "Its recording, when it is completed")
+    },
     Endpoint {
         body: Body::Any,
         recorded: false,
         status: 501,
         refused: &["url", "goal", "maxSteps", "allowedDomains", "credentials", "session_id"],
         ..post("/act", &[], Answer::NotSupported, "Needs a language model: not supported")
-    },
-    Endpoint {
-        body: Body::Any,
-        recorded: false,
-        status: 501,
-        refused: VIDEO,
-        ..post("/video", &[], Answer::NotSupported, "Recordings: not supported yet")
     },
     Endpoint {
         needs: &["workflow"],
@@ -275,6 +255,26 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         status: 201,
         recorded: false,
         ..post("/runs/{id}/attachments", &[], Answer::Json("Attached"), "Add a file, streamed")
+    },
+    Endpoint {
+        needs: &["session_id"],
+        status: 201,
+        recorded: false,
+        ..post(
+            "/runs/{id}/recordings",
+            &[RECORD],
+            Answer::Json("RecordingStarted"),
+            "Record a session's page into a run, until it is stopped, sealed, or reaches a limit",
+        )
+    },
+    Endpoint {
+        recorded: false,
+        ..post(
+            "/runs/{id}/recordings/{recording}/stop",
+            &[],
+            Answer::Json("RecordingStopped"),
+            "End a recording",
+        )
     },
     Endpoint {
         recorded: false,

@@ -42,6 +42,8 @@ pub(super) enum Kind {
     Open(usize),
     /// Steps of a sequence.
     Steps,
+    /// Steps of a recording.
+    Film,
     /// Anything.
     Any,
 }
@@ -172,6 +174,10 @@ impl Kind {
                 "type": "array", "minItems": 1, "maxItems": 100,
                 "items": { "$ref": "#/components/schemas/Step" },
             }),
+            Self::Film => json!({
+                "type": "array", "minItems": 1, "maxItems": 50,
+                "items": { "$ref": "#/components/schemas/FilmStep" },
+            }),
             Self::Any => json!({}),
         }
     }
@@ -210,6 +216,7 @@ impl Kind {
             Self::Digest => "64 lower-case hexadecimal digits".to_owned(),
             Self::Open(most) => format!("an object with at most {most} fields of your own"),
             Self::Steps => "a list of 1 to 100 steps".to_owned(),
+            Self::Film => "a list of 1 to 50 steps".to_owned(),
             Self::Any => "anything".to_owned(),
         }
     }

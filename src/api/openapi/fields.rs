@@ -310,6 +310,51 @@ pub(super) const SEQUENCE: &[Field] = &[
     ),
 ];
 
+pub(super) const FILM: &[Field] = &[
+    field(
+        "steps",
+        Kind::Film,
+        "",
+        "taken one after the other in one page, at the pace of the page and of their pauses",
+    ),
+    field("format", Kind::Choice(&["mp4"]), "\"mp4\"", "H.264, which every player has"),
+    field("framerate", Kind::Int(1, 60), "30", "most pictures a second"),
+    field("darkMode", Kind::Flag, "false", "`prefers-color-scheme: dark`"),
+    field("variables", Kind::Map, "", "values for `{{name}}` in any text of the steps"),
+    field("async", Kind::Flag, "false", "answer at once with a job"),
+    field(
+        "observeAfterEachStep",
+        Kind::Flag,
+        "false",
+        "tell the page's state in each step's result",
+    ),
+    ignored("cursor", Kind::Any, "nothing is drawn into a recording"),
+    ignored("clickEffect", Kind::Any, "nothing is drawn into a recording"),
+    ignored("zoom", Kind::Any, "nothing is enlarged"),
+    ignored("autoZoom", Kind::Any, "nothing is enlarged"),
+    ignored("pace", Kind::Any, "nothing is speeded up or slowed down"),
+    ignored("frame", Kind::Any, "decoration"),
+    ignored("background", Kind::Any, "decoration"),
+    ignored("audioGuide", Kind::Any, "nothing is spoken"),
+];
+
+pub(super) const RECORD: &[Field] = &[
+    field("session_id", Kind::Id, "", "whose page is recorded"),
+    field("framerate", Kind::Int(1, 60), "25", "most pictures a second"),
+];
+
+/// What every step of a recording has, beside what every step has.
+pub(super) const FILM_STEP: &[Field] = &[
+    field("note", Kind::Text(200), "", "said in the captions"),
+    field("narration", Kind::Text(500), "", "said in the captions"),
+    field("label", Kind::Text(80), "", "said in the captions"),
+    ignored("live", Kind::Any, "everything is"),
+    ignored("zoom", Kind::Any, "nothing is enlarged"),
+    ignored("color", Kind::Any, "nothing is drawn into a recording"),
+    ignored("thickness", Kind::Any, "nothing is drawn into a recording"),
+    ignored("padding", Kind::Any, "nothing is drawn into a recording"),
+];
+
 pub(super) const OPEN_SESSION: &[Field] =
     &[ignored("stealth", Kind::Flag, "a recorder does not hide from a site that it is one")];
 
@@ -403,7 +448,7 @@ pub(super) const SEAL: &[Field] = &[
 /// What every step has.
 pub(super) const EVERY_STEP: &[Field] = &[
     field("optional", Kind::Flag, "false", "the sequence goes on when this fails"),
-    ignored("pauseAfter", Kind::Any, "for recordings"),
+    field("pauseAfter", Kind::Int(0, 10_000), "0", "milliseconds after it"),
     ignored("style", Kind::Any, "decoration"),
 ];
 
@@ -426,6 +471,13 @@ const KEYS: &[&str] = &[
     "PageUp",
     "PageDown",
 ];
+
+/// The action that only a recording has.
+pub(super) const HIGHLIGHT: (&str, &[&str], &[Field]) = (
+    "highlight",
+    &["selector"],
+    &[SELECTOR, field("duration", Kind::Int(200, 15_000), "3500", "milliseconds it is waited")],
+);
 
 /// The actions, with what each needs and what it may have.
 pub(super) const STEPS: &[(&str, &[&str], &[Field])] = &[

@@ -88,6 +88,12 @@ fn parameters(endpoint: &Endpoint) -> Value {
             "schema": { "type": "string", "format": "uuid" },
         }));
     }
+    if endpoint.path.contains("{recording}") {
+        parameters.push(json!({
+            "name": "recording", "in": "path", "required": true,
+            "schema": { "type": "string", "pattern": "^[0-9]{4,9}$" },
+        }));
+    }
     for &name in endpoint.query {
         let schema = match name {
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
@@ -214,7 +220,12 @@ fn responses(endpoint: &Endpoint) -> Value {
             "X-Exhibit-Backend": text("who took it"),
         });
     }
-    json!({ endpoint.status.to_string(): response, "default": error() })
+    let mut responses = json!({ endpoint.status.to_string(): response, "default": error() });
+    if endpoint.fields().any(|field| field.name == "async") {
+        let queued = json!({ "description": "later", "content": json_of("JobQueued") });
+        responses["202"] = queued;
+    }
+    responses
 }
 
 fn error() -> Value {

@@ -7,8 +7,9 @@ use super::field::{Field, Kind, Support};
 use super::fields::STEPS;
 use crate::error::{Code, Problem};
 use crate::request::{
-    ComparisonRequest, ImportRequest, SealRequest, SequenceRequest, SessionRequest, StoredRequest,
-    read_inspect, read_observe, read_og_image, read_pdf, read_run_spec, read_screenshot,
+    ComparisonRequest, ImportRequest, RecordingRequest, SealRequest, SequenceRequest,
+    SessionRequest, StoredRequest, VideoRequest, read_inspect, read_observe, read_og_image,
+    read_pdf, read_run_spec, read_screenshot, read_stop,
 };
 
 /// What the reader of an endpoint says of a body; none for an endpoint that reads none of its own.
@@ -21,6 +22,9 @@ fn read(endpoint: &Endpoint, body: Value) -> Option<Result<(), Problem>> {
         "/observe" => read_observe(body).map(drop),
         "/diff" => ComparisonRequest::read(body).map(drop),
         "/sequence" | "/run_sequence" => SequenceRequest::read(body).map(drop),
+        "/video" => VideoRequest::read(body).map(drop),
+        "/runs/{id}/recordings" => RecordingRequest::read(body).map(drop),
+        "/runs/{id}/recordings/{recording}/stop" => read_stop(body),
         "/sessions" => SessionRequest::read(body).map(drop),
         "/sequences" => StoredRequest::read(body).map(drop),
         "/sequences/import" => ImportRequest::read(body).map(drop),
@@ -36,6 +40,8 @@ fn least(endpoint: &Endpoint) -> Value {
     match endpoint.path {
         "/diff" => json!({ "url_a": "http://a.example/", "url_b": "http://a.example/" }),
         "/sequence" | "/run_sequence" => json!({ "steps": steps }),
+        "/video" => json!({ "steps": [{ "action": "wait", "ms": 1 }] }),
+        "/runs/{id}/recordings" => json!({ "session_id": "3f0e8f0a-94a5-4f4e-8d39-6a7c6a3c7f10" }),
         "/sequences" => json!({ "name": "n", "steps": steps }),
         "/sequences/import" => json!({ "trace": [{ "action": "click", "target": "#a" }] }),
         "/runs" => json!({ "workflow": "refund" }),
@@ -112,6 +118,10 @@ fn edges(kind: Kind) -> (Vec<Value>, Vec<Value>) {
         Kind::Steps => {
             let shot = json!({ "action": "screenshot" });
             (vec![json!([shot])], vec![json!([]), json!({}), json!(vec![shot; 101])])
+        }
+        Kind::Film => {
+            let step = json!({ "action": "wait", "ms": 1, "note": "n" });
+            (vec![json!([step])], vec![json!([]), json!({}), json!(vec![step; 51])])
         }
         Kind::Any => (vec![json!({ "a": 1 })], Vec::new()),
     }

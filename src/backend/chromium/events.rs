@@ -130,6 +130,19 @@ pub(super) struct PausedRequest {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ScreencastFrame {
+    pub(super) data: String,
+    pub(super) metadata: FrameMetadata,
+    pub(super) session_id: i64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct FrameMetadata {
+    pub(super) timestamp: Option<f64>,
+}
+
+#[derive(Deserialize)]
 pub(super) struct WebSocketCreated {
     pub(super) url: String,
 }

@@ -20,11 +20,13 @@ mod picture;
 mod pipe;
 mod print;
 mod product;
+mod record;
 mod script;
 mod sessions;
 mod snapshot;
 mod steps;
 mod take;
+mod work;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,16 +36,14 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::instance::Instance;
 use self::launch::{Process, Recipe};
 use self::load::Trouble;
-use self::page::Page;
 use self::pipe::CallError;
 use self::sessions::{Held, Sessions};
 use crate::backend::{
-    Backend, BackendName, Failed, FailedAttempt, Order, Pending, SequenceOrder, SessionOrder,
+    Backend, Failed, Order, Pending, Recorded, RecordingOrder, SequenceOrder, SessionOrder,
     StepReport, Taken,
 };
 use crate::config;
@@ -188,163 +188,6 @@ impl Chromium {
             }
         }
     }
-
-    async fn take_with_retry(&self, order: &Order) -> Result<Taken, Box<Failed>> {
-        let mut failed_attempts = Vec::new();
-        loop {
-            let again = !failed_attempts.is_empty();
-            let attempt = self.attempt(order, again).await;
-            let failed = match attempt {
-                Ok(mut taken) => {
-                    taken.failed_attempts = failed_attempts;
-                    return Ok(taken);
-                }
-                Err(failed) => failed,
-            };
-            let lost =
-                matches!(failed.problem.code, Code::RendererCrashed | Code::BrowserUnavailable);
-            // What a session's page was like cannot be made again.
-            let lost = lost && order.settings.page.session.is_none();
-            if !lost || again || Instant::now() >= order.deadline {
-                return Err(Box::new(Failed { failed_attempts, ..*failed }));
-            }
-            tracing::warn!(code = %failed.problem.code, "a capture lost its browser; it is tried again");
-            failed_attempts.push(FailedAttempt {
-                code: failed.problem.code.as_str(),
-                message: failed.problem.message.clone(),
-                browser: None,
-            });
-        }
-    }
-
-    /// Take the steps of a sequence, once: what they did to the application cannot be undone, so
-    /// they are not tried again.
-    async fn steps(
-        &self,
-        mut order: SequenceOrder,
-        reports: mpsc::Sender<StepReport>,
-    ) -> Result<(), Problem> {
-        let (deadline, session) = (order.deadline, order.page.session);
-        let mut run = async |page: &Page, instance: &Instance| {
-            order.product = instance.product();
-            let run = steps::run(page, instance, &order, &reports);
-            let outcome = tokio::time::timeout_at(deadline, run).await;
-            outcome.unwrap_or_else(|_| Err(out_of_time().into())).map_err(into_problem)
-        };
-        if let Some(id) = session {
-            let held = self.0.sessions.hold(id, deadline).await?;
-            let held = held.as_ref().ok_or_else(|| unavailable("the session is closed"))?;
-            return run(&held.page, &held.instance).await;
-        }
-        let instance = self.instance(deadline).await?;
-        let token = instance.under_way();
-        let page = tokio::time::timeout_at(deadline, instance.page()).await;
-        let page =
-            page.map_err(|_| out_of_time())?.ok_or_else(|| unavailable("the browser died"))?;
-        let outcome = run(&page, &instance).await;
-        self.let_go(page, instance, token);
-        outcome
-    }
-
-    async fn attempt(&self, order: &Order, again: bool) -> Result<Taken, Box<Failed>> {
-        if let Some(id) = order.settings.page.session {
-            let held = self.0.sessions.hold(id, order.deadline).await.map_err(boxed)?;
-            return match held.as_ref() {
-                Some(held) => attempt_on(&held.page, &held.instance, order).await,
-                None => Err(boxed(unavailable("the session is closed"))),
-            };
-        }
-        let begun = Instant::now();
-        let instance = self.instance(order.deadline).await.map_err(boxed)?;
-        let token = instance.under_way();
-        let page =
-            async { if again { instance.proven_page().await } else { instance.page().await } };
-        let page = match tokio::time::timeout_at(order.deadline, page).await {
-            Ok(Some(page)) => page,
-            Ok(None) => return Err(boxed(unavailable("the browser died"))),
-            Err(_) => return Err(boxed(out_of_time())),
-        };
-        let page_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        page.observed().facts.timings.page_ms = page_ms;
-        let result = attempt_on(&page, &instance, order).await;
-        self.let_go(page, instance, token);
-        result
-    }
-
-    /// Open a session's page.
-    async fn open(&self, order: SessionOrder) -> Result<(), Problem> {
-        let SessionOrder { id, page: settings, deadline, policy } = order;
-        let instance = self.instance(deadline).await?;
-        let token = instance.under_way();
-        let page = tokio::time::timeout_at(deadline, instance.page()).await;
-        let page =
-            page.map_err(|_| out_of_time())?.ok_or_else(|| unavailable("the browser died"))?;
-        page.observed().set_policy(policy);
-        match emulate::prepare(&page, &settings, false).await {
-            Ok(()) => {
-                self.0.sessions.keep(id, Held { page, instance, token });
-                Ok(())
-            }
-            Err(trouble) => {
-                self.let_go(page, instance, token);
-                Err(into_problem(trouble))
-            }
-        }
-    }
-
-    /// Dispose of a page that was used; its caller need not wait for that.
-    fn let_go(&self, page: Page, instance: Arc<Instance>, token: TaskTrackerToken) {
-        instance.count_capture(self.0.settings.recycle_after);
-        drop(self.0.tasks.spawn(async move {
-            close(page, &instance).await;
-            drop(token);
-        }));
-    }
-}
-
-/// One attempt at a capture on `page`.
-async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<Taken, Box<Failed>> {
-    let browser = instance.product();
-    let taking = take::take(page, order, &browser);
-    let outcome = tokio::time::timeout_at(order.deadline, taking).await;
-    let outcome = outcome.unwrap_or_else(|_| Err(out_of_time().into()));
-    match outcome {
-        Ok(made) => Ok(Taken {
-            by: BackendName::Chromium,
-            product: made.bytes,
-            pixels: made.pixels,
-            companions: made.companions,
-            facts: Some(made.facts),
-            told: None,
-            console: made.console,
-            network: made.network,
-            snapshots: made.snapshots,
-            browser: instance.provenance.clone(),
-            failed_attempts: Vec::new(),
-        }),
-        Err(trouble) => {
-            let (mut facts, forbidden) = {
-                let seen = page.observed();
-                (seen.facts.clone(), seen.forbidden.is_some())
-            };
-            // A renderer that dies while it is asked to navigate looks like an aborted navigation.
-            let died = page.observed().crashed && !matches!(trouble, Trouble::Call(_));
-            let trouble = if died { CallError::SessionGone.into() } else { trouble };
-            let problem = into_problem(trouble);
-            if forbidden || problem.code == Code::TargetForbidden {
-                facts.withhold_words();
-            }
-            let facts = Some(Box::new(facts));
-            Err(Box::new(Failed { facts, ..Failed::from(problem) }))
-        }
-    }
-}
-
-async fn close(page: Page, instance: &Instance) {
-    if !page.close().await {
-        tracing::warn!("a browser that does not let go of its pages is replaced");
-        instance.ask_for_successor();
-    }
 }
 
 impl Backend for Chromium {
@@ -353,7 +196,34 @@ impl Backend for Chromium {
         order: SequenceOrder,
         reports: mpsc::Sender<StepReport>,
     ) -> Pending<'_, Result<Value, Box<Failed>>> {
-        Box::pin(async move { Ok(self.steps(order, reports).await.map(|()| Value::Null)?) })
+        Box::pin(async move {
+            let taken = Box::pin(self.steps(order, reports, None)).await;
+            Ok(taken.map(|_| Value::Null)?)
+        })
+    }
+
+    fn record_sequence(
+        &self,
+        order: SequenceOrder,
+        reports: mpsc::Sender<StepReport>,
+        recording: RecordingOrder,
+    ) -> Pending<'_, Result<Recorded, Problem>> {
+        Box::pin(async move {
+            let recorded = Box::pin(self.steps(order, reports, Some(recording))).await?;
+            recorded.ok_or_else(|| unavailable("nothing was recorded"))
+        })
+    }
+
+    fn start_recording(
+        &self,
+        session: SessionId,
+        order: RecordingOrder,
+    ) -> Pending<'_, Result<(), Problem>> {
+        Box::pin(async move { self.record(session, order).await })
+    }
+
+    fn stop_recording(&self, session: SessionId) -> Pending<'_, Result<Recorded, Problem>> {
+        Box::pin(async move { self.end_recording(session).await })
     }
 
     fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>> {
@@ -366,7 +236,7 @@ impl Backend for Chromium {
 
     fn close_session(&self, id: SessionId) -> Pending<'_, ()> {
         Box::pin(async move {
-            if let Some(Held { page, instance, token }) = self.0.sessions.release(id).await {
+            if let Some(Held { page, instance, token, .. }) = self.0.sessions.release(id).await {
                 self.let_go(page, instance, token);
             }
         })

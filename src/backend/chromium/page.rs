@@ -1,6 +1,7 @@
 //! Owns one page in a browser context of its own: making it ready, watching its events, calling
 //! it, and disposing of it so that nothing of one capture is left for the next.
 
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +22,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::events::ScreencastFrame;
 use super::observe::{Observed, PAGE, Reaction};
-use super::pipe::{CallError, Connection, Events};
+use super::pipe::{CallError, Connection, Events, RawEvent};
 use crate::policy::Policy;
 use crate::settings::Viewport;
 use crate::tasks::Tasks;
+use crate::video::{Frame, Message};
 
 /// Limit for a call that the browser answers by itself, without the page's help.
 pub(super) const QUICK: Duration = Duration::from_secs(10);
@@ -36,6 +39,8 @@ pub(super) const PAGE_CALL: Duration = Duration::from_secs(30);
 /// What the page was seen doing, and a signal that it did something.
 struct Seen {
     observed: Mutex<Observed>,
+    /// Where frames go while the page is recorded.
+    frames: Mutex<Option<Sender<Message>>>,
     changed: watch::Sender<()>,
 }
 
@@ -97,8 +102,11 @@ impl Page {
         let events = connection.subscribe(&session);
         // The main frame of a target has the target's id.
         let observed = Observed::new(target.clone(), Policy::default(), Instant::now());
-        let seen =
-            Arc::new(Seen { observed: Mutex::new(observed), changed: watch::Sender::new(()) });
+        let seen = Arc::new(Seen {
+            observed: Mutex::new(observed),
+            frames: Mutex::default(),
+            changed: watch::Sender::new(()),
+        });
         let storage = Mutex::default();
         let page = Self { connection: connection.clone(), context, target, session, seen, storage };
         let watch = Watch {
@@ -161,6 +169,11 @@ impl Page {
         let scale = viewport.device_scale_factor;
         let params = SetDeviceMetricsOverrideParams::new(width, height, scale, viewport.mobile);
         self.call(params, QUICK).await.map(drop)
+    }
+
+    /// Send the page's frames there from now on; or nowhere.
+    pub(super) fn send_frames_to(&self, frames: Option<Sender<Message>>) {
+        *self.seen.frames.lock().unwrap_or_else(PoisonError::into_inner) = frames;
     }
 
     /// Remember a script that puts the local storage of `origin` into place.
@@ -261,6 +274,10 @@ impl Watch {
     async fn run(self, mut events: Events) {
         let mut parts = 0;
         while let Some(event) = events.next().await {
+            if event.method == "Page.screencastFrame" {
+                self.frame(&event);
+                continue;
+            }
             let reaction = {
                 let mut observed = lock(&self.seen);
                 observed.facts.events_lost += events.newly_lost();
@@ -291,10 +308,37 @@ impl Watch {
             }
             self.seen.changed.send_replace(());
         }
-        if self.number != PAGE {
+        if self.number == PAGE {
+            // Whoever records the page hears that there is nothing more to come.
+            let frames = self.seen.frames.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(frames.map(|frames| frames.send(Message::Gone)));
+        } else {
             lock(&self.seen).part_ended(self.number, Instant::now());
         }
         self.seen.changed.send_replace(());
+    }
+
+    /// Hand a frame on to whoever records the page; the browser is told when it was taken.
+    fn frame(&self, event: &RawEvent) {
+        let Some(frame) = event.read::<ScreencastFrame>() else { return };
+        let number = frame.session_id;
+        let (connection, session) = (self.connection.clone(), self.session.clone());
+        let tasks = self.tasks.clone();
+        let taken = move || {
+            drop(tasks.spawn(async move {
+                let params = json!({ "sessionId": number });
+                let done = connection.call_raw(&session, "Page.screencastFrameAck", params, QUICK);
+                if let Err(error) = done.await {
+                    tracing::debug!(%error, "a frame was not acknowledged");
+                }
+            }));
+        };
+        let frames = self.seen.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(frames), Some(at)) = (&*frames, frame.metadata.timestamp) {
+            let frame = Frame { jpeg: frame.data, at, taken: Box::new(taken) };
+            // A recording that has ended by itself takes no more.
+            let _ = frames.send(Message::Frame(frame));
+        }
     }
 
     /// Tell the browser what becomes of a request that waits; other events need not wait for it.

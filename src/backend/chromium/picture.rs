@@ -190,6 +190,11 @@ fn size_in_pixels(
     Ok((width as u32, height as u32))
 }
 
+/// The window as it stands.
+pub(super) async fn window(page: &Page, format: Format) -> Result<Vec<u8>, Trouble> {
+    screenshot(page, format, None).await
+}
+
 async fn screenshot(page: &Page, format: Format, rect: Option<Rect>) -> Result<Vec<u8>, Trouble> {
     let encoding = match format {
         Format::Png => CaptureScreenshotFormat::Png,

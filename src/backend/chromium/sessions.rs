@@ -11,6 +11,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::instance::Instance;
 use super::out_of_time;
 use super::page::Page;
+use super::record::Recorder;
 use crate::error::{Code, Problem};
 use crate::id::SessionId;
 
@@ -21,6 +22,8 @@ pub(super) struct Held {
     pub(super) instance: Arc<Instance>,
     /// The browser is not ended in an orderly way while this is there.
     pub(super) token: TaskTrackerToken,
+    /// The recording of the page, if there is one.
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// A session's page, none once the session is closed.
@@ -52,6 +55,18 @@ impl Sessions {
             Some(held) if held.page.is_alive() => Ok(guard),
             _ => Err(gone()),
         }
+    }
+
+    /// The page of a session, alive or not, once the capture that has it is done.
+    ///
+    /// # Errors
+    /// `session_not_found` when it is closed.
+    pub(super) async fn seize(
+        &self,
+        id: SessionId,
+    ) -> Result<OwnedMutexGuard<Option<Held>>, Problem> {
+        let slot = self.slots().get(&id).cloned().ok_or_else(gone)?;
+        Ok(slot.lock_owned().await)
     }
 
     /// Let go of a session's page, once the capture that has it is done.

@@ -14,6 +14,7 @@ use super::load::{Trouble, navigate, rest, settle, wait_for_selector};
 use super::page::Page;
 use super::pipe::CallError;
 use super::product::{Making, make};
+use super::record::Recorder;
 use super::take::title;
 use super::{act, edit, into_problem, outline};
 use crate::backend::{BackendName, Output, SequenceOrder, StepReport};
@@ -25,17 +26,11 @@ use crate::settings::{PageSettings, Product, Target};
 /// Limit for one step: the hosted API's.
 const STEP: Duration = Duration::from_secs(15);
 
-/// Take the steps of `order` on `page`, telling of each. Other pages that are needed come from
-/// `instance`.
+/// Make `page` ready for the steps of `order`.
 ///
 /// # Errors
-/// When the page cannot be prepared; a step that fails is no error but a report.
-pub(super) async fn run(
-    page: &Page,
-    instance: &Instance,
-    order: &SequenceOrder,
-    reports: &mpsc::Sender<StepReport>,
-) -> Result<(), Trouble> {
+/// When that cannot be done.
+pub(super) async fn ready(page: &Page, order: &SequenceOrder) -> Result<(), Trouble> {
     let used = order.page.session.is_some();
     {
         let mut seen = page.observed();
@@ -44,9 +39,26 @@ pub(super) async fn run(
         }
         seen.set_policy(order.policy.clone());
     }
-    prepare(page, &order.page, used).await?;
+    prepare(page, &order.page, used).await
+}
+
+/// Take the steps of `order` on `page`, telling of each. Other pages that are needed come from
+/// `instance`; `recorder` records the page meanwhile.
+///
+/// # Errors
+/// None of the steps': one that fails is a report.
+pub(super) async fn run(
+    page: &Page,
+    instance: &Instance,
+    order: &SequenceOrder,
+    reports: &mpsc::Sender<StepReport>,
+    recorder: Option<&Recorder>,
+) -> Result<(), Trouble> {
     let walk = Walk { page, instance, order };
     for (index, step) in order.steps.iter().enumerate() {
+        if let Some(recorder) = recorder {
+            recorder.mark();
+        }
         let report = walk.take(index, step).await;
         let goes_on = report.problem.is_none() || step.optional;
         // Whoever listened has gone when the daemon is stopping: there is nobody to go on for.
@@ -76,6 +88,9 @@ impl Walk<'_> {
             Ok(acted) => acted.and_then(|outputs| self.allowed().map(|()| outputs)),
             Err(_) => Err(too_slow().into()),
         };
+        if acted.is_ok() && !step.pause_after.is_zero() {
+            tokio::time::sleep(step.pause_after).await;
+        }
         record["after"] = self.place().await;
         let (outputs, problem) = match acted {
             Ok(outputs) => (outputs, None),

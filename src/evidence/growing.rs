@@ -1,0 +1,128 @@
+//! Owns files that grow while a run is open and must survive a crash as far as they are: recordings.
+//! Such a file has its name from the beginning; recovery takes what is there.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use super::chain;
+use super::draft::Draft;
+use super::error::StoreError;
+use super::layout;
+use crate::artifact::Artifact;
+use crate::digest::Digest;
+use crate::disk;
+use crate::video::Sink;
+
+/// A file of a run that grows. When it is dropped it stays as it is, to be made part of the run.
+#[derive(Debug)]
+pub struct GrowingFile {
+    path: PathBuf,
+    file: disk::Growing,
+    /// Bytes that must stay free on its file system.
+    head_room: u64,
+    since_checked: u64,
+}
+
+/// The disk is looked at again after so many bytes.
+const CHECK_EVERY: u64 = 4 * 1024 * 1024;
+
+impl Sink for GrowingFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.since_checked += bytes.len() as u64;
+        if self.since_checked >= CHECK_EVERY {
+            self.since_checked = 0;
+            if disk::free_bytes(&self.path)? < self.head_room {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+        }
+        self.file.append(bytes)
+    }
+
+    fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.patch(at, bytes)
+    }
+}
+
+impl Draft {
+    /// Begin a file called `name` below `data/` that grows while the run goes on, and stops when
+    /// less than `head_room` bytes are free.
+    ///
+    /// # Errors
+    /// [`StoreError::UnsafeName`], [`StoreError::NameTaken`]; see [`StoreError`].
+    pub fn begin_growing(&mut self, name: &str, head_room: u64) -> Result<GrowingFile, StoreError> {
+        let path = self.claim(name, 1)?;
+        let file = disk::Growing::create(&path).map_err(StoreError::at(&path))?;
+        Ok(GrowingFile { path, file, head_room, since_checked: 0 })
+    }
+
+    /// Make a file that has grown part of the run, as it is: nobody may write to it any more. It is
+    /// on disk when this returns; the file itself is handed out for reading.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; the file then stays as it is.
+    pub fn finish_growing(&mut self, name: &str) -> Result<(Artifact, File), StoreError> {
+        let path = self.folder().join("data").join(name);
+        let file = File::open(&path).map_err(StoreError::at(&path))?;
+        file.sync_all().map_err(StoreError::at(&path))?;
+        let read = Digest::of_reader(io::BufReader::with_capacity(1 << 16, &file));
+        let (sha256, size_bytes) = read.map_err(StoreError::at(&path))?;
+        let media_type = layout::media_type_of(name).to_owned();
+        let artifact = Artifact { path: format!("data/{name}"), media_type, size_bytes, sha256 };
+        self.keep(artifact.clone());
+        Ok((artifact, file))
+    }
+
+    /// What the events since `since` (RFC 3339) say, for captions: from and to, in seconds since
+    /// the epoch, and what. What is no step lasts for a while, or until the next.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn said_since(&self, since: &str) -> io::Result<Vec<(f64, f64, String)>> {
+        const STILL: f64 = 3.0;
+        let file = File::open(self.folder().join(layout::EVENTS))?;
+        let mut said: Vec<(f64, f64, String)> = Vec::new();
+        for line in chain::lines(io::BufReader::new(file)) {
+            let Ok(event) = line?.parse() else { continue };
+            let Some(text) = caption(&event.kind, &event.data) else { continue };
+            let Ok(at) = event.time.parse::<jiff::Timestamp>() else { continue };
+            if event.time.as_str() < since {
+                continue;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds are far below 2^52")]
+            let at = at.as_millisecond() as f64 / 1000.0;
+            // A step is told of when it has been taken.
+            let took = event.data.get("duration_ms").and_then(serde_json::Value::as_f64);
+            let (from, to) = match took.filter(|_| event.kind.starts_with("step.")) {
+                Some(took) => (at - took / 1000.0, at),
+                None => (at, at + STILL),
+            };
+            if let Some(last) = said.last_mut() {
+                last.1 = last.1.min(from.max(last.0));
+            }
+            said.push((from, to, text));
+        }
+        Ok(said)
+    }
+}
+
+/// What an event says in a caption.
+fn caption(kind: &str, data: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+    let text = |name: &str| data.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let made = ["screenshot", "pdf", "diff"];
+    if kind.starts_with("step.") && text("action").is_some_and(|one| made.contains(&&*one)) {
+        // The capture tells of itself.
+        return None;
+    }
+    if kind.starts_with("step.") {
+        let what = text("selector").or_else(|| text("url")).unwrap_or_default();
+        let failed = if kind == "step.failed" { ": failed" } else { "" };
+        return Some(format!("{} {what}{failed}", text("action")?));
+    }
+    match kind {
+        "capture.taken" => Some(format!("screenshot {}", text("capture")?)),
+        // The daemon's other events are about the record, and not about the page.
+        kind if kind.contains('.') => None,
+        kind => Some(format!("{kind}: {}", text("message")?)),
+    }
+}
