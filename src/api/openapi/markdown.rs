@@ -157,7 +157,7 @@ fn steps() -> String {
 fn codes() -> String {
     let mut text = String::from("| code | status | exit | meaning |\n|---|---|---|---|\n");
     for code in Code::ALL {
-        let (status, exit, about) = (code.status(), code.exit(), code.about());
+        let (status, exit, about) = (code.status(), code.exit(), code.about().trim());
         let _ = writeln!(text, "| `{code}` | {status} | {exit} | {about} |");
     }
     text
