@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::record::{millis_between, with_artifacts};
-use super::sequence::{Course, NO_LIMIT, Results, requested};
+use super::sequence::{Course, NO_LIMIT, Results, carried, requested};
 use super::{Ask, Captures, Chosen, Place, Refused, queue_too_slow};
 use crate::artifact::{Artifact, NewArtifact};
 use crate::backend::{BackendName, Recorded, RecordingOrder, StepReport};
@@ -155,7 +155,9 @@ impl Captures {
         };
         drop(seat);
         if let Some(session) = session {
-            session.leave(&request.page, ended.is_ok());
+            let mut page = request.page.clone();
+            page.carried = carried(&request, request.steps.len());
+            session.leave(&page, ended.is_ok());
         }
         let kept = match ended {
             Ok(recorded) => self.keep_recording(&take, recorded, cues).await,

@@ -412,7 +412,7 @@ fn compared_output(index: usize, name: &str, difference: Difference) -> Value {
 }
 
 /// A script that was run in a document changed it, as far as anybody knows.
-fn carried(request: &SequenceRequest, before: usize) -> Vec<&'static str> {
+pub(super) fn carried(request: &SequenceRequest, before: usize) -> Vec<&'static str> {
     let done = request.steps.iter().take(before).rev();
     let mut here = done.take_while(|step| !matches!(step.action, Action::Navigate(_)));
     let scripted = here.any(|step| matches!(step.action, Action::Evaluate(_)));
