@@ -32,7 +32,7 @@ pub struct Blocking {
     pub banners: bool,
     /// Chat widgets (`blockChats`).
     pub chats: bool,
-    /// Patterns of addresses (`blockRequests`), see [`matches`].
+    /// Patterns of addresses (`blockRequests`), see [`matches()`].
     pub requests: Vec<String>,
     /// Kinds of resources (`blockResources`).
     pub resources: Vec<Resource>,
