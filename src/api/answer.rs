@@ -13,6 +13,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use crate::backend::BackendName;
+use crate::blob::Blob;
 use crate::capture::{Done, Refused};
 use crate::error::{Code, Problem, chain};
 use crate::id::{RandomId, RunId};
@@ -75,6 +76,13 @@ impl IntoResponse for Failure {
     }
 }
 
+/// Bytes as they are, read as fast as their caller takes them.
+pub(super) fn file(media_type: &str, bytes: &Blob) -> Response {
+    let length = bytes.len().to_string();
+    let headers = [(CONTENT_TYPE, media_type), (CONTENT_LENGTH, &length)];
+    (headers, Body::from_stream(stream::iter(bytes.pieces()))).into_response()
+}
+
 /// A capture in the form its caller asked for.
 ///
 /// # Errors
@@ -98,11 +106,7 @@ pub(super) fn product(done: Done) -> Result<Response, Problem> {
         }
         Json(body).into_response()
     } else {
-        // What is large is read as fast as its caller takes it.
-        let length = done.bytes.len().to_string();
-        let body = Body::from_stream(stream::iter(done.bytes.pieces()));
-        let headers = [(CONTENT_TYPE, done.media_type), (CONTENT_LENGTH, &length)];
-        (headers, body).into_response()
+        file(done.media_type, &done.bytes)
     };
     let headers = response.headers_mut();
     let mut set = |name, value: String| {
@@ -167,6 +171,19 @@ pub(super) fn run_id(text: &str, field: &str) -> Result<RunId, Problem> {
         let message = format!("`{field}` is no run id; give one that POST /runs answered");
         Problem::new(Code::InvalidField, message).field(field).because(error)
     })
+}
+
+/// The run that a path names.
+///
+/// # Errors
+/// `invalid_field`.
+pub(super) fn run_in_path(id: Result<Path<String>, PathRejection>) -> Result<RunId, Problem> {
+    let unreadable = |rejection: PathRejection| {
+        let message = "the path holds what is no text; give a run id that POST /runs answered";
+        Problem::new(Code::InvalidField, message).field("id").because(rejection)
+    };
+    let Path(id) = id.map_err(unreadable)?;
+    run_id(&id, "id")
 }
 
 /// The id of a session, a job or a kept sequence in a path; what is no id names nothing there is.

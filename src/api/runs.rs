@@ -13,12 +13,13 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{Failure, broken_body, json_body, product, run_id, too_large_body};
+use super::answer::{
+    Failure, broken_body, json_body, product, run_id, run_in_path, too_large_body,
+};
 use super::{Api, backend};
 use crate::capture::{Ask, Kind};
 use crate::error::{Code, Problem};
 use crate::evidence::{Filter, StoreError};
-use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::request::{SealRequest, read_events, read_run_spec};
 use crate::run::{Caller, Ending, State as RunState};
@@ -190,16 +191,6 @@ async fn list(
         runs.extend(sealed.iter().map(|run| json!(run)));
     }
     Ok(Json(json!({ "runs": runs })))
-}
-
-/// The run that a path names.
-fn run_in_path(id: Result<Path<String>, PathRejection>) -> Result<RunId, Problem> {
-    let unreadable = |rejection: PathRejection| {
-        let message = "the path holds what is no text; give a run id that POST /runs answered";
-        Problem::new(Code::InvalidField, message).field("id").because(rejection)
-    };
-    let Path(id) = id.map_err(unreadable)?;
-    run_id(&id, "id")
 }
 
 fn unreadable_query(rejection: QueryRejection) -> Problem {

@@ -6,13 +6,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::answer::{Failure, json_body, on_record, random_id};
 use super::{Api, ask, video};
 use crate::capture::{Ask, Kind};
 use crate::error::{Code, Problem};
-use crate::request::{ImportRequest, StoredRequest, with_variables};
+use crate::request::{ImportRequest, StoredRequest, take_variables, with_variables};
 use crate::run::Caller;
 
 /// Fields of a request to run a kept sequence that belong to this run alone.
@@ -130,14 +130,7 @@ async fn run_kept(
         let message = "the body is no object; send a JSON object";
         return Err(Problem::new(Code::InvalidJson, message).into());
     };
-    let variables = match given.remove("variables") {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(variables)) => variables,
-        Some(_) => {
-            let message = "`variables` is no object; give {\"name\": \"value\"}";
-            return Err(Problem::new(Code::InvalidField, message).field("variables").into());
-        }
-    };
+    let variables = take_variables(&mut given)?.unwrap_or_default();
     if let Some(name) = given.keys().find(|name| !OF_THE_RUN.contains(&name.as_str())) {
         let message = format!(
             "`{name}` is not a field here; give `variables`, or one of {}",

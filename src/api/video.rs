@@ -1,22 +1,18 @@
 //! Owns the paths about recordings: of steps, at once or as a job, and of a session's page in a run.
 
-use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::stream;
 use serde_json::{Value, json};
 
-use super::answer::{Failure, json_body, on_record, random_id, run_id};
+use super::answer::{Failure, file, json_body, on_record, random_id, run_id, run_in_path};
 use super::{Api, ask};
 use crate::backend::BackendName;
-use crate::blob::Blob;
 use crate::capture::{Ask, Kind, VIDEO, VideoDone};
 use crate::error::{Code, Problem};
 use crate::request::{VideoRequest, read_stop};
@@ -50,7 +46,7 @@ pub(super) async fn film(api: &Api, ask: Ask) -> Result<Response, Failure> {
     }
     let VideoDone { run, bytes, json, mut answer } = api.captures.video(ask).await?;
     if !json {
-        return Ok(on_record(run, BackendName::Chromium, file(&bytes)));
+        return Ok(on_record(run, BackendName::Chromium, file(VIDEO, &bytes)));
     }
     let read = bytes.bytes().map_err(|error| Problem::internal("reading the recording", error))?;
     answer["data"] = json!(STANDARD.encode(read));
@@ -76,13 +72,6 @@ fn later(api: &Api, ask: Ask) -> Result<Response, Problem> {
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 
-/// A recording, read as fast as its caller takes it.
-fn file(bytes: &Blob) -> Response {
-    let length = bytes.len().to_string();
-    let headers = [(CONTENT_TYPE, VIDEO), (CONTENT_LENGTH, &length)];
-    (headers, Body::from_stream(stream::iter(bytes.pieces()))).into_response()
-}
-
 async fn jobs(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Json<Value> {
     Json(json!({ "jobs": api.jobs.list(&caller) }))
 }
@@ -100,7 +89,7 @@ async fn job_file(
     Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
-    Ok(file(&api.jobs.file(&caller, random_id(id, Code::JobNotFound)?)?))
+    Ok(file(VIDEO, &api.jobs.file(&caller, random_id(id, Code::JobNotFound)?)?))
 }
 
 async fn start(
@@ -109,7 +98,7 @@ async fn start(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    let run = run_id(&id.map(|Path(id)| id).unwrap_or_default(), "id")?;
+    let run = run_in_path(id)?;
     let limit = api.config.borrow().capture.max_body;
     let body = json_body(request, limit).await?;
     let answer = api.captures.start_recording(caller, run, body).await?;

@@ -143,11 +143,8 @@ impl Captures {
         let attempt = self.begin(work, stage, chosen, request).await?;
         let outcome = self.obtain(&attempt, place).await;
         if let Some(session) = session {
-            self.leave(
-                session,
-                &attempt.request.settings.page,
-                outcome.as_ref().err().map(Box::as_ref),
-            );
+            let failed = outcome.as_ref().err().map(|failed| &failed.problem);
+            self.leave(session, &attempt.request.settings.page, failed);
         }
 
         // Whatever came of it is on disk before the caller hears of it.
@@ -199,8 +196,8 @@ impl Captures {
     }
 
     /// Let go of a session; one whose page is gone is forgotten.
-    fn leave(&self, session: InUse, page: &PageSettings, failed: Option<&Failed>) {
-        let lost = failed.is_some_and(|failed| failed.problem.code == Code::SessionNotFound);
+    fn leave(&self, session: InUse, page: &PageSettings, failed: Option<&Problem>) {
+        let lost = failed.is_some_and(|problem| problem.code == Code::SessionNotFound);
         session.leave(page, failed.is_none());
         if let (true, Some(id)) = (lost, page.session) {
             self.0.sessions.forget_lost(id);

@@ -157,7 +157,7 @@ impl Captures {
         if let Some(session) = session {
             let mut page = request.page.clone();
             page.carried = carried(&request, request.steps.len());
-            session.leave(&page, ended.is_ok());
+            self.leave(session, &page, ended.as_ref().err());
         }
         let kept = match ended {
             Ok(recorded) => self.keep_recording(&take, recorded, cues).await,

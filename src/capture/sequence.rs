@@ -104,12 +104,7 @@ impl Captures {
         if let Some(session) = session {
             let mut page = request.page.clone();
             page.carried = carried(&request, request.steps.len());
-            session.leave(&page, ended.is_ok());
-            if let (Err(problem), Some(id)) = (&ended, page.session)
-                && problem.code == Code::SessionNotFound
-            {
-                self.0.sessions.forget_lost(id);
-            }
+            self.leave(session, &page, ended.as_ref().err());
         }
         results.asked = Some(by);
         self.conclude(work, standalone, &request, begun, results, ended).await

@@ -23,7 +23,7 @@ pub use run::{SealRequest, read_events, read_run_spec};
 pub use screenshot::read_screenshot;
 pub use sequence::SequenceRequest;
 pub use session::SessionRequest;
-pub use stored::{ImportRequest, StoredRequest, with_variables};
+pub use stored::{ImportRequest, StoredRequest, take_variables, with_variables};
 pub use video::{RecordingRequest, VideoRequest, read_stop};
 
 use crate::settings::{CaptureSettings, Stage};

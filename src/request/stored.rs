@@ -194,6 +194,23 @@ fn missing<T>(fields: &mut Fields, name: &str, remedy: &str) -> Option<T> {
     fields.problem(Problem::new(Code::MissingField, message).field(name))
 }
 
+/// Take `variables` out of a body: the values for its `{{names}}`.
+///
+/// # Errors
+/// `invalid_field` when they are no object.
+pub fn take_variables(
+    body: &mut Map<String, Value>,
+) -> Result<Option<Map<String, Value>>, Problem> {
+    match body.remove("variables") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(variables)) => Ok(Some(variables)),
+        Some(_) => {
+            let message = "`variables` is no object; give {\"name\": \"value\"}";
+            Err(Problem::new(Code::InvalidField, message).field("variables"))
+        }
+    }
+}
+
 /// `body` with every `{{name}}` replaced by its value in `variables`.
 ///
 /// # Errors

@@ -41,14 +41,10 @@ impl VideoRequest {
 
 /// The body with its variables replaced by their values.
 fn with_values(mut body: Value) -> Result<Value, Problem> {
-    let variables = body.as_object_mut().and_then(|fields| fields.remove("variables"));
+    let variables = body.as_object_mut().map(stored::take_variables).transpose()?.flatten();
     match variables {
-        None | Some(Value::Null) => Ok(body),
-        Some(Value::Object(variables)) => stored::with_variables(body, &variables),
-        Some(_) => {
-            let message = "`variables` is no object; give {\"name\": \"value\"}";
-            Err(Problem::new(Code::InvalidField, message).field("variables"))
-        }
+        None => Ok(body),
+        Some(variables) => stored::with_variables(body, &variables),
     }
 }
 
