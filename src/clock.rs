@@ -23,6 +23,12 @@ impl Moment {
         rfc3339_millis(self.wall)
     }
 
+    /// The wall clock in seconds since the epoch, to the microsecond.
+    #[expect(clippy::cast_precision_loss, reason = "microseconds since the epoch are below 2^53")]
+    pub fn seconds(self) -> f64 {
+        self.wall.as_microsecond() as f64 / 1_000_000.0
+    }
+
     /// The moment that is `step` later.
     #[must_use]
     pub fn plus(self, step: Duration) -> Self {

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::blob::Blob;
+use crate::clock::Clock;
 use crate::error::{Code, Problem};
 use crate::evidence::GrowingFile;
 use crate::id::SessionId;
@@ -365,6 +366,8 @@ pub struct RecordingOrder {
     pub settings: video::Settings,
     /// Where its bytes go.
     pub file: GrowingFile,
+    /// Where times come from that the browser does not tell.
+    pub clock: Clock,
     /// Told when it ends by itself; dropped when it ends at all.
     pub ended: oneshot::Sender<()>,
 }

@@ -176,6 +176,7 @@ impl Captures {
             scaled & !1
         };
         Settings {
+            source: limits.source,
             width: side(width),
             height: side(height),
             frame_rate,
@@ -197,7 +198,8 @@ impl Captures {
         let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
         let order = self.sequence_order(request, None, deadline);
         let (ended, _) = oneshot::channel();
-        let recording = RecordingOrder { settings, file, ended };
+        let clock = self.0.runs.clock().clone();
+        let recording = RecordingOrder { settings, file, clock, ended };
         let (reports, mut reported) = mpsc::channel(1);
         let backends = self.0.backends.clone();
         let running = self.0.tasks.spawn(async move {
@@ -207,7 +209,7 @@ impl Captures {
         let course = Course { work: &take.work, request, stage: &take.stage, chosen: &chosen };
         let mut kept = Ok(());
         while let Some(report) = reported.recv().await {
-            let until = seconds(self.0.runs.clock().now());
+            let until = self.0.runs.clock().now().seconds();
             cues.push(cue(request, &report, until));
             kept = self.keep_step(&course, report, results).await;
             if kept.is_err() {
@@ -243,10 +245,10 @@ impl Captures {
             "stage": take.stage,
             "requested_at": take.begun.to_rfc3339(),
             "began_at": rfc3339(summary.began_at),
-            "source": "screencast",
-            "codec": "H.264",
+            "source": summary.source,
+            "codec": summary.source.codec(),
             "summary": summary,
-            "clock": "times of pictures are the browser's; the host's wall clock is the same one",
+            "clock": "times of pictures are of the host's wall clock",
         });
         let document = serde_json::to_vec_pretty(&document)
             .map_err(|error| Problem::internal("writing down the recording", error))?;
@@ -363,7 +365,8 @@ impl Captures {
         let started = Event::exhibit("recording.started", data);
         let recorded = self.0.runs.record(&take.work, vec![started]).await?;
         let (ended, ending) = oneshot::channel();
-        let order = RecordingOrder { settings, file, ended };
+        let clock = self.0.runs.clock().clone();
+        let order = RecordingOrder { settings, file, clock, ended };
         if let Err(problem) = self.0.backends.local().start_recording(session, order).await {
             self.keep_lost(&take, &problem).await;
             return Err(problem.into());
@@ -489,15 +492,6 @@ fn cue(request: &SequenceRequest, report: &StepReport, until: f64) -> (f64, f64,
         text = format!("{text}: failed, {}", problem.code);
     }
     (until - took, until, format!("{}. {text}", report.index + 1))
-}
-
-fn seconds(at: Moment) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "milliseconds since the epoch are far below 2^52"
-    )]
-    let millis = at.wall.as_millisecond() as f64;
-    millis / 1000.0
 }
 
 fn rfc3339(seconds: f64) -> Option<String> {

@@ -77,6 +77,7 @@ keys! {
     sessions.max: live;
     sessions.idle: live;
     sessions.max_duration: live;
+    video.source: live;
     video.max: live;
     video.max_duration: live;
     video.max_bytes: live;

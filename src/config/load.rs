@@ -11,6 +11,7 @@ use super::{
     Runs, Sessions, Store, Video, check,
 };
 use crate::disk;
+use crate::video::Source;
 
 /// Largest configuration file: a bigger one is some other file.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -215,6 +216,12 @@ fn hosted(document: &mut Document<'_>, default: Hosted) -> Hosted {
 fn video(document: &mut Document<'_>, default: &Video) -> Video {
     let mut table = document.table("video");
     let video = Video {
+        source: table.get("source", default.source, |value| match value.as_str() {
+            Some("auto") => Ok(None),
+            Some("screencast") => Ok(Some(Source::Screencast)),
+            Some("recorder") => Ok(Some(Source::Recorder)),
+            _ => Err("write \"auto\", \"screencast\" or \"recorder\"".into()),
+        }),
         max: table.get("max", default.max, read::number(0..=64)),
         max_duration: table.get("max_duration", default.max_duration, read::duration),
         max_bytes: table.get("max_bytes", default.max_bytes, read::size),

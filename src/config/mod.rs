@@ -16,6 +16,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::video::Source;
+
 pub use hosted::{Fallback, Hosted};
 pub use keys::{KEYS, Key};
 pub use load::{load, parse};
@@ -170,6 +172,8 @@ pub struct Backend {
 /// `[video]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Video {
+    /// Where pictures come from; none is found out by asking the browser.
+    pub source: Option<Source>,
     /// Recordings under way at the same time.
     pub max: usize,
     /// A recording that plays this long is ended.
@@ -255,7 +259,12 @@ impl Default for Config {
                 max_duration: Duration::from_mins(30),
             },
             backend: Backend { hosted: Hosted::default() },
-            video: Video { max: 2, max_duration: Duration::from_mins(10), max_bytes: 500 * MIB },
+            video: Video {
+                source: None,
+                max: 2,
+                max_duration: Duration::from_mins(10),
+                max_bytes: 500 * MIB,
+            },
             log: Log { filter: "info".into(), format: LogFormat::Auto },
         }
     }

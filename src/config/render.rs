@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 use super::{Config, KEYS, LogFormat};
 use crate::secret::REDACTED;
+use crate::video::Source;
 
 impl fmt::Display for Config {
     /// As TOML, every key with its value; of a secret only that it is there.
@@ -70,6 +71,7 @@ impl Config {
             "sessions.idle" => duration(self.sessions.idle),
             "sessions.max_duration" => duration(self.sessions.max_duration),
             name if name.starts_with("backend.hosted.") => self.hosted_value(name),
+            "video.source" => self.video.source.map_or("auto", Source::word).into(),
             "video.max" => count(self.video.max),
             "video.max_duration" => duration(self.video.max_duration),
             "video.max_bytes" => size(self.video.max_bytes),

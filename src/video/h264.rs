@@ -8,7 +8,7 @@ use openh264::encoder::{
 };
 use openh264::formats::YUVSlices;
 
-use super::mp4::Track;
+use super::mp4::{Track, leaf};
 use super::picture::Picture;
 
 /// The quantiser: at 22 text stays legible (shared reference, video.md).
@@ -81,7 +81,9 @@ impl Coder {
         }
         if let (None, Some(sps), Some(pps)) = (&self.track, sps, pps) {
             let side = |side: usize| u16::try_from(side).unwrap_or(u16::MAX);
-            self.track = Some(Track { width: side(width), height: side(height), sps, pps });
+            let (width, height) = (side(width), side(height));
+            let description = description(width, height, &sps, &pps);
+            self.track = Some(Track { width, height, description });
         }
         Ok(Coded { bytes, is_key })
     }
@@ -94,4 +96,44 @@ impl Coder {
 
 fn without_start_code(unit: &[u8]) -> &[u8] {
     unit.strip_prefix(&[0, 0, 0, 1]).or(unit.strip_prefix(&[0, 0, 1])).unwrap_or(unit)
+}
+
+/// The description of H.264 samples (ISO/IEC 14496-15, §5.4.2).
+fn description(width: u16, height: u16, sps: &[u8], pps: &[u8]) -> Vec<u8> {
+    leaf(*b"avc1", |b| {
+        b.extend([0; 6]);
+        b.extend(1_u16.to_be_bytes());
+        b.extend([0; 16]);
+        b.extend(width.to_be_bytes());
+        b.extend(height.to_be_bytes());
+        b.extend(0x48_0000_u32.to_be_bytes());
+        b.extend(0x48_0000_u32.to_be_bytes());
+        b.extend([0; 4]);
+        b.extend(1_u16.to_be_bytes());
+        b.extend([0; 32]);
+        b.extend(0x18_u16.to_be_bytes());
+        b.extend(0xffff_u16.to_be_bytes());
+        b.extend(leaf(*b"avcC", |b| {
+            b.push(1);
+            b.extend(sps.get(1..4).unwrap_or(&[0x42, 0xc0, 0x1f]));
+            // Lengths of four bytes; one set of each kind.
+            b.extend([0xff, 0xe1]);
+            b.extend(u16::try_from(sps.len()).unwrap_or(0).to_be_bytes());
+            b.extend(sps);
+            b.push(1);
+            b.extend(u16::try_from(pps.len()).unwrap_or(0).to_be_bytes());
+            b.extend(pps);
+            // The profile "High" says besides: colour in half the resolution, eight bits a sample,
+            // no extension of the sequence parameter set.
+            if sps.get(1) == Some(&100) {
+                b.extend([0xfd, 0xf8, 0xf8, 0]);
+            }
+        }));
+        // BT.601 in full range, as JPEG has it.
+        b.extend(leaf(*b"colr", |b| {
+            b.extend(b"nclx");
+            b.extend([6_u16, 6, 6].iter().flat_map(|part| part.to_be_bytes()));
+            b.push(0x80);
+        }));
+    })
 }

@@ -1,31 +1,22 @@
-//! Owns recordings: frames of a page go in with the times at which they were shown, bytes of an MP4
-//! file come out as they are made. Nothing is speeded up, and a still page costs almost nothing: one
-//! picture a second that says that nothing changed, so that what is on disk is never older.
+//! Owns recordings: what a page showed goes in with the times at which it was shown, as frames that
+//! are coded here or as segments that the browser coded; bytes of an MP4 file come out as they are
+//! made. Nothing is speeded up, and what does not change stays on the screen for as long as it did.
 
+mod frames;
 mod h264;
 mod mp4;
+mod output;
 mod picture;
+mod segment;
+mod segments;
 pub mod vtt;
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use tokio::time::Instant;
 
-use self::h264::Coder;
-use self::mp4::{Mp4, Sample, TIMESCALE};
-use self::picture::Picture;
-
-/// A still page is told of this often.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Samples are written together for at most this long.
-const FRAGMENT: Duration = Duration::from_millis(500);
-/// A seek point is made at least this often.
-const KEY_EVERY: Duration = Duration::from_secs(5);
 /// Largest side of a recording, which the coder's level allows.
 pub const LARGEST_SIDE: u32 = 1_920;
 
@@ -54,10 +45,22 @@ pub struct Frame {
     pub taken: Box<dyn FnOnce() + Send>,
 }
 
+/// A stretch of a recording that the browser made itself.
+pub struct Segment {
+    /// A whole fragmented MP4 file; empty when nothing was painted.
+    pub bytes: Vec<u8>,
+    /// When it began, in seconds since the epoch.
+    pub from: f64,
+    /// When it ended: what it shows last was shown until then.
+    pub to: f64,
+}
+
 /// What is told to a recording.
 pub enum Message {
     /// A frame was shown.
     Frame(Frame),
+    /// A segment was made.
+    Segment(Segment),
     /// A step begins: the next picture is to be a seek point.
     Mark,
     /// It is over: what was shown last was shown until now.
@@ -66,9 +69,39 @@ pub enum Message {
     Gone,
 }
 
+/// Where the pictures of a recording come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The browser sends frames, which are coded here: H.264.
+    Screencast,
+    /// The browser codes them itself: AV1, in browsers that can.
+    Recorder,
+}
+
+impl Source {
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Screencast => "screencast",
+            Self::Recorder => "recorder",
+        }
+    }
+
+    /// How its pictures are coded.
+    pub fn codec(self) -> &'static str {
+        match self {
+            Self::Screencast => "H.264",
+            Self::Recorder => "AV1",
+        }
+    }
+}
+
 /// How a recording is to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
+    /// Where pictures come from; none is found out by asking the browser.
+    pub source: Option<Source>,
     /// Pixels.
     pub width: u32,
     /// Pixels.
@@ -100,6 +133,8 @@ pub enum End {
 /// What became of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
+    /// Where its pictures came from.
+    pub source: Source,
     /// Pixels.
     pub width: usize,
     /// Pixels.
@@ -107,9 +142,10 @@ pub struct Summary {
     /// Pictures in it.
     pub frames: u64,
     /// Frames that came faster than the frame rate, or than they could be coded: each was followed
-    /// by one that is in it.
-    pub superseded: u64,
-    /// Frames that could not be read.
+    /// by one that is in it. None where the browser leaves out frames itself, and does not say how
+    /// many.
+    pub superseded: Option<u64>,
+    /// Frames, or segments, that could not be read.
     pub unreadable: u64,
     /// How long it plays, in milliseconds.
     pub duration_ms: u64,
@@ -121,21 +157,21 @@ pub struct Summary {
     pub ended: End,
 }
 
-/// A recording under way.
-struct Recording<'a> {
-    settings: Settings,
-    sink: &'a mut dyn Sink,
-    coder: Coder,
-    picture: Picture,
-    file: Option<Mp4>,
-    /// Samples that are not on disk yet.
-    batch: Vec<Sample>,
-    batch_since: f64,
-    /// The last coded picture, whose duration is not known yet: when it was shown.
-    open: Option<(Sample, f64)>,
-    last_key: f64,
-    mark: bool,
-    summary: Summary,
+impl Summary {
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            width: 0,
+            height: 0,
+            frames: 0,
+            superseded: None,
+            unreadable: 0,
+            duration_ms: 0,
+            size_bytes: 0,
+            began_at: 0.0,
+            ended: End::Stopped,
+        }
+    }
 }
 
 /// Record what `messages` tell until they end. Blocks: to be run off the async threads.
@@ -146,215 +182,10 @@ pub fn record(
     messages: &Receiver<Message>,
     sink: &mut dyn Sink,
     settings: Settings,
+    source: Source,
 ) -> io::Result<Summary> {
-    let mut recording = Recording::new(settings, sink)?;
-    let ended = recording.follow(messages);
-    Ok(recording.finish(ended))
-}
-
-/// The browser's clock as seen from here.
-#[derive(Clone, Copy)]
-struct Offset {
-    at: Instant,
-    browser: f64,
-}
-
-impl Offset {
-    fn now(self) -> f64 {
-        self.browser + self.at.elapsed().as_secs_f64()
-    }
-}
-
-impl<'a> Recording<'a> {
-    fn new(settings: Settings, sink: &'a mut dyn Sink) -> io::Result<Self> {
-        let size = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
-        let picture = Picture::black(size(settings.width), size(settings.height));
-        let summary = Summary {
-            width: picture.width(),
-            height: picture.height(),
-            frames: 0,
-            superseded: 0,
-            unreadable: 0,
-            duration_ms: 0,
-            size_bytes: 0,
-            began_at: 0.0,
-            ended: End::Stopped,
-        };
-        Ok(Self {
-            settings,
-            sink,
-            coder: Coder::new().map_err(io::Error::other)?,
-            picture,
-            file: None,
-            batch: Vec::new(),
-            batch_since: 0.0,
-            open: None,
-            last_key: f64::MIN,
-            mark: false,
-            summary,
-        })
-    }
-
-    /// Take what comes until it is over.
-    fn follow(&mut self, messages: &Receiver<Message>) -> End {
-        let pace = 1.0 / f64::from(self.settings.frame_rate.max(1));
-        let mut clock: Option<Offset> = None;
-        // The newest frame, until it may be shown without exceeding the frame rate.
-        let mut held: Option<(String, f64)> = None;
-        loop {
-            let now = clock.map_or(0.0, Offset::now);
-            let last = self.open.as_ref().map(|(_, shown)| *shown);
-            if let (Some((_, at)), Some(last)) = (&held, last)
-                && now >= last + pace
-            {
-                let at = at.max(last + pace / 2.0);
-                let frame = held.take().map(|(frame, _)| frame).unwrap_or_default();
-                if let Some(end) = self.show(Some(&frame), at) {
-                    return end;
-                }
-                continue;
-            }
-            let wait = match (&held, last) {
-                (Some(_), Some(last)) => (last + pace - now).max(0.001),
-                (_, Some(last)) => (last + HEARTBEAT.as_secs_f64() - now).max(0.001),
-                _ => HEARTBEAT.as_secs_f64(),
-            };
-            match messages.recv_timeout(Duration::from_secs_f64(wait.min(10.0))) {
-                Ok(Message::Frame(Frame { jpeg: frame, at, taken })) => {
-                    taken();
-                    clock = Some(Offset { at: Instant::now(), browser: at });
-                    if last.is_none() {
-                        self.summary.began_at = at;
-                        if let Some(end) = self.show(Some(&frame), at) {
-                            return end;
-                        }
-                    } else if held.replace((frame, at)).is_some() {
-                        self.summary.superseded += 1;
-                    }
-                }
-                Ok(Message::Mark) => self.mark = true,
-                Err(RecvTimeoutError::Timeout) if held.is_none() && last.is_some() => {
-                    let now = clock.map_or(0.0, Offset::now);
-                    if let Some(end) = self.show(None, now) {
-                        return end;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(Message::Stop) => return self.leave(held, clock, End::Stopped),
-                Ok(Message::Gone) | Err(RecvTimeoutError::Disconnected) => {
-                    return self.leave(held, clock, End::PageGone);
-                }
-            }
-        }
-    }
-
-    /// Show what is still held, and the last picture until now.
-    fn leave(&mut self, held: Option<(String, f64)>, clock: Option<Offset>, end: End) -> End {
-        if let Some((frame, at)) = held
-            && let Some(end) = self.show(Some(&frame), at)
-        {
-            return end;
-        }
-        if let Some(clock) = clock {
-            self.close_open(clock.now());
-        }
-        end
-    }
-
-    /// Code what is shown from `at` on: a frame, or the same as before.
-    fn show(&mut self, frame: Option<&str>, at: f64) -> Option<End> {
-        if let Some(frame) = frame {
-            let jpeg = STANDARD.decode(frame).unwrap_or_default();
-            if self.picture.draw(&jpeg).is_err() {
-                self.summary.unreadable += 1;
-                return None;
-            }
-        }
-        // Times go on, whatever the host's clock does.
-        let at = self.open.as_ref().map_or(at, |(_, last)| at.max(last + 0.001));
-        let key = self.open.is_none()
-            || std::mem::take(&mut self.mark)
-            || at - self.last_key >= KEY_EVERY.as_secs_f64();
-        let coded = match self.coder.code(&self.picture, key) {
-            Ok(coded) => coded,
-            Err(error) => return Some(End::Failed(error.to_string())),
-        };
-        if coded.is_key {
-            self.last_key = at;
-        }
-        self.close_open(at);
-        let sample = Sample { bytes: coded.bytes, duration: 0, is_key: coded.is_key };
-        self.open = Some((sample, at));
-        self.summary.frames += 1;
-        if at - self.batch_since >= FRAGMENT.as_secs_f64()
-            && let Err(error) = self.write_batch(at)
-        {
-            return Some(End::Failed(error.to_string()));
-        }
-        let played = Duration::from_secs_f64((at - self.summary.began_at).max(0.0));
-        if played >= self.settings.max_duration {
-            return Some(End::MaxDuration);
-        }
-        (self.summary.size_bytes >= self.settings.max_bytes).then_some(End::MaxBytes)
-    }
-
-    /// The last coded picture was shown until `at`.
-    fn close_open(&mut self, at: f64) {
-        if let Some((mut sample, shown)) = self.open.take() {
-            let ticks = ((at - shown).max(0.001) * f64::from(TIMESCALE)).round();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-            let ticks = ticks.clamp(1.0, f64::from(u32::MAX)) as u32;
-            sample.duration = ticks;
-            self.batch.push(sample);
-        }
-    }
-
-    fn write_batch(&mut self, now: f64) -> io::Result<()> {
-        self.batch_since = now;
-        let samples = std::mem::take(&mut self.batch);
-        if samples.is_empty() {
-            return Ok(());
-        }
-        if self.file.is_none() {
-            let track = self.coder.track().cloned();
-            let track = track.ok_or_else(|| io::Error::other("the coder tells no parameters"))?;
-            let (file, head) = Mp4::begin(track);
-            self.sink.append(&head)?;
-            self.summary.size_bytes += head.len() as u64;
-            self.file = Some(file);
-        }
-        if let Some(file) = &mut self.file {
-            let bytes = file.fragment(&samples);
-            self.sink.append(&bytes)?;
-            self.summary.size_bytes += bytes.len() as u64;
-            self.summary.duration_ms = file.time() * 1000 / u64::from(TIMESCALE);
-        }
-        Ok(())
-    }
-
-    /// Write what is left, and turn the file into one that players know the length of.
-    fn finish(mut self, ended: End) -> Summary {
-        if let Some((_, shown)) = &self.open {
-            let shown = *shown;
-            self.close_open(shown + 0.04);
-        }
-        self.summary.ended = ended;
-        let now = self.batch_since;
-        let mut finishing = || {
-            self.write_batch(now)?;
-            if let Some(file) = &self.file {
-                let ending = file.end();
-                self.sink.append(&ending.index)?;
-                self.sink.patch(ending.at, &ending.head)?;
-                self.summary.size_bytes += ending.index.len() as u64;
-            }
-            Ok::<_, io::Error>(())
-        };
-        if let Err(error) = finishing()
-            && !matches!(self.summary.ended, End::Failed(_))
-        {
-            self.summary.ended = End::Failed(error.to_string());
-        }
-        self.summary
+    match source {
+        Source::Screencast => frames::record(messages, sink, settings),
+        Source::Recorder => Ok(segments::record(messages, sink, settings)),
     }
 }

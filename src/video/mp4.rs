@@ -1,4 +1,4 @@
-//! Owns the file format of recordings: MP4 (ISO/IEC 14496-12 and -15) with one H.264 track, written
+//! Owns the file format of recordings: MP4 (ISO/IEC 14496-12 and -15) with one track of pictures, written
 //! so that what is on disk plays at any moment. While it grows it is fragmented: each fragment is
 //! whole in itself. When it is finished, an index of all samples is appended and the head is turned
 //! into a plain MP4 file, by a single write of 16 bytes: players then know length and seek points.
@@ -7,7 +7,7 @@
 pub(super) const TIMESCALE: u32 = 90_000;
 
 /// A coded picture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sample {
     /// NAL units, each behind its length in four bytes.
     pub(super) bytes: Vec<u8>,
@@ -22,10 +22,16 @@ pub(super) struct Sample {
 pub(super) struct Track {
     pub(super) width: u16,
     pub(super) height: u16,
-    /// Sequence parameter set, without start code.
-    pub(super) sps: Vec<u8>,
-    /// Picture parameter set, without start code.
-    pub(super) pps: Vec<u8>,
+    /// The description of its samples: a box `avc1`, `av01`, …
+    pub(super) description: Vec<u8>,
+}
+
+impl Track {
+    /// Name of the description's box.
+    pub(super) fn name(&self) -> [u8; 4] {
+        let name = self.description.get(4..8).and_then(|name| name.try_into().ok());
+        name.unwrap_or_default()
+    }
 }
 
 /// Where a sample is in the file.
@@ -65,7 +71,7 @@ impl Mp4 {
         let mut bytes = leaf(*b"ftyp", |b| {
             b.extend(b"isom");
             b.extend(0x200_u32.to_be_bytes());
-            for brand in [b"isom", b"iso6", b"avc1", b"mp41"] {
+            for brand in [*b"isom", *b"iso6", track.name(), *b"mp41"] {
                 b.extend(brand);
             }
         });
@@ -144,7 +150,7 @@ fn count<T>(items: &[T]) -> u32 {
 }
 
 /// A box (§4.2).
-fn leaf(name: [u8; 4], content: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+pub(super) fn leaf(name: [u8; 4], content: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut bytes = vec![0; 4];
     bytes.extend(name);
     content(&mut bytes);
@@ -238,7 +244,7 @@ fn table(track: &Track, placed: &[Placed]) -> Vec<u8> {
     leaf(*b"stbl", |b| {
         b.extend(full(*b"stsd", 0, 0, |b| {
             b.extend(1_u32.to_be_bytes());
-            b.extend(description(track));
+            b.extend(&track.description);
         }));
         b.extend(full(*b"stts", 0, 0, |b| {
             b.extend(count(placed).to_be_bytes());
@@ -277,41 +283,6 @@ fn table(track: &Track, placed: &[Placed]) -> Vec<u8> {
     })
 }
 
-/// The description of H.264 samples (ISO/IEC 14496-15, §5.4.2).
-fn description(track: &Track) -> Vec<u8> {
-    leaf(*b"avc1", |b| {
-        b.extend([0; 6]);
-        b.extend(1_u16.to_be_bytes());
-        b.extend([0; 16]);
-        b.extend(track.width.to_be_bytes());
-        b.extend(track.height.to_be_bytes());
-        b.extend(0x48_0000_u32.to_be_bytes());
-        b.extend(0x48_0000_u32.to_be_bytes());
-        b.extend([0; 4]);
-        b.extend(1_u16.to_be_bytes());
-        b.extend([0; 32]);
-        b.extend(0x18_u16.to_be_bytes());
-        b.extend(0xffff_u16.to_be_bytes());
-        b.extend(leaf(*b"avcC", |b| {
-            b.push(1);
-            b.extend(track.sps.get(1..4).unwrap_or(&[0x42, 0xc0, 0x1f]));
-            // Lengths of four bytes; one set of each kind.
-            b.extend([0xff, 0xe1]);
-            b.extend(u16::try_from(track.sps.len()).unwrap_or(0).to_be_bytes());
-            b.extend(&track.sps);
-            b.push(1);
-            b.extend(u16::try_from(track.pps.len()).unwrap_or(0).to_be_bytes());
-            b.extend(&track.pps);
-        }));
-        // BT.601 in full range, as JPEG has it.
-        b.extend(leaf(*b"colr", |b| {
-            b.extend(b"nclx");
-            b.extend([6_u16, 6, 6].iter().flat_map(|part| part.to_be_bytes()));
-            b.push(0x80);
-        }));
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,7 +311,7 @@ mod tests {
     #[test]
     fn a_growing_file_is_fragmented_and_a_finished_one_has_an_index() {
         let track =
-            Track { width: 640, height: 480, sps: vec![0x67, 66, 0xc0, 31, 1], pps: vec![0x68, 2] };
+            Track { width: 640, height: 480, description: leaf(*b"avc1", |b| b.extend([7; 78])) };
         let (mut mp4, mut file) = Mp4::begin(track);
         let sample = |byte: u8, is_key| Sample { bytes: vec![byte; 5], duration: 9_000, is_key };
         file.extend(mp4.fragment(&[sample(1, true), sample(2, false)]));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use exhibit::video::Source;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -87,9 +88,21 @@ fn cues(vtt: &str) -> Vec<(f64, f64, String)> {
         .collect()
 }
 
+const SOURCES: [Source; 2] = [Source::Screencast, Source::Recorder];
+
+async fn daemon_with(source: Source) -> TestDaemon {
+    TestDaemon::start_with(|config| config.video.source = Some(source)).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn steps_are_recorded_at_true_time_with_captions_and_seek_points() {
-    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    for source in SOURCES {
+        steps_are_recorded(source).await;
+    }
+}
+
+async fn steps_are_recorded(source: Source) {
+    let (daemon, site) = (daemon_with(source).await, Site::start().await);
     let body = json!({
         "steps": colours(&site), "viewport": { "width": 640, "height": 480 },
         "cursor": { "visible": true }, "response_type": "json",
@@ -116,6 +129,7 @@ async fn steps_are_recorded_at_true_time_with_captions_and_seek_points() {
     let record: Value = serde_json::from_slice(&record).expect("JSON");
     assert_eq!(record["summary"]["ended"], "stopped", "{record}");
     assert_eq!(record["summary"]["unreadable"], 0);
+    assert_eq!(record["summary"]["source"], source.word());
     assert!(std::fs::read(folder.join("0001-poster.png")).expect("kept").starts_with(b"\x89PNG"));
 
     // Each colour is there from its step on, and not before. (On a quiet machine within a tenth of
@@ -210,8 +224,15 @@ async fn a_sessions_page_is_recorded_into_a_run_until_it_is_sealed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_end_a_recording_and_a_page_that_dies_leaves_what_was_recorded() {
+    for source in SOURCES {
+        limits_end_a_recording(source).await;
+    }
+}
+
+async fn limits_end_a_recording(source: Source) {
     let (daemon, site) = (
         TestDaemon::start_with(|config| {
+            config.video.source = Some(source);
             config.video.max = 1;
             config.video.max_duration = Duration::from_secs(4);
         })
@@ -260,8 +281,9 @@ const MOVING: &str = "<body><h1 id=t></h1><script>const begun = performance.now(
 async fn what_was_recorded_before_a_kill_plays_up_to_two_seconds_before_it() {
     let (player, site) = (TestDaemon::start().await, Site::start().await);
     let folder = tempfile::tempdir().expect("a folder");
-    write_config(folder.path(), "");
-    for (round, daemon_dies) in [true, false, true].into_iter().enumerate() {
+    let rounds = SOURCES.into_iter().flat_map(|source| [(source, true), (source, false)]);
+    for (round, (source, daemon_dies)) in rounds.enumerate() {
+        write_config(folder.path(), &format!("[video]\nsource = \"{}\"\n", source.word()));
         let mut daemon = Process::start(&folder).await;
         let run = daemon.post("/v1/runs", json!({ "workflow": "refund" })).await.ok().json();
         let run = run["run"].as_str().expect("an id").to_owned();
@@ -297,6 +319,7 @@ async fn what_was_recorded_before_a_kill_plays_up_to_two_seconds_before_it() {
         let (length, _) = played(&player, &mp4, &[0.0, lasted - 2.1]).await;
         assert!(length > lasted - 2.0, "round {round}: {length} s of {lasted} s");
         let record = std::fs::read_to_string(sealed.join("data/run.json")).expect("kept");
+        assert_eq!(mp4[24..28] == *b"av01", source == Source::Recorder);
         let state = if daemon_dies { "interrupted" } else { "sealed" };
         assert!(record.contains(&format!("\"{state}\"")), "{record}");
         assert_store_is_sound(folder.path());
@@ -307,7 +330,13 @@ async fn what_was_recorded_before_a_kill_plays_up_to_two_seconds_before_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_moving_page_is_recorded_at_its_rate_and_a_still_one_costs_nothing() {
-    let daemon = TestDaemon::start().await;
+    for source in SOURCES {
+        a_moving_page_is_recorded_at_its_rate(source).await;
+    }
+}
+
+async fn a_moving_page_is_recorded_at_its_rate(source: Source) {
+    let daemon = daemon_with(source).await;
     let film = async |html: &str, rate: u32| {
         let script = format!("document.open();document.write({});document.close()", json!(html));
         let steps = json!([

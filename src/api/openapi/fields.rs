@@ -317,7 +317,12 @@ pub(super) const FILM: &[Field] = &[
         "",
         "taken one after the other in one page, at the pace of the page and of their pauses",
     ),
-    field("format", Kind::Choice(&["mp4"]), "\"mp4\"", "H.264, which every player has"),
+    field(
+        "format",
+        Kind::Choice(&["mp4"]),
+        "\"mp4\"",
+        "H.264 or AV1, as `video.source` of the configuration says",
+    ),
     field("framerate", Kind::Int(1, 60), "30", "most pictures a second"),
     field("darkMode", Kind::Flag, "false", "`prefers-color-scheme: dark`"),
     field("variables", Kind::Map, "", "values for `{{name}}` in any text of the steps"),

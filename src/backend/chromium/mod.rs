@@ -22,6 +22,7 @@ mod print;
 mod product;
 mod record;
 mod script;
+mod segments;
 mod sessions;
 mod snapshot;
 mod steps;

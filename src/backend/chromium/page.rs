@@ -17,6 +17,7 @@ use chromiumoxide_cdp::cdp::browser_protocol::target::{
 use chromiumoxide_cdp::cdp::browser_protocol::{inspector, log, network, page};
 use chromiumoxide_cdp::cdp::js_protocol::runtime;
 use chromiumoxide_types::Command;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -171,6 +172,11 @@ impl Page {
         self.call(params, QUICK).await.map(drop)
     }
 
+    /// The way to call the page from elsewhere.
+    pub(super) fn line(&self) -> Line {
+        Line { connection: self.connection.clone(), session: self.session.clone() }
+    }
+
     /// Send the page's frames there from now on; or nowhere.
     pub(super) fn send_frames_to(&self, frames: Option<Sender<Message>>) {
         *self.seen.frames.lock().unwrap_or_else(PoisonError::into_inner) = frames;
@@ -256,6 +262,29 @@ impl Page {
         let closed = self.connection.call("", close, QUICK).await;
         tracing::warn!(target = self.target, ?closed, "a page had to be closed twice");
         dispose(&self.connection, &self.context).await
+    }
+}
+
+/// The way to call a page, for what runs beside it.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    connection: Connection,
+    session: String,
+}
+
+impl Line {
+    /// Call a command on the page and read its answer.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> Result<T, CallError> {
+        let answer = self.connection.call_raw(&self.session, method, params, QUICK).await?;
+        serde_json::from_str(answer.get())
+            .map_err(|source| CallError::Malformed { method: method.to_owned(), source })
     }
 }
 

@@ -1,8 +1,7 @@
-//! Owns the recording of one page: frames come from the browser's screencast as events, and are
-//! coded off the async threads. The browser sends a frame only when something changed, and waits
-//! until the ones before were taken.
+//! Owns the recording of one page, from either source: frames of the browser's screencast, or
+//! segments of its own recorder. What they show is put into a file off the async threads.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -10,67 +9,77 @@ use tokio::task::JoinHandle;
 use super::page::{Page, QUICK};
 use super::picture;
 use super::pipe::CallError;
+use super::segments::Segments;
 use crate::backend::{Recorded, RecordingOrder};
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::settings::Format;
 use crate::tasks::Tasks;
-use crate::video::{self, Message};
+use crate::video::{self, Message, Source};
 
 /// Quality of the frames, 1 to 100: at 90 text is as legible as in the page.
 const QUALITY: u32 = 90;
 
 /// A recording under way.
+#[derive(Debug)]
 pub(super) struct Recorder {
     messages: Sender<Message>,
+    /// The browser's own recorder; none where frames are coded here.
+    segments: Option<Segments>,
     coding: JoinHandle<std::io::Result<video::Summary>>,
-}
-
-impl std::fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").finish_non_exhaustive()
-    }
 }
 
 impl Recorder {
     /// Begin to record `page`.
     ///
     /// # Errors
-    /// See [`CallError`].
+    /// `not_supported` when the browser has no such recorder; what the browser says.
     pub(super) async fn start(
         page: &Page,
         order: RecordingOrder,
         tasks: &Tasks,
-    ) -> Result<Self, CallError> {
-        let RecordingOrder { settings, mut file, ended } = order;
+    ) -> Result<Self, Problem> {
+        let RecordingOrder { settings, mut file, clock, ended } = order;
         let (messages, coming) = channel();
-        let coding = tasks.spawn_blocking(move || {
-            let summary = video::record(&coming, &mut file, settings);
+        let segments = match settings.source {
+            Some(Source::Screencast) => None,
+            wanted => {
+                let begun = Segments::start(page, settings, clock, messages.clone(), tasks).await;
+                if begun.is_none() && wanted.is_some() {
+                    let message = "this browser has no recorder (Chromium 153 and later do); set \
+                                   `video.source` to \"screencast\"";
+                    return Err(Problem::new(Code::NotSupported, message).field("video.source"));
+                }
+                begun
+            }
+        };
+        let source = segments.as_ref().map_or(Source::Screencast, |_| Source::Recorder);
+        let code = move |coming: Receiver<Message>| {
+            let summary = video::record(&coming, &mut file, settings, source);
             // Whoever does not listen has stopped it.
             let _ = ended.send(());
             summary
-        });
+        };
+        let coding = tasks.spawn_blocking(move || code(coming));
         page.send_frames_to(Some(messages.clone()));
-        let params = json!({
-            "format": "jpeg",
-            "quality": QUALITY,
-            "maxWidth": settings.width,
-            "maxHeight": settings.height,
-            "everyNthFrame": 1,
-        });
-        if let Err(error) = page.call_raw("Page.startScreencast", params, QUICK).await {
+        if segments.is_none()
+            && let Err(error) = start_screencast(page, settings).await
+        {
             page.send_frames_to(None);
             // Nobody writes to the file any more when this returns.
             drop(messages);
             let _ = coding.await;
-            return Err(error);
+            return Err(super::into_problem(error.into()));
         }
-        Ok(Self { messages, coding })
+        Ok(Self { messages, segments, coding })
     }
 
     /// A step begins: there is to be a seek point.
     pub(super) fn mark(&self) {
-        // When the coding has ended, so has the recording: its summary says why.
-        let _ = self.messages.send(Message::Mark);
+        match &self.segments {
+            Some(segments) => segments.turn(),
+            // When the coding has ended, so has the recording: its summary says why.
+            None => drop(self.messages.send(Message::Mark)),
+        }
     }
 
     /// End it.
@@ -80,17 +89,34 @@ impl Recorder {
     pub(super) async fn stop(self, page: &Page) -> Result<Recorded, Problem> {
         let poster = if page.is_alive() { poster(page).await } else { None };
         page.send_frames_to(None);
+        let screencast = self.segments.is_none();
+        if let Some(segments) = self.segments {
+            segments.end().await;
+        }
         let last = if page.is_alive() { Some(Message::Stop) } else { None };
         // Without a word the coding ends too, when nobody holds the other end.
         drop(last.map(|last| self.messages.send(last)));
         drop(self.messages);
         let coded = self.coding.await.map_err(|error| Problem::internal("recording", error))?;
-        if let Err(error) = page.call_raw("Page.stopScreencast", json!({}), QUICK).await {
+        if screencast
+            && let Err(error) = page.call_raw("Page.stopScreencast", json!({}), QUICK).await
+        {
             tracing::debug!(%error, "a screencast was not stopped");
         }
         let summary = coded.map_err(|error| Problem::internal("recording", error))?;
         Ok(Recorded { summary, poster })
     }
+}
+
+async fn start_screencast(page: &Page, settings: video::Settings) -> Result<(), CallError> {
+    let params = json!({
+        "format": "jpeg",
+        "quality": QUALITY,
+        "maxWidth": settings.width,
+        "maxHeight": settings.height,
+        "everyNthFrame": 1,
+    });
+    page.call_raw("Page.startScreencast", params, QUICK).await.map(drop)
 }
 
 /// The page as it stands.

@@ -88,10 +88,7 @@ impl Chromium {
     ) -> Result<Option<Recorded>, Problem> {
         steps::ready(page, order).await.map_err(into_problem)?;
         let recorder = match recording {
-            Some(recording) => {
-                let started = Recorder::start(page, recording, &self.0.tasks).await;
-                Some(started.map_err(|error| into_problem(error.into()))?)
-            }
+            Some(recording) => Some(Recorder::start(page, recording, &self.0.tasks).await?),
             None => None,
         };
         let run = steps::run(page, instance, order, reports, recorder.as_ref());
@@ -121,8 +118,7 @@ impl Chromium {
             let message = "the session is being recorded already; stop that recording first";
             return Err(Problem::new(Code::AlreadyRecording, message).field("session_id"));
         }
-        let recorder = Recorder::start(&held.page, order, &self.0.tasks).await;
-        held.recorder = Some(recorder.map_err(|error| into_problem(error.into()))?);
+        held.recorder = Some(Recorder::start(&held.page, order, &self.0.tasks).await?);
         Ok(())
     }
 

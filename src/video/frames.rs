@@ -1,0 +1,219 @@
+//! Owns recordings from frames: JPEG pictures with the times at which they were shown go in, coded
+//! as H.264 by the binary itself. A still page costs almost nothing: one picture a second that says
+//! that nothing changed, so that what is on disk is never older.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::time::Instant;
+
+use super::h264::Coder;
+use super::mp4::{Sample, TIMESCALE};
+use super::output::Output;
+use super::picture::Picture;
+use super::{End, Frame, Message, Settings, Sink, Source, Summary};
+
+/// A still page is told of this often.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Samples are written together for at most this long.
+const FRAGMENT: Duration = Duration::from_millis(500);
+/// A seek point is made at least this often.
+const KEY_EVERY: Duration = Duration::from_secs(5);
+
+/// A recording under way.
+struct Recording<'a> {
+    settings: Settings,
+    output: Output<'a>,
+    coder: Coder,
+    picture: Picture,
+    /// Samples that are not on disk yet.
+    batch: Vec<Sample>,
+    batch_since: f64,
+    /// The last coded picture, whose duration is not known yet: when it was shown.
+    open: Option<(Sample, f64)>,
+    last_key: f64,
+    mark: bool,
+    summary: Summary,
+}
+
+/// Record the frames that `messages` bring until they end.
+///
+/// # Errors
+/// When the coder cannot be had. Everything else is in the summary's `ended`.
+pub(super) fn record(
+    messages: &Receiver<Message>,
+    sink: &mut dyn Sink,
+    settings: Settings,
+) -> io::Result<Summary> {
+    let mut recording = Recording::new(settings, sink)?;
+    let ended = recording.follow(messages);
+    Ok(recording.finish(ended))
+}
+
+/// The browser's clock as seen from here.
+#[derive(Clone, Copy)]
+struct Offset {
+    at: Instant,
+    browser: f64,
+}
+
+impl Offset {
+    fn now(self) -> f64 {
+        self.browser + self.at.elapsed().as_secs_f64()
+    }
+}
+
+impl<'a> Recording<'a> {
+    fn new(settings: Settings, sink: &'a mut dyn Sink) -> io::Result<Self> {
+        let size = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
+        let picture = Picture::black(size(settings.width), size(settings.height));
+        let mut summary = Summary::new(Source::Screencast);
+        (summary.width, summary.height) = (picture.width(), picture.height());
+        summary.superseded = Some(0);
+        Ok(Self {
+            settings,
+            output: Output::new(sink),
+            coder: Coder::new().map_err(io::Error::other)?,
+            picture,
+            batch: Vec::new(),
+            batch_since: 0.0,
+            open: None,
+            last_key: f64::MIN,
+            mark: false,
+            summary,
+        })
+    }
+
+    /// Take what comes until it is over.
+    fn follow(&mut self, messages: &Receiver<Message>) -> End {
+        let pace = 1.0 / f64::from(self.settings.frame_rate.max(1));
+        let mut clock: Option<Offset> = None;
+        // The newest frame, until it may be shown without exceeding the frame rate.
+        let mut held: Option<(String, f64)> = None;
+        loop {
+            let now = clock.map_or(0.0, Offset::now);
+            let last = self.open.as_ref().map(|(_, shown)| *shown);
+            if let (Some((_, at)), Some(last)) = (&held, last)
+                && now >= last + pace
+            {
+                let at = at.max(last + pace / 2.0);
+                let frame = held.take().map(|(frame, _)| frame).unwrap_or_default();
+                if let Some(end) = self.show(Some(&frame), at) {
+                    return end;
+                }
+                continue;
+            }
+            let wait = match (&held, last) {
+                (Some(_), Some(last)) => (last + pace - now).max(0.001),
+                (_, Some(last)) => (last + HEARTBEAT.as_secs_f64() - now).max(0.001),
+                _ => HEARTBEAT.as_secs_f64(),
+            };
+            match messages.recv_timeout(Duration::from_secs_f64(wait.min(10.0))) {
+                Ok(Message::Frame(Frame { jpeg: frame, at, taken })) => {
+                    taken();
+                    clock = Some(Offset { at: Instant::now(), browser: at });
+                    if last.is_none() {
+                        self.summary.began_at = at;
+                        if let Some(end) = self.show(Some(&frame), at) {
+                            return end;
+                        }
+                    } else if held.replace((frame, at)).is_some() {
+                        *self.summary.superseded.get_or_insert(0) += 1;
+                    }
+                }
+                Ok(Message::Mark) => self.mark = true,
+                Err(RecvTimeoutError::Timeout) if held.is_none() && last.is_some() => {
+                    let now = clock.map_or(0.0, Offset::now);
+                    if let Some(end) = self.show(None, now) {
+                        return end;
+                    }
+                }
+                Ok(Message::Segment(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::Stop) => return self.leave(held, clock, End::Stopped),
+                Ok(Message::Gone) | Err(RecvTimeoutError::Disconnected) => {
+                    return self.leave(held, clock, End::PageGone);
+                }
+            }
+        }
+    }
+
+    /// Show what is still held, and the last picture until now.
+    fn leave(&mut self, held: Option<(String, f64)>, clock: Option<Offset>, end: End) -> End {
+        if let Some((frame, at)) = held
+            && let Some(end) = self.show(Some(&frame), at)
+        {
+            return end;
+        }
+        if let Some(clock) = clock {
+            self.close_open(clock.now());
+        }
+        end
+    }
+
+    /// Code what is shown from `at` on: a frame, or the same as before.
+    fn show(&mut self, frame: Option<&str>, at: f64) -> Option<End> {
+        if let Some(frame) = frame {
+            let jpeg = STANDARD.decode(frame).unwrap_or_default();
+            if self.picture.draw(&jpeg).is_err() {
+                self.summary.unreadable += 1;
+                return None;
+            }
+        }
+        // Times go on, whatever the host's clock does.
+        let at = self.open.as_ref().map_or(at, |(_, last)| at.max(last + 0.001));
+        let key = self.open.is_none()
+            || std::mem::take(&mut self.mark)
+            || at - self.last_key >= KEY_EVERY.as_secs_f64();
+        let coded = match self.coder.code(&self.picture, key) {
+            Ok(coded) => coded,
+            Err(error) => return Some(End::Failed(error.to_string())),
+        };
+        if coded.is_key {
+            self.last_key = at;
+        }
+        self.close_open(at);
+        let sample = Sample { bytes: coded.bytes, duration: 0, is_key: coded.is_key };
+        self.open = Some((sample, at));
+        self.summary.frames += 1;
+        if at - self.batch_since >= FRAGMENT.as_secs_f64()
+            && let Err(error) = self.write_batch(at)
+        {
+            return Some(End::Failed(error.to_string()));
+        }
+        let played = Duration::from_secs_f64((at - self.summary.began_at).max(0.0));
+        if played >= self.settings.max_duration {
+            return Some(End::MaxDuration);
+        }
+        (self.output.size_bytes() >= self.settings.max_bytes).then_some(End::MaxBytes)
+    }
+
+    /// The last coded picture was shown until `at`.
+    fn close_open(&mut self, at: f64) {
+        if let Some((mut sample, shown)) = self.open.take() {
+            let ticks = ((at - shown).max(0.001) * f64::from(TIMESCALE)).round();
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+            let ticks = ticks.clamp(1.0, f64::from(u32::MAX)) as u32;
+            sample.duration = ticks;
+            self.batch.push(sample);
+        }
+    }
+
+    fn write_batch(&mut self, now: f64) -> io::Result<()> {
+        self.batch_since = now;
+        let samples = std::mem::take(&mut self.batch);
+        self.output.write(self.coder.track(), &samples)
+    }
+
+    /// Write what is left, and turn the file into one that players know the length of.
+    fn finish(mut self, ended: End) -> Summary {
+        if let Some((_, shown)) = &self.open {
+            let shown = *shown;
+            self.close_open(shown + 0.04);
+        }
+        let left = self.write_batch(self.batch_since);
+        self.output.finish(self.summary, ended, left)
+    }
+}
