@@ -92,6 +92,8 @@ codes! {
     NotYourRun = ("not_your_run", 403, DENIED);
     /// Policy forbids the target.
     TargetForbidden = ("target_forbidden", 403, DENIED);
+    /// What the operator's rules cover could not be covered.
+    MaskFailed = ("mask_failed", 500, CAPTURE_FAILED);
     /// An endpoint of the hosted API that this version does not support.
     NotSupported = ("not_supported", 501, USAGE);
     /// No such path.

@@ -33,6 +33,7 @@ pub mod http;
 pub mod id;
 pub mod jobs;
 pub mod markdown;
+pub mod masks;
 pub mod pack;
 pub mod policy;
 pub mod receipt;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use url::{Host, Url};
 
 use crate::error::{Code, Problem};
+use crate::masks::Masks;
 
 /// A range of addresses in CIDR notation: `169.254.0.0/16`, `fd00:ec2::254/128`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,14 +64,20 @@ struct Rules {
     deny_addresses: Vec<AddressRange>,
     /// The daemon's own TCP address.
     own: Option<SocketAddr>,
+    masks: Masks,
 }
 
 impl Policy {
-    /// The policy of a configuration, plus the daemon's own address, which nobody may capture.
+    /// The policy of a configuration, with what is covered, plus the daemon's own address, which
+    /// nobody may capture.
     ///
     /// # Errors
     /// [`BadRange`] for a range that cannot be read.
-    pub fn new(config: &crate::config::Policy, own: Option<SocketAddr>) -> Result<Self, BadRange> {
+    pub fn new(
+        config: &crate::config::Policy,
+        masks: Masks,
+        own: Option<SocketAddr>,
+    ) -> Result<Self, BadRange> {
         let ranges: Result<_, _> =
             config.deny_addresses.iter().map(|range| range.parse()).collect();
         let lower = |hosts: &[String]| hosts.iter().map(|host| host.to_lowercase()).collect();
@@ -79,7 +86,13 @@ impl Policy {
             deny_hosts: lower(&config.deny_hosts),
             deny_addresses: ranges?,
             own,
+            masks,
         })))
+    }
+
+    /// What is covered in a page before it is captured.
+    pub fn masks(&self) -> &Masks {
+        &self.0.masks
     }
 
     /// Whether `url` may be asked for at all.
@@ -151,7 +164,8 @@ mod tests {
             deny_hosts: owned(deny),
             deny_addresses: owned(addresses),
         };
-        Policy::new(&config, Some("127.0.0.1:8642".parse().expect("an address"))).expect("sound")
+        let own = Some("127.0.0.1:8642".parse().expect("an address"));
+        Policy::new(&config, Masks::default(), own).expect("sound")
     }
 
     fn allows(policy: &Policy, url: &str) -> bool {

@@ -11,7 +11,8 @@ use crate::backend::{
     Backend, BackendName, Failed, FailedAttempt, Order, Sent, SequenceOrder, StepReport, Taken,
 };
 use crate::config::{self, Config, Fallback};
-use crate::error::Problem;
+use crate::error::{Code, Problem};
+use crate::masks::Masks;
 use crate::run::Caller;
 
 /// Fields of ours, which a hosted service does not know; and those it is told by us.
@@ -72,10 +73,12 @@ impl Backends {
     }
 
     /// Who takes a picture: what the request asks for, else what goes for its caller, else what
-    /// goes for its workflow, else the local browser.
+    /// goes for its workflow, else the local browser. A service covers nothing: it is not asked when
+    /// there is something to be covered.
     ///
     /// # Errors
-    /// `backend_not_configured` when the hosted service is asked for and there is none.
+    /// `backend_not_configured` when the hosted service is asked for and there is none;
+    /// `not_supported` when it would have to cover something.
     pub(super) fn choose(
         &self,
         asked: Option<BackendName>,
@@ -84,13 +87,19 @@ impl Backends {
     ) -> Result<BackendName, Problem> {
         let settings: &config::Hosted = &self.config.borrow().backend.hosted;
         let configured = settings.base_url.is_some();
+        let masking = !Masks::new(&self.config.borrow().privacy).are_for_passwords();
         match asked {
             Some(BackendName::Hosted) if !configured => Err(not_configured()),
+            Some(BackendName::Hosted) if masking => Err(would_not_mask()),
             Some(asked) => Ok(asked),
             None => {
                 let listed = |workflow| settings.workflows.iter().any(|listed| listed == workflow);
                 let hosted = settings.is_for(caller) || workflow.is_some_and(listed);
-                Ok(if configured && hosted { BackendName::Hosted } else { BackendName::Chromium })
+                Ok(if configured && hosted && !masking {
+                    BackendName::Hosted
+                } else {
+                    BackendName::Chromium
+                })
             }
         }
     }
@@ -215,6 +224,12 @@ pub(super) fn side(body: &Value, url: &str, html: &str) -> Value {
     }
     fields.insert("format".to_owned(), json!("png"));
     Value::Object(fields)
+}
+
+fn would_not_mask() -> Problem {
+    let message = "a hosted service covers nothing in its pictures, and `privacy` says that something \
+                   is to be covered; leave out `X-Exhibit-Backend: hosted`";
+    Problem::new(Code::NotSupported, message)
 }
 
 #[cfg(test)]

@@ -228,7 +228,7 @@ impl Captures {
         recorded: Recorded,
         cues: Vec<(f64, f64, String)>,
     ) -> Result<(Vec<Artifact>, Blob, Summary), Problem> {
-        let Recorded { summary, poster } = recorded;
+        let Recorded { summary, poster, masked } = recorded;
         let said: Vec<Cue> = cues
             .into_iter()
             .map(|(from, to, text)| {
@@ -248,6 +248,8 @@ impl Captures {
             "source": summary.source,
             "codec": summary.source.codec(),
             "summary": summary,
+            "masks": self.0.policy.borrow().masks().rules(),
+            "masked": masked,
             "clock": "times of pictures are of the host's wall clock",
         });
         let document = serde_json::to_vec_pretty(&document)

@@ -121,6 +121,18 @@ fn names(config: &Config, findings: &mut Vec<Finding>) {
             findings.push((key, message));
         }
     }
+    // A rule that ends its style rule would end the masking, too.
+    let is_rule = |rule: &&String| !rule.trim().is_empty() && !rule.contains(['{', '}', ';', '<']);
+    for rule in config.privacy.mask.iter().filter(|rule| !is_rule(rule)) {
+        let message = format!("`{rule}` is no CSS selector; write one, such as \".iban\"");
+        findings.push(("privacy.mask", message));
+    }
+    for kind in config.privacy.mask_inputs.iter().filter(|kind| !is_input(kind)) {
+        let message = format!(
+            "`{kind}` is no type of input fields; write one, such as \"password\" or \"email\""
+        );
+        findings.push(("privacy.mask_inputs", message));
+    }
     for network in config.policy.deny_addresses.iter().filter(|network| !is_network(network)) {
         let message = format!(
             "`{network}` is no network; write an address, a slash and a number of bits, such as \
@@ -181,6 +193,10 @@ fn unreachable_folder(folder: &Path) -> Option<String> {
     }
     let needed = folder.ancestors().nth(2).unwrap_or(folder).display();
     Some(format!("there is no folder {needed}; make it (mkdir -p {needed}), or correct the path"))
+}
+
+fn is_input(kind: &str) -> bool {
+    !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
 }
 
 /// A host name, an IP address, or `*.` and a host name.

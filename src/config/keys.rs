@@ -69,6 +69,8 @@ keys! {
     policy.allow_hosts: live;
     policy.deny_hosts: live;
     policy.deny_addresses: live;
+    privacy.mask: live;
+    privacy.mask_inputs: live;
     runs.max_open: live;
     runs.idle: live;
     runs.max_duration: live;

@@ -8,7 +8,7 @@ use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
 use super::{
     Backend, Browser, Capture, Config, Daemon, Fallback, Hosted, Keys, Log, LogFormat, Policy,
-    Runs, Sessions, Store, Video, check,
+    Privacy, Runs, Sessions, Store, Video, check,
 };
 use crate::disk;
 use crate::video::Source;
@@ -70,6 +70,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         browser: browser(&mut document, default.browser),
         capture: capture(&mut document, &default.capture),
         policy: policy(&mut document, default.policy),
+        privacy: privacy(&mut document, default.privacy),
         runs: runs(&mut document, &default.runs),
         sessions: sessions(&mut document, &default.sessions),
         video: video(&mut document, &default.video),
@@ -166,6 +167,16 @@ fn policy(document: &mut Document<'_>, default: Policy) -> Policy {
     };
     table.finish();
     policy
+}
+
+fn privacy(document: &mut Document<'_>, default: Privacy) -> Privacy {
+    let mut table = document.table("privacy");
+    let privacy = Privacy {
+        mask: table.get("mask", default.mask, read::list),
+        mask_inputs: table.get("mask_inputs", default.mask_inputs, read::list),
+    };
+    table.finish();
+    privacy
 }
 
 fn runs(document: &mut Document<'_>, default: &Runs) -> Runs {

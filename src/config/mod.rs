@@ -42,6 +42,8 @@ pub struct Config {
     pub capture: Capture,
     /// What may be captured.
     pub policy: Policy,
+    /// What is covered in pages before they are captured.
+    pub privacy: Privacy,
     /// Limits of a run.
     pub runs: Runs,
     /// Limits of a session.
@@ -134,6 +136,15 @@ pub struct Policy {
     pub deny_hosts: Vec<String>,
     /// Addresses nothing may be loaded from, in CIDR notation: cloud metadata services by default.
     pub deny_addresses: Vec<String>,
+}
+
+/// `[privacy]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Privacy {
+    /// CSS selectors of what is covered in pictures and recordings.
+    pub mask: Vec<String>,
+    /// Types of input fields that are covered.
+    pub mask_inputs: Vec<String>,
 }
 
 /// `[runs]`
@@ -246,6 +257,7 @@ impl Default for Config {
                     .map(str::to_owned)
                     .to_vec(),
             },
+            privacy: Privacy { mask: Vec::new(), mask_inputs: vec!["password".to_owned()] },
             runs: Runs {
                 max_open: 256,
                 idle: Duration::from_mins(30),

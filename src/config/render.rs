@@ -62,6 +62,8 @@ impl Config {
             "policy.allow_hosts" => self.policy.allow_hosts.clone().into(),
             "policy.deny_hosts" => self.policy.deny_hosts.clone().into(),
             "policy.deny_addresses" => self.policy.deny_addresses.clone().into(),
+            "privacy.mask" => self.privacy.mask.clone().into(),
+            "privacy.mask_inputs" => self.privacy.mask_inputs.clone().into(),
             "runs.max_open" => count(self.runs.max_open),
             "runs.idle" => duration(self.runs.idle),
             "runs.max_duration" => duration(self.runs.max_duration),

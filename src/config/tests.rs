@@ -94,6 +94,11 @@ base_url = "https://pagebolt.dev"
 fallback = "browser"
 retires = 5
 [backend.local]
+[privacy]
+mask = [".iban", "a } b"]
+mask_inputs = ["pass word"]
+[video]
+source = "camera"
 "#;
     let expected = [
         (3, "daemon.sokcet", "did you mean `socket`?"),
@@ -116,6 +121,9 @@ retires = 5
         (31, "backend.hosted.fallback", "\"none\" or \"chromium\""),
         (32, "backend.hosted.retires", "did you mean `retries`?"),
         (33, "backend.local", "unknown table or key"),
+        (35, "privacy.mask", "`a } b` is no CSS selector"),
+        (36, "privacy.mask_inputs", "`pass word` is no type of input fields"),
+        (38, "video.source", "\"screencast\" or \"recorder\""),
     ];
     let complaints = complaints(text);
     assert_eq!(complaints.len(), expected.len(), "{complaints:#?}");

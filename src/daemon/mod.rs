@@ -28,6 +28,7 @@ use crate::config::watch::ConfigWatch;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::Signer;
 use crate::jobs::Jobs;
+use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
@@ -207,7 +208,7 @@ fn follow_policy(
     tasks: &Tasks,
 ) -> Result<watch::Receiver<Policy>, Problem> {
     let read = move |config: &Config| {
-        Policy::new(&config.policy, own).map_err(|error| {
+        Policy::new(&config.policy, Masks::new(&config.privacy), own).map_err(|error| {
             let message = format!("`policy.deny_addresses` holds what is {error}");
             Problem::new(Code::InvalidConfig, message).field("policy.deny_addresses")
         })

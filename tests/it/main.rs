@@ -21,6 +21,7 @@ mod outline;
 mod pdf;
 mod pictures;
 mod policy;
+mod privacy;
 mod process;
 mod sequence;
 mod sessions;

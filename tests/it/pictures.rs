@@ -7,7 +7,7 @@ use crate::harness::TestDaemon;
 use crate::site::{BAND_HEIGHT, Site, band_colour};
 
 /// A decoded PNG.
-struct Picture {
+pub(crate) struct Picture {
     width: u32,
     height: u32,
     channels: usize,
@@ -15,7 +15,7 @@ struct Picture {
 }
 
 impl Picture {
-    fn decode(png: &[u8]) -> Self {
+    pub(crate) fn decode(png: &[u8]) -> Self {
         let mut decoder = png::Decoder::new(std::io::Cursor::new(png));
         decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
         let mut reader = decoder.read_info().expect("a PNG");
@@ -25,11 +25,11 @@ impl Picture {
         Self { width: frame.width, height: frame.height, channels, bytes }
     }
 
-    fn size(&self) -> (u32, u32) {
+    pub(crate) fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
 
-    fn pixel(&self, x: u32, y: u32) -> &[u8] {
+    pub(crate) fn pixel(&self, x: u32, y: u32) -> &[u8] {
         let at = (y * self.width + x) as usize * self.channels;
         &self.bytes[at..at + self.channels]
     }

@@ -32,7 +32,7 @@ fn colours(site: &Site) -> Value {
 
 /// What a browser's player says of a recording: its length in seconds, and the colour in its middle
 /// at each of `times`.
-async fn played(daemon: &TestDaemon, mp4: &[u8], times: &[f64]) -> (f64, Vec<[i64; 3]>) {
+pub(crate) async fn played(daemon: &TestDaemon, mp4: &[u8], times: &[f64]) -> (f64, Vec<[i64; 3]>) {
     let html = format!(
         "<video id=v muted src='data:video/mp4;base64,{}'></video><pre id=out></pre>",
         STANDARD.encode(mp4)

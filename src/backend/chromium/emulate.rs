@@ -12,8 +12,10 @@ use chromiumoxide_cdp::cdp::browser_protocol::page::SetBypassCspParams;
 use serde_json::{Map, Value, json};
 
 use super::load::Trouble;
+use super::mask;
 use super::page::{Page, QUICK};
 use super::pipe::CallError;
+use super::script::WORLD;
 use crate::error::{Code, Problem};
 use crate::settings::{Cookie, Geolocation, OriginStorage, PageSettings, Target, Viewport};
 
@@ -35,6 +37,8 @@ pub(super) async fn prepare(
     if settings.bypass_csp {
         page.call(SetBypassCspParams::new(true), QUICK).await?;
     }
+    let masks = page.observed().masks();
+    mask::put_on(page, &masks).await?;
     emulate_media(page, settings).await?;
     if let Some(place) = settings.geolocation {
         emulate_place(page, place).await?;
@@ -159,7 +163,7 @@ async fn store(page: &Page, storage: &OriginStorage) -> Result<(), Trouble> {
         json!(storage.origin),
         json!(items)
     );
-    let params = json!({ "source": script, "worldName": "exhibit" });
+    let params = json!({ "source": script, "worldName": WORLD });
     let added = page.call_raw("Page.addScriptToEvaluateOnNewDocument", params, QUICK).await?;
     let added: Value = serde_json::from_str(added.get()).unwrap_or_default();
     let identifier = added["identifier"].as_str().unwrap_or_default().to_owned();

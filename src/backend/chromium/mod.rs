@@ -11,6 +11,7 @@ pub mod find;
 mod instance;
 mod launch;
 mod load;
+mod mask;
 mod nearest;
 mod network;
 mod observe;
@@ -27,6 +28,7 @@ mod sessions;
 mod snapshot;
 mod steps;
 mod take;
+mod watcher;
 mod work;
 
 use std::path::Path;

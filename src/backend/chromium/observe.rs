@@ -15,6 +15,7 @@ use super::network::NetworkLog;
 use super::pipe::RawEvent;
 use crate::backend::{Blocked, ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect};
 use crate::blocking::{Blocking, Resource};
+use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::presentable_text;
 
@@ -141,6 +142,11 @@ impl Observed {
         self.policy = policy;
     }
 
+    /// What is covered in the page.
+    pub(super) fn masks(&self) -> Masks {
+        self.policy.masks().clone()
+    }
+
     /// Whether the current document's `load` event has fired.
     pub(super) fn is_loaded(&self) -> bool {
         self.loaded
@@ -208,7 +214,7 @@ impl Observed {
             "Page.lifecycleEvent" => self.lifecycle(event, now),
             "Page.javascriptDialogOpening" => return self.dialog(event),
             "Page.windowOpen" => self.window_open(event),
-            "Page.downloadWillBegin" => self.download = true,
+            "Page.downloadWillBegin" if session == PAGE => self.download = true,
             "Runtime.consoleAPICalled" => self.console_call(event),
             "Runtime.exceptionThrown" => self.exception(event),
             "Log.entryAdded" => self.log_entry(event),

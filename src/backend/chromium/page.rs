@@ -12,38 +12,29 @@ use chromiumoxide_cdp::cdp::browser_protocol::emulation::SetDeviceMetricsOverrid
 use chromiumoxide_cdp::cdp::browser_protocol::page::SetLifecycleEventsEnabledParams;
 use chromiumoxide_cdp::cdp::browser_protocol::target::{
     AttachToTargetParams, CloseTargetParams, CreateBrowserContextParams, CreateTargetParams,
-    DisposeBrowserContextParams, SetAutoAttachParams,
+    DisposeBrowserContextParams,
 };
 use chromiumoxide_cdp::cdp::browser_protocol::{inspector, log, network, page};
 use chromiumoxide_cdp::cdp::js_protocol::runtime;
 use chromiumoxide_types::Command;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::events::ScreencastFrame;
-use super::observe::{Observed, PAGE, Reaction};
-use super::pipe::{CallError, Connection, Events, RawEvent};
+use super::observe::Observed;
+use super::pipe::{CallError, Connection};
+use super::watcher::{Line, Seen, Watch, auto_attach};
+use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::Viewport;
 use crate::tasks::Tasks;
-use crate::video::{Frame, Message};
+use crate::video::Message;
 
 /// Limit for a call that the browser answers by itself, without the page's help.
 pub(super) const QUICK: Duration = Duration::from_secs(10);
 
 /// Limit for one call that the page's renderer must answer.
 pub(super) const PAGE_CALL: Duration = Duration::from_secs(30);
-
-/// What the page was seen doing, and a signal that it did something.
-struct Seen {
-    observed: Mutex<Observed>,
-    /// Where frames go while the page is recorded.
-    frames: Mutex<Option<Sender<Message>>>,
-    changed: watch::Sender<()>,
-}
 
 /// A page in a context of its own.
 pub(super) struct Page {
@@ -54,6 +45,8 @@ pub(super) struct Page {
     seen: Arc<Seen>,
     /// Scripts that put local storage into place: origin and identifier.
     storage: Mutex<Vec<(String, String)>>,
+    /// The masks that are on, and the identifier of the script that puts them on.
+    masks: Mutex<(Masks, Option<String>)>,
 }
 
 impl std::fmt::Debug for Page {
@@ -103,20 +96,17 @@ impl Page {
         let events = connection.subscribe(&session);
         // The main frame of a target has the target's id.
         let observed = Observed::new(target.clone(), Policy::default(), Instant::now());
-        let seen = Arc::new(Seen {
-            observed: Mutex::new(observed),
-            frames: Mutex::default(),
-            changed: watch::Sender::new(()),
-        });
-        let storage = Mutex::default();
-        let page = Self { connection: connection.clone(), context, target, session, seen, storage };
-        let watch = Watch {
+        let seen = Arc::new(Seen::new(observed));
+        let page = Self {
             connection: connection.clone(),
-            session: page.session.clone(),
-            number: PAGE,
-            seen: Arc::clone(&page.seen),
-            tasks: tasks.clone(),
+            context,
+            target,
+            session,
+            seen,
+            storage: Mutex::default(),
+            masks: Mutex::default(),
         };
+        let watch = Watch::of_page(page.line(), Arc::clone(&page.seen), tasks);
         drop(tasks.spawn(watch.run(events)));
         tokio::try_join!(
             page.call(page::EnableParams::default(), QUICK),
@@ -179,7 +169,7 @@ impl Page {
 
     /// Send the page's frames there from now on; or nowhere.
     pub(super) fn send_frames_to(&self, frames: Option<Sender<Message>>) {
-        *self.seen.frames.lock().unwrap_or_else(PoisonError::into_inner) = frames;
+        *self.seen.frames() = frames;
     }
 
     /// Remember a script that puts the local storage of `origin` into place.
@@ -192,6 +182,17 @@ impl Page {
         let mut scripts = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
         let at = scripts.iter().position(|(one, _)| one == origin)?;
         Some(scripts.swap_remove(at).1)
+    }
+
+    /// The masks that are on.
+    pub(super) fn masks(&self) -> Masks {
+        self.masks.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// Remember which masks are on, by which script; the script that had been before.
+    pub(super) fn keep_masks(&self, masks: Masks, script: String) -> Option<String> {
+        let mut kept = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *kept, (masks, Some(script))).1
     }
 
     /// Id of the page's main frame.
@@ -210,7 +211,7 @@ impl Page {
 
     /// What the page was seen doing. Not to be held across an await.
     pub(super) fn observed(&self) -> MutexGuard<'_, Observed> {
-        lock(&self.seen)
+        self.seen.observed()
     }
 
     /// Wait until `condition` finds what it looks for, looking again after each event and at the
@@ -265,160 +266,6 @@ impl Page {
     }
 }
 
-/// The way to call a page, for what runs beside it.
-#[derive(Clone, Debug)]
-pub(super) struct Line {
-    connection: Connection,
-    session: String,
-}
-
-impl Line {
-    /// Call a command on the page and read its answer.
-    ///
-    /// # Errors
-    /// See [`CallError`].
-    pub(super) async fn call<T: DeserializeOwned>(
-        &self,
-        method: &str,
-        params: Value,
-    ) -> Result<T, CallError> {
-        let answer = self.connection.call_raw(&self.session, method, params, QUICK).await?;
-        serde_json::from_str(answer.get())
-            .map_err(|source| CallError::Malformed { method: method.to_owned(), source })
-    }
-}
-
-/// What runs beside a session of a page: takes note of each event and acts on the few that need
-/// it.
-struct Watch {
-    connection: Connection,
-    session: String,
-    /// [`PAGE`], or the number of the part.
-    number: u32,
-    seen: Arc<Seen>,
-    tasks: Tasks,
-}
-
-impl Watch {
-    async fn run(self, mut events: Events) {
-        let mut parts = 0;
-        while let Some(event) = events.next().await {
-            if event.method == "Page.screencastFrame" {
-                self.frame(&event);
-                continue;
-            }
-            let reaction = {
-                let mut observed = lock(&self.seen);
-                observed.facts.events_lost += events.newly_lost();
-                observed.note(self.number, &event, Instant::now())
-            };
-            match reaction {
-                Reaction::None => {}
-                Reaction::Crashed => self.connection.end_session(&self.session),
-                Reaction::AnswerDialog(accept) => {
-                    let params = page::HandleJavaScriptDialogParams::new(accept);
-                    if let Err(error) = self.connection.call(&self.session, params, QUICK).await {
-                        tracing::debug!(%error, "a dialog was not answered");
-                    }
-                }
-                Reaction::LetLoad(id) => {
-                    self.answer("Fetch.continueRequest", json!({ "requestId": id }));
-                }
-                Reaction::Block(id) => {
-                    let reason = json!({ "requestId": id, "errorReason": "BlockedByClient" });
-                    self.answer("Fetch.failRequest", reason);
-                }
-                Reaction::Attach(session) => {
-                    parts += 1;
-                    // Numbers need only differ within one page; frames within frames share few.
-                    let number = self.number * 1_000 + parts;
-                    self.watch_part(session, number);
-                }
-            }
-            self.seen.changed.send_replace(());
-        }
-        if self.number == PAGE {
-            // Whoever records the page hears that there is nothing more to come.
-            let frames = self.seen.frames.lock().unwrap_or_else(PoisonError::into_inner).take();
-            drop(frames.map(|frames| frames.send(Message::Gone)));
-        } else {
-            lock(&self.seen).part_ended(self.number, Instant::now());
-        }
-        self.seen.changed.send_replace(());
-    }
-
-    /// Hand a frame on to whoever records the page; the browser is told when it was taken.
-    fn frame(&self, event: &RawEvent) {
-        let Some(frame) = event.read::<ScreencastFrame>() else { return };
-        let number = frame.session_id;
-        let (connection, session) = (self.connection.clone(), self.session.clone());
-        let tasks = self.tasks.clone();
-        let taken = move || {
-            drop(tasks.spawn(async move {
-                let params = json!({ "sessionId": number });
-                let done = connection.call_raw(&session, "Page.screencastFrameAck", params, QUICK);
-                if let Err(error) = done.await {
-                    tracing::debug!(%error, "a frame was not acknowledged");
-                }
-            }));
-        };
-        let frames = self.seen.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(frames), Some(at)) = (&*frames, frame.metadata.timestamp) {
-            let frame = Frame { jpeg: frame.data, at, taken: Box::new(taken) };
-            // A recording that has ended by itself takes no more.
-            let _ = frames.send(Message::Frame(frame));
-        }
-    }
-
-    /// Tell the browser what becomes of a request that waits; other events need not wait for it.
-    fn answer(&self, method: &'static str, params: Value) {
-        let (connection, session) = (self.connection.clone(), self.session.clone());
-        drop(self.tasks.spawn(async move {
-            if let Err(error) = connection.call_raw(&session, method, params, QUICK).await {
-                tracing::debug!(%error, "a request that waited was not answered");
-            }
-        }));
-    }
-
-    /// Watch a part of the page from its first request on: it waits until told to go on.
-    fn watch_part(&self, session: String, number: u32) {
-        let (connection, tasks) = (self.connection.clone(), self.tasks.clone());
-        let events = connection.subscribe(&session);
-        let seen = Arc::clone(&self.seen);
-        let blocking = lock(&seen).is_blocking();
-        let part =
-            Watch { connection: connection.clone(), session: session.clone(), number, seen, tasks };
-        drop(self.tasks.spawn(Box::pin(part.run(events))));
-        drop(self.tasks.spawn(async move {
-            let call = |method, params| connection.call_raw(&session, method, params, QUICK);
-            let attach = serde_json::to_value(auto_attach()).unwrap_or_default();
-            if blocking && let Err(error) = call("Fetch.enable", json!({})).await {
-                tracing::debug!(%error, "a part of a page loads whatever it likes");
-            }
-            // Not every kind of part knows all of these, and one that is gone needs none.
-            let (network, _, runtime, resumed) = tokio::join!(
-                call("Network.enable", json!({})),
-                call("Target.setAutoAttach", attach),
-                call("Runtime.enable", json!({})),
-                call("Runtime.runIfWaitingForDebugger", json!({})),
-            );
-            if let Err(error) = network.and(runtime).and(resumed) {
-                tracing::debug!(%error, "a part of a page is not watched in full");
-            }
-        }));
-    }
-}
-
-/// Parts of a page with sessions of their own come to us, and wait until they are watched.
-fn auto_attach() -> SetAutoAttachParams {
-    SetAutoAttachParams {
-        auto_attach: true,
-        wait_for_debugger_on_start: true,
-        flatten: Some(true),
-        filter: None,
-    }
-}
-
 /// What looking at a page found.
 #[derive(Debug)]
 pub(super) enum Look<T> {
@@ -428,10 +275,6 @@ pub(super) enum Look<T> {
     NotYet,
     /// Nothing; look again after the next event, and at this time.
     AgainAt(Instant),
-}
-
-fn lock(seen: &Seen) -> MutexGuard<'_, Observed> {
-    seen.observed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn context_params() -> CreateBrowserContextParams {

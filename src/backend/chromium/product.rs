@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::emulate::omit_background;
 use super::load::Trouble;
+use super::mask;
 use super::outline;
 use super::page::Page;
 use super::picture;
@@ -17,6 +18,9 @@ use crate::backend::{Companion, Snapshots};
 use crate::blob::Blob;
 use crate::error::Problem;
 use crate::settings::{Observation, PageSettings, Picture, Product};
+
+/// Why there are no snapshots of a page in which something is covered.
+const WITHHELD: &str = "what the operator's rules cover in the page would stand in them as text";
 
 /// What was made of a page.
 #[derive(Debug)]
@@ -47,7 +51,14 @@ pub(super) struct Making<'a> {
 
 /// Make `making` of the page as it stands.
 pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, Trouble> {
-    let snapshots = snapshots(page, making.snapshot);
+    let covered = mask::cover(page).await?;
+    let withheld = making.snapshot && covered.in_text;
+    {
+        let facts = &mut page.observed().facts;
+        facts.masked = covered.masked;
+        facts.snapshots_withheld = withheld.then_some(WITHHELD);
+    }
+    let snapshots = snapshots(page, making.snapshot && !withheld);
     let (made, snapshots, title) = match making.product {
         Product::Picture(wanted) => {
             // Scrolling and measuring come before the snapshots, so that all show the same.

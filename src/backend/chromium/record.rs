@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use super::mask;
 use super::page::{Page, QUICK};
 use super::picture;
 use super::pipe::CallError;
@@ -38,6 +39,7 @@ impl Recorder {
         order: RecordingOrder,
         tasks: &Tasks,
     ) -> Result<Self, Problem> {
+        mask::cover(page).await.map_err(super::into_problem)?;
         let RecordingOrder { settings, mut file, clock, ended } = order;
         let (messages, coming) = channel();
         let segments = match settings.source {
@@ -87,7 +89,10 @@ impl Recorder {
     /// # Errors
     /// When the coder could not be had, or broke.
     pub(super) async fn stop(self, page: &Page) -> Result<Recorded, Problem> {
-        let poster = if page.is_alive() { poster(page).await } else { None };
+        let (masked, poster) = match mask::cover(page).await {
+            Ok(covered) => (covered.masked, poster(page).await),
+            Err(_) => (Vec::new(), None),
+        };
         page.send_frames_to(None);
         let screencast = self.segments.is_none();
         if let Some(segments) = self.segments {
@@ -104,7 +109,7 @@ impl Recorder {
             tracing::debug!(%error, "a screencast was not stopped");
         }
         let summary = coded.map_err(|error| Problem::internal("recording", error))?;
-        Ok(Recorded { summary, poster })
+        Ok(Recorded { summary, poster, masked })
     }
 }
 

@@ -13,6 +13,9 @@ use super::page::{Page, QUICK};
 use super::pipe::CallError;
 use crate::error::{Code, Problem};
 
+/// Name of our world.
+pub(super) const WORLD: &str = "exhibit";
+
 /// A script world of the page's main frame. It ends with the document it was made for.
 pub(super) struct World<'a> {
     page: &'a Page,
@@ -53,7 +56,7 @@ struct Exception {
 impl<'a> World<'a> {
     /// A world of our own: it sees the document, and the page's scripts do not see it.
     pub(super) async fn isolated(page: &'a Page) -> Result<Self, Trouble> {
-        let params = json!({ "frameId": page.main_frame(), "worldName": "exhibit" });
+        let params = json!({ "frameId": page.main_frame(), "worldName": WORLD });
         let created = page.call_raw("Page.createIsolatedWorld", params, QUICK).await?;
         let created: Created = parse("Page.createIsolatedWorld", created.get())?;
         Ok(Self { page, place: ("executionContextId", json!(created.execution_context_id)) })

@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::page::{Line, Page};
+use super::page::Page;
 use super::pipe::CallError;
+use super::watcher::Line;
 use crate::clock::{Clock, Moment};
 use crate::tasks::Tasks;
 use crate::video::{Message, Segment, Settings};

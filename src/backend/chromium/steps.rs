@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::emulate::{end_storing, prepare};
 use super::instance::Instance;
 use super::load::{Trouble, navigate, rest, settle, wait_for_selector};
+use super::mask;
 use super::page::Page;
 use super::pipe::CallError;
 use super::product::{Making, make};
@@ -59,7 +60,15 @@ pub(super) async fn run(
         if let Some(recorder) = recorder {
             recorder.mark();
         }
-        let report = walk.take(index, step).await;
+        let mut report = walk.take(index, step).await;
+        if recorder.is_some() {
+            // What cannot be covered must not be recorded.
+            match mask::cover(page).await {
+                Ok(covered) => report.record["masked"] = json!(covered.masked),
+                Err(_) if report.problem.is_some() => {}
+                Err(trouble) => report.problem = Some(into_problem(trouble)),
+            }
+        }
         let goes_on = report.problem.is_none() || step.optional;
         // Whoever listened has gone when the daemon is stopping: there is nobody to go on for.
         if reports.send(report).await.is_err() || !goes_on || !page.is_alive() {

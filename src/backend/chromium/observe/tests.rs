@@ -113,7 +113,7 @@ fn an_address_that_policy_denies_is_remembered_also_inside_a_page() {
         deny_addresses: vec!["169.254.0.0/16".to_owned()],
     };
     let (mut page, now) = observed();
-    page.set_policy(Policy::new(&config, None).expect("sound"));
+    page.set_policy(Policy::new(&config, Masks::default(), None).expect("sound"));
     let response = json!({"url": "http://rebound.example/", "status": 200, "remoteIPAddress": "169.254.169.254", "remotePort": 80});
     let received =
         json!({"requestId": "1", "type": "Fetch", "frameId": "child", "response": response});

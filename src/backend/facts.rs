@@ -1,0 +1,203 @@
+//! Owns the facts that are seen of a page while it is captured, as they stand in the evidence.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// One hop of a redirect chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Redirect {
+    /// The address that redirected.
+    pub url: String,
+    /// Its HTTP status.
+    pub status: u16,
+}
+
+/// What is known of the TLS connection the page came over.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TlsFacts {
+    /// `TLS 1.3`.
+    pub protocol: String,
+    /// Cipher suite or AEAD.
+    pub cipher: String,
+    /// Subject of the certificate.
+    pub subject: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// Names it is for.
+    pub names: Vec<String>,
+    /// Start of its validity, RFC 3339.
+    pub valid_from: String,
+    /// End of its validity, RFC 3339.
+    pub valid_to: String,
+    /// SHA-256 of its DER bytes, where the browser gave them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_sha256: Option<String>,
+}
+
+/// The answer the page was made from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Document {
+    /// HTTP status.
+    pub status: u16,
+    /// Its text.
+    pub status_text: String,
+    /// Media type as the browser took it.
+    pub mime_type: String,
+    /// Address of the server, `127.0.0.1:8080`; of the proxy when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_address: Option<String>,
+    /// `http/1.1`, `h2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// TLS facts, on `https`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFacts>,
+}
+
+/// A line of the page's console, or an exception it did not catch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConsoleLine {
+    /// `log`, `warning`, `error`, `exception`, …
+    pub level: String,
+    /// The text.
+    pub text: String,
+    /// Where it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Line there, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+}
+
+/// A dialog the page opened; it was answered at once, so that it could not block the capture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dialog {
+    /// `alert`, `confirm`, `prompt`, `beforeunload`.
+    pub kind: String,
+    /// Its text.
+    pub message: String,
+    /// Whether it was accepted.
+    pub accepted: bool,
+}
+
+/// A request that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedRequest {
+    /// Its address.
+    pub url: String,
+    /// Chromium's name of the error: `net::ERR_CONNECTION_REFUSED`.
+    pub error: String,
+}
+
+/// A request that was kept from being sent, because the caller asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Blocked {
+    /// Its address.
+    pub url: String,
+    /// The list or pattern it is in.
+    pub by: String,
+}
+
+/// Left, top, width and height in the page, in CSS pixels.
+pub type Place = [i64; 4];
+
+/// What a rule of the operator's covered in the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Masked {
+    /// The rule: a CSS selector.
+    pub rule: String,
+    /// Number of elements it covered.
+    pub count: u64,
+    /// Where the first 100 of them were.
+    pub places: Vec<Place>,
+}
+
+/// How far the page had come when the picture was taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    /// What was waited for.
+    pub wanted: &'static str,
+    /// Whether it came; if not, the picture was taken at the time limit all the same.
+    pub reached: bool,
+    /// Requests still under way, at most 20 of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub in_flight: Vec<String>,
+}
+
+/// Milliseconds spent on each part of a capture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Timings {
+    /// Waiting for a prepared page.
+    pub page_ms: u64,
+    /// From asking for the page to its first answer having been taken.
+    pub navigate_ms: u64,
+    /// Waiting for what was asked to be waited for.
+    pub settle_ms: u64,
+    /// Taking picture and snapshots.
+    pub take_ms: u64,
+}
+
+/// What was seen while capturing; as far as it got, also of a capture that failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PageFacts {
+    /// Address of the page, from the browser and never from the page.
+    pub final_url: Option<String>,
+    /// Title of the page.
+    pub title: Option<String>,
+    /// What the page says of itself in its head: description, language, Open Graph tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Value>,
+    /// The redirects on the way.
+    pub redirects: Vec<Redirect>,
+    /// The answer it was made from.
+    pub document: Option<Document>,
+    /// How far it had come.
+    pub settled: Option<Settled>,
+    /// Size of the whole page in CSS pixels: width, height.
+    pub page_size: Option<(u64, u64)>,
+    /// Number of requests it made.
+    pub requests: u64,
+    /// Requests that failed, at most 100.
+    pub failed_requests: Vec<FailedRequest>,
+    /// Number of requests that were kept from being sent, because the caller asked for it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub blocked_requests: u64,
+    /// These requests, at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocked: Vec<Blocked>,
+    /// What was covered in it because the operator's rules say so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masked: Vec<Masked>,
+    /// Why its snapshots were left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshots_withheld: Option<&'static str>,
+    /// Number of console lines at level error, and of uncaught exceptions.
+    pub console_errors: u64,
+    /// Dialogs it opened.
+    pub dialogs: Vec<Dialog>,
+    /// Addresses of windows it opened; they are not captured.
+    pub popups: Vec<String>,
+    /// Whether fonts were still loading when the picture was taken.
+    pub fonts_pending: bool,
+    /// Browser events that were lost because the page produced them faster than they were read.
+    pub events_lost: u64,
+    /// Time spent.
+    pub timings: Timings,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl PageFacts {
+    /// Leave out what the page says in words of its own: it may have them from where policy
+    /// forbids anything to be loaded from.
+    pub fn withhold_words(&mut self) {
+        self.title = None;
+        self.metadata = None;
+        for dialog in &mut self.dialogs {
+            dialog.message.clear();
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Owns the operator's rules for what is covered in pages before they are captured. The browser
+//! applies them; whoever captures tells what was covered.
+
+use std::sync::Arc;
+
+/// What is to be covered, as CSS selectors. Cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Masks(Arc<Vec<String>>);
+
+/// Password fields, which the browser itself never shows or tells in text.
+const PASSWORD: &str = "input[type=\"password\" i]";
+
+impl Masks {
+    /// The rules of a configuration.
+    pub fn new(config: &crate::config::Privacy) -> Self {
+        let inputs = config.mask_inputs.iter().map(|kind| format!("input[type=\"{kind}\" i]"));
+        Self(Arc::new(inputs.chain(config.mask.iter().cloned()).collect()))
+    }
+
+    /// The selectors.
+    pub fn rules(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Whether what a rule covers may stand in the page's text, too.
+    pub fn covers_text(&self, rule: &str) -> bool {
+        rule != PASSWORD
+    }
+
+    /// Whether only password fields are covered, or nothing.
+    pub fn are_for_passwords(&self) -> bool {
+        !self.0.iter().any(|rule| self.covers_text(rule))
+    }
+}

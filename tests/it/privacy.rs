@@ -1,0 +1,211 @@
+//! What the operator's rules cover is in no picture, recording or snapshot, however a page comes by
+//! it, and the evidence says what was covered and where.
+
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use exhibit::video::Source;
+use serde_json::{Value, json};
+
+use crate::harness::{TestDaemon, eventually};
+use crate::pictures::Picture;
+use crate::video::played;
+
+/// What must be in no file of any folder.
+const SECRET: &str = "DE02 1203 0000 0000 2020 51";
+
+/// Everything that is to be covered is red, and nothing else is.
+const SECRETS: &str = "<style>
+    .iban { color: #f00; background: #f00; border: 9px solid #f00; transition: all 9s; }
+    .iban::after { content: 'after'; position: absolute; background: #f00; }
+    .wide { overflow: visible; width: 40px; height: 20px } .wide b { position: relative; left: 99px }
+    svg text { fill: #f00; font-size: 40px }
+    input { color: #f00; background: #f00; border: 9px solid #f00 }
+    </style>";
+
+fn page(secret: &str) -> String {
+    format!(
+        "<!doctype html><title>Account</title>{SECRETS}<h1>Account</h1>
+        <p><span class=iban>{secret}</span><p class='iban wide'><b>{secret}</b></p>
+        <table><tr class=iban><td>{secret}</td></tr></table>
+        <svg class=iban width=200 height=50><text y=40>{secret}</text></svg>
+        <svg width=200 height=50><text y=40 class=iban>{secret}</text></svg>
+        <p class=iban style='position:fixed;right:0;top:0'>{secret}</p>
+        <input type=PassWord value=hunter2><input type=password>"
+    )
+}
+
+/// A site whose pages have secrets in every place there is.
+async fn site() -> (String, String) {
+    let same = page(SECRET);
+    let inner = same.clone();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let everywhere = move || async move {
+        let (quoted, host) = (json!(page(SECRET)), format!("http://localhost:{port}/inner"));
+        Html(format!(
+            "{}<iframe src='/inner'></iframe><iframe src='{host}'></iframe>
+            <div id=light></div><div id=shadow></div><script>
+            light.innerHTML = {quoted};
+            const root = shadow.attachShadow({{ mode: 'open' }});
+            root.innerHTML = {quoted} + '<div id=deeper></div>';
+            root.querySelector('#deeper').attachShadow({{ mode: 'open' }}).innerHTML = {quoted};
+            document.adoptedStyleSheets = [];
+            </script>",
+            page(SECRET)
+        ))
+    };
+    let router = Router::new()
+        .route("/inner", get(move || async move { Html(inner) }))
+        .route("/everywhere", get(everywhere))
+        .route("/login", get(|| async { Html(SECRETS.to_owned() + "<input type=password>") }))
+        .route("/", get(move || async move { Html(same) }));
+    tokio::spawn(axum::serve(listener, router).into_future());
+    (format!("http://127.0.0.1:{port}/everywhere"), format!("http://127.0.0.1:{port}/login"))
+}
+
+async fn masking(mask: &'static [&'static str]) -> TestDaemon {
+    TestDaemon::start_with(|config| {
+        config.privacy.mask = mask.iter().map(|&rule| rule.to_owned()).collect();
+    })
+    .await
+}
+
+fn red(picture: &Picture) -> usize {
+    let (width, height) = picture.size();
+    let all = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    all.filter(|(x, y)| {
+        let pixel = picture.pixel(*x, *y);
+        pixel[0] > 60 && pixel[1] < 40 && pixel[2] < 40
+    })
+    .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_covered_is_in_no_picture_and_no_snapshot() {
+    let (everywhere, _) = site().await;
+    let body = json!({ "url": everywhere, "fullPage": true, "waitUntil": "load" });
+    let bare = TestDaemon::start_with(|config| config.privacy.mask_inputs.clear()).await;
+    let picture = Picture::decode(&bare.shot(body.clone()).await.ok().body);
+    assert!(red(&picture) > 10_000, "the test shows nothing");
+
+    let daemon = masking(&[".iban"]).await;
+    let reply = daemon.shot(body).await.ok();
+    let picture = Picture::decode(&reply.body);
+    assert_eq!(red(&picture), 0);
+    let run = reply.run();
+    daemon.assert_verifies(&run);
+    let record = daemon.capture(&run, "0001-during");
+    let page = &record["page"];
+    let rules: Vec<&str> = page["masked"]
+        .as_array()
+        .expect("rules")
+        .iter()
+        .map(|one| one["rule"].as_str().expect("a rule"))
+        .collect();
+    assert_eq!(rules, ["input[type=\"password\" i]", ".iban"], "{page}");
+    let covered = &page["masked"][1];
+    assert_eq!(covered["count"], 6 * 4, "{covered}");
+    let [x, y, width, height]: [u32; 4] =
+        serde_json::from_value(covered["places"][0].clone()).expect("a place");
+    assert_eq!(picture.pixel(x + width / 2, y + height / 2)[..3], [0, 0, 0], "{covered}");
+    assert!(page["snapshots_withheld"].as_str().expect("why").contains("text"), "{page}");
+    for (name, bytes) in daemon.contents(&run) {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(SECRET), "{name}");
+    }
+    let bytes = daemon.post("/api/v1/pdf", json!({ "url": everywhere })).await.ok().body;
+    assert!(bytes.starts_with(b"%PDF"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn password_fields_are_covered_unless_the_operator_says_otherwise() {
+    let (_, login) = site().await;
+    let daemon = TestDaemon::start().await;
+    let steps = json!([
+        { "action": "navigate", "url": login },
+        { "action": "fill", "selector": "input", "value": SECRET },
+        { "action": "screenshot", "name": "filled" },
+    ]);
+    let reply = daemon.post("/api/v1/sequence", json!({ "steps": steps })).await.ok();
+    let outputs = &reply.json()["outputs"];
+    let picture = STANDARD.decode(outputs[0]["data"].as_str().expect("base64")).expect("base64");
+    assert_eq!(red(&Picture::decode(&picture)), 0);
+    let run = reply.run();
+    // Snapshots are kept, and none has the password.
+    let contents = daemon.contents(&run);
+    assert!(contents.iter().any(|(name, _)| name.ends_with("page.mhtml.zst")));
+    for (name, bytes) in contents {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(SECRET) && !text.contains(&SECRET.replace(' ', "=20")), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_covered_is_in_no_recording() {
+    for source in [Source::Screencast, Source::Recorder] {
+        let daemon = TestDaemon::start_with(|config| {
+            config.privacy.mask = vec!["#secret".to_owned()];
+            config.video.source = Some(source);
+        })
+        .await;
+        // The secret fills the page, comes late, and takes the page's sheets away.
+        let late = "document.body.innerHTML = '<div id=secret style=\"position:fixed;inset:0;\
+                    background:#f00\">secret</div>'; document.adoptedStyleSheets = [];";
+        let steps = json!([
+            { "action": "evaluate", "script": late }, { "action": "wait", "ms": 1_500 },
+        ]);
+        let body = json!({ "steps": steps, "response_type": "json" });
+        let reply = daemon.post("/v1/video", body).await.ok();
+        let answer = reply.json();
+        let mp4 = STANDARD.decode(answer["data"].as_str().expect("base64")).expect("base64");
+        let length = answer["duration_ms"].as_f64().expect("a length") / 1_000.0;
+        let times: Vec<f64> =
+            (0..24).map(|part| f64::from(part) * (length - 0.05) / 23.0).collect();
+        let (_, colours) = played(&daemon, &mp4, &times).await;
+        assert!(colours.iter().all(|colour| colour[0] < 60 || colour[1] > 200), "{colours:?}");
+        assert!(colours.last().expect("one")[0] < 60, "it is covered: {colours:?}");
+        let folder = daemon.sealed(&reply.run()).join("data/recordings");
+        let record = std::fs::read(folder.join("0001.json")).expect("kept");
+        let record: Value = serde_json::from_slice(&record).expect("JSON");
+        assert_eq!(record["masked"][0]["rule"], "#secret", "{record}");
+        assert_eq!(record["masked"][0]["places"], json!([[0, 0, 1280, 720]]));
+        let poster = std::fs::read(folder.join("0001-poster.png")).expect("kept");
+        assert_eq!(red(&Picture::decode(&poster)), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_covered_is_not_captured() {
+    let (everywhere, _) = site().await;
+    let daemon = masking(&["::nonsense(1)"]).await;
+    let refused = daemon.shot(json!({ "url": everywhere, "waitUntil": "load" })).await;
+    let (status, code, field) = refused.refusal();
+    assert_eq!((status, code.as_str(), field.as_str()), (500, "mask_failed", "privacy.mask"));
+    assert!(refused.json()["error"].as_str().expect("why").contains("::nonsense(1)"));
+    let steps = json!([{ "action": "navigate", "url": everywhere }]);
+    let refused = daemon.post("/v1/video", json!({ "steps": steps })).await;
+    assert_eq!(refused.refusal().1, "mask_failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_follows_the_rules_in_force() {
+    let folder = tempfile::tempdir().expect("a folder");
+    crate::process::write_config(folder.path(), "");
+    let daemon = crate::process::Process::start(&folder).await;
+    let (everywhere, _) = site().await;
+    let session = daemon.post("/v1/sessions", json!({})).await.ok().json()["session_id"].clone();
+    let go = json!({ "session_id": session, "url": everywhere, "waitUntil": "load" });
+    let stay = json!({ "session_id": session });
+    let before = Picture::decode(&daemon.post("/v1/screenshot", go).await.ok().body);
+    assert!(red(&before) > 0);
+    crate::process::write_config(folder.path(), "[privacy]\nmask = [\".iban\"]\n");
+    eventually("the rules are in force", async || {
+        let reply = daemon.post("/v1/screenshot", stay.clone()).await.ok();
+        red(&Picture::decode(&reply.body)) == 0
+    })
+    .await;
+    assert!(daemon.terminate().success());
+}
