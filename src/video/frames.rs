@@ -133,6 +133,7 @@ impl<'a> Recording<'a> {
                 }
                 Ok(Message::Segment(_)) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Stop) => return self.leave(held, clock, End::Stopped),
+                Ok(Message::Forbid) => return self.leave(held, clock, End::Forbidden),
                 Ok(Message::Gone) | Err(RecvTimeoutError::Disconnected) => {
                     return self.leave(held, clock, End::PageGone);
                 }

@@ -67,6 +67,8 @@ pub enum Message {
     Stop,
     /// The page is gone.
     Gone,
+    /// The page loaded what policy forbids: nothing that is shown from now on may be kept.
+    Forbid,
 }
 
 /// Where the pictures of a recording come from.
@@ -122,6 +124,8 @@ pub enum End {
     Stopped,
     /// Its page, or the browser, is gone.
     PageGone,
+    /// Its page loaded what policy forbids.
+    Forbidden,
     /// It reached its longest duration.
     MaxDuration,
     /// It reached its largest size.

@@ -33,6 +33,7 @@ pub(super) fn record(
                 }
             }
             Ok(Message::Stop) => break End::Stopped,
+            Ok(Message::Forbid) => break End::Forbidden,
             Ok(Message::Gone) | Err(_) => break End::PageGone,
             Ok(Message::Frame(_) | Message::Mark) => {}
         }

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use axum::response::IntoResponse as _;
+use exhibit::video::Source;
 use serde_json::{Value, json};
 
 use crate::harness::{Reply, TestDaemon};
 use crate::site::Site;
+use crate::video::played;
 
 /// What must be in no file of any folder.
 const SECRET: &str = "only for the inside";
@@ -36,7 +38,10 @@ impl Inside {
                     "image/svg+xml",
                     format!("<svg xmlns='http://www.w3.org/2000/svg'><text>{SECRET}</text></svg>"),
                 ),
-                _ => ("text/html", format!("<title>{SECRET}</title><h1>{SECRET}</h1>")),
+                _ => {
+                    let body = "<body style='background:#0f0'>";
+                    ("text/html", format!("<title>{SECRET}</title>{body}<h1>{SECRET}</h1>"))
+                }
             };
             let headers = [(CONTENT_TYPE, kind), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
             (headers, body).into_response()
@@ -115,6 +120,52 @@ async fn a_denied_address_is_seen_whichever_way_it_is_loaded() {
     // What is allowed still is.
     let page = format!("<img src=\"{}\">", site.url("/img/1"));
     daemon.shot(written(&page)).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_ends_before_what_came_from_a_denied_address_is_shown() {
+    let (site, inside) = (Site::start().await, Inside::start().await);
+    for (source, by_host) in [
+        (Source::Screencast, false),
+        (Source::Screencast, true),
+        (Source::Recorder, false),
+        (Source::Recorder, true),
+    ] {
+        let daemon = TestDaemon::start_with(|config| {
+            config.policy.deny_addresses.clear();
+            match by_host {
+                true => config.policy.deny_hosts.push("127.0.0.7".to_owned()),
+                false => config.policy.deny_addresses.push("127.0.0.7/32".to_owned()),
+            }
+            config.video.source = Some(source);
+        })
+        .await;
+        let url = format!("{}?url=http://{}/page", site.url("/redirect-to"), inside.address);
+        let steps = json!([
+            { "action": "navigate", "url": site.url("/ok") },
+            { "action": "wait", "ms": 400 },
+            { "action": "navigate", "url": url, "optional": true },
+            { "action": "wait", "ms": 400 },
+        ]);
+        let body = json!({ "steps": steps, "response_type": "json" });
+        let reply = daemon.post("/v1/video", body).await.ok();
+        let answer = reply.json();
+        assert_eq!(answer["step_results"][2]["code"], "target_forbidden", "{answer}");
+        let run = reply.run();
+        daemon.assert_verifies(&run);
+        let folder = daemon.sealed(&run).join("data/recordings");
+        let record = std::fs::read_to_string(folder.join("0001.json")).expect("kept");
+        assert!(record.contains("\"ended\": \"forbidden\""), "{record}");
+        assert!(!folder.join("0001-poster.png").exists());
+        let mp4 = std::fs::read(folder.join("0001.mp4")).expect("kept");
+        let length = answer["duration_ms"].as_f64().expect("a length") / 1_000.0;
+        let times: Vec<f64> = (1..=20).map(|part| length - 0.02 * f64::from(part)).collect();
+        let (_, colours) = played(&daemon, &mp4, &times).await;
+        assert!(colours.iter().all(|[red, ..]| *red > 200), "{colours:?}");
+        for (file, bytes) in daemon.contents(&run) {
+            assert!(!String::from_utf8_lossy(&bytes).contains(SECRET), "{file}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ use super::network::NetworkLog;
 use super::pipe::RawEvent;
 use crate::backend::{Blocked, ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect};
 use crate::blocking::{Blocking, Resource};
+use crate::error::{Code, Problem};
 use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::presentable_text;
@@ -58,6 +59,8 @@ pub(super) struct Observed {
     pub(super) answered: bool,
     /// What policy said of an address something was loaded from.
     pub(super) forbidden: Option<String>,
+    /// What policy says of the host the page is on, where it forbids that.
+    strayed: Option<Problem>,
     policy: Policy,
     /// What is kept from loading.
     blocking: Blocking,
@@ -102,6 +105,7 @@ impl Observed {
             crashed: false,
             answered: false,
             forbidden: None,
+            strayed: None,
             policy,
             blocking: Blocking::default(),
         }
@@ -140,11 +144,34 @@ impl Observed {
     /// Judge what is loaded by `policy` from now on.
     pub(super) fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+        if let Some(url) = self.facts.final_url.clone() {
+            self.judge_host(&url);
+        }
+    }
+
+    fn judge_host(&mut self, url: &str) {
+        let with_host = url.parse::<url::Url>().ok().filter(url::Url::has_host);
+        self.strayed = with_host.and_then(|url| self.policy.check_url(&url).err());
     }
 
     /// What is covered in the page.
     pub(super) fn masks(&self) -> Masks {
         self.policy.masks().clone()
+    }
+
+    /// Whether policy lets the page be shown.
+    ///
+    /// # Errors
+    /// `target_forbidden` when it does not.
+    pub(super) fn may_be_shown(&self) -> Result<(), Problem> {
+        if let Some(why) = &self.forbidden {
+            let message = format!("the page loaded what policy forbids ({why}); ask the operator");
+            return Err(Problem::new(Code::TargetForbidden, message).field("url"));
+        }
+        match &self.strayed {
+            Some(problem) => Err(Problem::new(problem.code, problem.message.clone()).field("url")),
+            None => Ok(()),
+        }
     }
 
     /// Whether the current document's `load` event has fired.
@@ -360,6 +387,7 @@ impl Observed {
             return;
         }
         let url = frame.url + &frame.url_fragment.unwrap_or_default();
+        self.judge_host(&url);
         self.facts.final_url = Some(presentable_text(url));
         if self.loader != frame.loader_id {
             self.loader.clone_from(&frame.loader_id);

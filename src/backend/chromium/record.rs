@@ -39,6 +39,7 @@ impl Recorder {
         order: RecordingOrder,
         tasks: &Tasks,
     ) -> Result<Self, Problem> {
+        page.observed().may_be_shown()?;
         mask::cover(page).await.map_err(super::into_problem)?;
         let RecordingOrder { settings, mut file, clock, ended } = order;
         let (messages, coming) = channel();
@@ -93,6 +94,8 @@ impl Recorder {
             Ok(covered) => (covered.masked, poster(page).await),
             Err(_) => (Vec::new(), None),
         };
+        // Asked afterwards: what was shown then was shown before.
+        let poster = poster.filter(|_| page.observed().may_be_shown().is_ok());
         page.send_frames_to(None);
         let screencast = self.segments.is_none();
         if let Some(segments) = self.segments {

@@ -268,10 +268,7 @@ impl Walk<'_> {
 /// Policy holds for where a step led, too.
 fn allowed(page: &Page, order: &SequenceOrder) -> Result<(), Trouble> {
     let seen = page.observed();
-    if let Some(why) = &seen.forbidden {
-        let message = format!("the page loaded what policy forbids ({why}); ask the operator");
-        return Err(Problem::new(Code::TargetForbidden, message).field("url").into());
-    }
+    seen.may_be_shown()?;
     let url = seen.facts.final_url.as_ref().and_then(|url| url.parse::<url::Url>().ok());
     match url {
         Some(url) if matches!(url.scheme(), "http" | "https") => {

@@ -114,10 +114,7 @@ fn millis_since(begun: Instant) -> u64 {
 /// inside. Nothing of such a picture is handed out.
 fn check_where_it_led(page: &Page, order: &Order) -> Result<(), Problem> {
     let seen = page.observed();
-    if let Some(why) = &seen.forbidden {
-        let message = format!("the page loaded what policy forbids ({why}); ask the operator");
-        return Err(Problem::new(Code::TargetForbidden, message).field("url"));
-    }
+    seen.may_be_shown()?;
     let Some(url) = &seen.facts.final_url else { return Ok(()) };
     let Ok(url) = url.parse::<url::Url>() else { return Ok(()) };
     match (url.scheme(), &order.settings.page.target) {

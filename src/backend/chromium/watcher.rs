@@ -90,11 +90,17 @@ impl Watch {
                 self.frame(&event);
                 continue;
             }
-            let reaction = {
+            let (reaction, forbidden) = {
                 let mut observed = self.seen.observed();
                 observed.facts.events_lost += events.newly_lost();
-                observed.note(self.number, &event, Instant::now())
+                let before = observed.may_be_shown().is_err();
+                let reaction = observed.note(self.number, &event, Instant::now());
+                (reaction, observed.may_be_shown().is_err() && !before)
             };
+            if forbidden && let Some(frames) = &*self.seen.frames() {
+                // The answer is told of before anything that is made of it is shown.
+                let _ = frames.send(Message::Forbid);
+            }
             match reaction {
                 Reaction::None => {}
                 Reaction::Crashed => self.line.connection.end_session(&self.line.session),
