@@ -133,9 +133,10 @@ async fn a_recording_ends_before_what_came_from_a_denied_address_is_shown() {
     ] {
         let daemon = TestDaemon::start_with(|config| {
             config.policy.deny_addresses.clear();
-            match by_host {
-                true => config.policy.deny_hosts.push("127.0.0.7".to_owned()),
-                false => config.policy.deny_addresses.push("127.0.0.7/32".to_owned()),
+            if by_host {
+                config.policy.deny_hosts.push("127.0.0.7".to_owned());
+            } else {
+                config.policy.deny_addresses.push("127.0.0.7/32".to_owned());
             }
             config.video.source = Some(source);
         })
