@@ -14,7 +14,8 @@ build: setup ## build the binary
 demo: build ## process a refund under evidence and check the folder with stock tools
 	@scripts/demo
 
-test: setup ## run all tests, with the real Chromium
+test: ## run all tests, with the real Chromium
+	@scripts/setup tests
 	cargo test
 
 check: setup ## format, lints, documentation, scripts

@@ -80,6 +80,22 @@ impl Blob {
         }
     }
 
+    /// A file with the bytes, for another program to read: one without a name in `folder` where they
+    /// are in memory.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn to_file(&self, folder: &Path) -> io::Result<File> {
+        match &*self.0 {
+            Place::File { file, .. } => file.try_clone(),
+            Place::Memory(bytes) => {
+                let mut file = disk::unnamed_file(folder)?;
+                file.write_all(bytes)?;
+                Ok(file)
+            }
+        }
+    }
+
     /// The bytes piece by piece.
     pub fn pieces(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static {
         let mut reader = self.reader();

@@ -92,6 +92,8 @@ codes! {
     NotYourRun = ("not_your_run", 403, DENIED);
     /// Policy forbids the target.
     TargetForbidden = ("target_forbidden", 403, DENIED);
+    /// The operator's program did not make the format that was asked for of a recording.
+    ConversionFailed = ("conversion_failed", 500, CAPTURE_FAILED);
     /// What the operator's rules cover could not be covered.
     MaskFailed = ("mask_failed", 500, CAPTURE_FAILED);
     /// An endpoint of the hosted API that this version does not support.

@@ -31,7 +31,8 @@ struct Job {
     completed: Option<Moment>,
     /// The answer, or the sentence of the refusal.
     output: Option<Result<Value, String>>,
-    file: Option<Blob>,
+    /// The recording, and its media type.
+    file: Option<(Blob, &'static str)>,
 }
 
 impl Jobs {
@@ -66,14 +67,14 @@ impl Jobs {
     }
 
     /// A job is done.
-    pub fn complete(&self, id: RandomId, output: Result<(Value, Blob), String>) {
+    pub fn complete(&self, id: RandomId, output: Result<(Value, Blob, &'static str), String>) {
         let now = self.clock.now();
         if let Some(job) = self.lock().get_mut(&id) {
             job.completed = Some(now);
             match output {
-                Ok((answer, file)) => {
+                Ok((answer, file, media_type)) => {
                     job.output = Some(Ok(answer));
-                    job.file = Some(file);
+                    job.file = Some((file, media_type));
                 }
                 Err(why) => job.output = Some(Err(why)),
             }
@@ -101,7 +102,7 @@ impl Jobs {
     ///
     /// # Errors
     /// `job_not_found`, also while it is not done.
-    pub fn file(&self, caller: &Caller, id: RandomId) -> Result<Blob, Problem> {
+    pub fn file(&self, caller: &Caller, id: RandomId) -> Result<(Blob, &'static str), Problem> {
         self.of(caller, id, |job| job.file.clone())?.ok_or_else(|| not_found(id))
     }
 
@@ -140,7 +141,8 @@ impl Job {
                 let mut output = answer.clone();
                 let url = format!("/api/v1/jobs/{id}/file");
                 output["id"] = json!(id);
-                output["content_type"] = json!("video/mp4");
+                output["content_type"] =
+                    json!(self.file.as_ref().map(|(_, media_type)| media_type));
                 output["url"] = json!(url);
                 output["embed_url"] = json!(url);
                 output["file_url"] = json!(url);
@@ -179,10 +181,10 @@ mod tests {
         }
         assert_eq!(jobs.begin(&caller(1)).expect_err("too many").code, Code::Busy);
         jobs.file(&caller(1), id).expect_err("not done");
-        jobs.complete(id, Ok((json!({ "frames": 3 }), vec![1, 2].into())));
+        jobs.complete(id, Ok((json!({ "frames": 3 }), vec![1, 2].into(), "video/mp4")));
         let told = jobs.get(&caller(1), id).expect("there");
         assert_eq!((&told["status"], &told["output"]["frames"]), (&json!("completed"), &json!(3)));
-        assert_eq!(jobs.file(&caller(1), id).expect("done").len(), 2);
+        assert_eq!(jobs.file(&caller(1), id).expect("done").0.len(), 2);
         jobs.begin(&caller(1)).expect("one is done");
     }
 }

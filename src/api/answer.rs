@@ -64,7 +64,7 @@ impl IntoResponse for Failure {
         let status =
             StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(body)).into_response();
-        if matches!(code, Code::Busy | Code::TooManyRuns | Code::TooManySessions) {
+        if code.status() == StatusCode::TOO_MANY_REQUESTS.as_u16() {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         for (name, value) in headers {

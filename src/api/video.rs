@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::answer::{Failure, file, json_body, on_record, random_id, run_id, run_in_path};
 use super::{Api, ask};
 use crate::backend::BackendName;
-use crate::capture::{Ask, Kind, VIDEO, VideoDone};
+use crate::capture::{Ask, Kind, VideoDone};
 use crate::error::{Code, Problem};
 use crate::request::{VideoRequest, read_stop};
 use crate::run::Caller;
@@ -44,9 +44,9 @@ pub(super) async fn film(api: &Api, ask: Ask) -> Result<Response, Failure> {
     if asynchronous {
         return Ok(later(api, ask)?);
     }
-    let VideoDone { run, bytes, json, mut answer } = api.captures.video(ask).await?;
+    let VideoDone { run, bytes, format, json, mut answer } = api.captures.video(ask).await?;
     if !json {
-        return Ok(on_record(run, BackendName::Chromium, file(VIDEO, &bytes)));
+        return Ok(on_record(run, BackendName::Chromium, file(format.media_type(), &bytes)));
     }
     let read = bytes.bytes().map_err(|error| Problem::internal("reading the recording", error))?;
     answer["data"] = json!(STANDARD.encode(read));
@@ -59,7 +59,7 @@ fn later(api: &Api, ask: Ask) -> Result<Response, Problem> {
     let (jobs, captures) = (api.jobs.clone(), api.captures.clone());
     captures.clone().in_background(async move {
         let done = captures.video(ask).await;
-        let output = done.map(|done| (done.answer, done.bytes));
+        let output = done.map(|done| (done.answer, done.bytes, done.format.media_type()));
         jobs.complete(id, output.map_err(|refused| refused.problem.to_string()));
     });
     let answer = json!({
@@ -89,7 +89,8 @@ async fn job_file(
     Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
-    Ok(file(VIDEO, &api.jobs.file(&caller, random_id(id, Code::JobNotFound)?)?))
+    let (recording, media_type) = api.jobs.file(&caller, random_id(id, Code::JobNotFound)?)?;
+    Ok(file(media_type, &recording))
 }
 
 async fn start(

@@ -196,6 +196,19 @@ pub struct RecordingOrder {
     pub clock: Clock,
     /// Told when it ends by itself; dropped when it ends at all.
     pub ended: oneshot::Sender<()>,
+    /// Told of each window that the page, or a window of its, opens; none where these are told of
+    /// already.
+    pub popups: Option<mpsc::Sender<Popup>>,
+}
+
+/// A window that a recorded page opened: a recording of its own is asked for.
+pub struct Popup {
+    /// The address it was opened with.
+    pub url: String,
+    /// How it is to be recorded; dropped when it is not to be.
+    pub order: oneshot::Sender<RecordingOrder>,
+    /// What was recorded, once it or its opener's recording has ended.
+    pub recorded: oneshot::Receiver<Result<Recorded, Problem>>,
 }
 
 /// A recording that was made, as far as it went. Nobody writes to its file any more.

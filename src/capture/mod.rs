@@ -4,10 +4,13 @@
 mod ask;
 mod backends;
 mod comparison;
+mod convert;
+mod footage;
 mod record;
 mod recording;
 mod sequence;
 mod session;
+mod video;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,9 +28,9 @@ use self::record::{
     Attempt, asked_for, files_of, metadata, millis_between, report, with_artifacts,
 };
 use self::recording::Recordings;
-pub use self::recording::{VIDEO, VideoDone};
 pub use self::sequence::{NO_LIMIT, SequenceDone};
 pub use self::session::SessionOpened;
+pub use self::video::VideoDone;
 use crate::artifact::Artifact;
 use crate::backend::hosted::no_sessions;
 use crate::backend::{BackendName, Failed, Order, Taken};

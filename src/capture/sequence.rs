@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::backends::{Chosen, passed_on};
 use super::comparison::{Difference, Side};
 use super::record::{Attempt, files_of, millis_between, with_artifacts};
+use super::video::only_local_records;
 use super::{Ask, Captures, Place, Refused, check_session, queue_too_slow, unreadable};
 use crate::artifact::Artifact;
 use crate::backend::{
@@ -45,6 +46,8 @@ pub(super) struct Results {
     pub(super) steps: Vec<Value>,
     pub(super) completed: usize,
     captures: Vec<Value>,
+    /// The recording of the steps; null when there is none.
+    pub(super) recording: Value,
     /// Who was asked to take the steps.
     asked: Option<BackendName>,
     /// Which service took the steps; null when it was the local browser.
@@ -83,6 +86,7 @@ impl Captures {
         let chosen = Chosen::of(by, "/sequence", pass_on);
         check_session(by, &request.page)?;
         check_steps(by, &request)?;
+        let seat = if request.record { Some(self.seat()?) } else { None };
         let session = self.0.sessions.enter(&caller, &mut request.page)?;
         let Place { waiting, deadline } = self.queue()?;
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
@@ -97,7 +101,10 @@ impl Captures {
             Ok(_slot) => {
                 let course =
                     Course { work: &work, request: &request, stage: &stage, chosen: &chosen };
-                self.follow(course, deadline, &mut results).await
+                match seat {
+                    Some(seat) => self.film_course(course, seat, deadline, &mut results).await,
+                    None => self.follow(course, deadline, &mut results).await,
+                }
             }
             Err(_) => Err(queue_too_slow()),
         };
@@ -317,7 +324,8 @@ impl Captures {
         ended: Result<(), Problem>,
     ) -> Result<SequenceDone, Box<Refused>> {
         let by = results.by();
-        let Results { outputs, steps, completed, captures, browser, failed_attempts, .. } = results;
+        let Results { outputs, steps, completed, captures, recording, .. } = results;
+        let (browser, failed_attempts) = (results.browser, results.failed_attempts);
         let total = request.steps.len();
         let problem = ended.as_ref().err();
         let mut data = json!({
@@ -335,6 +343,9 @@ impl Captures {
         let mut evidence = json!({ "run": run, "backend": by, "captures": captures });
         if !request.ignored.is_empty() {
             evidence["ignored"] = json!(request.ignored);
+        }
+        if !recording.is_null() {
+            evidence["recording"] = recording;
         }
         let event = Event::exhibit("sequence.ended", data);
         match self.0.runs.record(&work, vec![event]).await {
@@ -381,11 +392,14 @@ impl Results {
 
 /// The hosted service hands out a comparison's result, and not the two pictures it is made from.
 fn check_steps(by: BackendName, request: &SequenceRequest) -> Result<(), Problem> {
-    let compares = |step: &Step| matches!(step.action, Action::Compare { .. });
-    let Some(index) = request.steps.iter().position(compares) else { return Ok(()) };
     if by == BackendName::Chromium {
         return Ok(());
     }
+    if request.record {
+        return Err(only_local_records().field("record"));
+    }
+    let compares = |step: &Step| matches!(step.action, Action::Compare { .. });
+    let Some(index) = request.steps.iter().position(compares) else { return Ok(()) };
     let message = format!(
         "`steps[{index}]` is a `diff`, of which the hosted backend keeps no pictures; use POST \
          /diff, or `X-Exhibit-Backend: chromium`"

@@ -36,6 +36,9 @@ pub(super) struct Record {
     /// Where in the run it belongs: before, during, after, or a name
     #[arg(long)]
     stage: Option<String>,
+    /// What is saved: mp4, or what ffmpeg makes of it where the daemon may use it
+    #[arg(long, value_parser = ["mp4", "webm", "gif"], default_value = "mp4")]
+    format: String,
     /// Most pictures a second
     #[arg(long, value_name = "RATE", default_value_t = 25)]
     framerate: u32,
@@ -61,13 +64,17 @@ pub(super) async fn record(common: &Common, record: Record) -> Result<u8, Proble
             }
         }
     }
-    let body = json!({
-        "steps": steps, "framerate": record.framerate, "stage": record.stage,
-        "response_type": "json",
-    });
     let client = common.client()?;
     let mut telling = out::Steps::new();
-    telling.begin(&format!("recording {}", record.page));
+    let what = match &record.steps {
+        Some(_) => format!("{} steps", steps.len()),
+        None => format!("{:#}", jiff::SignedDuration::try_from(record.time).unwrap_or_default()),
+    };
+    telling.begin(&format!("recording {}: {what}", record.page));
+    let body = json!({
+        "steps": steps, "framerate": record.framerate, "format": record.format,
+        "stage": record.stage, "response_type": "json",
+    });
     let answer = client.call("/video", record.run, body).await;
     drop(telling);
     let mut answer = answer?;

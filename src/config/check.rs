@@ -149,20 +149,31 @@ fn names(config: &Config, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Why a file cannot be run as a program, if so.
+fn unusable_program(path: &Path) -> Option<String> {
+    let shown = path.display();
+    match path.metadata() {
+        Err(error) => Some(format!("{shown}: {error}")),
+        Ok(facts) if !facts.is_file() => Some(format!("{shown} is no file")),
+        Ok(facts) if facts.permissions().mode() & 0o111 == 0 => {
+            Some(format!("{shown} cannot be executed"))
+        }
+        Ok(_) => None,
+    }
+}
+
 fn places(config: &Config, findings: &mut Vec<Finding>) {
-    if let Some(path) = &config.browser.path {
-        let shown = path.display();
-        let problem = match path.metadata() {
-            Err(error) => Some(format!("{shown}: {error}")),
-            Ok(facts) if !facts.is_file() => Some(format!("{shown} is no file")),
-            Ok(facts) if facts.permissions().mode() & 0o111 == 0 => {
-                Some(format!("{shown} cannot be executed"))
-            }
-            Ok(_) => None,
-        };
-        if let Some(problem) = problem {
-            let remedy = "name Chromium's binary, or write \"\" to have it searched for";
-            findings.push(("browser.path", format!("{problem}; {remedy}")));
+    let programs = [
+        (
+            "browser.path",
+            &config.browser.path,
+            "name Chromium's binary, or write \"\" to have it searched for",
+        ),
+        ("video.ffmpeg", &config.video.ffmpeg, "name ffmpeg's binary, or write \"\" to do without"),
+    ];
+    for (key, path, remedy) in programs {
+        if let Some(problem) = path.as_deref().and_then(unusable_program) {
+            findings.push((key, format!("{problem}; {remedy}")));
         }
     }
     let parent = |path: &Path| path.parent().map_or_else(|| path.to_owned(), Path::to_owned);

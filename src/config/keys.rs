@@ -83,6 +83,7 @@ keys! {
     video.max: live;
     video.max_duration: live;
     video.max_bytes: live;
+    video.ffmpeg: live;
     backend.hosted.base_url: live;
     backend.hosted.key: live;
     backend.hosted.key_file: live;

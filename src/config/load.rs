@@ -22,6 +22,11 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// # Errors
 /// Everything that is wrong, each with file, line, key and remedy.
 pub fn load(file: &Path) -> Result<Config, ConfigErrors> {
+    load_text(&text_of(file)?, file)
+}
+
+/// The text of `file`.
+pub(super) fn text_of(file: &Path) -> Result<String, ConfigErrors> {
     let about_file = |message: String| {
         let file = file.to_owned();
         ConfigErrors(vec![ConfigProblem { file, line: None, key: String::new(), message }])
@@ -31,9 +36,12 @@ pub fn load(file: &Path) -> Result<Config, ConfigErrors> {
             "cannot be read: {error}; name the file with --config, or copy the shipped config.toml"
         ))
     })?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| about_file("not UTF-8 text; save it as UTF-8".into()))?;
-    let config = parse(&text, file)?;
+    String::from_utf8(bytes).map_err(|_| about_file("not UTF-8 text; save it as UTF-8".into()))
+}
+
+/// Read and check `text`, which `file` holds, and how `file` is kept.
+pub(super) fn load_text(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
+    let config = parse(text, file)?;
     match key_in_the_open(&config, file) {
         None => Ok(config),
         Some(message) => {
@@ -236,6 +244,7 @@ fn video(document: &mut Document<'_>, default: &Video) -> Video {
         max: table.get("max", default.max, read::number(0..=64)),
         max_duration: table.get("max_duration", default.max_duration, read::duration),
         max_bytes: table.get("max_bytes", default.max_bytes, read::size),
+        ffmpeg: table.option("ffmpeg", default.ffmpeg.clone(), read::path),
     };
     table.finish();
     video

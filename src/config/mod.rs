@@ -191,6 +191,8 @@ pub struct Video {
     pub max_duration: Duration,
     /// A recording that has this many bytes is ended.
     pub max_bytes: u64,
+    /// The program that makes other formats of a recording; they are refused when not given.
+    pub ffmpeg: Option<PathBuf>,
 }
 
 /// `[log]`
@@ -276,6 +278,7 @@ impl Default for Config {
                 max: 2,
                 max_duration: Duration::from_mins(10),
                 max_bytes: 500 * MIB,
+                ffmpeg: None,
             },
             log: Log { filter: "info".into(), format: LogFormat::Auto },
         }

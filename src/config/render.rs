@@ -2,6 +2,7 @@
 //! `exhibit config show` prints. Writes no file.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -77,6 +78,9 @@ impl Config {
             "video.max" => count(self.video.max),
             "video.max_duration" => duration(self.video.max_duration),
             "video.max_bytes" => size(self.video.max_bytes),
+            "video.ffmpeg" => {
+                self.video.ffmpeg.as_deref().unwrap_or(Path::new("")).display().to_string().into()
+            }
             "log.filter" => self.log.filter.clone().into(),
             "log.format" => match self.log.format {
                 LogFormat::Auto => "auto".into(),

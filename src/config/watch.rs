@@ -15,7 +15,8 @@ use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{Notify, watch};
 
-use super::{Config, ConfigErrors, load};
+use super::load::{load_text, text_of};
+use super::{Config, ConfigErrors};
 use crate::tasks::Tasks;
 
 /// Why a configuration file cannot be followed.
@@ -122,12 +123,16 @@ impl Follower {
             }
             let file = self.file.clone();
             // An editor that writes in place empties the file first: that is no wish for defaults.
-            if std::fs::metadata(&file).is_ok_and(|metadata| metadata.len() == 0) {
-                tracing::warn!(file = %file.display(), "the file is empty; what was read before stays in force");
-                continue;
-            }
-            match tasks.spawn_blocking(move || load(&file)).await {
-                Ok(Ok(config)) => self.accept(config),
+            let read = move || match text_of(&file)? {
+                text if text.is_empty() => Ok(None),
+                text => load_text(&text, &file).map(Some),
+            };
+            match tasks.spawn_blocking(read).await {
+                Ok(Ok(Some(config))) => self.accept(config),
+                Ok(Ok(None)) => {
+                    let file = self.file.display();
+                    tracing::warn!(%file, "the file is empty; what was read before stays in force");
+                }
                 Ok(Err(errors)) => self.refuse(errors),
                 Err(panicked) => tracing::error!(error = %panicked, "reading the configuration"),
             }
@@ -183,6 +188,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::load;
 
     const LIMIT: Duration = Duration::from_secs(20);
 

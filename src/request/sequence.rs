@@ -56,6 +56,8 @@ pub struct SequenceRequest {
     pub steps: Vec<Step>,
     /// Whether the state of the page is told after each step.
     pub observe: bool,
+    /// Whether the page is recorded meanwhile, where that is not what is asked for anyway.
+    pub record: bool,
     /// Stage named in the body.
     pub stage: Option<Stage>,
     /// Fields that were accepted and not applied.
@@ -101,8 +103,9 @@ pub(super) fn rest(
     page.blocking = page::lists(fields);
     page.blocking.banners |= block_banners && !banners;
     let observe = fields.flag("observeAfterEachStep").unwrap_or(false);
+    let record = !rules.recorded && fields.flag("record").unwrap_or(false);
     let stage = page::stage(fields);
-    steps.map(|steps| SequenceRequest { page, steps, observe, stage, ignored })
+    steps.map(|steps| SequenceRequest { page, steps, observe, record, stage, ignored })
 }
 
 fn steps(fields: &mut Fields, rules: &Rules, ignored: &mut Vec<String>) -> Option<Vec<Step>> {

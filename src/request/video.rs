@@ -8,6 +8,7 @@ use super::sequence::{self, VIDEO};
 use super::{SequenceRequest, page, stored};
 use crate::error::{Code, Problem};
 use crate::id::SessionId;
+use crate::video::Format;
 
 /// Fields that would draw into the recording, or speak over it: accepted and listed.
 const DECORATION: &[&str] =
@@ -20,6 +21,8 @@ pub struct VideoRequest {
     pub sequence: SequenceRequest,
     /// Most pictures a second.
     pub frame_rate: u32,
+    /// What is handed out.
+    pub format: Format,
     /// Whether the answer is JSON with base64 instead of the bytes themselves.
     pub json: bool,
     /// Whether the answer comes at once, and the recording later.
@@ -49,11 +52,8 @@ fn with_values(mut body: Value) -> Result<Value, Problem> {
 }
 
 fn read(fields: &mut Fields) -> Option<VideoRequest> {
-    let format = fields.choice("format", &[("mp4", true), ("webm", false), ("gif", false)]);
-    if format == Some(false) {
-        let remedy = "give mp4, which is what the recorder makes";
-        return fields.wrong("format", "a format that is not made here", remedy);
-    }
+    let formats = [("mp4", Format::Mp4), ("webm", Format::Webm), ("gif", Format::Gif)];
+    let format = fields.choice("format", &formats).unwrap_or(Format::Mp4);
     let frame_rate = fields.int("framerate", 1..=60).unwrap_or(30);
     let json = page::json(fields);
     let asynchronous = fields.flag("async").unwrap_or(false);
@@ -65,7 +65,7 @@ fn read(fields: &mut Fields) -> Option<VideoRequest> {
     }
     let mut sequence = sequence::rest(fields, &VIDEO, true)?;
     sequence.ignored.extend(decoration);
-    Some(VideoRequest { sequence, frame_rate, json, asynchronous })
+    Some(VideoRequest { sequence, frame_rate, format, json, asynchronous })
 }
 
 /// A recording of a session's page.
@@ -153,7 +153,7 @@ mod tests {
             (json!({ "framerate": 61 }), "framerate"),
             (json!({ "steps": vec![shot.clone(); 51] }), "steps"),
             (json!({ "steps": [] }), "steps"),
-            (json!({ "format": "gif" }), "format"),
+            (json!({ "format": "avi" }), "format"),
             (json!({ "steps": [{ "action": "screenshot" }] }), "steps[0].action"),
             (json!({ "steps": [{ "action": "wait", "note": "x".repeat(201) }] }), "steps[0].note"),
             (json!({ "variables": [] }), "variables"),

@@ -71,6 +71,43 @@ pub enum Message {
     Forbid,
 }
 
+/// What a recording is handed out as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// As it was made.
+    Mp4,
+    /// VP9, made of it.
+    Webm,
+    /// Made of it, with few colours and few pictures.
+    Gif,
+}
+
+impl Format {
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        self.ending().trim_start_matches('.')
+    }
+
+    /// Ending of its files' names.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Mp4 => ".mp4",
+            Self::Webm => ".webm",
+            Self::Gif => ".gif",
+        }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Mp4 => "video/mp4",
+            Self::Webm => "video/webm",
+            Self::Gif => "image/gif",
+        }
+    }
+}
+
 /// Where the pictures of a recording come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

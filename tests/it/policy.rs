@@ -162,7 +162,9 @@ async fn a_recording_ends_before_what_came_from_a_denied_address_is_shown() {
         let length = answer["duration_ms"].as_f64().expect("a length") / 1_000.0;
         let times: Vec<f64> = (1..=20).map(|part| length - 0.02 * f64::from(part)).collect();
         let (_, colours) = played(&daemon, &mp4, &times).await;
-        assert!(colours.iter().all(|[red, ..]| *red > 200), "{colours:?}");
+        // A page that is left may be shown black; the one that is forbidden is green.
+        let green = |[red, green, _]: &[i64; 3]| *green > *red + 40;
+        assert!(!colours.iter().any(green), "{colours:?}");
         for (file, bytes) in daemon.contents(&run) {
             assert!(!String::from_utf8_lossy(&bytes).contains(SECRET), "{file}");
         }

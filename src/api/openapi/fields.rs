@@ -308,6 +308,12 @@ pub(super) const SEQUENCE: &[Field] = &[
         "false",
         "tell the page's state in each step's result",
     ),
+    field(
+        "record",
+        Kind::Flag,
+        "false",
+        "record the page while the steps are taken; the recording is in the evidence",
+    ),
 ];
 
 pub(super) const FILM: &[Field] = &[
@@ -319,9 +325,10 @@ pub(super) const FILM: &[Field] = &[
     ),
     field(
         "format",
-        Kind::Choice(&["mp4"]),
+        Kind::Choice(&["mp4", "webm", "gif"]),
         "\"mp4\"",
-        "H.264 or AV1, as `video.source` of the configuration says",
+        "H.264 or AV1, as `video.source` of the configuration says; the others where `video.ffmpeg` \
+         is configured",
     ),
     field("framerate", Kind::Int(1, 60), "30", "most pictures a second"),
     field("darkMode", Kind::Flag, "false", "`prefers-color-scheme: dark`"),

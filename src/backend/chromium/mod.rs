@@ -29,6 +29,7 @@ mod snapshot;
 mod steps;
 mod take;
 mod watcher;
+mod windows;
 mod work;
 
 use std::path::Path;

@@ -154,6 +154,11 @@ impl Observed {
         self.strayed = with_host.and_then(|url| self.policy.check_url(&url).err());
     }
 
+    /// What is judged by.
+    pub(super) fn policy(&self) -> Policy {
+        self.policy.clone()
+    }
+
     /// What is covered in the page.
     pub(super) fn masks(&self) -> Masks {
         self.policy.masks().clone()

@@ -90,6 +90,26 @@ impl Page {
         );
         denied?;
         let target = target?.target_id.inner().clone();
+        let page = Self::adopt(connection, context, target, tasks).await?;
+        page.set_viewport(viewport).await?;
+        // The empty page's own life must be over before another one's is waited for.
+        let until = Instant::now() + QUICK;
+        let over =
+            |seen: &Observed, _| if seen.is_loaded() { Look::Found(()) } else { Look::NotYet };
+        page.wait_for(until, over).await.ok_or(CallError::SessionGone)?;
+        Ok(page)
+    }
+
+    /// Watch a page that is there already. It is closed with its context, not by whoever adopts it.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn adopt(
+        connection: &Connection,
+        context: String,
+        target: String,
+        tasks: &Tasks,
+    ) -> Result<Self, CallError> {
         let mut attach = AttachToTargetParams::new(target.clone());
         attach.flatten = Some(true);
         let session = connection.call("", attach, QUICK).await?.session_id.inner().clone();
@@ -116,13 +136,7 @@ impl Page {
             page.call(log::EnableParams::default(), QUICK),
             page.call(inspector::EnableParams::default(), QUICK),
             page.call(auto_attach(), QUICK),
-            page.set_viewport(viewport),
         )?;
-        // The empty page's own life must be over before another one's is waited for.
-        let until = Instant::now() + QUICK;
-        let over =
-            |seen: &Observed, _| if seen.is_loaded() { Look::Found(()) } else { Look::NotYet };
-        page.wait_for(until, over).await.ok_or(CallError::SessionGone)?;
         Ok(page)
     }
 
@@ -193,6 +207,20 @@ impl Page {
     pub(super) fn keep_masks(&self, masks: Masks, script: String) -> Option<String> {
         let mut kept = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *kept, (masks, Some(script))).1
+    }
+
+    /// Let go of a page that was adopted.
+    pub(super) async fn detach(self) {
+        let params = json!({ "sessionId": self.session });
+        let detached = self.connection.call_raw("", "Target.detachFromTarget", params, QUICK).await;
+        if let Err(error) = detached {
+            tracing::debug!(%error, "a page that was adopted is gone");
+        }
+    }
+
+    /// Id of the page's context.
+    pub(super) fn context(&self) -> &str {
+        &self.context
     }
 
     /// Id of the page's main frame.

@@ -11,6 +11,7 @@ use super::page::{Page, QUICK};
 use super::picture;
 use super::pipe::CallError;
 use super::segments::Segments;
+use super::windows::Windows;
 use crate::backend::{Recorded, RecordingOrder};
 use crate::error::{Code, Problem};
 use crate::settings::Format;
@@ -26,6 +27,8 @@ pub(super) struct Recorder {
     messages: Sender<Message>,
     /// The browser's own recorder; none where frames are coded here.
     segments: Option<Segments>,
+    /// The windows that the page opens, where they are recorded, too.
+    windows: Option<Windows>,
     coding: JoinHandle<std::io::Result<video::Summary>>,
 }
 
@@ -41,7 +44,7 @@ impl Recorder {
     ) -> Result<Self, Problem> {
         page.observed().may_be_shown()?;
         mask::cover(page).await.map_err(super::into_problem)?;
-        let RecordingOrder { settings, mut file, clock, ended } = order;
+        let RecordingOrder { settings, mut file, clock, ended, popups } = order;
         let (messages, coming) = channel();
         let segments = match settings.source {
             Some(Source::Screencast) => None,
@@ -73,7 +76,17 @@ impl Recorder {
             let _ = coding.await;
             return Err(super::into_problem(error.into()));
         }
-        Ok(Self { messages, segments, coding })
+        let windows = match popups {
+            Some(popups) => match Windows::follow(page, popups, tasks).await {
+                Ok(windows) => Some(windows),
+                Err(error) => {
+                    tracing::warn!(%error, "windows that a page opens are not recorded");
+                    None
+                }
+            },
+            None => None,
+        };
+        Ok(Self { messages, segments, windows, coding })
     }
 
     /// A step begins: there is to be a seek point.
@@ -96,6 +109,9 @@ impl Recorder {
         };
         // Asked afterwards: what was shown then was shown before.
         let poster = poster.filter(|_| page.observed().may_be_shown().is_ok());
+        if let Some(windows) = self.windows {
+            windows.end().await;
+        }
         page.send_frames_to(None);
         let screencast = self.segments.is_none();
         if let Some(segments) = self.segments {

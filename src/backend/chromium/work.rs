@@ -62,6 +62,9 @@ impl Chromium {
         if let Some(id) = session {
             let held = self.0.sessions.hold(id, deadline).await?;
             let held = held.as_ref().ok_or_else(|| unavailable("the session is closed"))?;
+            if recording.is_some() && held.recorder.is_some() {
+                return Err(already_recording());
+            }
             order.product = held.instance.product();
             return self.walk(&held.page, &held.instance, &order, &reports, recording).await;
         }
@@ -115,8 +118,7 @@ impl Chromium {
         let mut held = self.0.sessions.hold(session, deadline).await?;
         let held = held.as_mut().ok_or_else(|| unavailable("the session is closed"))?;
         if held.recorder.is_some() {
-            let message = "the session is being recorded already; stop that recording first";
-            return Err(Problem::new(Code::AlreadyRecording, message).field("session_id"));
+            return Err(already_recording());
         }
         held.recorder = Some(Recorder::start(&held.page, order, &self.0.tasks).await?);
         Ok(())
@@ -233,4 +235,9 @@ async fn close(page: Page, instance: &Instance) {
         tracing::warn!("a browser that does not let go of its pages is replaced");
         instance.ask_for_successor();
     }
+}
+
+fn already_recording() -> Problem {
+    let message = "the session is being recorded already; stop that recording first";
+    Problem::new(Code::AlreadyRecording, message).field("session_id")
 }

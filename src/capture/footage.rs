@@ -1,0 +1,298 @@
+//! Owns what all recordings have in common: their place in a run, their files on record, and the
+//! windows that a recorded page opens, which are recordings of their own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::Captures;
+use super::record::with_artifacts;
+use crate::artifact::{Artifact, NewArtifact};
+use crate::backend::{Popup, Recorded, RecordingOrder};
+use crate::blob::Blob;
+use crate::clock::Moment;
+use crate::error::{Code, Problem, chain};
+use crate::run::Event;
+use crate::runs::Work;
+use crate::settings::{Stage, Viewport};
+use crate::video::vtt::{self, Cue};
+use crate::video::{LARGEST_SIDE, Settings, Summary};
+
+/// Something said in a recording: from and to, in seconds since the epoch, and what.
+pub(super) type Said = (f64, f64, String);
+
+/// One of the recordings that may be under way at the same time.
+#[derive(Debug)]
+pub(super) struct Seat(Arc<Mutex<usize>>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+    }
+}
+
+/// The recordings under way, counted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seats(Arc<Mutex<usize>>);
+
+impl Seats {
+    /// One more.
+    ///
+    /// # Errors
+    /// `too_many_recordings` when there are `most` already.
+    pub(super) fn take(&self, most: usize) -> Result<Seat, Problem> {
+        let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *count >= most {
+            let message =
+                format!("{most} recordings are under way, which is `video.max`; end one first");
+            return Err(Problem::new(Code::TooManyRecordings, message));
+        }
+        *count += 1;
+        Ok(Seat(Arc::clone(&self.0)))
+    }
+}
+
+/// A recording in its run.
+#[derive(Clone)]
+pub(super) struct Take {
+    pub(super) work: Work,
+    pub(super) number: u32,
+    /// `0001`.
+    pub(super) name: String,
+    pub(super) stage: Stage,
+    pub(super) begun: Moment,
+    /// The recording whose page opened this one's.
+    opener: Option<String>,
+}
+
+impl Take {
+    /// The next recording of a run.
+    pub(super) fn new(work: Work, stage: Stage, begun: Moment, opener: Option<String>) -> Self {
+        let number = work.next_recording();
+        Self { work, number, name: format!("{number:04}"), stage, begun, opener }
+    }
+
+    /// Path of one of its files, below `data/`.
+    pub(super) fn path(&self, ending: &str) -> String {
+        format!("recordings/{}{ending}", self.name)
+    }
+}
+
+/// A recording that is being made.
+pub(super) struct Filming {
+    /// Completes when it ends by itself.
+    pub(super) ending: oneshot::Receiver<()>,
+    /// Ends when all windows that were opened are on record.
+    windows: JoinHandle<()>,
+}
+
+impl Filming {
+    /// Wait until all windows that were opened are on record.
+    pub(super) async fn windows(self) {
+        if let Err(error) = self.windows.await {
+            tracing::error!(%error, "the windows of a recording are lost");
+        }
+    }
+}
+
+impl Captures {
+    /// One of the recordings that may be under way at the same time.
+    ///
+    /// # Errors
+    /// `too_many_recordings`.
+    pub(super) fn seat(&self) -> Result<Seat, Problem> {
+        self.0.recordings.seats().take(self.0.config.borrow().video.max)
+    }
+
+    pub(super) fn recording_settings(&self, viewport: Viewport, frame_rate: u32) -> Settings {
+        let limits = self.0.config.borrow().video.clone();
+        let (width, height) = (viewport.width.max(2), viewport.height.max(2));
+        let scale = f64::from(LARGEST_SIDE) / f64::from(width.max(height));
+        let side = |side: u32| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a side")]
+            let scaled = (f64::from(side) * scale.min(1.0)).floor().max(2.0) as u32;
+            scaled & !1
+        };
+        Settings {
+            source: limits.source,
+            width: side(width),
+            height: side(height),
+            frame_rate,
+            max_duration: limits.max_duration,
+            max_bytes: limits.max_bytes,
+        }
+    }
+
+    /// Begin the file of a recording; what is asked of a backend for it.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) async fn begin_filming(
+        &self,
+        take: &Take,
+        settings: Settings,
+    ) -> Result<(RecordingOrder, Filming), Problem> {
+        let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
+        let (ended, ending) = oneshot::channel();
+        let (opened, popups) = mpsc::channel(1);
+        let clock = self.0.runs.clock().clone();
+        let order = RecordingOrder { settings, file, clock, ended, popups: Some(opened) };
+        let (this, take) = (self.clone(), take.clone());
+        let windows = self.0.tasks.spawn(this.follow_windows(take, settings, popups));
+        Ok((order, Filming { ending, windows }))
+    }
+
+    /// Record the windows that a recorded page opens, and the windows that these open.
+    async fn follow_windows(
+        self,
+        opener: Take,
+        settings: Settings,
+        mut popups: mpsc::Receiver<Popup>,
+    ) {
+        let mut windows = Vec::new();
+        while let Some(popup) = popups.recv().await {
+            let (this, opener) = (self.clone(), opener.clone());
+            let following = async move {
+                if let Err(problem) = this.film_window(&opener, settings, popup).await {
+                    tracing::error!(error = chain(&problem), "a window is not on record");
+                }
+            };
+            windows.push(self.0.tasks.spawn(following));
+        }
+        for window in windows {
+            if let Err(error) = window.await {
+                tracing::error!(%error, "a window of a recording is lost");
+            }
+        }
+    }
+
+    async fn film_window(
+        &self,
+        opener: &Take,
+        settings: Settings,
+        popup: Popup,
+    ) -> Result<(), Problem> {
+        let Popup { url, order, recorded } = popup;
+        let begun = self.0.runs.clock().now();
+        let work = opener.work.clone();
+        let of = Some(opener.name.clone());
+        let seat = match self.seat() {
+            Ok(seat) => seat,
+            Err(problem) => {
+                let data = json!({
+                    "opener": of, "url": url, "code": problem.code, "message": problem.message,
+                });
+                let event = Event::exhibit("recording.failed", data);
+                return self.0.runs.record(&work, vec![event]).await.map(drop);
+            }
+        };
+        let take = Take::new(work, opener.stage.clone(), begun, of);
+        let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
+        let data = json!({
+            "recording": take.name, "opener": take.opener, "url": url,
+            "width": settings.width, "height": settings.height, "framerate": settings.frame_rate,
+        });
+        self.0.runs.record(&take.work, vec![Event::exhibit("recording.started", data)]).await?;
+        let (ended, _) = oneshot::channel();
+        let clock = self.0.runs.clock().clone();
+        let gone = || Problem::internal("recording a window", "its page is gone");
+        let asked = order.send(RecordingOrder { settings, file, clock, ended, popups: None });
+        let recorded = match asked {
+            Ok(()) => recorded.await.unwrap_or_else(|_| Err(gone())),
+            Err(_) => Err(gone()),
+        };
+        drop(seat);
+        match recorded {
+            Ok(recorded) => {
+                let said = self.0.runs.said_since(&take.work, take.begun).await?;
+                self.keep_recording(&take, recorded, said).await.map(drop)
+            }
+            Err(problem) => {
+                self.keep_lost(&take, &problem).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Put a recording on record, with what is said in it and its last picture.
+    pub(super) async fn keep_recording(
+        &self,
+        take: &Take,
+        recorded: Recorded,
+        cues: Vec<Said>,
+    ) -> Result<(Vec<Artifact>, Blob, Summary), Problem> {
+        let Recorded { summary, poster, masked } = recorded;
+        let said: Vec<Cue> = cues
+            .into_iter()
+            .map(|(from, to, text)| {
+                let length = Duration::from_millis(summary.duration_ms).as_secs_f64();
+                let since =
+                    |at: f64| Duration::from_secs_f64((at - summary.began_at).clamp(0.0, length));
+                Cue { from: since(from), to: since(to), text }
+            })
+            .collect();
+        let document = json!({
+            "format": "exhibit/1",
+            "run": take.work.run.id,
+            "recording": take.name,
+            "stage": take.stage,
+            "opener": take.opener,
+            "requested_at": take.begun.to_rfc3339(),
+            "began_at": rfc3339(summary.began_at),
+            "source": summary.source,
+            "codec": summary.source.codec(),
+            "summary": summary,
+            "masks": self.0.policy.borrow().masks().rules(),
+            "masked": masked,
+            "clock": "times of pictures are of the host's wall clock",
+        });
+        let document = serde_json::to_vec_pretty(&document)
+            .map_err(|error| Problem::internal("writing down the recording", error))?;
+        let file = |ending: &str, media_type, bytes: Vec<u8>| NewArtifact {
+            path: take.path(ending),
+            media_type,
+            bytes: bytes.into(),
+        };
+        let mut files = vec![
+            file(".vtt", "text/vtt", vtt::document(&said).into_bytes()),
+            file(".json", "application/json", document),
+        ];
+        files.extend(poster.map(|bytes| file("-poster.png", "image/png", bytes)));
+        let data = json!({
+            "recording": take.name, "stage": take.stage, "opener": take.opener,
+            "summary": summary,
+            "began_at": rfc3339(summary.began_at),
+        });
+        let event = Event::exhibit("recording.taken", data);
+        let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
+        let (artifacts, blob) =
+            self.0.runs.finish_growing(&take.work, take.path(".mp4"), files, tell).await?;
+        Ok((artifacts, blob, summary))
+    }
+
+    /// Put on record that there is no recording but what may be in its file.
+    pub(super) async fn keep_lost(&self, take: &Take, problem: &Problem) {
+        let data = json!({
+            "recording": take.name, "stage": take.stage, "code": problem.code,
+            "message": problem.message,
+        });
+        let event = Event::exhibit("recording.failed", data);
+        let told = event.clone();
+        let tell = move |artifacts: &[Artifact]| with_artifacts(told, artifacts);
+        let kept = self.0.runs.finish_growing(&take.work, take.path(".mp4"), Vec::new(), tell);
+        if kept.await.is_err()
+            && let Err(error) = self.0.runs.record(&take.work, vec![event]).await
+        {
+            tracing::error!(error = chain(&error), "a lost recording is not on record");
+        }
+    }
+}
+
+fn rfc3339(seconds: f64) -> Option<String> {
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds since the epoch")]
+    let millis = (seconds * 1000.0).round() as i64;
+    jiff::Timestamp::from_millisecond(millis).ok().map(crate::clock::rfc3339_millis)
+}

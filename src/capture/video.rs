@@ -1,0 +1,315 @@
+//! Owns the pipeline of `/video`: steps that are recorded while they are taken, and the recording in
+//! the format that is asked for.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::convert::convert;
+use super::footage::{Said, Seat, Take};
+use super::record::{millis_between, with_artifacts};
+use super::sequence::{Course, NO_LIMIT, Results, carried, requested};
+use super::{Ask, Captures, Chosen, Place, Refused, queue_too_slow};
+use crate::artifact::{Artifact, NewArtifact};
+use crate::backend::{BackendName, Recorded, StepReport};
+use crate::blob::Blob;
+use crate::error::{Code, Problem, chain};
+use crate::id::RunId;
+use crate::request::{SequenceRequest, VideoRequest};
+use crate::run::Event;
+use crate::settings::Stage;
+use crate::video::{Format, Settings, Summary};
+
+/// A recording of steps, on disk.
+#[derive(Debug)]
+pub struct VideoDone {
+    /// The run.
+    pub run: RunId,
+    /// The recording.
+    pub bytes: Blob,
+    /// Its format.
+    pub format: Format,
+    /// Whether the caller asked for JSON.
+    pub json: bool,
+    /// The answer, without the recording itself.
+    pub answer: Value,
+}
+
+/// Most pictures a second in the recording of a sequence.
+const FRAME_RATE: u32 = 25;
+
+/// How the answer is asked for.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// In a run of its own.
+    standalone: bool,
+    json: bool,
+    format: Format,
+}
+
+/// A recording on record.
+struct Kept {
+    artifacts: Vec<Artifact>,
+    bytes: Blob,
+    summary: Summary,
+}
+
+impl Captures {
+    /// Take the steps of a `/video` request under a recording. The work goes on when the caller
+    /// hangs up.
+    ///
+    /// # Errors
+    /// See [`Refused`]; a step that fails is part of the answer, not an error.
+    pub async fn video(&self, ask: Ask) -> Result<VideoDone, Box<Refused>> {
+        let this = self.clone();
+        let work = self.0.tasks.spawn(async move { Box::pin(this.carry_out_video(ask)).await });
+        let done = work.await.map_err(|error| Problem::internal("recording the steps", error));
+        done.map_err(|problem| Box::new(problem.into()))?
+    }
+
+    async fn carry_out_video(&self, ask: Ask) -> Result<VideoDone, Box<Refused>> {
+        if self.choose(&ask)? == BackendName::Hosted {
+            return Err(only_local_records().into());
+        }
+        let Ask { caller, run, stage, body, .. } = ask;
+        let read = |body| {
+            let mut request = VideoRequest::read(body)?;
+            request.sequence = self.allowed_steps(request.sequence)?;
+            Ok(request)
+        };
+        let VideoRequest { sequence: mut request, frame_rate, format, json, .. } =
+            self.understand(&caller, run, body, read).await?;
+        if format != Format::Mp4 && self.0.config.borrow().video.ffmpeg.is_none() {
+            return Err(no_converter().into());
+        }
+        let session = self.0.sessions.enter(&caller, &mut request.page)?;
+        let seat = self.seat()?;
+        let Place { waiting, .. } = self.queue()?;
+        // Steps take as long as a person would; the recording's own limit holds.
+        let longest = self.0.config.borrow().video.max_duration;
+        let deadline = Instant::now() + longest + Duration::from_secs(30);
+        let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
+        let by = BackendName::Chromium;
+        let (work, standalone) = self.run(run, caller, by).await?;
+        let take = Take::new(work, stage, self.0.runs.clock().now(), None);
+        let mut event = requested(&request, &take.stage, by);
+        event.data.insert("recording".to_owned(), json!(take.name));
+        self.0.runs.record(&take.work, vec![event]).await?;
+
+        let slot = tokio::time::timeout_at(deadline, self.0.slots.acquire()).await;
+        drop(waiting);
+        let mut results = Results::default();
+        let mut cues = Vec::new();
+        let ended = match slot {
+            Ok(_slot) => {
+                let settings = self.recording_settings(request.page.viewport, frame_rate);
+                self.film(&take, &request, settings, deadline, &mut results, &mut cues).await
+            }
+            Err(_) => Err(queue_too_slow()),
+        };
+        drop(seat);
+        if let Some(session) = session {
+            let mut page = request.page.clone();
+            page.carried = carried(&request, request.steps.len());
+            self.leave(session, &page, ended.as_ref().err());
+        }
+        let kept = match ended {
+            Ok(recorded) => self.keep_film(&take, recorded, cues, format, frame_rate).await,
+            Err(problem) => {
+                self.keep_lost(&take, &problem).await;
+                Err(problem)
+            }
+        };
+        let asked = Asked { standalone, json, format };
+        self.conclude_video(take, asked, &request, results, kept).await
+    }
+
+    /// Have the steps taken and recorded, putting each on record.
+    async fn film(
+        &self,
+        take: &Take,
+        request: &SequenceRequest,
+        settings: Settings,
+        deadline: Instant,
+        results: &mut Results,
+        cues: &mut Vec<Said>,
+    ) -> Result<Recorded, Problem> {
+        let (recording, filming) = self.begin_filming(take, settings).await?;
+        let order = self.sequence_order(request, None, deadline);
+        let (reports, mut reported) = mpsc::channel(1);
+        let backends = self.0.backends.clone();
+        let running = self.0.tasks.spawn(async move {
+            backends.local().record_sequence(order, reports, recording).await
+        });
+        let chosen = Chosen { by: BackendName::Chromium, sent: None };
+        let course = Course { work: &take.work, request, stage: &take.stage, chosen: &chosen };
+        let mut kept = Ok(());
+        while let Some(report) = reported.recv().await {
+            let until = self.0.runs.clock().now().seconds();
+            cues.push(cue(request, &report, until));
+            kept = self.keep_step(&course, report, results).await;
+            if kept.is_err() {
+                break;
+            }
+        }
+        drop(reported);
+        let recorded = running.await.map_err(|error| Problem::internal("recording", error))?;
+        filming.windows().await;
+        kept.and(recorded)
+    }
+
+    /// Have the steps of a sequence taken and recorded.
+    ///
+    /// # Errors
+    /// When the steps or their recording came to nothing, or could not be put on record.
+    pub(super) async fn film_course(
+        &self,
+        course: Course<'_>,
+        seat: Seat,
+        deadline: Instant,
+        results: &mut Results,
+    ) -> Result<(), Problem> {
+        let Course { work, request, stage, .. } = course;
+        let take = Take::new(work.clone(), stage.clone(), self.0.runs.clock().now(), None);
+        let settings = self.recording_settings(request.page.viewport, FRAME_RATE);
+        let mut said = Vec::new();
+        let filmed = self.film(&take, request, settings, deadline, results, &mut said).await;
+        drop(seat);
+        let recorded = match filmed {
+            Ok(recorded) => recorded,
+            Err(problem) => {
+                self.keep_lost(&take, &problem).await;
+                return Err(problem);
+            }
+        };
+        let (artifacts, _, summary) = self.keep_recording(&take, recorded, said).await?;
+        results.recording =
+            json!({ "recording": take.name, "summary": summary, "artifacts": artifacts });
+        Ok(())
+    }
+
+    /// Put a recording on record, and make of it what is asked for.
+    async fn keep_film(
+        &self,
+        take: &Take,
+        recorded: Recorded,
+        cues: Vec<Said>,
+        format: Format,
+        frame_rate: u32,
+    ) -> Result<Kept, Problem> {
+        let kept = self.keep_recording(take, recorded, cues).await;
+        if let Err(problem) = &kept {
+            self.keep_lost(take, problem).await;
+        }
+        let (mut artifacts, bytes, summary) = kept?;
+        if format == Format::Mp4 {
+            return Ok(Kept { artifacts, bytes, summary });
+        }
+        let video = self.0.config.borrow().video.clone();
+        let program = video.ffmpeg.ok_or_else(no_converter)?;
+        let made = convert(&program, &bytes, format, frame_rate, &self.spool()).await;
+        if let Err(problem) = &made {
+            let data = json!({
+                "recording": take.name, "format": format, "code": problem.code,
+                "message": problem.message,
+            });
+            let event = Event::exhibit("recording.not-converted", data);
+            self.0.runs.record(&take.work, vec![event]).await?;
+        }
+        let made = made?;
+        let files = vec![NewArtifact {
+            path: take.path(format.ending()),
+            media_type: format.media_type(),
+            bytes: made.bytes.clone(),
+        }];
+        let data = json!({
+            "recording": take.name, "stage": take.stage, "format": format, "by": made.by,
+        });
+        let event = Event::exhibit("recording.converted", data);
+        let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
+        let (more, _) = self.0.runs.add(&take.work, files, tell).await?;
+        artifacts.extend(more);
+        Ok(Kept { artifacts, bytes: made.bytes, summary })
+    }
+
+    async fn conclude_video(
+        &self,
+        take: Take,
+        asked: Asked,
+        request: &SequenceRequest,
+        results: Results,
+        kept: Result<Kept, Problem>,
+    ) -> Result<VideoDone, Box<Refused>> {
+        let (run, begun, total) = (take.work.run.id, take.begun, request.steps.len());
+        let mut evidence = json!({ "run": run, "recording": take.name });
+        if asked.standalone {
+            let done = kept.is_ok() && results.completed == total;
+            let outcome = if done { "succeeded" } else { "failed" };
+            match self.seal(take.work, outcome).await {
+                Ok(receipt) => evidence["receipt"] = json!(receipt),
+                Err(error) if kept.is_ok() => return Err(error.into()),
+                Err(error) => tracing::error!(error = chain(&error), "a recording is not sealed"),
+            }
+        }
+        let Kept { artifacts, bytes, summary } = match kept {
+            Ok(kept) => kept,
+            Err(problem) => {
+                return Err(Box::new(Refused { problem, evidence: Some(evidence) }));
+            }
+        };
+        evidence["artifacts"] = json!(artifacts);
+        if !request.ignored.is_empty() {
+            evidence["ignored"] = json!(request.ignored);
+        }
+        let answer = json!({
+            "format": asked.format,
+            "size_bytes": bytes.len(),
+            "duration_ms": summary.duration_ms,
+            "frames": summary.frames,
+            "steps_completed": results.completed,
+            "total_steps": total,
+            "step_results": results.steps,
+            "took_ms": millis_between(begun, self.0.runs.clock().now()),
+            "usage": { "video_cost": 0, "remaining": NO_LIMIT },
+            "evidence": evidence,
+        });
+        Ok(VideoDone { run, bytes, format: asked.format, json: asked.json, answer })
+    }
+}
+
+pub(super) fn only_local_records() -> Problem {
+    let message = "only the local browser records; ask with `X-Exhibit-Backend: chromium`";
+    Problem::new(Code::NotSupported, message)
+}
+
+fn no_converter() -> Problem {
+    let message = "`format` asks for what a program of the operator's makes, and there is none; give \
+                   mp4, or have the operator name ffmpeg in `video.ffmpeg`";
+    Problem::new(Code::InvalidField, message).field("format")
+}
+
+/// What is said of a step: when it began and ended, in seconds since the epoch, and what it was.
+fn cue(request: &SequenceRequest, report: &StepReport, until: f64) -> Said {
+    let took = Duration::from_millis(report.duration_ms.unwrap_or(0)).as_secs_f64();
+    let step = request.steps.get(report.index);
+    let mut text = step.map_or_else(String::new, |step| {
+        let record = step.record();
+        let what = ["selector", "url", "key", "ms"].iter().find_map(|name| {
+            Some(match record.get(*name)? {
+                Value::String(text) => text.clone(),
+                Value::Null => return None,
+                other => other.to_string(),
+            })
+        });
+        format!("{} {}", step.word, what.unwrap_or_default()).trim().to_owned()
+    });
+    if let Some(note) = step.and_then(|step| step.note.as_ref()) {
+        text = format!("{note} ({text})");
+    }
+    if let Some(problem) = &report.problem {
+        text = format!("{text}: failed, {}", problem.code);
+    }
+    (until - took, until, format!("{}. {text}", report.index + 1))
+}
