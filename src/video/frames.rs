@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::time::Instant;
 
 use super::h264::Coder;
 use super::mp4::{Sample, TIMESCALE};
 use super::output::Output;
+use super::pace::Pace;
 use super::picture::Picture;
 use super::{End, Frame, Message, Settings, Sink, Source, Summary};
 
@@ -53,19 +53,6 @@ pub(super) fn record(
     Ok(recording.finish(ended))
 }
 
-/// The browser's clock as seen from here.
-#[derive(Clone, Copy)]
-struct Offset {
-    at: Instant,
-    browser: f64,
-}
-
-impl Offset {
-    fn now(self) -> f64 {
-        self.browser + self.at.elapsed().as_secs_f64()
-    }
-}
-
 impl<'a> Recording<'a> {
     fn new(settings: Settings, sink: &'a mut dyn Sink) -> io::Result<Self> {
         let size = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
@@ -89,67 +76,67 @@ impl<'a> Recording<'a> {
 
     /// Take what comes until it is over.
     fn follow(&mut self, messages: &Receiver<Message>) -> End {
-        let pace = 1.0 / f64::from(self.settings.frame_rate.max(1));
-        let mut clock: Option<Offset> = None;
+        let mut pace = Pace::new(self.settings.frame_rate);
         // The newest frame, until it may be shown without exceeding the frame rate.
-        let mut held: Option<(String, f64)> = None;
+        let mut held: Option<Frame> = None;
         loop {
-            let now = clock.map_or(0.0, Offset::now);
-            let last = self.open.as_ref().map(|(_, shown)| *shown);
-            if let (Some((_, at)), Some(last)) = (&held, last)
-                && now >= last + pace
-            {
-                let at = at.max(last + pace / 2.0);
-                let frame = held.take().map(|(frame, _)| frame).unwrap_or_default();
-                if let Some(end) = self.show(Some(&frame), at) {
-                    return end;
+            let (now, last) = (pace.now(), self.open.as_ref().map(|(_, shown)| *shown));
+            if now >= pace.due() {
+                pace.ask();
+                if let Some(frame) = held.take() {
+                    let end = self.show(Some(&frame.jpeg), frame.at);
+                    pace.shown(frame, now);
+                    if let Some(end) = end {
+                        return end;
+                    }
+                    continue;
                 }
-                continue;
             }
-            let wait = match (&held, last) {
-                (Some(_), Some(last)) => (last + pace - now).max(0.001),
-                (_, Some(last)) => (last + HEARTBEAT.as_secs_f64() - now).max(0.001),
-                _ => HEARTBEAT.as_secs_f64(),
+            let until = match last {
+                _ if held.is_some() || pace.owes() => pace.due(),
+                Some(last) => last + HEARTBEAT.as_secs_f64(),
+                None => now + HEARTBEAT.as_secs_f64(),
             };
-            match messages.recv_timeout(Duration::from_secs_f64(wait.min(10.0))) {
-                Ok(Message::Frame(Frame { jpeg: frame, at, taken })) => {
-                    taken();
-                    clock = Some(Offset { at: Instant::now(), browser: at });
+            let wait = Duration::from_secs_f64((until - now).clamp(0.001, 10.0));
+            match messages.recv_timeout(wait) {
+                Ok(Message::Frame(mut frame)) => {
+                    frame.at = pace.came(frame.at);
                     if last.is_none() {
-                        self.summary.began_at = at;
-                        if let Some(end) = self.show(Some(&frame), at) {
-                            return end;
-                        }
-                    } else if held.replace((frame, at)).is_some() {
+                        self.summary.began_at = frame.at;
+                    }
+                    if let Some(Frame { taken, .. }) = held.replace(frame) {
                         *self.summary.superseded.get_or_insert(0) += 1;
+                        taken();
                     }
                 }
                 Ok(Message::Mark) => self.mark = true,
-                Err(RecvTimeoutError::Timeout) if held.is_none() && last.is_some() => {
-                    let now = clock.map_or(0.0, Offset::now);
-                    if let Some(end) = self.show(None, now) {
+                Err(RecvTimeoutError::Timeout) => {
+                    let now = pace.now();
+                    let still = held.is_none()
+                        && last.is_some_and(|last| now >= last + HEARTBEAT.as_secs_f64());
+                    if still && let Some(end) = self.show(None, now) {
                         return end;
                     }
                 }
-                Ok(Message::Segment(_)) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Message::Stop) => return self.leave(held, clock, End::Stopped),
-                Ok(Message::Forbid) => return self.leave(held, clock, End::Forbidden),
+                Ok(Message::Segment(_)) => {}
+                Ok(Message::Stop) => return self.leave(held, &pace, End::Stopped),
+                Ok(Message::Forbid) => return self.leave(held, &pace, End::Forbidden),
                 Ok(Message::Gone) | Err(RecvTimeoutError::Disconnected) => {
-                    return self.leave(held, clock, End::PageGone);
+                    return self.leave(held, &pace, End::PageGone);
                 }
             }
         }
     }
 
     /// Show what is still held, and the last picture until now.
-    fn leave(&mut self, held: Option<(String, f64)>, clock: Option<Offset>, end: End) -> End {
-        if let Some((frame, at)) = held
-            && let Some(end) = self.show(Some(&frame), at)
+    fn leave(&mut self, held: Option<Frame>, pace: &Pace, end: End) -> End {
+        if let Some(frame) = held
+            && let Some(end) = self.show(Some(&frame.jpeg), frame.at)
         {
             return end;
         }
-        if let Some(clock) = clock {
-            self.close_open(clock.now());
+        if self.open.is_some() {
+            self.close_open(pace.now());
         }
         end
     }

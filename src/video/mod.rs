@@ -6,6 +6,7 @@ mod frames;
 mod h264;
 mod mp4;
 mod output;
+mod pace;
 mod picture;
 mod segment;
 mod segments;
@@ -41,7 +42,8 @@ pub struct Frame {
     pub jpeg: String,
     /// When it was shown, in seconds since the epoch.
     pub at: f64,
-    /// Called when it has been taken: the browser sends no more than a few before that.
+    /// Called when the next one is wanted: the browser sends no more than a few before that, and
+    /// then its newest.
     pub taken: Box<dyn FnOnce() + Send>,
 }
 
@@ -182,9 +184,9 @@ pub struct Summary {
     pub height: usize,
     /// Pictures in it.
     pub frames: u64,
-    /// Frames that came faster than the frame rate, or than they could be coded: each was followed
-    /// by one that is in it. None where the browser leaves out frames itself, and does not say how
-    /// many.
+    /// Frames that came faster than they could be coded: each was followed by one that is in it. What
+    /// the browser itself leaves out, because it exceeds the frame rate, it does not count. None
+    /// where it alone leaves out.
     pub superseded: Option<u64>,
     /// Frames, or segments, that could not be read.
     pub unreadable: u64,

@@ -18,8 +18,8 @@ use crate::settings::Format;
 use crate::tasks::Tasks;
 use crate::video::{self, Message, Source};
 
-/// Quality of the frames, 1 to 100: at 90 text is as legible as in the page.
-const QUALITY: u32 = 90;
+/// Quality of the frames, 1 to 100: what is lost here no coder brings back.
+const QUALITY: u32 = 100;
 
 /// A recording under way.
 #[derive(Debug)]
@@ -139,6 +139,10 @@ async fn start_screencast(page: &Page, settings: video::Settings) -> Result<(), 
         "maxWidth": settings.width,
         "maxHeight": settings.height,
         "everyNthFrame": 1,
+        // One at a time: the next when it is due. What is shown meanwhile is not forgotten: a page
+        // that then stands still would otherwise never show its last state.
+        "maxFramesInFlight": 1,
+        "sendLastFrame": true,
     });
     page.call_raw("Page.startScreencast", params, QUICK).await.map(drop)
 }

@@ -152,8 +152,9 @@ impl Watch {
                 }
             }));
         };
-        let frames = self.seen.frames();
-        if let (Some(frames), Some(at)) = (&*frames, frame.metadata.timestamp) {
+        // Of use to nobody, but the browser waits for the word.
+        let Some(at) = frame.metadata.timestamp else { return taken() };
+        if let Some(frames) = &*self.seen.frames() {
             let frame = Frame { jpeg: frame.data, at, taken: Box::new(taken) };
             // A recording that has ended by itself takes no more.
             let _ = frames.send(Message::Frame(frame));
