@@ -173,6 +173,16 @@ impl Drop for Meter {
     }
 }
 
+/// CPU-seconds that everything on the machine has used.
+pub(crate) fn machine() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").expect("procfs");
+    let line = stat.lines().next().unwrap_or_default();
+    let ticks = line.split_whitespace().skip(1).map(|field| field.parse::<f64>().unwrap_or(0.0));
+    // user, nice, system; then idle, iowait; then irq, softirq.
+    let busy = ticks.enumerate().filter(|(at, _)| [0, 1, 2, 5, 6].contains(at));
+    busy.map(|(_, ticks)| ticks).sum::<f64>() / TICKS_PER_SECOND
+}
+
 /// Resident memory of a process, in bytes.
 pub(crate) fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

@@ -21,7 +21,7 @@ mod soak;
 mod stage;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -99,6 +99,7 @@ async fn measure(stage: &mut Stage, page: &str, source: Source, seconds: u64) ->
         source: source.name(),
         recordings,
         cpu: None,
+        others: 0.0,
         painted: 0.0,
         film: None,
         why_not: Some(why),
@@ -135,10 +136,11 @@ async fn take(
     let meter = Meter::of(driver.process());
     driver.open(&urls, count > 0).await?;
     stage.ready(&ids).await;
-    let before = meter.read();
+    let (before, busy_before, begun) = (meter.read(), cpu::machine(), Instant::now());
     let ran = stage.run(&ids).await;
     let recorded = driver.stop().await?;
     let used = meter.read() - before;
+    let others = (cpu::machine() - busy_before - used.total()) / begun.elapsed().as_secs_f64();
     drop(meter);
     let pages = f64::from(u32::try_from(ids.len()).expect("a few"));
     let length = Duration::from_secs(seconds).as_secs_f64();
@@ -152,6 +154,7 @@ async fn take(
         source: String::new(),
         recordings: count,
         cpu: Some(used.per(length * pages)),
+        others: others.max(0.0),
         painted: f64::from(painted) / length / pages,
         film,
         why_not: None,
