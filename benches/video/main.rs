@@ -58,7 +58,9 @@ async fn main() {
     }
     let verdicts = row::verdicts(&rows);
     println!("{}\n", row::table(&rows));
-    verdicts.iter().for_each(|verdict| println!("{verdict}"));
+    for verdict in &verdicts {
+        println!("{verdict}");
+    }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-video");
     std::fs::create_dir_all(&folder).expect("a folder");
     let told = json!({

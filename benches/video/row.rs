@@ -15,8 +15,8 @@ pub(crate) struct Row {
     pub(crate) recordings: usize,
     /// CPU-seconds per second and recording (or page).
     pub(crate) cpu: Option<Cpu>,
-    /// CPU-seconds per second that everything else on the machine used meanwhile: above a few
-    /// hundredths the row was disturbed.
+    /// CPU-seconds per second that everything else on the machine used meanwhile: above a tenth the
+    /// row was disturbed.
     pub(crate) others: f64,
     /// Frames a page painted, per second.
     pub(crate) painted: f64,

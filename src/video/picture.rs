@@ -27,6 +27,14 @@ impl Picture {
         Self { width, height, y: vec![0; width * height], u: colour.clone(), v: colour }
     }
 
+    /// A grey picture, of brightness as told, row by row.
+    #[cfg(test)]
+    pub(super) fn of_brightness(width: usize, height: usize, told: impl FnMut() -> u8) -> Self {
+        let mut picture = Self::black(width, height);
+        picture.y.fill_with(told);
+        picture
+    }
+
     pub(super) fn width(&self) -> usize {
         self.width
     }
