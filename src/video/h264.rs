@@ -11,8 +11,8 @@ use openh264::formats::YUVSlices;
 use super::mp4::{Track, leaf};
 use super::picture::Picture;
 
-/// The quantiser: the finest that the library allows, which costs few bytes more where text stands
-/// still, and makes it as good as in the frame.
+/// The quantiser: the finest that the library allows. With frames of quality 100 the bytes are about
+/// twice those of its own 26 with quality 90.
 const QUANTISER: u8 = 12;
 
 /// Codes pictures of one size.
