@@ -274,7 +274,7 @@ impl Default for Config {
             },
             backend: Backend { hosted: Hosted::default() },
             video: Video {
-                source: None,
+                source: Some(Source::Screencast),
                 max: 2,
                 max_duration: Duration::from_mins(10),
                 max_bytes: 500 * MIB,
