@@ -7,7 +7,7 @@
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
 //!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`]
-//! * L2 parts: [`config`], [`policy`], [`backend`], [`evidence`]
+//! * L2 parts: [`config`], [`policy`], [`backend`], [`evidence`], [`report`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]
@@ -37,6 +37,7 @@ pub mod masks;
 pub mod pack;
 pub mod policy;
 pub mod receipt;
+pub mod report;
 pub mod request;
 pub mod run;
 pub mod runs;

@@ -9,6 +9,7 @@ mod index;
 mod keys;
 mod out;
 mod record;
+mod report;
 mod runs;
 mod serve;
 mod verify;
@@ -77,6 +78,8 @@ enum Command {
     Show(runs::Show),
     /// Check evidence folders, or a whole store, without any daemon
     Verify(verify::Verify),
+    /// Show an evidence folder as one HTML file, without any daemon
+    Report(report::Report),
     /// API keys, and the key that signs
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -115,6 +118,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::List(list) => runs::list(&common, list).await,
         Command::Show(show) => runs::show(&common, show).await,
         Command::Verify(verify) => verify::verify(&common, verify),
+        Command::Report(report) => report::report(&common, report),
         Command::Keys(keys) => keys::keys(&common, keys),
         Command::Config(command) => config::config(&common, command),
         Command::Doctor => doctor::doctor(&common),

@@ -58,7 +58,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
 }
 
 /// Whose signatures count: never a key that lies in what is checked.
-fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<Trust, Problem> {
+pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<Trust, Problem> {
     let text = if let Some(path) = allowed_signers {
         std::fs::read_to_string(path).map_err(|error| in_file(path, error))?
     } else {

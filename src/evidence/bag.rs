@@ -90,7 +90,7 @@ fn line(name: &str, digest: Digest) -> String {
 
 /// One entry of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ManifestEntry {
+pub(crate) struct ManifestEntry {
     /// Path inside the folder.
     pub name: String,
     /// Expected digest.
@@ -99,7 +99,7 @@ pub(super) struct ManifestEntry {
 
 /// What is wrong with a line of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LineFault {
+pub(crate) enum LineFault {
     /// Not a digest, two spaces, a name and a line feed; or too long; or too many.
     Malformed,
     /// The name could leave the folder, or be read differently by different tools.
@@ -112,7 +112,7 @@ pub(super) enum LineFault {
 
 /// A manifest as it was read: all sound entries, and the faults by line number from 1.
 #[derive(Debug, Default)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     /// The sound entries, in the order of the file.
     pub entries: Vec<ManifestEntry>,
     /// What is wrong, and where.
@@ -122,7 +122,7 @@ pub(super) struct Manifest {
 impl Manifest {
     /// Read a manifest; `prefix` is what each name must begin with (`data/`, or nothing for names
     /// beside `data/`).
-    pub(super) fn parse(text: &[u8], prefix: &str) -> Self {
+    pub(crate) fn parse(text: &[u8], prefix: &str) -> Self {
         let mut manifest = Self::default();
         // Names seen, for duplicates even where the order is broken.
         let mut seen = std::collections::HashSet::new();

@@ -86,7 +86,7 @@ impl Tip {
 
 /// One line as it lies on disk.
 #[derive(Debug)]
-pub(super) struct RawLine {
+pub(crate) struct RawLine {
     /// Its bytes, without the line feed.
     pub bytes: Vec<u8>,
     /// Whether a line feed ends it; only the last line of a torn file has none.
@@ -98,7 +98,7 @@ impl RawLine {
     ///
     /// # Errors
     /// What the JSON parser says.
-    pub(super) fn parse(&self) -> Result<Line, serde_json::Error> {
+    pub(crate) fn parse(&self) -> Result<Line, serde_json::Error> {
         serde_json::from_slice(&self.bytes)
     }
 }
@@ -107,7 +107,7 @@ impl RawLine {
 ///
 /// # Errors
 /// Each item: what the reader answers, or `FileTooLarge` for a line over the limit.
-pub(super) fn lines(mut reader: impl BufRead) -> impl Iterator<Item = io::Result<RawLine>> {
+pub(crate) fn lines(mut reader: impl BufRead) -> impl Iterator<Item = io::Result<RawLine>> {
     std::iter::from_fn(move || {
         let mut bytes = Vec::new();
         match (&mut reader).take(MAX_EVENT_READ).read_until(b'\n', &mut bytes) {
@@ -126,7 +126,7 @@ pub(super) fn lines(mut reader: impl BufRead) -> impl Iterator<Item = io::Result
 
 /// The artifacts that the daemon itself names in `line`, wherever in its data. What an agent says
 /// about files is its word and not looked at.
-pub(super) fn artifacts_named(line: &Line) -> Vec<Artifact> {
+pub(crate) fn artifacts_named(line: &Line) -> Vec<Artifact> {
     let mut named = Vec::new();
     if line.actor == Actor::Exhibit {
         line.data.values().for_each(|value| collect(value, &mut named));

@@ -176,9 +176,14 @@ impl Finding {
 /// `text` as it can be shown to somebody: what it holds comes from the folder, whose maker must not
 /// get to draw on the reader's terminal, nor fill it.
 pub(super) fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len().min(MAX_SHOWN));
+    shown_within(text, MAX_SHOWN)
+}
+
+/// [`shown`], cut after `limit` characters.
+pub(crate) fn shown_within(text: &str, limit: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(limit));
     for (index, letter) in text.chars().enumerate() {
-        if index == MAX_SHOWN {
+        if index == limit {
             shown.push('…');
             break;
         }

@@ -21,7 +21,7 @@ pub(super) const BAGIT: &str = "bagit.txt";
 /// The BagIt metadata.
 pub(super) const BAG_INFO: &str = "bag-info.txt";
 /// Digests of everything below `data/`.
-pub(super) const MANIFEST: &str = "manifest-sha256.txt";
+pub(crate) const MANIFEST: &str = "manifest-sha256.txt";
 /// Digests of the files beside `data/`; what is signed.
 pub(super) const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
 /// How to check the folder with stock tools.
@@ -31,16 +31,16 @@ pub(super) const SIGNATURE: &str = "tagmanifest-sha256.txt.sig";
 /// The one value that stands for the folder in the log.
 pub(super) const SEAL: &str = "seal.json";
 /// The report, when there is one; covered by the tag manifest.
-pub(super) const REPORT: &str = "report.html";
+pub(crate) const REPORT: &str = "report.html";
 /// Kept for the timestamp.
 pub(super) const TIMESTAMP: &str = "tagmanifest-sha256.txt.sig.tsr";
 /// Kept for the log's proof.
 pub(super) const PROOF: &str = "seal.json.tlog-proof";
 
 /// The event chain.
-pub(super) const EVENTS: &str = "data/events.jsonl";
+pub(crate) const EVENTS: &str = "data/events.jsonl";
 /// The record of the run, written when it is sealed.
-pub(super) const RECORD: &str = "data/run.json";
+pub(crate) const RECORD: &str = "data/run.json";
 /// What took the captures.
 pub(super) const PROVENANCE: &str = "data/provenance.json";
 /// Folder of what the caller added, below `data/`.
@@ -55,7 +55,7 @@ pub(super) const TAG_FILES: [&str; 7] =
 pub(super) const RESERVED: [&str; 3] = [REPORT, PROOF, TIMESTAMP];
 
 /// Largest manifest that is read, in bytes.
-pub(super) const MAX_MANIFEST: u64 = 64 << 20;
+pub(crate) const MAX_MANIFEST: u64 = 64 << 20;
 /// Longest line of a manifest, in bytes.
 pub(super) const MAX_MANIFEST_LINE: usize = 4096;
 /// Most entries of a manifest.
@@ -69,7 +69,7 @@ pub(super) const MAX_EVENT_DEPTH: usize = 100;
 /// Most files of one run: their list must fit into the closing event.
 pub(super) const MAX_FILES: usize = 100_000;
 /// Largest of the other files that are read whole, in bytes.
-pub(super) const MAX_SMALL: u64 = 16 << 20;
+pub(crate) const MAX_SMALL: u64 = 16 << 20;
 /// Most parts of a path below `data/`.
 const MAX_DEPTH: usize = 8;
 
@@ -92,7 +92,7 @@ pub(super) fn open_place(run: RunId) -> String {
 
 /// Whether `path` can be the path of an artifact below `data/`: safe parts, not too deep, and not
 /// a name that recovery would take for a file cut short.
-pub(super) fn is_safe_path(path: &str) -> bool {
+pub(crate) fn is_safe_path(path: &str) -> bool {
     path.split('/').count() <= MAX_DEPTH
         && path.split('/').all(|part| is_safe_name(part) && !part.ends_with(PARTIAL_SUFFIX))
 }

@@ -24,6 +24,9 @@ use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
 use crate::receipt::Receipt;
 use crate::run::{Ending, Event};
 
+/// How to check a folder with stock tools; `{run}` stands for the run.
+pub(crate) const GUIDE: &str = include_str!("VERIFY.txt");
+
 const READ_ONLY_FILE: u32 = 0o444;
 const READ_ONLY_FOLDER: u32 = 0o555;
 const PRIVATE_FOLDER: u32 = 0o700;
@@ -196,7 +199,7 @@ impl Sealing<'_> {
         let info = BagInfo::new(self.draft.id(), &self.record().sealed_at, oxum, organization);
         self.write(layout::BAGIT, bag::DECLARATION.as_bytes())?;
         self.write(layout::BAG_INFO, info.render().as_bytes())?;
-        let guide = include_str!("VERIFY.txt").replace("{run}", &self.draft.id().to_string());
+        let guide = GUIDE.replace("{run}", &self.draft.id().to_string());
         self.write(layout::VERIFY, guide.as_bytes())?;
         Ok(())
     }

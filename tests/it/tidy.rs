@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
         "markdown", "compare", "video", "blocking",
     ],
     &["artifact", "run", "receipt", "settings", "request"],
-    &["config", "masks", "policy", "backend", "evidence"],
+    &["config", "masks", "policy", "backend", "evidence", "report"],
     &["runs", "sessions", "sequences", "jobs", "capture"],
     &["daemon", "api", "client"],
     &["cli", "demo"],

@@ -1,0 +1,292 @@
+//! Owns what is said of a run as a whole: who, what, when, where, which code, and how much of what
+//! its workflow asks for is there. Says of each fact whose word it is.
+
+use serde_json::{Map, Value};
+
+use super::story::Story;
+use super::text::{between, lines, moment, spoken, text};
+
+/// One fact.
+#[derive(Debug)]
+pub(super) struct Fact {
+    pub(super) label: String,
+    pub(super) value: String,
+    /// Whether it is the caller's word.
+    pub(super) declared: bool,
+    /// Whether it is a digest, an id or an address.
+    pub(super) code: bool,
+    /// Whether it has several lines.
+    pub(super) block: bool,
+}
+
+/// Facts that belong together.
+#[derive(Debug)]
+pub(super) struct Panel {
+    pub(super) title: &'static str,
+    pub(super) facts: Vec<Fact>,
+}
+
+/// Facts, of which those without a value are left out.
+#[derive(Debug, Default)]
+pub(super) struct Facts(Vec<Fact>);
+
+impl Facts {
+    pub(super) fn seen(self, label: &str, value: impl Into<String>) -> Self {
+        self.add(label, value.into(), false, false)
+    }
+
+    pub(super) fn exact(self, label: &str, value: impl Into<String>) -> Self {
+        self.add(label, value.into(), false, true)
+    }
+
+    fn declared(self, label: &str, value: impl Into<String>) -> Self {
+        self.add(label, value.into(), true, false)
+    }
+
+    fn add(mut self, label: &str, value: String, declared: bool, code: bool) -> Self {
+        if !value.is_empty() {
+            let block = value.contains('\n');
+            self.0.push(Fact { label: label.to_owned(), value, declared, code, block });
+        }
+        self
+    }
+
+    pub(super) fn list(self) -> Vec<Fact> {
+        self.0
+    }
+}
+
+/// What is known of a run: its record, or while it is open its first event.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) fields: Map<String, Value>,
+    /// Whether there is a record: the run ended.
+    pub(super) ended: bool,
+}
+
+impl Record {
+    /// The text of the field `name`; empty when there is none.
+    pub(super) fn get(&self, name: &str) -> String {
+        self.fields.get(name).map_or_else(String::new, spoken)
+    }
+
+    /// When the run was opened and when it ended, as far as is known.
+    fn times(&self, story: &Story) -> (String, String) {
+        let (first, last) = story.times.clone().unwrap_or_default();
+        let or = |name: &str, other: String| match self.get(name) {
+            text if text.is_empty() => other,
+            text => text,
+        };
+        let sealed = if self.ended { last } else { String::new() };
+        (or("opened_at", first), or("sealed_at", sealed))
+    }
+
+    /// Who, what, when and where.
+    pub(super) fn panels(&self, story: &Story) -> Vec<Panel> {
+        let (opened, ended) = self.times(story);
+        let in_words = |time: &str| {
+            if time.is_empty() {
+                return String::new();
+            }
+            let (day, time) = moment(time);
+            format!("{day}, {time} UTC").trim_start_matches(", ").to_owned()
+        };
+        let who = Facts::default()
+            .declared("Agent", self.get("agent"))
+            .declared("On behalf of", self.get("principal"))
+            .seen("Asked by", self.fields.get("caller").map_or_else(String::new, caller));
+        let what = Facts::default()
+            .declared("Workflow", self.get("workflow"))
+            .declared("Subject", self.get("subject"))
+            .declared("Controls", self.get("controls"))
+            .declared("Outcome", self.get("outcome"))
+            .declared("Reason", self.get("reason"))
+            .declared("Labels", self.fields.get("labels").map_or_else(String::new, labels));
+        let when = Facts::default()
+            .seen("Opened", in_words(&opened))
+            .seen(if self.ended { "Sealed" } else { "Last event" }, in_words(&ended))
+            .seen("Lasted", between(&opened, &ended))
+            .seen("Clock", "the host’s own, UTC");
+        let place = Facts::default()
+            .seen("Host", self.get("host"))
+            .seen("Recorded by", prefixed("exhibit ", self.get("exhibit")))
+            .exact("Run", self.get("run"))
+            .exact("Trace", self.get("traceparent"));
+        [("Who", who), ("What", what), ("When", when), ("Where", place)]
+            .map(|(title, facts)| Panel { title, facts: facts.list() })
+            .into()
+    }
+
+    /// The code that ran, as its caller declared it or as it was read: known fields first.
+    pub(super) fn code(&self) -> Vec<Fact> {
+        const KNOWN: [(&str, &str); 9] = [
+            ("repository", "Repository"),
+            ("commit", "Commit"),
+            ("path", "Path"),
+            ("symbol", "Symbol"),
+            ("sha256", "SHA-256"),
+            ("reviewer", "Reviewer"),
+            ("review", "Review"),
+            ("tree", "Work tree"),
+            ("snippet", "Snippet"),
+        ];
+        let none = Map::new();
+        let code = self.fields.get("code").and_then(Value::as_object).unwrap_or(&none);
+        let mut facts = Facts::default();
+        for (name, label) in KNOWN {
+            facts = facts.add(label, code.get(name).map_or_else(String::new, block), true, true);
+        }
+        let others = code.iter().filter(|(name, _)| !KNOWN.iter().any(|known| known.0 == *name));
+        for (name, value) in others.take(20) {
+            facts = facts.add(&text(name), block(value), true, true);
+        }
+        facts.list()
+    }
+
+    /// What the run is called.
+    pub(super) fn title(&self) -> String {
+        let mut workflow = self.get("workflow").replace(['-', '_'], " ");
+        if let Some(first) = workflow.get(..1) {
+            workflow = format!("{}{}", first.to_uppercase(), &workflow[1..]);
+        }
+        match (workflow.is_empty(), self.get("subject")) {
+            (true, _) => "A run without a readable record".to_owned(),
+            (false, subject) if subject.is_empty() => workflow,
+            (false, subject) => format!("{workflow} · {subject}"),
+        }
+    }
+}
+
+/// A text with its lines, at most 20,000 characters of it; other values as JSON.
+fn block(value: &Value) -> String {
+    match value {
+        Value::String(string) => {
+            lines(&string.chars().take(20_000).collect::<String>()).trim_end().to_owned()
+        }
+        other => spoken(other),
+    }
+}
+
+fn prefixed(prefix: &str, value: String) -> String {
+    if value.is_empty() { value } else { format!("{prefix}{value}") }
+}
+
+fn caller(caller: &Value) -> String {
+    let get = |name: &str| spoken(&caller[name]);
+    match caller["via"].as_str() {
+        Some("socket") => {
+            let process = prefixed(", process ", get("pid"));
+            format!("user {}, group {}{process}, over the Unix socket", get("uid"), get("gid"))
+        }
+        Some("key") => format!("key “{}” ({})", get("name"), get("id")),
+        Some("daemon") => "the daemon itself".to_owned(),
+        _ => spoken(caller),
+    }
+}
+
+fn labels(labels: &Value) -> String {
+    let labels = labels.as_object().into_iter().flatten().take(50);
+    let labels: Vec<String> =
+        labels.map(|(name, value)| format!("{} = {}", text(name), spoken(value))).collect();
+    text(&labels.join(", "))
+}
+
+/// Something the workflow asks for.
+#[derive(Debug)]
+pub(super) struct Requirement {
+    pub(super) what: String,
+    pub(super) met: bool,
+    pub(super) reason: String,
+    /// Paths in the folder.
+    pub(super) evidence: Vec<String>,
+}
+
+/// How much of what the workflow asks for is there.
+#[derive(Debug)]
+pub(super) struct Completeness {
+    pub(super) complete: bool,
+    pub(super) workflow: String,
+    pub(super) controls: String,
+    pub(super) requirements: Vec<Requirement>,
+    pub(super) missing: u64,
+}
+
+impl Completeness {
+    /// What the record says of it; none when no policy was applied.
+    pub(super) fn of(record: &Record) -> Option<Self> {
+        let told = record.fields.get("completeness").filter(|told| told.is_object())?;
+        let requirements: Vec<Requirement> = told["requirements"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .take(500)
+            .map(requirement)
+            .collect();
+        let missing = requirements.iter().filter(|requirement| !requirement.met).count() as u64;
+        Some(Self {
+            // What is missing weighs more than the word.
+            complete: told["verdict"] == "complete" && missing == 0,
+            workflow: spoken(&told["workflow"]),
+            controls: spoken(&told["controls"]),
+            requirements,
+            missing,
+        })
+    }
+}
+
+fn requirement(told: &Value) -> Requirement {
+    let name = spoken(&told["name"]);
+    let what = match told["kind"].as_str() {
+        Some("layer") => match name.as_str() {
+            "log" => "Layer 1, log: what the agent says".to_owned(),
+            "code" => "Layer 2, code: what ran".to_owned(),
+            "visual" => "Layer 3, visual: what was seen".to_owned(),
+            _ => format!("Layer {name}"),
+        },
+        Some("stage") => format!("Stage {name}"),
+        Some("recording") => "Recording".to_owned(),
+        Some("field") => format!("Field {name}"),
+        _ => format!("{} {name}", spoken(&told["kind"])),
+    };
+    let evidence = told["evidence"].as_array().into_iter().flatten();
+    Requirement {
+        what,
+        met: told["met"] == true,
+        reason: spoken(&told["reason"]),
+        evidence: evidence.take(50).map(spoken).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(fields: Value) -> Record {
+        let Value::Object(fields) = fields else { panic!("an object") };
+        Record { fields, ended: true }
+    }
+
+    #[test]
+    fn a_word_cannot_make_complete_what_lacks_something() {
+        let told = json!({"completeness": {"verdict": "complete", "requirements": [
+            {"kind": "stage", "name": "after", "met": false, "reason": "no capture"},
+            {"kind": "layer", "name": "log", "met": true},
+        ]}});
+        let completeness = Completeness::of(&record(told)).expect("told");
+        assert!(!completeness.complete);
+        assert_eq!((completeness.missing, completeness.requirements.len()), (1, 2));
+        assert!(Completeness::of(&record(json!({"completeness": 7}))).is_none());
+    }
+
+    #[test]
+    fn a_record_of_any_shape_has_a_title() {
+        assert_eq!(record(json!({"workflow": "access-change"})).title(), "Access change");
+        assert_eq!(
+            record(json!({"workflow": "", "subject": {}})).title(),
+            "A run without a readable record"
+        );
+        assert_eq!(record(json!({"workflow": "über"})).title(), "über");
+    }
+}

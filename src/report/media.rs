@@ -1,0 +1,305 @@
+//! Owns what was seen, as it is shown: captures with their pictures and facts, the pair that is set
+//! side by side, and recordings with their chapters.
+
+use serde_json::Value;
+
+use super::embed::{Embedded, Picture, Room, picture_type};
+use super::facts::{Fact, Facts};
+use super::source::Source;
+use super::story::{Story, Told};
+use super::text::{count, lasting, moment, size, spoken, text};
+use crate::evidence::is_safe_path;
+use crate::pack;
+
+/// Most lines of a page's console that are shown, and bytes that are unpacked for them.
+const CONSOLE: (usize, u64) = (20, 1 << 20);
+/// Most chapters of a recording, and bytes of captions.
+const CHAPTERS: (usize, u64) = (1_000, 1 << 20);
+/// Largest description of a capture that is read.
+const DESCRIPTION: u64 = 1 << 20;
+
+/// A capture as it is shown.
+#[derive(Debug)]
+pub(super) struct Capture {
+    pub(super) name: String,
+    pub(super) anchor: String,
+    pub(super) stage: String,
+    pub(super) title: String,
+    pub(super) time: String,
+    pub(super) picture: Option<Picture>,
+    /// Whether the whole picture stands in the pair.
+    pub(super) in_pair: bool,
+    pub(super) facts: Vec<Fact>,
+    pub(super) altered: String,
+    pub(super) console: Vec<String>,
+}
+
+/// Two pictures side by side.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) before: Side,
+    pub(super) after: Side,
+}
+
+/// One of the two.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) name: String,
+    pub(super) title: String,
+    pub(super) time: String,
+    pub(super) picture: Picture,
+    place: usize,
+}
+
+/// What is different between two pictures.
+#[derive(Debug)]
+pub(super) struct Difference {
+    pub(super) before: String,
+    pub(super) after: String,
+    pub(super) sentence: String,
+    pub(super) picture: Option<Picture>,
+}
+
+/// A recording as it is shown.
+#[derive(Debug)]
+pub(super) struct Recording {
+    pub(super) name: String,
+    pub(super) file: String,
+    pub(super) facts: Vec<Fact>,
+    pub(super) video: Option<Embedded>,
+    pub(super) captions_file: String,
+    pub(super) captions: Option<Embedded>,
+    pub(super) chapters: Vec<Chapter>,
+}
+
+/// Something that is said in a recording.
+#[derive(Debug)]
+pub(super) struct Chapter {
+    /// Seconds from the beginning: digits and a point.
+    pub(super) at: String,
+    pub(super) clock: String,
+    pub(super) text: String,
+}
+
+/// The path of the picture itself.
+fn raw(told: &Told) -> Option<&str> {
+    let path = told.file("screenshot").or_else(|| told.file("og-image"))?.path.as_str();
+    (picture_type(path).is_some() && is_safe_path(path)).then_some(path)
+}
+
+/// Choose the pair: what was compared, else the first picture before and the last one after.
+pub(super) fn pair(source: &mut Source, room: &mut Room, story: &Story) -> Option<Pair> {
+    let place = |name: &str| {
+        story.captures.iter().position(|told| told.get("capture") == name && raw(told).is_some())
+    };
+    let staged = |told: &&Told, stage: &str| told.get("stage") == stage && raw(told).is_some();
+    let compared = story.comparisons.iter().find_map(|told| {
+        let side = |name: &str| place(&spoken(&told.data.get(name)?["capture"]));
+        Some((side("before")?, side("after")?))
+    });
+    let (before, after) = compared.or_else(|| {
+        let before = story.captures.iter().position(|told| staged(&told, "before"))?;
+        Some((before, story.captures.iter().rposition(|told| staged(&told, "after"))?))
+    })?;
+    let mut side = |place: usize| {
+        let told = &story.captures[place];
+        let picture = room.picture(source, raw(told)?)?;
+        let (_, time) = moment(&told.time);
+        Some(Side { name: told.get("capture"), title: told.get("title"), time, picture, place })
+    };
+    Some(Pair { before: side(before)?, after: side(after)? })
+}
+
+/// The differences that were put on record.
+pub(super) fn differences(source: &mut Source, room: &mut Room, story: &Story) -> Vec<Difference> {
+    let difference = |told: &Told| {
+        let side = |name: &str| {
+            told.data.get(name).map_or_else(String::new, |side| spoken(&side["capture"]))
+        };
+        let regions = told.data.get("regions").and_then(Value::as_array).map_or(0, Vec::len);
+        let sentence = format!(
+            "{} of {} pixels differ ({} %), in {}.",
+            told.get("changed_pixels"),
+            told.get("total_pixels"),
+            told.get("changed_pct"),
+            count(regions as u64, "region")
+        );
+        let path = told.file("diff").map(|file| file.path.clone());
+        let picture = path.and_then(|path| room.picture(source, &path));
+        Difference { before: side("before"), after: side("after"), sentence, picture }
+    };
+    story.comparisons.iter().map(difference).collect()
+}
+
+/// All captures.
+pub(super) fn captures(
+    source: &mut Source,
+    room: &mut Room,
+    story: &Story,
+    pair: Option<&Pair>,
+) -> Vec<Capture> {
+    let places = pair.map_or([usize::MAX; 2], |pair| [pair.before.place, pair.after.place]);
+    let of = |(place, told): (usize, &Told)| capture(source, room, told, places.contains(&place));
+    story.captures.iter().enumerate().map(of).collect()
+}
+
+fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> Capture {
+    let name = told.get("capture");
+    let framed = told.file("framed").map(|file| file.path.clone());
+    let framed = framed.filter(|path| picture_type(path).is_some());
+    let in_pair = paired && framed.is_none();
+    let shown = framed.or_else(|| raw(told).map(str::to_owned));
+    let picture = shown.and_then(|path| match in_pair {
+        true => room.reminder(source, &path),
+        false => room.picture(source, &path),
+    });
+    let described = told.file("capture").map(|file| file.path.clone());
+    let described =
+        described.and_then(|path| source.object(&path, DESCRIPTION)).unwrap_or_default();
+    Capture {
+        anchor: format!("capture-{}", told.line),
+        stage: told.get("stage"),
+        title: told.get("title"),
+        time: moment(&told.time).1,
+        picture,
+        in_pair,
+        facts: facts(told, &described),
+        altered: told.get("altered_by"),
+        console: console(source, told),
+        name,
+    }
+}
+
+fn facts(told: &Told, described: &Value) -> Vec<Fact> {
+    let page = &described["page"];
+    let tls = &page["document"]["tls"];
+    let redirects = page["redirects"].as_array().into_iter().flatten().take(20);
+    let redirects: Vec<String> = redirects.map(|hop| spoken(&hop["url"])).collect();
+    let pixels = described["picture"]["pixels"].as_array().into_iter().flatten();
+    let pixels: Vec<String> = pixels.take(2).map(spoken).collect();
+    let main = raw(told).and_then(|raw| told.files.iter().find(|file| file.path == raw));
+    let main = main.or_else(|| told.files.first());
+    let certificate = ["subject", "issuer"].map(|name| spoken(&tls[name]));
+    Facts::default()
+        .exact("Address", told.get("final_url"))
+        .seen("Page title", told.get("title"))
+        .seen("Status", told.get("status"))
+        .exact("Redirected from", redirects.join(" "))
+        .exact("Server", spoken(&page["document"]["remote_address"]))
+        .seen(
+            "Certificate",
+            certificate
+                .join(", issued by ")
+                .trim_matches([',', ' '])
+                .trim_start_matches("issued by")
+                .to_owned(),
+        )
+        .seen("Taken by", told.get("backend"))
+        .seen("Pixels", pixels.join(" × "))
+        .exact("File", main.map_or_else(String::new, |file| text(&file.path)))
+        .seen("Size", main.map_or_else(String::new, |file| size(file.size_bytes)))
+        .exact("SHA-256", main.map_or_else(String::new, |file| file.sha256.to_string()))
+        .list()
+}
+
+/// The first lines that the page wrote to its console.
+fn console(source: &mut Source, told: &Told) -> Vec<String> {
+    let path = told.files.iter().find(|file| file.path.ends_with("/console.jsonl.zst"));
+    let Some(path) = path.map(|file| file.path.clone()) else { return Vec::new() };
+    let Some(packed) = source.read(&path, CONSOLE.1) else { return Vec::new() };
+    let Ok(bytes) = pack::decompress(&packed, CONSOLE.1) else {
+        source.problem(format!("{} cannot be unpacked, or is too long.", text(&path)));
+        return Vec::new();
+    };
+    let line = |line: &str| match serde_json::from_str::<Value>(line) {
+        Ok(value) => ["level", "text"].map(|name| spoken(&value[name])).join(": "),
+        Err(_) => text(line),
+    };
+    String::from_utf8_lossy(&bytes).lines().take(CONSOLE.0).map(line).collect()
+}
+
+/// All recordings.
+pub(super) fn recordings(source: &mut Source, room: &mut Room, story: &Story) -> Vec<Recording> {
+    let recording = |told: &Told| {
+        let path = |ending: &str| {
+            let file = told.files.iter().find(|file| file.path.ends_with(ending));
+            file.map(|file| file.path.clone()).filter(|path| is_safe_path(path))
+        };
+        let file = path(".mp4")?;
+        let captions_file = path(".vtt").unwrap_or_default();
+        let captions = room.text_file(source, &captions_file, "text/vtt");
+        let text = captions.as_ref().map(|file| String::from_utf8_lossy(file.bytes()));
+        let chapters = text.map_or_else(Vec::new, |text| chapters(&text));
+        Some(Recording {
+            name: told.get("recording"),
+            facts: recording_facts(told, &file),
+            video: room.recording(source, &file),
+            file,
+            captions_file,
+            captions,
+            chapters,
+        })
+    };
+    story.recordings.iter().filter_map(recording).collect()
+}
+
+fn recording_facts(told: &Told, path: &str) -> Vec<Fact> {
+    let summary = told.data.get("summary").cloned().unwrap_or_default();
+    let file = told.files.iter().find(|file| file.path == path);
+    let (day, time) = moment(&told.get("began_at"));
+    let pixels = [&summary["width"], &summary["height"]].map(spoken).join(" × ");
+    Facts::default()
+        .seen("Began", format!("{day}, {time} UTC"))
+        .seen("Length", summary["duration_ms"].as_u64().map_or_else(String::new, lasting))
+        .seen("Ended", spoken(&summary["ended"]))
+        .seen("Pixels", if pixels == " × " { String::new() } else { pixels })
+        .exact("File", text(path))
+        .seen("Size", file.map_or_else(String::new, |file| size(file.size_bytes)))
+        .exact("SHA-256", file.map_or_else(String::new, |file| file.sha256.to_string()))
+        .list()
+}
+
+/// The cues of a WebVTT document: from when, and what is said.
+fn chapters(vtt: &str) -> Vec<Chapter> {
+    let mut chapters = Vec::new();
+    let vtt: String = vtt.chars().take(usize::try_from(CHAPTERS.1).unwrap_or(usize::MAX)).collect();
+    for block in vtt.split("\n\n").take(CHAPTERS.0) {
+        let mut lines = block.lines().skip_while(|line| !line.contains(" --> "));
+        let Some(from) = lines.next().and_then(|times| times.split(" --> ").next()) else {
+            continue;
+        };
+        let Some(millis) = millis(from) else { continue };
+        let said = lines.collect::<Vec<_>>().join(" ");
+        let said = said.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+        let seconds = millis / 1000;
+        chapters.push(Chapter {
+            at: format!("{seconds}.{:03}", millis % 1000),
+            clock: format!("{}:{:02}", seconds / 60, seconds % 60),
+            text: text(&said),
+        });
+    }
+    chapters
+}
+
+fn millis(time: &str) -> Option<u64> {
+    let (clock, millis) = time.trim().split_once('.')?;
+    let mut seconds: u64 = 0;
+    for part in clock.split(':') {
+        seconds = seconds.checked_mul(60)?.checked_add(part.parse().ok()?)?;
+    }
+    seconds.checked_mul(1000)?.checked_add(millis.parse().ok().filter(|millis| *millis < 1000)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chapters_are_read_and_what_is_none_is_not() {
+        let vtt = "WEBVTT\n\n1\n00:00:01.172 --> 00:00:02.000\nfill &lt;b&gt;\n\nNOTE x\n\n9\n99999999999999999999:00:00.000 --> x\ny\n\n00:61:00.5x --> b\n";
+        let chapters = chapters(vtt);
+        assert_eq!(chapters.len(), 1);
+        assert_eq!((chapters[0].at.as_str(), chapters[0].text.as_str()), ("1.172", "fill <b>"));
+        assert_eq!(chapters[0].clock, "0:01");
+    }
+}

@@ -1,0 +1,69 @@
+//! Owns the report: one HTML file that shows a human what an evidence folder holds, what is missing,
+//! and how to check it. The folder is never trusted and the file asks nothing of any network. The
+//! same folder gives the same bytes; knows no clock.
+
+mod embed;
+mod facts;
+mod guide;
+mod media;
+mod page;
+mod source;
+mod story;
+mod summary;
+mod text;
+mod thumbnail;
+mod verdict;
+
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+pub use self::page::content_security_policy;
+use self::page::{Excuse, Page};
+pub use self::source::ReportError;
+use crate::evidence::verify::FolderReport;
+
+/// What a report is made with, beside the folder.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where the folder lies, seen from the report: empty, or ending with `/`.
+    pub base: String,
+    /// What verifying the folder said.
+    pub checked: Option<FolderReport>,
+}
+
+/// Write the report of the folder at `folder` to `out`.
+///
+/// # Errors
+/// [`ReportError`] inside the first result, when there is nothing to report on; what `out` answers.
+pub fn write(
+    folder: &Path,
+    options: &Options,
+    out: &mut impl Write,
+) -> io::Result<Result<(), ReportError>> {
+    // What a folder holds is anybody's: a fault in reading it must not bring down the daemon.
+    let read = catch_unwind(AssertUnwindSafe(|| Page::read(folder, options)));
+    let page = match read {
+        Ok(Ok(page)) => page,
+        Ok(Err(error)) => return Ok(Err(error)),
+        Err(_) => {
+            let why = "a fault while reading the folder".to_owned();
+            return Ok(Err(ReportError::Broken(why)));
+        }
+    };
+    page.write(out).map(Ok)
+}
+
+/// [`write`] for a folder that is being sealed: where there can be no report, a page says why.
+///
+/// # Errors
+/// What `out` answers.
+pub(crate) fn write_or_excuse(folder: &Path, out: &mut impl Write) -> io::Result<()> {
+    match write(folder, &Options::default(), out)? {
+        Ok(()) => Ok(()),
+        Err(error) => Excuse::new(&error.to_string()).write(out),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! Owns the page: everything the templates fill in, gathered from one folder, and the policy that
+//! keeps whatever slipped through from running or asking for anything.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use askama::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::Options;
+use super::embed::{Embedded, Room};
+use super::facts::{Completeness, Fact, Panel, Record};
+use super::guide::{Part, Piece, parts};
+use super::media::{self, Capture, Difference, Pair, Recording};
+use super::source::{ReportError, Source};
+use super::story::{Group, Story, Told};
+use super::text::{between, count, size, text};
+use super::verdict::{Checked, Verdict};
+use crate::digest::Digest;
+use crate::evidence::{EVENTS, GUIDE, MAX_SMALL, RECORD, is_safe_path};
+
+const STYLE: &str = include_str!("report.css");
+const SCRIPT: &str = include_str!("report.js");
+/// Most lines of the manifest that are shown; all of it is carried.
+const MAX_LISTED: usize = 2_000;
+
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = |text: &str| STANDARD.encode(Digest::of(text.as_bytes()).as_bytes());
+    let (script, style) = (hash(SCRIPT), hash(STYLE));
+    format!(
+        "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; \
+         img-src data:; media-src data: 'self'; base-uri 'none'; form-action 'none'; \
+         connect-src 'none'"
+    )
+});
+
+/// The `Content-Security-Policy` of a report: only its own script and style, and what it carries.
+pub fn content_security_policy() -> &'static str {
+    &POLICY
+}
+
+/// A file that the caller added.
+#[derive(Debug)]
+struct Attachment {
+    path: String,
+    size: String,
+    media_type: String,
+    sha256: String,
+}
+
+/// The report.
+#[derive(Debug, Template)]
+#[template(path = "report.html")]
+pub(super) struct Page {
+    policy: &'static str,
+    style: &'static str,
+    script: &'static str,
+    version: &'static str,
+    base: String,
+    run: String,
+    title: String,
+    sealed: bool,
+    verdict: Verdict,
+    numbers: Vec<(String, &'static str)>,
+    completeness: Option<Completeness>,
+    problems: Vec<String>,
+    panels: Vec<Panel>,
+    pair: Option<Pair>,
+    differences: Vec<Difference>,
+    recordings: Vec<Recording>,
+    groups: Vec<Group>,
+    untold: u64,
+    captures: Vec<Capture>,
+    anchors: HashMap<String, String>,
+    code: Vec<Fact>,
+    attachments: Vec<Attachment>,
+    carried: String,
+    carried_files: Vec<(&'static str, Embedded)>,
+    manifest: Option<Embedded>,
+    listed: Vec<(String, Digest)>,
+    listed_count: String,
+    unlisted: u64,
+    checked: Option<Checked>,
+    guide: Vec<Part>,
+}
+
+impl Page {
+    /// Gather what the folder at `folder` holds.
+    pub(super) fn read(folder: &Path, options: &Options) -> Result<Self, ReportError> {
+        let mut source = Source::open(folder)?;
+        let story = Story::read(&mut source);
+        let record = record(&mut source, &story);
+        let mut room = Room::new();
+        let pair = media::pair(&mut source, &mut room, &story);
+        let differences = media::differences(&mut source, &mut room, &story);
+        let captures = media::captures(&mut source, &mut room, &story, pair.as_ref());
+        let recordings = media::recordings(&mut source, &mut room, &story);
+        let mut carried_files = Vec::new();
+        for name in [RECORD, EVENTS] {
+            let file = room.text_file(&mut source, name, "text/plain");
+            carried_files.extend(file.map(|file| (name, file)));
+        }
+        let completeness = Completeness::of(&record);
+        let panels = record.panels(&story);
+        let all = source.listed().map_or(0, |listed| listed.len()) as u64;
+        let listed = source.listed().into_iter().flatten().take(MAX_LISTED);
+        let listed: Vec<_> = listed.map(|(name, digest)| (name.clone(), *digest)).collect();
+        let is_listed = source.is_listed();
+        let (manifest, problems) = source.close();
+        let manifest = if is_listed { room.text(manifest) } else { None };
+        let checked = options.checked.as_ref();
+        let sealed = record.ended && is_listed;
+        let mut page = Self {
+            policy: content_security_policy(),
+            style: STYLE,
+            script: SCRIPT,
+            version: env!("CARGO_PKG_VERSION"),
+            base: options.base.clone(),
+            run: record.get("run"),
+            title: record.title(),
+            sealed,
+            verdict: Verdict::of(&record, completeness.as_ref(), problems.len(), checked),
+            numbers: numbers(&story, &recordings),
+            completeness,
+            problems,
+            panels,
+            pair,
+            differences,
+            recordings,
+            untold: story.untold,
+            anchors: anchors(&story),
+            code: record.code(),
+            attachments: story.attachments.iter().filter_map(attachment).collect(),
+            groups: Story::groups(story.rows),
+            captures,
+            carried: String::new(),
+            carried_files,
+            manifest,
+            unlisted: all - listed.len() as u64,
+            listed_count: count(all, "file"),
+            listed,
+            checked: checked.map(Checked::of),
+            guide: parts(&GUIDE.replace("{run}", &record.get("run"))),
+        };
+        page.carried = page.count_carried(room.left_out);
+        Ok(page)
+    }
+
+    /// What the report carries, and what it had no room for.
+    fn count_carried(&self, left_out: u64) -> String {
+        let whole = |picture: &super::embed::Picture| picture.whole.is_some();
+        let pair = self.pair.iter().flat_map(|pair| [&pair.before.picture, &pair.after.picture]);
+        let captures = self.captures.iter().filter_map(|capture| capture.picture.as_ref());
+        let differences = self.differences.iter().filter_map(|one| one.picture.as_ref());
+        let pictures = pair.chain(captures).chain(differences).filter(|one| whole(one)).count();
+        let films = self.recordings.iter().map(|recording| {
+            usize::from(recording.video.is_some()) + usize::from(recording.captions.is_some())
+        });
+        let carried = pictures + films.sum::<usize>() + self.carried_files.len();
+        let mut text = count(carried as u64, "file");
+        if left_out > 0 {
+            let more = format!(" ({} had no room and lie beside it)", count(left_out, "file"));
+            text.push_str(&more);
+        }
+        text
+    }
+
+    /// Where the page shows the file `path`, if it does.
+    fn anchor(&self, path: &str) -> Option<&str> {
+        let below = path.strip_prefix("data/").unwrap_or(path);
+        let mut parts = below.split('/');
+        match (parts.next()?, parts.next()?) {
+            ("captures", name) => self.anchors.get(name).map(String::as_str),
+            ("recordings", _) if !self.recordings.is_empty() => Some("recordings"),
+            ("comparisons", _) if !self.differences.is_empty() => Some("before-after"),
+            ("attachments", _) if !self.attachments.is_empty() => Some("attachments"),
+            _ => None,
+        }
+    }
+
+    /// Write the page.
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        self.write_into(out)
+    }
+}
+
+/// What is known of the run: its record, else what its first event says.
+fn record(source: &mut Source, story: &Story) -> Record {
+    match source.object(RECORD, MAX_SMALL) {
+        Some(Value::Object(fields)) => Record { fields, ended: true },
+        _ => {
+            let ended = source.plain(RECORD).is_some() || story.last_kind == "run.sealed";
+            if ended && source.plain(RECORD).is_none() {
+                source.problem(format!("{RECORD} is missing, although the run ended."));
+            }
+            Record { fields: story.opening.clone(), ended }
+        }
+    }
+}
+
+fn anchors(story: &Story) -> HashMap<String, String> {
+    let anchor = |told: &Told| (told.get("capture"), format!("capture-{}", told.line));
+    story.captures.iter().map(anchor).collect()
+}
+
+fn numbers(story: &Story, recordings: &[Recording]) -> Vec<(String, &'static str)> {
+    let one = |number: u64, one: &'static str, more: &'static str| {
+        (number.to_string(), if number == 1 { one } else { more })
+    };
+    let mut numbers = vec![
+        one(story.events, "event", "events"),
+        one(story.captures.len() as u64, "capture", "captures"),
+        one(recordings.len() as u64, "recording", "recordings"),
+        one(story.errors, "failure", "failures"),
+    ];
+    if let Some((first, last)) = &story.times {
+        let lasted = between(first, last);
+        if !lasted.is_empty() {
+            numbers.push((lasted, "from first to last event"));
+        }
+    }
+    numbers
+}
+
+fn attachment(told: &Told) -> Option<Attachment> {
+    let file = told.files.first().filter(|file| is_safe_path(&file.path))?;
+    Some(Attachment {
+        path: file.path.clone(),
+        size: size(file.size_bytes),
+        media_type: text(&file.media_type),
+        sha256: file.sha256.to_string(),
+    })
+}
+
+/// A page in the report's place, that says why there is none.
+#[derive(Debug, Template)]
+#[template(
+    ext = "html",
+    source = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+    <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'\">\
+    <title>No report</title><h1>There is no report of this run</h1><p>{{ why }}</p>\
+    <p>The evidence in this folder does not depend on it: VERIFY.txt says how to check it.</p></html>\n"
+)]
+pub(super) struct Excuse {
+    why: String,
+}
+
+impl Excuse {
+    pub(super) fn new(why: &str) -> Self {
+        Self { why: text(why) }
+    }
+
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        self.write_into(out)
+    }
+}

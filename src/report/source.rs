@@ -1,0 +1,190 @@
+//! Owns the reading of a folder that nobody vouches for: plain files only, by safe names, up to a
+//! limit, each compared with the manifest; what does not fit becomes a problem to be told. Decides
+//! nothing about how it is shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::text::text;
+use crate::digest::Digest;
+use crate::disk;
+use crate::evidence::{EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, Manifest, RECORD, is_safe_path};
+
+/// Most problems that are told one by one.
+const MAX_PROBLEMS: usize = 200;
+
+/// A folder being read.
+#[derive(Debug)]
+pub(super) struct Source {
+    root: PathBuf,
+    /// What the manifest lists, when there is one.
+    listed: Option<BTreeMap<String, Digest>>,
+    /// The manifest as it lies on disk.
+    manifest: Vec<u8>,
+    problems: BTreeSet<String>,
+    /// Problems beyond [`MAX_PROBLEMS`].
+    untold: u64,
+}
+
+/// Why a folder has no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// There is no such folder, or it is something else.
+    #[error("{} is not a folder of evidence: it has no {EVENTS} and no {RECORD}", .0.display())]
+    NotEvidence(PathBuf),
+    /// Making the report broke off.
+    #[error("the report could not be made: {0}")]
+    Broken(String),
+}
+
+impl Source {
+    /// Look at the folder `root`.
+    pub(super) fn open(root: &Path) -> Result<Self, ReportError> {
+        let mut source = Self {
+            root: root.to_owned(),
+            listed: None,
+            manifest: Vec::new(),
+            problems: BTreeSet::new(),
+            untold: 0,
+        };
+        let is_folder = fs::metadata(root).is_ok_and(|metadata| metadata.is_dir());
+        let there = source.plain(EVENTS).is_some() || source.plain(RECORD).is_some();
+        if !is_folder || !there {
+            return Err(ReportError::NotEvidence(root.to_owned()));
+        }
+        source.read_manifest();
+        Ok(source)
+    }
+
+    fn read_manifest(&mut self) {
+        if self.plain(MANIFEST).is_none() {
+            return;
+        }
+        match disk::read_limited(&self.root.join(MANIFEST), MAX_MANIFEST) {
+            Ok(bytes) => {
+                let manifest = Manifest::parse(&bytes, "data/");
+                if !manifest.faults.is_empty() {
+                    let count = manifest.faults.len();
+                    self.problem(format!("{MANIFEST} has {count} lines that are not in order."));
+                }
+                let entries = manifest.entries.into_iter();
+                self.listed = Some(entries.map(|entry| (entry.name, entry.sha256)).collect());
+                self.manifest = bytes;
+            }
+            Err(error) => self.problem(format!("{MANIFEST} cannot be read: {error}.")),
+        }
+    }
+
+    /// Path and size of the plain file `name`; none when it, or a folder above it, is something
+    /// else: a link could lead anywhere, and a pipe would never end.
+    pub(super) fn plain(&self, name: &str) -> Option<(PathBuf, u64)> {
+        if !is_safe_path(name) {
+            return None;
+        }
+        let mut path = self.root.clone();
+        let mut parts = name.split('/').peekable();
+        while let Some(part) = parts.next() {
+            path.push(part);
+            let metadata = fs::symlink_metadata(&path).ok()?;
+            match parts.peek() {
+                Some(_) if metadata.is_dir() => {}
+                None if metadata.is_file() => return Some((path, metadata.len())),
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// The bytes of the file `name`, at most `limit` of them. That it cannot be read, or is not
+    /// what the manifest lists, is a problem.
+    pub(super) fn read(&mut self, name: &str, limit: u64) -> Option<Vec<u8>> {
+        let Some((path, _)) = self.plain(name) else {
+            self.problem(format!("{} is missing, or is no plain file.", text(name)));
+            return None;
+        };
+        match disk::read_limited(&path, limit) {
+            Ok(bytes) => {
+                self.compare(name, || Digest::of(&bytes));
+                Some(bytes)
+            }
+            Err(error) => {
+                self.problem(format!("{} cannot be read: {error}.", text(name)));
+                None
+            }
+        }
+    }
+
+    /// The file `name`, to be read bit by bit, and whether it is what the manifest lists.
+    pub(super) fn stream(&mut self, name: &str) -> Option<BufReader<File>> {
+        let (path, _) = self.plain(name)?;
+        let digest = File::open(&path).and_then(Digest::of_reader);
+        match digest {
+            Ok((digest, _)) => self.compare(name, || digest),
+            Err(error) => {
+                self.problem(format!("{} cannot be read: {error}.", text(name)));
+                return None;
+            }
+        }
+        File::open(path).ok().map(BufReader::new)
+    }
+
+    fn compare(&mut self, name: &str, found: impl FnOnce() -> Digest) {
+        let Some(listed) = &self.listed else { return };
+        match listed.get(name) {
+            None => self.problem(format!("{} is not listed in {MANIFEST}.", text(name))),
+            Some(digest) if *digest != found() => {
+                self.problem(format!("{} is not the file that was sealed.", text(name)));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The JSON object in the file `name`; what is there and is none is a problem.
+    pub(super) fn object(&mut self, name: &str, limit: u64) -> Option<Value> {
+        self.plain(name)?;
+        let bytes = self.read(name, limit.min(MAX_SMALL))?;
+        match serde_json::from_slice::<Value>(&bytes) {
+            Ok(value) if value.is_object() => Some(value),
+            Ok(_) => {
+                self.problem(format!("{} holds no JSON object.", text(name)));
+                None
+            }
+            Err(error) => {
+                self.problem(format!("{} is not JSON: {}.", text(name), text(&error.to_string())));
+                None
+            }
+        }
+    }
+
+    /// Note what is not as it should be.
+    pub(super) fn problem(&mut self, sentence: String) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.insert(sentence);
+        } else if !self.problems.contains(&sentence) {
+            self.untold += 1;
+        }
+    }
+
+    /// What the manifest lists; none without a manifest.
+    pub(super) fn listed(&self) -> Option<&BTreeMap<String, Digest>> {
+        self.listed.as_ref()
+    }
+
+    /// Whether the files were listed in a manifest, as they are when a run is being sealed.
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed.is_some()
+    }
+
+    /// The manifest as it lies on disk, and the problems.
+    pub(super) fn close(self) -> (Vec<u8>, Vec<String>) {
+        let mut problems: Vec<String> = self.problems.into_iter().collect();
+        if self.untold > 0 {
+            problems.push(format!("{} further problems are not told here.", self.untold));
+        }
+        (self.manifest, problems)
+    }
+}

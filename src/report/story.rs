@@ -1,0 +1,246 @@
+//! Owns what the event chain tells: one row for each event, and what was captured, recorded,
+//! compared and attached along the way. Reads line by line, and keeps no more than its limits.
+
+use serde_json::{Map, Value};
+
+use super::source::Source;
+use super::summary::{Summary, summary};
+use super::text::{count, indented, moment, spoken, text};
+use crate::artifact::Artifact;
+use crate::digest::Digest;
+use crate::evidence::{EVENTS, artifacts_named, lines};
+use crate::run::Actor;
+
+/// Most events that are shown; the last one always is.
+pub(super) const MAX_ROWS: usize = 10_000;
+/// Most captures, recordings, comparisons and attachments that are shown, of each.
+pub(super) const MAX_THINGS: usize = 1_000;
+/// Most bytes of one event's data that are shown.
+const MAX_DETAIL: usize = 6_000;
+/// Most bytes of all events' data that are shown.
+const MAX_DETAILS: usize = 24 << 20;
+/// Events in one group.
+const GROUP: usize = 100;
+
+/// One event, as it is shown.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The line in the file, from 1.
+    pub(super) line: u64,
+    pub(super) day: String,
+    pub(super) time: String,
+    pub(super) by_agent: bool,
+    pub(super) kind: String,
+    pub(super) summary: Summary,
+    /// Its data as JSON.
+    pub(super) detail: String,
+    /// The capture it tells of, by its place in the list.
+    pub(super) capture: Option<usize>,
+}
+
+/// Events that are shown together.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) title: String,
+    pub(super) open: bool,
+    pub(super) rows: Vec<Row>,
+}
+
+/// Something an event tells of that has files.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) line: u64,
+    pub(super) time: String,
+    pub(super) data: Map<String, Value>,
+    pub(super) files: Vec<Artifact>,
+}
+
+impl Told {
+    /// The string called `name`.
+    pub(super) fn get(&self, name: &str) -> String {
+        self.data.get(name).map_or_else(String::new, spoken)
+    }
+
+    /// The first file whose name is `name` up to its ending.
+    pub(super) fn file(&self, name: &str) -> Option<&Artifact> {
+        let is_it = |artifact: &&Artifact| {
+            let last = artifact.path.rsplit('/').next().unwrap_or_default();
+            last.rsplit_once('.').is_some_and(|(stem, _)| stem == name)
+        };
+        self.files.iter().find(is_it)
+    }
+}
+
+/// All that the chain tells.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    pub(super) rows: Vec<Row>,
+    /// Events that have no row.
+    pub(super) untold: u64,
+    pub(super) events: u64,
+    pub(super) errors: u64,
+    pub(super) captures: Vec<Told>,
+    pub(super) recordings: Vec<Told>,
+    pub(super) comparisons: Vec<Told>,
+    pub(super) attachments: Vec<Told>,
+    /// Data of the first event.
+    pub(super) opening: Map<String, Value>,
+    /// Time of the first event and of the last.
+    pub(super) times: Option<(String, String)>,
+    /// Kind of the last event.
+    pub(super) last_kind: String,
+    details: usize,
+}
+
+impl Story {
+    /// What the chain in `source` tells.
+    pub(super) fn read(source: &mut Source) -> Self {
+        let mut story = Self::default();
+        let Some(file) = source.stream(EVENTS) else {
+            source.problem(format!("{EVENTS} is missing, or is no plain file."));
+            return story;
+        };
+        let mut previous = Digest::ZERO;
+        let mut last = None;
+        for line in lines(file) {
+            let line = match line {
+                Ok(line) => line,
+                Err(error) => {
+                    let number = story.events + 1;
+                    source.problem(format!("{EVENTS} cannot be read at line {number}: {error}."));
+                    break;
+                }
+            };
+            if !line.whole {
+                source.problem(format!("The last line of {EVENTS} is cut short."));
+            }
+            story.events += 1;
+            let number = story.events;
+            let digest = Digest::of(&line.bytes);
+            match line.parse() {
+                Ok(event) => {
+                    if event.previous != previous {
+                        source.problem(format!("Event {number} is not bound to the one before."));
+                    }
+                    if event.sequence != number {
+                        source.problem(format!("Event {number} has another number."));
+                    }
+                    last = story.take(event);
+                }
+                Err(error) => {
+                    let error = text(&error.to_string());
+                    source.problem(format!("Event {number} cannot be read: {error}."));
+                }
+            }
+            previous = digest;
+        }
+        // However many there are, how it ended is told.
+        if let Some(row) = last {
+            story.untold -= 1;
+            story.rows.push(row);
+        }
+        story
+    }
+
+    /// Take in one event. One that comes after the limit is handed back.
+    fn take(&mut self, event: crate::evidence::Line) -> Option<Row> {
+        let by_agent = event.actor == Actor::Agent;
+        let files = artifacts_named(&event);
+        let (day, time) = moment(&event.time);
+        let opened = self.times.take().map_or_else(|| event.time.clone(), |(first, _)| first);
+        self.times = Some((opened, event.time.clone()));
+        self.last_kind.clone_from(&event.kind);
+        let summary = summary(&event.kind, by_agent, &event.data);
+        self.errors += u64::from(summary.bad);
+        let mut capture = None;
+        if !by_agent {
+            let told = Told { line: self.events, time: event.time, data: event.data, files };
+            let (told, place) = self.sort_in(&event.kind, told);
+            capture = place;
+            return self.row(day, time, by_agent, event.kind, summary, capture, told);
+        }
+        self.row(day, time, by_agent, event.kind, summary, capture, event.data)
+    }
+
+    /// Keep what has files where it belongs. Answers the data for the row, and the place of a
+    /// capture.
+    fn sort_in(&mut self, kind: &str, told: Told) -> (Map<String, Value>, Option<usize>) {
+        let data = told.data.clone();
+        let list = match kind {
+            "run.opened" if self.events == 1 => {
+                self.opening = told.data;
+                return (data, None);
+            }
+            "capture.taken" => &mut self.captures,
+            "recording.taken" => &mut self.recordings,
+            "captures.compared" => &mut self.comparisons,
+            "attachment.added" => &mut self.attachments,
+            _ => return (data, None),
+        };
+        if list.len() >= MAX_THINGS {
+            return (data, None);
+        }
+        list.push(told);
+        let place = list.len() - 1;
+        (data, (kind == "capture.taken").then_some(place))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one row, each used once")]
+    fn row(
+        &mut self,
+        day: String,
+        time: String,
+        by_agent: bool,
+        kind: String,
+        summary: Summary,
+        capture: Option<usize>,
+        data: Map<String, Value>,
+    ) -> Option<Row> {
+        let mut detail = String::new();
+        if self.details < MAX_DETAILS && !data.is_empty() {
+            detail = indented(&Value::Object(data), MAX_DETAIL);
+            self.details += detail.len();
+        }
+        let line = self.events;
+        let kind = text(&kind);
+        let row = Row { line, day, time, by_agent, kind, summary, detail, capture };
+        if self.rows.len() < MAX_ROWS {
+            self.rows.push(row);
+            return None;
+        }
+        self.untold += 1;
+        Some(row)
+    }
+
+    /// The rows in groups. Only the first and the last stand open when there are many.
+    pub(super) fn groups(rows: Vec<Row>) -> Vec<Group> {
+        let total = rows.len();
+        let mut groups = Vec::new();
+        let mut day = String::new();
+        let first_of_day = |mut row: Row| {
+            // The day is said where it changes.
+            if row.day == day {
+                row.day.clear();
+            } else {
+                day.clone_from(&row.day);
+            }
+            row
+        };
+        let mut rows = rows.into_iter().map(first_of_day).peekable();
+        while rows.peek().is_some() {
+            let rows: Vec<Row> = rows.by_ref().take(GROUP).collect();
+            let captures = rows.iter().filter(|row| row.capture.is_some()).count() as u64;
+            let bad = rows.iter().filter(|row| row.summary.bad).count() as u64;
+            let (first, last) = (&rows[0], &rows[rows.len() - 1]);
+            let mut title = format!("Events {} to {}", first.line, last.line);
+            title.push_str(&format!(", {} to {}", first.time, last.time));
+            for (number, one) in [(captures, "capture"), (bad, "failure")] {
+                if number > 0 {
+                    title.push_str(&format!(" · {}", count(number, one)));
+                }
+            }
+            groups.push(Group { title, open: groups.is_empty() || total <= 2 * GROUP, rows });
+        }
+        groups
+    }
+}

@@ -1,0 +1,1 @@
+//! Attacks the report with what a folder may hold.

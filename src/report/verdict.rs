@@ -1,0 +1,114 @@
+//! Owns the first words of a report: what became of the run, the worst first, in a word and a
+//! sentence.
+
+use super::facts::{Completeness, Record};
+use super::text::count;
+use crate::error::exit;
+use crate::evidence::verify::FolderReport;
+
+/// What is said first.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    /// `good`, `warn`, `bad` or `plain`.
+    pub(super) tone: &'static str,
+    pub(super) word: &'static str,
+    pub(super) because: String,
+}
+
+/// What verifying the folder said, as it is shown.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) sentence: String,
+    pub(super) findings: Vec<String>,
+}
+
+/// Most findings that are shown.
+const MAX_FINDINGS: usize = 200;
+
+impl Verdict {
+    /// The verdict on a run. Damage weighs most, then how it ended, then what is missing.
+    pub(super) fn of(
+        record: &Record,
+        completeness: Option<&Completeness>,
+        problems: usize,
+        checked: Option<&FolderReport>,
+    ) -> Self {
+        let altered = checked.is_some_and(|report| report.exit() == exit::ALTERED);
+        let (tone, word, because) = if problems > 0 || altered {
+            let because = "What is in this folder is not what was recorded, or cannot be read. \
+                           What is wrong is told below; the rest is shown as it is.";
+            ("bad", "Damaged", because.to_owned())
+        } else if !record.ended {
+            let because = "This run is not sealed yet: what is shown can still grow, and nothing \
+                           vouches for it.";
+            ("warn", "Open", because.to_owned())
+        } else {
+            ended(record, completeness)
+        };
+        Self { tone, word, because }
+    }
+}
+
+fn ended(
+    record: &Record,
+    completeness: Option<&Completeness>,
+) -> (&'static str, &'static str, String) {
+    let missing = completeness.map_or(0, |told| told.missing);
+    let lacks = match completeness {
+        None => "No workflow policy applied to this run.".to_owned(),
+        Some(told) if told.complete => {
+            let count = told.requirements.len() as u64;
+            format!("All {count} things that the workflow {} asks for are here.", told.workflow)
+        }
+        Some(told) => {
+            let asked = count(told.requirements.len() as u64, "thing");
+            let are = if missing == 1 { "is" } else { "are" };
+            format!(
+                "{missing} of {asked} that the workflow {} asks for {are} missing.",
+                told.workflow
+            )
+        }
+    };
+    let outcome = record.get("outcome");
+    let outcome = if outcome.is_empty() {
+        String::new()
+    } else {
+        format!(" Outcome, by the caller’s word: {outcome}.")
+    };
+    let because = format!("{lacks}{outcome}");
+    match (record.get("state").as_str(), completeness) {
+        ("interrupted", _) => {
+            let how = "The daemon stopped or crashed before this run was sealed by its caller.";
+            ("warn", "Interrupted", format!("{how} {because}"))
+        }
+        ("expired", _) => {
+            let how = "The run outlived its time and was sealed without its caller.";
+            ("warn", "Expired", format!("{how} {because}"))
+        }
+        (_, Some(told)) if told.complete => ("good", "Complete", because),
+        (_, Some(_)) => ("bad", "Incomplete", because),
+        (_, None) => ("plain", "Sealed", because),
+    }
+}
+
+impl Checked {
+    /// What `report` said.
+    pub(super) fn of(report: &FolderReport) -> Self {
+        let files = count(report.files, "file");
+        let mut sentence = match report.exit() {
+            exit::OK => format!("Intact: {files} are what the manifest lists"),
+            exit::ALTERED => "Altered".to_owned(),
+            exit::INCOMPLETE => "Not a whole sealed folder".to_owned(),
+            exit::UNKNOWN_KEY => {
+                format!("{files} are what the manifest lists, but nobody vouched for the key")
+            }
+            _ => "Not everything could be read".to_owned(),
+        };
+        if let Some(signer) = &report.signed_by {
+            sentence.push_str(&format!(", signed by {signer}"));
+        }
+        sentence.push('.');
+        let findings = report.findings.iter().take(MAX_FINDINGS).map(ToString::to_string);
+        Self { sentence, findings: findings.collect() }
+    }
+}
