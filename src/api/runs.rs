@@ -4,8 +4,12 @@ use std::io::Write as _;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
+use axum::http::HeaderValue;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -14,13 +18,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{
-    Failure, broken_body, json_body, product, run_id, run_in_path, too_large_body,
+    Failure, broken_body, file, json_body, product, run_id, run_in_path, too_large_body,
 };
 use super::{Api, backend};
 use crate::capture::{Ask, Kind};
 use crate::error::{Code, Problem};
 use crate::evidence::{Filter, StoreError};
 use crate::receipt::Receipt;
+use crate::report::content_security_policy;
 use crate::request::{SealRequest, read_events, read_run_spec};
 use crate::run::{Caller, Ending, State as RunState};
 
@@ -35,6 +40,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/runs/{id}/captures", post(capture))
         .route("/runs/{id}/attachments", post(attach))
         .route("/runs/{id}/seal", post(seal))
+        .route("/runs/{id}/report", get(report))
 }
 
 async fn open(
@@ -153,6 +159,30 @@ async fn seal(
         api.captures.end_recordings(Some(id), None).await;
     }
     Ok(Json(api.runs.seal(id, &caller, ending).await?))
+}
+
+/// The report, for a browser: nothing but its own script and style may run, whatever it holds.
+async fn report(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Failure> {
+    let id = run_in_path(id)?;
+    let report = api.runs.report(id, &caller).await?;
+    let mut response = file("text/html; charset=utf-8", &report);
+    let policy = format!("{}; frame-ancestors 'none'", content_security_policy());
+    let name = format!("inline; filename=\"report-{id}.html\"");
+    for (header, value) in [
+        (CONTENT_SECURITY_POLICY, policy),
+        (CONTENT_DISPOSITION, name),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (REFERRER_POLICY, "no-referrer".to_owned()),
+        (CACHE_CONTROL, "no-store".to_owned()),
+    ] {
+        let value = HeaderValue::from_str(&value).expect("digests, ids and keywords are ASCII");
+        response.headers_mut().insert(header, value);
+    }
+    Ok(response)
 }
 
 #[derive(Deserialize)]

@@ -55,7 +55,8 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
     out::line(format!("signed by        {}", done.receipt.key));
     out::line(format!("allowed signers  {}", done.allowed_signers.display()));
     out::line("");
-    out::line("Look at the pictures and the recording:");
+    out::line("Look at the report in a browser, or at the pictures and the recording:");
+    out::line(format!("  {}", done.folder.join(crate::report::FILE).display()));
     for picture in pictures(&done.folder) {
         out::line(format!("  {}", picture.display()));
     }

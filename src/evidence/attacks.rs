@@ -9,7 +9,7 @@ use super::bag::render_manifest;
 use super::damage::unlock;
 use super::finding::FindingCode;
 use super::fixture::{Bench, id, signer, stranger, trust, verdict};
-use super::layout::{self, EVENTS, LISTED, MANIFEST, SEAL, SIGNATURE, TAG_MANIFEST};
+use super::layout::{self, EVENTS, LISTED, MANIFEST, REPORT, SEAL, SIGNATURE, TAG_MANIFEST};
 use super::record::{RunRecord, SealParts, seal_bytes, seal_value};
 use super::sign::Signer;
 use super::trust::Trust;
@@ -48,6 +48,12 @@ fn below(folder: &Path, name: &str, names: &mut Vec<String>) {
 
 /// Make both manifests anew, and `seal.json`; sign with `signer` when there is one.
 fn forge(folder: &Path, signer: Option<&Signer>) {
+    let tags: Vec<&str> = LISTED.into_iter().chain([REPORT]).collect();
+    forge_listing(folder, &tags, signer);
+}
+
+/// [`forge`] with a tag manifest that lists `tags`.
+fn forge_listing(folder: &Path, tags: &[&str], signer: Option<&Signer>) {
     let mut names = Vec::new();
     below(&folder.join("data"), "data", &mut names);
     names.sort();
@@ -56,7 +62,7 @@ fn forge(folder: &Path, signer: Option<&Signer>) {
     };
     let payload: Vec<&str> = names.iter().map(String::as_str).collect();
     write(&folder.join(MANIFEST), manifest(&payload).as_bytes());
-    write(&folder.join(TAG_MANIFEST), manifest(&LISTED).as_bytes());
+    write(&folder.join(TAG_MANIFEST), manifest(tags).as_bytes());
     if let Some(signer) = signer {
         let tags = fs::read(folder.join(TAG_MANIFEST)).expect("there");
         let signature = signer.sign(&tags).expect("signed");
@@ -192,12 +198,18 @@ fn without_trust_the_key_is_unknown_and_nothing_else() {
 }
 
 #[test]
+fn a_report_that_nobody_signed_for_is_found() {
+    let (_bench, folder) = victim();
+    forge_listing(&folder, &LISTED, Some(&signer()));
+    assert_eq!(verdict(&folder), ["tag_file_not_listed report.html"]);
+}
+
+#[test]
 fn things_added_are_found_whatever_they_are() {
     let (_bench, folder) = victim();
     write(&folder.join("data/captures/0002.png"), b"x");
     write(&folder.join("manifest-md5.txt"), b"x");
     write(&folder.join("seal.json.tlog-proof"), b"x");
-    write(&folder.join("report.html"), b"x");
     make_dir(&folder.join("data/empty"));
     make_dir(&folder.join("more"));
     rustix::fs::mknodat(
@@ -211,7 +223,6 @@ fn things_added_are_found_whatever_they_are() {
     assert_eq!(
         verdict(&folder),
         [
-            "tag_file_not_listed report.html",
             "unexpected_file manifest-md5.txt",
             "unexpected_folder more",
             "not_checked seal.json.tlog-proof",

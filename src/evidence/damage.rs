@@ -1,4 +1,4 @@
-//! The damage matrix: seven kinds of damage to ten kinds of file of a sealed folder, each with the
+//! The damage matrix: seven kinds of damage to eleven kinds of file of a sealed folder, each with the
 //! exact list of findings it must lead to. Then damage at random, which must never go unnoticed.
 
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use super::fixture::{Bench, trust, verdict};
 use super::verify;
 
 /// What is damaged.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "data/captures/0001-before/screenshot.png",
     "data/events.jsonl",
     "data/run.json",
@@ -23,6 +23,7 @@ const FILES: [&str; 10] = [
     "bag-info.txt",
     "bagit.txt",
     "VERIFY.txt",
+    "report.html",
 ];
 
 /// How it is damaged.

@@ -29,7 +29,7 @@ pub use finding::{Class, Finding, FindingCode};
 pub use growing::GrowingFile;
 pub use index::{Filled, Filter, Index, IndexError, MAX_LIST};
 pub use layout::FORMAT;
-pub(crate) use layout::{EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, RECORD, is_safe_path};
+pub(crate) use layout::{EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, RECORD, REPORT, is_safe_path};
 pub use record::{Counts, RunRecord, RunSummary};
 pub use recover::{Salvage, Torn};
 pub(crate) use seal::GUIDE;

@@ -3,7 +3,7 @@
 //! permission bits are left to set. docs/FORMAT.md states the order.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -22,11 +22,14 @@ use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
 use crate::receipt::Receipt;
+use crate::report;
 use crate::run::{Ending, Event};
 
 /// How to check a folder with stock tools; `{run}` stands for the run.
 pub(crate) const GUIDE: &str = include_str!("VERIFY.txt");
 
+/// Bytes of a report that are written at a time.
+const REPORT_BUFFER: usize = 1 << 18;
 const READ_ONLY_FILE: u32 = 0o444;
 const READ_ONLY_FOLDER: u32 = 0o555;
 const PRIVATE_FOLDER: u32 = 0o700;
@@ -47,12 +50,13 @@ pub(super) struct Sealing<'a> {
 type Step = fn(&mut Sealing<'_>) -> Result<(), SealCause>;
 
 /// The steps, in order.
-pub(super) const STEPS: [Step; 11] = [
+pub(super) const STEPS: [Step; 12] = [
     |sealing| sealing.clear(),
     |sealing| sealing.close_chain(),
     |sealing| sealing.write_record(),
     |sealing| sealing.write_manifest(),
     |sealing| sealing.write_declarations(),
+    |sealing| sealing.write_report(),
     |sealing| sealing.write_tag_manifest(),
     |sealing| sealing.write_signature(),
     |sealing| sealing.write_seal(),
@@ -204,9 +208,25 @@ impl Sealing<'_> {
         Ok(())
     }
 
+    /// The report says what the files so far say, and so is the same whenever it is made of them.
+    fn write_report(&mut self) -> Result<(), SealCause> {
+        let path = self.path(layout::REPORT);
+        let mut file = OnceFile::create(&path).map_err(StoreError::at(&path))?;
+        let mut buffer = BufWriter::with_capacity(REPORT_BUFFER, &mut file);
+        let written = report::write_or_excuse(&self.draft.place.folder, &mut buffer);
+        let written = written.and_then(|()| buffer.flush());
+        drop(buffer);
+        if let Err(error) = written {
+            file.discard();
+            return Err(StoreError::new(&path, error).into());
+        }
+        file.finish().map_err(StoreError::at(&path))?;
+        Ok(())
+    }
+
     fn write_tag_manifest(&mut self) -> Result<(), SealCause> {
         let mut entries = Vec::new();
-        for name in layout::LISTED {
+        for name in layout::LISTED.into_iter().chain([layout::REPORT]) {
             let path = self.path(name);
             let digest = File::open(&path).and_then(Digest::of_reader);
             entries.push((name, digest.map_err(StoreError::at(&path))?.0));
@@ -296,7 +316,7 @@ impl Sealing<'_> {
 pub(super) fn clear(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut removed = Vec::new();
     disk::set_mode(folder, PRIVATE_FOLDER).map_err(StoreError::at(folder))?;
-    for name in TAG_FILES.iter().chain(&[RECORD]) {
+    for name in TAG_FILES.iter().chain(&[RECORD, layout::REPORT]) {
         let path = folder.join(name);
         if path.symlink_metadata().is_ok() {
             // `data/` may be read-only since an earlier attempt.

@@ -80,6 +80,11 @@ impl Store {
         self.root.join(layout::sealed_place(run))
     }
 
+    /// Where the folder of `run` is while it is open.
+    pub fn folder_of_open(&self, run: RunId) -> PathBuf {
+        self.root.join(layout::open_place(run))
+    }
+
     fn place(&self, run: RunId) -> Place {
         Place {
             root: self.root.clone(),

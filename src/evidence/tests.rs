@@ -208,12 +208,41 @@ fn a_seal_that_failed_can_be_tried_again_by_the_same_daemon() {
     }
 }
 
+/// The report in `folder`, and the one that is made of the folder as it is now.
+fn reports(folder: &Path) -> (String, String) {
+    let kept = fs::read_to_string(folder.join("report.html")).expect("a report");
+    let mut made = Vec::new();
+    let options = crate::report::Options::default();
+    crate::report::write(folder, &options, &mut made).expect("memory").expect("a report");
+    (kept, String::from_utf8(made).expect("text"))
+}
+
+#[test]
+fn the_report_is_the_same_whenever_it_is_made_of_the_same_files() {
+    let first = {
+        let bench = Bench::new();
+        let (kept, made) = reports(&bench.sealed(0));
+        assert!(kept == made, "made of the sealed folder it is another");
+        assert!(kept.contains("paid 019ab2f0"));
+        kept
+    };
+    for steps in 0..=STEPS.len() {
+        let bench = Bench::new();
+        let (mut draft, ending) = (bench.filled(0), Ending::sealed("succeeded"));
+        let at = bench.now();
+        seal::run(&mut draft, &ending, &signer(), at, steps).expect("as far as it goes");
+        let receipt = draft.seal(&ending, &signer(), at).expect("sealed");
+        let (kept, made) = reports(&bench.store.root().join(receipt.folder));
+        assert!(kept == first && made == first, "after step {steps}");
+    }
+}
+
 #[test]
 fn events_after_a_failed_seal_are_not_behind_the_end() {
     let bench = Bench::new();
     let mut draft = bench.filled(0);
     let ending = Ending::sealed("succeeded");
-    seal::run(&mut draft, &ending, &signer(), bench.now(), 8).expect("as far as it goes");
+    seal::run(&mut draft, &ending, &signer(), bench.now(), 9).expect("as far as it goes");
     draft.record(&[agent_says("one more")], bench.now()).expect("recorded");
     draft.add(vec![file("more.png", b"more")]).expect("added");
     let receipt = draft.seal(&ending, &signer(), bench.now()).expect("sealed");

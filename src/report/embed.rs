@@ -114,7 +114,7 @@ impl Room {
     }
 
     fn small(&mut self, source: &Source, name: &str) -> Option<Embedded> {
-        let (path, _) = source.plain(name).filter(|_| name.ends_with(".png"))?;
+        let (path, _) = source.plain(name).filter(|_| picture_type(name) == Some("image/png"))?;
         let file = std::fs::File::open(path).ok()?;
         let bytes = self.thumbnails.of_png(std::io::BufReader::new(file))?;
         Some(Embedded::new(thumbnail::MEDIA_TYPE, bytes))

@@ -8,8 +8,8 @@ pub(super) enum Piece {
     Words(String),
     /// A step with its number.
     Step(String),
-    /// One of a list.
-    Item(String),
+    /// A list.
+    Items(Vec<String>),
     /// A command for the shell.
     Command(String),
 }
@@ -51,15 +51,24 @@ impl Part {
             // The next words are a paragraph of their own.
             self.pieces.push(Piece::Words(String::new()));
         } else if let Some(item) = words.strip_prefix("- ") {
-            self.pieces.push(Piece::Item(item.to_owned()));
+            match self.pieces.last_mut() {
+                Some(Piece::Items(items)) => items.push(item.to_owned()),
+                _ => self.pieces.push(Piece::Items(vec![item.to_owned()])),
+            }
         } else if is_new && words.starts_with(|c: char| c.is_ascii_digit()) {
             self.pieces.push(Piece::Step(words.to_owned()));
         } else {
             match self.pieces.last_mut() {
                 // Only what is set in goes on with an item.
-                Some(Piece::Item(text)) if !is_new => *text = format!("{text} {words}"),
+                Some(Piece::Items(items)) if !is_new => {
+                    let item = items.last_mut().expect("a list has an item");
+                    *item = format!("{item} {words}");
+                }
                 Some(Piece::Words(text) | Piece::Step(text)) => {
-                    *text = format!("{text} {words}").trim_start().to_owned();
+                    if !text.is_empty() {
+                        text.push(' ');
+                    }
+                    text.push_str(words);
                 }
                 _ => self.pieces.push(Piece::Words(words.to_owned())),
             }
@@ -84,8 +93,11 @@ mod tests {
         let commands = parts[0].pieces().filter(|piece| matches!(piece, Piece::Command(_))).count();
         let steps = parts[0].pieces().filter(|piece| matches!(piece, Piece::Step(_))).count();
         assert_eq!((commands, steps), (8, 8));
-        let items = parts[2].pieces().filter(|piece| matches!(piece, Piece::Item(_))).count();
-        assert_eq!(items, 4);
+        let items = parts[2].pieces().find_map(|piece| match piece {
+            Piece::Items(items) => Some(items.len()),
+            _ => None,
+        });
+        assert_eq!(items, Some(4));
         let last = parts[0].pieces().filter_map(|piece| match piece {
             Piece::Command(text) => Some(text.lines().count()),
             _ => None,

@@ -25,7 +25,6 @@ pub(super) struct Capture {
     pub(super) anchor: String,
     pub(super) stage: String,
     pub(super) title: String,
-    pub(super) time: String,
     pub(super) picture: Option<Picture>,
     /// Whether the whole picture stands in the pair.
     pub(super) in_pair: bool,
@@ -67,6 +66,8 @@ pub(super) struct Recording {
     pub(super) file: String,
     pub(super) facts: Vec<Fact>,
     pub(super) video: Option<Embedded>,
+    pub(super) poster: Option<Embedded>,
+    pub(super) poster_file: String,
     pub(super) captions_file: String,
     pub(super) captions: Option<Embedded>,
     pub(super) chapters: Vec<Chapter>,
@@ -149,9 +150,8 @@ fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> C
     let framed = framed.filter(|path| picture_type(path).is_some());
     let in_pair = paired && framed.is_none();
     let shown = framed.or_else(|| raw(told).map(str::to_owned));
-    let picture = shown.and_then(|path| match in_pair {
-        true => room.reminder(source, &path),
-        false => room.picture(source, &path),
+    let picture = shown.and_then(|path| {
+        if in_pair { room.reminder(source, &path) } else { room.picture(source, &path) }
     });
     let described = told.file("capture").map(|file| file.path.clone());
     let described =
@@ -160,7 +160,6 @@ fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> C
         anchor: format!("capture-{}", told.line),
         stage: told.get("stage"),
         title: told.get("title"),
-        time: moment(&told.time).1,
         picture,
         in_pair,
         facts: facts(told, &described),
@@ -230,7 +229,11 @@ pub(super) fn recordings(source: &mut Source, room: &mut Room, story: &Story) ->
         let captions = room.text_file(source, &captions_file, "text/vtt");
         let text = captions.as_ref().map(|file| String::from_utf8_lossy(file.bytes()));
         let chapters = text.map_or_else(Vec::new, |text| chapters(&text));
+        let poster_file = path("-poster.png").unwrap_or_default();
+        let poster = room.picture(source, &poster_file).and_then(|picture| picture.whole);
         Some(Recording {
+            poster,
+            poster_file,
             name: told.get("recording"),
             facts: recording_facts(told, &file),
             video: room.recording(source, &file),

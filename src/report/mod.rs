@@ -18,9 +18,13 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+/// Name of the report in a sealed folder.
+pub const FILE: &str = REPORT;
+
 pub use self::page::content_security_policy;
 use self::page::{Excuse, Page};
 pub use self::source::ReportError;
+use crate::evidence::REPORT;
 use crate::evidence::verify::FolderReport;
 
 /// What a report is made with, beside the folder.

@@ -106,7 +106,7 @@ impl Page {
         }
         let completeness = Completeness::of(&record);
         let panels = record.panels(&story);
-        let all = source.listed().map_or(0, |listed| listed.len()) as u64;
+        let all = source.listed().map_or(0, std::collections::BTreeMap::len) as u64;
         let listed = source.listed().into_iter().flatten().take(MAX_LISTED);
         let listed: Vec<_> = listed.map(|(name, digest)| (name.clone(), *digest)).collect();
         let is_listed = source.is_listed();
@@ -158,7 +158,7 @@ impl Page {
         let differences = self.differences.iter().filter_map(|one| one.picture.as_ref());
         let pictures = pair.chain(captures).chain(differences).filter(|one| whole(one)).count();
         let films = self.recordings.iter().map(|recording| {
-            usize::from(recording.video.is_some()) + usize::from(recording.captions.is_some())
+            [&recording.video, &recording.captions, &recording.poster].into_iter().flatten().count()
         });
         let carried = pictures + films.sum::<usize>() + self.carried_files.len();
         let mut text = count(carried as u64, "file");

@@ -114,9 +114,17 @@
     return bytes;
   };
   // What an element carries: a data: address, or base64 as its text.
-  const carried = element => {
-    const address = element.getAttribute('src');
+  const carried = (element, attribute = 'src') => {
+    const address = element.getAttribute(attribute);
     return decoded(address ? address.slice(address.indexOf(',') + 1) : element.textContent.trim());
+  };
+  const files = () => {
+    const all = [...document.querySelectorAll('[data-file]')];
+    const posters = [...document.querySelectorAll('[data-poster-file]')];
+    return [
+      ...all.map(element => [element.dataset.file, () => carried(element)]),
+      ...posters.map(element => [element.dataset.posterFile, () => carried(element, 'poster')]),
+    ];
   };
 
   const expectations = bytes => {
@@ -150,11 +158,10 @@
     let wrong = 0;
     let right = 0;
     const seen = new Set();
-    for (const element of document.querySelectorAll('[data-file]')) {
-      const name = element.dataset.file;
+    for (const [name, bytes] of files()) {
       let digest = 'unreadable';
       try {
-        digest = await sha256(carried(element));
+        digest = await sha256(bytes());
       } catch { /* what cannot be decoded is not what was sealed */ }
       const matches = expected.get(name) === digest;
       if (matches && seen.has(name)) continue;
@@ -172,12 +179,12 @@
     }
     byId('manifest-digest').textContent = await sha256(told);
     byId('manifest-told').hidden = false;
-    const files = n => n === 1 ? '1 file' : n + ' files';
+    const some = n => n === 1 ? '1 file' : n + ' files';
     if (wrong) {
-      tell('bad', 'DOES NOT MATCH: ' + files(wrong) + ' of ' + (wrong + right)
+      tell('bad', 'DOES NOT MATCH: ' + some(wrong) + ' of ' + (wrong + right)
         + ' in this report ' + (wrong === 1 ? 'is' : 'are') + ' not what the manifest lists.');
     } else if (right) {
-      tell('good', 'Match: ' + (right === 1 ? 'the 1 file' : 'all ' + files(right))
+      tell('good', 'Match: ' + (right === 1 ? 'the 1 file' : 'all ' + some(right))
         + ' in this report ' + (right === 1 ? 'is' : 'are') + ' what the manifest lists.');
     } else {
       tell('warn', 'This report carries no file to compare.');

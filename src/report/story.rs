@@ -1,6 +1,8 @@
 //! Owns what the event chain tells: one row for each event, and what was captured, recorded,
 //! compared and attached along the way. Reads line by line, and keeps no more than its limits.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use super::source::Source;
@@ -152,14 +154,28 @@ impl Story {
         self.last_kind.clone_from(&event.kind);
         let summary = summary(&event.kind, by_agent, &event.data);
         self.errors += u64::from(summary.bad);
-        let mut capture = None;
-        if !by_agent {
-            let told = Told { line: self.events, time: event.time, data: event.data, files };
-            let (told, place) = self.sort_in(&event.kind, told);
-            capture = place;
-            return self.row(day, time, by_agent, event.kind, summary, capture, told);
+        let told = Told { line: self.events, time: event.time, data: event.data, files };
+        let (data, capture) =
+            if by_agent { (told.data, None) } else { self.sort_in(&event.kind, told) };
+        let (line, kind) = (self.events, text(&event.kind));
+        let detail = self.detail(data);
+        let row = Row { line, day, time, by_agent, kind, summary, detail, capture };
+        if self.rows.len() < MAX_ROWS {
+            self.rows.push(row);
+            return None;
         }
-        self.row(day, time, by_agent, event.kind, summary, capture, event.data)
+        self.untold += 1;
+        Some(row)
+    }
+
+    /// The data of an event as JSON, while there is room.
+    fn detail(&mut self, data: Map<String, Value>) -> String {
+        if self.details >= MAX_DETAILS || data.is_empty() {
+            return String::new();
+        }
+        let detail = indented(&Value::Object(data), MAX_DETAIL);
+        self.details += detail.len();
+        detail
     }
 
     /// Keep what has files where it belongs. Answers the data for the row, and the place of a
@@ -185,33 +201,6 @@ impl Story {
         (data, (kind == "capture.taken").then_some(place))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one row, each used once")]
-    fn row(
-        &mut self,
-        day: String,
-        time: String,
-        by_agent: bool,
-        kind: String,
-        summary: Summary,
-        capture: Option<usize>,
-        data: Map<String, Value>,
-    ) -> Option<Row> {
-        let mut detail = String::new();
-        if self.details < MAX_DETAILS && !data.is_empty() {
-            detail = indented(&Value::Object(data), MAX_DETAIL);
-            self.details += detail.len();
-        }
-        let line = self.events;
-        let kind = text(&kind);
-        let row = Row { line, day, time, by_agent, kind, summary, detail, capture };
-        if self.rows.len() < MAX_ROWS {
-            self.rows.push(row);
-            return None;
-        }
-        self.untold += 1;
-        Some(row)
-    }
-
     /// The rows in groups. Only the first and the last stand open when there are many.
     pub(super) fn groups(rows: Vec<Row>) -> Vec<Group> {
         let total = rows.len();
@@ -233,10 +222,10 @@ impl Story {
             let bad = rows.iter().filter(|row| row.summary.bad).count() as u64;
             let (first, last) = (&rows[0], &rows[rows.len() - 1]);
             let mut title = format!("Events {} to {}", first.line, last.line);
-            title.push_str(&format!(", {} to {}", first.time, last.time));
+            let _ = write!(title, ", {} to {}", first.time, last.time);
             for (number, one) in [(captures, "capture"), (bad, "failure")] {
                 if number > 0 {
-                    title.push_str(&format!(" · {}", count(number, one)));
+                    let _ = write!(title, " · {}", count(number, one));
                 }
             }
             groups.push(Group { title, open: groups.is_empty() || total <= 2 * GROUP, rows });

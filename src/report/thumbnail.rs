@@ -14,18 +14,21 @@ const HEIGHT: u32 = 210;
 const MAX_WIDTH: u32 = 1 << 16;
 /// Pixels that are decoded for one report before small pictures are given up.
 const PIXELS: u64 = 800_000_000;
-/// Bits of each colour that are kept: enough to recognise a page, and a third of the bytes.
-const KEPT: u8 = 0b1111_0000;
+/// Bytes of small pictures in one report.
+const BYTES: usize = 24 << 20;
+/// Bits of each colour that are kept: enough to recognise a page, and half of the bytes.
+const KEPT: u8 = 0b1111_1000;
 
 /// Makes small pictures, until it has done enough.
 #[derive(Debug)]
 pub(super) struct Thumbnails {
     pixels: u64,
+    bytes: usize,
 }
 
 impl Default for Thumbnails {
     fn default() -> Self {
-        Self { pixels: PIXELS }
+        Self { pixels: PIXELS, bytes: BYTES }
     }
 }
 
@@ -64,7 +67,9 @@ impl Thumbnails {
             boxes.add(reader.next_row().ok()??.data(), samples, width, small);
         }
         boxes.drain_into(&mut picture);
-        encode(small, tall, &picture)
+        let bytes = encode(small, tall, &picture)?;
+        self.bytes = self.bytes.checked_sub(bytes.len())?;
+        Some(bytes)
     }
 }
 
@@ -97,7 +102,7 @@ impl Boxes {
             for part in &mut *sum {
                 let mean = u8::try_from(*part / (*count).max(1)).unwrap_or(u8::MAX) & KEPT;
                 // White stays white.
-                picture.push(mean | mean >> 4);
+                picture.push(mean | (mean >> 5));
                 *part = 0;
             }
             *count = 0;
@@ -150,7 +155,7 @@ mod tests {
         let small = Bitmap::from_png(&small, 1_000_000).expect("a PNG");
         assert_eq!(small.rgba()[..4], [0, 0, 0, 255]);
         let last = small.rgba().len() - 4;
-        assert_eq!(small.rgba()[last..], [255, 119, 119, 255]);
+        assert_eq!(small.rgba()[last..], [255, 123, 123, 255]);
     }
 
     #[test]
@@ -159,6 +164,6 @@ mod tests {
         let mut cut = page(400, 400);
         cut.truncate(200);
         assert_eq!(Thumbnails::default().of_png(Cursor::new(cut)), None);
-        assert_eq!(Thumbnails { pixels: 10 }.of_png(Cursor::new(page(4, 4))), None);
+        assert_eq!(Thumbnails { pixels: 10, bytes: BYTES }.of_png(Cursor::new(page(4, 4))), None);
     }
 }

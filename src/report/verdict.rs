@@ -1,6 +1,8 @@
 //! Owns the first words of a report: what became of the run, the worst first, in a word and a
 //! sentence.
 
+use std::fmt::Write as _;
+
 use super::facts::{Completeness, Record};
 use super::text::count;
 use crate::error::exit;
@@ -105,7 +107,7 @@ impl Checked {
             _ => "Not everything could be read".to_owned(),
         };
         if let Some(signer) = &report.signed_by {
-            sentence.push_str(&format!(", signed by {signer}"));
+            let _ = write!(sentence, ", signed by {signer}");
         }
         sentence.push('.');
         let findings = report.findings.iter().take(MAX_FINDINGS).map(ToString::to_string);

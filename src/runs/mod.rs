@@ -5,6 +5,7 @@
 mod open;
 mod problem;
 mod provenance;
+mod report;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;

@@ -5,6 +5,7 @@
     reason = "tests damage files, spawn callers and read the clock"
 )]
 
+mod browser;
 mod cli;
 mod comparison;
 mod contract;
@@ -24,6 +25,7 @@ mod pictures;
 mod policy;
 mod privacy;
 mod process;
+mod report;
 mod sequence;
 mod sessions;
 mod signals;

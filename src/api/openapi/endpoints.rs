@@ -14,6 +14,8 @@ pub(super) enum Answer {
     File(&'static [&'static str]),
     /// JSON of this schema among the components.
     Json(&'static str),
+    /// A page for a browser.
+    Page,
     /// Nothing.
     Nothing,
     /// Never: 501.
@@ -279,6 +281,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         recorded: false,
         ..post("/runs/{id}/seal", &[SEAL], Answer::Json("Receipt"), "Seal a run")
+    },
+    Endpoint {
+        answer: Answer::Page,
+        ..get("/runs/{id}/report", "", "The run’s report: one HTML file, also of an open run")
     },
     get("/status", "Status", "Load, browser, readiness"),
 ];

@@ -48,6 +48,7 @@ fn endpoints() -> String {
         let answer = match endpoint.answer {
             Answer::File(media_types) => format!("`{}`, or JSON", media_types.join("`, `")),
             Answer::Json(name) => format!("`{name}`"),
+            Answer::Page => "`text/html`".to_owned(),
             Answer::Nothing => "nothing".to_owned(),
             Answer::NotSupported => "`Error`".to_owned(),
         };

@@ -205,6 +205,9 @@ fn responses(endpoint: &Endpoint) -> Value {
         Answer::NotSupported => return json!({ "501": error(), "default": error() }),
         Answer::Nothing => json!({ "description": "done" }),
         Answer::Json(name) => json!({ "description": "done", "content": json_of(name) }),
+        Answer::Page => {
+            json!({ "description": "the page", "content": { "text/html": {} } })
+        }
         Answer::File(media_types) => {
             let mut content = json_of("CaptureResult");
             for media_type in media_types {

@@ -1,0 +1,47 @@
+//! Owns the way to a run's report: the sealed one as it lies in its folder, or one made of what there
+//! is while the run is open.
+
+use super::Runs;
+use super::problem::unknown;
+use crate::blob::{Blob, BlobWriter};
+use crate::error::{Code, Problem};
+use crate::evidence::RunSummary;
+use crate::id::RunId;
+use crate::report::{self, Options};
+use crate::run::Caller;
+
+impl Runs {
+    /// The report of the run `id`, which is `caller`'s.
+    ///
+    /// # Errors
+    /// `run_not_found`, `not_your_run`, or what kept it from being read or made.
+    pub async fn report(&self, id: RunId, caller: &Caller) -> Result<Blob, Problem> {
+        let folder = match self.find(id, caller) {
+            Ok(_) => self.0.store.folder_of_open(id),
+            Err(problem) if problem.code == Code::RunSealed => {
+                let summary: RunSummary = self.summary(id).await?;
+                if !caller.may_act_on(&summary.caller) {
+                    let message = format!("the run {id} was opened by another caller");
+                    return Err(Problem::new(Code::NotYourRun, message));
+                }
+                self.0.store.folder_of(id)
+            }
+            Err(problem) => return Err(problem),
+        };
+        let spool = self.root().to_owned();
+        self.blocking("making the report", move || {
+            let broken = |error| Problem::internal("making the report", error);
+            if let Ok(kept) = std::fs::File::open(folder.join(report::FILE)) {
+                let length = kept.metadata().map_err(broken)?.len();
+                return Ok(Blob::of_file(kept, length));
+            }
+            // Sealed before there were reports, or open. A report may be too long for memory.
+            let mut made = BlobWriter::new(&spool);
+            let written = report::write(&folder, &Options::default(), &mut made);
+            // Sealing moves the folder; then it is found sealed when it is asked for again.
+            written.map_err(broken)?.map_err(|_| unknown(id))?;
+            Ok(made.finish())
+        })
+        .await
+    }
+}

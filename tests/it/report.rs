@@ -1,0 +1,218 @@
+//! The report in a real browser: it opens from disk, asks for nothing, shows the verdict, plays the
+//! recording, moves the slider, recomputes digests, and says so when one byte was changed.
+
+use std::path::{Path, PathBuf};
+
+use exhibit::demo::{self, Demonstration};
+use exhibit::evidence::verify;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::browser::Browser;
+use crate::harness::{TestDaemon, trust_in};
+use crate::site::Site;
+
+/// A refund under evidence.
+async fn refund() -> (TempDir, Demonstration) {
+    let home = tempfile::tempdir().expect("a folder");
+    let done = demo::run(home.path(), &mut |_| ()).await.expect("a demonstration");
+    (home, done)
+}
+
+/// The browser that took the captures in `folder`.
+fn browser_of(folder: &Path) -> PathBuf {
+    let text = std::fs::read(folder.join("data/provenance.json")).expect("kept");
+    let provenance: Value = serde_json::from_slice(&text).expect("JSON");
+    PathBuf::from(provenance["browser"]["binary"].as_str().expect("a path"))
+}
+
+/// Press the button and wait for what is said.
+async fn recomputed(browser: &mut Browser) -> String {
+    browser.value("document.getElementById('check').click()").await;
+    browser.until("/^(Match|DOES NOT|There is)/.test(document.getElementById('check-result').textContent)").await;
+    let said = browser.value("document.getElementById('check-result').textContent").await;
+    said.as_str().expect("a text").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_opens_it_from_disk() {
+    let (home, done) = refund().await;
+    assert_eq!(done.report.findings, []);
+    let report = done.folder.join("report.html");
+    let mut browser = Browser::start(&browser_of(&done.folder)).await;
+
+    browser.view(1280, false).await;
+    browser.open(&report).await;
+    let title = browser.value("document.querySelector('h1').textContent").await;
+    assert_eq!(title, "Refund · TX-1042");
+    let verdict = browser.value("document.querySelector('.verdict').innerText").await;
+    let verdict = verdict.as_str().expect("words");
+    assert!(verdict.contains("succeeded"), "{verdict}");
+    let top =
+        browser.value("document.querySelector('.verdict').getBoundingClientRect().bottom").await;
+    assert!(top.as_f64().expect("a number") < 400.0, "the verdict stands first: {top}");
+
+    // The recording plays and goes to a chapter.
+    let played = "(async () => {
+        const video = document.querySelector('video');
+        const event = name => new Promise((done, no) => {
+            video.addEventListener(name, done, { once: true });
+            video.addEventListener('error', () => no(video.error.message), { once: true });
+        });
+        video.muted = true;
+        const playing = event('timeupdate');
+        await video.play();
+        await playing;
+        video.pause();
+        const seeked = event('seeked');
+        const chapter = [...document.querySelectorAll('button[data-at]')].pop();
+        chapter.click();
+        await seeked;
+        return [video.duration, video.currentTime - Number(chapter.dataset.at),
+                chapter.getAttribute('aria-current'), video.textTracks[0].kind];
+    })()";
+    let played = browser.value(played).await;
+    assert!(played[0].as_f64().expect("a length") > 2.0, "{played}");
+    assert!(played[1].as_f64().expect("a time").abs() < 0.05, "{played}");
+    assert_eq!((&played[2], &played[3]), (&json!("true"), &json!("captions")));
+
+    // The slider moves with the arrow keys.
+    let edge = "[document.getElementById('slide-at').value | 0,
+        getComputedStyle(document.querySelector('.before img')).clipPath]";
+    let before = browser.value(edge).await;
+    browser.value("document.getElementById('slide-at').focus()").await;
+    browser.press("ArrowRight", 39).await;
+    browser.press("ArrowRight", 39).await;
+    let after = browser.value(edge).await;
+    assert_eq!((&before[0], &after[0]), (&json!(50), &json!(52)));
+    assert_ne!(after[1], before[1], "the picture follows");
+
+    let said = recomputed(&mut browser).await;
+    assert!(said.starts_with("Match: all "), "{said}");
+    let digest = browser.value("document.getElementById('manifest-digest').textContent").await;
+    let seal = std::fs::read_to_string(done.folder.join("seal.json")).expect("kept");
+    assert!(seal.contains(digest.as_str().expect("a digest")), "{digest} {seal}");
+
+    let own = url::Url::from_file_path(&report).expect("a path").to_string();
+    assert_eq!(browser.requests(), [own], "it asks for nothing but itself");
+    assert!(browser.complaints().is_empty(), "{:#?}", browser.complaints());
+
+    for width in [1280, 390] {
+        for dark in [false, true] {
+            browser.view(width, dark).await;
+            let open = "document.querySelectorAll('details').forEach(one => { one.open = true; }),
+                [document.documentElement.scrollWidth, innerWidth,
+                 getComputedStyle(document.body).backgroundColor]";
+            let seen = browser.value(open).await;
+            assert_eq!(seen[0], seen[1], "nothing is wider than {width} pixels");
+            assert_eq!(seen[2] == "rgb(255, 255, 255)", !dark, "{seen}");
+        }
+    }
+    drop(browser);
+    drop(home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_changed_byte_is_told() {
+    let (home, done) = refund().await;
+    let html = std::fs::read_to_string(done.folder.join("report.html")).expect("a report");
+    let mut browser = Browser::start(&browser_of(&done.folder)).await;
+    browser.view(390, false).await;
+    // A picture, the recording, the record: one letter of each in its turn, far from its end.
+    for name in ["captures/0001-before/screenshot.png", "recordings/0001.mp4", "run.json"] {
+        let mark = format!("data-file=\"data/{name}\"");
+        let at = html.find(&mark).expect("carried");
+        let place = if name == "run.json" { at + mark.len() + 200 } else { at - 200 };
+        let mut bytes = html.clone().into_bytes();
+        bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
+        let path = home.path().join("changed.html");
+        std::fs::write(&path, bytes).expect("written");
+        browser.open(&path).await;
+        let said = recomputed(&mut browser).await;
+        assert!(said.starts_with("DOES NOT MATCH: 1 file of "), "{name}: {said}");
+        let list = browser.value("document.getElementById('check-list').innerText").await;
+        let list = list.as_str().expect("a list");
+        let told = list.split("does not match").nth(1).expect("told").trim();
+        assert!(told.starts_with(&format!("data/{name}")), "{told}");
+    }
+    // Without its script it still shows both pictures, side by side.
+    browser.call("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+    browser.view(1280, false).await;
+    browser.open(&done.folder.join("report.html")).await;
+    let boxes = browser
+        .value("JSON.stringify([...document.querySelectorAll('.pair img')].map(one => one.getBoundingClientRect().x))")
+        .await;
+    let boxes: Vec<f64> = serde_json::from_str(boxes.as_str().expect("a text")).expect("JSON");
+    assert!(boxes.len() == 2 && boxes[1] > boxes[0] + 300.0, "{boxes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_part_of_the_seal_and_served() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let run = daemon.open_run("refund").await;
+    let shot = json!({ "url": site.url("/ok"), "waitUntil": "load", "stage": "before" });
+    daemon.post(&format!("/v1/runs/{run}/captures"), shot).await.ok();
+    let path = format!("/v1/runs/{run}/report");
+    let open = daemon.get(&path).await.ok();
+    let text = String::from_utf8(open.body).expect("text");
+    assert!(text.contains(">Open</p>") && text.contains("Capture 0001-before"));
+    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    let reply = daemon.get(&path).await.ok();
+    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+    let disposition = format!("inline; filename=\"report-{run}.html\"");
+    assert_eq!(reply.header("content-disposition"), Some(disposition.as_str()));
+    let policy = reply.header("content-security-policy").expect("a policy");
+    assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let kept = std::fs::read(daemon.sealed(&run).join("report.html")).expect("kept");
+    assert!(reply.body == kept, "what is served is what was sealed");
+    daemon.assert_verifies(&run);
+
+    let unknown = daemon.get("/v1/runs/019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57/report").await;
+    assert_eq!(unknown.refusal().1, "run_not_found");
+
+    // A report that was touched is found.
+    let sealed = daemon.sealed(&run);
+    let report = sealed.join("report.html");
+    let mut bytes = kept.clone();
+    bytes.push(b'\n');
+    std::fs::remove_file(&report).expect("removed");
+    std::fs::write(&report, bytes).expect("written");
+    let found = verify::folder(&sealed, &trust_in(daemon.folder.path()));
+    let found: Vec<String> =
+        found.findings.iter().map(|one| format!("{} {}", one.code, one.place)).collect();
+    assert_eq!(found, ["file_altered report.html"]);
+}
+
+/// axe-core (npm) has nothing to say, at both widths, light and dark.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs axe-core of npm in target/tools/axe; `make axe` fetches it"]
+async fn axe_core_finds_nothing() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("target/tools/axe/node_modules/axe-core/axe.min.js");
+    let script = std::fs::read_to_string(&script).expect("run `make axe`, which fetches it");
+    let (_home, done) = refund().await;
+    let mut browser = Browser::start(&browser_of(&done.folder)).await;
+    for width in [1280, 390] {
+        for dark in [false, true] {
+            browser.view(width, dark).await;
+            browser.open(&done.folder.join("report.html")).await;
+            browser
+                .value("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+                .await;
+            recomputed(&mut browser).await;
+            browser.value(&format!("{script};0")).await;
+            let found = browser.value(
+                "axe.run(document, { resultTypes: ['violations'] }).then(done => [done.passes.length,
+                    done.violations.map(one => one.id + ': ' + one.nodes.map(node => node.html.slice(0, 150)
+                        + ' | ' + node.failureSummary).slice(0, 3).join('\\n    '))])",
+            ).await;
+            assert!(found[0].as_u64().expect("a number") > 15, "it looked: {found}");
+            assert_eq!(found[1], json!([]), "{width} dark={dark}");
+        }
+    }
+    let worse = "document.querySelector('main').append(document.createElement('img')),
+        axe.run(document).then(done => done.violations.map(one => one.id))";
+    assert_eq!(browser.value(worse).await, json!(["image-alt"]), "it does find what is wrong");
+}
