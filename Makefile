@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench soak docs fuzz-api clean
+.PHONY: help setup build demo test check bench soak axe docs fuzz-api clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -22,18 +22,21 @@ check: setup ## format, lints, documentation, scripts
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
-	bash -n scripts/setup scripts/setup-bench scripts/demo scripts/check-folder scripts/check-units scripts/fuzz-api .ci/run examples/refund.sh
+	for script in scripts/* .ci/run examples/*.sh; do bash -n $$script || exit 1; done
 	target/tools/bin/python -c 'import ast, sys; [ast.parse(open(name).read()) for name in sys.argv[1:]]' examples/*.py tests/*/*.py
 	@if command -v systemd-analyze >/dev/null; then scripts/check-units; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi
 
-bench: setup ## what sealed evidence costs over the bare picture, and recordings beside others' tools
+bench: setup ## what evidence, recordings (beside others' tools) and reports cost
 	@scripts/setup-bench
-	cargo bench --bench capture --bench video
+	cargo bench --bench capture --bench video --bench report
 
 soak: setup ## ten minutes of recording: memory flat, no frame lost silently
 	@scripts/setup-bench
 	EXHIBIT_SOAK=$${EXHIBIT_SOAK:-600} cargo bench --bench video
+
+axe: build ## have axe-core (npm) look at the report
+	@scripts/axe
 
 docs: ## write anew what is made of the tables: docs/openapi.json, parts of docs/API.md
 	UPDATE_GOLDEN=1 cargo test --test it -- openapi::the openapi::what
