@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench soak axe docs fuzz-api clean
+.PHONY: help setup build demo test check bench soak axe oscal docs fuzz-api clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -37,6 +37,9 @@ soak: setup ## ten minutes of recording: memory flat, no frame lost silently
 
 axe: build ## have axe-core (npm) look at the report
 	@scripts/axe
+
+oscal: build ## have compliance-trestle (PyPI) read a run as OSCAL
+	@scripts/oscal
 
 docs: ## write anew what is made of the tables: docs/openapi.json, parts of docs/API.md
 	UPDATE_GOLDEN=1 cargo test --test it -- openapi::the openapi::what

@@ -1,4 +1,4 @@
-//! `make bench-report`: what a report costs in time and bytes, for a run of one picture and for one
+//! `make bench`: what a report costs in time and bytes, for a run of one picture and for one
 //! of 5,000 events and 300 captures; and how long a browser takes to open it and to reach its end.
 #![expect(
     clippy::print_stdout,

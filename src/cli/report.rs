@@ -1,4 +1,4 @@
-//! `exhibit report`: shows a folder to a human, without any daemon. Writes beside the evidence,
+//! `exhibit report`: shows a folder to a human, or to a program, without any daemon. Writes beside the evidence,
 //! never into it.
 
 use std::io::Write as _;
@@ -19,26 +19,41 @@ use crate::report::{self, Options};
 pub(super) struct Report {
     /// The evidence folder
     folder: PathBuf,
-    /// File to write, which must not exist yet [default: report-<run>.html in this folder]
+    /// File to write, which must not exist yet [default: report-<run>.html, events-<run>.csv or
+    /// assessment-results-<run>.json in this folder]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Who is trusted to sign, in ssh-keygen's allowed_signers format
     /// [default: this machine's own signing key]
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
+    /// The events as rows of a table, CSV
+    #[arg(long, conflicts_with = "oscal")]
+    csv: bool,
+    /// Assessment results of NIST's OSCAL 1.1, JSON, with the SHA-256 of each file
+    #[arg(long)]
+    oscal: bool,
 }
 
 pub(super) fn report(common: &Common, asked: Report) -> Result<u8, Problem> {
     let folder = asked.folder.canonicalize().map_err(|error| in_file(&asked.folder, error))?;
-    let path = asked.out.clone().unwrap_or_else(|| PathBuf::from(default_name(&folder)));
+    let path = asked.out.clone().unwrap_or_else(|| PathBuf::from(asked.default_name(&folder)));
     let path = outside(&path)?;
-    let trust = trust(common, asked.allowed_signers.as_deref())?;
-    let checked = Some(check::folder(&folder, &trust));
-    let options = Options { base: base(&path, &folder), checked };
+    let mut options = Options { base: base(&path, &folder), checked: None };
+    if !asked.csv && !asked.oscal {
+        let trust = trust(common, asked.allowed_signers.as_deref())?;
+        options.checked = Some(check::folder(&folder, &trust));
+    }
     let mut file = OnceFile::create(&path).map_err(|error| taken(&path, error))?;
     let mut buffer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
-    let written = report::write(&folder, &options, &mut buffer)
-        .and_then(|written| buffer.flush().map(|()| written));
+    let written = if asked.csv {
+        report::write_csv(&folder, &mut buffer)
+    } else if asked.oscal {
+        report::write_oscal(&folder, &options, &mut buffer)
+    } else {
+        report::write(&folder, &options, &mut buffer)
+    };
+    let written = written.and_then(|written| buffer.flush().map(|()| written));
     drop(buffer);
     let refused = match written {
         Ok(Ok(())) => None,
@@ -63,9 +78,16 @@ pub(super) fn report(common: &Common, asked: Report) -> Result<u8, Problem> {
     DONE
 }
 
-fn default_name(folder: &Path) -> String {
-    let name = folder.file_name().and_then(|name| name.to_str()).filter(|name| is_safe_name(name));
-    format!("report-{}.html", name.unwrap_or("run"))
+impl Report {
+    fn default_name(&self, folder: &Path) -> String {
+        let name = folder.file_name().and_then(|name| name.to_str());
+        let name = name.filter(|name| is_safe_name(name)).unwrap_or("run");
+        match (self.csv, self.oscal) {
+            (true, _) => format!("events-{name}.csv"),
+            (_, true) => format!("assessment-results-{name}.json"),
+            _ => format!("report-{name}.html"),
+        }
+    }
 }
 
 /// `path` from the root, unless it lies inside evidence.

@@ -71,7 +71,7 @@ impl Record {
     }
 
     /// When the run was opened and when it ended, as far as is known.
-    fn times(&self, story: &Story) -> (String, String) {
+    pub(super) fn times(&self, story: &Story) -> (String, String) {
         let (first, last) = story.times.clone().unwrap_or_default();
         let or = |name: &str, other: String| match self.get(name) {
             text if text.is_empty() => other,
@@ -215,13 +215,15 @@ impl Completeness {
     /// What the record says of it; none when no policy was applied.
     pub(super) fn of(record: &Record) -> Option<Self> {
         let told = record.fields.get("completeness").filter(|told| told.is_object())?;
-        let requirements: Vec<Requirement> = told["requirements"]
+        let mut requirements: Vec<Requirement> = told["requirements"]
             .as_array()
             .into_iter()
             .flatten()
             .take(500)
             .map(requirement)
             .collect();
+        // What is missing is to be seen first.
+        requirements.sort_by_key(|requirement| requirement.met);
         let missing = requirements.iter().filter(|requirement| !requirement.met).count() as u64;
         Some(Self {
             // What is missing weighs more than the word.

@@ -2,10 +2,12 @@
 //! and how to check it. The folder is never trusted and the file asks nothing of any network. The
 //! same folder gives the same bytes; knows no clock.
 
+mod csv;
 mod embed;
 mod facts;
 mod guide;
 mod media;
+mod oscal;
 mod page;
 mod source;
 mod story;
@@ -45,17 +47,44 @@ pub fn write(
     options: &Options,
     out: &mut impl Write,
 ) -> io::Result<Result<(), ReportError>> {
-    // What a folder holds is anybody's: a fault in reading it must not bring down the daemon.
-    let read = catch_unwind(AssertUnwindSafe(|| Page::read(folder, options)));
-    let page = match read {
-        Ok(Ok(page)) => page,
-        Ok(Err(error)) => return Ok(Err(error)),
-        Err(_) => {
-            let why = "a fault while reading the folder".to_owned();
-            return Ok(Err(ReportError::Broken(why)));
+    match guarded(|| Page::read(folder, options)) {
+        Ok(page) => page.write(out).map(Ok),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// Write the events of the folder at `folder` to `out`, as CSV.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_csv(folder: &Path, out: &mut impl Write) -> io::Result<Result<(), ReportError>> {
+    csv::write(folder, out)
+}
+
+/// Write the folder at `folder` to `out` as OSCAL assessment results.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_oscal(
+    folder: &Path,
+    options: &Options,
+    out: &mut impl Write,
+) -> io::Result<Result<(), ReportError>> {
+    match guarded(|| oscal::document(folder, &options.base)) {
+        Ok(document) => {
+            serde_json::to_writer_pretty(&mut *out, &document)?;
+            out.write_all(b"\n").map(Ok)
         }
-    };
-    page.write(out).map(Ok)
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// What a folder holds is anybody's: a fault in reading it must not bring down the daemon.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ReportError>) -> Result<T, ReportError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let why = "a fault while reading the folder".to_owned();
+        Err(ReportError::Broken(why))
+    })
 }
 
 /// [`write`] for a folder that is being sealed: where there can be no report, a page says why.

@@ -189,7 +189,7 @@ impl Page {
 }
 
 /// What is known of the run: its record, else what its first event says.
-fn record(source: &mut Source, story: &Story) -> Record {
+pub(super) fn record(source: &mut Source, story: &Story) -> Record {
     match source.object(RECORD, MAX_SMALL) {
         Some(Value::Object(fields)) => Record { fields, ended: true },
         _ => {

@@ -66,8 +66,9 @@ fn ended(
             let asked = count(told.requirements.len() as u64, "thing");
             let are = if missing == 1 { "is" } else { "are" };
             format!(
-                "{missing} of {asked} that the workflow {} asks for {are} missing.",
-                told.workflow
+                "{missing} of {asked} that the workflow {} asks for {are} missing: {}.",
+                told.workflow,
+                named(told)
             )
         }
     };
@@ -91,6 +92,14 @@ fn ended(
         (_, Some(_)) => ("bad", "Incomplete", because),
         (_, None) => ("plain", "Sealed", because),
     }
+}
+
+/// The first of what is missing, by name.
+fn named(told: &Completeness) -> String {
+    let missing = told.requirements.iter().filter(|requirement| !requirement.met);
+    let names: Vec<&str> = missing.map(|requirement| requirement.what.as_str()).collect();
+    let more = if names.len() > 4 { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(4)].join("; "))
 }
 
 impl Checked {

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::browser::Browser;
 use crate::harness::{TestDaemon, trust_in};
+use crate::process::exhibit;
 use crate::site::Site;
 
 /// A refund under evidence.
@@ -215,4 +216,88 @@ async fn axe_core_finds_nothing() {
     let worse = "document.querySelector('main').append(document.createElement('img')),
         axe.run(document).then(done => done.violations.map(one => one.id))";
     assert_eq!(browser.value(worse).await, json!(["image-alt"]), "it does find what is wrong");
+}
+
+/// Run `exhibit report` in `home`: exit code, standard output, standard error.
+fn report(home: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = exhibit().arg("report").args(arguments).current_dir(home).output();
+    let output = output.expect("the binary runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().expect("a code"), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_writes_beside_the_evidence_and_never_into_it() {
+    let (home, done) = refund().await;
+    let home = home.path();
+    let folder = done.folder.to_str().expect("a path");
+    let signers = done.allowed_signers.to_str().expect("a path");
+    let run = done.receipt.run.to_string();
+
+    let (code, stdout, stderr) = report(home, &[folder, "--allowed-signers", signers]);
+    assert_eq!(code, 0, "{stderr}");
+    let path = home.join(format!("report-{run}.html"));
+    assert_eq!(Path::new(stdout.trim()), path.canonicalize().expect("written"));
+    let html = std::fs::read_to_string(&path).expect("written");
+    assert!(html.contains("are what the manifest lists, signed by exhibit."), "it was verified");
+    let (code, _, stderr) = report(home, &[folder, "--allowed-signers", signers]);
+    assert_eq!(code, 8, "{stderr}");
+    assert!(stderr.contains("exists already"), "{stderr}");
+    let (_, stdout, _) = report(home, &[folder, "--json", "--out", "second.html"]);
+    let told: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert!(told["sha256"].as_str().is_some_and(|digest| digest.len() == 64), "{told}");
+
+    let inside = done.folder.join("data/more.html");
+    for refused in [inside, done.folder.join("more.html")] {
+        let (code, _, stderr) = report(home, &[folder, "--out", refused.to_str().expect("a path")]);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("lies inside the evidence folder"), "{stderr}");
+        assert!(!refused.exists());
+    }
+    let (code, _, stderr) = report(home, &[".", "--out", "none.html"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("is not a folder of evidence"), "{stderr}");
+    assert!(!home.join("none.html").exists() && !home.join("none.html.partial").exists());
+    assert_eq!(verify::folder(&done.folder, &trust_in(home)).findings, []);
+
+    let (code, _, stderr) = report(home, &[folder, "--csv"]);
+    assert_eq!(code, 0, "{stderr}");
+    let csv = std::fs::read_to_string(home.join(format!("events-{run}.csv"))).expect("written");
+    assert_eq!(csv.lines().count() as u64, 1 + done.receipt.events);
+    assert!(csv.starts_with("line,sequence,time,") && csv.contains(",decision,Refund approved: "));
+    let (code, _, stderr) = report(home, &[folder, "--oscal"]);
+    assert_eq!(code, 0, "{stderr}");
+    let name = format!("assessment-results-{run}.json");
+    let text = std::fs::read(home.join(name)).expect("written");
+    let results: Value = serde_json::from_slice(&text).expect("JSON");
+    let results = &results["assessment-results"];
+    assert_eq!(results["metadata"]["oscal-version"], "1.1.3");
+    let resources = results["back-matter"]["resources"].as_array().expect("resources");
+    assert_eq!(resources.len() as u64, done.receipt.files);
+    for resource in resources {
+        let link = &resource["rlinks"][0];
+        let file = home.join(link["href"].as_str().expect("a path"));
+        let digest = exhibit::digest::Digest::of(&std::fs::read(&file).expect("it leads there"));
+        assert_eq!(link["hashes"][0]["value"], digest.to_string(), "{}", file.display());
+    }
+}
+
+/// compliance-trestle (PyPI) reads it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs compliance-trestle of PyPI in target/tools/trestle; `make oscal` fetches it"]
+async fn compliance_trestle_reads_it() {
+    let (home, done) = refund().await;
+    let folder = done.folder.to_str().expect("a path");
+    let (code, stdout, stderr) = report(home.path(), &[folder, "--oscal", "--out", "oscal.json"]);
+    assert_eq!(code, 0, "{stderr}");
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/trestle/bin/python");
+    let script = "import pathlib, sys\n\
+        from trestle.oscal.assessment_results import AssessmentResults\n\
+        read = AssessmentResults.oscal_read(pathlib.Path(sys.argv[1]))\n\
+        print(len(read.results[0].observations))";
+    let read = std::process::Command::new(python).args(["-c", script, stdout.trim()]).output();
+    let read = read.expect("run `make oscal`, which fetches it");
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    // The log, four captures and a recording.
+    assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), "6");
 }

@@ -1,0 +1,285 @@
+//! Owns the run as assessment results of NIST's OSCAL 1.1: what was observed, which files show it
+//! with their SHA-256, and whether what the workflow asks for is there. Ids follow from the folder,
+//! so that the same folder gives the same document.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use uuid::{Builder, Uuid};
+
+use super::facts::{Completeness, Record, Requirement};
+use super::page::record;
+use super::source::{ReportError, Source};
+use super::story::{Story, Told};
+use crate::artifact::Artifact;
+use crate::digest::Digest;
+use crate::evidence::{EVENTS, RECORD, is_safe_path};
+
+const VERSION: &str = "1.1.3";
+
+/// The assessment results of the folder at `folder`; files lie below `base`.
+pub(super) fn document(folder: &Path, base: &str) -> Result<Value, ReportError> {
+    let mut source = Source::open(folder)?;
+    let story = Story::read(&mut source);
+    let record = record(&mut source, &story);
+    let (began, ended) = record.times(&story);
+    let is_time = |time: &String| time.parse::<jiff::Timestamp>().is_ok();
+    let (Some(began), Some(ended)) = (
+        Some(began).filter(is_time),
+        Some(if ended.is_empty() { last_time(&story) } else { ended }).filter(is_time),
+    ) else {
+        let why = "the run has no time of opening, or none of its end, that can be read";
+        return Err(ReportError::Broken(why.to_owned()));
+    };
+    let ids = Ids(record.get("run"));
+    let files = files(&source, &story);
+    let completeness = Completeness::of(&record);
+    let observations = observations(&story, &record, completeness.as_ref(), &ids, &files, &ended);
+    let mut result = json!({
+        "uuid": ids.of("result"),
+        "title": record.title(),
+        "description": "What an agent did in a web application, recorded by Exhibit.",
+        "start": began,
+        "end": ended,
+        "reviewed-controls": { "control-selections": [selection(&record)] },
+        "props": props(&record, completeness.as_ref()),
+        "observations": observations,
+    });
+    if let Some(told) = &completeness {
+        let findings: Vec<Value> =
+            told.requirements.iter().enumerate().map(|one| finding(one, told, &ids)).collect();
+        if !findings.is_empty() {
+            result["findings"] = json!(findings);
+        }
+    }
+    let resources: Vec<Value> =
+        files.iter().map(|(path, file)| resource(path, file, base, &ids)).collect();
+    let (_, problems) = source.close();
+    let remarks = if problems.is_empty() {
+        "Files are referred to by path and SHA-256; docs/FORMAT.md of Exhibit says how to verify \
+         the folder they lie in."
+            .to_owned()
+    } else {
+        format!("THE FOLDER IS DAMAGED: {}", problems.join(" "))
+    };
+    Ok(json!({ "assessment-results": {
+        "uuid": ids.of("document"),
+        "metadata": {
+            "title": format!("Evidence of run {}", record.get("run")),
+            "last-modified": result["end"],
+            "version": "1",
+            "oscal-version": VERSION,
+            "remarks": remarks,
+        },
+        "import-ap": { "href": format!("#{}", ids.of(RECORD)) },
+        "results": [result],
+        "back-matter": { "resources": resources },
+    }}))
+}
+
+fn last_time(story: &Story) -> String {
+    story.times.as_ref().map_or_else(String::new, |(_, last)| last.clone())
+}
+
+/// Ids that follow from the run and what they are for.
+struct Ids(String);
+
+impl Ids {
+    fn of(&self, what: &str) -> Uuid {
+        let digest = Digest::of(format!("exhibit oscal {} {what}", self.0).as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest.as_bytes()[..16]);
+        // OSCAL takes no other name-based version than this.
+        Builder::from_bytes(bytes)
+            .with_variant(uuid::Variant::RFC4122)
+            .with_version(uuid::Version::Sha1)
+            .into_uuid()
+    }
+}
+
+/// Every file with its digest: from the manifest, else as the events tell; media types from events.
+fn files(source: &Source, story: &Story) -> BTreeMap<String, (Option<String>, Digest)> {
+    let told = [&story.captures, &story.recordings, &story.comparisons, &story.attachments];
+    let told = told.into_iter().flatten().flat_map(|told| &told.files);
+    let told: BTreeMap<&str, &Artifact> =
+        told.map(|artifact| (artifact.path.as_str(), artifact)).collect();
+    let of = |path: &str, digest: Digest| {
+        let media_type = told.get(path).map(|artifact| artifact.media_type.clone());
+        (path.to_owned(), (media_type.filter(|text| is_media_type(text)), digest))
+    };
+    match source.listed() {
+        Some(listed) => listed.iter().map(|(path, digest)| of(path, *digest)).collect(),
+        None => told
+            .values()
+            .filter(|artifact| is_safe_path(&artifact.path))
+            .map(|artifact| of(&artifact.path, artifact.sha256))
+            .collect(),
+    }
+}
+
+fn is_media_type(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/.+-_".contains(c);
+    text.len() < 100 && text.matches('/').count() == 1 && text.chars().all(allowed)
+}
+
+fn resource(
+    path: &str,
+    (media_type, digest): &(Option<String>, Digest),
+    base: &str,
+    ids: &Ids,
+) -> Value {
+    let mut link = json!({
+        "href": format!("{base}{path}"),
+        "hashes": [{ "algorithm": "SHA-256", "value": digest }],
+    });
+    if let Some(media_type) = media_type {
+        link["media-type"] = json!(media_type);
+    }
+    json!({ "uuid": ids.of(path), "title": path, "rlinks": [link] })
+}
+
+/// The controls that the run says it supports; OSCAL's ids have fewer letters than ours.
+fn selection(record: &Record) -> Value {
+    let controls = record.fields.get("controls").and_then(Value::as_array);
+    let ids = controls.into_iter().flatten().filter_map(Value::as_str).take(200).map(token);
+    let mut included: Vec<Value> = Vec::new();
+    for id in ids {
+        let control = json!({ "control-id": id });
+        if !included.contains(&control) {
+            included.push(control);
+        }
+    }
+    if included.is_empty() {
+        json!({ "include-all": {} })
+    } else {
+        json!({ "include-controls": included })
+    }
+}
+
+/// `text` as a token: a letter or underscore, then letters, digits, dots, hyphens, underscores.
+fn token(text: &str) -> String {
+    let allowed = |c: char| if c.is_alphanumeric() || ".-_".contains(c) { c } else { '_' };
+    let token: String = text.chars().take(100).map(allowed).collect();
+    if token.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        token
+    } else {
+        format!("_{token}")
+    }
+}
+
+fn props(record: &Record, completeness: Option<&Completeness>) -> Vec<Value> {
+    let verdict = completeness.map(|told| if told.complete { "complete" } else { "incomplete" });
+    let mut pairs = vec![("completeness", verdict.unwrap_or("no-policy").to_owned())];
+    for name in ["run", "workflow", "agent", "principal", "subject", "state", "outcome", "host"] {
+        pairs.push((name, record.get(name)));
+    }
+    let said = pairs.iter().filter(|(_, value)| !value.trim().is_empty());
+    said.map(|(name, value)| {
+        json!({ "name": name, "value": value.trim(), "ns": "https://exhibit.example/ns/oscal" })
+    })
+    .collect()
+}
+
+fn evidence(
+    paths: impl Iterator<Item = String>,
+    files: &BTreeMap<String, (Option<String>, Digest)>,
+    ids: &Ids,
+) -> Vec<Value> {
+    let paths = paths.filter(|path| files.contains_key(path));
+    paths
+        .map(|path| json!({ "href": format!("#{}", ids.of(&path)), "description": path }))
+        .collect()
+}
+
+fn observations(
+    story: &Story,
+    record: &Record,
+    completeness: Option<&Completeness>,
+    ids: &Ids,
+    files: &BTreeMap<String, (Option<String>, Digest)>,
+    ended: &str,
+) -> Vec<Value> {
+    let one = |name: String, description: String, at: &str, paths: Vec<String>| {
+        let mut observation = json!({
+            "uuid": ids.of(&name), "description": description, "methods": ["EXAMINE"],
+            "collected": at,
+        });
+        let evidence = evidence(paths.into_iter(), files, ids);
+        if !evidence.is_empty() {
+            observation["relevant-evidence"] = json!(evidence);
+        }
+        observation
+    };
+    let log = format!("{} events, in the order in which they were recorded.", story.events);
+    let whole = vec![EVENTS.to_owned(), RECORD.to_owned()];
+    let mut all = vec![one("events".to_owned(), log, ended, whole)];
+    let told = |told: &Told, what: String| {
+        let at = if told.time.parse::<jiff::Timestamp>().is_ok() { &told.time } else { ended };
+        let paths = told.files.iter().map(|file| file.path.clone()).collect();
+        one(format!("event {}", told.line), what, at, paths)
+    };
+    for capture in &story.captures {
+        let (name, title) = (capture.get("capture"), capture.get("title"));
+        let address = capture.get("final_url");
+        all.push(told(capture, format!("Capture {name}: “{title}” at {address}.")));
+    }
+    for recording in &story.recordings {
+        all.push(told(recording, format!("Recording {}.", recording.get("recording"))));
+    }
+    for (index, requirement) in
+        completeness.into_iter().flat_map(|told| &told.requirements).enumerate()
+    {
+        let paths = requirement.evidence.iter().map(|path| below_data(path)).collect();
+        let name = format!("requirement {index}");
+        all.push(one(name, described(requirement, &record.get("workflow")), ended, paths));
+    }
+    all
+}
+
+fn below_data(path: &str) -> String {
+    if path.starts_with("data/") { path.to_owned() } else { format!("data/{path}") }
+}
+
+fn described(requirement: &Requirement, workflow: &str) -> String {
+    let is = if requirement.met { "is present" } else { "is missing" };
+    let mut text = format!("{}, which the workflow {workflow} asks for, {is}.", requirement.what);
+    if !requirement.reason.is_empty() {
+        text = format!("{text} {}", requirement.reason);
+    }
+    text
+}
+
+fn finding((index, requirement): (usize, &Requirement), told: &Completeness, ids: &Ids) -> Value {
+    let state = if requirement.met { "satisfied" } else { "not-satisfied" };
+    json!({
+        "uuid": ids.of(&format!("finding {index}")),
+        "title": requirement.what,
+        "description": described(requirement, &told.workflow),
+        "target": {
+            "type": "objective-id",
+            "target-id": token(&format!("{}_{}", told.workflow, requirement.what)),
+            "status": { "state": state },
+        },
+        "related-observations": [
+            { "observation-uuid": ids.of(&format!("requirement {index}")) },
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_of_the_form_that_oscal_takes_and_follow_from_the_run() {
+        let ids = Ids("a".to_owned());
+        assert_eq!(ids.of("x"), ids.of("x"));
+        assert_ne!(ids.of("x"), Ids("b".to_owned()).of("x"));
+        assert_eq!(ids.of("x").get_version_num(), 5);
+        assert_eq!(ids.of("x").get_variant(), uuid::Variant::RFC4122);
+        assert_eq!(token("PI1.4"), "PI1.4");
+        assert_eq!(token("8 <b>"), "_8__b_");
+        assert_eq!(token(""), "_");
+    }
+}
