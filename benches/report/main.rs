@@ -13,7 +13,6 @@ mod browser;
 #[allow(dead_code, reason = "shared with the tests")]
 mod harness;
 #[path = "../../tests/it/site.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
 mod site;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +29,12 @@ use serde_json::{Value, json};
 use browser::Browser;
 use harness::TestDaemon;
 use site::Site;
+
+/// With one decimal.
+fn megabytes(bytes: usize) -> String {
+    let tenths = bytes / 100_000;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
 
 fn millis(begun: Instant) -> f64 {
     begun.elapsed().as_secs_f64() * 1000.0
@@ -85,10 +90,10 @@ async fn main() {
         let row = [
             events.to_string(),
             captures.to_string(),
-            format!("{:.1}", (captures * shot.body.len()) as f64 / 1e6),
+            megabytes(captures * shot.body.len()),
             format!("{seal_ms:.0}"),
             format!("{report_ms:.0}"),
-            format!("{:.1}", made.len() as f64 / 1e6),
+            megabytes(made.len()),
             format!("{opens_ms:.0}"),
             format!("{:.0}", millis(begun)),
         ];

@@ -8,6 +8,7 @@ mod doctor;
 mod index;
 mod keys;
 mod out;
+mod printed;
 mod record;
 mod report;
 mod runs;
@@ -118,7 +119,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::List(list) => runs::list(&common, list).await,
         Command::Show(show) => runs::show(&common, show).await,
         Command::Verify(verify) => verify::verify(&common, verify),
-        Command::Report(report) => report::report(&common, report),
+        Command::Report(report) => report::report(&common, report).await,
         Command::Keys(keys) => keys::keys(&common, keys),
         Command::Config(command) => config::config(&common, command),
         Command::Doctor => doctor::doctor(&common),

@@ -4,23 +4,24 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::verify::trust;
-use super::{Common, DONE, in_file, out};
+use super::{Common, DONE, in_file, out, printed};
 use crate::artifact::is_safe_name;
-use crate::disk::{OnceFile, sync_dir};
+use crate::digest::Digest;
+use crate::disk::{self, OnceFile, sync_dir};
 use crate::error::{Code, Problem};
 use crate::evidence::verify as check;
-use crate::report::{self, Options};
+use crate::report::{self, Options, ReportError};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Report {
     /// The evidence folder
     folder: PathBuf,
-    /// File to write, which must not exist yet [default: report-<run>.html, events-<run>.csv or
-    /// assessment-results-<run>.json in this folder]
+    /// File to write, which must not exist yet [default: report-RUN.html in this folder, or what
+    /// goes with the form asked for]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Who is trusted to sign, in ssh-keygen's allowed_signers format
@@ -28,14 +29,20 @@ pub(super) struct Report {
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
     /// The events as rows of a table, CSV
-    #[arg(long, conflicts_with = "oscal")]
+    #[arg(long, group = "form")]
     csv: bool,
     /// Assessment results of NIST's OSCAL 1.1, JSON, with the SHA-256 of each file
-    #[arg(long)]
+    #[arg(long, group = "form")]
     oscal: bool,
+    /// Printed by Chromium, in parts if it is large
+    #[arg(long, group = "form")]
+    pdf: bool,
+    /// Most bytes of one part of the PDF
+    #[arg(long, value_name = "SIZE", default_value = "25MB", requires = "pdf")]
+    part: bytesize::ByteSize,
 }
 
-pub(super) fn report(common: &Common, asked: Report) -> Result<u8, Problem> {
+pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem> {
     let folder = asked.folder.canonicalize().map_err(|error| in_file(&asked.folder, error))?;
     let path = asked.out.clone().unwrap_or_else(|| PathBuf::from(asked.default_name(&folder)));
     let path = outside(&path)?;
@@ -44,50 +51,113 @@ pub(super) fn report(common: &Common, asked: Report) -> Result<u8, Problem> {
         let trust = trust(common, asked.allowed_signers.as_deref())?;
         options.checked = Some(check::folder(&folder, &trust));
     }
-    let mut file = OnceFile::create(&path).map_err(|error| taken(&path, error))?;
-    let mut buffer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
-    let written = if asked.csv {
-        report::write_csv(&folder, &mut buffer)
-    } else if asked.oscal {
-        report::write_oscal(&folder, &options, &mut buffer)
+    let written = if asked.pdf {
+        asked.print(common, &folder, &options, &path).await?
     } else {
-        report::write(&folder, &options, &mut buffer)
+        vec![asked.write(&folder, &options, &path)?]
     };
-    let written = written.and_then(|written| buffer.flush().map(|()| written));
-    drop(buffer);
-    let refused = match written {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => {
-            let message = format!("{error}; name the folder of one run");
-            Some(Problem::new(Code::InvalidField, message).field("folder"))
-        }
-        Err(error) => Some(in_file(&path, error)),
-    };
-    if let Some(problem) = refused {
-        file.discard();
-        return Err(problem);
-    }
-    let (sha256, size) = file.finish().map_err(|error| taken(&path, error))?;
-    let parent = path.parent().expect("an absolute file lies in a folder");
-    sync_dir(parent).map_err(|error| in_file(parent, error))?;
     if common.json {
-        out::json(&json!({ "report": path, "size_bytes": size, "sha256": sha256 }));
+        let files: Vec<_> = written.iter().map(Written::shown).collect();
+        out::json(&if asked.pdf { json!({ "parts": files }) } else { files[0].clone() });
     } else {
-        out::line(path.display());
+        for file in &written {
+            out::line(file.path.display());
+        }
     }
     DONE
+}
+
+/// A file that was written.
+struct Written {
+    path: PathBuf,
+    size: u64,
+    sha256: Digest,
+}
+
+impl Written {
+    fn shown(&self) -> Value {
+        json!({ "report": self.path, "size_bytes": self.size, "sha256": self.sha256 })
+    }
 }
 
 impl Report {
     fn default_name(&self, folder: &Path) -> String {
         let name = folder.file_name().and_then(|name| name.to_str());
         let name = name.filter(|name| is_safe_name(name)).unwrap_or("run");
-        match (self.csv, self.oscal) {
-            (true, _) => format!("events-{name}.csv"),
-            (_, true) => format!("assessment-results-{name}.json"),
+        match self {
+            Self { csv: true, .. } => format!("events-{name}.csv"),
+            Self { oscal: true, .. } => format!("assessment-results-{name}.json"),
+            Self { pdf: true, .. } => format!("report-{name}.pdf"),
             _ => format!("report-{name}.html"),
         }
     }
+
+    /// Write what is asked for to `path`, in one piece.
+    fn write(&self, folder: &Path, options: &Options, path: &Path) -> Result<Written, Problem> {
+        let mut file = OnceFile::create(path).map_err(|error| taken(path, error))?;
+        let mut buffer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
+        let written = if self.csv {
+            report::write_csv(folder, &mut buffer)
+        } else if self.oscal {
+            report::write_oscal(folder, options, &mut buffer)
+        } else {
+            report::write(folder, options, &mut buffer)
+        };
+        let written = written.and_then(|written| buffer.flush().map(|()| written));
+        drop(buffer);
+        let refused = match written {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(no_report(&error)),
+            Err(error) => Some(in_file(path, error)),
+        };
+        if let Some(problem) = refused {
+            file.discard();
+            return Err(problem);
+        }
+        let (sha256, size) = file.finish().map_err(|error| taken(path, error))?;
+        let parent = path.parent().expect("an absolute file lies in a folder");
+        sync_dir(parent).map_err(|error| in_file(parent, error))?;
+        Ok(Written { path: path.to_owned(), size, sha256 })
+    }
+
+    /// Print the report to `path`, or to files beside it that are called like it, part by part.
+    async fn print(
+        &self,
+        common: &Common,
+        folder: &Path,
+        options: &Options,
+        path: &Path,
+    ) -> Result<Vec<Written>, Problem> {
+        if path.symlink_metadata().is_ok() {
+            return Err(taken(path, std::io::ErrorKind::AlreadyExists.into()));
+        }
+        let mut html = Vec::new();
+        report::write(folder, options, &mut html)
+            .map_err(|error| Problem::internal("making the report", error))?
+            .map_err(|error| no_report(&error))?;
+        let html = String::from_utf8(html)
+            .map_err(|error| Problem::internal("making the report", error))?;
+        let parts = printed::print(&common.config()?, html, self.part.as_u64()).await?;
+        let count = parts.len();
+        let mut written = Vec::new();
+        for (index, bytes) in parts.iter().enumerate() {
+            let path = if count == 1 { path.to_owned() } else { part_of(path, index + 1, count) };
+            let sha256 = disk::write_once(&path, bytes).map_err(|error| taken(&path, error))?;
+            written.push(Written { path, size: bytes.len() as u64, sha256 });
+        }
+        Ok(written)
+    }
+}
+
+/// `report.pdf`, part 2 of 3: `report-2-of-3.pdf`.
+fn part_of(path: &Path, number: usize, count: usize) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-{number}-of-{count}.pdf"))
+}
+
+fn no_report(error: &ReportError) -> Problem {
+    let message = format!("{error}; name the folder of one run");
+    Problem::new(Code::InvalidField, message).field("folder")
 }
 
 /// `path` from the root, unless it lies inside evidence.

@@ -56,7 +56,7 @@ pub fn write(
 /// Write the events of the folder at `folder` to `out`, as CSV.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_csv(folder: &Path, out: &mut impl Write) -> io::Result<Result<(), ReportError>> {
     csv::write(folder, out)
 }
@@ -64,7 +64,7 @@ pub fn write_csv(folder: &Path, out: &mut impl Write) -> io::Result<Result<(), R
 /// Write the folder at `folder` to `out` as OSCAL assessment results.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_oscal(
     folder: &Path,
     options: &Options,
@@ -87,7 +87,7 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, ReportError>) -> Result<T, Report
     })
 }
 
-/// [`write`] for a folder that is being sealed: where there can be no report, a page says why.
+/// [`write()`] for a folder that is being sealed: where there can be no report, a page says why.
 ///
 /// # Errors
 /// What `out` answers.

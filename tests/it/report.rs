@@ -282,6 +282,31 @@ async fn the_command_writes_beside_the_evidence_and_never_into_it() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_printed_whole_or_in_parts() {
+    let (home, done) = refund().await;
+    let folder = done.folder.to_str().expect("a path");
+    let pages = |bytes: &[u8]| String::from_utf8_lossy(bytes).matches("/Type /Page\n").count();
+    let (code, stdout, stderr) = report(home.path(), &[folder, "--pdf"]);
+    assert_eq!(code, 0, "{stderr}");
+    let whole = std::fs::read(stdout.trim()).expect("written");
+    assert!(whole.starts_with(b"%PDF-") && pages(&whole) > 3, "{} pages", pages(&whole));
+
+    let most = whole.len() / 2;
+    let part = most.to_string();
+    let arguments = [folder, "--pdf", "--part", &part, "--out", "small.pdf"];
+    let (code, stdout, stderr) = report(home.path(), &arguments);
+    assert_eq!(code, 0, "{stderr}");
+    let parts: Vec<Vec<u8>> =
+        stdout.lines().map(|path| std::fs::read(path).expect("written")).collect();
+    assert!(parts.len() > 1 && stdout.contains("small-1-of-"), "{stdout}");
+    assert!(parts.iter().all(|part| part.len() <= most), "{stdout}");
+    assert_eq!(parts.iter().map(|part| pages(part)).sum::<usize>(), pages(&whole));
+    let (code, _, stderr) = report(home.path(), &[folder, "--pdf", "--part", "1kB", "-o", "x.pdf"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("allow larger parts"), "{stderr}");
+}
+
 /// compliance-trestle (PyPI) reads it.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs compliance-trestle of PyPI in target/tools/trestle; `make oscal` fetches it"]
