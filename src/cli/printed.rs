@@ -10,6 +10,7 @@ use crate::backend::chromium::Chromium;
 use crate::backend::{Backend as _, Order};
 use crate::config::Config;
 use crate::error::{Code, Problem};
+use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::request::read_pdf;
 use crate::settings::Target;
@@ -42,9 +43,8 @@ pub(super) async fn print(
     let mut settings = config.browser.clone();
     // Never the folder of a daemon that runs.
     settings.runtime = spool.path().join("browser");
-    settings.sandbox &= !rustix::process::geteuid().is_root();
     settings.prepared = 1;
-    let policy = Policy::new(&config.policy, None);
+    let policy = Policy::new(&config.policy, Masks::default(), None);
     let policy = policy.map_err(|error| Problem::internal("reading the policy", error))?;
     let tasks = Tasks::new();
     let browser = Chromium::start(&settings, LIMIT, &tasks)?;
