@@ -209,6 +209,7 @@ impl Sealing<'_> {
     }
 
     /// The report says what the files so far say, and so is the same whenever it is made of them.
+    /// It must not keep a run from being sealed: where there is no room for it, a few words have.
     fn write_report(&mut self) -> Result<(), SealCause> {
         let path = self.path(layout::REPORT);
         let mut file = OnceFile::create(&path).map_err(StoreError::at(&path))?;
@@ -218,7 +219,8 @@ impl Sealing<'_> {
         drop(buffer);
         if let Err(error) = written {
             file.discard();
-            return Err(StoreError::new(&path, error).into());
+            self.write(layout::REPORT, &report::excuse(&error.to_string()))?;
+            return Ok(());
         }
         file.finish().map_err(StoreError::at(&path))?;
         Ok(())

@@ -149,7 +149,7 @@ fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> C
     let framed = told.file("framed").map(|file| file.path.clone());
     let framed = framed.filter(|path| picture_type(path).is_some());
     let in_pair = paired && framed.is_none();
-    let shown = framed.or_else(|| raw(told).map(str::to_owned));
+    let shown = framed.or_else(|| raw(told).map(str::to_owned)).filter(|_| told.shown);
     let picture = shown.and_then(|path| {
         if in_pair { room.reminder(source, &path) } else { room.picture(source, &path) }
     });

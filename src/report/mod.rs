@@ -94,8 +94,15 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, ReportError>) -> Result<T, Report
 pub(crate) fn write_or_excuse(folder: &Path, out: &mut impl Write) -> io::Result<()> {
     match write(folder, &Options::default(), out)? {
         Ok(()) => Ok(()),
-        Err(error) => Excuse::new(&error.to_string()).write(out),
+        Err(error) => out.write_all(&excuse(&error.to_string())),
     }
+}
+
+/// A page in a report's place that says why there is none.
+pub(crate) fn excuse(why: &str) -> Vec<u8> {
+    let mut page = Vec::new();
+    Excuse::new(why).write(&mut page).expect("memory takes every page");
+    page
 }
 
 #[cfg(test)]

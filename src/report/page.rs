@@ -204,7 +204,7 @@ pub(super) fn record(source: &mut Source, story: &Story) -> Record {
 
 fn anchors(story: &Story) -> HashMap<String, String> {
     let anchor = |told: &Told| (told.get("capture"), format!("capture-{}", told.line));
-    story.captures.iter().map(anchor).collect()
+    story.captures.iter().filter(|told| told.shown).map(anchor).collect()
 }
 
 fn numbers(story: &Story, recordings: &[Recording]) -> Vec<(String, &'static str)> {

@@ -10,7 +10,7 @@ use super::summary::{Summary, summary};
 use super::text::{count, indented, moment, spoken, text};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::evidence::{EVENTS, artifacts_named, lines};
+use crate::evidence::{EVENTS, Line, artifacts_named, lines};
 use crate::run::Actor;
 
 /// Most events that are shown; the last one always is.
@@ -21,6 +21,8 @@ pub(super) const MAX_THINGS: usize = 1_000;
 const MAX_DETAIL: usize = 6_000;
 /// Most bytes of all events' data that are shown.
 const MAX_DETAILS: usize = 24 << 20;
+/// Most bytes of the lines that tell of them.
+const MAX_KEPT: usize = 64 << 20;
 /// Events in one group.
 const GROUP: usize = 100;
 
@@ -55,6 +57,8 @@ pub(super) struct Told {
     pub(super) time: String,
     pub(super) data: Map<String, Value>,
     pub(super) files: Vec<Artifact>,
+    /// Whether its event has a row, where its pictures stand.
+    pub(super) shown: bool,
 }
 
 impl Told {
@@ -92,6 +96,7 @@ pub(super) struct Story {
     /// Kind of the last event.
     pub(super) last_kind: String,
     details: usize,
+    kept: usize,
 }
 
 impl Story {
@@ -127,7 +132,7 @@ impl Story {
                     if event.sequence != number {
                         source.problem(format!("Event {number} has another number."));
                     }
-                    last = story.take(event);
+                    last = story.take(event, line.bytes.len());
                 }
                 Err(error) => {
                     let error = text(&error.to_string());
@@ -145,7 +150,7 @@ impl Story {
     }
 
     /// Take in one event. One that comes after the limit is handed back.
-    fn take(&mut self, event: crate::evidence::Line) -> Option<Row> {
+    fn take(&mut self, event: Line, length: usize) -> Option<Row> {
         let by_agent = event.actor == Actor::Agent;
         let files = artifacts_named(&event);
         let (day, time) = moment(&event.time);
@@ -154,9 +159,10 @@ impl Story {
         self.last_kind.clone_from(&event.kind);
         let summary = summary(&event.kind, by_agent, &event.data);
         self.errors += u64::from(summary.bad);
-        let told = Told { line: self.events, time: event.time, data: event.data, files };
+        let shown = self.rows.len() < MAX_ROWS;
+        let told = Told { line: self.events, time: event.time, data: event.data, files, shown };
         let (data, capture) =
-            if by_agent { (told.data, None) } else { self.sort_in(&event.kind, told) };
+            if by_agent { (told.data, None) } else { self.sort_in(&event.kind, told, length) };
         let (line, kind) = (self.events, text(&event.kind));
         let detail = self.detail(data);
         let row = Row { line, day, time, by_agent, kind, summary, detail, capture };
@@ -180,7 +186,12 @@ impl Story {
 
     /// Keep what has files where it belongs. Answers the data for the row, and the place of a
     /// capture.
-    fn sort_in(&mut self, kind: &str, told: Told) -> (Map<String, Value>, Option<usize>) {
+    fn sort_in(
+        &mut self,
+        kind: &str,
+        told: Told,
+        length: usize,
+    ) -> (Map<String, Value>, Option<usize>) {
         let data = told.data.clone();
         let list = match kind {
             "run.opened" if self.events == 1 => {
@@ -193,9 +204,10 @@ impl Story {
             "attachment.added" => &mut self.attachments,
             _ => return (data, None),
         };
-        if list.len() >= MAX_THINGS {
+        if list.len() >= MAX_THINGS || self.kept + length > MAX_KEPT {
             return (data, None);
         }
+        self.kept += length;
         list.push(told);
         let place = list.len() - 1;
         (data, (kind == "capture.taken").then_some(place))
