@@ -1,0 +1,141 @@
+//! Owns what is added to an open run: events, files, files that grow, attachments. Each is on disk
+//! before it is acknowledged.
+
+use serde_json::json;
+
+use super::Runs;
+use super::open::Work;
+use super::problem::store_problem;
+use crate::artifact::{Artifact, NewArtifact, is_safe_name};
+use crate::blob::Blob;
+use crate::clock::Moment;
+use crate::error::{Code, Problem};
+use crate::evidence::{Attachment, GrowingFile};
+use crate::run::{Actor, Event, Recorded};
+
+impl Runs {
+    /// Add events to a run. They are on disk when this returns.
+    ///
+    /// # Errors
+    /// `run_sealed`, or what the store says.
+    pub async fn record(&self, work: &Work, events: Vec<Event>) -> Result<Vec<Recorded>, Problem> {
+        let most = self.0.config.borrow().runs.max_events;
+        self.with_draft(work, "recording events", move |draft, at| {
+            let agents = events.iter().any(|event| event.actor == Actor::Agent);
+            if agents && draft.events() + events.len() as u64 > most {
+                let message = format!("the run would have more than {most} events, which is `runs.max_events`; open another");
+                return Err(Problem::new(Code::InvalidField, message));
+            }
+            draft.record(&events, at).map_err(store_problem)
+        })
+        .await
+    }
+
+    /// Add files to a run, and the event that `tell` makes of them: both are on disk when this
+    /// returns, or neither.
+    ///
+    /// # Errors
+    /// `run_sealed`, or what the store says.
+    pub async fn add(
+        &self,
+        work: &Work,
+        files: Vec<NewArtifact>,
+        tell: impl FnOnce(&[Artifact]) -> Event + Send + 'static,
+    ) -> Result<(Vec<Artifact>, Recorded), Problem> {
+        self.with_draft(work, "adding files", move |draft, at| {
+            let artifacts = draft.add(files).map_err(store_problem)?;
+            let mut recorded = draft.record(&[tell(&artifacts)], at).map_err(store_problem)?;
+            Ok((artifacts, recorded.remove(0)))
+        })
+        .await
+    }
+
+    /// What the run's events since `begun` say, for captions: from and to, in seconds since the
+    /// epoch, and what.
+    ///
+    /// # Errors
+    /// `run_sealed`, or when the events cannot be read.
+    pub async fn said_since(
+        &self,
+        work: &Work,
+        begun: Moment,
+    ) -> Result<Vec<(f64, f64, String)>, Problem> {
+        self.with_draft(work, "reading the events", move |draft, _| {
+            let said = draft.said_since(&begun.to_rfc3339());
+            said.map_err(|error| Problem::internal("reading the events", error))
+        })
+        .await
+    }
+
+    /// Begin a file that grows while the run goes on.
+    ///
+    /// # Errors
+    /// `name_taken`, or what the store says.
+    pub async fn begin_growing(&self, work: &Work, name: String) -> Result<GrowingFile, Problem> {
+        let head_room = self.0.config.borrow().store.min_free;
+        self.with_draft(work, "beginning a recording", move |draft, _| {
+            draft.begin_growing(&name, head_room).map_err(store_problem)
+        })
+        .await
+    }
+
+    /// Make the file `name`, which has grown, and others part of a run, and the event that `tell`
+    /// makes of them, the grown one first. The grown file is handed out for reading.
+    ///
+    /// # Errors
+    /// What the store says; the grown file then stays as it is.
+    pub async fn finish_growing(
+        &self,
+        work: &Work,
+        name: String,
+        files: Vec<NewArtifact>,
+        tell: impl FnOnce(&[Artifact]) -> Event + Send + 'static,
+    ) -> Result<(Vec<Artifact>, Blob), Problem> {
+        self.with_draft(work, "finishing a recording", move |draft, at| {
+            let (artifact, file) = draft.finish_growing(&name).map_err(store_problem)?;
+            let blob = Blob::of_file(file, artifact.size_bytes);
+            let mut artifacts = vec![artifact];
+            artifacts.extend(draft.add(files).map_err(store_problem)?);
+            draft.record(&[tell(&artifacts)], at).map_err(store_problem)?;
+            Ok((artifacts, blob))
+        })
+        .await
+    }
+
+    /// Begin a file of the caller's.
+    ///
+    /// # Errors
+    /// `invalid_field` for its name, `name_taken`, or what the store says.
+    pub async fn attachment(&self, work: &Work, name: &str) -> Result<Attachment, Problem> {
+        if !is_safe_name(name) {
+            let message = "`name` cannot be part of a path; give 1 to 100 of A-Z a-z 0-9 . _ -, \
+                           beginning with a letter, a digit or an underscore";
+            return Err(Problem::new(Code::InvalidField, message).field("name"));
+        }
+        let name = name.to_owned();
+        self.with_draft(work, "beginning an attachment", move |draft, _| {
+            draft.attachment(&name).map_err(store_problem)
+        })
+        .await
+    }
+
+    /// Make a written attachment part of its run.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn finish_attachment(
+        &self,
+        work: &Work,
+        attachment: Attachment,
+        media_type: String,
+    ) -> Result<Artifact, Problem> {
+        self.with_draft(work, "finishing an attachment", move |draft, at| {
+            let artifact =
+                draft.finish_attachment(attachment, &media_type).map_err(store_problem)?;
+            let event = Event::exhibit("attachment.added", json!({ "artifact": artifact }));
+            draft.record(&[event], at).map_err(store_problem)?;
+            Ok(artifact)
+        })
+        .await
+    }
+}

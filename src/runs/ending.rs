@@ -1,0 +1,161 @@
+//! Owns the ending of runs: by their caller, by time, when the daemon stops, or after a crash.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::{FutureExt as _, join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
+use super::Runs;
+use super::open::{OpenRun, Work, lock, millis};
+use super::problem::{seal_problem, sealed, store_problem};
+use crate::config;
+use crate::error::{Problem, chain};
+use crate::id::RunId;
+use crate::receipt::Receipt;
+use crate::run::{Caller, Ending, State};
+use crate::tasks::Tasks;
+
+impl Runs {
+    /// Seal the runs that an earlier life of the daemon left open.
+    pub(super) fn recover(&self) -> Result<(), Problem> {
+        for id in self.0.store.unfinished().map_err(store_problem)? {
+            let resumed = self.0.store.resume(id);
+            let (draft, salvage) = match resumed {
+                Ok(resumed) => resumed,
+                Err(error) => {
+                    tracing::error!(run = %id, error = chain(&error), "a run cannot be taken up; it stays where it is");
+                    continue;
+                }
+            };
+            let ending = salvage.ending.clone().unwrap_or_else(|| {
+                Ending::interrupted("the daemon ended without sealing this run")
+            });
+            match draft.seal(&ending, &self.0.signer, self.0.clock.now()) {
+                Ok(receipt) => {
+                    tracing::warn!(run = %id, state = ?receipt.state, "an unfinished run was sealed");
+                    self.index(&receipt);
+                }
+                Err(error) => {
+                    tracing::error!(run = %id, error = chain(&error), "an unfinished run cannot be sealed; it stays open");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Seal a run, once the work under way on it is done.
+    ///
+    /// # Errors
+    /// `run_not_found`, `run_sealed`, `not_your_run`, or what stopped the sealing; the run is then
+    /// still open.
+    pub async fn seal(
+        &self,
+        id: RunId,
+        caller: &Caller,
+        ending: Ending,
+    ) -> Result<Receipt, Problem> {
+        let run = self.find(id, caller)?;
+        self.seal_run(run, ending).await
+    }
+
+    /// Seal a run of one, whose only work is done.
+    ///
+    /// # Errors
+    /// What stopped the sealing.
+    pub async fn seal_own(&self, work: Work, ending: Ending) -> Result<Receipt, Problem> {
+        let run = Arc::clone(&work.run);
+        drop(work);
+        self.seal_run(run, ending).await
+    }
+
+    async fn seal_run(&self, run: Arc<OpenRun>, ending: Ending) -> Result<Receipt, Problem> {
+        let guard = Arc::clone(&run.work).write_owned().await;
+        let this = self.clone();
+        self.blocking("sealing the run", move || {
+            let _guard = guard;
+            let mut place = lock(&run.draft);
+            let draft = place.take().ok_or_else(|| sealed(run.id))?;
+            match draft.seal(&ending, &this.0.signer, this.0.clock.now()) {
+                Ok(receipt) => {
+                    this.registry().remove(&run.id);
+                    this.index(&receipt);
+                    Ok(receipt)
+                }
+                Err(error) => {
+                    let problem = seal_problem(&error);
+                    *place = Some(*error.draft);
+                    Err(problem)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Seal every run that outlived its time, again and again until `tasks` are to stop. A run
+    /// whose work does not end keeps no other waiting.
+    pub async fn expire(self, tasks: Tasks) {
+        let (mut ends, mut ending) = (FuturesUnordered::new(), HashSet::new());
+        loop {
+            let limits = self.0.config.borrow().runs.clone();
+            let every = limits.idle.min(limits.max_duration) / 4;
+            let every = every.clamp(Duration::from_millis(100), Duration::from_secs(60));
+            tokio::select! {
+                Some(id) = ends.next() => {
+                    ending.remove(&id);
+                    continue;
+                }
+                () = tokio::time::sleep(every) => {}
+                () = tasks.stopping() => return,
+            }
+            let now = millis(self.0.clock.now());
+            let runs: Vec<_> = self.registry().values().cloned().collect();
+            for run in runs {
+                let id = run.id;
+                if let Some(reason) = overdue(&run, &limits, now)
+                    && ending.insert(id)
+                {
+                    let state = State::Expired;
+                    let end = self.end(run, Ending { state, outcome: None, reason: Some(reason) });
+                    ends.push(end.map(move |()| id));
+                }
+            }
+        }
+    }
+
+    /// Seal every open run as interrupted: the daemon is stopping.
+    pub async fn interrupt_all(&self) {
+        let runs: Vec<_> = self.registry().values().cloned().collect();
+        let ends = runs.into_iter().map(|run| {
+            self.end(run, Ending::interrupted("the daemon was stopped before the run was sealed"))
+        });
+        // All at once: one whose work does not end keeps no other from its seal.
+        join_all(ends).await;
+    }
+
+    async fn end(&self, run: Arc<OpenRun>, ending: Ending) {
+        let (id, state) = (run.id, ending.state);
+        match self.seal_run(run, ending).await {
+            Ok(_) => tracing::warn!(run = %id, ?state, "an open run was sealed by the daemon"),
+            Err(error) => {
+                tracing::error!(run = %id, error = chain(&error), "an open run cannot be sealed");
+            }
+        }
+    }
+}
+
+/// Why the time of `run` is over at `now`, if it is.
+fn overdue(run: &OpenRun, limits: &config::Runs, now: u64) -> Option<String> {
+    let age = |since: u64| Duration::from_millis(now.saturating_sub(since));
+    if age(run.opened) >= limits.max_duration {
+        return Some(format!(
+            "open for longer than `runs.max_duration` ({:?})",
+            limits.max_duration
+        ));
+    }
+    let idle = age(run.touched.load(Ordering::Relaxed)) >= limits.idle;
+    (idle && run.work.try_write().is_ok())
+        .then(|| format!("nothing was added for `runs.idle` ({:?})", limits.idle))
+}
