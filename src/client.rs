@@ -106,8 +106,18 @@ impl Client {
         struct Opened {
             run: RunId,
         }
-        let request = self.request(Method::POST, "/api/v1/runs").json(spec);
-        self.json::<Opened>(request).await.map(|opened| opened.run)
+        let opened = serde_json::from_value(self.open(spec).await?);
+        let opened: Opened =
+            opened.map_err(|error| Problem::internal("reading the answer", error))?;
+        Ok(opened.run)
+    }
+
+    /// Open a run; all of the answer, with what its workflow still needs.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn open(&self, spec: &RunSpec) -> Result<Value, Problem> {
+        self.json(self.request(Method::POST, "/api/v1/runs").json(spec)).await
     }
 
     /// Add events to a run; each is an object with `kind`, `level`, `message`, `data`.

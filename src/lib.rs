@@ -6,8 +6,9 @@
 //!
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
 //!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`]
-//! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`]
-//! * L2 parts: [`config`], [`policy`], [`backend`], [`evidence`], [`report`]
+//! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
+//!   [`workflow`]
+//! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]
@@ -47,3 +48,4 @@ pub mod sessions;
 pub mod settings;
 pub mod tasks;
 pub mod video;
+pub mod workflow;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::id::RunId;
 use crate::run::State;
+use crate::workflow::Completeness;
 
 /// What the caller gets for a sealed run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub struct Receipt {
     /// What the caller said came of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// Whether the run holds what its workflow required; null when nobody had configured it.
+    pub completeness: Option<Completeness>,
     /// When it was sealed, RFC 3339, UTC.
     pub sealed_at: String,
     /// Path of the folder, relative to the store.

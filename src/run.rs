@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::id::RunId;
+use crate::workflow::Policy;
 
 /// Who asked, as the daemon itself established it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +106,9 @@ pub struct Opening {
     /// What the caller declared.
     #[serde(flatten)]
     pub spec: RunSpec,
+    /// What its workflow required when it was opened; none when nobody had configured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// Who asked.
     pub caller: Caller,
     /// Name of the host the daemon runs on.

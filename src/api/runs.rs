@@ -23,11 +23,12 @@ use super::answer::{
 use super::{Api, backend};
 use crate::capture::{Ask, Kind};
 use crate::error::{Code, Problem};
-use crate::evidence::{Filter, StoreError};
+use crate::evidence::{Filter, RunSummary, StoreError};
 use crate::receipt::Receipt;
 use crate::report::content_security_policy;
 use crate::request::{SealRequest, read_events, read_run_spec};
 use crate::run::{Caller, Ending, State as RunState};
+use crate::workflow::Verdict;
 
 /// Most runs in one answer.
 const LIST_LIMIT: u32 = 1_000;
@@ -189,6 +190,7 @@ async fn report(
 struct ListQuery {
     workflow: Option<String>,
     state: Option<String>,
+    verdict: Option<String>,
     limit: Option<u32>,
     before: Option<String>,
 }
@@ -210,13 +212,17 @@ async fn list(
         Some("open") => (true, None),
         Some(name) => (false, Some(run_state(name)?)),
     };
+    let verdict = query.verdict.as_deref().map(verdict_named).transpose()?;
+    // A run that is open has no verdict yet.
+    let open_wanted = open_wanted && verdict.is_none();
     let mut runs = if open_wanted { api.runs.open_runs(&caller) } else { Vec::new() };
     if let Some(workflow) = &query.workflow {
         runs.retain(|run| run["workflow"] == json!(workflow));
     }
     if query.state.as_deref() != Some("open") {
         let before = query.before.map(|text| run_id(&text, "before")).transpose()?;
-        let filter = Filter { workflow: query.workflow, state, before, ..Filter::default() };
+        let filter =
+            Filter { workflow: query.workflow, state, verdict, before, ..Filter::default() };
         let sealed = api.runs.list(filter, &caller, limit).await?;
         runs.extend(sealed.iter().map(|run| json!(run)));
     }
@@ -235,6 +241,13 @@ fn run_state(name: &str) -> Result<RunState, Problem> {
     })
 }
 
+fn verdict_named(name: &str) -> Result<Verdict, Problem> {
+    serde_json::from_value(json!(name)).map_err(|error| {
+        let message = "`verdict` is not known; give complete or incomplete";
+        Problem::new(Code::InvalidField, message).field("verdict").because(error)
+    })
+}
+
 async fn show(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -244,9 +257,12 @@ async fn show(
     match api.runs.open_run(id, &caller) {
         Ok(open) => Ok(Json(open)),
         Err(problem) if problem.code == Code::RunSealed => {
-            let summary = api.runs.summary(id).await?;
-            if caller.may_act_on(&summary.caller) {
-                return Ok(Json(json!(summary)));
+            let record = api.runs.sealed_run(id).await?;
+            if caller.may_act_on(&record.opening.caller) {
+                let (policy, judged) = (json!(record.opening.policy), json!(record.completeness));
+                let mut shown = json!(RunSummary::from(record));
+                (shown["policy"], shown["completeness"]) = (policy, judged);
+                return Ok(Json(shown));
             }
             let message = format!("the run {id} was opened by another caller");
             Err(Problem::new(Code::NotYourRun, message).into())

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::runs::completeness;
 use super::{Common, in_file, out};
 use crate::config::{Log, LogFormat};
 use crate::daemon::logging;
@@ -49,6 +50,9 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
         "verified         {verdict}, {} files, {} bytes",
         done.report.files, done.report.bytes
     ));
+    for line in completeness(done.receipt.completeness.as_ref()) {
+        out::line(format!("completeness     {line}"));
+    }
     for finding in &done.report.findings {
         out::line(format!("                 {finding}"));
     }

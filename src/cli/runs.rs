@@ -9,6 +9,7 @@ use super::{Common, DONE, in_file, out};
 use crate::error::{Code, Problem};
 use crate::id::RunId;
 use crate::run::{CodeReference, RunSpec};
+use crate::workflow::{Completeness, Verdict};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Run {
@@ -100,6 +101,9 @@ pub(super) struct List {
     /// Only open, sealed, expired or interrupted ones
     #[arg(long)]
     state: Option<String>,
+    /// Only complete or incomplete ones
+    #[arg(long)]
+    verdict: Option<String>,
     /// At most this many
     #[arg(long, default_value_t = 50)]
     limit: u32,
@@ -142,11 +146,18 @@ async fn open_run(common: &Common, open: Open) -> Result<u8, Problem> {
         labels,
         traceparent: None,
     };
-    let run = common.client()?.open_run(&spec).await?;
+    let opened = common.client()?.open(&spec).await?;
     if common.json {
-        out::json(&json!({ "run": run }));
-    } else {
-        out::line(run);
+        out::json(&opened);
+        return DONE;
+    }
+    out::line(cell(&opened["run"]));
+    match opened["needed"].as_array() {
+        Some(needed) => needed.iter().for_each(|one| out::note(format!("needed: {}", cell(one)))),
+        None => out::note(format!(
+            "nobody has configured the workflow `{}`: nothing will say whether the run is complete",
+            cell(&opened["workflow"])
+        )),
     }
     DONE
 }
@@ -196,6 +207,9 @@ async fn seal_run(common: &Common, seal: Seal) -> Result<u8, Problem> {
     }
     out::line(format!("run          {}", receipt.run));
     out::line(format!("folder       {}", receipt.folder));
+    for line in completeness(receipt.completeness.as_ref()) {
+        out::line(format!("completeness {line}"));
+    }
     out::line(format!("events       {}", receipt.events));
     out::line(format!("files        {} ({} bytes)", receipt.files, receipt.size_bytes));
     out::line(format!("tagmanifest  sha256 {}", receipt.tagmanifest_sha256));
@@ -203,24 +217,51 @@ async fn seal_run(common: &Common, seal: Seal) -> Result<u8, Problem> {
     DONE
 }
 
+/// What there is to say of a run's completeness, line by line.
+pub(super) fn completeness(judged: Option<&Completeness>) -> Vec<String> {
+    let Some(judged) = judged else {
+        return vec!["not judged: nobody had configured the workflow".to_owned()];
+    };
+    let verdict = match judged.verdict {
+        Verdict::Complete => "complete",
+        Verdict::Incomplete => "INCOMPLETE",
+    };
+    let missing = judged.missing().map(|reason| format!("missing: {reason}"));
+    std::iter::once(verdict.to_owned()).chain(missing).collect()
+}
+
 pub(super) async fn list(common: &Common, list: List) -> Result<u8, Problem> {
     let mut query = vec![("limit", list.limit.to_string())];
     query.extend(list.workflow.map(|workflow| ("workflow", workflow)));
     query.extend(list.state.map(|state| ("state", state)));
+    query.extend(list.verdict.map(|verdict| ("verdict", verdict)));
     let answer = common.client()?.runs(&query).await?;
     if common.json {
         out::json(&answer);
         return DONE;
     }
-    let columns = ["run", "workflow", "state", "outcome", "opened_at", "captures", "events"];
+    let columns =
+        ["run", "workflow", "state", "outcome", "verdict", "opened_at", "captures", "events"];
     let runs = answer["runs"].as_array().cloned().unwrap_or_default();
     out::table(&columns, runs.iter().map(|run| columns.map(|name| cell(&run[name])).to_vec()));
     DONE
 }
 
 pub(super) async fn show(common: &Common, show: Show) -> Result<u8, Problem> {
-    let run = common.client()?.run(show.run).await?;
+    let mut run = common.client()?.run(show.run).await?;
+    if common.json {
+        print_facts(common, &run);
+        return DONE;
+    }
+    let judged = serde_json::from_value(run["completeness"].take()).ok();
+    if let Some(facts) = run.as_object_mut() {
+        // Told line by line below.
+        facts.retain(|name, _| !["needed", "policy", "verdict"].contains(&name.as_str()));
+    }
     print_facts(common, &run);
+    for line in completeness(judged.as_ref()) {
+        out::line(format!("completeness: {line}"));
+    }
     DONE
 }
 

@@ -102,7 +102,11 @@ fn print(report: &FolderReport) {
         report.run.map_or_else(|| "a folder that names no run".to_owned(), |run| run.to_string());
     let state = report.state.map(|state| json!(state).as_str().unwrap_or_default().to_owned());
     let state = state.map_or(String::new(), |state| format!(", {state}"));
-    out::line(format!("{run}: {verdict}{state}, {} files, {} bytes", report.files, report.bytes));
+    let complete = report.verdict.map_or_else(String::new, |it| format!(", {}", it.word()));
+    out::line(format!(
+        "{run}: {verdict}{state}{complete}, {} files, {} bytes",
+        report.files, report.bytes
+    ));
     if let Some(signer) = &report.signed_by {
         out::line(format!("  signed by {signer}"));
     }

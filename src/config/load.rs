@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
+use super::workflows::workflows;
 use super::{
     Backend, Browser, Capture, Config, Daemon, Fallback, Hosted, Keys, Log, LogFormat, Policy,
     Privacy, Runs, Sessions, Store, Video, check,
@@ -80,6 +81,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         policy: policy(&mut document, default.policy),
         privacy: privacy(&mut document, default.privacy),
         runs: runs(&mut document, &default.runs),
+        workflows: workflows(&mut document, default.workflows),
         sessions: sessions(&mut document, &default.sessions),
         video: video(&mut document, &default.video),
         backend: Backend { hosted: hosted(&mut document, default.backend.hosted) },

@@ -11,6 +11,7 @@ mod render;
 #[cfg(test)]
 mod tests;
 pub mod watch;
+mod workflows;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use hosted::{Fallback, Hosted};
 pub use keys::{KEYS, Key};
 pub use load::{load, parse};
 pub use problem::{ConfigErrors, ConfigProblem};
+pub use workflows::Workflows;
 
 /// Where the configuration is looked for when nobody names a file and the current folder has none.
 pub const SYSTEM_FILE: &str = "/etc/exhibit/config.toml";
@@ -46,6 +48,8 @@ pub struct Config {
     pub privacy: Privacy,
     /// Limits of a run.
     pub runs: Runs,
+    /// What runs must contain, by workflow.
+    pub workflows: Workflows,
     /// Limits of a session.
     pub sessions: Sessions,
     /// Limits of a recording.
@@ -267,6 +271,7 @@ impl Default for Config {
                 max_events: 100_000,
                 max_attachment: 100 * MIB,
             },
+            workflows: Workflows::default(),
             sessions: Sessions {
                 max: 8,
                 idle: Duration::from_mins(10),
@@ -286,9 +291,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Names of the keys (`table.key`) whose values differ between `self` and `new`.
+    /// Names of the keys (`table.key`) whose values differ between `self` and `new`; of all
+    /// workflows together only that they differ.
     pub fn changed(&self, new: &Self) -> Vec<&'static str> {
-        KEYS.iter().filter(|key| key.differs(self, new)).map(|key| key.name).collect()
+        let keys = KEYS.iter().filter(|key| key.differs(self, new)).map(|key| key.name);
+        keys.chain((self.workflows != new.workflows).then_some("workflows")).collect()
     }
 
     /// Names of the changed keys that take effect only when the daemon is restarted.

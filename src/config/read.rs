@@ -29,7 +29,7 @@ pub(super) struct Document<'a> {
     file: &'a Path,
     source: &'a str,
     root: DeTable<'a>,
-    tables: Vec<&'static str>,
+    tables: Vec<String>,
     lines: BTreeMap<String, usize>,
     problems: Vec<ConfigProblem>,
 }
@@ -50,8 +50,8 @@ impl<'a> Document<'a> {
     }
 
     /// The table `name`, empty when it is not there; `outer.inner` is a table within a table.
-    pub(super) fn table(&mut self, name: &'static str) -> Section<'_, 'a> {
-        self.tables.push(name);
+    pub(super) fn table(&mut self, name: &str) -> Section<'_, 'a> {
+        self.tables.push(name.to_owned());
         let entry = match name.split_once('.') {
             None => self.root.remove_entry(name).map(|(_, value)| value),
             Some((outer, inner)) => self.take_inner(outer, inner),
@@ -69,7 +69,25 @@ impl<'a> Document<'a> {
                 }
             }
         };
-        Section { document: self, name, table, known: Vec::new() }
+        Section { document: self, name: name.to_owned(), table, known: Vec::new() }
+    }
+
+    /// The names of the tables within the table `outer`, with their lines.
+    pub(super) fn names_in(&self, outer: &str) -> Vec<(String, usize)> {
+        let table = self.root.get(outer).map(Spanned::get_ref).and_then(DeValue::as_table);
+        let names = table.into_iter().flatten().map(|(name, _)| name);
+        names.map(|name| (name.get_ref().to_string(), self.line(&name.span()))).collect()
+    }
+
+    /// Whether something is wrong with a key of the table `name`.
+    pub(super) fn is_wrong(&self, name: &str) -> bool {
+        let inside = |key: &str| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        self.problems.iter().any(|problem| problem.key == name || inside(&problem.key))
+    }
+
+    /// Note that something is wrong with `key`.
+    pub(super) fn wrong(&mut self, line: Option<usize>, key: &str, message: String) {
+        self.report(line, key, message);
     }
 
     /// Take the table `inner` out of the table `outer`, which is left for what else is in it.
@@ -124,7 +142,7 @@ impl<'a> Document<'a> {
 /// One table being read.
 pub(super) struct Section<'d, 'a> {
     document: &'d mut Document<'a>,
-    name: &'static str,
+    name: String,
     table: DeTable<'a>,
     known: Vec<&'static str>,
 }
@@ -193,7 +211,8 @@ impl Section<'_, '_> {
 }
 
 /// What is said of a key that nobody knows: what it may have been meant to be, and what there is.
-fn unknown(key: &str, kind: &str, introduction: &str, known: &[&str]) -> String {
+fn unknown(key: &str, kind: &str, introduction: &str, known: &[impl AsRef<str>]) -> String {
+    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
     let elsewhere = KEYS.iter().map(super::Key::parts).find(|(_, name)| *name == key);
     let near = known
         .iter()

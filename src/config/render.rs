@@ -24,7 +24,7 @@ impl fmt::Display for Config {
             }
             writeln!(f, "{name} = {}", self.value(key.name))?;
         }
-        Ok(())
+        f.write_str(&self.workflows.render())
     }
 }
 
@@ -119,7 +119,7 @@ fn number(value: u64) -> toml::Value {
     i64::try_from(value).unwrap_or(i64::MAX).into()
 }
 
-fn duration(value: Duration) -> toml::Value {
+pub(super) fn duration(value: Duration) -> toml::Value {
     let value = SignedDuration::try_from(value).unwrap_or(SignedDuration::MAX);
     format!("{value:#}").into()
 }

@@ -23,7 +23,8 @@ fn the_shipped_file_is_the_default_and_holds_every_key() {
     assert_eq!(read(""), Ok(Config::default()));
     let table: toml::Table = SHIPPED.parse().expect("TOML");
     let mut found = Vec::new();
-    for (name, keys) in &table {
+    // Workflows have tables by name; a test of their own looks at those.
+    for (name, keys) in table.iter().filter(|(name, _)| *name != "workflows") {
         for (key, value) in keys.as_table().expect("a table") {
             match value.as_table() {
                 Some(inner) => {
@@ -42,9 +43,11 @@ fn the_shipped_file_is_the_default_and_holds_every_key() {
 #[test]
 fn no_key_of_the_structs_is_missing_from_the_list() {
     // Every field of the structs, as `Debug` names them.
-    let debug = format!("{:#?}", Config::default());
+    let config = Config { workflows: Workflows([].into()), ..Config::default() };
+    let debug = format!("{config:#?}");
     let fields = debug.lines().filter(|line| line.contains(": ") && !line.ends_with(" {")).count();
-    assert_eq!(fields, KEYS.len(), "{debug}");
+    // One line more is that of the workflows.
+    assert_eq!(fields, KEYS.len() + 1, "{debug}");
 }
 
 #[test]
@@ -271,6 +274,82 @@ fn what_is_shown_reads_back_to_the_same_configuration() {
     config.backend.hosted.key = Some(crate::secret::Secret::new("pf_live_1".into()));
     let shown = config.to_string();
     assert!(shown.contains("key = \"[redacted]\"") && !shown.contains("pf_live_1"), "{shown}");
+}
+
+#[test]
+fn the_shipped_file_shows_every_key_of_the_workflows() {
+    let table: toml::Table = SHIPPED.parse().expect("TOML");
+    let shown = table["workflows"].as_table().expect("a table");
+    assert_eq!(shown.len(), Config::default().workflows.0.len());
+    for (name, keys) in shown {
+        let keys: Vec<_> = keys.as_table().expect("a table").keys().cloned().collect();
+        let all =
+            ["layers", "stages", "recording", "fields", "controls", "retention", "max_duration"];
+        assert_eq!(
+            keys.iter().collect::<std::collections::BTreeSet<_>>(),
+            all.map(str::to_owned).iter().collect(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn workflows_are_changed_and_added() {
+    let config = read(
+        "[workflows.refund]\nrecording = false\n[workflows.\"payroll.v2\"]\n\
+         stages = { review = [], before = [\"pdf\", \"screenshot\"] }\nmax_duration = \"90s\"\n",
+    )
+    .expect("accepted");
+    let default = Workflows::default();
+    let refund = config.workflows.get("refund").expect("there");
+    assert!(!refund.recording);
+    assert_eq!(refund.fields, default.get("refund").expect("there").fields, "left as it was");
+    let payroll = config.workflows.get("payroll.v2").expect("there");
+    assert_eq!(payroll.max_duration_ms, Some(90_000));
+    assert_eq!((payroll.layers.len(), payroll.stages.len()), (0, 2));
+    assert_eq!(read(&config.to_string()), Ok(config.clone()), "{config}");
+    assert_eq!(Config::default().changed(&config), ["workflows"]);
+    assert!(Config::default().needs_restart(&config).is_empty());
+}
+
+#[test]
+fn every_problem_of_a_workflow_is_reported_at_once() {
+    let text = r#"
+[workflows.refund]
+layers = ["log", "video"]
+stages = { before = ["video"] }
+recording = "yes"
+fields = ["subject", "subject"]
+controls = ["CC8.1", ""]
+retention = 7
+max_duration = "0s"
+layer = []
+[workflows.payroll]
+[workflows."two words"]
+recording = true
+[workflows]
+other = 1
+"#;
+    let expected = [
+        (3, "workflows.refund.layers", "`video` is not known; write a list of \"log\", \"code\""),
+        (4, "workflows.refund.stages", "`video` is no kind of capture"),
+        (5, "workflows.refund.recording", "true or false"),
+        (6, "workflows.refund.fields", "`subject` stands there twice"),
+        (7, "workflows.refund.controls", "short texts"),
+        (8, "workflows.refund.retention", "text in quotes"),
+        (9, "workflows.refund.max_duration", "longer than nothing"),
+        (10, "workflows.refund.layer", "did you mean `layers`?"),
+        (11, "workflows.payroll", "requires nothing"),
+        (12, "workflows.two words", "no name of a workflow"),
+        (15, "workflows.other", "is no table; write a line `[workflows.other]`"),
+    ];
+    let complaints = complaints(text);
+    assert_eq!(complaints.len(), expected.len(), "{complaints:#?}");
+    for ((line, key, part), complaint) in expected.iter().zip(&complaints) {
+        let start = format!("/etc/exhibit/config.toml:{line}: {key}: ");
+        assert!(complaint.starts_with(&start), "{complaint} should start with {start}");
+        assert!(complaint.contains(part), "{complaint} should contain {part}");
+    }
 }
 
 #[test]

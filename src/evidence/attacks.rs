@@ -19,7 +19,7 @@ use crate::error::exit;
 use crate::run::Ending;
 
 #[expect(clippy::disallowed_methods, reason = "a test does damage")]
-fn write(path: &Path, bytes: &[u8]) {
+pub(super) fn write(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).expect("written");
 }
 
@@ -47,7 +47,7 @@ fn below(folder: &Path, name: &str, names: &mut Vec<String>) {
 }
 
 /// Make both manifests anew, and `seal.json`; sign with `signer` when there is one.
-fn forge(folder: &Path, signer: Option<&Signer>) {
+pub(super) fn forge(folder: &Path, signer: Option<&Signer>) {
     let tags: Vec<&str> = LISTED.into_iter().chain([REPORT]).collect();
     forge_listing(folder, &tags, signer);
 }

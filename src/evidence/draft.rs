@@ -19,6 +19,7 @@ use crate::disk::{self, Appending, OnceFile};
 use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::run::{Actor, Ending, Event, Opening, Recorded};
+use crate::workflow::{Completeness, Tally, judge};
 
 /// A run that is still open. One writer at a time; the store's lock keeps other daemons out.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Draft {
     /// Lines of the chain; differs from the tip's sequence number only in a damaged chain.
     pub(super) lines: u64,
     pub(super) captures: u64,
+    /// What the events tell of what the workflow requires.
+    pub(super) tally: Tally,
     /// By path inside the folder; without `events.jsonl` and `run.json`.
     pub(super) artifacts: BTreeMap<String, Artifact>,
     /// The monotonic clock when the run was opened or taken up again.
@@ -83,6 +86,13 @@ impl Draft {
         &self.opened_at
     }
 
+    /// Whether it holds what its workflow requires, as far as it has come; none when nobody had
+    /// configured the workflow when the run was opened.
+    pub fn completeness(&self) -> Option<Completeness> {
+        let Opening { spec, policy, .. } = &self.opening;
+        policy.as_ref().map(|policy| judge(policy, spec, &self.tally, self.artifacts()))
+    }
+
     /// The files so far, by path; without `events.jsonl`.
     pub fn artifacts(&self) -> impl Iterator<Item = &Artifact> {
         self.artifacts.values()
@@ -128,8 +138,11 @@ impl Draft {
         self.log.append(&bytes).map_err(StoreError::at(&path))?;
         self.origin = Some(origin);
         self.tip = tip;
-        self.lines += placed.len() as u64;
         self.captures += count_captures(events);
+        for event in recovered.cloned().iter().chain(events) {
+            self.lines += 1;
+            self.tally.take(self.lines, event.actor, &event.kind, &event.data);
+        }
         self.recovered = None;
         self.closing = None;
         Ok(placed.split_off(placed.len() - events.len()))

@@ -105,6 +105,7 @@ codes! {
     EventArtifactMismatch = "event_artifact_mismatch" Altered "A file is not the one that an event told of.";
     RecordMalformed = "record_malformed" Altered "run.json is not the record of a run.";
     RecordMismatch = "record_mismatch" Altered "run.json contradicts the event chain.";
+    CompletenessMismatch = "completeness_mismatch" Altered "What is said of the run's completeness does not follow from its events and files.";
     SealMissing = "seal_missing" Incomplete "There is no seal.json.";
     SealMalformed = "seal_malformed" Altered "seal.json is not in its canonical form.";
     SealMismatch = "seal_mismatch" Altered "seal.json contradicts the rest of the folder.";

@@ -14,16 +14,17 @@ use crate::clock::rfc3339_millis;
 use crate::disk;
 use crate::id::RunId;
 use crate::run::State;
+use crate::workflow::Verdict;
 
 /// Counts up whenever the table changes; an index of another version is made anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Most runs that one list answers.
 pub const MAX_LIST: u32 = 1000;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS runs (
         run TEXT PRIMARY KEY, workflow TEXT NOT NULL, state TEXT NOT NULL,
-        opened_at TEXT NOT NULL, summary TEXT NOT NULL
+        opened_at TEXT NOT NULL, verdict TEXT, summary TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS by_workflow ON runs (workflow, run);";
 
@@ -48,6 +49,8 @@ pub enum IndexError {
 pub struct Filter {
     /// Only this workflow.
     pub workflow: Option<String>,
+    /// Only runs of this verdict.
+    pub verdict: Option<Verdict>,
     /// Only this state.
     pub state: Option<State>,
     /// Only runs opened at or after this time.
@@ -147,13 +150,14 @@ impl Index {
     pub fn put(&self, summary: &RunSummary) -> Result<(), IndexError> {
         let text = serde_json::to_string(summary).expect("a summary is plain data");
         self.lock()
-            .prepare_cached("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5)")
+            .prepare_cached("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
             .and_then(|mut statement| {
                 statement.execute(params![
                     summary.run.to_string(),
                     summary.workflow,
                     state_name(summary.state),
                     summary.opened_at,
+                    summary.verdict.map(Verdict::word),
                     text
                 ])
             })
@@ -185,8 +189,8 @@ impl Index {
         const LIST: &str = "SELECT summary FROM runs
             WHERE (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL OR state = ?2)
               AND (?3 IS NULL OR opened_at >= ?3) AND (?4 IS NULL OR opened_at < ?4)
-              AND (?5 IS NULL OR run < ?5)
-            ORDER BY run DESC LIMIT ?6";
+              AND (?5 IS NULL OR run < ?5) AND (?6 IS NULL OR verdict = ?6)
+            ORDER BY run DESC LIMIT ?7";
         let connection = self.lock();
         let mut statement = connection.prepare_cached(LIST).map_err(failed(&self.path))?;
         let parameters = params![
@@ -195,6 +199,7 @@ impl Index {
             filter.since.map(rfc3339_millis),
             filter.until.map(rfc3339_millis),
             filter.before.map(|run| run.to_string()),
+            filter.verdict.map(Verdict::word),
             filter.limit.unwrap_or(MAX_LIST).min(MAX_LIST),
         ];
         let rows = statement

@@ -40,6 +40,8 @@ pub use trust::{Trust, TrustError};
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod completeness;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod fixture;

@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::id::RunId;
 use crate::run::{Caller, Ending, Opening, State};
+use crate::workflow::{Completeness, Verdict};
 
 /// What a folder does not prove; in every record, so that nobody reads more into it.
 pub(super) const NOT_PROVEN: [&str; 4] = [
@@ -22,6 +23,9 @@ pub(super) const NOT_PROVEN: [&str; 4] = [
     "The times are the host's own clock; a time from elsewhere needs a timestamp.",
     "Nothing inside this folder shows whether another folder was deleted.",
 ];
+
+/// Where the closing event and the record hold the judgement over the run.
+pub(super) const COMPLETENESS: &str = "completeness";
 
 /// How much a run holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +53,9 @@ pub struct RunRecord {
     /// How it ended.
     #[serde(flatten)]
     pub ending: Ending,
+    /// Whether it holds what its workflow required; none when nobody had configured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completeness: Option<Completeness>,
     /// How much it holds.
     pub counts: Counts,
     /// SHA-256 of the last line of the chain.
@@ -70,6 +77,10 @@ impl RunRecord {
             opened_at: first.time.clone(),
             sealed_at: last.time.clone(),
             ending: serde_json::from_value(Value::Object(last.data.clone())).ok()?,
+            completeness: serde_json::from_value(
+                last.data.get(COMPLETENESS).cloned().unwrap_or_default(),
+            )
+            .ok()?,
             counts,
             last_event_sha256: last_sha256,
             not_proven: NOT_PROVEN.map(str::to_owned).to_vec(),
@@ -161,6 +172,8 @@ pub struct RunSummary {
     /// What the caller said came of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// Whether it holds what its workflow required; null when nobody had configured it.
+    pub verdict: Option<Verdict>,
     /// RFC 3339, UTC.
     pub opened_at: String,
     /// RFC 3339, UTC.
@@ -192,6 +205,7 @@ impl From<RunRecord> for RunSummary {
             caller: record.opening.caller,
             state: record.ending.state,
             outcome: record.ending.outcome,
+            verdict: record.completeness.map(|judged| judged.verdict),
             opened_at: record.opened_at,
             sealed_at: record.sealed_at,
             counts: record.counts,
@@ -213,6 +227,7 @@ mod tests {
             opening: Opening {
                 run,
                 spec,
+                policy: None,
                 caller,
                 host: "h".to_owned(),
                 exhibit: "0.1.0".to_owned(),
@@ -220,6 +235,7 @@ mod tests {
             opened_at: "2026-11-24T08:15:46.120Z".to_owned(),
             sealed_at: "2026-11-24T08:15:47.120Z".to_owned(),
             ending: Ending::sealed("succeeded"),
+            completeness: None,
             counts: Counts { events: 3, captures: 1, files: 4 },
             last_event_sha256: Digest::of(b"last"),
             not_proven: NOT_PROVEN.map(str::to_owned).to_vec(),

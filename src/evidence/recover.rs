@@ -19,6 +19,7 @@ use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::disk::{self, Appending};
 use crate::run::{Actor, Ending, Event, Opening};
+use crate::workflow::Tally;
 
 /// What recovery found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -94,6 +95,7 @@ pub(super) fn resume(place: Place) -> Result<(Draft, Salvage), StoreError> {
         tip: chain.tip,
         lines: chain.lines,
         captures: chain.captures,
+        tally: chain.tally,
         artifacts,
         origin: None,
         recovered: Some(salvage.event()),
@@ -113,6 +115,7 @@ struct Scanned {
     /// Length in bytes of all whole lines.
     length: u64,
     captures: u64,
+    tally: Tally,
     named: HashMap<String, Artifact>,
 }
 
@@ -125,6 +128,7 @@ impl Scanned {
             lines: 0,
             length: 0,
             captures: 0,
+            tally: Tally::default(),
             named: HashMap::new(),
         };
         for line in chain::lines(BufReader::new(file)) {
@@ -157,6 +161,7 @@ impl Scanned {
     }
 
     fn take(&mut self, line: Line, salvage: &mut Salvage) {
+        self.tally.take(self.lines, line.actor, &line.kind, &line.data);
         let named = chain::artifacts_named(&line);
         self.named.extend(named.into_iter().map(|artifact| (artifact.path.clone(), artifact)));
         if line.actor != Actor::Exhibit {

@@ -13,7 +13,9 @@ use super::chain;
 use super::draft::Draft;
 use super::error::{SealCause, SealError, StoreError};
 use super::layout::{self, EVENTS, MAX_EVENT_READ, RECORD, TAG_FILES};
-use super::record::{Counts, NOT_PROVEN, RunRecord, SealParts, seal_bytes, seal_value};
+use super::record::{
+    COMPLETENESS, Counts, NOT_PROVEN, RunRecord, SealParts, seal_bytes, seal_value,
+};
 use super::sign::Signer;
 use super::trust::Trust;
 use super::verify;
@@ -138,6 +140,9 @@ impl Sealing<'_> {
         let told = u64::from(self.draft.recovered.is_some());
         let counts = Counts { events: self.draft.lines + 1 + told, ..self.counts() };
         let mut data = json!(self.ending);
+        if let Some(completeness) = self.draft.completeness() {
+            data[COMPLETENESS] = json!(completeness);
+        }
         data["counts"] = json!(counts);
         data["artifacts"] = json!(artifacts);
         let limit = usize::try_from(MAX_EVENT_READ).expect("64 MiB fit in memory") - 1;
@@ -164,6 +169,7 @@ impl Sealing<'_> {
             opened_at: self.draft.opened_at.clone(),
             sealed_at: closing.time.clone(),
             ending: self.ending.clone(),
+            completeness: self.draft.completeness(),
             counts: self.counts(),
             last_event_sha256: closing.sha256,
             not_proven: NOT_PROVEN.map(str::to_owned).to_vec(),
@@ -288,6 +294,7 @@ impl Sealing<'_> {
             run: self.draft.id(),
             state: record.ending.state,
             outcome: record.ending.outcome.clone(),
+            completeness: record.completeness.clone(),
             sealed_at: record.sealed_at.clone(),
             folder,
             events: record.counts.events,

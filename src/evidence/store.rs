@@ -18,6 +18,7 @@ use crate::clock::Moment;
 use crate::disk::{self, Appending, Lock, PARTIAL_SUFFIX};
 use crate::id::RunId;
 use crate::run::{Event, Opening};
+use crate::workflow::Tally;
 
 /// A store, held by this process alone.
 #[derive(Debug)]
@@ -207,6 +208,7 @@ fn prepare(
         tip: Tip::START,
         lines: 0,
         captures: 0,
+        tally: Tally::default(),
         artifacts: [(artifact.path.clone(), artifact.clone())].into(),
         origin: Some(at.monotonic),
         recovered: None,

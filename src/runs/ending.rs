@@ -101,6 +101,9 @@ impl Runs {
         loop {
             let limits = self.0.config.borrow().runs.clone();
             let every = limits.idle.min(limits.max_duration) / 4;
+            let runs: Vec<_> = self.registry().values().cloned().collect();
+            let shortest = runs.iter().filter_map(|run| run.longest()).min();
+            let every = shortest.map_or(every, |shortest| every.min(shortest / 4));
             let every = every.clamp(Duration::from_millis(100), Duration::from_secs(60));
             tokio::select! {
                 Some(id) = ends.next() => {
@@ -149,6 +152,10 @@ impl Runs {
 /// Why the time of `run` is over at `now`, if it is.
 fn overdue(run: &OpenRun, limits: &config::Runs, now: u64) -> Option<String> {
     let age = |since: u64| Duration::from_millis(now.saturating_sub(since));
+    if run.longest().is_some_and(|longest| age(run.opened) >= longest) {
+        let workflow = &run.opening.spec.workflow;
+        return Some(format!("open for longer than `workflows.{workflow}.max_duration` allowed"));
+    }
     if age(run.opened) >= limits.max_duration {
         return Some(format!(
             "open for longer than `runs.max_duration` ({:?})",

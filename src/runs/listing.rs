@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::problem::{store_problem, unknown};
 use super::{INDEX, Runs};
 use crate::error::{Problem, chain};
-use crate::evidence::{Filter, Index, RunSummary, Store, StoreError};
+use crate::evidence::{Filter, Index, RunRecord, RunSummary, Store, StoreError};
 use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::run::Caller;
@@ -77,10 +77,10 @@ impl Runs {
     ///
     /// # Errors
     /// `run_not_found`, or when it cannot be read.
-    pub async fn summary(&self, id: RunId) -> Result<RunSummary, Problem> {
+    pub async fn sealed_run(&self, id: RunId) -> Result<RunRecord, Problem> {
         let folder = self.0.store.folder_of(id);
         self.blocking("reading the run", move || {
-            RunSummary::read(&folder).map_err(|error| match error {
+            RunRecord::read(&folder).map_err(|error| match error {
                 StoreError::NotFound { .. } => unknown(id),
                 other => store_problem(other),
             })

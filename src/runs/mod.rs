@@ -125,6 +125,7 @@ impl Runs {
         let at = self.0.clock.now();
         let opening = Opening {
             run: RunId::new(at),
+            policy: self.0.config.borrow().workflows.get(&spec.workflow).cloned(),
             spec,
             caller,
             host: self.0.host.clone(),

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
@@ -53,6 +54,11 @@ impl Work {
 }
 
 impl OpenRun {
+    /// How long its workflow lets it stay open.
+    pub(super) fn longest(&self) -> Option<Duration> {
+        self.opening.policy.as_ref()?.max_duration_ms.map(Duration::from_millis)
+    }
+
     /// Captures begun in it so far.
     pub(super) fn capture_count(&self) -> u64 {
         u64::from(self.captures.load(Ordering::Relaxed))
@@ -60,6 +66,7 @@ impl OpenRun {
 
     pub(super) fn shown(&self) -> Value {
         let draft = lock(&self.draft);
+        let completeness = draft.as_ref().and_then(Draft::completeness);
         json!({
             "run": self.id,
             "state": "open",
@@ -70,6 +77,9 @@ impl OpenRun {
             "opened_at": draft.as_ref().map(Draft::opened_at),
             "events": draft.as_ref().map(Draft::events),
             "captures": self.capture_count(),
+            "policy": self.opening.policy,
+            "completeness": completeness,
+            "needed": completeness.as_ref().map(|judged| judged.missing().collect::<Vec<_>>()),
         })
     }
 }

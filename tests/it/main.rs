@@ -16,6 +16,7 @@ mod formats;
 mod harness;
 mod hosted;
 mod hosted_server;
+mod layers;
 mod lifecycle;
 mod loading;
 mod openapi;

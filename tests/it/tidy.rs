@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
         "clock", "id", "digest", "disk", "pack", "secret", "error", "tasks", "http", "blob",
         "markdown", "compare", "video", "blocking",
     ],
-    &["artifact", "run", "receipt", "settings", "request"],
+    &["artifact", "run", "receipt", "settings", "request", "workflow"],
     &["config", "masks", "policy", "backend", "evidence", "report"],
     &["runs", "sessions", "sequences", "jobs", "capture"],
     &["daemon", "api", "client"],

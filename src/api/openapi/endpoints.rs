@@ -229,7 +229,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..post("/runs", &[RUN], Answer::Json("Run"), "Open a run")
     },
     Endpoint {
-        query: &["workflow", "state", "limit", "before"],
+        query: &["workflow", "state", "verdict", "limit", "before"],
         ..get("/runs", "Runs", "The caller's runs, newest first")
     },
     get("/runs/{id}", "Run", "One run"),

@@ -100,6 +100,7 @@ fn parameters(endpoint: &Endpoint) -> Value {
             "state" => {
                 json!({ "type": "string", "enum": ["open", "sealed", "expired", "interrupted"] })
             }
+            "verdict" => json!({ "type": "string", "enum": ["complete", "incomplete"] }),
             "before" => json!({ "type": "string", "format": "uuid" }),
             "name" => json!({
                 "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,91}$",

@@ -13,14 +13,16 @@ use crate::digest::Digest;
 use crate::evidence::chain::{self, CAPTURED, Line, OPENED, SEALED};
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{EVENTS, RECORD};
-use crate::evidence::record::{Counts, RunRecord};
-use crate::run::Actor;
+use crate::evidence::record::{COMPLETENESS, Counts, RunRecord};
+use crate::run::{Actor, Opening};
+use crate::workflow::{Completeness, Tally, judge};
 
 /// What is remembered while going down the chain.
 #[derive(Default)]
 struct Walk {
     lines: u64,
     captures: u64,
+    tally: Tally,
     first: Option<Line>,
     /// The last line, if it is an event.
     last: Option<Line>,
@@ -97,6 +99,7 @@ impl Check<'_> {
         }
         walk.before = Some((line.sequence, line.time.clone()));
         walk.captures += u64::from(line.kind == CAPTURED && line.actor == Actor::Exhibit);
+        walk.tally.take(walk.lines, line.actor, &line.kind, &line.data);
         if line.kind != SEALED {
             for artifact in chain::artifacts_named(&line) {
                 walk.told.entry((artifact.path, artifact.sha256)).or_insert(walk.lines);
@@ -137,6 +140,34 @@ impl Check<'_> {
             let sha256 = walk.last_sha256.unwrap_or(Digest::ZERO);
             let derived = RunRecord::derive(first, last, counts, sha256);
             self.same_record(derived.as_ref());
+            self.completeness(walk, first, last);
+        }
+    }
+
+    /// The judgement in `run.sealed` and in the record, against what follows from the chain.
+    fn completeness(&mut self, walk: &Walk, first: &Line, last: &Line) {
+        let Ok(opening) = serde_json::from_value::<Opening>(Value::Object(first.data.clone()))
+        else {
+            return;
+        };
+        let artifacts: Vec<Artifact> = listed_in(last);
+        let judged = opening.policy.as_ref();
+        let judged = judged.map(|policy| judge(policy, &opening.spec, &walk.tally, &artifacts));
+        self.report.verdict = judged.as_ref().map(|judged| judged.verdict);
+        let expected = json!(judged);
+        let claims = [
+            (format!("{EVENTS}:{}", walk.lines), last.data.get(COMPLETENESS)),
+            (RECORD.to_owned(), self.raw_record.get(COMPLETENESS)),
+        ];
+        let wrong: Vec<_> = claims
+            .into_iter()
+            .map(|(place, claim)| (place, claim.cloned().unwrap_or_default()))
+            .filter(|(_, claim)| *claim != expected)
+            .collect();
+        for (place, claim) in wrong {
+            let place = format!("{place}#{COMPLETENESS}");
+            let (expected, found) = told_apart(judged.as_ref(), &claim);
+            self.add(FindingCode::CompletenessMismatch, place, expected, found);
         }
     }
 
@@ -157,8 +188,7 @@ impl Check<'_> {
     /// The list in `run.sealed`, against the manifest.
     fn listed(&mut self, last: &Line) {
         let Some(manifest) = self.manifest.take() else { return };
-        let artifacts = last.data.get("artifacts").cloned().unwrap_or(Value::Null);
-        let artifacts: Vec<Artifact> = serde_json::from_value(artifacts).unwrap_or_default();
+        let artifacts = listed_in(last);
         let listed: BTreeMap<&str, &Artifact> =
             artifacts.iter().map(|artifact| (artifact.path.as_str(), artifact)).collect();
         let nothing = || "nothing".to_owned();
@@ -180,9 +210,35 @@ impl Check<'_> {
 
     fn same_record(&mut self, derived: Option<&RunRecord>) {
         let differences = super::seal::differences(&json!(derived), &self.raw_record);
-        for (field, expected, found) in differences {
+        // The judgement has a finding of its own.
+        for (field, expected, found) in differences.into_iter().filter(|(f, ..)| f != COMPLETENESS)
+        {
             let place = format!("{RECORD}#{field}");
             self.add(FindingCode::RecordMismatch, place, expected, found);
         }
     }
+}
+
+/// The files that `run.sealed` lists.
+fn listed_in(last: &Line) -> Vec<Artifact> {
+    let artifacts = last.data.get("artifacts").cloned().unwrap_or(Value::Null);
+    serde_json::from_value(artifacts).unwrap_or_default()
+}
+
+/// What differs between a judgement and a claim, short enough to be read.
+fn told_apart(judged: Option<&Completeness>, claim: &Value) -> (String, String) {
+    let claimed = claim["verdict"].as_str().unwrap_or("no verdict").to_owned();
+    let expected = judged.map_or("no verdict", |judged| judged.verdict.word()).to_owned();
+    if claimed != expected {
+        return (expected, claimed);
+    }
+    let expected = json!(judged);
+    let differences = super::seal::differences(&expected, claim);
+    let of = |side: fn(&(String, String, String)) -> String| {
+        differences.iter().map(side).collect::<Vec<_>>().join(", ")
+    };
+    (
+        of(|(name, expected, _)| format!("{name} {expected}")),
+        of(|(name, _, found)| format!("{name} {found}")),
+    )
 }

@@ -21,6 +21,7 @@ use super::trust::Trust;
 use crate::disk;
 use crate::id::RunId;
 use crate::run::State;
+use crate::workflow::Verdict;
 
 pub use store::{StoreReport, store};
 
@@ -37,6 +38,9 @@ pub struct FolderReport {
     pub run: Option<RunId>,
     /// How it came to be sealed, as `run.json` says.
     pub state: Option<State>,
+    /// Whether it holds what its workflow required, as follows from its events; none when nobody
+    /// had configured the workflow.
+    pub verdict: Option<Verdict>,
     /// When it was sealed, as `run.json` says: RFC 3339, UTC.
     pub sealed_at: Option<String>,
     /// Who vouched for the key of a sound signature.
@@ -107,6 +111,7 @@ impl<'a> Check<'a> {
             folder: folder.display().to_string(),
             run: None,
             state: None,
+            verdict: None,
             sealed_at: None,
             signed_by: None,
             key: None,

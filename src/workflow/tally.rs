@@ -1,0 +1,102 @@
+//! Owns what the events of a run tell, as far as completeness is concerned, gathered line by line.
+
+use serde_json::{Map, Value};
+
+use super::KINDS;
+use crate::digest::Digest;
+use crate::run::{Actor, CodeReference};
+
+/// Kind of the event that tells of a code reference given after the run was opened.
+pub const CODE_EVENT: &str = "code.referenced";
+
+/// A capture or a recording that succeeded, with the file that shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// Path inside the folder, with `data/`.
+    pub(super) path: String,
+    pub(super) sha256: Digest,
+    /// The kind of capture; none for a recording.
+    pub(super) kind: Option<&'static str>,
+    pub(super) stage: String,
+    pub(super) altered: bool,
+}
+
+/// A stage in which captures failed: which, how many, and the code of the last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failed {
+    pub(super) stage: String,
+    pub(super) times: u64,
+    pub(super) code: String,
+}
+
+/// What the events of a run tell so far.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Line of the first event of the caller's.
+    pub(super) said: Option<u64>,
+    /// Line of the first approval.
+    pub(super) approval: Option<u64>,
+    /// Code references after the opening, with their lines.
+    pub(super) code: Vec<(u64, CodeReference)>,
+    pub(super) shown: Vec<Shown>,
+    pub(super) failed: Vec<Failed>,
+    pub(super) failed_recordings: u64,
+}
+
+impl Tally {
+    /// Take in the event in line `line` of the chain.
+    pub fn take(&mut self, line: u64, actor: Actor, kind: &str, data: &Map<String, Value>) {
+        if actor == Actor::Agent {
+            self.said.get_or_insert(line);
+            if kind == "approval" {
+                self.approval.get_or_insert(line);
+            }
+            return;
+        }
+        let text = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default();
+        match kind {
+            "capture.taken" | "recording.taken" => self.shown(data, text("stage")),
+            "capture.failed" | "capture.refused" => self.failure(text("stage"), text("code")),
+            "recording.failed" => self.failed_recordings += 1,
+            CODE_EVENT => {
+                let code = data.get("code").cloned().unwrap_or_default();
+                self.code.extend(serde_json::from_value(code).ok().map(|code| (line, code)));
+            }
+            _ => {}
+        }
+    }
+
+    fn shown(&mut self, data: &Map<String, Value>, stage: &str) {
+        let altered =
+            data.get("altered_by").and_then(Value::as_array).is_some_and(|by| !by.is_empty());
+        for artifact in data.get("artifacts").and_then(Value::as_array).into_iter().flatten() {
+            let (Some(path), Some(Ok(sha256))) =
+                (artifact["path"].as_str(), artifact["sha256"].as_str().map(str::parse))
+            else {
+                continue;
+            };
+            let kind = match path.split('/').collect::<Vec<_>>().as_slice() {
+                ["data", "captures", _, file] => {
+                    let known = KINDS.iter().find(|(_, beginning)| file.starts_with(beginning));
+                    let Some((kind, _)) = known else { continue };
+                    Some(*kind)
+                }
+                ["data", "recordings", _] if artifact["media_type"] == "video/mp4" => None,
+                _ => continue,
+            };
+            let (path, stage) = (path.to_owned(), stage.to_owned());
+            self.shown.push(Shown { path, sha256, kind, stage, altered });
+        }
+    }
+
+    fn failure(&mut self, stage: &str, code: &str) {
+        let known = self.failed.iter().position(|failed| failed.stage == stage);
+        let index = known.unwrap_or_else(|| {
+            self.failed.push(Failed { stage: stage.to_owned(), ..Failed::default() });
+            self.failed.len() - 1
+        });
+        let failed = &mut self.failed[index];
+        failed.times += 1;
+        code.clone_into(&mut failed.code);
+    }
+}
