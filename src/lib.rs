@@ -5,7 +5,7 @@
 //! (`tests/it/tidy.rs` holds the rule):
 //!
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
-//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`]
+//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`]
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`]
@@ -38,6 +38,7 @@ pub mod masks;
 pub mod pack;
 pub mod policy;
 pub mod receipt;
+pub mod redact;
 pub mod report;
 pub mod request;
 pub mod run;

@@ -3,6 +3,7 @@
 
 mod answer;
 mod drain;
+mod events;
 mod hosted;
 pub mod openapi;
 pub mod peer;

@@ -20,13 +20,14 @@ use serde_json::{Value, json};
 use super::answer::{
     Failure, broken_body, file, json_body, product, run_id, run_in_path, too_large_body,
 };
+use super::events::events;
 use super::{Api, backend};
 use crate::capture::{Ask, Kind};
 use crate::error::{Code, Problem};
 use crate::evidence::{Filter, RunSummary, StoreError};
 use crate::receipt::Receipt;
 use crate::report::content_security_policy;
-use crate::request::{SealRequest, read_events, read_run_spec};
+use crate::request::{SealRequest, read_run_spec};
 use crate::run::{Caller, Ending, State as RunState};
 use crate::workflow::Verdict;
 
@@ -54,20 +55,6 @@ async fn open(
     let browser = api.captures.provenance();
     let run = api.runs.begin(spec, caller.clone(), browser).await?;
     Ok((StatusCode::CREATED, Json(api.runs.open_run(run.id, &caller)?)))
-}
-
-async fn events(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    id: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Result<(StatusCode, Json<Value>), Failure> {
-    let id = run_in_path(id)?;
-    let limit = api.config.borrow().capture.max_body;
-    let events = read_events(json_body(request, limit).await?)?;
-    let work = api.runs.work(id, &caller).await?;
-    let recorded = api.runs.record(&work, events).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "run": id, "recorded": recorded }))))
 }
 
 /// A capture with a stage, always answered as JSON.

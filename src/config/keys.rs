@@ -76,6 +76,8 @@ keys! {
     runs.max_duration: live;
     runs.max_events: live;
     runs.max_attachment: live;
+    events.max_size: live;
+    events.redact: live;
     sessions.max: live;
     sessions.idle: live;
     sessions.max_duration: live;

@@ -8,10 +8,11 @@ use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
 use super::workflows::workflows;
 use super::{
-    Backend, Browser, Capture, Config, Daemon, Fallback, Hosted, Keys, Log, LogFormat, Policy,
-    Privacy, Runs, Sessions, Store, Video, check,
+    Backend, Browser, Capture, Config, Daemon, Events, Fallback, Hosted, Keys, Log, LogFormat,
+    Policy, Privacy, Runs, Sessions, Store, Video, check,
 };
 use crate::disk;
+use crate::redact::Rule;
 use crate::video::Source;
 
 /// Largest configuration file: a bigger one is some other file.
@@ -81,6 +82,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         policy: policy(&mut document, default.policy),
         privacy: privacy(&mut document, default.privacy),
         runs: runs(&mut document, &default.runs),
+        events: events(&mut document, default.events),
         workflows: workflows(&mut document, default.workflows),
         sessions: sessions(&mut document, &default.sessions),
         video: video(&mut document, &default.video),
@@ -200,6 +202,22 @@ fn runs(document: &mut Document<'_>, default: &Runs) -> Runs {
     };
     table.finish();
     runs
+}
+
+fn events(document: &mut Document<'_>, default: Events) -> Events {
+    let mut table = document.table("events");
+    let events = Events {
+        max_size: table.get("max_size", default.max_size, |value| match read::size(value)? {
+            size if (1024..=4 << 20).contains(&size) => Ok(size),
+            _ => Err("write a size from \"1 KiB\" to \"4 MiB\"".into()),
+        }),
+        redact: table.get("redact", default.redact, |value| {
+            let rules = read::list(value)?;
+            rules.iter().map(|rule| Rule::parse(rule).map_err(|why| why.to_string())).collect()
+        }),
+    };
+    table.finish();
+    events
 }
 
 fn sessions(document: &mut Document<'_>, default: &Sessions) -> Sessions {

@@ -25,6 +25,8 @@ pub use load::{load, parse};
 pub use problem::{ConfigErrors, ConfigProblem};
 pub use workflows::Workflows;
 
+use crate::redact::{BUILT_IN, Rule};
+
 /// Where the configuration is looked for when nobody names a file and the current folder has none.
 pub const SYSTEM_FILE: &str = "/etc/exhibit/config.toml";
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub runs: Runs,
     /// What runs must contain, by workflow.
     pub workflows: Workflows,
+    /// What agents say.
+    pub events: Events,
     /// Limits of a session.
     pub sessions: Sessions,
     /// Limits of a recording.
@@ -166,6 +170,15 @@ pub struct Runs {
     pub max_attachment: u64,
 }
 
+/// `[events]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Events {
+    /// Largest event in bytes.
+    pub max_size: u64,
+    /// What is taken out of events as a secret.
+    pub redact: Vec<Rule>,
+}
+
 /// `[sessions]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sessions {
@@ -272,6 +285,10 @@ impl Default for Config {
                 max_attachment: 100 * MIB,
             },
             workflows: Workflows::default(),
+            events: Events {
+                max_size: MIB,
+                redact: BUILT_IN.iter().filter_map(|name| Rule::parse(name).ok()).collect(),
+            },
             sessions: Sessions {
                 max: 8,
                 idle: Duration::from_mins(10),

@@ -70,6 +70,11 @@ impl Config {
             "runs.max_duration" => duration(self.runs.max_duration),
             "runs.max_events" => number(self.runs.max_events),
             "runs.max_attachment" => size(self.runs.max_attachment),
+            "events.max_size" => size(self.events.max_size),
+            "events.redact" => {
+                let rules = self.events.redact.iter().map(|rule| rule.source.clone());
+                rules.collect::<Vec<_>>().into()
+            }
             "sessions.max" => count(self.sessions.max),
             "sessions.idle" => duration(self.sessions.idle),
             "sessions.max_duration" => duration(self.sessions.max_duration),

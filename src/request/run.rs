@@ -53,7 +53,7 @@ fn run_spec(fields: &mut Fields) -> Option<RunSpec> {
         controls,
         code: fields.object("code", code_reference),
         labels,
-        traceparent: fields.filled_text("traceparent", 100),
+        traceparent: traceparent(fields),
     };
     Some(spec)
 }
@@ -92,11 +92,44 @@ pub fn read_events(body: Value) -> Result<Vec<Event>, Problem> {
     bodies.into_iter().map(read_event).collect()
 }
 
-fn read_event(body: Value) -> Result<Event, Problem> {
+/// Read one event.
+///
+/// # Errors
+/// Every problem found.
+pub fn read_event(body: Value) -> Result<Event, Problem> {
     let mut fields = Fields::of(body)?;
     let event = event(&mut fields);
     fields.refuse_leftovers();
     fields.finish(event)
+}
+
+/// The place in a trace, as W3C Trace Context writes it: version, trace, parent and flags.
+fn traceparent(fields: &mut Fields) -> Option<String> {
+    let text = fields.filled_text("traceparent", 100)?;
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_hex = |part: &str, length| {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        part.len() == length && part.bytes().all(digit)
+    };
+    let zero = |part: &str| part.bytes().all(|byte| byte == b'0');
+    match parts.as_slice() {
+        [version, trace, parent, flags]
+            if is_hex(version, 2)
+                && *version != "ff"
+                && is_hex(trace, 32)
+                && !zero(trace)
+                && is_hex(parent, 16)
+                && !zero(parent)
+                && is_hex(flags, 2) =>
+        {
+            Some(text)
+        }
+        _ => {
+            let remedy = "give one of W3C Trace Context, like \
+                          \"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\"";
+            fields.wrong("traceparent", &format!("`{}`", shortened(&text)), remedy)
+        }
+    }
 }
 
 /// An agent's event. Its kind may not look like one of the daemon's own, which carry a dot.
@@ -115,7 +148,7 @@ fn event(fields: &mut Fields) -> Option<Event> {
     if let Some(message) = fields.text("message", MESSAGE) {
         data.insert("message".to_owned(), json!(message));
     }
-    if let Some(traceparent) = fields.filled_text("traceparent", 100) {
+    if let Some(traceparent) = traceparent(fields) {
         data.insert("traceparent".to_owned(), json!(traceparent));
     }
     match fields.value("data") {
@@ -185,6 +218,25 @@ mod tests {
         assert_eq!(two.len(), 2);
         assert!(read_events(json!([])).is_err());
         assert!(read_events(json!({"kind": "log"})).is_err(), "says nothing");
+    }
+
+    #[test]
+    fn a_place_in_a_trace_is_one_or_refused() {
+        let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+        let read = |text: &str| read_event(json!({"message": "x", "traceparent": text}));
+        assert!(read(&format!("00-{trace}-{parent}-01")).is_ok());
+        let zeros = "0".repeat(32);
+        for wrong in [
+            "x".to_owned(),
+            format!("ff-{trace}-{parent}-01"),
+            format!("00-{zeros}-{parent}-01"),
+            format!("00-{}-{parent}-01", trace.to_uppercase()),
+            format!("00-{trace}-{parent}"),
+            format!("00-{trace}-{parent}-01-00"),
+        ] {
+            let problem = read(&wrong).expect_err(&wrong);
+            assert_eq!(problem.field.as_deref(), Some("traceparent"));
+        }
     }
 
     #[test]

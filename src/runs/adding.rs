@@ -9,22 +9,33 @@ use super::problem::store_problem;
 use crate::artifact::{Artifact, NewArtifact, is_safe_name};
 use crate::blob::Blob;
 use crate::clock::Moment;
+use crate::config;
 use crate::error::{Code, Problem};
 use crate::evidence::{Attachment, GrowingFile};
+use crate::redact::redact;
 use crate::run::{Actor, Event, Recorded};
 
 impl Runs {
-    /// Add events to a run. They are on disk when this returns.
+    /// Add events to a run, those of agents without what the configuration calls a secret. They are
+    /// on disk when this returns.
     ///
     /// # Errors
-    /// `run_sealed`, or what the store says.
-    pub async fn record(&self, work: &Work, events: Vec<Event>) -> Result<Vec<Recorded>, Problem> {
-        let most = self.0.config.borrow().runs.max_events;
+    /// `run_sealed`, `body_too_large` for an event, or what the store says; then none is added.
+    pub async fn record(
+        &self,
+        work: &Work,
+        mut events: Vec<Event>,
+    ) -> Result<Vec<Recorded>, Problem> {
+        let config = self.0.config.borrow().clone();
         self.with_draft(work, "recording events", move |draft, at| {
             let agents = events.iter().any(|event| event.actor == Actor::Agent);
+            let most = config.runs.max_events;
             if agents && draft.events() + events.len() as u64 > most {
                 let message = format!("the run would have more than {most} events, which is `runs.max_events`; open another");
                 return Err(Problem::new(Code::InvalidField, message));
+            }
+            for event in events.iter_mut().filter(|event| event.actor == Actor::Agent) {
+                admit(event, &config.events)?;
             }
             draft.record(&events, at).map_err(store_problem)
         })
@@ -138,4 +149,21 @@ impl Runs {
         })
         .await
     }
+}
+
+/// Judge the size of an agent's event and take secrets out of it.
+fn admit(event: &mut Event, limits: &config::Events) -> Result<(), Problem> {
+    let size = json!(event.data).to_string().len() as u64;
+    if size > limits.max_size {
+        let message = format!(
+            "an event is {size} bytes long, more than `events.max_size` ({}); attach what is long \
+             as a file",
+            limits.max_size
+        );
+        return Err(Problem::new(Code::BodyTooLarge, message).field("data"));
+    }
+    if let Some(told) = redact(&limits.redact, &mut event.data) {
+        event.data.insert("redacted".to_owned(), told);
+    }
+    Ok(())
 }

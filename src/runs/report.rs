@@ -5,7 +5,6 @@ use super::Runs;
 use super::problem::unknown;
 use crate::blob::{Blob, BlobWriter};
 use crate::error::{Code, Problem};
-use crate::evidence::RunSummary;
 use crate::id::RunId;
 use crate::report::{self, Options};
 use crate::run::Caller;
@@ -19,8 +18,8 @@ impl Runs {
         let folder = match self.find(id, caller) {
             Ok(_) => self.0.store.folder_of_open(id),
             Err(problem) if problem.code == Code::RunSealed => {
-                let summary: RunSummary = self.summary(id).await?;
-                if !caller.may_act_on(&summary.caller) {
+                let record = self.sealed_run(id).await?;
+                if !caller.may_act_on(&record.opening.caller) {
                     let message = format!("the run {id} was opened by another caller");
                     return Err(Problem::new(Code::NotYourRun, message));
                 }

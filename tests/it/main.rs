@@ -11,6 +11,7 @@ mod comparison;
 mod contract;
 mod crash;
 mod edits;
+mod events;
 mod format;
 mod formats;
 mod harness;

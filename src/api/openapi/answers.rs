@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::field::{Field, object};
-use super::fields::{EVENT, EVERY_STEP, FILM_STEP, HIGHLIGHT, STEPS};
+use super::fields::{EVERY_STEP, FILM_STEP, HIGHLIGHT, STEPS};
+use super::runs::EVENT;
 use crate::error::Code;
 
 /// The schemas of what is answered.

@@ -3,9 +3,10 @@
 use super::field::Field;
 use super::fields::{
     ANSWER, AUTH, BLOCK, CARD, CONSOLE, COOKIES, EDIT, EMU, FILM, FULL, IMPORT, KEEP, LISTS,
-    MARKDOWN, OBSERVE, OPEN_SESSION, PDF, PDF_VIEW, PICTURE, RECORD, REGION, RUN, RUN_KEPT, SEAL,
-    SEQUENCE, SESSION, SHOT, STAGE, TARGET, TARGETS, TIME, VIEW, VIEWPORT,
+    MARKDOWN, OBSERVE, OPEN_SESSION, PDF, PDF_VIEW, PICTURE, RECORD, REGION, RUN_KEPT, SEQUENCE,
+    SESSION, SHOT, STAGE, TARGET, TARGETS, TIME, VIEW, VIEWPORT,
 };
+use super::runs::{RUN, SEAL};
 
 /// What an endpoint answers when it succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,7 +238,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         body: Body::Events,
         status: 201,
         recorded: false,
-        ..post("/runs/{id}/events", &[], Answer::Json("Recorded"), "Add one event, or up to 1,000")
+        ..post(
+            "/runs/{id}/events",
+            &[],
+            Answer::Json("Recorded"),
+            "Add one event, up to 1,000 as a list, or any number as lines (`application/x-ndjson`)",
+        )
     },
     Endpoint {
         body: Body::Capture,

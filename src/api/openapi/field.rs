@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Id,
     /// A SHA-256 in lower-case hexadecimal.
     Digest,
+    /// A place in a trace, as W3C Trace Context writes it.
+    Trace,
     /// An object with at most so many fields of the caller's own.
     Open(usize),
     /// Steps of a sequence.
@@ -169,6 +171,9 @@ impl Kind {
             }
             Self::Id => json!({ "type": "string", "format": "uuid" }),
             Self::Digest => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
+            Self::Trace => json!({
+                "type": "string", "pattern": "^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$",
+            }),
             Self::Open(most) => json!({ "type": "object", "maxProperties": most }),
             Self::Steps => json!({
                 "type": "array", "minItems": 1, "maxItems": 100,
@@ -214,6 +219,7 @@ impl Kind {
             }
             Self::Id => "an id that was answered".to_owned(),
             Self::Digest => "64 lower-case hexadecimal digits".to_owned(),
+            Self::Trace => "`00-<32 hexadecimal digits>-<16>-<2>`".to_owned(),
             Self::Open(most) => format!("an object with at most {most} fields of your own"),
             Self::Steps => "a list of 1 to 100 steps".to_owned(),
             Self::Film => "a list of 1 to 50 steps".to_owned(),

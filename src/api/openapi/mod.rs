@@ -7,6 +7,7 @@ mod endpoints;
 mod field;
 mod fields;
 mod markdown;
+mod runs;
 #[cfg(test)]
 mod tests;
 
@@ -74,7 +75,10 @@ fn operation(endpoint: &Endpoint) -> Value {
         "responses": responses(endpoint),
     });
     if let Some((media_type, schema)) = request(endpoint) {
-        let content = json!({ media_type: { "schema": schema } });
+        let mut content = json!({ media_type: { "schema": schema } });
+        if matches!(endpoint.body, Body::Events) {
+            content["application/x-ndjson"] = json!({ "schema": { "type": "string" } });
+        }
         operation["requestBody"] = json!({ "required": true, "content": content });
     }
     operation

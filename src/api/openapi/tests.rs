@@ -111,6 +111,10 @@ fn edges(kind: Kind) -> (Vec<Value>, Vec<Value>) {
             (vec![json!("3f0e8f0a-94a5-4f4e-8d39-6a7c6a3c7f10")], vec![json!("x"), json!(1)])
         }
         Kind::Digest => (vec![json!("0".repeat(64))], vec![json!("0".repeat(63)), json!("g")]),
+        Kind::Trace => {
+            let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+            (vec![json!(trace)], vec![json!(&trace[1..]), json!("x"), json!(1)])
+        }
         Kind::Open(most) => {
             let many = (0..=most.min(10_000)).map(|at| (at.to_string(), json!(at)));
             (vec![json!({ "a": 1 })], vec![json!([]), Value::Object(many.collect())])
