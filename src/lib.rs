@@ -8,7 +8,8 @@
 //!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`]
-//! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`]
+//! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
+//!   [`worktree`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]
@@ -50,3 +51,4 @@ pub mod settings;
 pub mod tasks;
 pub mod video;
 pub mod workflow;
+pub mod worktree;

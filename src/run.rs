@@ -57,9 +57,15 @@ pub struct CodeReference {
     /// Path inside the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Which part of the file: a function, a class, a job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
     /// SHA-256 of the file that ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
+    /// Who reviewed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<String>,
     /// Link to the review.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<String>,

@@ -27,7 +27,7 @@ use crate::error::{Code, Problem};
 use crate::evidence::{Filter, RunSummary, StoreError};
 use crate::receipt::Receipt;
 use crate::report::content_security_policy;
-use crate::request::{SealRequest, read_run_spec};
+use crate::request::{CodeRequest, SealRequest, read_run_spec};
 use crate::run::{Caller, Ending, State as RunState};
 use crate::workflow::Verdict;
 
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/runs", post(open).get(list))
         .route("/runs/{id}", get(show))
         .route("/runs/{id}/events", post(events))
+        .route("/runs/{id}/code", post(code))
         .route("/runs/{id}/captures", post(capture))
         .route("/runs/{id}/attachments", post(attach))
         .route("/runs/{id}/seal", post(seal))
@@ -55,6 +56,20 @@ async fn open(
     let browser = api.captures.provenance();
     let run = api.runs.begin(spec, caller.clone(), browser).await?;
     Ok((StatusCode::CREATED, Json(api.runs.open_run(run.id, &caller)?)))
+}
+
+/// Which code runs.
+async fn code(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let id = run_in_path(id)?;
+    let limit = api.config.borrow().capture.max_body;
+    let request = CodeRequest::read(json_body(request, limit).await?)?;
+    let work = api.runs.work(id, &caller).await?;
+    Ok((StatusCode::CREATED, Json(api.runs.reference_code(&work, request).await?)))
 }
 
 /// A capture with a stage, always answered as JSON.

@@ -19,6 +19,8 @@ pub(super) enum Run {
     Log(Log),
     /// Add a file to a run
     Attach(Attach),
+    /// Say which code runs
+    Code(CodeSaid),
     /// Seal a run; prints the receipt
     Seal(Seal),
 }
@@ -81,6 +83,37 @@ pub(super) struct Attach {
     media_type: String,
 }
 
+#[derive(Debug, clap::Args, serde::Serialize)]
+pub(super) struct CodeSaid {
+    /// The run
+    #[serde(skip)]
+    run: RunId,
+    /// Where the code lives
+    #[arg(long, value_name = "URL")]
+    repository: Option<String>,
+    /// Its commit
+    #[arg(long)]
+    commit: Option<String>,
+    /// Its path there
+    #[arg(long)]
+    path: Option<String>,
+    /// Which part of it
+    #[arg(long)]
+    symbol: Option<String>,
+    /// Who reviewed it
+    #[arg(long)]
+    reviewer: Option<String>,
+    /// Link to the review
+    #[arg(long, value_name = "URL")]
+    review: Option<String>,
+    /// A file attached to the run, whose SHA-256 is taken
+    #[arg(long, value_name = "NAME")]
+    attachment: Option<String>,
+    /// A git work tree on the daemon's host, where its configuration allows it
+    #[arg(long, value_name = "DIR")]
+    work_tree: Option<String>,
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Seal {
     /// The run
@@ -120,6 +153,7 @@ pub(super) async fn run(common: &Common, command: Run) -> Result<u8, Problem> {
         Run::Open(open) => open_run(common, open).await,
         Run::Log(log) => add_event(common, log).await,
         Run::Attach(attach) => add_file(common, attach).await,
+        Run::Code(code) => reference_code(common, code).await,
         Run::Seal(seal) => seal_run(common, seal).await,
     }
 }
@@ -194,6 +228,24 @@ async fn add_file(common: &Common, attach: Attach) -> Result<u8, Problem> {
         out::json(&artifact);
     } else {
         out::line(format!("{} {} bytes {}", artifact.path, artifact.size_bytes, artifact.sha256));
+    }
+    DONE
+}
+
+async fn reference_code(common: &Common, said: CodeSaid) -> Result<u8, Problem> {
+    let path = format!("/runs/{}/code", said.run);
+    let answer = common.client()?.call(&path, None, json!(said)).await?;
+    if common.json {
+        out::json(&answer);
+        return DONE;
+    }
+    for name in ["commit", "sha256"] {
+        if let Some(value) = answer["code"][name].as_str() {
+            out::line(format!("{name:<8} {value}"));
+        }
+    }
+    if let Some(state) = answer["state"].as_str() {
+        out::line(format!("{:<8} {state}", "tree"));
     }
     DONE
 }

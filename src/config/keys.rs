@@ -78,6 +78,7 @@ keys! {
     runs.max_attachment: live;
     events.max_size: live;
     events.redact: live;
+    code.work_trees: live;
     sessions.max: live;
     sessions.idle: live;
     sessions.max_duration: live;

@@ -8,8 +8,8 @@ use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
 use super::workflows::workflows;
 use super::{
-    Backend, Browser, Capture, Config, Daemon, Events, Fallback, Hosted, Keys, Log, LogFormat,
-    Policy, Privacy, Runs, Sessions, Store, Video, check,
+    Backend, Browser, Capture, CodePlaces, Config, Daemon, Events, Fallback, Hosted, Keys, Log,
+    LogFormat, Policy, Privacy, Runs, Sessions, Store, Video, check,
 };
 use crate::disk;
 use crate::redact::Rule;
@@ -82,6 +82,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         policy: policy(&mut document, default.policy),
         privacy: privacy(&mut document, default.privacy),
         runs: runs(&mut document, &default.runs),
+        code: code(&mut document, default.code),
         events: events(&mut document, default.events),
         workflows: workflows(&mut document, default.workflows),
         sessions: sessions(&mut document, &default.sessions),
@@ -202,6 +203,28 @@ fn runs(document: &mut Document<'_>, default: &Runs) -> Runs {
     };
     table.finish();
     runs
+}
+
+fn code(document: &mut Document<'_>, default: CodePlaces) -> CodePlaces {
+    let mut table = document.table("code");
+    let code = CodePlaces {
+        work_trees: table.get("work_trees", default.work_trees, |value| {
+            let folders = read::list(value)?;
+            let unfit = folders.iter().find(|folder| {
+                let path = Path::new(folder);
+                !path.is_absolute() || path == Path::new("/") || !path.is_dir()
+            });
+            match unfit {
+                None => Ok(folders),
+                Some(folder) => Err(format!(
+                    "`{folder}` cannot be opened to agents; write absolute paths of folders that \
+                     are there, and not `/`"
+                )),
+            }
+        }),
+    };
+    table.finish();
+    code
 }
 
 fn events(document: &mut Document<'_>, default: Events) -> Events {

@@ -54,6 +54,8 @@ pub struct Config {
     pub workflows: Workflows,
     /// What agents say.
     pub events: Events,
+    /// Where code may be looked at.
+    pub code: CodePlaces,
     /// Limits of a session.
     pub sessions: Sessions,
     /// Limits of a recording.
@@ -179,6 +181,20 @@ pub struct Events {
     pub redact: Vec<Rule>,
 }
 
+/// `[code]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodePlaces {
+    /// Folders below which git work trees may be looked at; none when empty.
+    pub work_trees: Vec<String>,
+}
+
+impl CodePlaces {
+    /// The folders.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        self.work_trees.iter().map(PathBuf::from).collect()
+    }
+}
+
 /// `[sessions]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sessions {
@@ -285,6 +301,7 @@ impl Default for Config {
                 max_attachment: 100 * MIB,
             },
             workflows: Workflows::default(),
+            code: CodePlaces::default(),
             events: Events {
                 max_size: MIB,
                 redact: BUILT_IN.iter().filter_map(|name| Rule::parse(name).ok()).collect(),

@@ -75,6 +75,7 @@ impl Config {
                 let rules = self.events.redact.iter().map(|rule| rule.source.clone());
                 rules.collect::<Vec<_>>().into()
             }
+            "code.work_trees" => self.code.work_trees.clone().into(),
             "sessions.max" => count(self.sessions.max),
             "sessions.idle" => duration(self.sessions.idle),
             "sessions.max_duration" => duration(self.sessions.max_duration),

@@ -19,7 +19,7 @@ pub use comparison::ComparisonRequest;
 pub use og_image::read_og_image;
 pub use outline::{read_inspect, read_observe};
 pub use pdf::read_pdf;
-pub use run::{SealRequest, read_event, read_events, read_run_spec};
+pub use run::{CodeRequest, SealRequest, read_event, read_events, read_run_spec};
 pub use screenshot::read_screenshot;
 pub use sequence::SequenceRequest;
 pub use session::SessionRequest;
@@ -183,6 +183,7 @@ mod tests {
             sound(ImportRequest::read(body.clone()))?;
             sound(read_run_spec(body.clone()))?;
             sound(read_events(body.clone()))?;
+            sound(CodeRequest::read(body.clone()))?;
             sound(SealRequest::read(body))?;
         }
     }

@@ -71,9 +71,49 @@ fn code_reference(fields: &mut Fields) -> Option<CodeReference> {
         repository: fields.filled_text("repository", TEXT),
         commit: fields.filled_text("commit", 100),
         path: fields.filled_text("path", TEXT),
+        symbol: fields.filled_text("symbol", TEXT),
         sha256,
+        reviewer: fields.filled_text("reviewer", TEXT),
         review: fields.filled_text("review", TEXT),
     })
+}
+
+/// The body of `POST /runs/{id}/code`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeRequest {
+    /// What the caller says.
+    pub code: CodeReference,
+    /// A file in the run, by its attachment's name, whose hash is to be taken.
+    pub attachment: Option<String>,
+    /// A git work tree on the daemon's host that is to be looked at.
+    pub work_tree: Option<String>,
+}
+
+impl CodeRequest {
+    /// Read the body.
+    ///
+    /// # Errors
+    /// Every problem found.
+    pub fn read(body: Value) -> Result<Self, Problem> {
+        let mut fields = Fields::of(body)?;
+        let request = Self {
+            code: code_reference(&mut fields).unwrap_or_default(),
+            attachment: fields.filled_text("attachment", 100),
+            work_tree: fields.filled_text("work_tree", TEXT),
+        };
+        if request == Self::default() {
+            let message = "nothing is said of the code; give `commit`, `attachment` or `work_tree`";
+            let problem = Problem::new(Code::MissingField, message).field("commit");
+            let _: Option<()> = fields.problem(problem);
+        }
+        if request.attachment.is_some() && request.work_tree.is_some() {
+            let message = "`attachment` and `work_tree` are given; the file is one or the other";
+            let problem = Problem::new(Code::ConflictingFields, message).field("work_tree");
+            let _: Option<()> = fields.problem(problem);
+        }
+        fields.refuse_leftovers();
+        fields.finish(Some(request))
+    }
 }
 
 /// Read the body of `POST /runs/{id}/events`: one event or a list of them, at least one.

@@ -3,6 +3,7 @@
 //! async threads, by work that goes on when its asker hangs up.
 
 mod adding;
+mod code;
 mod ending;
 mod listing;
 mod open;
@@ -142,6 +143,7 @@ impl Runs {
                 work: Arc::default(),
                 captures: AtomicU32::new(0),
                 recordings: AtomicU32::new(0),
+                codes: AtomicU32::new(0),
                 opened: millis(at),
                 touched: AtomicU64::new(millis(at)),
             });

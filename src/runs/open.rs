@@ -26,6 +26,7 @@ pub struct OpenRun {
     pub(super) work: Arc<RwLock<()>>,
     pub(super) captures: AtomicU32,
     pub(super) recordings: AtomicU32,
+    pub(super) codes: AtomicU32,
     /// Monotonic milliseconds of the opening and of the last addition.
     pub(super) opened: u64,
     pub(super) touched: AtomicU64,
@@ -44,9 +45,12 @@ impl Work {
     pub fn next_capture(&self) -> u32 {
         self.run.captures.fetch_add(1, Ordering::Relaxed) + 1
     }
-}
 
-impl Work {
+    /// The number of the next code reference in this run, from 1.
+    pub(super) fn next_code(&self) -> u32 {
+        self.run.codes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// The number of the next recording in this run, from 1.
     pub fn next_recording(&self) -> u32 {
         self.run.recordings.fetch_add(1, Ordering::Relaxed) + 1

@@ -70,6 +70,75 @@ async fn a_workflow_nobody_configured_has_no_completeness_and_says_so() {
     daemon.assert_verifies(run);
 }
 
+/// A work tree with one commit, and its id.
+fn work_tree(folder: &std::path::Path) -> String {
+    let git = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        command.current_dir(folder).args(["-c", "user.name=t", "-c", "user.email=t@x"]);
+        let output = command.args(arguments).output().expect("git is there");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    };
+    git(&["init", "-q"]);
+    fs::write(folder.join("refund.py"), "print('refund')\n").expect("written");
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "one"]);
+    git(&["rev-parse", "HEAD"])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_is_referenced_by_word_by_file_and_by_work_tree() {
+    let trees = tempfile::tempdir().expect("a folder");
+    let tree = trees.path().join("agents");
+    fs::create_dir(&tree).expect("made");
+    let commit = work_tree(&tree);
+    let allowed = trees.path().to_string_lossy().into_owned();
+    let daemon = TestDaemon::start_with(|config| config.code.work_trees = vec![allowed]).await;
+    let run = daemon.open_run("refund").await;
+    let code = format!("/v1/runs/{run}/code");
+    let said = json!({ "repository": "desk", "symbol": "refund()", "reviewer": "dana" });
+    let answer = daemon.post(&code, said).await.ok().json();
+    assert_eq!(answer["code"]["symbol"], "refund()");
+    let attach = format!("/v1/runs/{run}/attachments?name=agent.py");
+    let request = daemon.request(reqwest::Method::POST, &attach).body("print('agent')\n");
+    let attached = daemon.send(request).await.ok().json();
+    let by_file = json!({ "attachment": "agent.py", "path": "src/agent.py" });
+    let answer = daemon.post(&code, by_file).await.ok().json();
+    assert_eq!(answer["code"]["sha256"], attached["artifact"]["sha256"]);
+    let short = &commit[..8];
+    let by_tree = json!({ "work_tree": tree, "path": "refund.py", "commit": short });
+    let answer = daemon.post(&code, by_tree.clone()).await.ok().json();
+    assert_eq!((&answer["code"]["commit"], &answer["state"]), (&json!(commit), &json!("clean")));
+    let kept = answer["artifact"]["path"].as_str().expect("a path").to_owned();
+    fs::write(tree.join("refund.py"), "print('more')\n").expect("written");
+    let answer = daemon.post(&code, by_tree).await.ok().json();
+    assert_eq!(answer["state"], "dirty");
+    let shown = daemon.get(&format!("/v1/runs/{run}")).await.ok().json();
+    assert!(!lacking(&shown).contains(&"code".to_owned()), "{shown}");
+    let refusals = [
+        (json!({}), "missing_field", "commit"),
+        (json!({ "work_tree": "/etc" }), "target_forbidden", "work_tree"),
+        (json!({ "work_tree": trees.path() }), "invalid_field", "work_tree"),
+        (json!({ "work_tree": tree, "path": "../agents/refund.py" }), "invalid_field", "path"),
+        (json!({ "work_tree": tree, "commit": "1234567" }), "conflicting_fields", "commit"),
+        (json!({ "work_tree": tree, "attachment": "a" }), "conflicting_fields", "work_tree"),
+        (json!({ "attachment": "none.py" }), "invalid_field", "attachment"),
+        (
+            json!({ "attachment": "agent.py", "sha256": "0".repeat(64) }),
+            "conflicting_fields",
+            "sha256",
+        ),
+    ];
+    for (body, code_, field) in refusals {
+        let (_, found, place) = daemon.post(&code, body.clone()).await.refusal();
+        assert_eq!((found.as_str(), place.as_str()), (code_, field), "{body}");
+    }
+    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    let kept = fs::read_to_string(daemon.sealed(&run).join(kept)).expect("the file");
+    assert_eq!(kept, "print('refund')\n", "as it was when it was looked at");
+    daemon.assert_verifies(&run);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_keeps_the_policy_under_which_it_was_opened() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -6,7 +6,7 @@ use super::fields::{
     MARKDOWN, OBSERVE, OPEN_SESSION, PDF, PDF_VIEW, PICTURE, RECORD, REGION, RUN_KEPT, SEQUENCE,
     SESSION, SHOT, STAGE, TARGET, TARGETS, TIME, VIEW, VIEWPORT,
 };
-use super::runs::{RUN, SEAL};
+use super::runs::{CODE, CODE_SEEN, RUN, SEAL};
 
 /// What an endpoint answers when it succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,6 +263,27 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         status: 201,
         recorded: false,
         ..post("/runs/{id}/attachments", &[], Answer::Json("Attached"), "Add a file, streamed")
+    },
+    Endpoint {
+        one_of: &[
+            "repository",
+            "commit",
+            "path",
+            "symbol",
+            "sha256",
+            "reviewer",
+            "review",
+            "attachment",
+            "work_tree",
+        ],
+        status: 201,
+        recorded: false,
+        ..post(
+            "/runs/{id}/code",
+            &[CODE, CODE_SEEN],
+            Answer::Json("CodeReferenced"),
+            "Say which code runs: by reference, by a file attached before, or by a git work tree",
+        )
     },
     Endpoint {
         needs: &["session_id"],

@@ -13,11 +13,30 @@ pub(super) const RUN: &[Field] = &[
     field("traceparent", Kind::Trace, "", "W3C Trace Context"),
 ];
 
-const CODE: &[Field] = &[
+/// What is looked at beside what the caller says of the code.
+pub(super) const CODE_SEEN: &[Field] = &[
+    field(
+        "attachment",
+        Kind::Text(100),
+        "",
+        "a file of the run, by the name under which it was attached, whose SHA-256 is taken",
+    ),
+    field(
+        "work_tree",
+        Kind::Text(2_000),
+        "",
+        "a git work tree on the daemon's host, below a folder of `code.work_trees`: its commit is \
+         read, whether it is clean, and the file at `path`",
+    ),
+];
+
+pub(super) const CODE: &[Field] = &[
     field("repository", Kind::Text(2_000), "", "where the code lives"),
     field("commit", Kind::Text(100), "", "its commit"),
     field("path", Kind::Text(2_000), "", "its path there"),
+    field("symbol", Kind::Text(2_000), "", "which part of it: a function, a class"),
     field("sha256", Kind::Digest, "", "of the file that ran"),
+    field("reviewer", Kind::Text(2_000), "", "who reviewed it"),
     field("review", Kind::Text(2_000), "", "a link to its review"),
 ];
 

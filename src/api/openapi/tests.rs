@@ -7,7 +7,7 @@ use super::field::{Field, Kind, Support};
 use super::fields::STEPS;
 use crate::error::{Code, Problem};
 use crate::request::{
-    ComparisonRequest, ImportRequest, RecordingRequest, SealRequest, SequenceRequest,
+    CodeRequest, ComparisonRequest, ImportRequest, RecordingRequest, SealRequest, SequenceRequest,
     SessionRequest, StoredRequest, VideoRequest, read_inspect, read_observe, read_og_image,
     read_pdf, read_run_spec, read_screenshot, read_stop,
 };
@@ -29,6 +29,7 @@ fn read(endpoint: &Endpoint, body: Value) -> Option<Result<(), Problem>> {
         "/sequences" => StoredRequest::read(body).map(drop),
         "/sequences/import" => ImportRequest::read(body).map(drop),
         "/runs" => read_run_spec(body).map(drop),
+        "/runs/{id}/code" => CodeRequest::read(body).map(drop),
         "/runs/{id}/seal" => SealRequest::read(body).map(drop),
         _ => return None,
     })
@@ -45,6 +46,7 @@ fn least(endpoint: &Endpoint) -> Value {
         "/sequences" => json!({ "name": "n", "steps": steps }),
         "/sequences/import" => json!({ "trace": [{ "action": "click", "target": "#a" }] }),
         "/runs" => json!({ "workflow": "refund" }),
+        "/runs/{id}/code" => json!({ "commit": "c0ffee" }),
         _ if endpoint.one_of.is_empty() => json!({}),
         _ => json!({ "url": "http://a.example/" }),
     }
