@@ -2,10 +2,13 @@
 //! be tested with a time of the test's choosing. Nothing else may ask the system what time it is
 //! (clippy's `disallowed-methods` holds that).
 
+mod kernel;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// A reading of the wall clock and of the monotonic clock, taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +17,19 @@ pub struct Moment {
     pub wall: Timestamp,
     /// Time since this clock was made; never steps, stands still while the daemon is not running.
     pub monotonic: Duration,
+    /// What the kernel says of the wall clock; none where it does not say.
+    pub state: Option<TimeQuality>,
+}
+
+/// What the kernel says of its wall clock (adjtimex(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeQuality {
+    /// Whether it is kept in step with a reference, by the word of whatever program does so.
+    pub synchronised: bool,
+    /// The largest error that program reckons with, in microseconds; it grows while nobody corrects
+    /// the clock, and says nothing when it is not synchronised.
+    pub max_error_us: u64,
 }
 
 impl Moment {
@@ -34,7 +50,15 @@ impl Moment {
     pub fn plus(self, step: Duration) -> Self {
         let signed = SignedDuration::try_from(step).unwrap_or(SignedDuration::MAX);
         let wall = self.wall.saturating_add(signed).unwrap_or(Timestamp::MAX);
-        Self { wall, monotonic: self.monotonic.saturating_add(step) }
+        Self { wall, monotonic: self.monotonic.saturating_add(step), state: self.state }
+    }
+
+    /// By how many milliseconds the wall clock was set between `before` and this, in one life of
+    /// the daemon: what it went on more, or less, than the monotonic clock did.
+    pub fn stepped_since(self, before: Self) -> i64 {
+        let wall = self.wall.as_millisecond().saturating_sub(before.wall.as_millisecond());
+        let went = self.monotonic.saturating_sub(before.monotonic).as_millis();
+        wall.saturating_sub(i64::try_from(went).unwrap_or(i64::MAX))
     }
 }
 
@@ -62,7 +86,7 @@ impl Clock {
 
     /// A clock that stands still at `wall` until [`Clock::advance`] moves it.
     pub fn fixed(wall: Timestamp) -> Self {
-        let moment = Moment { wall, monotonic: Duration::ZERO };
+        let moment = Moment { wall, monotonic: Duration::ZERO, state: None };
         Self(Arc::new(Source::Fixed(std::sync::Mutex::new(moment))))
     }
 
@@ -71,7 +95,8 @@ impl Clock {
     pub fn now(&self) -> Moment {
         match &*self.0 {
             Source::System { origin } => {
-                Moment { wall: Timestamp::now(), monotonic: origin.elapsed() }
+                let state = kernel::quality();
+                Moment { wall: Timestamp::now(), monotonic: origin.elapsed(), state }
             }
             Source::Fixed(moment) => {
                 *moment.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -84,6 +109,14 @@ impl Clock {
         if let Source::Fixed(moment) = &*self.0 {
             let mut moment = moment.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             *moment = moment.plus(step);
+        }
+    }
+
+    /// Set the wall clock of a fixed clock, as its host's owner might; without effect on the
+    /// system's.
+    pub fn set_wall(&self, wall: Timestamp) {
+        if let Source::Fixed(moment) = &*self.0 {
+            moment.lock().unwrap_or_else(std::sync::PoisonError::into_inner).wall = wall;
         }
     }
 }
@@ -101,6 +134,23 @@ mod tests {
         let after = clock.now();
         assert_eq!(after.monotonic, Duration::from_millis(1500));
         assert_eq!(after.to_rfc3339(), "2026-11-24T08:15:47.620Z");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_shows_against_the_monotonic_one() {
+        let clock = Clock::fixed("2026-11-24T08:15:46Z".parse().expect("a timestamp"));
+        let before = clock.now();
+        clock.advance(Duration::from_secs(90));
+        assert_eq!(clock.now().stepped_since(before), 0);
+        clock.set_wall("2026-11-24T08:15:16Z".parse().expect("a timestamp"));
+        assert_eq!(clock.now().stepped_since(before), -120_000);
+    }
+
+    #[test]
+    fn the_kernel_is_asked_about_its_clock() {
+        // A container may forbid the question, and then there is no answer.
+        let state = Clock::system().now().state;
+        assert!(state.is_none_or(|state| state.max_error_us < 3_600_000_000), "{state:?}");
     }
 
     #[test]

@@ -109,8 +109,14 @@ fn run(root: &Path, events: usize, captures: usize, png: &[u8]) -> (PathBuf, f64
     let id = RunId::new(clock.now());
     let spec = RunSpec { workflow: "refund".to_owned(), ..RunSpec::default() };
     let caller = Caller::Daemon;
-    let opening =
-        Opening { run: id, spec, caller, host: "bench".to_owned(), exhibit: "0".to_owned() };
+    let opening = Opening {
+        run: id,
+        spec,
+        policy: None,
+        caller,
+        host: "bench".to_owned(),
+        exhibit: "0".to_owned(),
+    };
     let mut draft = store.begin(&opening, &json!({}), clock.now()).expect("begun");
     // Opening and sealing are events as well.
     let said = events - captures - 2;

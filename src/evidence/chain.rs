@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::layout::MAX_EVENT_READ;
 use crate::artifact::Artifact;
+use crate::clock::TimeQuality;
 use crate::digest::Digest;
 use crate::run::{Actor, Event, Recorded};
 
@@ -19,6 +20,8 @@ pub(super) const SEALED: &str = "run.sealed";
 pub(super) const RECOVERED: &str = "run.recovered";
 /// Kind of the event that tells of a capture; these are counted.
 pub(super) const CAPTURED: &str = "capture.taken";
+/// Kind of the event that tells that the wall clock was set.
+pub(super) const STEPPED: &str = "clock.stepped";
 
 /// One line of the chain, in the order of its keys. `previous` comes last so that a line can be
 /// checked by its ending, with nothing but a shell.
@@ -31,6 +34,9 @@ pub struct Line {
     pub time: String,
     /// Milliseconds since the run was opened, or taken up again, in this life of the daemon.
     pub monotonic_ms: u64,
+    /// What the kernel said of the wall clock; none where it did not, and before it was asked.
+    #[serde(default)]
+    pub clock: Option<TimeQuality>,
     /// Who speaks.
     pub actor: Actor,
     /// What kind of event.
@@ -46,6 +52,8 @@ struct LineRef<'a> {
     sequence: u64,
     time: &'a str,
     monotonic_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<TimeQuality>,
     actor: Actor,
     kind: &'a str,
     data: &'a Map<String, Value>,
@@ -66,11 +74,18 @@ impl Tip {
     pub(super) const START: Self = Self { sequence: 0, sha256: Digest::ZERO };
 
     /// Place `event` after this tip: its line with line feed, and where it stands.
-    pub(super) fn place(self, event: &Event, time: &str, monotonic_ms: u64) -> (Vec<u8>, Recorded) {
+    pub(super) fn place(
+        self,
+        event: &Event,
+        time: &str,
+        monotonic_ms: u64,
+        clock: Option<TimeQuality>,
+    ) -> (Vec<u8>, Recorded) {
         let line = LineRef {
             sequence: self.sequence + 1,
             time,
             monotonic_ms,
+            clock,
             actor: event.actor,
             kind: &event.kind,
             data: &event.data,
@@ -165,7 +180,7 @@ mod tests {
     #[test]
     fn the_keys_stand_in_the_order_of_the_format() {
         let event = Event::exhibit("log", json!({"b": 1, "a": "ü\n\u{2028}"}));
-        let (line, recorded) = Tip::START.place(&event, "2026-11-24T08:15:46.120Z", 7);
+        let (line, recorded) = Tip::START.place(&event, "2026-11-24T08:15:46.120Z", 7, None);
         let text = String::from_utf8(line).expect("text");
         let zeros = "0".repeat(64);
         let expected = format!(
@@ -175,6 +190,19 @@ mod tests {
         );
         assert_eq!(text, expected);
         assert_eq!(recorded.sha256, Digest::of(expected.trim_end_matches('\n').as_bytes()));
+    }
+
+    #[test]
+    fn the_state_of_the_clock_stands_beside_its_time() {
+        let event = Event::exhibit("log", json!({}));
+        let state = TimeQuality { synchronised: true, max_error_us: 21_000 };
+        let (line, _) = Tip::START.place(&event, "t", 7, Some(state));
+        let text = String::from_utf8(line).expect("text");
+        let expected = "\"monotonic_ms\":7,\"clock\":{\"synchronised\":true,\
+                        \"max_error_us\":21000},\"actor\"";
+        assert!(text.contains(expected), "{text}");
+        let read: Line = serde_json::from_str(&text).expect("a line");
+        assert_eq!(read.clock, Some(state));
     }
 
     #[test]
@@ -194,7 +222,7 @@ mod tests {
         };
         let event = Event::exhibit("capture.taken", json!({"deep": [{"er": artifact}]}));
         for (actor, expected) in [(Actor::Exhibit, 1), (Actor::Agent, 0)] {
-            let (bytes, _) = Tip::START.place(&Event { actor, ..event.clone() }, "t", 0);
+            let (bytes, _) = Tip::START.place(&Event { actor, ..event.clone() }, "t", 0, None);
             let line = serde_json::from_slice(&bytes).expect("a line");
             assert_eq!(artifacts_named(&line).len(), expected);
         }

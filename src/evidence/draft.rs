@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::chain::{self, Tip};
 use super::error::{SealError, StoreError};
@@ -20,6 +20,10 @@ use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::run::{Actor, Ending, Event, Opening, Recorded};
 use crate::workflow::{Completeness, Tally, judge};
+
+/// A step of the wall clock that is told, in milliseconds. Both clocks are read one right after the
+/// other, and the same corrections of speed apply to both, so that less is no step.
+const STEP: u64 = 250;
 
 /// A run that is still open. One writer at a time; the store's lock keeps other daemons out.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub struct Draft {
     pub(super) artifacts: BTreeMap<String, Artifact>,
     /// The monotonic clock when the run was opened or taken up again.
     pub(super) origin: Option<Duration>,
+    /// The time of the last event in this life of the daemon.
+    pub(super) latest: Option<Moment>,
     /// The event that tells of a recovery, until it is in the chain.
     pub(super) recovered: Option<Event>,
     /// Whether recovery found the record damaged: then that damage does not hinder sealing.
@@ -114,20 +120,17 @@ impl Draft {
         at: Moment,
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
-        let told = events
-            .iter()
-            .any(|event| event.kind == chain::RECOVERED && event.actor == Actor::Exhibit);
-        let recovered = self.recovered.as_ref().filter(|_| !told);
+        let preceding = self.preceding(events, at);
         let origin = self.origin.unwrap_or(at.monotonic);
         let elapsed = at.monotonic.saturating_sub(origin).as_millis();
         let (time, elapsed) = (at.to_rfc3339(), u64::try_from(elapsed).unwrap_or(u64::MAX));
         let path = self.place.folder.join(EVENTS);
         let (mut bytes, mut placed, mut tip) = (Vec::new(), Vec::new(), self.tip);
-        for event in recovered.into_iter().chain(events) {
+        for event in preceding.iter().chain(events) {
             if event.data.values().any(|value| is_deeper(value, MAX_EVENT_DEPTH)) {
                 return Err(StoreError::new(&path, io::ErrorKind::InvalidInput.into()));
             }
-            let (line, recorded) = tip.place(event, &time, elapsed);
+            let (line, recorded) = tip.place(event, &time, elapsed, at.state);
             if line.len() > limit {
                 return Err(StoreError::new(&path, io::ErrorKind::FileTooLarge.into()));
             }
@@ -137,15 +140,31 @@ impl Draft {
         }
         self.log.append(&bytes).map_err(StoreError::at(&path))?;
         self.origin = Some(origin);
+        self.latest = Some(at);
         self.tip = tip;
         self.captures += count_captures(events);
-        for event in recovered.cloned().iter().chain(events) {
+        for event in preceding.iter().chain(events) {
             self.lines += 1;
             self.tally.take(self.lines, event.actor, &event.kind, &event.data);
         }
         self.recovered = None;
         self.closing = None;
         Ok(placed.split_off(placed.len() - events.len()))
+    }
+
+    /// What must be told before `events` at the time `at`: a recovery, or that the wall clock was
+    /// set since the last event.
+    pub(super) fn preceding(&self, events: &[Event], at: Moment) -> Vec<Event> {
+        let told = events
+            .iter()
+            .any(|event| event.kind == chain::RECOVERED && event.actor == Actor::Exhibit);
+        let recovered = self.recovered.clone().filter(|_| !told);
+        let step = self.latest.map_or(0, |latest| at.stepped_since(latest));
+        let stepped = (step.unsigned_abs() >= STEP).then(|| {
+            let data = json!({ "step_ms": step, "after_event": self.tip.sequence });
+            Event::exhibit(chain::STEPPED, data)
+        });
+        recovered.into_iter().chain(stepped).collect()
     }
 
     /// Add `files`, all of them or none. They are on disk when this returns; the order of the

@@ -98,6 +98,7 @@ pub(super) fn resume(place: Place) -> Result<(Draft, Salvage), StoreError> {
         tally: chain.tally,
         artifacts,
         origin: None,
+        latest: None,
         recovered: Some(salvage.event()),
         damaged: salvage.is_damaged(),
         closing: None,

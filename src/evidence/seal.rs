@@ -137,7 +137,7 @@ impl Sealing<'_> {
             return Ok(());
         }
         let artifacts: Vec<&Artifact> = self.draft.artifacts.values().collect();
-        let told = u64::from(self.draft.recovered.is_some());
+        let told = self.draft.preceding(&[], self.at).len() as u64;
         let counts = Counts { events: self.draft.lines + 1 + told, ..self.counts() };
         let mut data = json!(self.ending);
         if let Some(completeness) = self.draft.completeness() {

@@ -211,6 +211,7 @@ fn prepare(
         tally: Tally::default(),
         artifacts: [(artifact.path.clone(), artifact.clone())].into(),
         origin: Some(at.monotonic),
+        latest: None,
         recovered: None,
         damaged: false,
         closing: None,

@@ -328,6 +328,39 @@ fn what_a_reader_would_refuse_is_not_written() {
 }
 
 #[test]
+fn a_clock_that_is_set_is_an_event_of_its_own() {
+    let bench = Bench::new();
+    let mut draft = bench.begin(0);
+    let at = |text: &str| text.parse().expect("a time");
+    draft.record(&[agent_says("before")], bench.now()).expect("recorded");
+    bench.clock.set_wall(at("2026-11-24T09:15:46.150Z"));
+    draft.record(&[agent_says("after")], bench.now()).expect("recorded");
+    draft.record(&[agent_says("later")], bench.now()).expect("recorded");
+    bench.clock.set_wall(at("2026-11-24T08:15:46.200Z"));
+    draft.seal(&Ending::sealed("succeeded"), &signer(), bench.now()).expect("sealed");
+    let folder = bench.store.folder_of(id(0));
+    let expected =
+        ["run.opened", "log", "clock.stepped", "log", "log", "clock.stepped", "run.sealed"];
+    assert_eq!(kinds(&folder), expected);
+    let events = events(&folder);
+    let steps = [&events[2], &events[5]].map(|event| {
+        assert_eq!(event["actor"], "exhibit");
+        (event["data"]["step_ms"].as_i64(), event["data"]["after_event"].as_u64())
+    });
+    assert_eq!(steps.map(|(_, after)| after), [Some(2), Some(5)]);
+    let forth = steps[0].0.expect("a number");
+    assert!((3_599_000..3_601_000).contains(&forth), "{forth}");
+    assert!(steps[1].0.expect("a number") < -3_599_000, "{steps:?}");
+    // The way back is what verification notes; it is no fault of the folder.
+    assert_eq!(verdict(&folder), ["event_time_order data/events.jsonl:6"]);
+    let record: Value =
+        serde_json::from_slice(&fs::read(folder.join("data/run.json")).expect("there"))
+            .expect("JSON");
+    assert_eq!(record["counts"]["events"], 7);
+    assert_eq!(record["counts"], events[6]["data"]["counts"]);
+}
+
+#[test]
 fn an_agent_cannot_speak_for_the_recovery() {
     let bench = Bench::new();
     drop(bench.filled(0));

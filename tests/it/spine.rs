@@ -17,6 +17,12 @@ async fn a_screenshot_becomes_a_sealed_folder_that_verifies() {
     assert_eq!(kept.expect("the picture"), reply.body, "the answer is what was kept");
     let kinds = daemon.kinds(&run);
     assert_eq!(kinds, ["run.opened", "capture.requested", "capture.taken", "run.sealed"]);
+    if exhibit::clock::Clock::system().now().state.is_some() {
+        let told = |event: &serde_json::Value| {
+            event["clock"]["synchronised"].is_boolean() && event["clock"]["max_error_us"].is_u64()
+        };
+        assert!(daemon.events(&run).iter().all(told), "each event holds the clock's state");
+    }
     let capture = daemon.capture(&run, "0001-during");
     assert_eq!(capture["page"]["document"]["status"], 200);
     assert_eq!(capture["page"]["final_url"], site.url("/ok"));
