@@ -143,7 +143,7 @@ async fn one_capture_at_a_time_has_the_page() {
 async fn sessions_are_few_and_end_by_themselves() {
     let daemon = TestDaemon::start_with(|config| {
         config.sessions.max = 1;
-        config.sessions.idle = Duration::from_millis(500);
+        config.sessions.idle = Duration::from_secs(5);
     })
     .await;
     let id = open(&daemon, json!({ "stealth": true })).await;
