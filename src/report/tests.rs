@@ -254,6 +254,21 @@ fn what_has_no_room_is_small_and_bounded() {
 }
 
 #[test]
+fn a_recording_without_room_is_played_from_beside_the_report() {
+    let film = "data/recordings/0001.mp4";
+    let told = json!({"recording": "0001", "artifacts": [artifact(film, b"")]});
+    let folder = Folder::new(&[("exhibit", "recording.taken", told)]);
+    let room = usize::try_from(super::embed::RECORDINGS).expect("a small number");
+    folder.put(film, &vec![0; room + 1]);
+    let options = Options { base: "../run%20x/".to_owned(), checked: None };
+    let mut out = Vec::new();
+    write(folder.path(), &options, &mut out).expect("memory").expect("a report");
+    let html = String::from_utf8(out).expect("text");
+    assert!(html.contains(&format!(" src=\"../run%20x/{film}\"")) && html.len() < 1 << 20);
+    assert!(html.contains("had no room"));
+}
+
+#[test]
 fn very_many_events_are_cut_and_the_end_is_told() {
     let mut events = vec![("agent", "log", json!({"message": "x".repeat(300)})); 10_100];
     events.push(("exhibit", "run.sealed", json!({"outcome": "succeeded"})));

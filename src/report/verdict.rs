@@ -15,6 +15,8 @@ pub(super) struct Verdict {
     pub(super) tone: &'static str,
     pub(super) word: &'static str,
     pub(super) because: String,
+    /// Whether the folder is not what was recorded.
+    pub(super) damaged: bool,
 }
 
 /// What verifying the folder said, as it is shown.
@@ -36,7 +38,8 @@ impl Verdict {
         checked: Option<&FolderReport>,
     ) -> Self {
         let altered = checked.is_some_and(|report| report.exit() == exit::ALTERED);
-        let (tone, word, because) = if problems > 0 || altered {
+        let damaged = problems > 0 || altered;
+        let (tone, word, because) = if damaged {
             let because = "What is in this folder is not what was recorded, or cannot be read. \
                            What is wrong is told below; the rest is shown as it is.";
             ("bad", "Damaged", because.to_owned())
@@ -47,7 +50,7 @@ impl Verdict {
         } else {
             ended(record, completeness)
         };
-        Self { tone, word, because }
+        Self { tone, word, because, damaged }
     }
 }
 
