@@ -1,51 +1,44 @@
 #!/usr/bin/env python3
-"""A refund with a screenshot before and after, as written for a hosted screenshot API.
+"""A refund under evidence: log, code and pictures in one sealed folder. Standard library only.
 
-Nothing in here knows Exhibit: the program was moved by changing SCREENSHOT_BASE_URL and
-SCREENSHOT_API_KEY. What is new is what the answer's headers say: where the evidence is.
-
-    refund.py DESK_URL TRANSACTION AMOUNT
+    exhibit demo --desk --scenario refund &      prints the desk's address
+    refund.py SOCKET DESK_URL [TRANSACTION AMOUNT]
 """
 
-import os
 import sys
 
-import requests
-
-BASE_URL = os.environ.get("SCREENSHOT_BASE_URL", "http://127.0.0.1:8642")
-API_KEY = os.environ["SCREENSHOT_API_KEY"]
+from evidence import Run, fetch
 
 
-def screenshot(url, name):
-    """Save a screenshot of `url` as `name`.png."""
-    answer = requests.post(
-        f"{BASE_URL}/api/v1/screenshot",
-        headers={"x-api-key": API_KEY},
-        json={"url": url, "format": "png"},
-        timeout=120,
-    )
-    answer.raise_for_status()
-    with open(f"{name}.png", "wb") as file:
-        file.write(answer.content)
-    run = answer.headers.get("X-Exhibit-Run", "none")
-    print(f"{name}: {len(answer.content)} bytes, evidence in run {run}")
-
-
-def main(desk, transaction, amount):
-    """Process the refund."""
+def main(socket, desk, transaction="TX-1042", amount="48.50"):
     page = f"{desk}/transactions/{transaction}"
-    screenshot(page, "before")
-    refund = requests.post(
-        f"{desk}/api/transactions/{transaction}/refund",
-        json={"amount": amount, "reason": "Duplicate charge"},
-        timeout=30,
+    run = Run(
+        socket,
+        workflow="refund",
+        agent="refund.py",
+        principal="support-lead@example.com",
+        subject=transaction,
     )
-    refund.raise_for_status()
-    print(f"refund: {refund.json()['status']}")
-    screenshot(page, "after")
+    run.code(__file__)
+    run.capture("before", page)
+    run.log("Refund approved: the charge is a duplicate", "decision", amount=amount)
+    run.act(
+        [
+            {"action": "navigate", "url": f"{page}/refund"},
+            {"action": "fill", "selector": "[name=amount]", "value": amount},
+            {"action": "fill", "selector": "[name=reason]", "value": "Duplicate charge"},
+            {"action": "click", "selector": "button"},
+            {"action": "wait_for", "selector": ".done"},
+            {"action": "screenshot", "name": "the confirmation"},
+        ]
+    )
+    status = fetch(f"{desk}/api/transactions/{transaction}")
+    run.log("The desk shows the refund", "tool-call", status=status["status"])
+    run.capture("after", page)
+    run.seal("succeeded", "The duplicate charge was refunded")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (3, 5):
         sys.exit(__doc__)
     main(*sys.argv[1:])

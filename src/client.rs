@@ -184,6 +184,15 @@ impl Client {
         self.json(request).await
     }
 
+    /// Close a session; that is on record in `run`.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn close_session(&self, run: RunId, session: &str) -> Result<(), Problem> {
+        let request = self.request(Method::DELETE, &format!("/api/v1/sessions/{session}"));
+        self.send(request.header("x-exhibit-run", run.to_string())).await.map(drop)
+    }
+
     /// Add a file to a run.
     ///
     /// # Errors

@@ -4,20 +4,48 @@ use std::path::{Path, PathBuf};
 
 use super::runs::completeness;
 use super::{Common, in_file, out};
+use crate::clock::Clock;
 use crate::config::{Log, LogFormat};
 use crate::daemon::logging;
-use crate::demo;
+use crate::demo::{
+    self,
+    scenario::{Part, Scenario},
+};
 use crate::error::{Problem, exit};
+use crate::tasks::Tasks;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
     /// Folder for the store, the keys and the socket [default: a new one among the temporary files]
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
+    /// What is shown
+    #[arg(long, value_enum, default_value_t = Scenario::Refund)]
+    scenario: Scenario,
+    /// Leave something out, to see what is said of an incomplete run; may be given several times
+    #[arg(long, value_enum, value_name = "PART")]
+    without: Vec<Part>,
+    /// Only serve the scenario's application, for programs of your own, until interrupted
+    #[arg(long, conflicts_with_all = ["store", "without"])]
+    desk: bool,
+}
+
+/// Serve an application until somebody interrupts.
+async fn desk(scenario: Scenario) -> Result<u8, Problem> {
+    let tasks = Tasks::new();
+    let address = scenario.open_desk(Clock::system(), &tasks).await;
+    out::line(address.map_err(|error| Problem::internal("starting the application", error))?);
+    let interrupted = tokio::signal::ctrl_c().await;
+    tasks.stop();
+    interrupted.map_err(|error| Problem::internal("waiting for the interrupt", error))?;
+    Ok(exit::OK)
 }
 
 pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
     logging::start(&Log { filter: "error".to_owned(), format: LogFormat::Human })?;
+    if demo.desk {
+        return desk(demo.scenario).await;
+    }
     let home = match demo.store {
         Some(home) => home,
         None => {
@@ -26,7 +54,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
         }
     };
     let mut steps = out::Steps::new();
-    let done = demo::run(&home, &mut |step| steps.begin(step)).await;
+    let done = demo::run(&home, demo.scenario, demo.without, &mut |step| steps.begin(step)).await;
     drop(steps);
     let done = done?;
     if common.json {

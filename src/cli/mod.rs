@@ -94,7 +94,7 @@ enum Command {
     /// The index over the sealed runs
     #[command(subcommand)]
     Index(index::Index),
-    /// Process a refund under evidence, on a refund desk of our own
+    /// Show a workflow under evidence, in an application of our own
     Demo(demo::Demo),
 }
 

@@ -2,18 +2,18 @@
 //! is what the demonstration captures, and knows nothing of evidence.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Form, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 
 use super::pages;
+use super::serve::{again, page, serve};
 use crate::clock::Clock;
 use crate::tasks::Tasks;
 
@@ -169,17 +169,9 @@ impl Desk {
     /// # Errors
     /// When no port can be had.
     pub async fn start(clock: Clock, tasks: &Tasks) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
         let ledger = Ledger::new(&clock.now().to_rfc3339());
         let app = router(App { ledger: Arc::new(Mutex::new(ledger)), clock });
-        let stopping = tasks.clone();
-        drop(tasks.spawn(async move {
-            let closing = async move { stopping.stopping().await };
-            if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(closing).await {
-                tracing::error!(%error, "the refund desk failed");
-            }
-        }));
+        let address = serve(app, tasks).await?;
         Ok(Self { address })
     }
 
@@ -199,10 +191,6 @@ fn router(app: App) -> Router {
         .route("/api/transactions/{id}/refund", post(api_refund))
         .fallback(|| async { missing() })
         .with_state(app)
-}
-
-fn page(html: String) -> Response {
-    ([(header::CACHE_CONTROL, "no-store")], Html(html)).into_response()
 }
 
 fn missing() -> Response {
@@ -238,10 +226,7 @@ async fn submit(
         return Redirect::to(&format!("/transactions/{id}/confirmation")).into_response();
     };
     match ledger.find(&id) {
-        Some(found) => {
-            let again = page(pages::form(found, &asked, Some(&refused)));
-            (StatusCode::UNPROCESSABLE_ENTITY, again).into_response()
-        }
+        Some(found) => again(pages::form(found, &asked, Some(&refused))),
         None => missing(),
     }
 }

@@ -1,12 +1,12 @@
-//! Owns the refund desk's pages: plain HTML with its style inside, no script, everything that is
-//! not ours escaped.
+//! Owns the refund desk's pages, and what those of the other desks share: plain HTML with its style
+//! inside, no script, everything that is not ours escaped.
 
 use super::desk::{Asked, Cents, Transaction};
 
 const STYLE: &str = include_str!("desk.css");
 
 /// `text` as it may stand in HTML, also between quotes.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -22,11 +22,16 @@ fn escaped(text: &str) -> String {
 }
 
 fn document(title: &str, main: &str) -> String {
+    shell("Refund desk", title, main)
+}
+
+/// A page of the application `desk`.
+pub(super) fn shell(desk: &str, title: &str, main: &str) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title} · Refund desk</title><style>{STYLE}</style></head><body>\
-         <header><a href=\"/\"><strong>Refund desk</strong></a><span>Northwind Payments · back \
+         <title>{title} · {desk}</title><style>{STYLE}</style></head><body>\
+         <header><a href=\"/\"><strong>{desk}</strong></a><span>Northwind Payments · back \
          office</span></header><main>{main}</main></body></html>"
     )
 }
@@ -36,7 +41,7 @@ fn chip(transaction: &Transaction) -> String {
     format!("<span class=\"chip {}\">{status}</span>", status.replace(' ', "-"))
 }
 
-fn tile(label: &str, value: &str) -> String {
+pub(super) fn tile(label: &str, value: &str) -> String {
     format!("<div class=\"tile\"><span>{label}</span><b>{value}</b></div>")
 }
 

@@ -28,6 +28,7 @@ mod policy;
 mod privacy;
 mod process;
 mod report;
+mod scenarios;
 mod sequence;
 mod sessions;
 mod signals;
