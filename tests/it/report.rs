@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use exhibit::demo::scenario::Scenario;
 use exhibit::demo::{self, Demonstration};
 use exhibit::evidence::verify;
 use serde_json::{Value, json};
@@ -16,7 +17,8 @@ use crate::site::Site;
 /// A refund under evidence.
 async fn refund() -> (TempDir, Demonstration) {
     let home = tempfile::tempdir().expect("a folder");
-    let done = demo::run(home.path(), &mut |_| ()).await.expect("a demonstration");
+    let done = demo::run(home.path(), Scenario::Refund, Vec::new(), &mut |_| ()).await;
+    let done = done.expect("a demonstration");
     (home, done)
 }
 
