@@ -167,15 +167,21 @@ fn details_page(batch: &Batch) -> String {
     };
     let checks: String = batch.checks.iter().map(check).collect();
     let id = batch.id;
+    // To the second, and as people write it.
+    let checked = batch.checked_at.as_ref().map_or_else(
+        || "never".to_owned(),
+        |at| at.chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect(),
+    );
     let main = format!(
         "<h1>Batch {id} {chip}</h1><div class=\"tiles\">{rows_tile}{total}{checked}</div>\
          <div class=\"card\"><h2>Checks</h2><ul>{checks}</ul><form method=\"post\" \
-         action=\"/batches/{id}/check\"><button class=\"button\">Run the checks</button></form></div>\
+         action=\"/batches/{id}/check\"><p><button class=\"button\">Run the checks</button></p></form>\
+         </div>\
          <div class=\"card\"><h2>Payments</h2><table><tbody>{rows}</tbody></table></div>",
         chip = chip(batch),
         rows_tile = tile("Rows", &batch.rows.len().to_string()),
         total = tile("Control total", &format!("{} cents", batch.control_total)),
-        checked = tile("Checked", batch.checked_at.as_deref().unwrap_or("never")),
+        checked = tile("Checked", &checked),
     );
     shell("Data desk", id, &main)
 }

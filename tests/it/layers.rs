@@ -176,3 +176,25 @@ async fn a_run_keeps_the_policy_under_which_it_was_opened() {
     assert_eq!(judged.verdict, exhibit::workflow::Verdict::Complete);
     daemon.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_outlives_its_workflow_is_sealed_as_expired_and_incomplete() {
+    let daemon = TestDaemon::start_with(|config| {
+        let refund = config.workflows.0.get_mut("refund").expect("built in");
+        refund.max_duration_ms = Some(300);
+    })
+    .await;
+    let run = daemon.open_run("refund").await;
+    let path = format!("/v1/runs/{run}");
+    eventually("the run expires", async || {
+        daemon.get(&path).await.ok().json()["state"] == "expired"
+    })
+    .await;
+    let shown = daemon.get(&path).await.ok().json();
+    assert_eq!(shown["verdict"], "incomplete");
+    let events = daemon.events(&run);
+    let reason =
+        events.last().expect("one")["data"]["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason.contains("workflows.refund.max_duration"), "{reason}");
+    daemon.assert_verifies(&run);
+}
