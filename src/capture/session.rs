@@ -52,6 +52,8 @@ impl Captures {
             policy: self.0.policy.borrow().clone(),
         };
         let opened = self.0.backends.local().open_session(order).await;
+        // Asked now: it may have outlived its time when its opening is sealed.
+        let shown = self.0.sessions.shown(id);
         let settings =
             CaptureSettings { page, product: Product::Picture(Picture::default()) }.record();
         let kind = if opened.is_ok() { "session.opened" } else { "session.failed" };
@@ -80,7 +82,7 @@ impl Captures {
         if let Err(problem) = opened {
             return Err(Box::new(Refused { problem, evidence: Some(evidence) }));
         }
-        let mut answer = self.0.sessions.shown(id).unwrap_or_default();
+        let mut answer = shown.unwrap_or_else(|| json!({ "session_id": id }));
         answer["note"] = json!("one page, kept between requests; DELETE /sessions/{id} closes it");
         if !ignored.is_empty() {
             evidence["ignored"] = json!(ignored);

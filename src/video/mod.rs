@@ -55,6 +55,9 @@ pub struct Segment {
     pub from: f64,
     /// When it ended: what it shows last was shown until then.
     pub to: f64,
+    /// Called when it has been put into the file: the next one is as long as a slow disk makes it,
+    /// so that none waits in memory.
+    pub taken: Box<dyn FnOnce() + Send>,
 }
 
 /// What is told to a recording.

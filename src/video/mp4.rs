@@ -127,6 +127,16 @@ impl Mp4 {
         })
     }
 
+    /// The last sample is shown until `time`, in units of [`TIMESCALE`]: nothing is known of what came
+    /// after it.
+    pub(super) fn hold(&mut self, time: u64) {
+        let missing = u32::try_from(time.saturating_sub(self.time)).unwrap_or(u32::MAX);
+        if let Some(last) = self.samples.last_mut() {
+            last.duration = last.duration.saturating_add(missing);
+            self.time += u64::from(missing);
+        }
+    }
+
     /// How long the file plays so far, in units of [`TIMESCALE`].
     pub(super) fn time(&self) -> u64 {
         self.time
@@ -318,6 +328,10 @@ mod tests {
         file.extend(mp4.fragment(&[sample(3, true)]));
         assert_eq!(names(&file), ["ftyp", "free", "moov", "moof", "mdat", "moof", "mdat"]);
         assert_eq!(mp4.time(), 27_000);
+        for (until, time) in [(30_000, 30_000), (1, 30_000)] {
+            mp4.hold(until);
+            assert_eq!(mp4.time(), time);
+        }
 
         let ending = mp4.end();
         let at = usize::try_from(ending.at).expect("small");

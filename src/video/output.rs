@@ -28,6 +28,13 @@ impl<'a> Output<'a> {
         self.file.as_ref().map_or(0, Mp4::time)
     }
 
+    /// What was shown last was shown until `time`, in units of [`TIMESCALE`].
+    pub(super) fn hold(&mut self, time: u64) {
+        if let Some(file) = &mut self.file {
+            file.hold(time);
+        }
+    }
+
     /// Write a fragment; `track` must be known when the first samples are.
     ///
     /// # Errors

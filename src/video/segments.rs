@@ -28,7 +28,9 @@ pub(super) fn record(
     let ended = loop {
         match messages.recv() {
             Ok(Message::Segment(segment)) => {
-                if let Some(end) = recording.add(&segment) {
+                let end = recording.add(&segment);
+                (segment.taken)();
+                if let Some(end) = end {
                     break end;
                 }
             }
@@ -60,6 +62,8 @@ impl Recording<'_> {
             }
             self.track = pictures.track;
         }
+        // Where segments are missing, what was shown before them stays.
+        self.output.hold(ticks(segment.from - self.summary.began_at));
         let until = ticks(segment.to - self.summary.began_at);
         let longest = ticks(self.settings.max_duration.as_secs_f64());
         fit(&mut samples, self.output.time(), until.min(longest));
@@ -103,7 +107,73 @@ fn ticks(seconds: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::mpsc::channel;
+
     use super::*;
+    use crate::video::mp4::{Mp4, leaf};
+
+    struct Kept(Vec<u8>);
+
+    impl Sink for Kept {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.0.extend(bytes);
+            Ok(())
+        }
+
+        fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+            let at = usize::try_from(at).expect("small");
+            self.0[at..at + bytes.len()].copy_from_slice(bytes);
+            Ok(())
+        }
+    }
+
+    /// A segment of two pictures that the browser shows for a tenth of a second each.
+    fn file() -> Vec<u8> {
+        let description = leaf(*b"av01", |b| {
+            b.extend([0; 24]);
+            b.extend([2, 128, 1, 224]);
+            b.extend([0; 50]);
+        });
+        let (mut mp4, mut bytes) = Mp4::begin(Track { width: 640, height: 480, description });
+        let sample = |is_key| Sample { bytes: vec![7; 9], duration: 9_000, is_key };
+        bytes.extend(mp4.fragment(&[sample(true), sample(false)]));
+        bytes
+    }
+
+    #[test]
+    fn segments_become_one_file_at_true_time_and_each_is_waited_for() {
+        let (messages, coming) = channel();
+        let (told, taken) = channel();
+        let broken = b"\0\0\0\x10moov nothing".to_vec();
+        for (bytes, from, to) in [
+            (file(), 1_000.0, 1_001.0),
+            (broken, 1_001.0, 1_002.0),
+            (Vec::new(), 1_002.0, 1_003.0),
+            (file(), 1_003.0, 1_004.5),
+        ] {
+            let told = told.clone();
+            let taken = Box::new(move || told.send(()).expect("the test listens"));
+            let segment = Segment { bytes, from, to, taken };
+            messages.send(Message::Segment(segment)).expect("heard");
+        }
+        messages.send(Message::Stop).expect("heard");
+        let settings = Settings {
+            source: Some(Source::Recorder),
+            width: 640,
+            height: 480,
+            frame_rate: 25,
+            max_duration: Duration::from_secs(60),
+            max_bytes: 1 << 20,
+        };
+        let mut sink = Kept(Vec::new());
+        let summary = record(&coming, &mut sink, settings);
+        assert_eq!(taken.try_iter().count(), 4);
+        assert_eq!((summary.frames, summary.unreadable, summary.duration_ms), (4, 1, 4_500));
+        assert_eq!((summary.width, summary.height), (640, 480));
+        assert_eq!((summary.ended, summary.superseded), (End::Stopped, None));
+        assert_eq!(summary.size_bytes, sink.0.len() as u64);
+    }
 
     #[test]
     fn samples_end_when_their_segment_does() {

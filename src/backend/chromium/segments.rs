@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -113,15 +113,26 @@ struct Read {
 impl Camera {
     async fn run(self, first: Open, mut turns: mpsc::Receiver<()>, messages: Sender<Message>) {
         let mut open = first;
+        let mut before: Option<oneshot::Receiver<()>> = None;
         loop {
             let ended = matches!(tokio::time::timeout(SEGMENT, turns.recv()).await, Ok(None));
+            if let Some(taken) = before.take() {
+                // Nobody takes it when the recording has ended by itself.
+                let _ = taken.await;
+            }
             let stopped = self.stop().await;
             let stopped_at = self.now();
             let goes_on = stopped.is_ok() && !ended;
             let next = if goes_on { self.start().await.ok() } else { None };
             let to = next.as_ref().map_or(stopped_at, |next| next.from);
             let bytes = self.read(&open.handle).await;
-            let segment = Segment { bytes, from: open.from, to };
+            let (told, taken) = oneshot::channel();
+            before = Some(taken);
+            let taken = Box::new(move || {
+                // Whoever waits for it may have ended.
+                let _ = told.send(());
+            });
+            let segment = Segment { bytes, from: open.from, to, taken };
             let heard = messages.send(Message::Segment(segment)).is_ok();
             match next {
                 Some(next) => open = next,
