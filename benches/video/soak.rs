@@ -103,7 +103,7 @@ fn is_flat(samples: &[f64]) -> bool {
 
 /// Whether every frame is accounted for: what the daemon counts is what a decoder finds, and there
 /// are as many pictures as the frame rate asks for. What the browser does not send because the way
-/// was busy, nothing in the evidence counts: a shortfall is frames lost silently.
+/// was busy shows in the evidence as gaps only: a shortfall is frames that nothing accounts for.
 fn adds_up(summary: &serde_json::Value, film: &Film, painted: u32, length: Duration) -> bool {
     let count = |name: &str| summary[name].as_u64().expect("a count");
     let (coded, superseded, unreadable) =
@@ -113,9 +113,10 @@ fn adds_up(summary: &serde_json::Value, film: &Film, painted: u32, length: Durat
     let due = f64::from(painted).min(RATE * length.as_secs_f64());
     println!(
         "frames: {painted} painted, {due:.0} due at {RATE} a second, {received:.0} received = {coded} \
-         coded + {superseded} superseded + {unreadable} unreadable; {:.0} due ones never came, and \
-         nothing counts them; a decoder finds {decoded} pictures of {distinct} different frames",
+         coded + {superseded} superseded + {unreadable} unreadable; {:.0} due ones never came, \
+         and {} gaps are on record; a decoder finds {decoded} pictures of {distinct} different frames",
         (due - received).max(0.0),
+        count("gaps"),
     );
     // The first and the last picture may be shown twice: while nothing moves yet, or any more.
     let good = summary["ended"] == "stopped"

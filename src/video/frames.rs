@@ -35,6 +35,8 @@ struct Recording<'a> {
     /// The last coded picture, whose duration is not known yet: when it was shown.
     open: Option<(Sample, f64)>,
     last_key: f64,
+    /// When the last frame was shown: a picture that only says that nothing changed is none.
+    last_frame: Option<f64>,
     mark: bool,
     summary: Summary,
 }
@@ -69,6 +71,7 @@ impl<'a> Recording<'a> {
             batch_since: 0.0,
             open: None,
             last_key: f64::MIN,
+            last_frame: None,
             mark: false,
             summary,
         })
@@ -152,6 +155,11 @@ impl<'a> Recording<'a> {
         }
         // Times go on, whatever the host's clock does.
         let at = self.open.as_ref().map_or(at, |(_, last)| at.max(last + 0.001));
+        if frame.is_some()
+            && let Some(last) = self.last_frame.replace(at)
+        {
+            self.summary.gaps += u64::from(self.settings.is_gap(at - last));
+        }
         let key = self.open.is_none()
             || std::mem::take(&mut self.mark)
             || at - self.last_key >= KEY_EVERY.as_secs_f64();

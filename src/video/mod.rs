@@ -158,6 +158,16 @@ pub struct Settings {
     pub max_bytes: u64,
 }
 
+impl Settings {
+    /// Whether so many seconds between two pictures are a gap.
+    fn is_gap(&self, seconds: f64) -> bool {
+        seconds > 2.0 / f64::from(self.frame_rate.max(1)) && seconds < REST
+    }
+}
+
+/// A page that shows nothing new for so many seconds rests.
+const REST: f64 = 1.0;
+
 /// Why a recording ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -191,6 +201,9 @@ pub struct Summary {
     /// the browser itself leaves out, because it exceeds the frame rate, it does not count. None
     /// where it alone leaves out.
     pub superseded: Option<u64>,
+    /// Times at which a picture came more than two steps of the frame rate after the one before, and
+    /// less than a second: the page rested for so long, or the host was too busy for what it showed.
+    pub gaps: u64,
     /// Frames, or segments, that could not be read.
     pub unreadable: u64,
     /// How long it plays, in milliseconds.
@@ -211,6 +224,7 @@ impl Summary {
             height: 0,
             frames: 0,
             superseded: None,
+            gaps: 0,
             unreadable: 0,
             duration_ms: 0,
             size_bytes: 0,

@@ -62,6 +62,11 @@ impl Recording<'_> {
             }
             self.track = pictures.track;
         }
+        // The last one is shown until the next segment begins.
+        for sample in samples.iter().rev().skip(1) {
+            let shown = f64::from(sample.duration) / f64::from(TIMESCALE);
+            self.summary.gaps += u64::from(self.settings.is_gap(shown));
+        }
         // Where segments are missing, what was shown before them stays.
         self.output.hold(ticks(segment.from - self.summary.began_at));
         let until = ticks(segment.to - self.summary.began_at);
@@ -170,6 +175,7 @@ mod tests {
         let summary = record(&coming, &mut sink, settings);
         assert_eq!(taken.try_iter().count(), 4);
         assert_eq!((summary.frames, summary.unreadable, summary.duration_ms), (4, 1, 4_500));
+        assert_eq!(summary.gaps, 2, "a tenth of a second is more than two steps");
         assert_eq!((summary.width, summary.height), (640, 480));
         assert_eq!((summary.ended, summary.superseded), (End::Stopped, None));
         assert_eq!(summary.size_bytes, sink.0.len() as u64);
