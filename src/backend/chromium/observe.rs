@@ -150,8 +150,10 @@ impl Observed {
     }
 
     fn judge_host(&mut self, url: &str) {
-        let with_host = url.parse::<url::Url>().ok().filter(url::Url::has_host);
-        self.strayed = with_host.and_then(|url| self.policy.check_url(&url).err());
+        let url = url.parse::<url::Url>().ok();
+        // Chromium's own pages have a host as well, which nobody can allow.
+        let of_the_web = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+        self.strayed = of_the_web.and_then(|url| self.policy.check_url(&url).err());
     }
 
     /// What is judged by.

@@ -124,7 +124,7 @@ impl Walk<'_> {
 
     /// Policy holds for where a step led, too.
     fn allowed(&self) -> Result<(), Trouble> {
-        allowed(self.page, self.order)
+        Ok(self.page.observed().may_be_shown()?)
     }
 
     async fn act(
@@ -212,7 +212,8 @@ impl Walk<'_> {
             settle(&page, &settings, until).await?;
             rest(&page, &settings).await?;
             let output = self.output(&page, &settings, name, product).await?;
-            allowed(&page, self.order).map(|()| output)
+            page.observed().may_be_shown()?;
+            Ok(output)
         };
         let output = loading.await;
         page.close().await;
@@ -262,19 +263,6 @@ impl Walk<'_> {
             console,
             network,
         })
-    }
-}
-
-/// Policy holds for where a step led, too.
-fn allowed(page: &Page, order: &SequenceOrder) -> Result<(), Trouble> {
-    let seen = page.observed();
-    seen.may_be_shown()?;
-    let url = seen.facts.final_url.as_ref().and_then(|url| url.parse::<url::Url>().ok());
-    match url {
-        Some(url) if matches!(url.scheme(), "http" | "https") => {
-            Ok(order.policy.check_url(&url)?)
-        }
-        _ => Ok(()),
     }
 }
 

@@ -118,9 +118,10 @@ fn check_where_it_led(page: &Page, order: &Order) -> Result<(), Problem> {
     let Some(url) = &seen.facts.final_url else { return Ok(()) };
     let Ok(url) = url.parse::<url::Url>() else { return Ok(()) };
     match (url.scheme(), &order.settings.page.target) {
-        ("http" | "https", _) => order.policy.check_url(&url),
         // Where a written page lives, and where Chromium shows an error status without a body.
-        ("about", _) | ("chrome-error", Target::Url(_) | Target::Current) => Ok(()),
+        ("http" | "https" | "about", _) | ("chrome-error", Target::Url(_) | Target::Current) => {
+            Ok(())
+        }
         (scheme, _) => {
             let message = format!("the page led to a `{scheme}:` address, which is never captured");
             Err(Problem::new(Code::TargetForbidden, message).field("url"))
