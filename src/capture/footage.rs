@@ -81,6 +81,13 @@ impl Take {
     }
 }
 
+/// A recording on record.
+pub(super) struct Footage {
+    pub(super) artifacts: Vec<Artifact>,
+    pub(super) bytes: Blob,
+    pub(super) summary: Summary,
+}
+
 /// A recording that is being made.
 pub(super) struct Filming {
     /// Completes when it ends by itself.
@@ -135,14 +142,25 @@ impl Captures {
         take: &Take,
         settings: Settings,
     ) -> Result<(RecordingOrder, Filming), Problem> {
-        let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
-        let (ended, ending) = oneshot::channel();
         let (opened, popups) = mpsc::channel(1);
-        let clock = self.0.runs.clock().clone();
-        let order = RecordingOrder { settings, file, clock, ended, popups: Some(opened) };
+        let (order, ending) = self.recording_order(take, settings, Some(opened)).await?;
         let (this, take) = (self.clone(), take.clone());
         let windows = self.0.tasks.spawn(this.follow_windows(take, settings, popups));
         Ok((order, Filming { ending, windows }))
+    }
+
+    /// What is asked of a backend for a recording, its file begun; and what tells when it ends by
+    /// itself.
+    async fn recording_order(
+        &self,
+        take: &Take,
+        settings: Settings,
+        popups: Option<mpsc::Sender<Popup>>,
+    ) -> Result<(RecordingOrder, oneshot::Receiver<()>), Problem> {
+        let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
+        let (ended, ending) = oneshot::channel();
+        let clock = self.0.runs.clock().clone();
+        Ok((RecordingOrder { settings, file, clock, ended, popups }, ending))
     }
 
     /// Record the windows that a recorded page opens, and the windows that these open.
@@ -190,40 +208,52 @@ impl Captures {
             }
         };
         let take = Take::new(work, opener.stage.clone(), begun, of);
-        let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
+        let (recording, _ending) = self.recording_order(&take, settings, None).await?;
         let data = json!({
             "recording": take.name, "opener": take.opener, "url": url,
             "width": settings.width, "height": settings.height, "framerate": settings.frame_rate,
         });
         self.0.runs.record(&take.work, vec![Event::exhibit("recording.started", data)]).await?;
-        let (ended, _) = oneshot::channel();
-        let clock = self.0.runs.clock().clone();
         let gone = || Problem::internal("recording a window", "its page is gone");
-        let asked = order.send(RecordingOrder { settings, file, clock, ended, popups: None });
-        let recorded = match asked {
+        let recorded = match order.send(recording) {
             Ok(()) => recorded.await.unwrap_or_else(|_| Err(gone())),
             Err(_) => Err(gone()),
         };
         drop(seat);
-        match recorded {
-            Ok(recorded) => {
-                let said = self.0.runs.said_since(&take.work, take.begun).await?;
-                self.keep_recording(&take, recorded, said).await.map(drop)
-            }
-            Err(problem) => {
-                self.keep_lost(&take, &problem).await;
-                Ok(())
-            }
+        let said = self.0.runs.said_since(&take.work, take.begun).await.unwrap_or_default();
+        if let Err(problem) = self.conclude_take(&take, recorded, said).await {
+            tracing::warn!(error = chain(&problem), "a window was not recorded, as its event says");
         }
+        Ok(())
+    }
+
+    /// Put on record what a recording came to: its files, or that there are none.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub(super) async fn conclude_take(
+        &self,
+        take: &Take,
+        recorded: Result<Recorded, Problem>,
+        said: Vec<Said>,
+    ) -> Result<Footage, Problem> {
+        let kept = match recorded {
+            Ok(recorded) => self.keep_recording(take, recorded, said).await,
+            Err(problem) => Err(problem),
+        };
+        if let Err(problem) = &kept {
+            self.keep_lost(take, problem).await;
+        }
+        kept
     }
 
     /// Put a recording on record, with what is said in it and its last picture.
-    pub(super) async fn keep_recording(
+    async fn keep_recording(
         &self,
         take: &Take,
         recorded: Recorded,
         cues: Vec<Said>,
-    ) -> Result<(Vec<Artifact>, Blob, Summary), Problem> {
+    ) -> Result<Footage, Problem> {
         let Recorded { summary, poster, masked } = recorded;
         let said: Vec<Cue> = cues
             .into_iter()
@@ -268,9 +298,9 @@ impl Captures {
         });
         let event = Event::exhibit("recording.taken", data);
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
-        let (artifacts, blob) =
+        let (artifacts, bytes) =
             self.0.runs.finish_growing(&take.work, take.path(".mp4"), files, tell).await?;
-        Ok((artifacts, blob, summary))
+        Ok(Footage { artifacts, bytes, summary })
     }
 
     /// Put on record that there is no recording but what may be in its file.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::footage::{Filming, Seats, Take};
+use super::footage::{Filming, Footage, Seats, Take};
 use super::{Captures, Refused};
 use crate::error::{Code, Problem};
 use crate::id::{RunId, SessionId};
@@ -97,23 +97,15 @@ impl Captures {
             () = self.0.tasks.stopping() => None,
         };
         let (run, number) = (take.work.run.id, take.number);
-        let kept = match self.0.backends.local().stop_recording(session).await {
-            Ok(recorded) => {
-                let cues = self.0.runs.said_since(&take.work, take.begun).await;
-                self.keep_recording(&take, recorded, cues.unwrap_or_default()).await
-            }
-            Err(problem) => Err(problem),
-        };
-        let answer = match kept {
-            Ok((artifacts, _, summary)) => Ok(json!({
+        let recorded = self.0.backends.local().stop_recording(session).await;
+        let said = self.0.runs.said_since(&take.work, take.begun).await.unwrap_or_default();
+        let kept = self.conclude_take(&take, recorded, said).await;
+        let answer = kept.map(|Footage { artifacts, summary, .. }| {
+            json!({
                 "recording": take.name, "summary": summary,
                 "evidence": { "run": run, "artifacts": artifacts },
-            })),
-            Err(problem) => {
-                self.keep_lost(&take, &problem).await;
-                Err(problem)
-            }
-        };
+            })
+        });
         filming.windows().await;
         // The run may be sealed from now on.
         drop(take);

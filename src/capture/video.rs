@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::convert::convert;
-use super::footage::{Said, Seat, Take};
+use super::footage::{Footage, Said, Seat, Take};
 use super::record::{millis_between, with_artifacts};
 use super::sequence::{Course, NO_LIMIT, Results, carried, requested};
 use super::{Ask, Captures, Chosen, Place, Refused, queue_too_slow};
@@ -20,7 +20,7 @@ use crate::id::RunId;
 use crate::request::{SequenceRequest, VideoRequest};
 use crate::run::Event;
 use crate::settings::Stage;
-use crate::video::{Format, Settings, Summary};
+use crate::video::{Format, Settings};
 
 /// A recording of steps, on disk.
 #[derive(Debug)]
@@ -47,13 +47,6 @@ struct Asked {
     standalone: bool,
     json: bool,
     format: Format,
-}
-
-/// A recording on record.
-struct Kept {
-    artifacts: Vec<Artifact>,
-    bytes: Blob,
-    summary: Summary,
 }
 
 impl Captures {
@@ -115,12 +108,9 @@ impl Captures {
             page.carried = carried(&request, request.steps.len());
             self.leave(session, &page, ended.as_ref().err());
         }
-        let kept = match ended {
-            Ok(recorded) => self.keep_film(&take, recorded, cues, format, frame_rate).await,
-            Err(problem) => {
-                self.keep_lost(&take, &problem).await;
-                Err(problem)
-            }
+        let kept = match self.conclude_take(&take, ended, cues).await {
+            Ok(footage) => self.converted(&take, footage, format, frame_rate).await,
+            Err(problem) => Err(problem),
         };
         let asked = Asked { standalone, json, format };
         self.conclude_video(take, asked, &request, results, kept).await
@@ -177,36 +167,24 @@ impl Captures {
         let mut said = Vec::new();
         let filmed = self.film(&take, request, settings, deadline, results, &mut said).await;
         drop(seat);
-        let recorded = match filmed {
-            Ok(recorded) => recorded,
-            Err(problem) => {
-                self.keep_lost(&take, &problem).await;
-                return Err(problem);
-            }
-        };
-        let (artifacts, _, summary) = self.keep_recording(&take, recorded, said).await?;
+        let Footage { artifacts, summary, .. } = self.conclude_take(&take, filmed, said).await?;
         results.recording =
             json!({ "recording": take.name, "summary": summary, "artifacts": artifacts });
         Ok(())
     }
 
-    /// Put a recording on record, and make of it what is asked for.
-    async fn keep_film(
+    /// Make of a recording what is asked for, and put that on record, too.
+    async fn converted(
         &self,
         take: &Take,
-        recorded: Recorded,
-        cues: Vec<Said>,
+        footage: Footage,
         format: Format,
         frame_rate: u32,
-    ) -> Result<Kept, Problem> {
-        let kept = self.keep_recording(take, recorded, cues).await;
-        if let Err(problem) = &kept {
-            self.keep_lost(take, problem).await;
-        }
-        let (mut artifacts, bytes, summary) = kept?;
+    ) -> Result<Footage, Problem> {
         if format == Format::Mp4 {
-            return Ok(Kept { artifacts, bytes, summary });
+            return Ok(footage);
         }
+        let Footage { mut artifacts, bytes, summary } = footage;
         let video = self.0.config.borrow().video.clone();
         let program = video.ffmpeg.ok_or_else(no_converter)?;
         let made = convert(&program, &bytes, format, frame_rate, &self.spool()).await;
@@ -231,7 +209,7 @@ impl Captures {
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
         let (more, _) = self.0.runs.add(&take.work, files, tell).await?;
         artifacts.extend(more);
-        Ok(Kept { artifacts, bytes: made.bytes, summary })
+        Ok(Footage { artifacts, bytes: made.bytes, summary })
     }
 
     async fn conclude_video(
@@ -240,7 +218,7 @@ impl Captures {
         asked: Asked,
         request: &SequenceRequest,
         results: Results,
-        kept: Result<Kept, Problem>,
+        kept: Result<Footage, Problem>,
     ) -> Result<VideoDone, Box<Refused>> {
         let (run, begun, total) = (take.work.run.id, take.begun, request.steps.len());
         let mut evidence = json!({ "run": run, "recording": take.name });
@@ -253,7 +231,7 @@ impl Captures {
                 Err(error) => tracing::error!(error = chain(&error), "a recording is not sealed"),
             }
         }
-        let Kept { artifacts, bytes, summary } = match kept {
+        let Footage { artifacts, bytes, summary } = match kept {
             Ok(kept) => kept,
             Err(problem) => {
                 return Err(Box::new(Refused { problem, evidence: Some(evidence) }));

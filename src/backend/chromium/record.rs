@@ -1,7 +1,7 @@
 //! Owns the recording of one page, from either source: frames of the browser's screencast, or
 //! segments of its own recorder. What they show is put into a file off the async threads.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -59,13 +59,12 @@ impl Recorder {
             }
         };
         let source = segments.as_ref().map_or(Source::Screencast, |_| Source::Recorder);
-        let code = move |coming: Receiver<Message>| {
+        let coding = tasks.spawn_blocking(move || {
             let summary = video::record(&coming, &mut file, settings, source);
             // Whoever does not listen has stopped it.
             let _ = ended.send(());
             summary
-        };
-        let coding = tasks.spawn_blocking(move || code(coming));
+        });
         page.send_frames_to(Some(messages.clone()));
         if segments.is_none()
             && let Err(error) = start_screencast(page, settings).await

@@ -174,9 +174,7 @@ impl Opener {
         let (done, recorded) = oneshot::channel();
         let url = address(&page).await;
         // Whoever records the opener may have ended meanwhile.
-        if self.popups.send(Popup { url, order, recorded }).await.is_err() {
-            return;
-        }
+        let _ = self.popups.send(Popup { url, order, recorded }).await;
         drop(self.popups);
         if let Ok(order) = ordered.await {
             let filmed = async {
