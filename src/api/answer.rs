@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::stream;
 use serde_json::{Value, json};
 
+use super::Api;
 use crate::backend::BackendName;
 use crate::blob::Blob;
 use crate::capture::{Done, Refused};
@@ -135,7 +136,8 @@ pub(super) fn on_record(run: RunId, by: BackendName, answer: impl IntoResponse) 
 ///
 /// # Errors
 /// `body_too_large`, `invalid_json`.
-pub(super) async fn json_body(request: Request, limit: u64) -> Result<Value, Problem> {
+pub(super) async fn json_body(api: &Api, request: Request) -> Result<Value, Problem> {
+    let limit = api.config.borrow().capture.max_body;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let bytes = axum::body::to_bytes(request.into_body(), most).await.map_err(|error| {
         let too_large = std::error::Error::source(&error)

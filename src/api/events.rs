@@ -36,8 +36,7 @@ pub(super) async fn events(
         let intake = Intake::new(&api, work).take(request).await;
         return intake.map(|answer| (StatusCode::CREATED, Json(answer)));
     }
-    let limit = api.config.borrow().capture.max_body;
-    let events = read_events(json_body(request, limit).await?)?;
+    let events = read_events(json_body(&api, request).await?)?;
     let work = api.runs.work(id, &caller).await?;
     let recorded = api.runs.record(&work, events).await?;
     Ok((StatusCode::CREATED, Json(json!({ "run": id, "recorded": recorded }))))

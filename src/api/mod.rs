@@ -118,8 +118,7 @@ async fn ask(api: &Api, kind: Kind, caller: Caller, request: Request) -> Result<
     let run = run.map(|text| run_id(text, RUN.as_str())).transpose()?;
     let stage = header(request.headers(), &STAGE)?.map(stage).transpose()?;
     let backend = backend(request.headers())?;
-    let limit = api.config.borrow().capture.max_body;
-    let body = json_body(request, limit).await?;
+    let body = json_body(api, request).await?;
     Ok(Ask { kind, caller, run, stage, backend, body })
 }
 

@@ -51,8 +51,7 @@ async fn open(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    let limit = api.config.borrow().capture.max_body;
-    let spec = read_run_spec(json_body(request, limit).await?)?;
+    let spec = read_run_spec(json_body(&api, request).await?)?;
     let browser = api.captures.provenance();
     let run = api.runs.begin(spec, caller.clone(), browser).await?;
     Ok((StatusCode::CREATED, Json(api.runs.open_run(run.id, &caller)?)))
@@ -66,8 +65,7 @@ async fn code(
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let id = run_in_path(id)?;
-    let limit = api.config.borrow().capture.max_body;
-    let request = CodeRequest::read(json_body(request, limit).await?)?;
+    let request = CodeRequest::read(json_body(&api, request).await?)?;
     let work = api.runs.work(id, &caller).await?;
     Ok((StatusCode::CREATED, Json(api.runs.reference_code(&work, request).await?)))
 }
@@ -80,9 +78,8 @@ async fn capture(
     request: Request,
 ) -> Result<Response, Failure> {
     let run = Some(run_in_path(id)?);
-    let limit = api.config.borrow().capture.max_body;
     let backend = backend(request.headers())?;
-    let mut body = json_body(request, limit).await?;
+    let mut body = json_body(&api, request).await?;
     if let Some(fields) = body.as_object_mut() {
         fields.entry("response_type").or_insert_with(|| json!("json"));
     }
@@ -154,8 +151,7 @@ async fn seal(
     request: Request,
 ) -> Result<Json<Receipt>, Failure> {
     let id = run_in_path(id)?;
-    let limit = api.config.borrow().capture.max_body;
-    let SealRequest { outcome, reason } = SealRequest::read(json_body(request, limit).await?)?;
+    let SealRequest { outcome, reason } = SealRequest::read(json_body(&api, request).await?)?;
     let ending = Ending { state: RunState::Sealed, outcome, reason };
     // A recording under way is ended and part of what is sealed.
     if api.runs.open_run(id, &caller).is_ok() {

@@ -60,8 +60,7 @@ async fn keep(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    let limit = api.config.borrow().capture.max_body;
-    let request = StoredRequest::read(json_body(request, limit).await?)?;
+    let request = StoredRequest::read(json_body(&api, request).await?)?;
     let kept = api.sequences.keep(caller, request).await?;
     Ok((StatusCode::CREATED, Json(kept.summary())))
 }
@@ -71,8 +70,7 @@ async fn import(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Json<Value>, Failure> {
-    let limit = api.config.borrow().capture.max_body;
-    let ImportRequest { sequence, save } = ImportRequest::read(json_body(request, limit).await?)?;
+    let ImportRequest { sequence, save } = ImportRequest::read(json_body(&api, request).await?)?;
     let steps = sequence.body["steps"].clone();
     let count = steps.as_array().map_or(0, Vec::len);
     if !save {

@@ -100,8 +100,7 @@ async fn start(
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let run = run_in_path(id)?;
-    let limit = api.config.borrow().capture.max_body;
-    let body = json_body(request, limit).await?;
+    let body = json_body(&api, request).await?;
     let answer = api.captures.start_recording(caller, run, body).await?;
     Ok((StatusCode::CREATED, Json(answer)))
 }
@@ -114,7 +113,6 @@ async fn stop(
 ) -> Result<Json<Value>, Failure> {
     let (id, recording) = path.map(|Path(path)| path).unwrap_or_default();
     let run = run_id(&id, "id")?;
-    let limit = api.config.borrow().capture.max_body;
-    read_stop(json_body(request, limit).await?)?;
+    read_stop(json_body(&api, request).await?)?;
     Ok(Json(api.captures.stop_recording(&caller, run, &recording).await?))
 }
