@@ -11,6 +11,18 @@ fn read(text: &str) -> Result<Config, ConfigErrors> {
     parse(text, Path::new("/etc/exhibit/config.toml"))
 }
 
+/// What is wrong with `text`: in which line, with which key, and a part of what is said of it.
+#[track_caller]
+fn assert_complaints(text: &str, expected: &[(usize, &str, &str)]) {
+    let complaints = complaints(text);
+    assert_eq!(complaints.len(), expected.len(), "{complaints:#?}");
+    for ((line, key, part), complaint) in expected.iter().zip(&complaints) {
+        let start = format!("/etc/exhibit/config.toml:{line}: {key}: ");
+        assert!(complaint.starts_with(&start), "{complaint} should start with {start}");
+        assert!(complaint.contains(part), "{complaint} should contain {part}");
+    }
+}
+
 /// The lines of the complaint about `text`.
 fn complaints(text: &str) -> Vec<String> {
     let errors = read(text).expect_err("refused");
@@ -128,13 +140,7 @@ source = "camera"
         (36, "privacy.mask_inputs", "`pass word` is no type of input fields"),
         (38, "video.source", "\"screencast\" or \"recorder\""),
     ];
-    let complaints = complaints(text);
-    assert_eq!(complaints.len(), expected.len(), "{complaints:#?}");
-    for ((line, key, part), complaint) in expected.iter().zip(&complaints) {
-        let start = format!("/etc/exhibit/config.toml:{line}: {key}: ");
-        assert!(complaint.starts_with(&start), "{complaint} should start with {start}");
-        assert!(complaint.contains(part), "{complaint} should contain {part}");
-    }
+    assert_complaints(text, &expected);
 }
 
 #[test]
@@ -349,13 +355,7 @@ other = 1
         (12, "workflows.two words", "no name of a workflow"),
         (15, "workflows.other", "is no table; write a line `[workflows.other]`"),
     ];
-    let complaints = complaints(text);
-    assert_eq!(complaints.len(), expected.len(), "{complaints:#?}");
-    for ((line, key, part), complaint) in expected.iter().zip(&complaints) {
-        let start = format!("/etc/exhibit/config.toml:{line}: {key}: ");
-        assert!(complaint.starts_with(&start), "{complaint} should start with {start}");
-        assert!(complaint.contains(part), "{complaint} should contain {part}");
-    }
+    assert_complaints(text, &expected);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::pages::{escaped, shell, tile};
-use super::serve::{again, page, serve};
+use super::serve::{again, api_refused, page, serve};
 use crate::clock::Clock;
 use crate::tasks::Tasks;
 
@@ -193,10 +193,7 @@ async fn api_change(
     let now = app.clock.now().to_rfc3339();
     match change(&mut app.people(), &id, &asked, &now) {
         Ok(person) => Json(person).into_response(),
-        Err(why) => {
-            let refused = Json(serde_json::json!({ "error": why }));
-            (StatusCode::UNPROCESSABLE_ENTITY, refused).into_response()
-        }
+        Err(why) => api_refused(StatusCode::UNPROCESSABLE_ENTITY, &why),
     }
 }
 

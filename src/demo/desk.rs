@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::pages;
-use super::serve::{again, page, serve};
+use super::serve::{again, api_refused, page, serve};
 use crate::clock::Clock;
 use crate::tasks::Tasks;
 
@@ -263,10 +263,6 @@ fn api_view(transaction: &Transaction) -> serde_json::Value {
         "history": transaction.history,
         "confirmation_url": format!("/transactions/{}/confirmation", transaction.id),
     })
-}
-
-fn api_refused(status: StatusCode, why: &str) -> Response {
-    (status, Json(serde_json::json!({ "error": why }))).into_response()
 }
 
 #[cfg(test)]

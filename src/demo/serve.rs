@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use axum::{Json, Router};
 use tokio::net::TcpListener;
 
 use crate::tasks::Tasks;
@@ -31,4 +31,9 @@ pub(super) fn page(html: String) -> Response {
 /// A form that was refused, shown again.
 pub(super) fn again(html: String) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, page(html)).into_response()
+}
+
+/// What an application's API answers when it does not do what it was asked.
+pub(super) fn api_refused(status: StatusCode, why: &str) -> Response {
+    (status, Json(serde_json::json!({ "error": why }))).into_response()
 }
