@@ -27,6 +27,20 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest of all `parts`, one after the other.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut sha256 = Sha256::new();
+        for part in parts {
+            sha256.update(part);
+        }
+        Self(sha256.finalize().into())
+    }
+
+    /// The digest with these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The digest and the length in bytes of all that `reader` yields, in constant memory.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! (`tests/it/tidy.rs` holds the rule):
 //!
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
-//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`]
+//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`], [`tlog`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`]
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
@@ -49,6 +49,7 @@ pub mod sequences;
 pub mod sessions;
 pub mod settings;
 pub mod tasks;
+pub mod tlog;
 pub mod video;
 pub mod workflow;
 pub mod worktree;
