@@ -128,6 +128,8 @@ codes! {
     NameTaken = ("name_taken", 409, CONFLICT);
     /// Another daemon holds the store.
     StoreLocked = ("store_locked", 409, CONFLICT);
+    /// The store's log is not what its checkpoint and key say, and is not continued.
+    LogDamaged = ("log_damaged", 500, CONFIG);
     /// The host's name has no address.
     DnsFailure = ("dns_failure", 502, CAPTURE_FAILED);
     /// The target refused the connection.

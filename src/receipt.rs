@@ -1,5 +1,5 @@
 //! Owns what a caller gets back for a sealed run: enough to recognise the folder later, and to
-//! notice if it was exchanged. `log index` and `checkpoint` join it when the log exists.
+//! notice if it was exchanged.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,4 +36,11 @@ pub struct Receipt {
     pub seal_sha256: Digest,
     /// Fingerprint of the key that signed, as `ssh-keygen -l` prints it.
     pub key: String,
+    /// Index of the seal in the store's log, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_index: Option<u64>,
+    /// The log's checkpoint that covers it, a signed note: whoever keeps it notices when the log is
+    /// cut short or rewritten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }

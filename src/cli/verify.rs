@@ -8,6 +8,12 @@ use super::{Common, in_file, out};
 use crate::error::{Code, Problem, exit};
 use crate::evidence::verify::FolderReport;
 use crate::evidence::{Class, Signer, Trust, verify as check};
+use crate::tlog::policy::Policy;
+
+/// Files of a folder that says whom to believe.
+pub(super) const SIGNERS: &str = "allowed_signers";
+pub(super) const LOG_KEY: &str = "log.vkey";
+const TRUST_POLICY: &str = "trust-policy.txt";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
@@ -18,16 +24,27 @@ pub(super) struct Verify {
     /// [default: this machine's own signing key]
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
+    /// Folder with whom to believe: allowed_signers, and trust-policy.txt or log.vkey for the log;
+    /// `exhibit keys export --out` makes one. It must not lie in what is verified
+    #[arg(long, value_name = "DIR", conflicts_with = "allowed_signers")]
+    trust: Option<PathBuf>,
+    /// A checkpoint of the log that was kept elsewhere: the log must still continue it
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
 }
 
 pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
-    let trust = trust(common, verify.allowed_signers.as_deref())?;
+    let trust = match &verify.trust {
+        Some(folder) => trust_in(folder, &verify.paths)?,
+        None => trust(common, verify.allowed_signers.as_deref())?,
+    };
+    check_checkpoints(&verify)?;
     let mut worst = exit::OK;
     let mut reports = Vec::new();
     for path in &verify.paths {
-        let is_store = path.join("runs").is_dir() || path.join("open").is_dir();
+        let is_store = is_store(path);
         if is_store {
-            let report = check::store(path, &trust);
+            let report = check::store(path, &trust, &verify.checkpoint);
             worst = worse(worst, report.exit());
             if common.json {
                 reports.push(json!({ "path": path, "store": report }));
@@ -41,6 +58,12 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
             }
             let count = report.folders.len();
             out::line(format!("{}: {count} sealed folders checked", path.display()));
+            if let Some(log) = &report.log {
+                out::line(format!(
+                    "log {}: {} entries, {} runs opened, {} sealed",
+                    log.origin, log.size, log.opened, log.sealed
+                ));
+            }
         } else {
             let report = check::folder(path, &trust);
             worst = worse(worst, report.exit());
@@ -59,6 +82,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
 
 /// Whose signatures count: never a key that lies in what is checked.
 pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<Trust, Problem> {
+    let mut policy = Policy::default();
     let text = if let Some(path) = allowed_signers {
         std::fs::read_to_string(path).map_err(|error| in_file(path, error))?
     } else {
@@ -69,16 +93,81 @@ pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<T
             );
             return Ok(Trust::none());
         }
+        if let Ok(key) = std::fs::read_to_string(keys.log_public_file()) {
+            policy = policy_of(&key, "this machine's log key")?;
+        }
         let signer = Signer::load_or_create(&keys.signing).map_err(|error| {
             let message = "this machine's signing key cannot be read; give --allowed-signers";
             Problem::new(Code::InvalidField, message).because(error)
         })?;
         signer.allowed_signers_line(&keys.principal)
     };
-    Trust::from_allowed_signers(&text).map_err(|error| {
-        let message = format!("--allowed-signers cannot be read: {error}");
-        Problem::new(Code::InvalidField, message).field("allowed-signers")
+    Trust::from_allowed_signers(&text)
+        .map_err(|error| {
+            let message = format!("--allowed-signers cannot be read: {error}");
+            Problem::new(Code::InvalidField, message).field("allowed-signers")
+        })
+        .map(|trust| trust.with_log(policy))
+}
+
+/// Whom the files in `folder` say to believe.
+fn trust_in(folder: &Path, verified: &[PathBuf]) -> Result<Trust, Problem> {
+    let refused = |message: String| Problem::new(Code::InvalidField, message).field("trust");
+    let real = folder.canonicalize().map_err(|error| in_file(folder, error))?;
+    for path in verified {
+        if path.canonicalize().is_ok_and(|path| real.starts_with(path)) {
+            let message = format!(
+                "{} lies in what is to be verified, whose maker could have put it there; take the \
+                 folder that was handed over separately",
+                folder.display()
+            );
+            return Err(refused(message));
+        }
+    }
+    let read = |name: &str| {
+        let path = folder.join(name);
+        match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| in_file(&path, error)),
+        }
+    };
+    let signers = read(SIGNERS)?.ok_or_else(|| {
+        let path = folder.join(SIGNERS);
+        refused(format!("{} is not there; put the trusted keys there", path.display()))
+    })?;
+    let trust = Trust::from_allowed_signers(&signers);
+    let trust = trust.map_err(|error| refused(format!("{error}; correct {SIGNERS}")))?;
+    let policy = match (read(TRUST_POLICY)?, read(LOG_KEY)?) {
+        (Some(policy), _) => {
+            let policy = Policy::parse(&policy);
+            policy.map_err(|error| refused(format!("{error}; correct {TRUST_POLICY}")))?
+        }
+        (None, Some(keys)) => policy_of(&keys, LOG_KEY)?,
+        (None, None) => Policy::default(),
+    };
+    Ok(trust.with_log(policy))
+}
+
+/// The policy that believes the logs with these keys, one a line.
+fn policy_of(keys: &str, place: &str) -> Result<Policy, Problem> {
+    let lines: Vec<String> = keys.lines().map(|key| format!("log {key}\n")).collect();
+    Policy::parse(&lines.concat()).map_err(|error| {
+        let message = format!("{place}: {error}; hand it over again");
+        Problem::new(Code::InvalidField, message).field("trust")
     })
+}
+
+fn is_store(path: &Path) -> bool {
+    path.join("runs").is_dir() || path.join("open").is_dir()
+}
+
+/// A checkpoint speaks of a whole log.
+fn check_checkpoints(verify: &Verify) -> Result<(), Problem> {
+    if verify.checkpoint.is_empty() || verify.paths.iter().all(|path| is_store(path)) {
+        return Ok(());
+    }
+    let message = "--checkpoint is held against the log of a store; name stores only";
+    Err(Problem::new(Code::ConflictingFields, message).field("checkpoint"))
 }
 
 /// Altered is the worst, then unreadable, incomplete, unknown key.
@@ -109,6 +198,9 @@ fn print(report: &FolderReport) {
     ));
     if let Some(signer) = &report.signed_by {
         out::line(format!("  signed by {signer}"));
+    }
+    if let Some(logged) = &report.logged {
+        out::line(format!("  in the log {logged}"));
     }
     for finding in &report.findings {
         out::line(format!("  {finding}"));

@@ -65,6 +65,7 @@ fn limits(config: &Config, findings: &mut Vec<Finding>) {
     let positive = [
         ("browser.probe_every", config.browser.probe_every),
         ("browser.patience", config.browser.patience),
+        ("transparency.heartbeat", config.transparency.heartbeat),
         ("runs.idle", config.runs.idle),
         ("runs.max_duration", config.runs.max_duration),
         ("sessions.idle", config.sessions.idle),

@@ -53,6 +53,10 @@ keys! {
     keys.signing: restart;
     keys.principal: restart;
     keys.api: restart;
+    keys.log: restart;
+    transparency.origin: restart;
+    transparency.heartbeat: live;
+    transparency.moved_from: restart;
     browser.path: restart;
     browser.sandbox: restart;
     browser.runtime: restart;

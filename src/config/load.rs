@@ -9,10 +9,11 @@ use super::read::{self, Document};
 use super::workflows::workflows;
 use super::{
     Backend, Browser, Capture, CodePlaces, Config, Daemon, Events, Fallback, Hosted, Keys, Log,
-    LogFormat, Policy, Privacy, Runs, Sessions, Store, Video, check,
+    LogFormat, Policy, Privacy, Runs, Sessions, Store, Transparency, Video, check,
 };
 use crate::disk;
 use crate::redact::Rule;
+use crate::tlog::note::check_name;
 use crate::video::Source;
 
 /// Largest configuration file: a bigger one is some other file.
@@ -77,6 +78,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         daemon: daemon(&mut document, default.daemon),
         store: store(&mut document, default.store),
         keys: keys(&mut document, default.keys),
+        transparency: transparency(&mut document, default.transparency),
         browser: browser(&mut document, default.browser),
         capture: capture(&mut document, &default.capture),
         policy: policy(&mut document, default.policy),
@@ -133,9 +135,24 @@ fn keys(document: &mut Document<'_>, default: Keys) -> Keys {
         signing: table.get("signing", default.signing, read::path),
         principal: table.get("principal", default.principal, read::text),
         api: table.get("api", default.api, read::path),
+        log: table.option("log", default.log, read::path),
     };
     table.finish();
     keys
+}
+
+fn transparency(document: &mut Document<'_>, default: Transparency) -> Transparency {
+    let mut table = document.table("transparency");
+    let transparency = Transparency {
+        origin: table.option("origin", default.origin, |value| {
+            let name = read::text(value)?;
+            check_name(&name).map(|()| name).map_err(|error| format!("{error}; write another"))
+        }),
+        heartbeat: table.get("heartbeat", default.heartbeat, read::duration),
+        moved_from: table.option("moved_from", default.moved_from, read::text),
+    };
+    table.finish();
+    transparency
 }
 
 fn browser(document: &mut Document<'_>, default: Browser) -> Browser {
@@ -323,7 +340,11 @@ fn resolve(config: &mut Config, folder: &Path) {
         &mut config.keys.api,
         &mut config.browser.runtime,
     ];
-    let optional = [config.browser.path.as_mut(), config.backend.hosted.key_file.as_mut()];
+    let optional = [
+        config.browser.path.as_mut(),
+        config.keys.log.as_mut(),
+        config.backend.hosted.key_file.as_mut(),
+    ];
     for path in paths.into_iter().chain(optional.into_iter().flatten()) {
         *path = folder.join(&*path);
     }

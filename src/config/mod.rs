@@ -40,6 +40,8 @@ pub struct Config {
     pub store: Store,
     /// The signing key and the API keys.
     pub keys: Keys,
+    /// The log of the store.
+    pub transparency: Transparency,
     /// The local browser.
     pub browser: Browser,
     /// Limits of a capture.
@@ -99,6 +101,32 @@ pub struct Keys {
     pub principal: String,
     /// File with the hashed API keys.
     pub api: PathBuf,
+    /// OpenSSH private key that signs the checkpoints of the log, made at first start; beside the
+    /// signing key when not given.
+    pub log: Option<PathBuf>,
+}
+
+impl Keys {
+    /// The file of the log's key.
+    pub fn log_file(&self) -> PathBuf {
+        self.log.clone().unwrap_or_else(|| self.signing.with_file_name("log_ed25519"))
+    }
+
+    /// The file of its public half, which the daemon writes beside it.
+    pub fn log_public_file(&self) -> PathBuf {
+        self.log_file().with_extension("vkey")
+    }
+}
+
+/// `[transparency]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transparency {
+    /// Name of the log; made of the host's name and the key when not given.
+    pub origin: Option<String>,
+    /// How often the log says that the daemon is there.
+    pub heartbeat: Duration,
+    /// The machine the store was moved here from.
+    pub moved_from: Option<String>,
 }
 
 /// `[browser]`
@@ -266,6 +294,12 @@ impl Default for Config {
                 signing: "/var/lib/exhibit/keys/signing_ed25519".into(),
                 principal: "exhibit".into(),
                 api: "/var/lib/exhibit/keys/api-keys.json".into(),
+                log: None,
+            },
+            transparency: Transparency {
+                origin: None,
+                heartbeat: Duration::from_mins(15),
+                moved_from: None,
             },
             browser: Browser {
                 path: None,

@@ -45,6 +45,10 @@ impl Config {
             "keys.signing" => path(&self.keys.signing),
             "keys.principal" => self.keys.principal.clone().into(),
             "keys.api" => path(&self.keys.api),
+            "keys.log" => optional(self.keys.log.as_ref().map(|path| path.display().to_string())),
+            "transparency.origin" => optional(self.transparency.origin.clone()),
+            "transparency.heartbeat" => duration(self.transparency.heartbeat),
+            "transparency.moved_from" => optional(self.transparency.moved_from.clone()),
             "browser.path" => {
                 optional(self.browser.path.as_ref().map(|path| path.display().to_string()))
             }

@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::watch::ConfigWatch;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::Signer;
+use crate::evidence::{LogKey, Signer};
 use crate::jobs::Jobs;
 use crate::masks::Masks;
 use crate::policy::Policy;
@@ -72,9 +72,13 @@ impl Daemon {
             Problem::new(Code::InvalidConfig, message).field("keys.signing")
         })?;
         tracing::info!(key = signer.fingerprint(), "evidence is signed");
+        let log_key = LogKey::load_or_create(&config.keys.log_file()).map_err(|error| {
+            let message = format!("the log's key cannot be used: {}", chain(&error));
+            Problem::new(Code::InvalidConfig, message).field("keys.log")
+        })?;
         let keys = SharedKeyring::open(&config.keys.api)?;
         let (following, watch) = follow(Arc::clone(&config), file, &background)?;
-        let runs = Runs::open(following.clone(), signer, clock, work.clone())?;
+        let runs = Runs::open(following.clone(), signer, &log_key, clock, work.clone())?;
         let bound = socket::unix(&config.daemon)?;
         let tcp = match config.daemon.listen {
             Some(address) => Some(socket::tcp(address).await?),
@@ -108,6 +112,7 @@ impl Daemon {
             drop(work.spawn(serve_on(listener, app, closing.clone())));
         }
         drop(background.spawn(runs.clone().expire(background.clone())));
+        drop(background.spawn(runs.clone().live(background.clone())));
         drop(background.spawn(captures.clone().expire_sessions(background.clone())));
         let socket = config.daemon.socket.clone();
         tracing::info!(socket = %socket.display(), tcp = ?tcp_address, "listening");
@@ -169,6 +174,9 @@ impl Daemon {
         // What still holds on to its run after that is sealed by the next start.
         if tokio::time::timeout(ABORT, self.runs.interrupt_all()).await.is_err() {
             tracing::error!("not all open runs could be sealed; the next start does it");
+        }
+        if tokio::time::timeout(ABORT, self.runs.stopped()).await.is_err() {
+            tracing::error!("the log does not say that the daemon stopped");
         }
         // A session would keep the browser from ending.
         if tokio::time::timeout(ABORT, self.captures.close_sessions()).await.is_err() {

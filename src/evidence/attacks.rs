@@ -210,6 +210,7 @@ fn things_added_are_found_whatever_they_are() {
     write(&folder.join("data/captures/0002.png"), b"x");
     write(&folder.join("manifest-md5.txt"), b"x");
     write(&folder.join("seal.json.tlog-proof"), b"x");
+    write(&folder.join("tagmanifest-sha256.txt.sig.tsr"), b"x");
     make_dir(&folder.join("data/empty"));
     make_dir(&folder.join("more"));
     rustix::fs::mknodat(
@@ -225,12 +226,13 @@ fn things_added_are_found_whatever_they_are() {
         [
             "unexpected_file manifest-md5.txt",
             "unexpected_folder more",
-            "not_checked seal.json.tlog-proof",
+            "not_checked tagmanifest-sha256.txt.sig.tsr",
             "unexpected_file data/captures/0002.png",
             "unexpected_folder data/empty",
             "not_a_file data/pipe",
             "bag_info_mismatch bag-info.txt#Payload-Oxum",
             "seal_mismatch seal.json#payload_oxum",
+            "proof_malformed seal.json.tlog-proof",
         ]
     );
 }
@@ -261,7 +263,7 @@ fn folders_renamed_moved_or_still_open_are_told() {
     rename(&folder, &renamed);
     rename(&other, &root.join(format!("runs/2020/01/01/{}", id(1))));
     write(&root.join("runs/2020/note.txt"), b"x");
-    let report = verify::store(root, &trust());
+    let report = verify::store(root, &trust(), &[]);
     let told: Vec<String> =
         report.findings.iter().map(|f| format!("{} {}", f.code, f.place)).collect();
     let date = layout::sealed_place(id(0));

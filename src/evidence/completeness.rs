@@ -87,7 +87,7 @@ fn recovery_judges_as_the_living_daemon_would_have() {
     assert_eq!(judged.verdict, Verdict::Complete);
     drop(draft);
     let bench = bench.reopen();
-    let (draft, _) = bench.store.resume(id(0)).expect("taken up");
+    let (draft, _) = bench.resume(id(0)).expect("taken up");
     assert_eq!(draft.completeness(), Some(judged));
     let ending = Ending::interrupted("the daemon stopped");
     let receipt = draft.seal(&ending, &signer(), bench.now()).expect("sealed");
@@ -104,7 +104,7 @@ fn a_picture_that_vanished_before_recovery_counts_no_more() {
     drop(draft);
     write(&picture, b"another picture");
     let bench = bench.reopen();
-    let (draft, salvage) = bench.store.resume(id(0)).expect("taken up");
+    let (draft, salvage) = bench.resume(id(0)).expect("taken up");
     assert!(salvage.is_damaged());
     let ending = Ending::interrupted("the daemon stopped");
     draft.seal(&ending, &signer(), bench.now()).expect("sealed");

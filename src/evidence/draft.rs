@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,10 +12,12 @@ use serde_json::{Value, json};
 use super::chain::{self, Tip};
 use super::error::{SealError, StoreError};
 use super::layout::{self, ATTACHMENTS, EVENTS, MAX_EVENT_DEPTH, MAX_EVENT_WRITE, MAX_FILES};
+use super::log::Log;
 use super::seal;
 use super::sign::Signer;
 use crate::artifact::{Artifact, NewArtifact};
 use crate::clock::Moment;
+use crate::digest::Digest;
 use crate::disk::{self, Appending, OnceFile};
 use crate::id::RunId;
 use crate::receipt::Receipt;
@@ -51,6 +54,10 @@ pub struct Draft {
     /// The ending and its place, when the chain ends with `run.sealed` already: a seal that failed
     /// half-way and is being tried again.
     pub(super) closing: Option<(Ending, Recorded)>,
+    /// Digest of the first line of the chain.
+    pub(super) first_event: Digest,
+    /// Where a seal of this run stands in the log already.
+    pub(super) logged: Option<u64>,
     /// The receipt, once the folder has its final place.
     pub(super) published: Option<Receipt>,
 }
@@ -64,6 +71,8 @@ pub(super) struct Place {
     pub(super) folder: PathBuf,
     /// Whose evidence it is, for `bag-info.txt`.
     pub(super) organization: Option<String>,
+    /// The log the run stands in.
+    pub(super) log: Option<Arc<Log>>,
 }
 
 impl Draft {

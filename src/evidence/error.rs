@@ -88,6 +88,22 @@ impl StoreError {
         }
     }
 
+    /// The path it is about and the kind it is of: what another who waited for the same work is
+    /// told, since what the system said cannot be told twice.
+    pub(super) fn told(&self) -> (PathBuf, io::ErrorKind) {
+        let (path, kind) = match self {
+            Self::Locked { path } => (path, io::ErrorKind::WouldBlock),
+            Self::NameTaken { path } => (path, io::ErrorKind::AlreadyExists),
+            Self::NotFound { path } => (path, io::ErrorKind::NotFound),
+            Self::Damaged { path, .. } => (path, io::ErrorKind::InvalidData),
+            Self::UnsafeName { name } => return (name.into(), io::ErrorKind::InvalidInput),
+            Self::Full { path, source }
+            | Self::Unwritable { path, source }
+            | Self::Io { path, source } => (path, source.kind()),
+        };
+        (path.clone(), kind)
+    }
+
     /// For `map_err`: the error for what the system answered about `path`.
     pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::new(path, source)

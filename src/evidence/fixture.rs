@@ -2,12 +2,16 @@
 //! every byte is the same each time.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::draft::Draft;
-use super::sign::Signer;
+use super::error::StoreError;
+use super::log::{Log, Logged};
+use super::recover::Salvage;
+use super::sign::{LogKey, Signer};
 use super::store::Store;
 use super::trust::Trust;
 use super::verify;
@@ -15,6 +19,8 @@ use crate::artifact::NewArtifact;
 use crate::clock::{Clock, Moment};
 use crate::id::RunId;
 use crate::run::{Actor, Caller, Ending, Event, Opening, RunSpec};
+use crate::tlog::note::Algorithm;
+use crate::tlog::policy::Policy;
 
 /// Two runs of one day.
 pub(super) const RUNS: [&str; 2] =
@@ -39,6 +45,20 @@ pub(super) fn stranger() -> Signer {
 pub(super) fn trust() -> Trust {
     let line = signer().allowed_signers_line("exhibit@bench");
     Trust::from_allowed_signers(&line).expect("a list")
+}
+
+/// Name of the log.
+pub(super) const ORIGIN: &str = "bench.example/exhibit";
+
+pub(super) fn log_key() -> LogKey {
+    LogKey::from_seed(&[9; 32]).expect("a key")
+}
+
+/// [`trust`], in the log as well, with `more` lines of a trust policy.
+pub(super) fn trust_in_log(more: &str) -> Trust {
+    let key = log_key().signer(ORIGIN).expect("a name").verifier(Algorithm::Ed25519);
+    let policy = Policy::parse(&format!("log {key}\n{more}")).expect("a policy");
+    trust().with_log(policy)
 }
 
 pub(super) fn id(index: usize) -> RunId {
@@ -80,6 +100,21 @@ impl Bench {
         Self { folder, store, clock }
     }
 
+    /// A store whose runs stand in a log.
+    pub(super) fn logged() -> Self {
+        Self::new().with_log()
+    }
+
+    fn with_log(self) -> Self {
+        let Self { folder, store, clock } = self;
+        let log = Log::open(store.root(), &log_key(), ORIGIN).expect("a log");
+        Self { store: store.with_log(Arc::new(log)), folder, clock }
+    }
+
+    pub(super) fn log(&self) -> Log {
+        Log::open(self.store.root(), &log_key(), ORIGIN).expect("a log")
+    }
+
     /// A folder beside the store.
     pub(super) fn scratch(&self) -> &Path {
         self.folder.path()
@@ -96,6 +131,11 @@ impl Bench {
     pub(super) fn now(&self) -> Moment {
         self.clock.advance(Duration::from_millis(10));
         self.clock.now()
+    }
+
+    /// Take up a run that was left open, as if no log told of it.
+    pub(super) fn resume(&self, run: RunId) -> Result<(Draft, Salvage), StoreError> {
+        self.store.resume(run, Logged::default(), self.now())
     }
 
     pub(super) fn begin(&self, index: usize) -> Draft {

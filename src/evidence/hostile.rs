@@ -144,9 +144,9 @@ fn a_copy_of_the_sealed_runs_alone_is_a_whole_store() {
     let copy = bench.scratch().join("copy");
     let place = folder.strip_prefix(bench.store.root()).expect("in the store");
     copy_tree(&folder, &copy.join(place));
-    let report = verify::store(&copy, &trust());
+    let report = verify::store(&copy, &trust(), &[]);
     assert_eq!((report.folders.len(), report.findings.len(), report.exit()), (1, 0, exit::OK));
-    let nothing = verify::store(&bench.scratch().join("nowhere"), &trust());
+    let nothing = verify::store(&bench.scratch().join("nowhere"), &trust(), &[]);
     assert_eq!(nothing.exit(), exit::UNREADABLE);
 }
 

@@ -34,8 +34,8 @@ pub(super) const SEAL: &str = "seal.json";
 pub(crate) const REPORT: &str = "report.html";
 /// Kept for the timestamp.
 pub(super) const TIMESTAMP: &str = "tagmanifest-sha256.txt.sig.tsr";
-/// Kept for the log's proof.
-pub(super) const PROOF: &str = "seal.json.tlog-proof";
+/// That the seal stands in the log.
+pub(crate) const PROOF: &str = "seal.json.tlog-proof";
 
 /// The event chain.
 pub(crate) const EVENTS: &str = "data/events.jsonl";

@@ -12,6 +12,7 @@ mod finding;
 mod growing;
 mod index;
 mod layout;
+pub mod log;
 mod record;
 mod recover;
 mod seal;
@@ -29,11 +30,13 @@ pub use finding::{Class, Finding, FindingCode};
 pub use growing::GrowingFile;
 pub use index::{Filled, Filter, Index, IndexError, MAX_LIST};
 pub use layout::FORMAT;
-pub(crate) use layout::{EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, RECORD, REPORT, is_safe_path};
+pub(crate) use layout::{
+    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, is_safe_path,
+};
 pub use record::{Counts, RunRecord, RunSummary};
 pub use recover::{Salvage, Torn};
 pub(crate) use seal::GUIDE;
-pub use sign::{SignError, Signer};
+pub use sign::{LogKey, SignError, Signer};
 pub use store::Store;
 pub use trust::{Trust, TrustError};
 

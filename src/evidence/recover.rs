@@ -102,6 +102,8 @@ pub(super) fn resume(place: Place) -> Result<(Draft, Salvage), StoreError> {
         recovered: Some(salvage.event()),
         damaged: salvage.is_damaged(),
         closing: None,
+        first_event: chain.first,
+        logged: None,
         published: None,
     };
     Ok((draft, salvage))
@@ -111,6 +113,8 @@ pub(super) fn resume(place: Place) -> Result<(Draft, Salvage), StoreError> {
 #[derive(Debug)]
 struct Scanned {
     opening: Option<(Opening, String)>,
+    /// Digest of the first line.
+    first: Digest,
     tip: Tip,
     lines: u64,
     /// Length in bytes of all whole lines.
@@ -125,6 +129,7 @@ impl Scanned {
         let file = File::open(path).map_err(StoreError::at(path))?;
         let mut chain = Self {
             opening: None,
+            first: Digest::ZERO,
             tip: Tip::START,
             lines: 0,
             length: 0,
@@ -150,6 +155,9 @@ impl Scanned {
                 sequence: parsed.as_ref().map_or(chain.tip.sequence + 1, |line| line.sequence),
                 sha256: Digest::of(&line.bytes),
             };
+            if chain.lines == 1 {
+                chain.first = chain.tip.sha256;
+            }
             if let Ok(parsed) = parsed {
                 chain.take(parsed, salvage);
             }

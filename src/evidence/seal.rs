@@ -26,6 +26,7 @@ use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
 use crate::receipt::Receipt;
 use crate::report;
 use crate::run::{Ending, Event};
+use crate::tlog::proof::Proof;
 
 /// How to check a folder with stock tools; `{run}` stands for the run.
 pub(crate) const GUIDE: &str = include_str!("VERIFY.txt");
@@ -47,12 +48,14 @@ pub(super) struct Sealing<'a> {
     record: Option<RunRecord>,
     parts: SealParts,
     seal_sha256: Digest,
+    /// That the seal is in the log.
+    proof: Option<Proof>,
 }
 
 type Step = fn(&mut Sealing<'_>) -> Result<(), SealCause>;
 
 /// The steps, in order.
-pub(super) const STEPS: [Step; 12] = [
+pub(super) const STEPS: [Step; 13] = [
     |sealing| sealing.clear(),
     |sealing| sealing.close_chain(),
     |sealing| sealing.write_record(),
@@ -64,6 +67,7 @@ pub(super) const STEPS: [Step; 12] = [
     |sealing| sealing.write_seal(),
     |sealing| sealing.protect(),
     |sealing| sealing.check(),
+    |sealing| sealing.enter_log(),
     |sealing| sealing.publish(),
 ];
 
@@ -100,6 +104,7 @@ pub(super) fn run(
         record: None,
         parts: SealParts::default(),
         seal_sha256: Digest::ZERO,
+        proof: None,
     };
     STEPS[..steps].iter().try_for_each(|step| step(&mut sealing))
 }
@@ -281,6 +286,28 @@ impl Sealing<'_> {
         if findings.is_empty() { Ok(()) } else { Err(SealCause::NotVerified(findings)) }
     }
 
+    /// Put the seal into the log, and the proof of it beside the seal. A crash from here on is
+    /// followed by the same seal, which is not put in again.
+    fn enter_log(&mut self) -> Result<(), SealCause> {
+        let Some(log) = self.draft.place.log.clone() else { return Ok(()) };
+        let path = self.path(layout::SEAL);
+        let seal = disk::read_limited(&path, layout::MAX_SMALL).map_err(StoreError::at(&path))?;
+        let standing = self.draft.logged.map(|index| log.entry(index)).transpose()?;
+        let index = match (self.draft.logged, standing) {
+            (Some(index), Some(entry)) if entry == seal => index,
+            _ => log.append(seal)?,
+        };
+        self.draft.logged = Some(index);
+        let proof = log.proof(index)?;
+        self.write(layout::PROOF, proof.to_string().as_bytes())?;
+        let path = self.path(layout::PROOF);
+        disk::set_mode(&path, READ_ONLY_FILE).map_err(StoreError::at(&path))?;
+        let folder = &self.draft.place.folder;
+        disk::sync_dir(folder).map_err(StoreError::at(folder))?;
+        self.proof = Some(proof);
+        Ok(())
+    }
+
     /// One rename makes the run sealed.
     fn publish(&mut self) -> Result<(), SealCause> {
         let folder = layout::sealed_place(self.draft.id());
@@ -303,6 +330,8 @@ impl Sealing<'_> {
             tagmanifest_sha256: self.parts.tagmanifest_sha256.expect(known),
             seal_sha256: self.seal_sha256,
             key: self.signer.fingerprint(),
+            log_index: self.proof.as_ref().map(|proof| proof.index),
+            checkpoint: self.proof.as_ref().map(|proof| proof.note.to_string()),
         };
         self.draft.published = Some(receipt);
         Ok(())
@@ -325,7 +354,7 @@ impl Sealing<'_> {
 pub(super) fn clear(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut removed = Vec::new();
     disk::set_mode(folder, PRIVATE_FOLDER).map_err(StoreError::at(folder))?;
-    for name in TAG_FILES.iter().chain(&[RECORD, layout::REPORT]) {
+    for name in TAG_FILES.iter().chain(&[RECORD, layout::REPORT, layout::PROOF]) {
         let path = folder.join(name);
         if path.symlink_metadata().is_ok() {
             // `data/` may be read-only since an earlier attempt.

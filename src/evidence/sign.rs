@@ -1,6 +1,7 @@
-//! Owns the signing key: an OpenSSH Ed25519 private key file, made at first use, readable by its
-//! owner only. Signs in OpenSSH's signature format (PROTOCOL.sshsig in the OpenSSH source), so that
-//! `ssh-keygen -Y verify` checks what it signed. Never shows the key.
+//! Owns the signing keys, of evidence and of the log: each an OpenSSH Ed25519 private key file, made
+//! at first use, readable by its owner only. Evidence is signed in OpenSSH's signature format
+//! (PROTOCOL.sshsig in the OpenSSH source), so that `ssh-keygen -Y verify` checks it. Never shows a
+//! key.
 
 use std::fmt;
 use std::io;
@@ -11,10 +12,14 @@ use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
 
 use super::layout::NAMESPACE;
+use crate::digest::Digest;
 use crate::disk;
+use crate::tlog::note::{NoteError, NoteSigner};
 
 /// Comment in a key file we make.
 const COMMENT: &str = "exhibit evidence key";
+/// The same for the log's key.
+const LOG_COMMENT: &str = "exhibit log key";
 /// Permission bits that give a key away.
 const SHARED: u32 = 0o077;
 
@@ -64,6 +69,93 @@ impl fmt::Debug for Signer {
     }
 }
 
+/// The key in the file `path`; when there is none, a new one, with its public half in
+/// `<path>.pub`.
+fn load_or_create(path: &Path, comment: &str) -> Result<PrivateKey, SignError> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => load(path, metadata.permissions().mode() & 0o7777),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, comment),
+        Err(source) => Err(SignError::Io { path: path.to_owned(), source }),
+    }
+}
+
+fn load(path: &Path, mode: u32) -> Result<PrivateKey, SignError> {
+    let path_buf = || path.to_owned();
+    if mode & SHARED != 0 {
+        return Err(SignError::Exposed { path: path_buf(), mode });
+    }
+    let text = disk::read_limited(path, 1 << 16)
+        .map_err(|source| SignError::Io { path: path_buf(), source })?;
+    let key = PrivateKey::from_openssh(&text)
+        .map_err(|error| SignError::NotAKey { path: path_buf(), source: Some(error) })?;
+    if key.is_encrypted() || key.algorithm() != Algorithm::Ed25519 {
+        return Err(SignError::NotAKey { path: path_buf(), source: None });
+    }
+    Ok(key)
+}
+
+fn create(path: &Path, comment: &str) -> Result<PrivateKey, SignError> {
+    let failed = |source| SignError::Io { path: path.to_owned(), source };
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(SignError::Random)?;
+    let key = from_seed(&seed, comment)?;
+    let secret = key.to_openssh(LineEnding::LF).map_err(SignError::Sign)?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        disk::make_dirs(folder).map_err(failed)?;
+    }
+    disk::write_once(path, secret.as_bytes()).map_err(failed)?;
+    let mut public = path.as_os_str().to_owned();
+    public.push(".pub");
+    let line = format!("{} {comment}\n", public_line(&key));
+    disk::replace(Path::new(&public), line.as_bytes(), 0o644).map_err(failed)?;
+    Ok(key)
+}
+
+fn from_seed(seed: &[u8; 32], comment: &str) -> Result<PrivateKey, SignError> {
+    let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(seed));
+    PrivateKey::new(pair, comment).map_err(SignError::Sign)
+}
+
+/// `ssh-ed25519 AAAA…`, without a comment.
+fn public_line(key: &PrivateKey) -> String {
+    let bare = PublicKey::new(key.public_key().key_data().clone(), "");
+    bare.to_openssh().expect("an Ed25519 public key always has its OpenSSH form")
+}
+
+/// The key that signs the checkpoints of the log, or of a witness. Never shown.
+#[derive(Debug)]
+pub struct LogKey(PrivateKey);
+
+impl LogKey {
+    /// As [`Signer::load_or_create`].
+    ///
+    /// # Errors
+    /// As [`Signer::load_or_create`].
+    pub fn load_or_create(path: &Path) -> Result<Self, SignError> {
+        load_or_create(path, LOG_COMMENT).map(Self)
+    }
+
+    #[cfg(test)]
+    pub(super) fn from_seed(seed: &[u8; 32]) -> Result<Self, SignError> {
+        from_seed(seed, LOG_COMMENT).map(Self)
+    }
+
+    /// The SHA-256 of the public key.
+    pub fn fingerprint(&self) -> Digest {
+        let pair = self.0.key_data().ed25519().expect("no other key is loaded");
+        Digest::of(&pair.public.0)
+    }
+
+    /// This key under the name `name`.
+    ///
+    /// # Errors
+    /// [`NoteError::Name`].
+    pub fn signer(&self, name: &str) -> Result<NoteSigner, NoteError> {
+        let pair = self.0.key_data().ed25519().expect("no other key is loaded");
+        NoteSigner::new(name, &pair.private.to_bytes())
+    }
+}
+
 impl Signer {
     /// The key in the file `path`; when there is none, a new one, with its public half in
     /// `<path>.pub`.
@@ -71,49 +163,13 @@ impl Signer {
     /// # Errors
     /// [`SignError::Exposed`] when group or others have any right on the file; see [`SignError`].
     pub fn load_or_create(path: &Path) -> Result<Self, SignError> {
-        match std::fs::metadata(path) {
-            Ok(metadata) => Self::load(path, metadata.permissions().mode() & 0o7777),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path),
-            Err(source) => Err(SignError::Io { path: path.to_owned(), source }),
-        }
-    }
-
-    fn load(path: &Path, mode: u32) -> Result<Self, SignError> {
-        let path_buf = || path.to_owned();
-        if mode & SHARED != 0 {
-            return Err(SignError::Exposed { path: path_buf(), mode });
-        }
-        let text = disk::read_limited(path, 1 << 16)
-            .map_err(|source| SignError::Io { path: path_buf(), source })?;
-        let key = PrivateKey::from_openssh(&text)
-            .map_err(|error| SignError::NotAKey { path: path_buf(), source: Some(error) })?;
-        if key.is_encrypted() || key.algorithm() != Algorithm::Ed25519 {
-            return Err(SignError::NotAKey { path: path_buf(), source: None });
-        }
-        Ok(Self { key })
-    }
-
-    fn create(path: &Path) -> Result<Self, SignError> {
-        let failed = |source| SignError::Io { path: path.to_owned(), source };
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(SignError::Random)?;
-        let signer = Self::from_seed(&seed)?;
-        let secret = signer.key.to_openssh(LineEnding::LF).map_err(SignError::Sign)?;
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            disk::make_dirs(folder).map_err(failed)?;
-        }
-        disk::write_once(path, secret.as_bytes()).map_err(failed)?;
-        let mut public = path.as_os_str().to_owned();
-        public.push(".pub");
-        let line = format!("{} {COMMENT}\n", signer.public_line());
-        disk::replace(Path::new(&public), line.as_bytes(), 0o644).map_err(failed)?;
-        Ok(signer)
+        load_or_create(path, COMMENT).map(|key| Self { key })
     }
 
     /// The key with this seed (RFC 8032 §5.1.5).
+    #[cfg(test)]
     pub(super) fn from_seed(seed: &[u8; 32]) -> Result<Self, SignError> {
-        let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(seed));
-        Ok(Self { key: PrivateKey::new(pair, COMMENT).map_err(SignError::Sign)? })
+        from_seed(seed, COMMENT).map(|key| Self { key })
     }
 
     /// Fingerprint of the key, as `ssh-keygen -l` prints it: `SHA256:…`.
@@ -124,7 +180,7 @@ impl Signer {
     /// The line that vouches for this key in an `allowed_signers` file (ssh-keygen(1), ALLOWED
     /// SIGNERS), for evidence only.
     pub fn allowed_signers_line(&self, principal: &str) -> String {
-        format!("{principal} namespaces=\"{NAMESPACE}\" {}", self.public_line())
+        format!("{principal} namespaces=\"{NAMESPACE}\" {}", public_line(&self.key))
     }
 
     /// The armored OpenSSH signature over `bytes`, as `ssh-keygen -Y sign -n evidence@exhibit`
@@ -141,12 +197,6 @@ impl Signer {
     /// The public half.
     pub(super) fn public(&self) -> &PublicKey {
         self.key.public_key()
-    }
-
-    /// `ssh-ed25519 AAAA…`, without a comment.
-    fn public_line(&self) -> String {
-        let bare = PublicKey::new(self.public().key_data().clone(), "");
-        bare.to_openssh().expect("an Ed25519 public key always has its OpenSSH form")
     }
 }
 

@@ -4,6 +4,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -11,10 +12,12 @@ use super::chain::{self, Tip};
 use super::draft::{Draft, Place};
 use super::error::StoreError;
 use super::layout::{self, EVENTS, LOCK, OPEN, PROVENANCE, RUNS};
+use super::log::{Log, Logged, leaf};
 use super::recover::{self, Salvage};
 use super::seal;
 use crate::artifact::Artifact;
 use crate::clock::Moment;
+use crate::digest::Digest;
 use crate::disk::{self, Appending, Lock, PARTIAL_SUFFIX};
 use crate::id::RunId;
 use crate::run::{Event, Opening};
@@ -25,6 +28,7 @@ use crate::workflow::Tally;
 pub struct Store {
     root: PathBuf,
     organization: Option<String>,
+    log: Option<Arc<Log>>,
     _lock: Lock,
 }
 
@@ -44,7 +48,7 @@ impl Store {
             io::ErrorKind::WouldBlock => StoreError::Locked { path: path.clone() },
             _ => StoreError::new(&path, error),
         })?;
-        let store = Self { root: root.to_owned(), organization: None, _lock: lock };
+        let store = Self { root: root.to_owned(), organization: None, log: None, _lock: lock };
         store.drop_unborn()?;
         Ok(store)
     }
@@ -53,6 +57,13 @@ impl Store {
     #[must_use]
     pub fn with_organization(mut self, organization: Option<String>) -> Self {
         self.organization = organization;
+        self
+    }
+
+    /// The same store, whose runs stand in `log`.
+    #[must_use]
+    pub fn with_log(mut self, log: Arc<Log>) -> Self {
+        self.log = Some(log);
         self
     }
 
@@ -91,10 +102,12 @@ impl Store {
             root: self.root.clone(),
             folder: self.root.join(layout::open_place(run)),
             organization: self.organization.clone(),
+            log: self.log.clone(),
         }
     }
 
-    /// Open a run: its folder, its provenance and its first event are on disk when this returns.
+    /// Open a run: its folder, its provenance and its first event are on disk when this returns,
+    /// and it stands in the log.
     ///
     /// # Errors
     /// [`StoreError::NameTaken`] when there is such a run already; see [`StoreError`].
@@ -121,7 +134,20 @@ impl Store {
         }
         let open = self.root.join(OPEN);
         disk::sync_dir(&open).map_err(StoreError::at(&open))?;
-        draft
+        let draft = draft?;
+        if let Err(error) = self.enter(&draft, false, at) {
+            // Nobody was told of it, so it may go again.
+            drop(disk::remove_dir_all(draft.folder()));
+            return Err(error);
+        }
+        Ok(draft)
+    }
+
+    /// Put the opening of `draft` into the log.
+    fn enter(&self, draft: &Draft, late: bool, at: Moment) -> Result<(), StoreError> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let entry = leaf::open(&draft.opening, draft.first_event, late, at);
+        log.append(entry).map(drop)
     }
 
     /// The runs that are open on disk, oldest first: after a start, those that a crash left.
@@ -135,13 +161,40 @@ impl Store {
     }
 
     /// Take up a run that a crash left open. The first events recorded afterwards are preceded by
-    /// one that tells of the recovery.
+    /// one that tells of the recovery. `place` is where it stands in the log; a run that the crash
+    /// kept from it is put in now.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Damaged`] when the run's first event cannot be read;
     /// see [`StoreError`].
-    pub fn resume(&self, run: RunId) -> Result<(Draft, Salvage), StoreError> {
-        recover::resume(self.place(run))
+    pub fn resume(
+        &self,
+        run: RunId,
+        place: Logged,
+        at: Moment,
+    ) -> Result<(Draft, Salvage), StoreError> {
+        let (mut draft, salvage) = recover::resume(self.place(run))?;
+        draft.logged = place.seal;
+        if place.open.is_none() {
+            self.enter(&draft, true, at)?;
+        }
+        Ok((draft, salvage))
+    }
+
+    /// Put into the log what was sealed before there was one: the first entries of a log.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn adopt(&self) -> Result<u64, StoreError> {
+        let Some(log) = &self.log else { return Ok(0) };
+        let mut adopted = 0;
+        for folder in self.sealed() {
+            let path = folder.join(layout::SEAL);
+            let seal = disk::read_limited(&path, layout::MAX_SMALL);
+            log.append(seal.map_err(StoreError::at(&path))?)?;
+            adopted += 1;
+        }
+        Ok(adopted)
     }
 
     /// Finish what a crash left between the move of a sealed folder and its becoming read-only.
@@ -215,9 +268,12 @@ fn prepare(
         recovered: None,
         damaged: false,
         closing: None,
+        first_event: Digest::ZERO,
+        logged: None,
         published: None,
     };
     draft.record(&[opened(opening, &artifact)], at)?;
+    draft.first_event = draft.tip.sha256;
     draft.place = place;
     Ok(draft)
 }

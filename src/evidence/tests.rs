@@ -75,7 +75,7 @@ fn a_run_that_is_sealed_cannot_be_opened_again() {
     bench.sealed(0);
     let again = bench.store.begin(&opening(id(0)), &json!({}), bench.now());
     assert!(matches!(again, Err(StoreError::NameTaken { .. })));
-    assert!(matches!(bench.store.resume(id(0)), Err(StoreError::NotFound { .. })));
+    assert!(matches!(bench.resume(id(0)), Err(StoreError::NotFound { .. })));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_crash_after_any_step_of_sealing_loses_nothing() {
             assert!(bench.store.settle().expect("settled").is_empty());
         } else {
             assert_eq!(unfinished, [id(0)], "after step {steps}");
-            let (draft, salvage) = bench.store.resume(id(0)).expect("resumed");
+            let (draft, salvage) = bench.resume(id(0)).expect("resumed");
             assert!(!salvage.is_damaged(), "{salvage:?}");
             assert_eq!(salvage.ending.is_some(), steps >= 2, "after step {steps}");
             draft.seal(&interrupted(), &signer(), bench.now()).expect("sealed");
@@ -255,7 +255,7 @@ fn recover_after(damage: impl FnOnce(&Path)) -> (Bench, super::Salvage, std::pat
     let folder = bench.filled(0).folder().to_owned();
     damage(&folder);
     let bench = bench.reopen();
-    let (draft, salvage) = bench.store.resume(id(0)).expect("resumed");
+    let (draft, salvage) = bench.resume(id(0)).expect("resumed");
     let receipt = draft.seal(&interrupted(), &signer(), bench.now()).expect("sealed");
     let folder = bench.store.root().join(receipt.folder);
     (bench, salvage, folder)
@@ -364,7 +364,7 @@ fn a_clock_that_is_set_is_an_event_of_its_own() {
 fn an_agent_cannot_speak_for_the_recovery() {
     let bench = Bench::new();
     drop(bench.filled(0));
-    let (mut draft, _) = bench.store.resume(id(0)).expect("resumed");
+    let (mut draft, _) = bench.resume(id(0)).expect("resumed");
     let mut event = agent_says("all fine");
     event.kind = chain::RECOVERED.to_owned();
     assert_eq!(draft.record(&[event], bench.now()).expect("recorded")[0].sequence, 5);
@@ -398,7 +398,7 @@ fn a_run_whose_first_event_is_gone_is_reported_not_guessed() {
     let bench = Bench::new();
     let folder = bench.filled(0).folder().to_owned();
     write(&folder.join(EVENTS), b"");
-    assert!(matches!(bench.store.resume(id(0)), Err(StoreError::Damaged { .. })));
+    assert!(matches!(bench.resume(id(0)), Err(StoreError::Damaged { .. })));
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test prepares damage")]

@@ -10,11 +10,13 @@ use ssh_key::public::KeyData;
 
 use super::layout::NAMESPACE;
 use super::sign::Signer;
+use crate::tlog::policy::Policy;
 
 /// The keys somebody vouched for.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     anchors: Vec<Anchor>,
+    log: Policy,
 }
 
 /// One line of `allowed_signers`.
@@ -73,7 +75,19 @@ impl Trust {
             let anchor = Anchor::parse(line);
             anchors.push(anchor.map_err(|what| TrustError { line: index + 1, what })?);
         }
-        Ok(Self { anchors })
+        Ok(Self { anchors, log: Policy::default() })
+    }
+
+    /// The same, believing logs and witnesses as `policy` says.
+    #[must_use]
+    pub fn with_log(mut self, policy: Policy) -> Self {
+        self.log = policy;
+        self
+    }
+
+    /// Which logs and witnesses are believed.
+    pub(super) fn log(&self) -> &Policy {
+        &self.log
     }
 
     /// Believe `signer` itself: for reading back what it has just signed.
@@ -82,7 +96,7 @@ impl Trust {
         let principal = signer.fingerprint();
         let anchor =
             Anchor { principal, key, namespaces: None, valid_after: None, valid_before: None };
-        Self { anchors: vec![anchor] }
+        Self { anchors: vec![anchor], log: Policy::default() }
     }
 
     /// What is said of `key` for something sealed at `at`; without a time, validity is not judged

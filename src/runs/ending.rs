@@ -21,8 +21,11 @@ use crate::tasks::Tasks;
 impl Runs {
     /// Seal the runs that an earlier life of the daemon left open.
     pub(super) fn recover(&self) -> Result<(), Problem> {
-        for id in self.0.store.unfinished().map_err(store_problem)? {
-            let resumed = self.0.store.resume(id);
+        let unfinished = self.0.store.unfinished().map_err(store_problem)?;
+        let places = self.0.log.places(&unfinished).map_err(store_problem)?;
+        for id in unfinished {
+            let place = places.get(&id).copied().unwrap_or_default();
+            let resumed = self.0.store.resume(id, place, self.0.clock.now());
             let (draft, salvage) = match resumed {
                 Ok(resumed) => resumed,
                 Err(error) => {

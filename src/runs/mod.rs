@@ -5,6 +5,7 @@
 mod adding;
 mod code;
 mod ending;
+mod life;
 mod listing;
 mod open;
 mod problem;
@@ -28,7 +29,8 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::disk;
 use crate::error::{Code, Problem};
-use crate::evidence::{Draft, Index, Signer, Store, StoreError};
+use crate::evidence::log::Log;
+use crate::evidence::{Draft, Index, LogKey, Signer, Store, StoreError};
 use crate::id::RunId;
 use crate::run::{Caller, Opening, RunSpec};
 use crate::tasks::Tasks;
@@ -46,6 +48,7 @@ struct Shared {
     signer: Signer,
     index: Mutex<Index>,
     open: Mutex<HashMap<RunId, Arc<OpenRun>>>,
+    log: Arc<Log>,
     clock: Clock,
     tasks: Tasks,
     config: watch::Receiver<Arc<Config>>,
@@ -60,16 +63,20 @@ impl Runs {
     pub fn open(
         config: watch::Receiver<Arc<Config>>,
         signer: Signer,
+        log_key: &LogKey,
         clock: Clock,
         tasks: Tasks,
     ) -> Result<Self, Problem> {
         let root = config.borrow().store.path.clone();
         let store = Store::open(&root).map_err(store_problem)?;
         store.settle().map_err(store_problem)?;
+        let held = Arc::clone(&config.borrow());
+        let (store, log) = life::begin(store, &held, &signer, log_key, &clock)?;
         let index = open_index(&store)?;
         let shared = Shared {
             store,
             signer,
+            log,
             index: Mutex::new(index),
             open: Mutex::default(),
             clock,

@@ -18,6 +18,7 @@ mod harness;
 mod hosted;
 mod hosted_server;
 mod layers;
+mod ledger;
 mod lifecycle;
 mod loading;
 mod openapi;

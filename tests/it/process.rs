@@ -100,7 +100,7 @@ impl Drop for Process {
 #[track_caller]
 pub(crate) fn assert_store_is_sound(folder: &Path) -> usize {
     let store = folder.join("store");
-    let report = exhibit::evidence::verify::store(&store, &trust_in(folder));
+    let report = exhibit::evidence::verify::store(&store, &trust_in(folder), &[]);
     assert!(report.findings.is_empty(), "{:#?}", report.findings);
     for folder in &report.folders {
         assert!(folder.findings.is_empty(), "{:?}: {:#?}", folder.run, folder.findings);

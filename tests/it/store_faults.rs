@@ -105,7 +105,7 @@ async fn a_full_disk_refuses_what_it_cannot_keep_and_keeps_what_it_accepted() {
     // What the full disk cut short is recovered by the next start.
     let folder = daemon.stop().await;
     let daemon = TestDaemon::start_in(folder, |_| {}).await;
-    let report = exhibit::evidence::verify::store(&daemon.store(), &daemon.trust());
+    let report = exhibit::evidence::verify::store(&daemon.store(), &daemon.trust(), &[]);
     assert!(report.folders.iter().all(|folder| folder.findings.is_empty()), "{report:#?}");
     let open = std::fs::read_dir(daemon.store().join("open")).expect("a folder");
     assert_eq!(open.count(), 0, "nothing is left open");
@@ -191,6 +191,7 @@ async fn a_damaged_store_does_not_keep_the_daemon_from_starting() {
         std::fs::write(store.join("index.sqlite"), index).expect("written");
         let daemon = TestDaemon::start_in(tempfile::tempdir().expect("a folder"), |config| {
             config.store.path.clone_from(&store);
+            config.keys.signing = folder.path().join("keys/signing_ed25519");
         })
         .await;
         let listed = daemon.get("/v1/runs").await.ok().json();

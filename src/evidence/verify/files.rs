@@ -13,6 +13,7 @@ use crate::evidence::bag::{LineFault, Manifest, ManifestEntry};
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{
     LISTED, MANIFEST, MAX_MANIFEST, REPORT, RESERVED, SEAL, SIGNATURE, TAG_FILES, TAG_MANIFEST,
+    TIMESTAMP,
 };
 
 /// How many files are read at a time. Two keep a disk busy; more would only compete.
@@ -66,7 +67,7 @@ impl Check<'_> {
                 Kind::File(_) if !known => {
                     self.extra(FindingCode::UnexpectedFile, &name, "a file");
                 }
-                Kind::File(_) if RESERVED.contains(&name.as_str()) && name != REPORT => {
+                Kind::File(_) if name == TIMESTAMP => {
                     let expected = "a version of exhibit that checks it";
                     self.add(FindingCode::NotChecked, &name, expected, "this version");
                 }

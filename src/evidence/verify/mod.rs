@@ -4,6 +4,8 @@
 
 mod chain;
 mod files;
+mod log;
+mod proof;
 mod seal;
 mod signature;
 mod store;
@@ -23,6 +25,7 @@ use crate::id::RunId;
 use crate::run::State;
 use crate::workflow::Verdict;
 
+pub use log::LogReport;
 pub use store::{StoreReport, store};
 
 /// Most findings of one code that a report lists. A folder made to be verified for ever must not
@@ -47,6 +50,8 @@ pub struct FolderReport {
     pub signed_by: Option<String>,
     /// Fingerprint of the key of a sound signature.
     pub key: Option<String>,
+    /// Where its seal stands in a log that somebody vouched for: its name and the index.
+    pub logged: Option<String>,
     /// Files below `data/` that were read and compared.
     pub files: u64,
     /// Their bytes.
@@ -78,6 +83,7 @@ pub fn folder(path: &Path, trust: &Trust) -> FolderReport {
     check.signature(tag_manifest.as_deref(), record.as_ref(), trust);
     check.events(record.as_ref());
     check.seal(record.as_ref());
+    check.proof(trust);
     check.report
 }
 
@@ -115,6 +121,7 @@ impl<'a> Check<'a> {
             sealed_at: None,
             signed_by: None,
             key: None,
+            logged: None,
             files: 0,
             bytes: 0,
             findings: Vec::new(),

@@ -1,10 +1,11 @@
 //! Owns the verification of a whole store: every folder in it, and that nothing lies in it that is
 //! not a folder in its place. Does not ask the index.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::log::{LogCheck, LogReport};
 use super::{FolderReport, folder};
 use crate::evidence::finding::{Finding, FindingCode, worst_exit};
 use crate::evidence::layout::{self, OPEN, RUNS, sealed_place};
@@ -18,6 +19,8 @@ pub struct StoreReport {
     pub folders: Vec<FolderReport>,
     /// What there is to say of the store itself; places are paths inside it.
     pub findings: Vec<Finding>,
+    /// What there is to say of its log; none when there is none.
+    pub log: Option<LogReport>,
 }
 
 impl StoreReport {
@@ -28,15 +31,26 @@ impl StoreReport {
     }
 }
 
-/// Verify all sealed folders of the store at `root`, and say which runs are still open.
-pub fn store(root: &Path, trust: &Trust) -> StoreReport {
-    let mut report = StoreReport { folders: Vec::new(), findings: Vec::new() };
+/// Verify all sealed folders of the store at `root` and its log, against each other and against the
+/// checkpoints in the files `remembered`, and say which runs are still open.
+pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport {
+    let mut report = StoreReport { folders: Vec::new(), findings: Vec::new(), log: None };
+    let mut log = LogCheck::new(root, trust);
+    let sound = log.run(remembered);
     report.walk(root, RUNS, 4, trust);
+    let mut open = Vec::new();
     for entry in report.list(root, OPEN) {
+        open.extend(entry.name.to_str().and_then(|name| name.parse::<RunId>().ok()));
         let place = format!("{OPEN}/{}", layout::readable(&entry.name));
         let finding = Finding::new(FindingCode::RunOpen, place, "a sealed run", "an open one");
         report.findings.push(finding);
     }
+    if sound {
+        log.runs(&report.folders, &open);
+    }
+    let LogCheck { findings, report: of_log, .. } = log;
+    report.findings.extend(findings);
+    report.log = (!of_log.origin.is_empty()).then_some(of_log);
     report
 }
 

@@ -1,0 +1,162 @@
+//! Owns what the entries of the log say. A seal's entry is its `seal.json`, byte for byte; all
+//! others are RFC 8785 JSON with a `kind`. None holds what an agent or a page wrote but for the
+//! workflow's name and the outcome in a seal: the log outlives the evidence.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::clock::Moment;
+use crate::digest::Digest;
+use crate::id::RunId;
+use crate::run::Opening;
+
+/// Name of this form of entry; seals have the format's own.
+const FORM: &str = "exhibit-log/1";
+
+/// What an entry is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeafKind {
+    /// A run was opened: before anything of it was captured.
+    Open,
+    /// A run was sealed; the entry is its `seal.json`.
+    Seal,
+    /// The daemon started.
+    Start,
+    /// The daemon stopped in good order.
+    Stop,
+    /// The daemon was there.
+    Heartbeat,
+    /// A new configuration came into force.
+    ConfigChange,
+    /// Evidence is signed with another key from here on.
+    KeyChange,
+    /// An entry of a kind that this version does not know.
+    Other,
+}
+
+impl LeafKind {
+    fn parse(word: &str) -> Self {
+        match word {
+            "open" => Self::Open,
+            "start" => Self::Start,
+            "stop" => Self::Stop,
+            "heartbeat" => Self::Heartbeat,
+            "config-change" => Self::ConfigChange,
+            "key-change" => Self::KeyChange,
+            _ => Self::Other,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Seal => "seal",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Heartbeat => "heartbeat",
+            Self::ConfigChange => "config-change",
+            Self::KeyChange => "key-change",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// An entry, read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leaf {
+    /// What it is about.
+    pub kind: LeafKind,
+    /// Which run, where it is about one.
+    pub run: Option<RunId>,
+    /// When, by the host's clock: RFC 3339, UTC.
+    pub time: String,
+    /// All of it.
+    pub data: Map<String, Value>,
+}
+
+impl Leaf {
+    /// Read an entry; none when it is not what this format writes.
+    pub fn parse(entry: &[u8]) -> Option<Self> {
+        let Ok(Value::Object(data)) = serde_json::from_slice(entry) else { return None };
+        let text = |name: &str| data.get(name).and_then(Value::as_str);
+        let (kind, time) = match text("format")? {
+            FORM => (LeafKind::parse(text("kind")?), text("time")?),
+            super::super::layout::FORMAT => (LeafKind::Seal, text("sealed_at")?),
+            _ => return None,
+        };
+        let run = text("run").and_then(|run| run.parse().ok());
+        let time = time.to_owned();
+        Some(Self { kind, run, time, data })
+    }
+}
+
+fn entry(kind: LeafKind, at: Moment, data: Value) -> Vec<u8> {
+    let mut entry = json!({ "format": FORM, "kind": kind.word(), "time": at.to_rfc3339() });
+    if let Some(clock) = at.state {
+        entry["clock"] = json!(clock);
+    }
+    if let (Value::Object(entry), Value::Object(data)) = (&mut entry, data) {
+        entry.extend(data);
+    }
+    serde_json_canonicalizer::to_vec(&entry).expect("strings and small integers canonicalize")
+}
+
+/// A run is opened. `first_event` is the digest of the first line of its chain, which holds all
+/// that is known of it.
+pub(crate) fn open(opening: &Opening, first_event: Digest, late: bool, at: Moment) -> Vec<u8> {
+    let mut data = json!({
+        "run": opening.run,
+        "workflow": opening.spec.workflow,
+        "first_event_sha256": first_event,
+    });
+    if late {
+        data["late"] = json!(true);
+    }
+    entry(LeafKind::Open, at, data)
+}
+
+/// Where and as what a daemon runs: what its `start` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Life {
+    /// Version of the program.
+    pub exhibit: String,
+    /// Digest of the machine's identity (machine-id(5)) with this log's name: tells machines
+    /// apart without giving the identity away.
+    pub machine: Digest,
+    /// The same of the boot's identity.
+    pub boot: Digest,
+    /// Fingerprint of the key that signs evidence.
+    pub key: String,
+    /// Digest of the configuration in force.
+    pub config_sha256: Digest,
+}
+
+/// The daemon starts.
+pub(crate) fn start(life: &Life, moved: bool, at: Moment) -> Vec<u8> {
+    let mut data = json!(life);
+    if moved {
+        data["moved"] = json!(true);
+    }
+    entry(LeafKind::Start, at, data)
+}
+
+/// The daemon stops; `open` runs stay open.
+pub(crate) fn stop(open: usize, at: Moment) -> Vec<u8> {
+    entry(LeafKind::Stop, at, json!({ "open": open }))
+}
+
+/// The daemon is there, with `open` runs.
+pub(crate) fn heartbeat(open: usize, at: Moment) -> Vec<u8> {
+    entry(LeafKind::Heartbeat, at, json!({ "open": open }))
+}
+
+/// A new configuration is in force.
+pub(crate) fn config_change(keys: &[&str], config_sha256: Digest, at: Moment) -> Vec<u8> {
+    entry(LeafKind::ConfigChange, at, json!({ "keys": keys, "config_sha256": config_sha256 }))
+}
+
+/// Evidence is signed with `to` from here on.
+pub(crate) fn key_change(from: &str, to: &str, at: Moment) -> Vec<u8> {
+    entry(LeafKind::KeyChange, at, json!({ "from": from, "to": to }))
+}

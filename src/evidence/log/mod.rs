@@ -1,0 +1,244 @@
+//! Owns the log of a store: one transparency log (c2sp.org/tlog-tiles) in which every run stands
+//! twice, when it is opened and when it is sealed, beside the daemon's own life. It only grows;
+//! what is in it is on disk before anybody hears of it.
+
+pub(crate) mod leaf;
+mod reader;
+mod writer;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use self::leaf::{Leaf, LeafKind, Life};
+pub use self::reader::{LogReader, TreeReader, read_checkpoint};
+use self::writer::Writer;
+use super::StoreError;
+use super::sign::LogKey;
+use crate::id::RunId;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::note::{Algorithm, Note, NoteSigner, VerifierKey};
+use crate::tlog::proof::Proof;
+use crate::tlog::tile::{MAX_ENTRY, WIDTH};
+
+/// Folder of the log, in the store.
+pub(super) const FOLDER: &str = "log";
+/// The newest checkpoint, in that folder.
+pub(super) const CHECKPOINT: &str = "checkpoint";
+/// Folder of every checkpoint there was, in the store.
+pub(super) const HISTORY: &str = "checkpoints";
+
+/// A log, held by this process alone (the store's lock). Many may append at once; those who wait
+/// for the disk together share its synchronisation.
+#[derive(Debug)]
+pub struct Log {
+    root: PathBuf,
+    signer: NoteSigner,
+    queue: Mutex<Queue>,
+    writer: Mutex<Writer>,
+}
+
+/// Entries on their way, by ticket.
+#[derive(Debug, Default)]
+struct Queue {
+    last: u64,
+    waiting: Vec<(u64, Vec<u8>)>,
+    done: HashMap<u64, Result<u64, (PathBuf, io::ErrorKind)>>,
+}
+
+/// The place of a run in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Logged {
+    /// Index of its `open` entry.
+    pub open: Option<u64>,
+    /// Index of its last `seal` entry.
+    pub seal: Option<u64>,
+}
+
+impl Log {
+    /// Go on with the log of the store at `root`, or begin one with the name `origin`.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the log is not what its checkpoint states, or has another name
+    /// or key; see [`StoreError`].
+    pub fn open(root: &Path, key: &LogKey, origin: &str) -> Result<Self, StoreError> {
+        let path = root.join(FOLDER).join(CHECKPOINT);
+        let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
+        let signer = key.signer(origin).map_err(|error| damaged(error.to_string()))?;
+        if path.symlink_metadata().is_ok() {
+            let (_, checkpoint) = read_checkpoint(&path)?;
+            if checkpoint.origin != origin {
+                let is = format!("its name is {:?}, not {origin:?}", checkpoint.origin);
+                return Err(damaged(is));
+            }
+        }
+        let writer = Mutex::new(Writer::open(root, &signer)?);
+        Ok(Self { root: root.to_owned(), signer, queue: Mutex::default(), writer })
+    }
+
+    /// The name of the log of the store at `root`, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`]; see [`StoreError`].
+    pub fn origin_of(root: &Path) -> Result<Option<String>, StoreError> {
+        let reader = LogReader::of_store(root);
+        reader.exists().then(|| reader.checkpoint().map(|(_, it)| it.origin)).transpose()
+    }
+
+    /// The public key of the log, for those who check it.
+    pub fn key(&self) -> VerifierKey {
+        self.signer.verifier(Algorithm::Ed25519)
+    }
+
+    /// For reading.
+    pub fn reader(&self) -> LogReader {
+        LogReader::of_store(&self.root)
+    }
+
+    /// The newest checkpoint.
+    pub fn checkpoint(&self) -> (Note, Checkpoint) {
+        lock(&self.writer).published()
+    }
+
+    /// Put `entry` at the end of the log. It is on disk, and stated by a checkpoint, when this
+    /// returns its index.
+    ///
+    /// # Errors
+    /// `FileTooLarge` for an entry of more than 65,535 bytes; see [`StoreError`]. The entry is then
+    /// not in the log.
+    pub fn append(&self, entry: Vec<u8>) -> Result<u64, StoreError> {
+        if entry.len() > MAX_ENTRY {
+            let path = self.root.join(FOLDER);
+            return Err(StoreError::new(&path, io::ErrorKind::FileTooLarge.into()));
+        }
+        let ticket = {
+            let mut queue = lock(&self.queue);
+            queue.last += 1;
+            let ticket = queue.last;
+            queue.waiting.push((ticket, entry));
+            ticket
+        };
+        let mut writer = lock(&self.writer);
+        let taken = |log: &Self| lock(&log.queue).done.remove(&ticket);
+        if let Some(done) = taken(self) {
+            return done.map_err(|(path, kind)| StoreError::new(&path, kind.into()));
+        }
+        // Whoever comes first writes for all who wait.
+        let (tickets, entries): (Vec<u64>, Vec<Vec<u8>>) =
+            std::mem::take(&mut lock(&self.queue).waiting).into_iter().unzip();
+        let outcome = writer.commit(&self.root, &self.signer, &entries);
+        drop(writer);
+        let mut queue = lock(&self.queue);
+        for (ticket, place) in tickets.iter().zip(0..) {
+            let done = outcome.as_ref().map(|first| first + place);
+            queue.done.insert(*ticket, done.map_err(StoreError::told));
+        }
+        let own = queue.done.remove(&ticket).expect("one's own entry is among those that waited");
+        own.map_err(|(path, kind)| StoreError::new(&path, kind.into()))
+    }
+
+    /// The entry `index`, byte for byte.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn entry(&self, index: u64) -> Result<Vec<u8>, StoreError> {
+        let (_, checkpoint) = self.checkpoint();
+        let path = self.root.join(FOLDER);
+        let bundle = self.reader().bundle(index / WIDTH, checkpoint.size);
+        let mut entries = bundle.map_err(StoreError::at(&path))?.into_iter();
+        let place = usize::try_from(index % WIDTH).expect("below 256");
+        entries.nth(place).ok_or(StoreError::NotFound { path })
+    }
+
+    /// The proof that the entry `index` is in the log.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn proof(&self, index: u64) -> Result<Proof, StoreError> {
+        let (note, checkpoint) = self.checkpoint();
+        self.reader().proof(index, note, checkpoint)
+    }
+
+    /// Put a note that states the newest checkpoint, with cosignatures, in its place.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when it states another; see [`StoreError`].
+    pub fn add_cosignatures(&self, note: &Note, line: &str) -> Result<Note, StoreError> {
+        let mut writer = lock(&self.writer);
+        let (mut newest, _) = writer.published();
+        let path = self.root.join(FOLDER).join(CHECKPOINT);
+        let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
+        if newest.text != note.text {
+            return Err(damaged("the log has grown since that checkpoint".to_owned()));
+        }
+        newest.add(line).map_err(|error| damaged(error.to_string()))?;
+        writer.cosigned(&self.root, newest.clone())?;
+        Ok(newest)
+    }
+
+    /// The last entry that `is` is true for, with its index, looking from the end.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn last(&self, is: impl Fn(&Leaf) -> bool) -> Result<Option<(u64, Leaf)>, StoreError> {
+        let mut found = None;
+        self.backwards(|index, leaf| {
+            if is(&leaf) {
+                found = Some((index, leaf));
+            }
+            found.is_some()
+        })?;
+        Ok(found)
+    }
+
+    /// Where `runs` stand in the log.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn places(&self, runs: &[RunId]) -> Result<HashMap<RunId, Logged>, StoreError> {
+        let mut places: HashMap<RunId, Logged> =
+            runs.iter().map(|run| (*run, Logged::default())).collect();
+        let mut missing = places.len();
+        if missing == 0 {
+            return Ok(places);
+        }
+        self.backwards(|index, leaf| {
+            let place = leaf.run.and_then(|run| places.get_mut(&run));
+            match (leaf.kind, place) {
+                (LeafKind::Seal, Some(place)) if place.seal.is_none() => place.seal = Some(index),
+                (LeafKind::Open, Some(place)) if place.open.is_none() => {
+                    place.open = Some(index);
+                    missing -= 1;
+                }
+                _ => {}
+            }
+            missing == 0
+        })?;
+        Ok(places)
+    }
+
+    /// Show the entries from the last to the first, until `enough`. What is no entry of ours is
+    /// passed over.
+    fn backwards(&self, mut enough: impl FnMut(u64, Leaf) -> bool) -> Result<(), StoreError> {
+        let (_, checkpoint) = self.checkpoint();
+        let (reader, path) = (self.reader(), self.root.join(FOLDER));
+        for bundle in (0..checkpoint.size.div_ceil(WIDTH)).rev() {
+            let entries = reader.bundle(bundle, checkpoint.size).map_err(StoreError::at(&path))?;
+            for (place, entry) in entries.iter().enumerate().rev() {
+                let index = bundle * WIDTH + place as u64;
+                if Leaf::parse(entry).is_some_and(|leaf| enough(index, leaf)) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

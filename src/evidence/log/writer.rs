@@ -1,0 +1,236 @@
+//! Owns the growing of the log on disk. The order is: entries, hashes, the checkpoint's place in
+//! the history, the checkpoint by a rename; each synchronised before the next. What no checkpoint
+//! states was not promised to anybody, and the next commit writes over it.
+
+use std::path::Path;
+
+use super::reader::{LogReader, read_checkpoint};
+use super::{CHECKPOINT, FOLDER, HISTORY};
+use crate::digest::Digest;
+use crate::disk;
+use crate::evidence::StoreError;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::note::{Algorithm, Note, NoteSigner};
+use crate::tlog::tile::{self, HEIGHT, Kind, Tile, WIDTH};
+use crate::tlog::tree;
+
+/// Files of the log are never changed, only replaced by longer ones.
+const READ_ONLY: u32 = 0o400;
+
+/// What is written of a commit: tiles with their bytes.
+type Files = Vec<(Tile, Vec<u8>)>;
+
+/// The end of the log: all that is needed to go on.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    size: u64,
+    /// The bundle that is not full.
+    bundle: Vec<u8>,
+    /// By tile level: the hashes of the tile that is not full.
+    levels: Vec<Vec<Digest>>,
+}
+
+impl End {
+    fn empty() -> Self {
+        Self { size: 0, bundle: Vec::new(), levels: Vec::new() }
+    }
+
+    /// The root over everything.
+    fn root(&self) -> Digest {
+        let mut rest = None;
+        for level in &self.levels {
+            let hashes: Vec<Digest> = level.iter().copied().chain(rest).collect();
+            rest = tree::root_over(&hashes);
+        }
+        rest.unwrap_or_else(tree::empty_root)
+    }
+
+    fn push(&mut self, entry: &[u8], files: &mut Files) {
+        tile::push_entry(&mut self.bundle, entry);
+        self.size += 1;
+        if self.size.is_multiple_of(WIDTH) {
+            let full = Tile { kind: Kind::Entries, index: self.size / WIDTH - 1, width: WIDTH };
+            files.push((full, std::mem::take(&mut self.bundle)));
+        }
+        self.push_hash(0, tree::leaf_hash(entry), files);
+    }
+
+    fn push_hash(&mut self, level: usize, hash: Digest, files: &mut Files) {
+        if self.levels.len() == level {
+            self.levels.push(Vec::new());
+        }
+        self.levels[level].push(hash);
+        if self.levels[level].len() as u64 == WIDTH {
+            let hashes = std::mem::take(&mut self.levels[level]);
+            files.push((self.tile(level, WIDTH), bytes_of(&hashes)));
+            let top = tree::root_over(&hashes).expect("256 hashes have a root");
+            self.push_hash(level + 1, top, files);
+        }
+    }
+
+    /// The last tile of hashes at `level`, with `width` hashes in it.
+    fn tile(&self, level: usize, width: u64) -> Tile {
+        let level = u32::try_from(level).expect("a tree has few levels");
+        let held = self.size >> (HEIGHT * level);
+        let index = if width == WIDTH { held / WIDTH - 1 } else { held / WIDTH };
+        Tile { kind: Kind::Hashes(level), index, width }
+    }
+
+    /// The tiles that are not full.
+    fn partial(&self) -> Files {
+        let mut files = Files::new();
+        if !self.bundle.is_empty() {
+            let (index, width) = (self.size / WIDTH, self.size % WIDTH);
+            files.push((Tile { kind: Kind::Entries, index, width }, self.bundle.clone()));
+        }
+        for (level, hashes) in self.levels.iter().enumerate().filter(|(_, h)| !h.is_empty()) {
+            files.push((self.tile(level, hashes.len() as u64), bytes_of(hashes)));
+        }
+        files
+    }
+}
+
+fn bytes_of(hashes: &[Digest]) -> Vec<u8> {
+    hashes.iter().flat_map(|hash| *hash.as_bytes()).collect()
+}
+
+/// The one writer of a log.
+#[derive(Debug)]
+pub(super) struct Writer {
+    end: End,
+    note: Note,
+    checkpoint: Checkpoint,
+    /// A commit failed, so that what is on disk may be more than what is known here.
+    stale: bool,
+}
+
+impl Writer {
+    /// Go on with the log of the store at `root`, or begin one under the name of `signer`.
+    pub(super) fn open(root: &Path, signer: &NoteSigner) -> Result<Self, StoreError> {
+        let path = root.join(FOLDER).join(CHECKPOINT);
+        if path.symlink_metadata().is_ok() {
+            return Self::load(root, signer);
+        }
+        let origin = signer.name().to_owned();
+        let checkpoint = Checkpoint { origin, size: 0, root: tree::empty_root() };
+        let note = signed(&checkpoint, signer);
+        let mut writer = Self { end: End::empty(), note, checkpoint, stale: false };
+        writer.publish(root, writer.note.clone(), writer.checkpoint.clone())?;
+        Ok(writer)
+    }
+
+    /// Take up what the newest checkpoint states. It must be this log's own, and follow from its
+    /// tiles: nothing is added to a log that was changed.
+    fn load(root: &Path, signer: &NoteSigner) -> Result<Self, StoreError> {
+        let path = root.join(FOLDER).join(CHECKPOINT);
+        let (note, checkpoint) = read_checkpoint(&path)?;
+        let damaged =
+            |what: &str| StoreError::Damaged { path: path.clone(), what: what.to_owned() };
+        if note.signed_by(&signer.verifier(Algorithm::Ed25519)).is_none() {
+            return Err(damaged("it is not signed with this log's key"));
+        }
+        let reader = LogReader::of_store(root);
+        let end = end_of(&reader, checkpoint.size)
+            .map_err(|error| damaged(&format!("its tiles cannot be read ({error})")))?;
+        if end.root() != checkpoint.root {
+            return Err(damaged("it does not follow from the log's tiles"));
+        }
+        Ok(Self { end, note, checkpoint, stale: false })
+    }
+
+    /// The newest checkpoint.
+    pub(super) fn published(&self) -> (Note, Checkpoint) {
+        (self.note.clone(), self.checkpoint.clone())
+    }
+
+    /// Put `entries` at the end of the log: all of them are in it when this returns the index of
+    /// the first, or none.
+    pub(super) fn commit(
+        &mut self,
+        root: &Path,
+        signer: &NoteSigner,
+        entries: &[Vec<u8>],
+    ) -> Result<u64, StoreError> {
+        if self.stale {
+            *self = Self::load(root, signer)?;
+        }
+        let (mut end, mut files) = (self.end.clone(), Files::new());
+        let first = end.size;
+        for entry in entries {
+            end.push(entry, &mut files);
+        }
+        files.extend(end.partial());
+        self.stale = true;
+        // Entries first: from them alone all the rest follows.
+        files.sort_by_key(|(tile, _)| (tile.kind != Kind::Entries, tile.kind, tile.index));
+        for (tile, bytes) in &files {
+            write(root, &format!("{FOLDER}/{tile}"), bytes)?;
+        }
+        let origin = self.checkpoint.origin.clone();
+        let checkpoint = Checkpoint { origin, size: end.size, root: end.root() };
+        self.publish(root, signed(&checkpoint, signer), checkpoint)?;
+        (self.end, self.stale) = (end, false);
+        // Only now is nobody in need of the partial tiles that became full.
+        for (tile, _) in files.iter().filter(|(tile, _)| tile.is_full()) {
+            let partial = root.join(FOLDER).join(format!("{tile}.p"));
+            disk::remove_dir_all(&partial).map_err(StoreError::at(&partial))?;
+        }
+        Ok(first)
+    }
+
+    fn publish(
+        &mut self,
+        root: &Path,
+        note: Note,
+        checkpoint: Checkpoint,
+    ) -> Result<(), StoreError> {
+        let text = note.to_string();
+        let name = format!("{HISTORY}/{}.note", tile::grouped(checkpoint.size));
+        write(root, &name, text.as_bytes())?;
+        write(root, &format!("{FOLDER}/{CHECKPOINT}"), text.as_bytes())?;
+        (self.note, self.checkpoint) = (note, checkpoint);
+        Ok(())
+    }
+
+    /// Put `note`, which states the newest checkpoint with more signatures, in its place.
+    pub(super) fn cosigned(&mut self, root: &Path, note: Note) -> Result<(), StoreError> {
+        self.publish(root, note, self.checkpoint.clone())
+    }
+}
+
+fn signed(checkpoint: &Checkpoint, signer: &NoteSigner) -> Note {
+    let mut note = Note::new(checkpoint.to_string());
+    note.add(&signer.sign(&note.text)).expect("a signer writes a signature's line");
+    note
+}
+
+fn write(root: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let path = root.join(name);
+    let folder = path.parent().expect("below the store");
+    disk::make_dirs(folder)
+        .and_then(|()| disk::replace(&path, bytes, READ_ONLY))
+        .map_err(StoreError::at(&path))
+}
+
+/// The end of a log of `size` entries, from its tiles.
+fn end_of(reader: &LogReader, size: u64) -> std::io::Result<End> {
+    let mut end = End { size, ..End::empty() };
+    if let Some(tile) = Tile::of(Kind::Entries, size / WIDTH, size) {
+        end.bundle = reader.tile(tile)?;
+    }
+    for level in 0.. {
+        let held = size >> (HEIGHT * level);
+        if held == 0 {
+            break;
+        }
+        let tile = Tile::of(Kind::Hashes(level), held / WIDTH, size);
+        end.levels.push(tile.map_or(Ok(Vec::new()), |tile| reader.hashes(tile))?);
+    }
+    let entries = tile::entries(&end.bundle).unwrap_or_default();
+    let hashes: Vec<Digest> = entries.into_iter().map(tree::leaf_hash).collect();
+    if end.levels.first().is_some_and(|level| *level != hashes) {
+        let message = "the last entries are not those of the last hashes";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
+    }
+    Ok(end)
+}

@@ -1,0 +1,399 @@
+//! Owns the verification of a store's log: that its tiles follow from its entries and its checkpoint
+//! from them, that checkpoints somebody remembers still hold, and that log and folders tell of the
+//! same runs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::FolderReport;
+use super::proof::cosigned_by;
+use crate::digest::Digest;
+use crate::disk;
+use crate::evidence::finding::{Finding, FindingCode};
+use crate::evidence::layout::{self, MAX_SMALL, SEAL};
+use crate::evidence::log::read_checkpoint;
+use crate::evidence::log::{CHECKPOINT, FOLDER, HISTORY, Leaf, LeafKind, LogReader, TreeReader};
+use crate::evidence::trust::Trust;
+use crate::id::RunId;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::note::Note;
+use crate::tlog::policy::Judgement;
+use crate::tlog::tile::{self, Kind, Tile, WIDTH};
+use crate::tlog::tree;
+
+/// What verification says of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LogReport {
+    /// Its name.
+    pub origin: String,
+    /// Entries.
+    pub size: u64,
+    /// Root over them, as the entries give it.
+    pub root: Option<Digest>,
+    /// Runs of which the log says that they were opened.
+    pub opened: u64,
+    /// Runs of which it says that they were sealed.
+    pub sealed: u64,
+    /// Witnesses whose cosignatures of the newest checkpoint are sound.
+    pub witnesses: Vec<String>,
+    /// Checkpoints from outside that the log still holds to.
+    pub remembered: u64,
+}
+
+/// One verification of a log under way.
+pub(super) struct LogCheck<'a> {
+    root: &'a Path,
+    reader: LogReader,
+    trust: &'a Trust,
+    /// Tiles on disk that nothing was compared with yet, by their path in the log's folder.
+    unseen: BTreeSet<String>,
+    runs: HashMap<RunId, Told>,
+    pub(super) report: LogReport,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// What the log tells of a run.
+#[derive(Debug, Default)]
+struct Told {
+    opened: bool,
+    /// Digests of its seals.
+    seals: Vec<Digest>,
+}
+
+impl<'a> LogCheck<'a> {
+    pub(super) fn new(root: &'a Path, trust: &'a Trust) -> Self {
+        Self {
+            root,
+            reader: LogReader::of_store(root),
+            trust,
+            unseen: BTreeSet::new(),
+            runs: HashMap::new(),
+            report: LogReport::default(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn add(
+        &mut self,
+        code: FindingCode,
+        place: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) {
+        self.findings.push(Finding::new(code, place, expected, found));
+    }
+
+    /// Verify the log itself; whether there is one that can be held against the folders.
+    pub(super) fn run(&mut self, remembered: &[PathBuf]) -> bool {
+        let place = format!("{FOLDER}/{CHECKPOINT}");
+        if !self.reader.exists() {
+            let expected = !self.trust.log().is_empty() || !remembered.is_empty();
+            if expected || self.root.join(FOLDER).symlink_metadata().is_ok() {
+                self.add(FindingCode::LogMissing, place, "the log of the store", "nothing");
+            }
+            return false;
+        }
+        let (note, checkpoint) = match self.reader.checkpoint() {
+            Ok(read) => read,
+            Err(error) => {
+                self.add(FindingCode::LogMalformed, place, "a checkpoint", error.to_string());
+                return false;
+            }
+        };
+        self.report.origin.clone_from(&checkpoint.origin);
+        self.report.size = checkpoint.size;
+        self.judge(&note, &checkpoint, &place);
+        self.list(FOLDER);
+        let whole = self.tree(&checkpoint);
+        self.extra();
+        if whole {
+            self.history(&note, &checkpoint);
+            self.remembered(remembered, &checkpoint);
+        }
+        whole
+    }
+
+    fn judge(&mut self, note: &Note, checkpoint: &Checkpoint, place: &str) {
+        match self.trust.log().judge(note, &checkpoint.origin) {
+            Judgement::Believed { witnesses } => {
+                self.report.witnesses = witnesses.into_iter().map(|(name, _)| name).collect();
+            }
+            Judgement::UnknownLog if self.trust.log().is_empty() => {}
+            Judgement::UnknownLog => {
+                let expected = "the signature of a log that is vouched for";
+                self.add(FindingCode::LogUnknown, place, expected, checkpoint.origin.clone());
+            }
+            Judgement::TooFewWitnesses { witnesses } => {
+                let found = cosigned_by(&witnesses);
+                self.add(FindingCode::WitnessMissing, place, "the witnesses of the policy", found);
+            }
+        }
+    }
+
+    /// Remember every file below `place`.
+    fn list(&mut self, place: &str) {
+        let entries = match layout::entries(&self.root.join(place)) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.add(FindingCode::Unreadable, place, "a readable folder", error.to_string());
+                return;
+            }
+        };
+        for entry in entries {
+            let below = format!("{place}/{}", layout::readable(&entry.name));
+            if entry.kind.is_dir() {
+                self.list(&below);
+            } else if !entry.kind.is_file() {
+                self.add(FindingCode::NotAFile, below, "a plain file", "a link or device");
+            } else if below != format!("{FOLDER}/{CHECKPOINT}") {
+                self.unseen.insert(below);
+            }
+        }
+    }
+
+    /// Go through all entries, and compute all tiles from them; whether the checkpoint follows.
+    fn tree(&mut self, checkpoint: &Checkpoint) -> bool {
+        let mut levels: Vec<(u64, Vec<Digest>)> = vec![(0, Vec::new())];
+        for bundle in 0..checkpoint.size.div_ceil(WIDTH) {
+            let tile = Tile::of(Kind::Entries, bundle, checkpoint.size).expect("within the size");
+            let bytes = match self.reader.tile(tile) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    let place = format!("{FOLDER}/{tile}");
+                    self.add(
+                        FindingCode::LogTileAltered,
+                        place,
+                        "whole entries",
+                        error.to_string(),
+                    );
+                    return false;
+                }
+            };
+            self.compare(tile, &bytes);
+            let entries = tile::entries(&bytes).unwrap_or_default();
+            for (index, entry) in (bundle * WIDTH..).zip(entries) {
+                self.entry(index, entry);
+                self.push(&mut levels, 0, tree::leaf_hash(entry));
+            }
+        }
+        let mut rest = None;
+        for (level, (index, hashes)) in levels.into_iter().enumerate() {
+            self.computed(level, index, &hashes);
+            rest = tree::root_over(&hashes.into_iter().chain(rest).collect::<Vec<_>>());
+        }
+        let root = rest.unwrap_or_else(tree::empty_root);
+        self.report.root = Some(root);
+        if root != checkpoint.root {
+            let place = format!("{FOLDER}/{CHECKPOINT}");
+            let (expected, found) = (root.to_string(), checkpoint.root.to_string());
+            self.add(FindingCode::LogRootMismatch, place, expected, found);
+        }
+        root == checkpoint.root
+    }
+
+    /// Put a hash on a level of the tree, and its tile's root on the next when that is full.
+    fn push(&mut self, levels: &mut Vec<(u64, Vec<Digest>)>, level: usize, hash: Digest) {
+        if levels.len() == level {
+            levels.push((0, Vec::new()));
+        }
+        levels[level].1.push(hash);
+        if levels[level].1.len() as u64 == WIDTH {
+            let hashes = std::mem::take(&mut levels[level].1);
+            self.computed(level, levels[level].0, &hashes);
+            levels[level].0 += 1;
+            let top = tree::root_over(&hashes).expect("a full tile has a root");
+            self.push(levels, level + 1, top);
+        }
+    }
+
+    /// Compare a tile that was computed with the one on disk.
+    fn computed(&mut self, level: usize, index: u64, hashes: &[Digest]) {
+        if hashes.is_empty() {
+            return;
+        }
+        let kind = Kind::Hashes(u32::try_from(level).expect("a tree has few levels"));
+        let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
+        self.compare(Tile { kind, index, width: hashes.len() as u64 }, &bytes);
+    }
+
+    /// Compare what lies on disk for `tile`, and for the narrower ones that it continues, with what
+    /// it must hold.
+    fn compare(&mut self, tile: Tile, bytes: &[u8]) {
+        let mut found = false;
+        let widths: Vec<u64> = (1..=tile.width).rev().collect();
+        for width in widths {
+            let part = Tile { width, ..tile };
+            let place = format!("{FOLDER}/{part}");
+            if !self.unseen.remove(&place) {
+                continue;
+            }
+            found |= width == tile.width;
+            let there = disk::read_limited(&self.root.join(&place), 1 << 25);
+            if !there.is_ok_and(|there| Some(there.as_slice()) == beginning(part, bytes)) {
+                let expected = "what follows from the entries";
+                self.add(FindingCode::LogTileAltered, place, expected, "other bytes");
+            }
+        }
+        if !found && tile.kind != Kind::Entries {
+            let place = format!("{FOLDER}/{tile}");
+            self.add(FindingCode::LogTileAltered, place, "hashes of the log", "nothing");
+        }
+    }
+
+    fn entry(&mut self, index: u64, entry: &[u8]) {
+        let Some(leaf) = Leaf::parse(entry) else {
+            let place = format!("{FOLDER}#{index}");
+            self.add(FindingCode::LogEntryMalformed, place, "an entry of this format", "another");
+            return;
+        };
+        let Some(run) = leaf.run else { return };
+        let told = self.runs.entry(run).or_default();
+        match leaf.kind {
+            LeafKind::Open if !told.opened => {
+                told.opened = true;
+                self.report.opened += 1;
+            }
+            LeafKind::Seal => {
+                self.report.sealed += u64::from(told.seals.is_empty());
+                told.seals.push(Digest::of(entry));
+            }
+            _ => {}
+        }
+    }
+
+    /// Files in the log's folder that belong to no tile of it.
+    fn extra(&mut self) {
+        for place in std::mem::take(&mut self.unseen) {
+            self.add(FindingCode::UnexpectedFile, place, "nothing", "a file");
+        }
+    }
+
+    /// The checkpoints that were published, against the tree.
+    fn history(&mut self, newest: &Note, checkpoint: &Checkpoint) {
+        if self.root.join(HISTORY).symlink_metadata().is_err() {
+            self.add(FindingCode::LogMissing, HISTORY, "the checkpoints there were", "nothing");
+            return;
+        }
+        self.list(HISTORY);
+        for place in std::mem::take(&mut self.unseen) {
+            match read_checkpoint(&self.root.join(&place)) {
+                Ok((note, old)) => {
+                    let expected = format!("{HISTORY}/{}.note", tile::grouped(old.size));
+                    if place != expected {
+                        self.add(FindingCode::UnexpectedFile, &place, expected, "a checkpoint");
+                    }
+                    // One with more cosignatures says the same as the newest.
+                    if note != *newest {
+                        self.continues(&place, &note, &old, checkpoint);
+                    }
+                }
+                Err(error) => {
+                    self.add(FindingCode::LogMalformed, place, "a checkpoint", error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Checkpoints that somebody kept elsewhere.
+    fn remembered(&mut self, remembered: &[PathBuf], checkpoint: &Checkpoint) {
+        for path in remembered {
+            let place = path.display().to_string();
+            match read_checkpoint(path) {
+                Ok((note, old)) => {
+                    let before = self.findings.len();
+                    self.continues(&place, &note, &old, checkpoint);
+                    self.report.remembered += u64::from(self.findings.len() == before);
+                }
+                Err(error) => {
+                    self.add(FindingCode::Unreadable, place, "a checkpoint", error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Whether the log continues what `old` states.
+    fn continues(&mut self, place: &str, note: &Note, old: &Checkpoint, now: &Checkpoint) {
+        if old.origin != now.origin {
+            self.add(FindingCode::LogUnknown, place, now.origin.clone(), old.origin.clone());
+            return;
+        }
+        if let Judgement::UnknownLog = self.trust.log().judge(note, &old.origin)
+            && !self.trust.log().is_empty()
+        {
+            let expected = "the signature of a log that is vouched for";
+            self.add(FindingCode::LogUnknown, place, expected, old.origin.clone());
+            return;
+        }
+        if old.size > now.size {
+            let (expected, found) = (format!("{} entries", old.size), format!("{}", now.size));
+            self.add(FindingCode::LogTruncated, place, expected, found);
+            return;
+        }
+        let tree = TreeReader::new(&self.reader, now.size);
+        let root = tree::root(&tree, old.size);
+        if root.as_ref().ok() != Some(&old.root) {
+            let found = root.map_or_else(|error| error.to_string(), |root| root.to_string());
+            self.add(FindingCode::LogRewritten, place, old.root.to_string(), found);
+        }
+    }
+
+    /// The runs of the log against the folders: `folders` are those that are sealed, `open` the
+    /// runs that are not yet.
+    pub(super) fn runs(&mut self, folders: &[FolderReport], open: &[RunId]) {
+        let mut there: BTreeMap<RunId, &FolderReport> = BTreeMap::new();
+        for folder in folders {
+            let name = Path::new(&folder.folder).file_name();
+            let named = name.and_then(|name| name.to_str()?.parse().ok());
+            if let Some(run) = folder.run.or(named) {
+                there.insert(run, folder);
+            }
+        }
+        for (run, folder) in &there {
+            self.folder(*run, folder);
+        }
+        let told: Vec<(RunId, bool)> =
+            self.runs.iter().map(|(run, told)| (*run, told.seals.is_empty())).collect();
+        for (run, unsealed) in told {
+            let place = layout::sealed_place(run);
+            if there.contains_key(&run) || (unsealed && open.contains(&run)) {
+                continue;
+            }
+            let expected = if unsealed { "a run that was opened" } else { "a run that was sealed" };
+            self.add(FindingCode::RunGone, place, expected, "nothing");
+        }
+        for run in open {
+            if !self.runs.contains_key(run) {
+                let place = layout::open_place(*run);
+                self.add(FindingCode::RunNotLogged, place, "its opening in the log", "none");
+            }
+        }
+    }
+
+    fn folder(&mut self, run: RunId, folder: &FolderReport) {
+        let place = layout::sealed_place(run);
+        let path = Path::new(&folder.folder).join(SEAL);
+        // Its absence is a finding of the folder's.
+        let Ok(seal) = disk::read_limited(&path, MAX_SMALL) else { return };
+        let seal = Digest::of(&seal);
+        let code = match self.runs.get(&run).map(|told| &told.seals) {
+            Some(seals) if seals.last() == Some(&seal) => return,
+            Some(seals) if !seals.is_empty() => FindingCode::SealNotLogged,
+            _ => FindingCode::RunNotLogged,
+        };
+        self.add(code, format!("{place}/{SEAL}"), "its seal in the log", "another, or none");
+    }
+}
+
+/// What the tile `part` holds of the bytes of a wider one.
+fn beginning(part: Tile, bytes: &[u8]) -> Option<&[u8]> {
+    let width = usize::try_from(part.width).ok()?;
+    let length = match part.kind {
+        Kind::Hashes(_) => width * 32,
+        Kind::Entries => {
+            tile::entries(bytes)?.iter().take(width).map(|entry| entry.len() + 2).sum()
+        }
+    };
+    bytes.get(..length)
+}

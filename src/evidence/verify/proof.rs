@@ -1,0 +1,63 @@
+//! Owns the check that the folder's seal is in a log that somebody vouched for.
+
+use super::Check;
+use crate::evidence::finding::FindingCode;
+use crate::evidence::layout::{MAX_SMALL, PROOF, SEAL};
+use crate::evidence::trust::Trust;
+use crate::tlog::note::MAX_NOTE;
+use crate::tlog::policy::Judgement;
+use crate::tlog::proof::Proof;
+
+impl Check<'_> {
+    pub(super) fn proof(&mut self, trust: &Trust) {
+        let judged = !trust.log().is_empty();
+        let Some(bytes) = self.read(PROOF, MAX_NOTE) else {
+            if judged && !self.has(PROOF) {
+                self.add(
+                    FindingCode::ProofMissing,
+                    PROOF,
+                    "a proof that the seal is logged",
+                    "none",
+                );
+            }
+            return;
+        };
+        // In its one form: another spelling of the same proof would be a file changed unseen.
+        let read = String::from_utf8(bytes).ok().and_then(|text| {
+            let proof = Proof::parse(&text).ok()?;
+            (proof.to_string() == text).then_some(proof)
+        });
+        let Some(proof) = read else {
+            let expected = "a proof of c2sp.org/tlog-proof";
+            self.add(FindingCode::ProofMalformed, PROOF, expected, "something else");
+            return;
+        };
+        // Its absence is a finding already.
+        let Some(seal) = self.read(SEAL, MAX_SMALL) else { return };
+        if !proof.includes(&seal) {
+            let expected = format!("{SEAL} at {} of {}", proof.index, proof.checkpoint.size);
+            self.add(FindingCode::ProofMismatch, PROOF, expected, "another entry");
+            return;
+        }
+        let origin = &proof.checkpoint.origin;
+        match trust.log().judge(&proof.note, origin) {
+            Judgement::Believed { .. } => {
+                self.report.logged = Some(format!("{origin} at {}", proof.index));
+            }
+            Judgement::UnknownLog if !judged => {}
+            Judgement::UnknownLog => {
+                let expected = "a checkpoint of a log that is vouched for";
+                self.add(FindingCode::LogUnknown, PROOF, expected, origin.clone());
+            }
+            Judgement::TooFewWitnesses { witnesses } => {
+                let found = cosigned_by(&witnesses);
+                self.add(FindingCode::WitnessMissing, PROOF, "the witnesses of the policy", found);
+            }
+        }
+    }
+}
+
+/// Who cosigned, for a finding.
+pub(super) fn cosigned_by(witnesses: &[String]) -> String {
+    if witnesses.is_empty() { "none".to_owned() } else { witnesses.join(", ") }
+}

@@ -1,0 +1,218 @@
+//! Owns what the log of the store hears of the daemon itself: that it started, is there, has another
+//! configuration or key, and stopped. Refuses a store that another machine used last.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Runs;
+use super::problem::store_problem;
+use super::provenance::host_name;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::digest::Digest;
+use crate::disk;
+use crate::error::{Code, Problem, chain};
+use crate::evidence::log::{Leaf, LeafKind, Life, Log, LogReader, leaf};
+use crate::evidence::{LogKey, PROOF, Signer, Store, StoreError};
+use crate::tasks::Tasks;
+
+/// Letters of a machine's digest by which it is called.
+const TAG: usize = 16;
+/// The machine's and the boot's identity (machine-id(5), random(4)).
+const MACHINE: &str = "/etc/machine-id";
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Open the log of `store`, which this process holds, and say in it that the daemon starts.
+pub(super) fn begin(
+    store: Store,
+    config: &Config,
+    signer: &Signer,
+    key: &LogKey,
+    clock: &Clock,
+) -> Result<(Store, Arc<Log>), Problem> {
+    let origin = origin(store.root(), config, key)?;
+    check_not_taken_away(&store)?;
+    let log = Log::open(store.root(), key, &origin).map_err(log_problem)?;
+    hand_out(&config.keys.log_public_file(), &log)?;
+    let started = log.last(|leaf| leaf.kind == LeafKind::Start).map_err(store_problem)?;
+    let last = started.map(|(_, leaf)| leaf);
+    let life = life(config, signer, &origin);
+    let moved = check_machine(last.as_ref(), &life, config)?;
+    let append = |entry| log.append(entry).map_err(store_problem);
+    append(leaf::start(&life, moved, clock.now()))?;
+    let before = last.as_ref().and_then(|leaf| leaf.data.get("key")?.as_str());
+    if let Some(before) = before.filter(|before| *before != life.key) {
+        append(leaf::key_change(before, &life.key, clock.now()))?;
+    }
+    tracing::info!(log = %log.key(), "runs stand in the log");
+    let log = Arc::new(log);
+    let store = store.with_log(Arc::clone(&log));
+    if last.is_none() {
+        let adopted = store.adopt().map_err(store_problem)?;
+        if adopted > 0 {
+            tracing::warn!(adopted, "runs sealed before there was a log were put into it");
+        }
+    }
+    Ok((store, log))
+}
+
+/// A new log is begun for folders that never stood in one, not in place of one that is gone.
+fn check_not_taken_away(store: &Store) -> Result<(), Problem> {
+    if LogReader::of_store(store.root()).exists() {
+        return Ok(());
+    }
+    let Some(folder) = store.sealed().find(|folder| folder.join(PROOF).exists()) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} says that it stands in a log, and the store's log is gone; restore it, or begin \
+         another store",
+        folder.display()
+    );
+    Err(Problem::new(Code::LogDamaged, message))
+}
+
+/// The name of the log: the one it has, or the configuration's, or one that no other log has.
+fn origin(root: &Path, config: &Config, key: &LogKey) -> Result<String, Problem> {
+    let there = Log::origin_of(root).map_err(log_problem)?;
+    match (there, &config.transparency.origin) {
+        (Some(there), Some(wanted)) if there != *wanted => {
+            let message = format!(
+                "the log of the store is called `{there}`, and a log keeps its name; write that, \
+                 or \"\", or use another store"
+            );
+            Err(Problem::new(Code::InvalidConfig, message).field("transparency.origin"))
+        }
+        (Some(there), _) => Ok(there),
+        (None, Some(wanted)) => Ok(wanted.clone()),
+        (None, None) => {
+            let sound = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+            let host: String = host_name().chars().filter(|letter| sound(*letter)).collect();
+            Ok(format!("exhibit/{host}/{}", &key.fingerprint().to_string()[..8]))
+        }
+    }
+}
+
+/// What keeps the log from being continued, for the operator at start.
+fn log_problem(error: StoreError) -> Problem {
+    let StoreError::Damaged { .. } = &error else { return store_problem(error) };
+    let message = format!(
+        "the store's log is not continued: {error}; `exhibit verify` on the store says what is \
+         wrong; restore the log or its key (keys.log), or begin another store"
+    );
+    Problem::new(Code::LogDamaged, message)
+}
+
+/// Write the log's public key beside its private one, for whoever checks the log.
+fn hand_out(path: &Path, log: &Log) -> Result<(), Problem> {
+    let line = format!("{}\n", log.key());
+    let there = std::fs::read(path).is_ok_and(|bytes| bytes == line.as_bytes());
+    if there {
+        return Ok(());
+    }
+    let written = disk::replace(path, line.as_bytes(), 0o644);
+    written.map_err(|error| {
+        let message =
+            format!("the log's public key {} cannot be written; check the folder", path.display());
+        Problem::new(Code::InvalidConfig, message).field("keys.log").because(error)
+    })
+}
+
+fn life(config: &Config, signer: &Signer, origin: &str) -> Life {
+    let identity = |path: &str| {
+        let known = std::fs::read_to_string(path).unwrap_or_else(|_| host_name());
+        Digest::of_parts(&[origin.as_bytes(), b"\n", known.trim().as_bytes()])
+    };
+    Life {
+        exhibit: env!("CARGO_PKG_VERSION").to_owned(),
+        machine: identity(MACHINE),
+        boot: identity(BOOT),
+        key: signer.fingerprint(),
+        config_sha256: digest_of(config),
+    }
+}
+
+/// Of all settings in force; a secret counts only as being there.
+fn digest_of(config: &Config) -> Digest {
+    Digest::of(config.to_string().as_bytes())
+}
+
+/// Whether the store was moved here from the machine that the configuration names.
+fn check_machine(last: Option<&Leaf>, life: &Life, config: &Config) -> Result<bool, Problem> {
+    let machine = last.and_then(|leaf| leaf.data.get("machine")?.as_str());
+    let Some(machine) = machine.filter(|machine| *machine != life.machine.to_string()) else {
+        return Ok(false);
+    };
+    let tag = machine.get(..TAG).unwrap_or(machine);
+    if config.transparency.moved_from.as_deref() == Some(tag) {
+        return Ok(true);
+    }
+    let message = format!(
+        "the store was last used on another machine, which this log calls {tag}: two daemons that \
+         continue one log would contradict each other; if the store was moved and is not used \
+         there any more, set transparency.moved_from = \"{tag}\""
+    );
+    Err(Problem::new(Code::InvalidConfig, message).field("transparency.moved_from"))
+}
+
+impl Runs {
+    /// The log of the store.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.0.log
+    }
+
+    /// Say in the log that the daemon is there, and what changed, until `tasks` are to stop.
+    pub async fn live(self, tasks: Tasks) {
+        let mut config = self.0.config.clone();
+        let mut before = Arc::clone(&config.borrow_and_update());
+        loop {
+            let pause = before.transparency.heartbeat;
+            tokio::select! {
+                () = tasks.stopping() => return,
+                changed = config.changed() => {
+                    if changed.is_err() {
+                        // Nobody will change it any more.
+                        self.beat_until(&tasks).await;
+                        return;
+                    }
+                    let after = Arc::clone(&config.borrow_and_update());
+                    let keys = before.changed(&after);
+                    if !keys.is_empty() {
+                        let at = self.0.clock.now();
+                        self.tell(leaf::config_change(&keys, digest_of(&after), at)).await;
+                    }
+                    before = after;
+                }
+                () = tokio::time::sleep(pause) => self.beat().await,
+            }
+        }
+    }
+
+    async fn beat_until(&self, tasks: &Tasks) {
+        let pause = self.0.config.borrow().transparency.heartbeat;
+        loop {
+            tokio::select! {
+                () = tasks.stopping() => return,
+                () = tokio::time::sleep(pause) => self.beat().await,
+            }
+        }
+    }
+
+    async fn beat(&self) {
+        self.tell(leaf::heartbeat(self.open_count(), self.0.clock.now())).await;
+    }
+
+    /// Say in the log that the daemon stops in good order.
+    pub async fn stopped(&self) {
+        self.tell(leaf::stop(self.open_count(), self.0.clock.now())).await;
+    }
+
+    async fn tell(&self, entry: Vec<u8>) {
+        let log = Arc::clone(&self.0.log);
+        let told =
+            self.blocking("writing to the log", move || log.append(entry).map_err(store_problem));
+        if let Err(error) = told.await {
+            tracing::error!(error = chain(&error), "the log could not be continued");
+        }
+    }
+}
