@@ -9,7 +9,7 @@
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`]
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
-//!   [`worktree`]
+//!   [`worktree`], [`population`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]
@@ -38,6 +38,7 @@ pub mod markdown;
 pub mod masks;
 pub mod pack;
 pub mod policy;
+pub mod population;
 pub mod receipt;
 pub mod redact;
 pub mod report;

@@ -8,6 +8,7 @@ mod doctor;
 mod index;
 mod keys;
 mod out;
+mod population;
 mod printed;
 mod record;
 mod report;
@@ -81,6 +82,10 @@ enum Command {
     Verify(verify::Verify),
     /// Show an evidence folder as one HTML file, without any daemon
     Report(report::Report),
+    /// List every run of a period that the log tells of, and when nobody recorded
+    Population(population::Population),
+    /// Draw a sample of a population, by a seed
+    Sample(population::Sample),
     /// API keys, and the key that signs
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -120,6 +125,8 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Show(show) => runs::show(&common, show).await,
         Command::Verify(verify) => verify::verify(&common, verify),
         Command::Report(report) => report::report(&common, report).await,
+        Command::Population(asked) => population::population(&common, &asked),
+        Command::Sample(asked) => population::sample(&common, &asked),
         Command::Keys(keys) => keys::keys(&common, keys),
         Command::Config(command) => config::config(&common, command),
         Command::Doctor => doctor::doctor(&common),

@@ -15,26 +15,33 @@ pub(super) const SIGNERS: &str = "allowed_signers";
 pub(super) const LOG_KEY: &str = "log.vkey";
 const TRUST_POLICY: &str = "trust-policy.txt";
 
+/// Which log is believed.
 #[derive(Debug, clap::Args)]
-pub(super) struct Verify {
-    /// Evidence folders, or stores
-    #[arg(required = true)]
-    paths: Vec<PathBuf>,
-    /// Who is trusted to sign, in ssh-keygen's allowed_signers format
-    /// [default: this machine's own signing key]
-    #[arg(long, value_name = "FILE")]
-    allowed_signers: Option<PathBuf>,
+pub(super) struct LogTrust {
     /// Folder with whom to believe: allowed_signers, and trust-policy.txt or log.vkey for the log;
     /// `exhibit keys export --out` makes one. It must not lie in what is verified
-    #[arg(long, value_name = "DIR", conflicts_with = "allowed_signers")]
+    #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
     /// A checkpoint of the log that was kept elsewhere: the log must still continue it
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// Evidence folders, or stores
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    log: LogTrust,
+    /// Who is trusted to sign, in ssh-keygen's allowed_signers format
+    /// [default: this machine's own signing key]
+    #[arg(long, value_name = "FILE", conflicts_with = "trust")]
+    allowed_signers: Option<PathBuf>,
+}
+
 pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
-    let trust = match &verify.trust {
+    let trust = match &verify.log.trust {
         Some(folder) => trust_in(folder, &verify.paths)?,
         None => trust(common, verify.allowed_signers.as_deref())?,
     };
@@ -44,7 +51,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
     for path in &verify.paths {
         let is_store = is_store(path);
         if is_store {
-            let report = check::store(path, &trust, &verify.checkpoint);
+            let report = check::store(path, &trust, &verify.log.checkpoint);
             worst = worse(worst, report.exit());
             if common.json {
                 reports.push(json!({ "path": path, "store": report }));
@@ -78,6 +85,20 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
         out::json(&json!({ "exit": worst, "reports": reports }));
     }
     Ok(worst)
+}
+
+/// Say what is wrong with the log of the store at `root`; the exit code it deserves.
+pub(super) fn judge_log(common: &Common, asked: &LogTrust, root: &Path) -> Result<u8, Problem> {
+    let trust = match &asked.trust {
+        Some(folder) => trust_in(folder, &[root.to_owned()])?,
+        None => trust(common, None)?,
+    };
+    let (_, findings) = check::log(root, &trust, &asked.checkpoint);
+    for finding in &findings {
+        out::note(format!("{finding}"));
+    }
+    let worst = findings.iter().map(|finding| finding.class).max();
+    Ok(worst.map_or(exit::OK, Class::exit))
 }
 
 /// Whose signatures count: never a key that lies in what is checked.
@@ -163,7 +184,7 @@ fn is_store(path: &Path) -> bool {
 
 /// A checkpoint speaks of a whole log.
 fn check_checkpoints(verify: &Verify) -> Result<(), Problem> {
-    if verify.checkpoint.is_empty() || verify.paths.iter().all(|path| is_store(path)) {
+    if verify.log.checkpoint.is_empty() || verify.paths.iter().all(|path| is_store(path)) {
         return Ok(());
     }
     let message = "--checkpoint is held against the log of a store; name stores only";

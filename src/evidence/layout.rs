@@ -81,12 +81,12 @@ pub(super) const RUNS: &str = "runs";
 pub(super) const LOCK: &str = "lock";
 
 /// Place of a sealed run in its store: `runs/2026/11/23/<run id>`, by the UTC date in its id.
-pub(super) fn sealed_place(run: RunId) -> String {
+pub(crate) fn sealed_place(run: RunId) -> String {
     format!("{RUNS}/{}/{run}", run.opened_at().strftime("%Y/%m/%d"))
 }
 
 /// Place of an unsealed run in its store.
-pub(super) fn open_place(run: RunId) -> String {
+pub(crate) fn open_place(run: RunId) -> String {
     format!("{OPEN}/{run}")
 }
 

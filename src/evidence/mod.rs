@@ -31,13 +31,15 @@ pub use growing::GrowingFile;
 pub use index::{Filled, Filter, Index, IndexError, MAX_LIST};
 pub use layout::FORMAT;
 pub(crate) use layout::{
-    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, is_safe_path,
+    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, is_safe_path, open_place,
+    sealed_place,
 };
 pub use record::{Counts, RunRecord, RunSummary};
 pub use recover::{Salvage, Torn};
 pub(crate) use seal::GUIDE;
 pub use sign::{LogKey, SignError, Signer};
 pub use store::Store;
+pub(crate) use store::sealed_in;
 pub use trust::{Trust, TrustError};
 
 #[cfg(test)]

@@ -222,7 +222,7 @@ impl Store {
 }
 
 /// The folders of the sealed runs in the store at `root`, oldest first.
-pub(super) fn sealed_in(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+pub(crate) fn sealed_in(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let folders = |folder: PathBuf| {
         let entries = layout::entries(&folder).unwrap_or_default();
         entries.into_iter().filter(|entry| entry.kind.is_dir()).map(|entry| entry.path)

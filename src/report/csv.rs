@@ -74,7 +74,11 @@ pub(super) fn write(folder: &Path, out: &mut impl Write) -> io::Result<Result<()
     Ok(Ok(()))
 }
 
-fn row(out: &mut impl Write, cells: &[String; 10]) -> io::Result<()> {
+/// Write a row, each cell cut and never a formula.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn row(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
     let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
     write!(out, "{}\r\n", cells.join(","))
 }

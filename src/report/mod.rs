@@ -23,6 +23,7 @@ use std::path::Path;
 /// Name of the report in a sealed folder.
 pub const FILE: &str = REPORT;
 
+pub(crate) use self::csv::row as csv_row;
 pub use self::page::content_security_policy;
 use self::page::{Excuse, Page};
 pub use self::source::ReportError;

@@ -129,6 +129,7 @@ fn life(config: &Config, signer: &Signer, origin: &str) -> Life {
         boot: identity(BOOT),
         key: signer.fingerprint(),
         config_sha256: digest_of(config),
+        heartbeat_ms: leaf::millis(config.transparency.heartbeat),
     }
 }
 
@@ -199,7 +200,8 @@ impl Runs {
     }
 
     async fn beat(&self) {
-        self.tell(leaf::heartbeat(self.open_count(), self.0.clock.now())).await;
+        let every = self.0.config.borrow().transparency.heartbeat;
+        self.tell(leaf::heartbeat(self.open_count(), every, self.0.clock.now())).await;
     }
 
     /// Say in the log that the daemon stops in good order.

@@ -9,6 +9,7 @@ use exhibit::clock::Clock;
 use exhibit::config::Config;
 use exhibit::daemon::Daemon;
 use exhibit::evidence::{Trust, verify};
+use exhibit::tlog::policy::Policy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -226,12 +227,14 @@ pub(crate) fn sealed_folder(store: &Path, run: &str) -> PathBuf {
     store.join("runs").join(day).join(run)
 }
 
-/// Trust in the signing key of the daemon whose folder this is.
+/// Trust in the keys of the daemon whose folder this is: of its evidence, and of its log.
 pub(crate) fn trust_in(folder: &Path) -> Trust {
     let key = folder.join("keys/signing_ed25519");
     let signer = exhibit::evidence::Signer::load_or_create(&key).expect("the daemon's key");
     let line = signer.allowed_signers_line("exhibit");
-    Trust::from_allowed_signers(&line).expect("a sound line")
+    let key = std::fs::read_to_string(folder.join("keys/log_ed25519.vkey")).expect("the log's key");
+    let policy = Policy::parse(&format!("log {key}")).expect("a policy");
+    Trust::from_allowed_signers(&line).expect("a sound line").with_log(policy)
 }
 
 /// Wait until `condition` holds, looking again and again, at most for [`LIMIT`].

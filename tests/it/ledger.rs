@@ -9,8 +9,7 @@ use exhibit::clock::Clock;
 use exhibit::daemon::Daemon;
 use exhibit::evidence::log::LeafKind::{Open, Seal, Start, Stop};
 use exhibit::evidence::log::{Leaf, LeafKind, Log, LogReader};
-use exhibit::evidence::{LogKey, Trust, verify};
-use exhibit::tlog::policy::Policy;
+use exhibit::evidence::{LogKey, verify};
 use exhibit::tlog::tile::WIDTH;
 use serde_json::json;
 
@@ -31,16 +30,9 @@ fn kinds(store: &Path) -> Vec<LeafKind> {
     leaves(store).iter().map(|leaf| leaf.kind).collect()
 }
 
-/// Trust in the daemon's keys, as `exhibit keys export` hands them over.
-fn trust(folder: &Path) -> Trust {
-    let key = std::fs::read_to_string(folder.join("keys/log_ed25519.vkey")).expect("a key");
-    let policy = Policy::parse(&format!("log {key}")).expect("a policy");
-    trust_in(folder).with_log(policy)
-}
-
 #[track_caller]
 fn assert_sound(folder: &Path) {
-    let report = verify::store(&folder.join("store"), &trust(folder), &[]);
+    let report = verify::store(&folder.join("store"), &trust_in(folder), &[]);
     assert_eq!(report.exit(), 0, "{report:#?}");
 }
 
@@ -66,9 +58,9 @@ async fn a_run_stands_in_the_log_when_it_is_opened_and_when_it_is_sealed() {
     // The checkpoint in a receipt is one to remember.
     let kept = folder.path().join("kept.note");
     std::fs::write(&kept, checkpoint).expect("written");
-    let report = verify::store(&store, &trust(folder.path()), &[kept]);
+    let report = verify::store(&store, &trust_in(folder.path()), &[kept]);
     assert_eq!((report.exit(), report.log.expect("a log").remembered), (0, 1));
-    let report = verify::folder(&sealed_folder(&store, &shot), &trust(folder.path()));
+    let report = verify::folder(&sealed_folder(&store, &shot), &trust_in(folder.path()));
     assert!(report.logged.is_some_and(|place| place.ends_with(" at 4")));
 
     // Another life of the daemon goes on with the same log.
@@ -144,7 +136,7 @@ async fn a_log_that_is_gone_is_missed_and_older_folders_are_taken_in() {
     let daemon = TestDaemon::start_in(folder, |_| {}).await;
     assert_eq!(kinds(&store), [LeafKind::Start, LeafKind::Seal]);
     let folder = daemon.stop().await;
-    let report = verify::store(&store, &trust(folder.path()), &[]);
+    let report = verify::store(&store, &trust_in(folder.path()), &[]);
     assert_eq!(report.findings, [], "the log knows it");
     assert_eq!(report.folders[0].findings[0].code.as_str(), "proof_missing");
 }

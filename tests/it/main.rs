@@ -26,6 +26,7 @@ mod outline;
 mod pdf;
 mod pictures;
 mod policy;
+mod population;
 mod privacy;
 mod process;
 mod report;

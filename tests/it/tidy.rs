@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
         "markdown", "compare", "video", "blocking", "redact", "tlog",
     ],
     &["artifact", "run", "receipt", "settings", "request", "workflow"],
-    &["config", "masks", "policy", "backend", "evidence", "report", "worktree"],
+    &["config", "masks", "policy", "backend", "evidence", "report", "worktree", "population"],
     &["runs", "sessions", "sequences", "jobs", "capture"],
     &["daemon", "api", "client"],
     &["cli", "demo"],

@@ -2,6 +2,8 @@
 //! others are RFC 8785 JSON with a `kind`. None holds what an agent or a page wrote but for the
 //! workflow's name and the outcome in a seal: the log outlives the evidence.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -130,6 +132,13 @@ pub struct Life {
     pub key: String,
     /// Digest of the configuration in force.
     pub config_sha256: Digest,
+    /// How often the log is to say that the daemon is there, in milliseconds.
+    pub heartbeat_ms: u64,
+}
+
+/// `time` in milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The daemon starts.
@@ -146,9 +155,10 @@ pub(crate) fn stop(open: usize, at: Moment) -> Vec<u8> {
     entry(LeafKind::Stop, at, json!({ "open": open }))
 }
 
-/// The daemon is there, with `open` runs.
-pub(crate) fn heartbeat(open: usize, at: Moment) -> Vec<u8> {
-    entry(LeafKind::Heartbeat, at, json!({ "open": open }))
+/// The daemon is there, with `open` runs, and will say so again after `every`.
+pub(crate) fn heartbeat(open: usize, every: Duration, at: Moment) -> Vec<u8> {
+    let data = json!({ "open": open, "heartbeat_ms": millis(every) });
+    entry(LeafKind::Heartbeat, at, data)
 }
 
 /// A new configuration is in force.

@@ -15,7 +15,7 @@ use crate::tlog::tree;
 
 fn entry(number: usize) -> Vec<u8> {
     let at = crate::clock::Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time")).now();
-    leaf::heartbeat(number, at)
+    leaf::heartbeat(number, std::time::Duration::from_mins(15), at)
 }
 
 /// Put `count` entries into the log with one commit.

@@ -42,6 +42,14 @@ pub struct LogReport {
     pub remembered: u64,
 }
 
+/// Verify the log of the store at `root` alone, against the checkpoints in the files `remembered`:
+/// what it is, and what there is to say.
+pub fn log(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> (LogReport, Vec<Finding>) {
+    let mut check = LogCheck::new(root, trust);
+    check.run(remembered);
+    (check.report, check.findings)
+}
+
 /// One verification of a log under way.
 pub(super) struct LogCheck<'a> {
     root: &'a Path,

@@ -25,7 +25,7 @@ use crate::id::RunId;
 use crate::run::State;
 use crate::workflow::Verdict;
 
-pub use log::LogReport;
+pub use log::{LogReport, log};
 pub use store::{StoreReport, store};
 
 /// Most findings of one code that a report lists. A folder made to be verified for ever must not

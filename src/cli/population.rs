@@ -1,0 +1,208 @@
+//! `exhibit population` and `exhibit sample`: what an auditor asks of many runs, without any daemon.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::verify::{LogTrust, judge_log};
+use super::{Common, in_file, out};
+use crate::disk;
+use crate::error::{Code, Problem, chain, exit};
+use crate::evidence::shown_within;
+use crate::population::{self, Query, Row, write_absences, write_runs};
+
+/// For everybody to read.
+const MODE: u32 = 0o644;
+/// Most letters of a cell on a terminal.
+const CELL: usize = 60;
+
+/// Which runs.
+#[derive(Debug, clap::Args)]
+struct Asked {
+    /// The store [default: the configuration's]
+    store: Option<PathBuf>,
+    /// Runs opened then or later: 2026-11-01, or a time in RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<Timestamp>,
+    /// Runs opened before then: 2026-12-01 is all of November
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<Timestamp>,
+    /// Runs of this workflow
+    #[arg(long)]
+    workflow: Option<String>,
+    #[command(flatten)]
+    trust: LogTrust,
+    /// Write the answer, with what was asked, into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Answer as a table of comma-separated values
+    #[arg(long)]
+    csv: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Population {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Sample {
+    #[command(flatten)]
+    asked: Asked,
+    /// How many runs
+    #[arg(short, long, value_name = "COUNT")]
+    n: usize,
+    /// What decides which: something neither side chose, such as the root of a checkpoint that was
+    /// published after the period
+    #[arg(long)]
+    seed: String,
+}
+
+/// A day, which begins at midnight UTC, or a time.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let day = text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC));
+    day.map(|day| day.timestamp()).or_else(|_| text.parse()).map_err(|_| {
+        "write a day such as 2026-11-01, or a time such as 2026-11-01T08:00:00Z".into()
+    })
+}
+
+pub(super) fn population(common: &Common, population: &Population) -> Result<u8, Problem> {
+    let asked = &population.asked;
+    let (found, exit) = ask(common, asked)?;
+    if let Some(folder) = &asked.out {
+        let absences = table(|out| write_absences(out, &found.absences))?;
+        write(folder, "population", &found, &found.runs.iter().collect::<Vec<_>>())?;
+        put(folder, "absences.csv", &absences)?;
+    }
+    if common.json {
+        out::json(&found);
+    } else if asked.csv {
+        print(&table(|out| write_runs(out, &found.runs))?)?;
+    } else {
+        told(&found);
+    }
+    Ok(exit)
+}
+
+pub(super) fn sample(common: &Common, sample: &Sample) -> Result<u8, Problem> {
+    let asked = &sample.asked;
+    let (found, exit) = ask(common, asked)?;
+    let chosen = population::sample(found, sample.n, &sample.seed);
+    let rows: Vec<&Row> = chosen.runs.iter().map(|ranked| &ranked.row).collect();
+    if let Some(folder) = &asked.out {
+        write(folder, "sample", &chosen, &rows)?;
+    }
+    if common.json {
+        out::json(&chosen);
+    } else if asked.csv {
+        print(&table(|out| write_runs(out, rows.iter().copied()))?)?;
+    } else {
+        out::line(format!(
+            "{} of {} runs, by the seed {:?}, of the log {} at {}",
+            rows.len(),
+            chosen.population,
+            chosen.seed,
+            chosen.log.origin,
+            chosen.log.size
+        ));
+        list(&rows);
+    }
+    Ok(exit)
+}
+
+/// The population that was asked for, and the exit code that its log deserves.
+fn ask(common: &Common, asked: &Asked) -> Result<(population::Population, u8), Problem> {
+    let root = match &asked.store {
+        Some(root) => root.clone(),
+        None => common.config()?.store.path,
+    };
+    if let (Some(from), Some(to)) = (asked.from, asked.to)
+        && from >= to
+    {
+        let message = format!("the period ends ({to}) before it begins ({from}); exchange the two");
+        return Err(Problem::new(Code::InvalidField, message).field("to"));
+    }
+    let sound = judge_log(common, &asked.trust, &root)?;
+    let query = Query { from: asked.from, to: asked.to, workflow: asked.workflow.clone() };
+    let found = population::population(&root, query).map_err(|error| {
+        let message = format!(
+            "the log of {} cannot be read: {}; name a store that has one",
+            root.display(),
+            chain(&error)
+        );
+        Problem::new(Code::LogDamaged, message).field("store")
+    })?;
+    let exit = if found.doubtful().next().is_some() { exit::ALTERED } else { sound };
+    Ok((found, exit))
+}
+
+fn told(found: &population::Population) {
+    let bound = |time: Option<Timestamp>| time.map_or("…".to_owned(), |time| time.to_string());
+    let population::Population { query, log, totals, .. } = found;
+    out::line(format!("runs opened from {} to {}", bound(query.from), bound(query.to)));
+    out::line(format!("log {}: {} entries, root {}", log.origin, log.size, log.root));
+    let counts = |counts: &std::collections::BTreeMap<&'static str, u64>| {
+        counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+    };
+    out::line(format!("{} runs: {}", totals.runs, counts(&totals.fates)));
+    out::line(format!("verdicts: {}", counts(&totals.verdicts)));
+    if !found.runs.is_empty() {
+        list(&found.runs.iter().collect::<Vec<_>>());
+    }
+    for absence in &found.absences {
+        let seconds = absence.length().as_secs_f64();
+        out::line(format!(
+            "nobody recorded from {} to {} ({seconds:.0} s): {}",
+            absence.from,
+            absence.to,
+            absence.cause.word()
+        ));
+    }
+    for run in found.doubtful() {
+        out::line(format!("look into {}: {}", run.run, run.fate.word()));
+    }
+}
+
+fn list(rows: &[&Row]) {
+    let heading = ["number", "run", "workflow", "opened_at", "fate", "verdict", "outcome"];
+    let cells = |row: &&Row| {
+        vec![
+            row.number.map(|number| number.to_string()).unwrap_or_default(),
+            row.run.to_string(),
+            shown_within(&row.workflow, CELL),
+            row.opened_at.clone(),
+            row.fate.word().to_owned(),
+            row.verdict.unwrap_or_default().to_owned(),
+            shown_within(row.outcome.as_deref().unwrap_or_default(), CELL),
+        ]
+    };
+    out::table(&heading, rows.iter().map(cells));
+}
+
+/// Write the whole answer and its rows.
+fn write(folder: &Path, name: &str, answer: &impl Serialize, rows: &[&Row]) -> Result<(), Problem> {
+    disk::make_dirs(folder).map_err(|error| in_file(folder, error))?;
+    let mut text = serde_json::to_vec_pretty(answer).expect("an answer is plain data");
+    text.push(b'\n');
+    put(folder, &format!("{name}.json"), &text)?;
+    put(folder, &format!("{name}.csv"), &table(|out| write_runs(out, rows.iter().copied()))?)
+}
+
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Problem> {
+    let path = folder.join(name);
+    disk::replace(&path, bytes, MODE).map_err(|error| in_file(&path, error))
+}
+
+fn table(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    write(&mut bytes).map_err(|error| Problem::internal("writing a table", error))?;
+    Ok(bytes)
+}
+
+fn print(bytes: &[u8]) -> Result<(), Problem> {
+    out::bytes(bytes).map_err(|error| Problem::internal("writing to standard output", error))
+}
