@@ -1,30 +1,28 @@
 //! Owns the index over the sealed runs: a SQLite file for quick lists. It is never the truth and
-//! can be deleted at any time; everything in it is read from the folders' own `run.json`.
+//! can be deleted at any time; everything in it is read from the folders' own `run.json`. What is
+//! asked of it is `query.rs`'s.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::error::StoreError;
-use super::record::RunSummary;
+use super::record::{RunRecord, RunSummary};
 use super::store;
-use crate::clock::rfc3339_millis;
 use crate::disk;
 use crate::id::RunId;
-use crate::run::State;
+use crate::run::{Caller, RunSpec, State};
 use crate::workflow::Verdict;
 
 /// Counts up whenever the table changes; an index of another version is made anew.
-const VERSION: i64 = 2;
-/// Most runs that one list answers.
-pub const MAX_LIST: u32 = 1000;
+const VERSION: i64 = 3;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS runs (
         run TEXT PRIMARY KEY, workflow TEXT NOT NULL, state TEXT NOT NULL,
-        opened_at TEXT NOT NULL, verdict TEXT, summary TEXT NOT NULL
+        opened_at TEXT NOT NULL, verdict TEXT, outcome TEXT, agent TEXT, principal TEXT,
+        opener TEXT NOT NULL, words TEXT NOT NULL, summary TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS by_workflow ON runs (workflow, run);";
 
@@ -42,25 +40,6 @@ pub enum IndexError {
     /// The disk.
     #[error("the index cannot be made anew")]
     Store(#[from] StoreError),
-}
-
-/// Which runs to list; nothing set lists all.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only this workflow.
-    pub workflow: Option<String>,
-    /// Only runs of this verdict.
-    pub verdict: Option<Verdict>,
-    /// Only this state.
-    pub state: Option<State>,
-    /// Only runs opened at or after this time.
-    pub since: Option<Timestamp>,
-    /// Only runs opened before this time.
-    pub until: Option<Timestamp>,
-    /// Only runs older than this one: the last of the page before.
-    pub before: Option<RunId>,
-    /// At most this many; [`MAX_LIST`] when not given or more.
-    pub limit: Option<u32>,
 }
 
 /// What filling an index came to.
@@ -132,9 +111,9 @@ impl Index {
             {
                 continue;
             }
-            match RunSummary::read(&folder) {
-                Ok(summary) => {
-                    self.put(&summary)?;
+            match RunRecord::read(&folder) {
+                Ok(record) => {
+                    self.put(record)?;
                     filled.added += 1;
                 }
                 Err(error) => filled.unreadable.push((folder, error)),
@@ -147,10 +126,17 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn put(&self, summary: &RunSummary) -> Result<(), IndexError> {
-        let text = serde_json::to_string(summary).expect("a summary is plain data");
+    pub fn put(&self, record: RunRecord) -> Result<(), IndexError> {
+        let more = [record.ending.outcome.as_deref(), record.ending.reason.as_deref()];
+        let words = words(record.opening.run, &record.opening.spec, more);
+        let opener = opener(&record.opening.caller);
+        let summary = RunSummary::from(record);
+        let text = serde_json::to_string(&summary).expect("a summary is plain data");
         self.lock()
-            .prepare_cached("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+            .prepare_cached(
+                "INSERT OR REPLACE INTO runs \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )
             .and_then(|mut statement| {
                 statement.execute(params![
                     summary.run.to_string(),
@@ -158,6 +144,11 @@ impl Index {
                     state_name(summary.state),
                     summary.opened_at,
                     summary.verdict.map(Verdict::word),
+                    summary.outcome,
+                    summary.agent,
+                    summary.principal,
+                    opener,
+                    words,
                     text
                 ])
             })
@@ -181,35 +172,12 @@ impl Index {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// The runs that pass `filter`, newest first.
-    ///
-    /// # Errors
-    /// [`IndexError`].
-    pub fn list(&self, filter: &Filter) -> Result<Vec<RunSummary>, IndexError> {
-        const LIST: &str = "SELECT summary FROM runs
-            WHERE (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL OR state = ?2)
-              AND (?3 IS NULL OR opened_at >= ?3) AND (?4 IS NULL OR opened_at < ?4)
-              AND (?5 IS NULL OR run < ?5) AND (?6 IS NULL OR verdict = ?6)
-            ORDER BY run DESC LIMIT ?7";
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(LIST).map_err(failed(&self.path))?;
-        let parameters = params![
-            filter.workflow,
-            filter.state.map(state_name),
-            filter.since.map(rfc3339_millis),
-            filter.until.map(rfc3339_millis),
-            filter.before.map(|run| run.to_string()),
-            filter.verdict.map(Verdict::word),
-            filter.limit.unwrap_or(MAX_LIST).min(MAX_LIST),
-        ];
-        let rows = statement
-            .query_map(parameters, |row| row.get::<_, String>(0))
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(failed(&self.path))?;
-        Ok(rows.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
+    /// How a failure of SQLite is told.
+    pub(super) fn failed(&self, source: rusqlite::Error) -> IndexError {
+        failed(&self.path)(source)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -247,11 +215,51 @@ fn failed(path: &Path) -> impl FnOnce(rusqlite::Error) -> IndexError {
     move |source| IndexError::Sqlite { path: path.to_owned(), source }
 }
 
-fn state_name(state: State) -> &'static str {
+pub(super) fn state_name(state: State) -> &'static str {
     match state {
         State::Sealed => "sealed",
         State::Expired => "expired",
         State::Interrupted => "interrupted",
+    }
+}
+
+/// Who opened a run, so that equal texts are callers who may act on each other's runs
+/// ([`Caller::may_act_on`]).
+pub(super) fn opener(caller: &Caller) -> String {
+    match caller {
+        Caller::Socket { uid, .. } => format!("uid:{uid}"),
+        Caller::Key { id, .. } => format!("key:{id}"),
+        Caller::Daemon => "daemon".to_owned(),
+    }
+}
+
+/// What can be searched for in a run, in small letters: all that its caller declared, and `more`.
+pub(crate) fn words<'a>(
+    run: RunId,
+    spec: &RunSpec,
+    more: impl IntoIterator<Item = Option<&'a str>>,
+) -> String {
+    let declared = serde_json::to_value(spec).expect("what a caller declared is plain data");
+    let mut words = run.to_string();
+    gather(&declared, &mut words);
+    for text in more.into_iter().flatten() {
+        words.push('\n');
+        words.push_str(text);
+    }
+    words.to_lowercase()
+}
+
+/// Every text in `value`, names of fields left out, a line each.
+fn gather(value: &serde_json::Value, words: &mut String) {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => {
+            words.push('\n');
+            words.push_str(text);
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather(item, words)),
+        Value::Object(fields) => fields.values().for_each(|field| gather(field, words)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -260,33 +268,9 @@ fn state_name(state: State) -> &'static str {
 mod tests {
     use std::fs;
 
-    use super::super::fixture::{Bench, id};
+    use super::super::fixture::Bench;
+    use super::super::query::Filter;
     use super::*;
-
-    fn runs(index: &Index, filter: &Filter) -> Vec<RunId> {
-        index.list(filter).expect("listed").into_iter().map(|summary| summary.run).collect()
-    }
-
-    #[test]
-    fn lists_are_newest_first_and_filtered() {
-        let bench = Bench::new();
-        let folders = [bench.sealed(0), bench.sealed(1)];
-        let index = Index::open(&bench.store.root().join("index.sqlite")).expect("opened");
-        for folder in &folders {
-            index.put(&RunSummary::read(folder).expect("read")).expect("put");
-        }
-        let all = Filter::default();
-        assert_eq!(runs(&index, &all), [id(1), id(0)]);
-        assert_eq!(runs(&index, &Filter { limit: Some(1), ..all.clone() }), [id(1)]);
-        assert_eq!(runs(&index, &Filter { before: Some(id(1)), ..all.clone() }), [id(0)]);
-        let workflow = Some("other".to_owned());
-        assert_eq!(runs(&index, &Filter { workflow, ..all.clone() }), []);
-        let state = Some(State::Interrupted);
-        assert_eq!(runs(&index, &Filter { state, ..all.clone() }), []);
-        let split = index.get(id(1)).expect("got").expect("known").opened_at.parse().ok();
-        assert_eq!(runs(&index, &Filter { since: split, ..all.clone() }), [id(1)]);
-        assert_eq!(runs(&index, &Filter { until: split, ..all }), [id(0)]);
-    }
 
     #[test]
     fn deleting_or_damaging_the_file_loses_nothing() {

@@ -13,6 +13,7 @@ mod growing;
 mod index;
 mod layout;
 pub mod log;
+mod query;
 mod record;
 mod recover;
 mod seal;
@@ -28,12 +29,14 @@ pub use error::{SealCause, SealError, StoreError};
 pub(crate) use finding::shown_within;
 pub use finding::{Class, Finding, FindingCode};
 pub use growing::GrowingFile;
-pub use index::{Filled, Filter, Index, IndexError, MAX_LIST};
+pub(crate) use index::words;
+pub use index::{Filled, Index, IndexError};
 pub use layout::FORMAT;
 pub(crate) use layout::{
     EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, is_safe_path, open_place,
     sealed_place,
 };
+pub use query::{Choice, Filter, MAX_LIST, Tally};
 pub use record::{Counts, RunRecord, RunSummary};
 pub use recover::{Salvage, Torn};
 pub(crate) use seal::GUIDE;

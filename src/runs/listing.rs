@@ -18,9 +18,9 @@ impl Runs {
     /// cannot be rebuilt.
     pub(super) fn index(&self, receipt: &Receipt) {
         let folder = self.0.store.folder_of(receipt.run);
-        let noted = RunSummary::read(&folder).map_err(|error| chain(&error)).and_then(|summary| {
+        let noted = RunRecord::read(&folder).map_err(|error| chain(&error)).and_then(|record| {
             let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
-            index.put(&summary).map_err(|error| chain(&error))
+            index.put(record).map_err(|error| chain(&error))
         });
         if let Err(error) = noted {
             tracing::warn!(run = %receipt.run, error, "a sealed run is not in the index; `exhibit index rebuild` mends it");
