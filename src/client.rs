@@ -247,6 +247,14 @@ impl Client {
         self.json(self.request(Method::GET, &format!("/api/v1/runs/{run}"))).await
     }
 
+    /// A link that signs in to the web page: `url`, and for how many seconds it works.
+    ///
+    /// # Errors
+    /// As [`Client::open_run`].
+    pub async fn sign_in_link(&self) -> Result<Value, Problem> {
+        self.json(self.request(Method::POST, "/ui/links")).await
+    }
+
     /// How the daemon fares.
     ///
     /// # Errors

@@ -90,6 +90,14 @@ codes! {
     Unauthorized = ("unauthorized", 401, DENIED);
     /// The run belongs to another caller.
     NotYourRun = ("not_your_run", 403, DENIED);
+    /// The caller may not look at everybody's runs.
+    NotAViewer = ("not_a_viewer", 403, DENIED);
+    /// The link for signing in was used, is too old, or never was one.
+    LinkNotValid = ("link_not_valid", 401, DENIED);
+    /// The request comes from another site, or by a name that is not the daemon's.
+    ForeignRequest = ("foreign_request", 403, DENIED);
+    /// No TCP address is served, where web pages would be.
+    NoWebAddress = ("no_web_address", 409, CONFIG);
     /// Policy forbids the target.
     TargetForbidden = ("target_forbidden", 403, DENIED);
     /// The operator's program did not make the format that was asked for of a recording.
@@ -104,6 +112,8 @@ codes! {
     MethodNotAllowed = ("method_not_allowed", 405, USAGE);
     /// No such run.
     RunNotFound = ("run_not_found", 404, NOT_FOUND);
+    /// The run has no such file.
+    FileNotFound = ("file_not_found", 404, NOT_FOUND);
     /// No such session of the caller's, or it is closed.
     SessionNotFound = ("session_not_found", 404, NOT_FOUND);
     /// No such job.

@@ -11,7 +11,7 @@
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
 //!   [`worktree`], [`population`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
-//! * L4 daemon and API: [`daemon`], [`api`], [`client`]
+//! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]
 
 pub mod api;
@@ -52,5 +52,6 @@ pub mod settings;
 pub mod tasks;
 pub mod tlog;
 pub mod video;
+pub mod web;
 pub mod workflow;
 pub mod worktree;

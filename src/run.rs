@@ -44,6 +44,25 @@ impl Caller {
     }
 }
 
+/// Whose runs somebody may look at. Looking is never acting: see [`Caller::may_act_on`] for that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Everybody's: the recorder's own user, root, and whom the configuration names.
+    Everything,
+    /// A caller's own.
+    Own(Caller),
+}
+
+impl Reader {
+    /// Whether the run that `opener` opened may be looked at.
+    pub fn may_read(&self, opener: &Caller) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Own(caller) => caller.may_act_on(opener),
+        }
+    }
+}
+
 /// Which code ran (layer 2), as the caller declares it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -48,9 +48,17 @@ pub const KEY_PREFIX: &str = "exk_";
 /// # Errors
 /// When the operating system has no randomness to give.
 pub fn new_api_key() -> Result<Secret<String>, getrandom::Error> {
+    Ok(Secret::new(format!("{KEY_PREFIX}{}", new_token()?.expose())))
+}
+
+/// 256 random bits in base64url: 43 characters.
+///
+/// # Errors
+/// When the operating system has no randomness to give.
+pub fn new_token() -> Result<Secret<String>, getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
-    Ok(Secret::new(format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
 /// What is stored of an API key. One round of SHA-256 is enough, because a key is 256 random bits

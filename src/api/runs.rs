@@ -28,7 +28,7 @@ use crate::evidence::{Filter, RunSummary, StoreError};
 use crate::receipt::Receipt;
 use crate::report::content_security_policy;
 use crate::request::{CodeRequest, SealRequest, read_run_spec};
-use crate::run::{Caller, Ending, State as RunState};
+use crate::run::{Caller, Ending, Reader, State as RunState};
 use crate::workflow::Verdict;
 
 /// Most runs in one answer.
@@ -167,7 +167,7 @@ async fn report(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let id = run_in_path(id)?;
-    let report = api.runs.report(id, &caller).await?;
+    let report = api.runs.report(id, &Reader::Own(caller)).await?;
     let mut response = file("text/html; charset=utf-8", &report);
     let policy = format!("{}; frame-ancestors 'none'", content_security_policy());
     let name = format!("inline; filename=\"report-{id}.html\"");

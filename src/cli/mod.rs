@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod index;
 mod keys;
+mod open;
 mod out;
 mod population;
 mod printed;
@@ -78,6 +79,8 @@ enum Command {
     List(runs::List),
     /// Show one run
     Show(runs::Show),
+    /// Print a link that signs in to the web page over all runs, and open it where there is a display
+    Open(open::Open),
     /// Check evidence folders, or a whole store, without any daemon
     Verify(verify::Verify),
     /// Show an evidence folder as one HTML file, without any daemon
@@ -123,6 +126,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Run(command) => runs::run(&common, command).await,
         Command::List(list) => runs::list(&common, list).await,
         Command::Show(show) => runs::show(&common, show).await,
+        Command::Open(open) => open::open(&common, open).await,
         Command::Verify(verify) => verify::verify(&common, verify),
         Command::Report(report) => report::report(&common, report).await,
         Command::Population(asked) => population::population(&common, &asked),

@@ -45,6 +45,16 @@ fn sockets(config: &Config, findings: &mut Vec<Finding>) {
         );
         findings.push(("daemon.listen", message));
     }
+    if let Some(url) = &config.web.url
+        && url.scheme() == "http"
+        && !is_loopback(url)
+    {
+        let message = format!(
+            "`{url}` would show evidence in the clear on a network; write an https address, or a \
+             loopback one"
+        );
+        findings.push(("web.url", message));
+    }
     if config.daemon.socket_mode & 0o006 != 0 {
         let message = format!(
             "{:#05o} lets every user of this machine capture; use a group: socket_mode = \"0660\" \
@@ -52,6 +62,17 @@ fn sockets(config: &Config, findings: &mut Vec<Finding>) {
             config.daemon.socket_mode
         );
         findings.push(("daemon.socket_mode", message));
+    }
+}
+
+/// Whether `url` leads to this machine by its name: browsers resolve nothing below `localhost`
+/// (RFC 6761).
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
     }
 }
 
@@ -71,6 +92,7 @@ fn limits(config: &Config, findings: &mut Vec<Finding>) {
         ("sessions.idle", config.sessions.idle),
         ("sessions.max_duration", config.sessions.max_duration),
         ("video.max_duration", config.video.max_duration),
+        ("web.session", config.web.session),
     ];
     for (key, value) in positive {
         if value == zero {

@@ -100,6 +100,9 @@ keys! {
     backend.hosted.fallback: live;
     backend.hosted.workflows: live;
     backend.hosted.callers: live;
+    web.viewers: live;
+    web.url: live;
+    web.session: live;
     log.filter: restart;
     log.format: restart;
 }

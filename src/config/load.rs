@@ -9,7 +9,7 @@ use super::read::{self, Document};
 use super::workflows::workflows;
 use super::{
     Backend, Browser, Capture, CodePlaces, Config, Daemon, Events, Fallback, Hosted, Keys, Log,
-    LogFormat, Policy, Privacy, Runs, Sessions, Store, Transparency, Video, check,
+    LogFormat, Policy, Privacy, Runs, Sessions, Store, Transparency, Video, Web, check,
 };
 use crate::disk;
 use crate::redact::Rule;
@@ -90,6 +90,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         sessions: sessions(&mut document, &default.sessions),
         video: video(&mut document, &default.video),
         backend: Backend { hosted: hosted(&mut document, default.backend.hosted) },
+        web: web(&mut document, default.web),
         log: log(&mut document, default.log),
     };
     resolve(&mut config, &folder_of(file));
@@ -308,6 +309,34 @@ fn video(document: &mut Document<'_>, default: &Video) -> Video {
     };
     table.finish();
     video
+}
+
+fn web(document: &mut Document<'_>, default: Web) -> Web {
+    let mut table = document.table("web");
+    let web = Web {
+        viewers: table.get("viewers", default.viewers, read::numbers),
+        url: table.option("url", default.url, |value| match read::url(value)? {
+            url if is_origin(&url) => Ok(url),
+            _ => {
+                Err("write scheme, name and port alone, such as \"https://evidence.internal\" or \
+                      \"http://exhibit.localhost:8420\""
+                    .into())
+            }
+        }),
+        session: table.get("session", default.session, read::duration),
+    };
+    table.finish();
+    web
+}
+
+/// Whether `url` is no more than scheme, name and port.
+fn is_origin(url: &url::Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
 }
 
 fn log(document: &mut Document<'_>, default: Log) -> Log {

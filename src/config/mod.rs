@@ -17,6 +17,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::video::Source;
 
 pub use hosted::{Fallback, Hosted};
@@ -64,6 +66,8 @@ pub struct Config {
     pub video: Video,
     /// Who takes pictures beside the local browser.
     pub backend: Backend,
+    /// The web page over all runs.
+    pub web: Web,
     /// The daemon's own log.
     pub log: Log,
 }
@@ -256,6 +260,17 @@ pub struct Video {
     pub ffmpeg: Option<PathBuf>,
 }
 
+/// `[web]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Web {
+    /// User ids that may look at everybody's runs, beside root and the daemon's own user.
+    pub viewers: Vec<u32>,
+    /// Address of the page where it is not `daemon.listen`'s: a proxy's, or another loopback name.
+    pub url: Option<Url>,
+    /// How long whoever signed in stays so.
+    pub session: Duration,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
@@ -353,6 +368,7 @@ impl Default for Config {
                 max_bytes: 500 * MIB,
                 ffmpeg: None,
             },
+            web: Web { viewers: Vec::new(), url: None, session: Duration::from_hours(8) },
             log: Log { filter: "info".into(), format: LogFormat::Auto },
         }
     }

@@ -247,6 +247,14 @@ pub(super) fn url(value: &DeValue<'_>) -> Result<Url, String> {
     value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| why.into())
 }
 
+/// A list of whole numbers.
+pub(super) fn numbers(value: &DeValue<'_>) -> Result<Vec<u32>, String> {
+    let why = "write a list of numbers, such as [1000, 1001]";
+    let items = value.as_array().ok_or(why)?;
+    let one = number(0..=u32::MAX.into());
+    items.iter().map(|item| one(item.get_ref()).map_err(|_| why.into())).collect()
+}
+
 /// `true` or `false`.
 pub(super) fn switch(value: &DeValue<'_>) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| "write true or false, without quotes".into())

@@ -91,6 +91,12 @@ impl Config {
             "video.ffmpeg" => {
                 self.video.ffmpeg.as_deref().unwrap_or(Path::new("")).display().to_string().into()
             }
+            "web.viewers" => {
+                let viewers = self.web.viewers.iter().map(|uid| i64::from(*uid));
+                viewers.collect::<Vec<_>>().into()
+            }
+            "web.url" => optional(self.web.url.as_ref().map(ToString::to_string)),
+            "web.session" => duration(self.web.session),
             "log.filter" => self.log.filter.clone().into(),
             "log.format" => match self.log.format {
                 LogFormat::Auto => "auto".into(),

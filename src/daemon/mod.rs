@@ -33,6 +33,7 @@ use crate::policy::Policy;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
 use crate::tasks::Tasks;
+use crate::web::{self, SignIn, Web};
 
 /// How long work that was given up may take to notice.
 const ABORT: Duration = Duration::from_secs(5);
@@ -100,13 +101,20 @@ impl Daemon {
             runs: runs.clone(),
             jobs: Jobs::new(runs.clock().clone()),
             sequences,
+            keys: keys.clone(),
+            config: following.clone(),
+        };
+        let web = Web {
+            runs: runs.clone(),
             keys,
             config: following.clone(),
+            listen: tcp_address,
+            sign_in: SignIn::default(),
         };
 
         let closing = CancellationToken::new();
         let (listener, socket_file) = bound.split();
-        let app = router(api);
+        let app = router(api).merge(web::router(web));
         drop(work.spawn(serve_on(listener, app.clone(), closing.clone())));
         if let Some(listener) = tcp {
             drop(work.spawn(serve_on(listener, app, closing.clone())));

@@ -58,6 +58,11 @@ pub enum Choice {
     Principal,
 }
 
+impl Choice {
+    /// Every one there is.
+    pub const ALL: [Self; 4] = [Self::Workflow, Self::Outcome, Self::Agent, Self::Principal];
+}
+
 /// How many runs there are of one state and verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {

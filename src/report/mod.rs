@@ -5,6 +5,7 @@
 mod csv;
 mod embed;
 mod facts;
+mod glance;
 mod guide;
 mod media;
 mod oscal;
@@ -24,11 +25,17 @@ use std::path::Path;
 pub const FILE: &str = REPORT;
 
 pub(crate) use self::csv::row as csv_row;
+pub use self::glance::{Glance, Happened, Listed, Required, Seen, Taken};
+pub(crate) use self::glance::{file_in, is_picture, thumbnail_in, title_of};
 pub use self::page::content_security_policy;
 use self::page::{Excuse, Page};
 pub use self::source::ReportError;
+pub(crate) use self::text::{between, moment, spoken, text};
 use crate::evidence::REPORT;
 use crate::evidence::verify::FolderReport;
+
+/// The colours and typefaces of reports, for whatever is to look the same: variables of CSS.
+pub const PALETTE: &str = include_str!("palette.css");
 
 /// What a report is made with, beside the folder.
 #[derive(Clone, Debug, Default)]

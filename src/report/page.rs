@@ -23,7 +23,7 @@ use super::verdict::{Checked, Verdict};
 use crate::digest::Digest;
 use crate::evidence::{EVENTS, GUIDE, MAX_SMALL, RECORD, is_safe_path};
 
-const STYLE: &str = include_str!("report.css");
+const STYLE: &str = concat!(include_str!("palette.css"), include_str!("report.css"));
 const SCRIPT: &str = include_str!("report.js");
 /// Most lines of the manifest that are shown; all of it is carried.
 const MAX_LISTED: usize = 2_000;

@@ -10,12 +10,12 @@ use crate::evidence::shown_within;
 const LINE: usize = 600;
 
 /// `text` as it can be shown in a line.
-pub(super) fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     shown_within(text, LINE)
 }
 
 /// The text of the string `value`, or its JSON, as it can be shown in a line; empty for null.
-pub(super) fn spoken(value: &Value) -> String {
+pub(crate) fn spoken(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(string) => text(string),
@@ -85,7 +85,7 @@ pub(super) fn count(count: u64, one: &str) -> String {
 }
 
 /// The day of an RFC 3339 time in words, and its time of day; as it is when it is none.
-pub(super) fn moment(time: &str) -> (String, String) {
+pub(crate) fn moment(time: &str) -> (String, String) {
     match time.parse::<jiff::Timestamp>() {
         Ok(at) => {
             let at = at.to_zoned(jiff::tz::TimeZone::UTC);
@@ -96,7 +96,7 @@ pub(super) fn moment(time: &str) -> (String, String) {
 }
 
 /// The time between two RFC 3339 times in words; empty when it cannot be told.
-pub(super) fn between(from: &str, to: &str) -> String {
+pub(crate) fn between(from: &str, to: &str) -> String {
     let parse = |time: &str| time.parse::<jiff::Timestamp>().ok();
     let (Some(from), Some(to)) = (parse(from), parse(to)) else { return String::new() };
     let millis = to.as_millisecond().saturating_sub(from.as_millisecond());

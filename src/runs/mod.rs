@@ -11,6 +11,7 @@ mod open;
 mod problem;
 mod provenance;
 mod report;
+mod viewing;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use self::open::{OpenRun, Work};
 use self::open::{lock, millis};
 use self::problem::{sealed, store_problem, unknown};
 use self::provenance::{host_name, provenance};
+pub use self::viewing::{Found, Look};
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::disk;

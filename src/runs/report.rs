@@ -1,32 +1,21 @@
-//! Owns the way to a run's report: the sealed one as it lies in its folder, or one made of what there
-//! is while the run is open.
+//! Owns the way to a run's report, or to a look at it: the sealed one as it lies in its folder, or one
+//! made of what there is while the run is open.
 
 use super::Runs;
 use super::problem::unknown;
 use crate::blob::{Blob, BlobWriter};
-use crate::error::{Code, Problem};
+use crate::error::Problem;
 use crate::id::RunId;
 use crate::report::{self, Options};
-use crate::run::Caller;
+use crate::run::Reader;
 
 impl Runs {
-    /// The report of the run `id`, which is `caller`'s.
+    /// The report of the run `id`, for `reader`.
     ///
     /// # Errors
     /// `run_not_found`, `not_your_run`, or what kept it from being read or made.
-    pub async fn report(&self, id: RunId, caller: &Caller) -> Result<Blob, Problem> {
-        let folder = match self.find(id, caller) {
-            Ok(_) => self.0.store.folder_of_open(id),
-            Err(problem) if problem.code == Code::RunSealed => {
-                let record = self.sealed_run(id).await?;
-                if !caller.may_act_on(&record.opening.caller) {
-                    let message = format!("the run {id} was opened by another caller");
-                    return Err(Problem::new(Code::NotYourRun, message));
-                }
-                self.0.store.folder_of(id)
-            }
-            Err(problem) => return Err(problem),
-        };
+    pub async fn report(&self, id: RunId, reader: &Reader) -> Result<Blob, Problem> {
+        let folder = self.readable(id, reader).await?.folder;
         let spool = self.root().to_owned();
         self.blocking("making the report", move || {
             let broken = |error| Problem::internal("making the report", error);

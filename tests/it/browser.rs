@@ -91,8 +91,13 @@ impl Browser {
 
     /// Open the file at `path` and wait until it has loaded.
     pub(crate) async fn open(&mut self, path: &Path) {
-        self.events.clear();
         let url = url::Url::from_file_path(path).expect("a whole path");
+        self.visit(url.as_str()).await;
+    }
+
+    /// Open `url` and wait until it has loaded.
+    pub(crate) async fn visit(&mut self, url: &str) {
+        self.events.clear();
         self.call("Page.navigate", json!({ "url": url })).await;
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             let message = self.next().await;
@@ -139,6 +144,16 @@ impl Browser {
         let scheme = if dark { "dark" } else { "light" };
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.call("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// Keep a picture of the whole page, for whoever wants to look.
+    pub(crate) async fn picture(&mut self, path: &Path) {
+        use base64::Engine as _;
+        let params = json!({ "captureBeyondViewport": true });
+        let taken = self.call("Page.captureScreenshot", params).await;
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(taken["data"].as_str().expect("a picture"));
+        std::fs::write(path, bytes.expect("base64")).expect("written");
     }
 
     /// The addresses that the page asked for, what it carries itself left out.

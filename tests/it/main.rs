@@ -43,4 +43,5 @@ mod tidy;
 mod tls;
 mod uploads;
 mod video;
+mod web;
 mod windows;

@@ -1,0 +1,274 @@
+//! Owns a look at a folder, sealed or still growing: what became of it, what is missing, its last
+//! events, its captures and its files, as plain values for whoever shows them. Like the report it
+//! trusts nothing in the folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::embed::picture_type;
+use super::facts::{Completeness, Record};
+use super::page::record;
+use super::source::{ReportError, Source};
+use super::story::{Story, Told};
+use super::text::{moment, size};
+use super::thumbnail::Thumbnails;
+use super::verdict::Verdict;
+use crate::digest::Digest;
+use crate::evidence::is_safe_path;
+
+/// Most events that are shown: the last ones.
+const LAST_EVENTS: usize = 30;
+/// Most captures and recordings that are shown: the last ones.
+const LAST_CAPTURES: usize = 24;
+/// Most files that are listed.
+const MAX_FILES: usize = 5_000;
+
+/// What a folder holds.
+#[derive(Debug)]
+pub struct Glance {
+    /// Workflow and subject.
+    pub title: String,
+    /// What became of it, in a word.
+    pub word: &'static str,
+    /// The same in a sentence.
+    pub because: String,
+    /// How that is to be seen: `good`, `warn`, `bad` or `plain`.
+    pub tone: &'static str,
+    /// Facts with their heading: who, what, when, where.
+    pub facts: Vec<(&'static str, Vec<Seen>)>,
+    /// What is required; none where no policy applied.
+    pub required: Option<Vec<Required>>,
+    /// How many events there are.
+    pub events: u64,
+    /// How many of them tell of something that failed or was refused.
+    pub failures: u64,
+    /// How many captures were taken.
+    pub captures: usize,
+    /// How many recordings ended.
+    pub recordings: usize,
+    /// The last events, newest first.
+    pub last_events: Vec<Happened>,
+    /// The last captures and recordings, newest first.
+    pub last_captures: Vec<Taken>,
+    /// The files there are, in order of their paths.
+    pub files: Vec<Listed>,
+    /// Whether there are more files than are listed.
+    pub more_files: bool,
+}
+
+/// A fact.
+#[derive(Debug)]
+pub struct Seen {
+    /// What it is.
+    pub label: String,
+    /// The fact.
+    pub value: String,
+    /// Whether it is the caller's own word.
+    pub declared: bool,
+}
+
+/// Something the workflow asks for.
+#[derive(Debug)]
+pub struct Required {
+    /// What.
+    pub what: String,
+    /// Whether it is there.
+    pub met: bool,
+    /// What is missing and how it is added.
+    pub reason: String,
+}
+
+/// An event.
+#[derive(Debug)]
+pub struct Happened {
+    /// Its place in the chain.
+    pub number: u64,
+    /// Time of day, UTC.
+    pub time: String,
+    /// Whether the agent says so.
+    pub by_agent: bool,
+    /// Its kind.
+    pub kind: String,
+    /// What it tells.
+    pub sentence: String,
+    /// The address it speaks of, to be shown as text.
+    pub url: String,
+    /// Whether something failed or was refused.
+    pub bad: bool,
+}
+
+/// A capture or a recording.
+#[derive(Debug)]
+pub struct Taken {
+    /// Its name.
+    pub name: String,
+    /// Its stage.
+    pub stage: String,
+    /// Title of the page.
+    pub title: String,
+    /// Address of the page, to be shown as text.
+    pub url: String,
+    /// Time of day, UTC.
+    pub time: String,
+    /// What altered the view, if anything did.
+    pub altered: String,
+    /// Path of its picture, when it has one that browsers show.
+    pub picture: Option<String>,
+}
+
+/// A file.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its path in the folder.
+    pub path: String,
+    /// Its size, in words.
+    pub size: String,
+    /// Its SHA-256 by the word of the manifest.
+    pub sha256: Option<Digest>,
+}
+
+impl Glance {
+    /// Look at the folder `root`. A run that is open comes with the judgement so far, which is null
+    /// where no policy applies.
+    ///
+    /// # Errors
+    /// [`ReportError`] when it is no evidence.
+    pub fn of(root: &Path, completeness: Option<Value>) -> Result<Self, ReportError> {
+        super::guarded(|| Self::read(root, completeness))
+    }
+
+    fn read(root: &Path, completeness: Option<Value>) -> Result<Self, ReportError> {
+        let mut source = Source::open(root)?;
+        let story = Story::read(&mut source);
+        let mut record = record(&mut source, &story);
+        let open = completeness.is_some();
+        if let Some(completeness) = completeness {
+            // Being sealed, it may have its record already.
+            record.ended = false;
+            record.fields.insert("completeness".to_owned(), completeness);
+        }
+        let required = Completeness::of(&record);
+        let listed = source.listed().cloned().unwrap_or_default();
+        let (files, more_files) = files(&source, root, &listed);
+        // The last line of a file that grows may be half written; that is no damage.
+        let problems = if open { 0 } else { source.close().1.len() };
+        let verdict = Verdict::of(&record, required.as_ref(), problems, None);
+        let panels = record.panels(&story).into_iter();
+        let facts = panels.map(|panel| {
+            let facts = panel.facts.into_iter().map(|fact| Seen {
+                label: fact.label,
+                value: fact.value,
+                declared: fact.declared,
+            });
+            (panel.title, facts.collect())
+        });
+        let things = story.captures.iter().chain(&story.recordings);
+        let mut things: Vec<&Told> = things.collect();
+        things.sort_by_key(|told| std::cmp::Reverse(told.line));
+        Ok(Self {
+            title: record.title(),
+            word: verdict.word,
+            because: verdict.because,
+            tone: verdict.tone,
+            facts: facts.collect(),
+            required: required.map(|told| told.requirements.into_iter().map(required_of).collect()),
+            events: story.events,
+            failures: story.errors,
+            captures: story.captures.len(),
+            recordings: story.recordings.len(),
+            last_events: last_events(&story),
+            last_captures: things.into_iter().take(LAST_CAPTURES).map(taken).collect(),
+            files,
+            more_files,
+        })
+    }
+}
+
+fn required_of(told: super::facts::Requirement) -> Required {
+    Required { what: told.what, met: told.met, reason: told.reason }
+}
+
+fn last_events(story: &Story) -> Vec<Happened> {
+    let happened = |row: &super::story::Row| Happened {
+        number: row.line,
+        time: row.time.clone(),
+        by_agent: row.by_agent,
+        kind: row.kind.clone(),
+        sentence: row.summary.sentence.clone(),
+        url: row.summary.url.clone(),
+        bad: row.summary.bad,
+    };
+    story.rows.iter().rev().take(LAST_EVENTS).map(happened).collect()
+}
+
+fn taken(told: &Told) -> Taken {
+    let picture = ["screenshot", "og-image", "framed"].iter().find_map(|name| told.file(name));
+    let poster = || told.files.iter().find(|file| file.path.ends_with("-poster.png"));
+    let picture = picture.or_else(poster).map(|file| file.path.clone());
+    let named = |name: &str| told.get(name);
+    let name = match named("capture") {
+        name if name.is_empty() => format!("recording {}", named("recording")),
+        name => name,
+    };
+    Taken {
+        name,
+        stage: named("stage"),
+        title: named("title"),
+        url: named("final_url"),
+        time: moment(&told.time).1,
+        altered: named("altered_by"),
+        picture: picture.filter(|path| is_picture(path).is_some()),
+    }
+}
+
+/// Every plain file below `root`, by paths that can be asked for, and whether that is not all.
+fn files(source: &Source, root: &Path, listed: &BTreeMap<String, Digest>) -> (Vec<Listed>, bool) {
+    let mut found = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root.join(&folder)).into_iter().flatten().flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && is_safe_path(&path) && found.len() <= MAX_FILES {
+                folders.push(path);
+            } else if let Some((_, length)) = source.plain(&path) {
+                let sha256 = listed.get(&path).copied();
+                found.push(Listed { path, size: size(length), sha256 });
+            }
+        }
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    let more = found.len() > MAX_FILES;
+    found.truncate(MAX_FILES);
+    (found, more)
+}
+
+/// Where the file `path` of the folder `root` lies, and its length; none when there is no such plain
+/// file, or a link is on the way.
+pub(crate) fn file_in(root: &Path, path: &str) -> Option<(PathBuf, u64)> {
+    Source::open(root).ok()?.plain(path)
+}
+
+/// The media type of the picture called `path`, when it is one that browsers show and that cannot
+/// hold a script.
+pub(crate) fn is_picture(path: &str) -> Option<&'static str> {
+    picture_type(path).filter(|_| is_safe_path(path))
+}
+
+/// A small PNG of the PNG at `path` in the folder `root`.
+pub(crate) fn thumbnail_in(root: &Path, path: &str) -> Option<Vec<u8>> {
+    let (path, _) = file_in(root, path).filter(|_| is_picture(path) == Some("image/png"))?;
+    Thumbnails::default().of_png(std::io::BufReader::new(fs::File::open(path).ok()?))
+}
+
+/// What a run of `workflow` about `subject` is called, by whatever its caller declared.
+pub(crate) fn title_of(workflow: &str, subject: Option<&str>) -> String {
+    let mut fields = serde_json::Map::new();
+    fields.insert("workflow".to_owned(), workflow.into());
+    fields.insert("subject".to_owned(), subject.into());
+    Record { fields, ended: false }.title()
+}

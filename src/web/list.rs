@@ -1,0 +1,215 @@
+//! Owns the list of runs: what was asked for, open runs first, sealed ones newest first, page by
+//! page, with how many there are.
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Value;
+
+use super::Web;
+use super::query::Asked;
+use super::refusal::{Refusal, page_of};
+use super::viewer::Viewer;
+use crate::error::{Code, Problem};
+use crate::evidence::{Choice, Filter, RunSummary, Tally};
+use crate::report::{between, moment, spoken, text, title_of};
+use crate::run::State as RunState;
+use crate::runs::Found;
+use crate::workflow::Verdict;
+
+/// Sealed runs on one page.
+const PAGE: u32 = 50;
+
+/// A run in the list.
+#[derive(Debug)]
+struct Row {
+    id: String,
+    title: String,
+    tone: &'static str,
+    word: &'static str,
+    /// What else there is to say of its state.
+    note: String,
+    day: String,
+    time: String,
+    /// RFC 3339.
+    at: String,
+    lasted: String,
+    agent: String,
+    principal: String,
+    outcome: String,
+    events: u64,
+    captures: u64,
+}
+
+/// The words that a field of the form offers.
+#[derive(Debug)]
+struct Offered {
+    name: &'static str,
+    label: &'static str,
+    value: String,
+    words: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct Page {
+    viewer: Option<String>,
+    signed_in: bool,
+    refresh: Option<u32>,
+    everything: bool,
+    asked: Asked,
+    narrowed: bool,
+    fields: Vec<Offered>,
+    problem: String,
+    open: Vec<Row>,
+    show_sealed: bool,
+    sealed: Vec<Row>,
+    counts: Vec<(String, u64)>,
+    first_page: bool,
+    newest: String,
+    older: Option<String>,
+    here: String,
+}
+
+pub(super) async fn page(
+    State(web): State<Web>,
+    Extension(viewer): Extension<Viewer>,
+    query: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(asked) = query.map_err(|_| {
+        let message = "the address holds a field twice, or what is no text; begin at `/`";
+        Problem::new(Code::InvalidField, message)
+    })?;
+    let (wanted, problem) = match asked.read() {
+        Ok(wanted) => (Some(wanted), String::new()),
+        Err(problem) => (None, problem.message),
+    };
+    let status = if wanted.is_some() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    // What cannot be understood finds nothing, and the form stands as it was filled in.
+    let nothing = Filter { limit: Some(0), ..Filter::default() };
+    let (open, show_sealed, filter) = match wanted {
+        Some(wanted) => {
+            let filter = Filter { limit: Some(PAGE), ..wanted.filter };
+            let open = wanted.open.then(|| web.runs.search_open(&filter, &viewer.reader));
+            (open.unwrap_or_default(), wanted.sealed, filter)
+        }
+        None => (Vec::new(), false, nothing),
+    };
+    let Found { runs, more, tally, choices } = web.runs.search(filter, &viewer.reader).await?;
+    let older = runs.last().filter(|_| more).map(|run| asked.address(&run.run.to_string()));
+    let offered = choices.into_iter().map(|(choice, words)| offered(choice, words, &asked));
+    let page = Page {
+        viewer: Some(viewer.name()),
+        signed_in: viewer.signed_in,
+        refresh: None,
+        everything: viewer.reader == crate::run::Reader::Everything,
+        narrowed: asked.narrows(),
+        fields: offered.collect(),
+        problem,
+        open: open.iter().map(open_row).collect(),
+        show_sealed,
+        sealed: runs.iter().map(sealed_row).collect(),
+        counts: counts(&tally),
+        first_page: asked.before.is_empty(),
+        newest: asked.address(""),
+        here: asked.address(&asked.before),
+        older,
+        asked,
+    };
+    Ok((status, page_of(&page)).into_response())
+}
+
+fn offered(choice: Choice, words: Vec<String>, asked: &Asked) -> Offered {
+    let (name, label, value) = match choice {
+        Choice::Workflow => ("workflow", "Workflow", &asked.workflow),
+        Choice::Outcome => ("outcome", "Outcome", &asked.outcome),
+        Choice::Agent => ("agent", "Agent", &asked.agent),
+        Choice::Principal => ("principal", "On behalf of", &asked.principal),
+    };
+    Offered { name, label, value: value.clone(), words }
+}
+
+/// How many there are in all, then by what became of them.
+fn counts(tally: &[Tally]) -> Vec<(String, u64)> {
+    let total = tally.iter().map(|one| one.runs).sum();
+    let named = |one: &Tally| match (one.state.as_str(), one.verdict.as_deref()) {
+        ("sealed", Some(verdict)) => verdict.to_owned(),
+        ("sealed", None) => "not judged".to_owned(),
+        (state, Some(verdict)) => format!("{state}, {verdict}"),
+        (state, None) => state.to_owned(),
+    };
+    let mut counts =
+        vec![((if total == 1 { "sealed run" } else { "sealed runs" }).to_owned(), total)];
+    counts.extend(tally.iter().map(|one| (named(one), one.runs)));
+    counts
+}
+
+fn sealed_row(run: &RunSummary) -> Row {
+    let (tone, word) = match (run.state, run.verdict) {
+        (RunState::Interrupted, _) => ("warn", "Interrupted"),
+        (RunState::Expired, _) => ("warn", "Expired"),
+        (RunState::Sealed, Some(Verdict::Complete)) => ("good", "Complete"),
+        (RunState::Sealed, Some(Verdict::Incomplete)) => ("bad", "Incomplete"),
+        (RunState::Sealed, None) => ("plain", "Sealed"),
+    };
+    let (day, time) = to_the_second(&run.opened_at);
+    let said = |said: &Option<String>| said.as_deref().map_or_else(String::new, text);
+    let note = match (run.state, run.verdict) {
+        (RunState::Sealed, _) | (_, None) => String::new(),
+        (_, Some(verdict)) => verdict.word().to_owned(),
+    };
+    Row {
+        id: run.run.to_string(),
+        title: title_of(&run.workflow, run.subject.as_deref()),
+        tone,
+        word,
+        note,
+        day,
+        time,
+        at: run.opened_at.clone(),
+        lasted: between(&run.opened_at, &run.sealed_at),
+        agent: said(&run.agent),
+        principal: said(&run.principal),
+        outcome: said(&run.outcome),
+        events: run.counts.events,
+        captures: run.counts.captures,
+    }
+}
+
+/// Day and time of day, without the fraction.
+fn to_the_second(time: &str) -> (String, String) {
+    let (day, time) = moment(time);
+    let whole = time.split_once('.').map(|(whole, _)| whole.to_owned());
+    (day, whole.unwrap_or(time))
+}
+
+fn open_row(run: &Value) -> Row {
+    let at = run["opened_at"].as_str().unwrap_or_default().to_owned();
+    let (day, time) = to_the_second(&at);
+    let required = run["completeness"]["requirements"].as_array().map(Vec::len);
+    let missing = run["needed"].as_array().map_or(0, Vec::len);
+    let note = match (required, missing) {
+        (None, _) => "nobody has configured its workflow".to_owned(),
+        (Some(_), 0) => "all that is asked for is there".to_owned(),
+        (Some(required), missing) => format!("{missing} of {required} still missing"),
+    };
+    Row {
+        id: spoken(&run["run"]),
+        title: title_of(run["workflow"].as_str().unwrap_or_default(), run["subject"].as_str()),
+        tone: "warn",
+        word: "Open",
+        note,
+        day,
+        time,
+        at,
+        lasted: String::new(),
+        agent: spoken(&run["agent"]),
+        principal: spoken(&run["principal"]),
+        outcome: String::new(),
+        events: run["events"].as_u64().unwrap_or_default(),
+        captures: run["captures"].as_u64().unwrap_or_default(),
+    }
+}
