@@ -35,7 +35,7 @@ soak: setup ## ten minutes of recording: memory flat, no frame lost silently
 	@scripts/setup-bench
 	EXHIBIT_SOAK=$${EXHIBIT_SOAK:-600} cargo bench --bench video
 
-axe: build ## have axe-core (npm) look at the report
+axe: build ## have axe-core (npm) look at the report and the web page
 	@scripts/axe
 
 oscal: build ## have compliance-trestle (PyPI) read a run as OSCAL

@@ -98,7 +98,16 @@ impl Blob {
 
     /// The bytes piece by piece.
     pub fn pieces(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static {
-        let mut reader = self.reader();
+        self.part(0, self.len())
+    }
+
+    /// The `length` bytes from `at` on, piece by piece; fewer where it ends before.
+    pub fn part(
+        &self,
+        at: u64,
+        length: u64,
+    ) -> impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static {
+        let mut reader = BlobReader { blob: self.clone(), at }.take(length);
         std::iter::from_fn(move || {
             let mut piece = vec![0; PIECE];
             match reader.read(&mut piece) {
@@ -199,6 +208,10 @@ mod tests {
             let (one, other) = (blob.clone(), blob.clone());
             let pieces = one.pieces().collect::<io::Result<Vec<_>>>().expect("read").concat();
             assert!(pieces == bytes && *other.bytes().expect("read") == bytes, "{length}");
+            let (from, to) = (length / 3, length / 2);
+            let part = one.part(from as u64, (to - from) as u64).collect::<io::Result<Vec<_>>>();
+            assert!(part.expect("read").concat() == bytes[from..to], "{length}");
+            assert_eq!(one.part(length as u64 + 1, 1).count(), 0);
             assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
         }
     }

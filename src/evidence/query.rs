@@ -210,7 +210,9 @@ mod tests {
         spec.labels.insert("ticket".to_owned(), "OPS-42%".into());
         records[1].ending.outcome = Some("failed".to_owned());
         records[1].opening.caller = Caller::Key { id: "0badc0de".to_owned(), name: "k".to_owned() };
-        records.into_iter().for_each(|record| index.put(record).expect("put"));
+        for record in records {
+            index.put(record).expect("put");
+        }
         index
     }
 

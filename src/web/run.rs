@@ -6,10 +6,11 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderValue;
 use axum::http::header::{
-    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, RANGE,
 };
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 
@@ -82,30 +83,32 @@ pub(super) async fn file(
     Extension(viewer): Extension<Viewer>,
     path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let Path((id, path)) = path.map_err(|_| no_such_run())?;
     let id = run(&id)?;
-    let picture = is_picture(&path);
-    let (bytes, media_type, disposition) = match (query.as_deref(), picture) {
-        (Some("small"), Some("image/png")) => {
-            let small = web.runs.thumbnail(id, &viewer.reader, path.clone()).await?;
-            (small, "image/png", "inline".to_owned())
-        }
-        (Some("picture" | "small"), Some(media_type)) => {
-            let whole = web.runs.file(id, &viewer.reader, path.clone()).await?;
-            (whole, media_type, "inline".to_owned())
-        }
-        _ => {
-            let whole = web.runs.file(id, &viewer.reader, path.clone()).await?;
-            let name = path.rsplit('/').next().unwrap_or_default();
-            // A report plays its recording from beside it, which needs the type.
-            let is_video = path.ends_with(".mp4");
-            let media_type = if is_video { "video/mp4" } else { "application/octet-stream" };
-            (whole, media_type, format!("attachment; filename=\"{name}\""))
-        }
+    let asked = query.as_deref().filter(|query| matches!(*query, "picture" | "small"));
+    let picture = is_picture(&path).filter(|_| asked.is_some());
+    let small = asked == Some("small") && picture == Some("image/png");
+    let (runs, reader) = (&web.runs, &viewer.reader);
+    let bytes = if small {
+        runs.thumbnail(id, reader, path.clone()).await?
+    } else {
+        runs.file(id, reader, path.clone()).await?
     };
     viewer.saw(id, "a file of it", &path);
-    Ok(sent(&bytes, media_type, FILE_POLICY, &disposition))
+    if let Some(media_type) = picture {
+        return Ok(sent(&bytes, media_type, FILE_POLICY, "inline"));
+    }
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let disposition = format!("attachment; filename=\"{name}\"");
+    // A report plays a recording that it does not carry from beside it: that needs the type, and
+    // going to a chapter needs a part of the file.
+    if name.rsplit_once('.').is_some_and(|(_, ending)| ending == "mp4") {
+        let whole = sent(&bytes, "video/mp4", FILE_POLICY, &disposition);
+        return Ok(part_of(whole, &bytes, &headers));
+    }
+    Ok(sent(&bytes, "application/octet-stream", FILE_POLICY, &disposition))
 }
 
 /// Bytes as they are, read as fast as they are taken, under `policy`.
@@ -123,10 +126,64 @@ fn sent(bytes: &Blob, media_type: &'static str, policy: &str, disposition: &str)
     response
 }
 
+/// The part of `whole` that was asked for, when one was and it is there (RFC 9110, 14.2).
+fn part_of(mut whole: Response, bytes: &Blob, headers: &HeaderMap) -> Response {
+    whole.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let range = headers.get(RANGE).and_then(|range| range.to_str().ok());
+    let Some((first, last)) = range.and_then(|range| range_in(range, bytes.len())) else {
+        return whole;
+    };
+    let length = last - first + 1;
+    *whole.body_mut() = Body::from_stream(stream::iter(bytes.part(first, length)));
+    *whole.status_mut() = StatusCode::PARTIAL_CONTENT;
+    let range = format!("bytes {first}-{last}/{}", bytes.len());
+    let range = HeaderValue::from_str(&range).expect("numbers are ASCII");
+    whole.headers_mut().insert(CONTENT_RANGE, range);
+    whole.headers_mut().insert(CONTENT_LENGTH, length.into());
+    whole
+}
+
+/// The first and the last byte of the one range that `text` names, of a file of `length` bytes.
+fn range_in(text: &str, length: u64) -> Option<(u64, u64)> {
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let end = length.checked_sub(1)?;
+    let (first, last) = match (first, last) {
+        ("", suffix) => (length.saturating_sub(suffix.parse().ok()?), end),
+        (first, "") => (first.parse().ok()?, end),
+        (first, last) => (first.parse().ok()?, last.parse::<u64>().ok()?.min(end)),
+    };
+    (first <= last).then_some((first, last))
+}
+
 fn run(text: &str) -> Result<RunId, Problem> {
     text.parse().map_err(|_| no_such_run())
 }
 
 fn no_such_run() -> Problem {
     Problem::new(Code::RunNotFound, "there is no such run; begin at the list of runs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_a_part_of_the_file_or_none() {
+        for (text, expected) in [
+            ("bytes=0-", Some((0, 99))),
+            ("bytes=10-19", Some((10, 19))),
+            ("bytes=90-500", Some((90, 99))),
+            ("bytes=-5", Some((95, 99))),
+            ("bytes=-500", Some((0, 99))),
+            ("bytes=100-", None),
+            ("bytes=5-4", None),
+            ("bytes=0-1,5-6", None),
+            ("bytes=-0", None),
+            ("lines=0-1", None),
+            ("", None),
+        ] {
+            assert_eq!(range_in(text, 100), expected, "{text}");
+        }
+        assert_eq!(range_in("bytes=0-", 0), None);
+    }
 }

@@ -109,3 +109,22 @@ pub(super) fn session_token<'h>(web: &Web, headers: &'h HeaderMap) -> Option<&'h
     let mut pairs = cookies.flat_map(|cookies| cookies.split(';'));
     pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_the_recorder_and_those_who_are_named_see_everything() {
+        let socket = |uid| Caller::Socket { uid, gid: 7, pid: None };
+        let own = rustix::process::geteuid().as_raw();
+        let config = config::Web { viewers: vec![4_242], ..config::Config::default().web };
+        for uid in [0, own, 4_242] {
+            assert!(may_see_all(&socket(uid), &config), "{uid}");
+        }
+        // Neither the group, nor a key, nor a name that looks like a number makes a viewer.
+        assert!(!may_see_all(&socket(4_243), &config));
+        let key = Caller::Key { id: "4242".to_owned(), name: "root".to_owned() };
+        assert!(!may_see_all(&key, &config) && !may_see_all(&Caller::Daemon, &config));
+    }
+}

@@ -156,6 +156,22 @@ impl Browser {
         std::fs::write(path, bytes.expect("base64")).expect("written");
     }
 
+    /// Have axe-core look at the page: how many rules pass, and what is wrong.
+    pub(crate) async fn axe(&mut self) -> (u64, Value) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("target/tools/axe/node_modules/axe-core/axe.min.js");
+        let script = std::fs::read_to_string(&script).expect("run `make axe`, which fetches it");
+        self.value(&format!("{script};0")).await;
+        let found = self
+            .value(
+                "axe.run(document, { resultTypes: ['violations'] }).then(done => [done.passes.length,
+                    done.violations.map(one => one.id + ': ' + one.nodes.map(node => node.html.slice(0, 150)
+                        + ' | ' + node.failureSummary).slice(0, 3).join('\\n    '))])",
+            )
+            .await;
+        (found[0].as_u64().expect("a number"), found[1].clone())
+    }
+
     /// The addresses that the page asked for, what it carries itself left out.
     pub(crate) fn requests(&self) -> Vec<String> {
         let sent =

@@ -197,6 +197,34 @@ async fn other_pages_and_other_names_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_the_cookie_is_held_to_https() {
+    let daemon = TestDaemon::start_with(|config| {
+        with_tcp(config);
+        config.web.url = Some("https://evidence.internal".parse().expect("an address"));
+    })
+    .await;
+    let visitor = Visitor::of(&daemon);
+    let made = daemon.post("/ui/links", json!({})).await.ok().json();
+    let link = made["url"].as_str().expect("a link");
+    let token = link.strip_prefix("https://evidence.internal/ui/sign-in?token=").expect("its own");
+    let host = ("host", "evidence.internal");
+    let form = [host, ("origin", "https://evidence.internal")];
+    let reply = visitor.send(Method::POST, "/ui/sign-in", &form, &format!("token={token}")).await;
+    let cookie = reply.header("set-cookie").expect("a cookie");
+    assert!(
+        cookie.starts_with("__Host-exhibit-session=") && cookie.ends_with("; Secure"),
+        "{cookie}"
+    );
+    let cookie = ("cookie", cookie.split(';').next().expect("one"));
+    visitor.get("/", &[host, cookie]).await.ok();
+    assert_eq!(
+        visitor.get("/", &[cookie]).await.status,
+        401,
+        "by another name it is not asked for"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_look_at_what() {
     let daemon = TestDaemon::start_with(|config| {
         with_tcp(config);
@@ -378,6 +406,14 @@ async fn an_open_run_is_watched_until_it_is_sealed() {
     let list = text(&visitor.get("/", &session).await.ok());
     assert!(list.contains("Open now") && list.contains("still missing"));
 
+    // Of a recording a player may ask for a part.
+    let film = daemon.request(Method::POST, &format!("/v1/runs/{run}/attachments?name=a.mp4"));
+    daemon.send(film.body("0123456789")).await.ok();
+    let range = [session[0], ("range", "bytes=2-4")];
+    let part = visitor.get(&format!("{path}/data/attachments/a.mp4"), &range).await;
+    assert_eq!((part.status, text(&part).as_str()), (206, "234"));
+    assert_eq!(part.header("content-range"), Some("bytes 2-4/10"));
+
     daemon.post(&format!("/v1/runs/{run}/seal"), json!({ "outcome": "succeeded" })).await.ok();
     let seen = look("").await;
     assert!(!seen.contains("http-equiv=\"refresh\"") && !seen.contains("Pause updates"));
@@ -474,12 +510,12 @@ async fn each_look_is_in_the_daemons_log() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn somebody_signs_in_by_browser_and_opens_a_report() {
+/// A daemon with an open run and sealed ones, and a browser that is signed in; the open run.
+async fn signed_in_browser() -> (TestDaemon, Browser, String) {
     let (daemon, site) = (TestDaemon::start_with(with_tcp).await, Site::start().await);
     let spec = json!({ "workflow": "refund", "subject": "TX-1042", "agent": "refund-bot" });
     let opened = daemon.post("/v1/runs", spec).await.ok().json();
-    let run = opened["run"].as_str().expect("an id");
+    let run = opened["run"].as_str().expect("an id").to_owned();
     let body = json!({ "url": site.url("/ok"), "stage": "before", "waitUntil": "load" });
     daemon.post(&format!("/v1/runs/{run}/captures"), body).await.ok();
     daemon.quick_shot(&site.url("/ok")).await.ok();
@@ -495,6 +531,12 @@ async fn somebody_signs_in_by_browser_and_opens_a_report() {
     browser.visit(made["url"].as_str().expect("a link")).await;
     browser.value("document.querySelector('form button').click()").await;
     browser.until("document.querySelector('h1')?.textContent === 'Runs'").await;
+    (daemon, browser, run)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_signs_in_by_browser_and_opens_a_report() {
+    let (daemon, mut browser, run) = signed_in_browser().await;
     assert_eq!(browser.value("document.cookie").await, "", "no script sees the session");
 
     check_views(&mut browser, "the list").await;
@@ -516,6 +558,25 @@ async fn somebody_signs_in_by_browser_and_opens_a_report() {
     browser.visit(&format!("http://{}/", daemon.daemon().tcp().expect("listening"))).await;
     browser.value("document.querySelector('.bar button').click()").await;
     browser.until("document.querySelector('h1')?.textContent === 'Not signed in'").await;
+}
+
+/// axe-core (npm) has nothing to say, at both widths, light and dark.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs axe-core of npm in target/tools/axe; `make axe` fetches it"]
+async fn axe_core_finds_nothing() {
+    let (daemon, mut browser, run) = signed_in_browser().await;
+    let base = format!("http://{}", daemon.daemon().tcp().expect("listening"));
+    for path in ["/", "/?from=x", "/ui/none", "/ui/sign-in", &format!("/ui/runs/{run}?paused")] {
+        for (width, dark) in [(1280, false), (1280, true), (390, false), (390, true)] {
+            browser.view(width, dark).await;
+            browser.visit(&format!("{base}{path}")).await;
+            let open = "document.querySelectorAll('details').forEach(one => { one.open = true; })";
+            browser.value(open).await;
+            let (passes, violations) = browser.axe().await;
+            assert!(passes > 10, "it looked: {passes}");
+            assert_eq!(violations, json!([]), "{path} {width} dark={dark}");
+        }
+    }
 }
 
 /// Nothing is wider than the window, and light is light and dark is dark.
