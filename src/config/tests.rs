@@ -165,6 +165,24 @@ fn a_table_that_is_none_and_a_key_outside_all_tables_are_named() {
 }
 
 #[test]
+fn the_web_pages_address_is_one_that_shows_evidence_to_nobody_else() {
+    for good in ["https://evidence.internal", "http://exhibit.localhost:8420", "http://[::1]:80/"] {
+        let config = read(&format!("[web]\nurl = \"{good}\"\nviewers = [1001]")).expect(good);
+        assert_eq!(config.web.viewers, [1001]);
+    }
+    assert_complaints("[web]\nurl = \"http://evidence.internal\"", &[(2, "web.url", "https")]);
+    for bad in ["https://a.example/x", "https://u:p@a.example", "https://a.example/?q", "ftp://a"] {
+        let text = format!("[web]\nurl = \"{bad}\"");
+        assert_complaints(&text, &[(2, "web.url", "scheme, name and port alone")]);
+    }
+    for bad in ["[\"root\"]", "[-1]", "[4294967296]", "1001"] {
+        let text = format!("[web]\nviewers = {bad}");
+        assert_complaints(&text, &[(2, "web.viewers", "a list of numbers")]);
+    }
+    assert_complaints("[web]\nsession = \"0s\"", &[(2, "web.session", "longer than nothing")]);
+}
+
+#[test]
 fn wrong_values_are_refused_one_by_one() {
     for bad in [
         "[daemon]\nsocket = \"\"",

@@ -43,5 +43,7 @@ mod tidy;
 mod tls;
 mod uploads;
 mod video;
+mod visitor;
 mod web;
+mod web_pages;
 mod windows;
