@@ -24,7 +24,11 @@ const SCHEMA: &str = "
         opened_at TEXT NOT NULL, verdict TEXT, outcome TEXT, agent TEXT, principal TEXT,
         opener TEXT NOT NULL, words TEXT NOT NULL, summary TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS by_workflow ON runs (workflow, run);";
+    CREATE INDEX IF NOT EXISTS by_workflow ON runs (workflow, run);
+    CREATE INDEX IF NOT EXISTS by_verdict ON runs (state, verdict);
+    CREATE INDEX IF NOT EXISTS by_outcome ON runs (outcome);
+    CREATE INDEX IF NOT EXISTS by_agent ON runs (agent);
+    CREATE INDEX IF NOT EXISTS by_principal ON runs (principal);";
 
 /// Why the index did not answer.
 #[derive(Debug, thiserror::Error)]

@@ -197,7 +197,15 @@ async fn signed_in_browser() -> (TestDaemon, Browser, String) {
     let binary = exhibit::backend::chromium::find::browser(None).expect("Chromium");
     let mut browser = Browser::start(&binary).await;
     browser.view(1280, false).await;
-    browser.visit(made["url"].as_str().expect("a link")).await;
+    // By way of a file, as `exhibit open` has it done.
+    let leads = daemon.folder.path().join("open.html");
+    let page = format!(
+        "<meta http-equiv=refresh content=\"0; url={}\">",
+        made["url"].as_str().expect("a link")
+    );
+    std::fs::write(&leads, page).expect("written");
+    browser.open(&leads).await;
+    browser.until("document.querySelector('form button') !== null").await;
     browser.value("document.querySelector('form button').click()").await;
     browser.until("document.querySelector('h1')?.textContent === 'Runs'").await;
     (daemon, browser, run)
