@@ -74,8 +74,7 @@ fn viewer(web: &Web, request: &Request) -> Result<Viewer, Problem> {
         return Ok(Viewer { caller, reader: Reader::Everything, signed_in: true });
     }
     let caller = peer::authenticate(request, &web.keys).map_err(|_| {
-        let message = "you are not signed in; run `exhibit open` on this machine and follow the \
-                       link it prints";
+        let message = "nobody is signed in here, or the session has ended; get a link to sign in";
         Problem::new(Code::Unauthorized, message)
     })?;
     let reader = if may_see_all(&caller, &settings) {
