@@ -97,6 +97,24 @@ impl Client {
         body.map_err(|error| Problem::internal("reading the daemon's answer", error))
     }
 
+    /// Get the text at `path`, below the API's base.
+    ///
+    /// # Errors
+    /// What the daemon says; `daemon_unreachable`. So for all that follow.
+    pub async fn text(&self, path: &str) -> Result<String, Problem> {
+        let answer = self.send(self.request(Method::GET, &format!("/api/v1{path}"))).await?;
+        let text = answer.text().await;
+        text.map_err(|error| Problem::internal("reading the daemon's answer", error))
+    }
+
+    /// Send `text` to `path`, below the API's base.
+    ///
+    /// # Errors
+    /// As [`Client::text`].
+    pub async fn send_text(&self, path: &str, text: String) -> Result<Value, Problem> {
+        self.json(self.request(Method::POST, &format!("/api/v1{path}")).body(text)).await
+    }
+
     /// Open a run.
     ///
     /// # Errors

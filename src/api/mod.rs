@@ -5,6 +5,7 @@ mod answer;
 mod drain;
 mod events;
 mod hosted;
+mod log;
 pub mod openapi;
 pub mod peer;
 mod runs;
@@ -63,6 +64,7 @@ pub fn router(api: Api) -> Router {
         .route("/diff", post(compare))
         .route("/status", get(status))
         .merge(hosted::routes())
+        .merge(log::routes())
         .merge(sequences::routes())
         .merge(sessions::routes())
         .merge(video::routes())

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod index;
 mod keys;
+mod log;
 mod open;
 mod out;
 mod population;
@@ -89,6 +90,9 @@ enum Command {
     Population(population::Population),
     /// Draw a sample of a population, by a seed
     Sample(population::Sample),
+    /// The log of all runs, and its witnesses
+    #[command(subcommand)]
+    Log(log::Log),
     /// API keys, and the key that signs
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -131,6 +135,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Report(report) => report::report(&common, report).await,
         Command::Population(asked) => population::population(&common, &asked),
         Command::Sample(asked) => population::sample(&common, &asked),
+        Command::Log(command) => log::log(&common, command).await,
         Command::Keys(keys) => keys::keys(&common, keys),
         Command::Config(command) => config::config(&common, command),
         Command::Doctor => doctor::doctor(&common),

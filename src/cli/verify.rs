@@ -38,6 +38,10 @@ pub(super) struct Verify {
     /// [default: this machine's own signing key]
     #[arg(long, value_name = "FILE", conflicts_with = "trust")]
     allowed_signers: Option<PathBuf>,
+    /// A later proof that the folder's seal is in the log (`exhibit log proof`), instead of the one
+    /// in it; for one folder
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
 }
 
 pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
@@ -46,6 +50,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
         None => trust(common, verify.allowed_signers.as_deref())?,
     };
     check_checkpoints(&verify)?;
+    check_proof(&verify)?;
     let mut worst = exit::OK;
     let mut reports = Vec::new();
     for path in &verify.paths {
@@ -72,7 +77,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
                 ));
             }
         } else {
-            let report = check::folder(path, &trust);
+            let report = check::folder_with(path, &trust, verify.proof.as_deref());
             worst = worse(worst, report.exit());
             if common.json {
                 reports.push(json!({ "path": path, "folder": report }));
@@ -180,6 +185,16 @@ fn policy_of(keys: &str, place: &str) -> Result<Policy, Problem> {
 
 fn is_store(path: &Path) -> bool {
     path.join("runs").is_dir() || path.join("open").is_dir()
+}
+
+/// A proof speaks of one folder.
+fn check_proof(verify: &Verify) -> Result<(), Problem> {
+    let fits = matches!(verify.paths.as_slice(), [path] if !is_store(path));
+    if verify.proof.is_none() || fits {
+        return Ok(());
+    }
+    let message = "--proof is held against one evidence folder; name that and nothing else";
+    Err(Problem::new(Code::ConflictingFields, message).field("proof"))
 }
 
 /// A checkpoint speaks of a whole log.

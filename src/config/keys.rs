@@ -57,6 +57,7 @@ keys! {
     transparency.origin: restart;
     transparency.heartbeat: live;
     transparency.moved_from: restart;
+    transparency.witnesses: live;
     browser.path: restart;
     browser.sandbox: restart;
     browser.runtime: restart;

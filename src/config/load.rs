@@ -13,7 +13,7 @@ use super::{
 };
 use crate::disk;
 use crate::redact::Rule;
-use crate::tlog::note::check_name;
+use crate::tlog::note::{Algorithm, VerifierKey, check_name};
 use crate::video::Source;
 
 /// Largest configuration file: a bigger one is some other file.
@@ -151,9 +151,24 @@ fn transparency(document: &mut Document<'_>, default: Transparency) -> Transpare
         }),
         heartbeat: table.get("heartbeat", default.heartbeat, read::duration),
         moved_from: table.option("moved_from", default.moved_from, read::text),
+        witnesses: table.get("witnesses", default.witnesses, |value| {
+            let keys = read::list(value)?;
+            keys.iter().map(|key| witness(key)).collect()
+        }),
     };
     table.finish();
     transparency
+}
+
+fn witness(key: &str) -> Result<VerifierKey, String> {
+    let read = key.parse::<VerifierKey>().map_err(|error| error.to_string());
+    match read {
+        Ok(key) if key.algorithm() == Algorithm::Cosignature => Ok(key),
+        Ok(_) => Err(format!("`{key}` is the key of a log, not of a witness; write a witness's")),
+        Err(error) => {
+            Err(format!("{error}; write what `exhibit log witness key` prints, not `{key}`"))
+        }
+    }
 }
 
 fn browser(document: &mut Document<'_>, default: Browser) -> Browser {

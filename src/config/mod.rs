@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::tlog::note::VerifierKey;
 use crate::video::Source;
 
 pub use hosted::{Fallback, Hosted};
@@ -131,6 +132,8 @@ pub struct Transparency {
     pub heartbeat: Duration,
     /// The machine the store was moved here from.
     pub moved_from: Option<String>,
+    /// Witnesses whose cosignatures are taken in.
+    pub witnesses: Vec<VerifierKey>,
 }
 
 /// `[browser]`
@@ -315,6 +318,7 @@ impl Default for Config {
                 origin: None,
                 heartbeat: Duration::from_mins(15),
                 moved_from: None,
+                witnesses: Vec::new(),
             },
             browser: Browser {
                 path: None,

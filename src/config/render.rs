@@ -48,6 +48,11 @@ impl Config {
             "keys.log" => optional(self.keys.log.as_ref().map(|path| path.display().to_string())),
             "transparency.origin" => optional(self.transparency.origin.clone()),
             "transparency.heartbeat" => duration(self.transparency.heartbeat),
+            "transparency.witnesses" => {
+                let keys: Vec<_> =
+                    self.transparency.witnesses.iter().map(ToString::to_string).collect();
+                keys.into()
+            }
             "transparency.moved_from" => optional(self.transparency.moved_from.clone()),
             "browser.path" => {
                 optional(self.browser.path.as_ref().map(|path| path.display().to_string()))

@@ -114,6 +114,7 @@ codes! {
     ProofMismatch = "proof_mismatch" Altered "The proof does not lead from the seal to the checkpoint.";
     LogUnknown = "log_unknown" UnknownKey "The checkpoint is not signed by a log that somebody vouched for.";
     WitnessMissing = "witness_missing" UnknownKey "Fewer witnesses cosigned the checkpoint than the trust policy asks for.";
+    WitnessBehind = "witness_behind" Note "Witnesses have not seen the newest entries of the log yet.";
     LogMissing = "log_missing" Incomplete "The store's log, or part of it, is not there.";
     LogMalformed = "log_malformed" Altered "A checkpoint of the log cannot be read.";
     LogTileAltered = "log_tile_altered" Altered "A tile of the log is not what follows from the entries, or is not there.";

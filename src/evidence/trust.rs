@@ -85,6 +85,11 @@ impl Trust {
         self
     }
 
+    /// The same, asking for no witness.
+    pub(super) fn without_witnesses(&self) -> Self {
+        Self { anchors: self.anchors.clone(), log: self.log.clone().without_quorum() }
+    }
+
     /// Which logs and witnesses are believed.
     pub(super) fn log(&self) -> &Policy {
         &self.log

@@ -5,6 +5,7 @@
 mod adding;
 mod code;
 mod ending;
+mod ledger;
 mod life;
 mod listing;
 mod open;

@@ -246,17 +246,29 @@ impl Note {
         Ok(read)
     }
 
-    /// Add the signature `line`, which [`NoteSigner::sign`] or [`NoteSigner::cosign`] made. One of
-    /// the same key takes the place of the one before.
+    /// Add the signature `line`, which [`NoteSigner::sign`] or [`NoteSigner::cosign`] made.
     ///
     /// # Errors
     /// [`NoteError::Malformed`].
     pub fn add(&mut self, line: &str) -> Result<(), NoteError> {
         let line = Line::parse(line.trim_end_matches('\n'));
         let line = line.ok_or(NoteError::Malformed("a signature's line"))?;
-        self.lines.retain(|other| (&other.name, other.id) != (&line.name, line.id));
         self.lines.push(line);
         Ok(())
+    }
+
+    /// Take over the line with which `key` signed `other`, a note of the same text; whether there
+    /// was a sound one.
+    pub fn take_signature(&mut self, other: &Self, key: &VerifierKey) -> bool {
+        if other.text != self.text || other.signed_by(key).is_none() {
+            return false;
+        }
+        let id = key.id();
+        let mut lines = other.lines.iter().filter(|line| line.name == key.name && line.id == id);
+        let Some(line) = lines.next() else { return false };
+        self.lines.retain(|own| (&own.name, own.id) != (&line.name, line.id));
+        self.lines.push(line.clone());
+        true
     }
 
     /// Whether `key` signed: the time of its cosignature in seconds since the epoch, 0 where it is

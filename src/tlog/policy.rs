@@ -81,6 +81,13 @@ impl Policy {
         self.logs.is_empty()
     }
 
+    /// The same, asking for no witness.
+    #[must_use]
+    pub fn without_quorum(mut self) -> Self {
+        self.quorum = None;
+        self
+    }
+
     fn log(&mut self, key: &str) -> Result<(), String> {
         let key = parse_key(key)?;
         if key.algorithm() != Algorithm::Ed25519 {

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use self::refusal::Refusal;
 pub use self::sign_in::{LINK, SignIn};
+pub(crate) use self::viewer::may_see_all;
 use crate::config::Config;
 use crate::daemon::keyring::SharedKeyring;
 use crate::error::{Code, Problem};

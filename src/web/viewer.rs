@@ -48,7 +48,7 @@ pub(super) fn name(caller: &Caller) -> String {
 
 /// Whether `caller` may look at everybody's runs: root and the recorder's own user can read the
 /// store anyway, others are named by the operator. Whoever merely may use the socket may not.
-pub(super) fn may_see_all(caller: &Caller, config: &config::Web) -> bool {
+pub(crate) fn may_see_all(caller: &Caller, config: &config::Web) -> bool {
     let Caller::Socket { uid, .. } = caller else { return false };
     *uid == 0 || *uid == rustix::process::geteuid().as_raw() || config.viewers.contains(uid)
 }

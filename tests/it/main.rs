@@ -47,3 +47,4 @@ mod visitor;
 mod web;
 mod web_pages;
 mod windows;
+mod witness;

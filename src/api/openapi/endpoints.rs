@@ -15,6 +15,10 @@ pub(super) enum Answer {
     File(&'static [&'static str]),
     /// JSON of this schema among the components.
     Json(&'static str),
+    /// Plain text.
+    Text,
+    /// Bytes of a file.
+    Bytes,
     /// A page for a browser.
     Page,
     /// Nothing.
@@ -312,6 +316,44 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         answer: Answer::Page,
         ..get("/runs/{id}/report", "", "The run’s report: one HTML file, also of an open run")
+    },
+    Endpoint {
+        answer: Answer::Text,
+        ..get("/runs/{id}/proof", "", "That the sealed run stands in the log (c2sp.org/tlog-proof)")
+    },
+    Endpoint {
+        answer: Answer::Text,
+        ..get("/log/checkpoint", "", "The newest checkpoint of the log, a signed note")
+    },
+    Endpoint {
+        answer: Answer::Text,
+        ..get("/log/witnessed", "", "The newest checkpoint that a witness cosigned")
+    },
+    Endpoint {
+        answer: Answer::Text,
+        query: &["old"],
+        ..get(
+            "/log/request",
+            "",
+            "What to ask of a witness that saw the checkpoint at `old` last (c2sp.org/tlog-witness)",
+        )
+    },
+    Endpoint {
+        method: "post",
+        body: Body::Bytes,
+        ..get(
+            "/log/cosignatures",
+            "Cosigned",
+            "Take in a note that witnesses cosigned, of those that `transparency.witnesses` names",
+        )
+    },
+    Endpoint {
+        answer: Answer::Bytes,
+        ..get(
+            "/log/tile/{path}",
+            "",
+            "A tile of the log (c2sp.org/tlog-tiles); entries for whoever may see all runs",
+        )
     },
     get("/status", "Status", "Load, browser, readiness"),
 ];

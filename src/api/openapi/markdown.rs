@@ -49,6 +49,8 @@ fn endpoints() -> String {
             Answer::File(media_types) => format!("`{}`, or JSON", media_types.join("`, `")),
             Answer::Json(name) => format!("`{name}`"),
             Answer::Page => "`text/html`".to_owned(),
+            Answer::Text => "`text/plain`".to_owned(),
+            Answer::Bytes => "`application/octet-stream`".to_owned(),
             Answer::Nothing => "nothing".to_owned(),
             Answer::NotSupported => "`Error`".to_owned(),
         };

@@ -213,6 +213,12 @@ fn responses(endpoint: &Endpoint) -> Value {
         Answer::Page => {
             json!({ "description": "the page", "content": { "text/html": {} } })
         }
+        Answer::Text => {
+            json!({ "description": "the text", "content": { "text/plain": {} } })
+        }
+        Answer::Bytes => {
+            json!({ "description": "the bytes", "content": { "application/octet-stream": {} } })
+        }
         Answer::File(media_types) => {
             let mut content = json_of("CaptureResult");
             for media_type in media_types {

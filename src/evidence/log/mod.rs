@@ -20,7 +20,9 @@ use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{Algorithm, Note, NoteSigner, VerifierKey};
 use crate::tlog::proof::Proof;
-use crate::tlog::tile::{MAX_ENTRY, WIDTH};
+use crate::tlog::tile::{MAX_ENTRY, WIDTH, grouped};
+use crate::tlog::tree;
+use crate::tlog::witness::Request;
 
 /// Folder of the log, in the store.
 pub(super) const FOLDER: &str = "log";
@@ -28,6 +30,8 @@ pub(super) const FOLDER: &str = "log";
 pub(super) const CHECKPOINT: &str = "checkpoint";
 /// Folder of every checkpoint there was, in the store.
 pub(super) const HISTORY: &str = "checkpoints";
+/// The newest checkpoint that a witness cosigned, in that folder.
+pub(super) const WITNESSED: &str = "witnessed.note";
 
 /// A log, held by this process alone (the store's lock). Many may append at once; those who wait
 /// for the disk together share its synchronisation.
@@ -54,6 +58,15 @@ pub struct Logged {
     pub open: Option<u64>,
     /// Index of its last `seal` entry.
     pub seal: Option<u64>,
+}
+
+/// What came of a note that witnesses signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cosigned {
+    /// Size of the checkpoint it states.
+    pub size: u64,
+    /// The witnesses whose cosignatures were taken in.
+    pub witnesses: Vec<String>,
 }
 
 impl Log {
@@ -151,30 +164,72 @@ impl Log {
         entries.nth(place).ok_or(StoreError::NotFound { path })
     }
 
-    /// The proof that the entry `index` is in the log.
+    /// The proof that the entry `index` is in the log: against the newest checkpoint that was
+    /// cosigned, if that covers it, else against the newest.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn proof(&self, index: u64) -> Result<Proof, StoreError> {
-        let (note, checkpoint) = self.checkpoint();
+        let witnessed = self.witnessed()?.filter(|(_, checkpoint)| index < checkpoint.size);
+        let (note, checkpoint) = witnessed.unwrap_or_else(|| self.checkpoint());
         self.reader().proof(index, note, checkpoint)
     }
 
-    /// Put a note that states the newest checkpoint, with cosignatures, in its place.
+    /// The newest checkpoint that a witness cosigned.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when it states another; see [`StoreError`].
-    pub fn add_cosignatures(&self, note: &Note, line: &str) -> Result<Note, StoreError> {
-        let mut writer = lock(&self.writer);
-        let (mut newest, _) = writer.published();
-        let path = self.root.join(FOLDER).join(CHECKPOINT);
-        let damaged = |what: String| StoreError::Damaged { path: path.clone(), what };
-        if newest.text != note.text {
-            return Err(damaged("the log has grown since that checkpoint".to_owned()));
+    /// See [`StoreError`].
+    pub fn witnessed(&self) -> Result<Option<(Note, Checkpoint)>, StoreError> {
+        let path = self.root.join(HISTORY).join(WITNESSED);
+        match read_checkpoint(&path) {
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            read => read.map(Some),
         }
-        newest.add(line).map_err(|error| damaged(error.to_string()))?;
-        writer.cosigned(&self.root, newest.clone())?;
-        Ok(newest)
+    }
+
+    /// What to ask of a witness that saw the checkpoint at `old` last; the newest one that was
+    /// cosigned when nothing is said.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn request(&self, old: Option<u64>) -> Result<Request, StoreError> {
+        let old = match old {
+            Some(old) => old,
+            None => self.witnessed()?.map_or(0, |(_, checkpoint)| checkpoint.size),
+        };
+        let (note, checkpoint) = self.checkpoint();
+        let reader = self.reader();
+        let tree = TreeReader::new(&reader, checkpoint.size);
+        let proof = tree::consistency(&tree, old, checkpoint.size);
+        let proof = proof.map_err(StoreError::at(&self.root.join(FOLDER)))?;
+        Ok(Request { old, proof, note, checkpoint })
+    }
+
+    /// Take in what `witnesses` signed of `note`, which states a checkpoint of this log.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when this log never published such a checkpoint; see
+    /// [`StoreError`].
+    pub fn cosign(&self, note: &Note, witnesses: &[VerifierKey]) -> Result<Cosigned, StoreError> {
+        let mut writer = lock(&self.writer);
+        let place = self.root.join(HISTORY);
+        let unknown = || StoreError::Damaged {
+            path: place.clone(),
+            what: "this log never published that checkpoint".to_owned(),
+        };
+        let size = Checkpoint::parse(&note.text).map_err(|_| unknown())?.size;
+        let path = place.join(format!("{}.note", grouped(size)));
+        let (mut kept, checkpoint) = read_checkpoint(&path).map_err(|_| unknown())?;
+        if kept.text != note.text {
+            return Err(unknown());
+        }
+        let signed = witnesses.iter().filter(|key| kept.take_signature(note, key));
+        let witnesses: Vec<String> = signed.map(|key| key.name().to_owned()).collect();
+        if !witnesses.is_empty() {
+            let newer = self.witnessed()?.is_none_or(|(_, seen)| seen.size <= size);
+            writer.cosigned(&self.root, kept, &checkpoint, newer)?;
+        }
+        Ok(Cosigned { size, witnesses })
     }
 
     /// The last entry that `is` is true for, with its index, looking from the end.

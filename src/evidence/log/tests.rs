@@ -274,8 +274,24 @@ fn a_log_cut_short_or_rewritten_is_told_by_whoever_remembers() {
     let policy = format!("witness w {}\nquorum w\n", witness.verifier(Algorithm::Cosignature));
     assert_eq!(codes(&told(root, &policy, &[])), ["witness_missing"]);
     let (note, _) = log.checkpoint();
-    log.add_cosignatures(&note, &witness.cosign(&note.text, 1_790_000_000)).expect("added");
+    let mut cosigned = Note::new(note.text.clone());
+    cosigned.add(&witness.cosign(&note.text, 1_790_000_000)).expect("a line");
+    let keys = [witness.verifier(Algorithm::Cosignature)];
+    let done = log.cosign(&cosigned, &keys).expect("taken in");
+    assert_eq!(done, Cosigned { size: 5, witnesses: vec!["witness.example/w".to_owned()] });
     assert_eq!(told(root, &policy, &[]), [""; 0]);
+    // What came after it is covered by the next one only, and that is said.
+    log.append(entry(9)).expect("appended");
+    assert_eq!(told(root, &policy, &[]), ["witness_behind log/checkpoint"]);
+    assert_eq!(log.proof(4).expect("a proof").checkpoint.size, 5, "against the witnessed one");
+    let request = log.request(None).expect("a request");
+    let (_, seen) = log.witnessed().expect("read").expect("there");
+    assert_eq!((request.old, request.check(&log.key(), Some(&seen))), (5, Ok(())));
+    // Nobody is believed who was not named, nor of a checkpoint that never was.
+    assert_eq!(log.cosign(&cosigned, &[]).expect("no line").witnesses, [""; 0]);
+    let mut other = Note::new(note.text.replace("\n5\n", "\n4\n"));
+    other.add(&witness.cosign(&other.text, 1)).expect("a line");
+    assert!(log.cosign(&other, &keys).is_err());
 }
 
 #[test]

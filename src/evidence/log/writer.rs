@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::reader::{LogReader, read_checkpoint};
-use super::{CHECKPOINT, FOLDER, HISTORY};
+use super::{CHECKPOINT, FOLDER, HISTORY, WITNESSED};
 use crate::digest::Digest;
 use crate::disk;
 use crate::evidence::StoreError;
@@ -192,9 +192,26 @@ impl Writer {
         Ok(())
     }
 
-    /// Put `note`, which states the newest checkpoint with more signatures, in its place.
-    pub(super) fn cosigned(&mut self, root: &Path, note: Note) -> Result<(), StoreError> {
-        self.publish(root, note, self.checkpoint.clone())
+    /// Keep `note`, a checkpoint there was with more signatures than before; as the newest that
+    /// was cosigned when it is that.
+    pub(super) fn cosigned(
+        &mut self,
+        root: &Path,
+        note: Note,
+        checkpoint: &Checkpoint,
+        newer: bool,
+    ) -> Result<(), StoreError> {
+        let text = note.to_string();
+        if *checkpoint == self.checkpoint {
+            self.publish(root, note, checkpoint.clone())?;
+        } else {
+            let name = format!("{HISTORY}/{}.note", tile::grouped(checkpoint.size));
+            write(root, &name, text.as_bytes())?;
+        }
+        if newer {
+            write(root, &format!("{HISTORY}/{WITNESSED}"), text.as_bytes())?;
+        }
+        Ok(())
     }
 }
 

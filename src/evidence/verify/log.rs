@@ -14,7 +14,9 @@ use crate::disk;
 use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::layout::{self, MAX_SMALL, SEAL};
 use crate::evidence::log::read_checkpoint;
-use crate::evidence::log::{CHECKPOINT, FOLDER, HISTORY, Leaf, LeafKind, LogReader, TreeReader};
+use crate::evidence::log::{
+    CHECKPOINT, FOLDER, HISTORY, Leaf, LeafKind, LogReader, TreeReader, WITNESSED,
+};
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
@@ -135,9 +137,30 @@ impl<'a> LogCheck<'a> {
             }
             Judgement::TooFewWitnesses { witnesses } => {
                 let found = cosigned_by(&witnesses);
-                self.add(FindingCode::WitnessMissing, place, "the witnesses of the policy", found);
+                self.witnessed(checkpoint, place, found);
             }
         }
+    }
+
+    /// Whether enough witnesses saw an earlier checkpoint; that the log continues it is checked
+    /// with the others.
+    fn witnessed(&mut self, now: &Checkpoint, place: &str, found: String) {
+        let earlier = read_checkpoint(&self.root.join(HISTORY).join(WITNESSED)).ok();
+        let believed =
+            earlier.and_then(|(note, earlier)| match self.trust.log().judge(&note, &now.origin) {
+                Judgement::Believed { witnesses } if earlier.size <= now.size => {
+                    Some((earlier.size, witnesses))
+                }
+                _ => None,
+            });
+        let expected = "the witnesses of the policy";
+        let Some((size, witnesses)) = believed else {
+            self.add(FindingCode::WitnessMissing, place, expected, found);
+            return;
+        };
+        self.report.witnesses = witnesses.into_iter().map(|(name, _)| name).collect();
+        let found = format!("those of the first {size} of {} entries", now.size);
+        self.add(FindingCode::WitnessBehind, place, expected, found);
     }
 
     /// Remember every file below `place`.
@@ -289,7 +312,7 @@ impl<'a> LogCheck<'a> {
             match read_checkpoint(&self.root.join(&place)) {
                 Ok((note, old)) => {
                     let expected = format!("{HISTORY}/{}.note", tile::grouped(old.size));
-                    if place != expected {
+                    if place != expected && place != format!("{HISTORY}/{WITNESSED}") {
                         self.add(FindingCode::UnexpectedFile, &place, expected, "a checkpoint");
                     }
                     // One with more cosignatures says the same as the newest.

@@ -71,6 +71,11 @@ impl FolderReport {
 
 /// Verify the folder at `path`.
 pub fn folder(path: &Path, trust: &Trust) -> FolderReport {
+    folder_with(path, trust, None)
+}
+
+/// Verify the folder at `path`, with the proof in the file `proof` instead of the one in it.
+pub fn folder_with(path: &Path, trust: &Trust, proof: Option<&Path>) -> FolderReport {
     let mut check = Check::new(path);
     if !check.begin() {
         return check.report;
@@ -83,7 +88,7 @@ pub fn folder(path: &Path, trust: &Trust) -> FolderReport {
     check.signature(tag_manifest.as_deref(), record.as_ref(), trust);
     check.events(record.as_ref());
     check.seal(record.as_ref());
-    check.proof(trust);
+    check.proof(trust, proof);
     check.report
 }
 

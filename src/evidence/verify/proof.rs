@@ -1,6 +1,9 @@
 //! Owns the check that the folder's seal is in a log that somebody vouched for.
 
+use std::path::Path;
+
 use super::Check;
+use crate::disk;
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{MAX_SMALL, PROOF, SEAL};
 use crate::evidence::trust::Trust;
@@ -9,9 +12,17 @@ use crate::tlog::policy::Judgement;
 use crate::tlog::proof::Proof;
 
 impl Check<'_> {
-    pub(super) fn proof(&mut self, trust: &Trust) {
+    /// Check the proof in the folder, or a later one in the file `other`.
+    pub(super) fn proof(&mut self, trust: &Trust, other: Option<&Path>) {
         let judged = !trust.log().is_empty();
-        let Some(bytes) = self.read(PROOF, MAX_NOTE) else {
+        let bytes = match other {
+            None => self.read(PROOF, MAX_NOTE),
+            Some(path) => match disk::read_limited(path, MAX_NOTE) {
+                Ok(bytes) => Some(bytes),
+                Err(error) => return self.unreadable(&path.display().to_string(), &error),
+            },
+        };
+        let Some(bytes) = bytes else {
             if judged && !self.has(PROOF) {
                 self.add(
                     FindingCode::ProofMissing,
