@@ -27,9 +27,9 @@ check: setup ## format, lints, documentation, scripts
 	@if command -v systemd-analyze >/dev/null; then scripts/check-units; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi
 
-bench: setup ## what evidence, recordings (beside others' tools) and reports cost
+bench: setup ## what evidence, recordings (beside others' tools), reports and the log cost
 	@scripts/setup-bench
-	cargo bench --bench capture --bench video --bench report
+	cargo bench --bench capture --bench video --bench report --bench log
 
 soak: setup ## ten minutes of recording: memory flat, no frame lost silently
 	@scripts/setup-bench

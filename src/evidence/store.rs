@@ -187,12 +187,14 @@ impl Store {
     /// See [`StoreError`].
     pub fn adopt(&self) -> Result<u64, StoreError> {
         let Some(log) = &self.log else { return Ok(0) };
-        let mut adopted = 0;
-        for folder in self.sealed() {
+        let seals = self.sealed().map(|folder| {
             let path = folder.join(layout::SEAL);
-            let seal = disk::read_limited(&path, layout::MAX_SMALL);
-            log.append(seal.map_err(StoreError::at(&path))?)?;
-            adopted += 1;
+            disk::read_limited(&path, layout::MAX_SMALL).map_err(StoreError::at(&path))
+        });
+        let seals = seals.collect::<Result<Vec<_>, _>>()?;
+        let adopted = seals.len() as u64;
+        if adopted > 0 {
+            log.append_all(seals)?;
         }
         Ok(adopted)
     }

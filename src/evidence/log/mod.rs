@@ -114,6 +114,21 @@ impl Log {
         lock(&self.writer).published()
     }
 
+    /// Put `entries` at the end of the log with one commit: the index of the first.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; then none of them is in the log.
+    pub fn append_all(&self, entries: Vec<Vec<u8>>) -> Result<u64, StoreError> {
+        if entries.iter().any(|entry| entry.len() > MAX_ENTRY) {
+            return Err(self.too_long());
+        }
+        lock(&self.writer).commit(&self.root, &self.signer, &entries)
+    }
+
+    fn too_long(&self) -> StoreError {
+        StoreError::new(&self.root.join(FOLDER), io::ErrorKind::FileTooLarge.into())
+    }
+
     /// Put `entry` at the end of the log. It is on disk, and stated by a checkpoint, when this
     /// returns its index.
     ///
@@ -122,8 +137,7 @@ impl Log {
     /// not in the log.
     pub fn append(&self, entry: Vec<u8>) -> Result<u64, StoreError> {
         if entry.len() > MAX_ENTRY {
-            let path = self.root.join(FOLDER);
-            return Err(StoreError::new(&path, io::ErrorKind::FileTooLarge.into()));
+            return Err(self.too_long());
         }
         let ticket = {
             let mut queue = lock(&self.queue);
