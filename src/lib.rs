@@ -5,7 +5,8 @@
 //! (`tests/it/tidy.rs` holds the rule):
 //!
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
-//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`], [`tlog`]
+//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`],
+//!   [`tlog`], [`shown`], [`words`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`]
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
@@ -49,9 +50,11 @@ pub mod secret;
 pub mod sequences;
 pub mod sessions;
 pub mod settings;
+pub mod shown;
 pub mod tasks;
 pub mod tlog;
 pub mod video;
 pub mod web;
+pub mod words;
 pub mod workflow;
 pub mod worktree;

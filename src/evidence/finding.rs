@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::error::exit;
+use crate::shown::shown_within;
 
 /// Most letters of a text from a folder that a finding repeats.
 const MAX_SHOWN: usize = 1000;
@@ -194,29 +195,6 @@ impl Finding {
 /// get to draw on the reader's terminal, nor fill it.
 pub(super) fn shown(text: &str) -> String {
     shown_within(text, MAX_SHOWN)
-}
-
-/// [`shown`], cut after `limit` characters.
-pub(crate) fn shown_within(text: &str, limit: usize) -> String {
-    let mut shown = String::with_capacity(text.len().min(limit));
-    for (index, letter) in text.chars().enumerate() {
-        if index == limit {
-            shown.push('…');
-            break;
-        }
-        if letter.is_control() || is_direction(letter) {
-            shown.extend(letter.escape_unicode());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown
-}
-
-/// Whether `letter` changes the direction in which what follows is shown (Unicode UAX #9), or
-/// breaks the line.
-fn is_direction(letter: char) -> bool {
-    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Display for Finding {

@@ -26,7 +26,6 @@ pub(crate) use bag::Manifest;
 pub(crate) use chain::{Line, artifacts_named, lines};
 pub use draft::{Attachment, Draft};
 pub use error::{SealCause, SealError, StoreError};
-pub(crate) use finding::shown_within;
 pub use finding::{Class, Finding, FindingCode};
 pub use growing::GrowingFile;
 pub(crate) use index::words;

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::evidence::shown_within;
+use crate::shown::shown_within;
 
 /// Most characters of a text that is shown in a line.
 const LINE: usize = 600;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &[
         "clock", "id", "digest", "disk", "pack", "secret", "error", "tasks", "http", "blob",
-        "markdown", "compare", "video", "blocking", "redact", "tlog",
+        "markdown", "compare", "video", "blocking", "redact", "tlog", "shown", "words",
     ],
     &["artifact", "run", "receipt", "settings", "request", "workflow"],
     &["config", "masks", "policy", "backend", "evidence", "report", "worktree", "population"],

@@ -1,0 +1,206 @@
+//! Owns a table: its columns by their headers, its rows by what stands first in them, and what is
+//! different between two of them. A cell is the text it shows and the state of the controls in it.
+
+use std::collections::HashMap;
+
+use super::change::Change;
+use super::item::{Item, Kind, hashed, joined};
+use super::matching::{Matching, Sign};
+use super::tree::Tree;
+
+/// Most rows, and most cells of a row, that are read.
+const MOST: (usize, usize) = (5_000, 200);
+
+/// A table.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Table {
+    /// The headers of its columns; none when it has no header.
+    columns: Vec<String>,
+    rows: Vec<Row>,
+}
+
+/// One row.
+#[derive(Clone, Debug, Hash)]
+struct Row {
+    /// What it is called.
+    label: String,
+    /// The cell with its name.
+    labelled_by: Option<usize>,
+    cells: Vec<String>,
+}
+
+impl Table {
+    /// The table at `place`.
+    pub(super) fn read(tree: &Tree, place: usize, is_cut: &mut bool) -> Self {
+        let mut table = Self { columns: Vec::new(), rows: Vec::new() };
+        let found = below(tree, place, &["row"], &["table", "grid", "treegrid"]);
+        *is_cut |= found.len() > MOST.0;
+        for (number, row) in found.into_iter().take(MOST.0).enumerate() {
+            let roles = ["cell", "gridcell", "rowheader", "columnheader"];
+            let cells = below(tree, row, &roles, &[]);
+            *is_cut |= cells.len() > MOST.1;
+            let cells = &cells[..cells.len().min(MOST.1)];
+            let is = |cell: &usize, role: &str| tree.nodes[*cell].role == role;
+            let heads = cells.iter().filter(|cell| is(cell, "columnheader")).count();
+            let texts: Vec<String> = cells.iter().map(|cell| shown(tree, *cell)).collect();
+            if heads > 0 && heads * 2 >= cells.len() && table.columns.is_empty() {
+                table.columns = texts;
+                continue;
+            }
+            let header = cells.iter().position(|cell| is(cell, "rowheader"));
+            let named = |at: &usize| !texts[*at].is_empty();
+            let by = header.filter(named).or_else(|| (0..texts.len()).find(named));
+            let label = by.map_or_else(|| format!("row {}", number + 1), |at| texts[at].clone());
+            table.rows.push(Row { label, labelled_by: by, cells: texts });
+        }
+        table
+    }
+
+    /// How much it is.
+    pub(super) fn described(&self) -> String {
+        let rows = self.rows.len();
+        format!("{rows} {}", if rows == 1 { "row" } else { "rows" })
+    }
+
+    /// What is different in `after`; `place` names the table where that is needed.
+    pub(super) fn changes(&self, after: &Self, place: &str) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let columns = self.matched_columns(after);
+        let named = |table: &Self, column: usize| match table.columns.get(column) {
+            Some(name) if !name.is_empty() => name.clone(),
+            _ => format!("column {}", column + 1),
+        };
+        for (before, now) in &columns {
+            match (before, now) {
+                (Some(at), None) if !self.columns.is_empty() => {
+                    changes.push(Change::removed(&format!("column{place}"), &named(self, *at)));
+                }
+                (None, Some(at)) if !after.columns.is_empty() => {
+                    changes.push(Change::added(&format!("column{place}"), &named(after, *at)));
+                }
+                _ => {}
+            }
+        }
+        let signs = |table: &Self| table.rows.iter().map(Row::sign).collect::<Vec<_>>();
+        let matching = Matching::of(&signs(self), &signs(after));
+        for (row, partner) in self.rows.iter().zip(&matching.forward) {
+            if partner.is_none() {
+                changes.push(Change::removed(&format!("row{place}"), &row.described()));
+            }
+        }
+        for (row, partner) in after.rows.iter().zip(&matching.back) {
+            let Some(partner) = partner else {
+                changes.push(Change::added(&format!("row{place}"), &row.described()));
+                continue;
+            };
+            let old = &self.rows[*partner];
+            for (before, now) in &columns {
+                let cell = |row: &Row, at: &Option<usize>| {
+                    at.and_then(|at| row.cells.get(at).cloned()).unwrap_or_default()
+                };
+                // A column that came or went is told once, not in each row.
+                let is_new = before.is_none() && !after.columns.is_empty();
+                let is_gone = now.is_none() && !self.columns.is_empty();
+                let (was, is) = (cell(old, before), cell(row, now));
+                if was != is && !is_new && !is_gone {
+                    let column = now.map_or_else(
+                        || named(self, before.unwrap_or_default()),
+                        |at| named(after, at),
+                    );
+                    let subject = format!("{column} of {}{place}", row.label);
+                    changes.push(Change::changed(&subject, &was, &is));
+                }
+            }
+        }
+        for at in matching.moved() {
+            changes.push(Change::moved(&format!("row{place}"), &after.rows[at].label));
+        }
+        changes
+    }
+
+    /// Which columns are the same: by their headers where both have some, else by their place.
+    fn matched_columns(&self, after: &Self) -> Vec<(Option<usize>, Option<usize>)> {
+        let width = |table: &Self| {
+            let widest = table.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
+            widest.max(table.columns.len())
+        };
+        let (old, new) = (width(self), width(after));
+        if self.columns.is_empty() || after.columns.is_empty() {
+            let place = |at: usize, width: usize| (at < width).then_some(at);
+            return (0..old.max(new)).map(|at| (place(at, old), place(at, new))).collect();
+        }
+        let mut places: HashMap<(&str, usize), usize> = HashMap::new();
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for at in 0..old {
+            let name = self.columns.get(at).map_or("", String::as_str);
+            let nth = seen.entry(name).or_default();
+            places.insert((name, *nth), at);
+            *nth += 1;
+        }
+        seen.clear();
+        let mut columns = Vec::new();
+        for at in 0..new {
+            let name = after.columns.get(at).map_or("", String::as_str);
+            let nth = seen.entry(name).or_default();
+            columns.push((places.remove(&(name, *nth)), Some(at)));
+            *nth += 1;
+        }
+        let mut gone: Vec<usize> = places.into_values().collect();
+        gone.sort_unstable();
+        columns.extend(gone.into_iter().map(|at| (Some(at), None)));
+        columns
+    }
+}
+
+impl Row {
+    fn sign(&self) -> Sign {
+        Sign { whole: hashed(self), name: Some(hashed(&self.label)), kind: None }
+    }
+
+    fn described(&self) -> String {
+        let first = (!self.label.is_empty()).then_some(&self.label);
+        let others = self.cells.iter().enumerate();
+        let others = others.filter(|(at, cell)| Some(*at) != self.labelled_by && !cell.is_empty());
+        let all: Vec<&str> =
+            first.into_iter().chain(others.map(|(_, cell)| cell)).map(String::as_str).collect();
+        all.join(", ")
+    }
+}
+
+/// The nodes below `place` with one of `roles`, in their order; not within each other, and not
+/// within one of `closed`.
+fn below(tree: &Tree, place: usize, roles: &[&str], closed: &[&str]) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut waiting: Vec<usize> = tree.nodes[place].children.iter().rev().copied().collect();
+    while let Some(at) = waiting.pop() {
+        let node = &tree.nodes[at];
+        if !node.ignored && roles.contains(&node.role.as_str()) {
+            found.push(at);
+        } else if node.ignored || !closed.contains(&node.role.as_str()) {
+            waiting.extend(node.children.iter().rev().copied());
+        }
+    }
+    found
+}
+
+/// What a cell shows: texts, and the controls in it by their value and state.
+fn shown(tree: &Tree, cell: usize) -> String {
+    let mut pieces = Vec::new();
+    let mut controls: Vec<Item> = Vec::new();
+    let mut waiting = vec![cell];
+    while let Some(at) = waiting.pop() {
+        let node = &tree.nodes[at];
+        let role = if node.ignored { "none" } else { node.role.as_str() };
+        match (role, Kind::of_control(role)) {
+            ("InlineTextBox" | "ListMarker" | "LineBreak", _) => {}
+            ("StaticText", _) => pieces.push(node.name.clone()),
+            ("link", _) if !node.name.trim().is_empty() => pieces.push(node.name.clone()),
+            (_, Some(kind)) => controls.push(Item::control(kind, node, "")),
+            _ => waiting.extend(node.children.iter().rev().copied()),
+        }
+    }
+    let only = pieces.is_empty() && controls.len() == 1;
+    pieces.extend(controls.iter().map(|control| control.in_cell(only)));
+    pieces.retain(|piece| !piece.trim().is_empty());
+    joined(&pieces)
+}
