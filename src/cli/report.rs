@@ -37,6 +37,9 @@ pub(super) struct Report {
     /// Printed by Chromium, in parts if it is large
     #[arg(long, group = "form")]
     pdf: bool,
+    /// What changed between before and after, in words: printed, and no file is written
+    #[arg(long, group = "form", conflicts_with = "out")]
+    changes: bool,
     /// Most bytes of one part of the PDF
     #[arg(long, value_name = "SIZE", default_value = "25MB", requires = "pdf")]
     part: bytesize::ByteSize,
@@ -44,6 +47,15 @@ pub(super) struct Report {
 
 pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem> {
     let folder = asked.folder.canonicalize().map_err(|error| in_file(&asked.folder, error))?;
+    if asked.changes {
+        let changes = report::changes(&folder).map_err(|error| no_report(&error))?;
+        if common.json {
+            out::json(&changes);
+        } else {
+            out::line(changes);
+        }
+        return DONE;
+    }
     let path = asked.out.clone().unwrap_or_else(|| PathBuf::from(asked.default_name(&folder)));
     let path = outside(&path)?;
     let mut options = Options { base: base(&path, &folder), checked: None };

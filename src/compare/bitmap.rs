@@ -128,6 +128,12 @@ impl Bitmap {
         self.rgba.as_chunks().0
     }
 
+    /// Paint one pixel, which lies in the picture.
+    pub(super) fn set(&mut self, (x, y): (u32, u32), pixel: [u8; 4]) {
+        let at = (y as usize * self.width as usize + x as usize) * 4;
+        self.rgba[at..at + 4].copy_from_slice(&pixel);
+    }
+
     /// Its pixels, four bytes each, row by row from the top.
     pub fn rgba(&self) -> &[u8] {
         &self.rgba

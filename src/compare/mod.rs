@@ -10,12 +10,14 @@
 //! `includeAA: false`, so that the counts can be checked with that tool.
 
 mod bitmap;
+mod outline;
 
 use std::cmp::Reverse;
 
 use serde::Serialize;
 
 pub use bitmap::{Bitmap, CompareError};
+pub use outline::boxes;
 
 /// The largest distance two colours can have in the YIQ space, squared.
 const FARTHEST: f64 = 35_215.0;
@@ -29,7 +31,7 @@ const AROUND: [(i32, i32); 8] =
 /// The side of the square cells in which changed pixels are gathered to regions.
 const CELL: u32 = 16;
 /// How many regions a comparison names at most.
-const MOST_REGIONS: usize = 100;
+pub const MOST_REGIONS: usize = 100;
 
 const WHITE: Pixel = [255, 255, 255, 255];
 const YELLOW: Pixel = [255, 255, 0, 255];

@@ -106,6 +106,12 @@ impl Room {
         Some(picture)
     }
 
+    /// A picture that the report made itself, when there is room.
+    pub(super) fn made(&mut self, png: Vec<u8>) -> Option<Embedded> {
+        self.pictures = self.pictures.checked_sub(png.len() as u64)?;
+        Some(Embedded::new("image/png", png))
+    }
+
     /// Only a small picture of the file `name`, which stands whole elsewhere.
     pub(super) fn reminder(&mut self, source: &mut Source, name: &str) -> Option<Picture> {
         known(source, name)?;

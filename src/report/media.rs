@@ -1,10 +1,11 @@
-//! Owns what was seen, as it is shown: captures with their pictures and facts, the pair that is set
-//! side by side, and recordings with their chapters.
+//! Owns what was seen, as it is shown: captures with their pictures and facts, differences that were
+//! put on record, and recordings with their chapters.
 
 use serde_json::Value;
 
 use super::embed::{Embedded, Picture, Room, picture_type};
 use super::facts::{Fact, Facts};
+use super::pair::Pair;
 use super::source::Source;
 use super::story::{Story, Told};
 use super::text::{count, lasting, moment, size, spoken, text};
@@ -26,28 +27,11 @@ pub(super) struct Capture {
     pub(super) stage: String,
     pub(super) title: String,
     pub(super) picture: Option<Picture>,
-    /// Whether the whole picture stands in the pair.
+    /// Whether the whole picture stands in a pair.
     pub(super) in_pair: bool,
     pub(super) facts: Vec<Fact>,
     pub(super) altered: String,
     pub(super) console: Vec<String>,
-}
-
-/// Two pictures side by side.
-#[derive(Debug)]
-pub(super) struct Pair {
-    pub(super) before: Side,
-    pub(super) after: Side,
-}
-
-/// One of the two.
-#[derive(Debug)]
-pub(super) struct Side {
-    pub(super) name: String,
-    pub(super) title: String,
-    pub(super) time: String,
-    pub(super) picture: Picture,
-    place: usize,
 }
 
 /// What is different between two pictures.
@@ -83,32 +67,9 @@ pub(super) struct Chapter {
 }
 
 /// The path of the picture itself.
-fn raw(told: &Told) -> Option<&str> {
+pub(super) fn raw(told: &Told) -> Option<&str> {
     let path = told.file("screenshot").or_else(|| told.file("og-image"))?.path.as_str();
     (picture_type(path).is_some() && is_safe_path(path)).then_some(path)
-}
-
-/// Choose the pair: what was compared, else the first picture before and the last one after.
-pub(super) fn pair(source: &mut Source, room: &mut Room, story: &Story) -> Option<Pair> {
-    let place = |name: &str| {
-        story.captures.iter().position(|told| told.get("capture") == name && raw(told).is_some())
-    };
-    let staged = |told: &&Told, stage: &str| told.get("stage") == stage && raw(told).is_some();
-    let compared = story.comparisons.iter().find_map(|told| {
-        let side = |name: &str| place(&spoken(&told.data.get(name)?["capture"]));
-        Some((side("before")?, side("after")?))
-    });
-    let (before, after) = compared.or_else(|| {
-        let before = story.captures.iter().position(|told| staged(&told, "before"))?;
-        Some((before, story.captures.iter().rposition(|told| staged(&told, "after"))?))
-    })?;
-    let mut side = |place: usize| {
-        let told = &story.captures[place];
-        let picture = room.picture(source, raw(told)?)?;
-        let (_, time) = moment(&told.time);
-        Some(Side { name: told.get("capture"), title: told.get("title"), time, picture, place })
-    };
-    Some(Pair { before: side(before)?, after: side(after)? })
 }
 
 /// The differences that were put on record.
@@ -137,9 +98,10 @@ pub(super) fn captures(
     source: &mut Source,
     room: &mut Room,
     story: &Story,
-    pair: Option<&Pair>,
+    pairs: &[Pair],
 ) -> Vec<Capture> {
-    let places = pair.map_or([usize::MAX; 2], |pair| [pair.before.place, pair.after.place]);
+    let places = pairs.iter().flat_map(|pair| [pair.before.place, pair.after.place]);
+    let places: Vec<usize> = places.collect();
     let of = |(place, told): (usize, &Told)| capture(source, room, told, places.contains(&place));
     story.captures.iter().enumerate().map(of).collect()
 }

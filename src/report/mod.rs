@@ -2,6 +2,7 @@
 //! and how to check it. The folder is never trusted and the file asks nothing of any network. The
 //! same folder gives the same bytes; knows no clock.
 
+mod changes;
 mod csv;
 mod embed;
 mod facts;
@@ -10,6 +11,7 @@ mod guide;
 mod media;
 mod oscal;
 mod page;
+mod pair;
 mod source;
 mod story;
 mod summary;
@@ -24,6 +26,7 @@ use std::path::Path;
 /// Name of the report in a sealed folder.
 pub const FILE: &str = REPORT;
 
+pub use self::changes::RunChanges;
 pub(crate) use self::csv::row as csv_row;
 pub use self::glance::{Glance, Happened, Listed, Required, Seen, Taken};
 pub(crate) use self::glance::{file_in, is_picture, thumbnail_in, title_of};
@@ -87,6 +90,14 @@ pub fn write_oscal(
     }
 }
 
+/// What is different between the captures in the folder at `folder`: in words and in pixels.
+///
+/// # Errors
+/// [`ReportError`], when there is nothing to report on.
+pub fn changes(folder: &Path) -> Result<RunChanges, ReportError> {
+    guarded(|| RunChanges::read(folder))
+}
+
 /// What a folder holds is anybody's: a fault in reading it must not bring down the daemon.
 fn guarded<T>(read: impl FnOnce() -> Result<T, ReportError>) -> Result<T, ReportError> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
@@ -113,5 +124,7 @@ pub(crate) fn excuse(why: &str) -> Vec<u8> {
     page
 }
 
+#[cfg(test)]
+mod compared;
 #[cfg(test)]
 mod tests;

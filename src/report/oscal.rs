@@ -8,8 +8,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use uuid::{Builder, Uuid};
 
+use super::changes::{Budget, Changes};
 use super::facts::{Completeness, Record, Requirement};
 use super::page::record;
+use super::pair::{Places, choose};
 use super::source::{ReportError, Source};
 use super::story::{Story, Told};
 use crate::artifact::Artifact;
@@ -35,7 +37,9 @@ pub(super) fn document(folder: &Path, base: &str) -> Result<Value, ReportError> 
     let ids = Ids(record.get("run"));
     let files = files(&source, &story);
     let completeness = Completeness::of(&record);
-    let observations = observations(&story, &record, completeness.as_ref(), &ids, &files, &ended);
+    let mut observations =
+        observations(&story, &record, completeness.as_ref(), &ids, &files, &ended);
+    observations.extend(changed(&mut source, &story, &ids, &files, &ended));
     let mut result = json!({
         "uuid": ids.of("result"),
         "title": record.title(),
@@ -192,6 +196,59 @@ fn evidence(
         .collect()
 }
 
+fn observation(
+    ids: &Ids,
+    files: &BTreeMap<String, (Option<String>, Digest)>,
+    name: &str,
+    description: String,
+    at: &str,
+    paths: Vec<String>,
+) -> Value {
+    let mut observation = json!({
+        "uuid": ids.of(name), "description": description, "methods": ["EXAMINE"], "collected": at,
+    });
+    let evidence = evidence(paths.into_iter(), files, ids);
+    if !evidence.is_empty() {
+        observation["relevant-evidence"] = json!(evidence);
+    }
+    observation
+}
+
+/// When something was told; where that cannot be read, when the run ended.
+fn time_of<'a>(told: &'a Told, ended: &'a str) -> &'a str {
+    if told.time.parse::<jiff::Timestamp>().is_ok() { &told.time } else { ended }
+}
+
+/// What changed between captures that belong together.
+fn changed(
+    source: &mut Source,
+    story: &Story,
+    ids: &Ids,
+    files: &BTreeMap<String, (Option<String>, Digest)>,
+    ended: &str,
+) -> Vec<Value> {
+    let mut budget = Budget::default();
+    let mut pair = |(before, after): Places| {
+        let told = [&story.captures[before], &story.captures[after]];
+        let changes = Changes::between(source, &mut budget, told, [None; 2]);
+        let [before, after] = told.map(|told| told.get("capture"));
+        let said = match changes.silence() {
+            Some(silence) => silence,
+            None => format!("{}.", changes.sentences().join("; ")),
+        };
+        let name = format!("changes {} {}", told[0].line, told[1].line);
+        let what = format!("From capture {before} to {after}: {said} {}", changes.counted());
+        let at = time_of(told[1], ended);
+        let mut observation = observation(ids, files, &name, what, at, changes.files);
+        let mut remarks = changes.notes;
+        let how = "Computed from the files named, when this document was made.";
+        remarks.insert(0, how.to_owned());
+        observation["remarks"] = json!(remarks.join(" "));
+        observation
+    };
+    choose(story).0.into_iter().map(&mut pair).collect()
+}
+
 fn observations(
     story: &Story,
     record: &Record,
@@ -201,21 +258,13 @@ fn observations(
     ended: &str,
 ) -> Vec<Value> {
     let one = |name: String, description: String, at: &str, paths: Vec<String>| {
-        let mut observation = json!({
-            "uuid": ids.of(&name), "description": description, "methods": ["EXAMINE"],
-            "collected": at,
-        });
-        let evidence = evidence(paths.into_iter(), files, ids);
-        if !evidence.is_empty() {
-            observation["relevant-evidence"] = json!(evidence);
-        }
-        observation
+        observation(ids, files, &name, description, at, paths)
     };
     let log = format!("{} events, in the order in which they were recorded.", story.events);
     let whole = vec![EVENTS.to_owned(), RECORD.to_owned()];
     let mut all = vec![one("events".to_owned(), log, ended, whole)];
     let told = |told: &Told, what: String| {
-        let at = if told.time.parse::<jiff::Timestamp>().is_ok() { &told.time } else { ended };
+        let at = time_of(told, ended);
         let paths = told.files.iter().map(|file| file.path.clone()).collect();
         one(format!("event {}", told.line), what, at, paths)
     };

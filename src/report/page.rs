@@ -15,7 +15,8 @@ use super::Options;
 use super::embed::{Embedded, Room};
 use super::facts::{Completeness, Fact, Panel, Record};
 use super::guide::{Part, Piece, parts};
-use super::media::{self, Capture, Difference, Pair, Recording};
+use super::media::{self, Capture, Difference, Recording};
+use super::pair::{Pair, pairs};
 use super::source::{ReportError, Source};
 use super::story::{Group, Story, Told};
 use super::text::{between, count, size, text};
@@ -69,7 +70,9 @@ pub(super) struct Page {
     completeness: Option<Completeness>,
     problems: Vec<String>,
     panels: Vec<Panel>,
-    pair: Option<Pair>,
+    pairs: Vec<Pair>,
+    /// Pairs that are not shown.
+    unpaired: usize,
     differences: Vec<Difference>,
     recordings: Vec<Recording>,
     groups: Vec<Group>,
@@ -95,9 +98,9 @@ impl Page {
         let story = Story::read(&mut source);
         let record = record(&mut source, &story);
         let mut room = Room::new();
-        let pair = media::pair(&mut source, &mut room, &story);
+        let (pairs, unpaired) = pairs(&mut source, &mut room, &story);
         let differences = media::differences(&mut source, &mut room, &story);
-        let captures = media::captures(&mut source, &mut room, &story, pair.as_ref());
+        let captures = media::captures(&mut source, &mut room, &story, &pairs);
         let recordings = media::recordings(&mut source, &mut room, &story);
         let mut carried_files = Vec::new();
         for name in [RECORD, EVENTS] {
@@ -128,7 +131,8 @@ impl Page {
             completeness,
             problems,
             panels,
-            pair,
+            pairs,
+            unpaired,
             differences,
             recordings,
             untold: story.untold,
@@ -153,10 +157,10 @@ impl Page {
     /// What the report carries, and what it had no room for.
     fn count_carried(&self, left_out: u64) -> String {
         let whole = |picture: &super::embed::Picture| picture.whole.is_some();
-        let pair = self.pair.iter().flat_map(|pair| [&pair.before.picture, &pair.after.picture]);
+        let pairs = self.pairs.iter().flat_map(|pair| [&pair.before.picture, &pair.after.picture]);
         let captures = self.captures.iter().filter_map(|capture| capture.picture.as_ref());
         let differences = self.differences.iter().filter_map(|one| one.picture.as_ref());
-        let pictures = pair.chain(captures).chain(differences).filter(|one| whole(one)).count();
+        let pictures = pairs.chain(captures).chain(differences).filter(|one| whole(one)).count();
         let films = self.recordings.iter().map(|recording| {
             [&recording.video, &recording.captions, &recording.poster].into_iter().flatten().count()
         });

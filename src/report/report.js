@@ -6,10 +6,10 @@
   for (const element of document.querySelectorAll('.scripted')) element.hidden = false;
 
   // Before and after: one over the other, as far as the slider stands.
-  const pair = byId('pair');
-  const range = byId('slide-at');
-  if (pair && range) {
-    const mode = byId('slide-mode');
+  for (const compared of document.querySelectorAll('.compared')) {
+    const pair = compared.querySelector('.pair');
+    const range = compared.querySelector('.slide input');
+    const mode = compared.querySelector('.slide button');
     const show = () => pair.style.setProperty('--at', range.value + '%');
     const slide = on => {
       pair.classList.toggle('sliding', on);

@@ -13,14 +13,15 @@ use crate::compare::Bitmap;
 use crate::digest::Digest;
 use crate::{disk, pack};
 
-const EVIL: &str = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'\u{202e}";
+pub(super) const EVIL: &str =
+    "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'\u{202e}";
 
 /// A folder of evidence that is made by hand.
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
     /// A folder with these events: actor, kind, data.
-    fn new(events: &[(&str, &str, Value)]) -> Self {
+    pub(super) fn new(events: &[(&str, &str, Value)]) -> Self {
         let folder = Self(tempfile::tempdir().expect("a folder"));
         let (mut text, mut previous) = (String::new(), Digest::ZERO);
         for (index, (actor, kind, data)) in events.iter().enumerate() {
@@ -36,14 +37,14 @@ impl Folder {
         folder
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) {
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) {
         let path = self.path().join(name);
         disk::make_dirs(path.parent().expect("a folder")).expect("made");
         disk::write_once(&path, bytes).expect("written");
     }
 
     /// A manifest of the files `names`.
-    fn list(&self, names: &[&str]) {
+    pub(super) fn list(&self, names: &[&str]) {
         let mut names = names.to_vec();
         names.sort_unstable();
         let digest = |name: &str| {
@@ -58,18 +59,18 @@ impl Folder {
         self.put("manifest-sha256.txt", format!("{lines}\n").as_bytes());
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn report(&self) -> String {
+    pub(super) fn report(&self) -> String {
         let mut out = Vec::new();
         write(self.path(), &Options::default(), &mut out).expect("memory").expect("a report");
         String::from_utf8(out).expect("text")
     }
 }
 
-fn artifact(path: &str, bytes: &[u8]) -> Value {
+pub(super) fn artifact(path: &str, bytes: &[u8]) -> Value {
     json!({
         "path": path, "media_type": EVIL, "size_bytes": bytes.len(), "sha256": Digest::of(bytes),
     })
@@ -94,7 +95,7 @@ fn room() -> usize {
 }
 
 /// Everything that could run or lead anywhere is our own.
-fn assert_harmless(html: &str) {
+pub(super) fn assert_harmless(html: &str) {
     for evil in ["<script>alert", "<img src=x", "onerror=alert(2)>", "\u{202e}"] {
         assert!(!html.contains(evil), "{evil}");
     }

@@ -12,6 +12,8 @@ mod tree;
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 pub use self::change::{Became, Change};
 use self::item::{Item, Kind};
 use self::matching::{Matching, Sign};
@@ -24,13 +26,14 @@ pub const MOST: usize = 200;
 const MOST_MOVED: usize = 20;
 
 /// What is different between two pages.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Words {
     /// The differences, in the order of the second page.
     pub changes: Vec<Change>,
     /// Differences beyond [`MOST`].
     pub untold: usize,
     /// Whether a page was too large to be read to its end.
+    #[serde(rename = "cut")]
     pub is_cut: bool,
 }
 

@@ -16,8 +16,12 @@ use crate::site::Site;
 
 /// A refund under evidence.
 async fn refund() -> (TempDir, Demonstration) {
+    demonstration(Scenario::Refund).await
+}
+
+async fn demonstration(scenario: Scenario) -> (TempDir, Demonstration) {
     let home = tempfile::tempdir().expect("a folder");
-    let done = demo::run(home.path(), Scenario::Refund, Vec::new(), &mut |_| ()).await;
+    let done = demo::run(home.path(), scenario, Vec::new(), &mut |_| ()).await;
     let done = done.expect("a demonstration");
     (home, done)
 }
@@ -80,10 +84,10 @@ async fn an_auditor_opens_it_from_disk() {
     assert_eq!((&played[2], &played[3]), (&json!("true"), &json!("captions")));
 
     // The slider moves with the arrow keys.
-    let edge = "[document.getElementById('slide-at').value | 0,
+    let edge = "[document.getElementById('slide-at-1').value | 0,
         getComputedStyle(document.querySelector('.before img')).clipPath]";
     let before = browser.value(edge).await;
-    browser.value("document.getElementById('slide-at').focus()").await;
+    browser.value("document.getElementById('slide-at-1').focus()").await;
     browser.press("ArrowRight", 39).await;
     browser.press("ArrowRight", 39).await;
     let after = browser.value(edge).await;
@@ -113,6 +117,39 @@ async fn an_auditor_opens_it_from_disk() {
     }
     drop(browser);
     drop(home);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_is_told_in_words_and_outlined() {
+    let (home, done) = demonstration(Scenario::AccessChange).await;
+    let mut browser = Browser::start(&browser_of(&done.folder)).await;
+    browser.view(1280, false).await;
+    browser.open(&done.folder.join("report.html")).await;
+    let words = "[...document.querySelectorAll('.changes li')].map(one => one.innerText)";
+    let words = browser.value(words).await;
+    let words: Vec<&str> =
+        words.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let sentence = "Role of alice: Viewer → Admin";
+    assert_eq!(words[..3], ["Role: Viewer → Admin", "Changes: 0 → 1", sentence]);
+    assert!(words[3].starts_with("History: No changes → “2") && words.len() == 4, "{words:?}");
+    let outlined = "(async () => {
+        const picture = document.querySelector('.compared .frame img');
+        await picture.decode();
+        return [picture.naturalWidth, picture.alt.startsWith('After, with each place')];
+    })()";
+    assert_eq!(browser.value(outlined).await, json!([1280, true]));
+    assert!(browser.complaints().is_empty(), "{:#?}", browser.complaints());
+
+    let folder = done.folder.to_str().expect("a path");
+    let (code, stdout, stderr) = report(home.path(), &[folder, "--changes"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.starts_with("0001-before → 0003-after: "), "{stdout}");
+    assert!(stdout.contains(&format!("\n  {sentence}\n")), "{stdout}");
+    let (_, stdout, _) = report(home.path(), &[folder, "--changes", "--json"]);
+    let told: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(told["pairs"][0]["words"]["changes"][2]["words"], sentence, "{told}");
+    let (code, _, stderr) = report(home.path(), &[folder, "--changes", "--csv"]);
+    assert_eq!(code, 2, "one form at a time: {stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,6 +364,6 @@ async fn compliance_trestle_reads_it() {
     let read = std::process::Command::new(python).args(["-c", script, stdout.trim()]).output();
     let read = read.expect("run `make oscal`, which fetches it");
     assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
-    // The log, four captures and a recording.
-    assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), "6");
+    // The log, four captures, a recording, and what changed.
+    assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), "7");
 }
