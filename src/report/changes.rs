@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::embed::picture_type;
 use super::media::raw;
 use super::page::record;
 use super::pair::choose;
@@ -17,7 +18,7 @@ use crate::compare::{Bitmap, CompareError, MOST_REGIONS, Region, boxes, compare_
 use crate::pack;
 use crate::words::{Page, Words};
 
-/// Pixels of one picture, and of all that are compared for one report.
+/// PixelCounts of one picture, and of all that are compared for one report.
 const PIXELS: (u64, u64) = (12_000_000, 40_000_000);
 /// Bytes of one accessibility tree, and of all that are unpacked for one report.
 const TREES: (u64, u64) = (32 << 20, 128 << 20);
@@ -43,7 +44,7 @@ pub(super) struct Changes {
     /// The difference in words, or why there are none.
     pub(super) words: Result<Words, String>,
     /// The difference in pixels, or why there is none.
-    pub(super) pixels: Result<Pixels, String>,
+    pub(super) pixels: Result<PixelCounts, String>,
     /// What one should know of it.
     pub(super) notes: Vec<String>,
     /// The files it was computed from.
@@ -54,7 +55,7 @@ pub(super) struct Changes {
 
 /// The difference of two pictures in numbers.
 #[derive(Debug, Serialize)]
-pub(super) struct Pixels {
+pub(super) struct PixelCounts {
     changed_pixels: u64,
     total_pixels: u64,
     changed_pct: f64,
@@ -180,7 +181,7 @@ fn pictures<'a>(
     let mut picture = |told: &Told, at_hand: Option<&'a [u8]>| {
         let name = told.get("capture");
         let path = raw(told).ok_or_else(|| format!("{name} has no picture."))?;
-        if !path.ends_with(".png") {
+        if picture_type(path) != Some("image/png") {
             return Err(format!("The pixels are not compared: the picture of {name} is no PNG."));
         }
         if let Some(bytes) = at_hand {
@@ -197,7 +198,7 @@ fn pixels(
     budget: &mut Budget,
     pictures: &Pictures,
     outlined: &mut Option<Vec<u8>>,
-) -> Result<Pixels, String> {
+) -> Result<PixelCounts, String> {
     let limit = budget.pixels.min(PIXELS.0);
     let why = |error: CompareError| match error {
         CompareError::TooLarge { .. } => {
@@ -215,7 +216,7 @@ fn pixels(
         after.outline(&boxes);
         *outlined = after.to_png().ok();
     }
-    Ok(Pixels {
+    Ok(PixelCounts {
         changed_pixels: found.changed_pixels,
         total_pixels: found.total_pixels,
         changed_pct: found.changed_percent(),
@@ -226,7 +227,7 @@ fn pixels(
     })
 }
 
-impl fmt::Display for Pixels {
+impl fmt::Display for PixelCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [before, after] = self.sizes.map(|(width, height)| format!("{width} × {height}"));
         if self.changed_pixels == 0 {
@@ -270,7 +271,7 @@ struct PairChanges {
     after: String,
     title: String,
     words: Option<Words>,
-    pixels: Option<Pixels>,
+    pixels: Option<PixelCounts>,
     notes: Vec<String>,
     files: Vec<String>,
     #[serde(skip)]

@@ -62,7 +62,9 @@ fn folder(shots: &[Shot]) -> Folder {
     };
     let events: Vec<_> = shots.iter().map(event).collect();
     let folder = Folder::new(&events);
-    files.iter().for_each(|(path, bytes)| folder.put(path, bytes));
+    for (path, bytes) in &files {
+        folder.put(path, bytes);
+    }
     folder
 }
 
