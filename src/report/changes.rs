@@ -49,8 +49,8 @@ pub(super) struct Changes {
     pub(super) notes: Vec<String>,
     /// The files it was computed from.
     pub(super) files: Vec<String>,
-    /// The picture after with outlines, PNG, until somebody takes it.
-    pub(super) outlined: Option<Vec<u8>>,
+    /// The picture after with outlines, until somebody takes it.
+    pub(super) outlined: Option<Bitmap>,
 }
 
 /// The difference of two pictures in numbers.
@@ -197,7 +197,7 @@ fn pictures<'a>(
 fn pixels(
     budget: &mut Budget,
     pictures: &Pictures,
-    outlined: &mut Option<Vec<u8>>,
+    outlined: &mut Option<Bitmap>,
 ) -> Result<PixelCounts, String> {
     let limit = budget.pixels.min(PIXELS.0);
     let why = |error: CompareError| match error {
@@ -214,7 +214,7 @@ fn pixels(
     let boxes = boxes(&found.regions, after.width(), after.height());
     if !boxes.is_empty() {
         after.outline(&boxes);
-        *outlined = after.to_png().ok();
+        *outlined = Some(after);
     }
     Ok(PixelCounts {
         changed_pixels: found.changed_pixels,

@@ -105,7 +105,8 @@ pub(super) fn pairs(source: &mut Source, room: &mut Room, story: &Story) -> (Vec
         let at_hand =
             [&before, &after].map(|side| side.picture.whole.as_ref().map(Embedded::bytes));
         let mut changes = Changes::between(source, &mut budget, told, at_hand);
-        let outlined = changes.outlined.take().and_then(|picture| room.made(picture));
+        let outlined = changes.outlined.take().and_then(|picture| picture.to_png().ok());
+        let outlined = outlined.and_then(|png| room.made(png));
         pairs.push(Pair { number: pairs.len() + 1, before, after, changes, outlined });
     }
     (pairs, left_out)

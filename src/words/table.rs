@@ -11,6 +11,9 @@ use super::tree::Tree;
 /// Most rows, and most cells of a row, that are read.
 const MOST: (usize, usize) = (5_000, 200);
 
+/// A column before and after.
+type Columns = (Option<usize>, Option<usize>);
+
 /// A table.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Table {
@@ -64,62 +67,91 @@ impl Table {
 
     /// What is different in `after`; `place` names the table where that is needed.
     pub(super) fn changes(&self, after: &Self, place: &str) -> Vec<Change> {
-        let mut changes = Vec::new();
         let columns = self.matched_columns(after);
-        let named = |table: &Self, column: usize| match table.columns.get(column) {
-            Some(name) if !name.is_empty() => name.clone(),
-            _ => format!("column {}", column + 1),
-        };
-        for (before, now) in &columns {
-            match (before, now) {
-                (Some(at), None) if !self.columns.is_empty() => {
-                    changes.push(Change::removed(&format!("column{place}"), &named(self, *at)));
-                }
-                (None, Some(at)) if !after.columns.is_empty() => {
-                    changes.push(Change::added(&format!("column{place}"), &named(after, *at)));
-                }
-                _ => {}
-            }
-        }
+        let mut changes = self.column_changes(after, &columns, place);
         let signs = |table: &Self| table.rows.iter().map(Row::sign).collect::<Vec<_>>();
         let matching = Matching::of(&signs(self), &signs(after));
+        let what = format!("row{place}");
         for (row, partner) in self.rows.iter().zip(&matching.forward) {
             if partner.is_none() {
-                changes.push(Change::removed(&format!("row{place}"), &row.described()));
+                changes.push(Change::removed(&what, &row.described()));
             }
         }
         for (row, partner) in after.rows.iter().zip(&matching.back) {
-            let Some(partner) = partner else {
-                changes.push(Change::added(&format!("row{place}"), &row.described()));
-                continue;
-            };
-            let old = &self.rows[*partner];
-            for (before, now) in &columns {
-                let cell = |row: &Row, at: &Option<usize>| {
-                    at.and_then(|at| row.cells.get(at).cloned()).unwrap_or_default()
-                };
-                // A column that came or went is told once, not in each row.
-                let is_new = before.is_none() && !after.columns.is_empty();
-                let is_gone = now.is_none() && !self.columns.is_empty();
-                let (was, is) = (cell(old, before), cell(row, now));
-                if was != is && !is_new && !is_gone {
-                    let column = now.map_or_else(
-                        || named(self, before.unwrap_or_default()),
-                        |at| named(after, at),
-                    );
-                    let subject = format!("{column} of {}{place}", row.label);
-                    changes.push(Change::changed(&subject, &was, &is));
+            match partner {
+                None => changes.push(Change::added(&what, &row.described())),
+                Some(old) => {
+                    changes.extend(self.cell_changes(
+                        &self.rows[*old],
+                        after,
+                        row,
+                        &columns,
+                        place,
+                    ));
                 }
             }
         }
-        for at in matching.moved() {
-            changes.push(Change::moved(&format!("row{place}"), &after.rows[at].label));
+        let moved = matching.moved().into_iter();
+        changes.extend(moved.map(|at| Change::moved(&what, &after.rows[at].label)));
+        changes
+    }
+
+    /// What a column is called.
+    fn column(&self, at: usize) -> String {
+        match self.columns.get(at) {
+            Some(name) if !name.is_empty() => name.clone(),
+            _ => format!("column {}", at + 1),
+        }
+    }
+
+    fn column_changes(&self, after: &Self, columns: &[Columns], place: &str) -> Vec<Change> {
+        let (what, mut last) = (format!("column{place}"), None);
+        let mut changes = Vec::new();
+        for columns in columns {
+            match *columns {
+                (Some(old), None) if !self.columns.is_empty() => {
+                    changes.push(Change::removed(&what, &self.column(old)));
+                }
+                (None, Some(new)) if !after.columns.is_empty() => {
+                    changes.push(Change::added(&what, &after.column(new)));
+                }
+                (Some(old), Some(new)) if last.is_some_and(|last| old < last) => {
+                    changes.push(Change::moved(&what, &after.column(new)));
+                }
+                (old, _) => last = old.or(last),
+            }
         }
         changes
     }
 
+    /// What is different in two rows that are the same one. A column that came or went is told
+    /// once, and not in each row.
+    fn cell_changes(
+        &self,
+        old: &Row,
+        after: &Self,
+        new: &Row,
+        columns: &[Columns],
+        place: &str,
+    ) -> Vec<Change> {
+        let cell = |row: &Row, at: Option<usize>| {
+            at.and_then(|at| row.cells.get(at).cloned()).unwrap_or_default()
+        };
+        let told = |columns: &&Columns| {
+            (columns.0.is_some() || after.columns.is_empty())
+                && (columns.1.is_some() || self.columns.is_empty())
+        };
+        let change = |&(before, now): &Columns| {
+            let (was, is) = (cell(old, before), cell(new, now));
+            let column = now.map(|at| after.column(at)).or_else(|| Some(self.column(before?)))?;
+            let subject = format!("{column} of {}{place}", new.label);
+            (was != is).then(|| Change::changed(&subject, &was, &is))
+        };
+        columns.iter().filter(told).filter_map(change).collect()
+    }
+
     /// Which columns are the same: by their headers where both have some, else by their place.
-    fn matched_columns(&self, after: &Self) -> Vec<(Option<usize>, Option<usize>)> {
+    fn matched_columns(&self, after: &Self) -> Vec<Columns> {
         let width = |table: &Self| {
             let widest = table.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
             widest.max(table.columns.len())

@@ -128,6 +128,12 @@ fn columns_come_and_go_once_and_rows_may_have_no_header() {
     let expected = ["New column: Mail", "Role of alice: Viewer → Admin"];
     assert_eq!(told(before.clone(), after.clone()), expected);
     assert_eq!(told(after, before)[0], "Removed column: Mail");
+    let turned = |header: &[&str], cells: &[&str]| vec![table("", header, &[cells])];
+    let turned = told(
+        turned(&["A", "B", "C"], &["x", "y", "z"]),
+        turned(&["A", "C", "B"], &["x", "z", "y"]),
+    );
+    assert_eq!(turned, ["Moved column: B"]);
     let plain = |sum: &str| vec![table("", &[], &[&["P-1", "DE02", sum], &["P-2", "FR14", "1"]])];
     assert_eq!(told(plain("48.50 €"), plain("50.00 €")), ["column 3 of P-1: 48.50 € → 50.00 €"]);
 }
