@@ -2,6 +2,7 @@
 //! different between two of them. A cell is the text it shows and the state of the controls in it.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 
 use super::change::Change;
 use super::item::{Item, Kind, hashed, joined};
@@ -23,12 +24,12 @@ pub(super) struct Table {
 }
 
 /// One row.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug)]
 struct Row {
     /// What it is called.
     label: String,
     /// The cell with its name.
-    labelled_by: Option<usize>,
+    labelled_by: usize,
     cells: Vec<String>,
 }
 
@@ -38,23 +39,26 @@ impl Table {
         let mut table = Self { columns: Vec::new(), rows: Vec::new() };
         let found = below(tree, place, &["row"], &["table", "grid", "treegrid"]);
         *is_cut |= found.len() > MOST.0;
-        for (number, row) in found.into_iter().take(MOST.0).enumerate() {
+        for row in found.into_iter().take(MOST.0) {
             let roles = ["cell", "gridcell", "rowheader", "columnheader"];
             let cells = below(tree, row, &roles, &[]);
             *is_cut |= cells.len() > MOST.1;
             let cells = &cells[..cells.len().min(MOST.1)];
             let is = |cell: &usize, role: &str| tree.nodes[*cell].role == role;
             let heads = cells.iter().filter(|cell| is(cell, "columnheader")).count();
-            let texts: Vec<String> = cells.iter().map(|cell| shown(tree, *cell)).collect();
+            let mut texts: Vec<String> = cells.iter().map(|cell| shown(tree, *cell)).collect();
+            // Empty cells at the end, and empty rows, say nothing.
+            while texts.pop_if(|text| text.is_empty()).is_some() {}
             if heads > 0 && heads * 2 >= cells.len() && table.columns.is_empty() {
                 table.columns = texts;
                 continue;
             }
             let header = cells.iter().position(|cell| is(cell, "rowheader"));
             let named = |at: &usize| !texts[*at].is_empty();
-            let by = header.filter(named).or_else(|| (0..texts.len()).find(named));
-            let label = by.map_or_else(|| format!("row {}", number + 1), |at| texts[at].clone());
-            table.rows.push(Row { label, labelled_by: by, cells: texts });
+            let header = header.filter(|at| *at < texts.len()).filter(named);
+            if let Some(at) = header.or_else(|| (0..texts.len()).find(named)) {
+                table.rows.push(Row { label: texts[at].clone(), labelled_by: at, cells: texts });
+            }
         }
         table
     }
@@ -69,6 +73,11 @@ impl Table {
     pub(super) fn changes(&self, after: &Self, place: &str) -> Vec<Change> {
         let columns = self.matched_columns(after);
         let mut changes = self.column_changes(after, &columns, place);
+        if self.columns.is_empty() != after.columns.is_empty() {
+            let named = |table: &Self| table.columns.join(", ");
+            let subject = format!("Column headers{place}");
+            changes.push(Change::changed(&subject, &named(self), &named(after)));
+        }
         let signs = |table: &Self| table.rows.iter().map(Row::sign).collect::<Vec<_>>();
         let matching = Matching::of(&signs(self), &signs(after));
         let what = format!("row{place}");
@@ -184,17 +193,23 @@ impl Table {
     }
 }
 
+impl Hash for Row {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Which cell names it shows in no text.
+        (&self.label, &self.cells).hash(state);
+    }
+}
+
 impl Row {
     fn sign(&self) -> Sign {
         Sign { whole: hashed(self), name: Some(hashed(&self.label)), kind: None }
     }
 
     fn described(&self) -> String {
-        let first = (!self.label.is_empty()).then_some(&self.label);
         let others = self.cells.iter().enumerate();
-        let others = others.filter(|(at, cell)| Some(*at) != self.labelled_by && !cell.is_empty());
-        let all: Vec<&str> =
-            first.into_iter().chain(others.map(|(_, cell)| cell)).map(String::as_str).collect();
+        let others = others.filter(|(at, cell)| *at != self.labelled_by && !cell.is_empty());
+        let all = std::iter::once(&self.label).chain(others.map(|(_, cell)| cell));
+        let all: Vec<&str> = all.map(String::as_str).collect();
         all.join(", ")
     }
 }
