@@ -11,8 +11,8 @@ use super::verify::{LogTrust, judge_log};
 use super::{Common, in_file, out};
 use crate::disk;
 use crate::error::{Code, Problem, chain, exit};
-use crate::evidence::shown_within;
 use crate::population::{self, Query, Row, write_absences, write_runs};
+use crate::shown::shown_within;
 
 /// For everybody to read.
 const MODE: u32 = 0o644;
