@@ -3,7 +3,9 @@
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a benchmark reads the clock, starts programs and prints its tables"
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a benchmark reads the clock, starts programs, and prints rounded figures"
 )]
 
 use std::path::{Path, PathBuf};
