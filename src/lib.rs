@@ -6,7 +6,7 @@
 //!
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
 //!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`],
-//!   [`tlog`], [`shown`], [`words`]
+//!   [`tlog`], [`shown`], [`words`], [`caption`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`]
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
@@ -20,6 +20,7 @@ pub mod artifact;
 pub mod backend;
 pub mod blob;
 pub mod blocking;
+pub mod caption;
 pub mod capture;
 pub mod cli;
 pub mod client;

@@ -6,6 +6,7 @@ mod backends;
 mod comparison;
 mod convert;
 mod footage;
+mod framing;
 mod record;
 mod recording;
 mod sequence;
@@ -25,7 +26,7 @@ pub use self::backends::Backends;
 use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
 use self::record::{
-    Attempt, asked_for, files_of, metadata, millis_between, report, with_artifacts,
+    Attempt, asked_for, files_of, metadata, millis_between, report, with_artifacts, with_framed,
 };
 use self::recording::Recordings;
 pub use self::sequence::{NO_LIMIT, SequenceDone};
@@ -302,7 +303,10 @@ impl Captures {
         let (by, status) = (taken.by, taken.status());
         let bytes = taken.product.clone();
         let report = report(&attempt.request.settings.product, &taken)?;
-        let files = files_of(attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
+        let framed = self.frame(attempt, &taken, at).await;
+        let event = with_framed(event, &framed);
+        let files = files_of(attempt, taken, framed, at);
+        let files = files.map_err(|error| Problem::internal("packing", error))?;
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
         let (artifacts, recorded) = self.0.runs.add(&attempt.work, files, tell).await?;
         let sha256 = bytes.digest().map_err(unreadable)?;

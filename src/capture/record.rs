@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::backends::Chosen;
+use super::framing::{FRAMED, Framed, MEDIA_TYPE};
 use crate::artifact::{Artifact, NewArtifact};
 use crate::backend::{BackendName, Companion, Taken};
 use crate::blob::Blob;
@@ -136,6 +137,12 @@ pub(super) fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event 
     event
 }
 
+/// `event` with what became of the framed copy.
+pub(super) fn with_framed(mut event: Event, framed: &Framed) -> Event {
+    event.data.extend(framed.told().map(|told| ("framed".to_owned(), told)));
+    event
+}
+
 fn aliases(request: &CaptureRequest) -> Value {
     request.aliases.iter().map(|(sent, meant)| json!({ "sent": sent, "meant": meant })).collect()
 }
@@ -144,6 +151,7 @@ fn aliases(request: &CaptureRequest) -> Value {
 pub(super) fn files_of(
     attempt: &Attempt,
     taken: Taken,
+    framed: Framed,
     at: Moment,
 ) -> std::io::Result<Vec<NewArtifact>> {
     let settings = &attempt.request.settings;
@@ -153,10 +161,13 @@ pub(super) fn files_of(
         files.push(NewArtifact { path: format!("{folder}/{name}"), media_type, bytes });
     };
     let name = settings.product.file_name();
-    let document = capture_document(attempt, &taken, &name, at)?;
+    let document = capture_document(attempt, &taken, &framed, at)?;
     add(&name, settings.product.media_type(), taken.product);
     for Companion { name, media_type, bytes } in taken.companions {
         add(&name, media_type, bytes.into());
+    }
+    if let Framed::Made { bytes, .. } = framed {
+        add(FRAMED, MEDIA_TYPE, bytes);
     }
     let snapshots = [
         ("page.mhtml.zst", "multipart/related", taken.snapshots.mhtml),
@@ -190,12 +201,12 @@ pub(super) fn files_of(
 fn capture_document(
     attempt: &Attempt,
     taken: &Taken,
-    name: &str,
+    framed: &Framed,
     at: Moment,
 ) -> std::io::Result<Value> {
     let settings = &attempt.request.settings;
     let mut product = json!({
-        "file": name,
+        "file": settings.product.file_name(),
         "media_type": settings.product.media_type(),
         "size_bytes": taken.product.len(),
         "sha256": taken.product.digest()?,
@@ -222,6 +233,9 @@ fn capture_document(
         "browser": taken.browser,
         "failed_attempts": taken.failed_attempts,
     });
+    if let Some(framed) = framed.record() {
+        document["framed"] = framed;
+    }
     attempt.tell_who(&mut document, taken.by);
     Ok(document)
 }

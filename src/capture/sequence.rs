@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::backends::{Chosen, passed_on};
 use super::comparison::{Difference, Side};
-use super::record::{Attempt, files_of, millis_between, with_artifacts};
+use super::record::{Attempt, files_of, millis_between, with_artifacts, with_framed};
 use super::video::only_local_records;
 use super::{Ask, Captures, Place, Refused, check_session, queue_too_slow, unreadable};
 use crate::artifact::Artifact;
@@ -305,7 +305,10 @@ impl Captures {
         let mut event = attempt.taken_event(&taken, at);
         event.data.insert("step".to_owned(), json!(index));
         event.data.insert("name".to_owned(), json!(output.name));
-        let files = files_of(&attempt, taken, at).map_err(|e| Problem::internal("packing", e))?;
+        let framed = self.frame(&attempt, &taken, at).await;
+        let event = with_framed(event, &framed);
+        let files = files_of(&attempt, taken, framed, at);
+        let files = files.map_err(|error| Problem::internal("packing", error))?;
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
         let (artifacts, _) = self.0.runs.add(work, files, tell).await?;
         let told = json!({ "capture": attempt.name, "backend": by, "artifacts": artifacts });

@@ -71,6 +71,7 @@ keys! {
     capture.max_body: live;
     capture.max_pixels: live;
     capture.snapshot: live;
+    capture.framed: live;
     policy.allow_hosts: live;
     policy.deny_hosts: live;
     policy.deny_addresses: live;

@@ -199,6 +199,7 @@ fn capture(document: &mut Document<'_>, default: &Capture) -> Capture {
         max_body: table.get("max_body", default.max_body, read::size),
         max_pixels: table.get("max_pixels", default.max_pixels, read::number(1..=4_000_000_000)),
         snapshot: table.get("snapshot", default.snapshot, read::switch),
+        framed: table.get("framed", default.framed, read::switch),
     };
     table.finish();
     capture

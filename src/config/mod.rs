@@ -170,6 +170,8 @@ pub struct Capture {
     pub max_pixels: u64,
     /// Whether page snapshots (MHTML, DOM, accessibility tree) are kept beside each picture.
     pub snapshot: bool,
+    /// Whether each picture is kept a second time, with a caption around it.
+    pub framed: bool,
 }
 
 /// `[policy]`
@@ -336,6 +338,7 @@ impl Default for Config {
                 max_body: 10 * MIB,
                 max_pixels: 250_000_000,
                 snapshot: true,
+                framed: true,
             },
             policy: Policy {
                 allow_hosts: Vec::new(),

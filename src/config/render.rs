@@ -69,6 +69,7 @@ impl Config {
             "capture.max_body" => size(self.capture.max_body),
             "capture.max_pixels" => number(self.capture.max_pixels),
             "capture.snapshot" => self.capture.snapshot.into(),
+            "capture.framed" => self.capture.framed.into(),
             "policy.allow_hosts" => self.policy.allow_hosts.clone().into(),
             "policy.deny_hosts" => self.policy.deny_hosts.clone().into(),
             "policy.deny_addresses" => self.policy.deny_addresses.clone().into(),

@@ -1,6 +1,7 @@
 //! Owns what is to be captured, after validation: plain values a backend can carry out without
 //! looking anything up, and the form in which they are put on record (secrets left out).
 
+mod altered;
 mod capture;
 pub mod device;
 mod outline;
@@ -13,6 +14,7 @@ use std::fmt;
 use serde::Serialize;
 use url::Url;
 
+pub use altered::alteration;
 pub use capture::{CaptureSettings, Format, FullPage, Picture, Product, Rect, Region};
 pub use outline::{Observation, ObservationForm};
 pub use page::{
