@@ -179,7 +179,9 @@ fn addresses(caption: Caption, attempt: &Attempt, taken: &Taken) -> Caption {
             caption.field("Host", host).field("Asked for", address.whole())
         }
         (None, None) => {
-            caption.field("Host", Words::default().marked(" none ").plain(": no address was told"))
+            let written = attempt.request.settings.page.target.is_written();
+            let why = if written { "what is shown was handed over" } else { "none was told" };
+            caption.field("Host", Words::default().marked(" none ").plain(": ").plain(why))
         }
     }
 }

@@ -14,6 +14,7 @@ mod edits;
 mod events;
 mod format;
 mod formats;
+mod framed;
 mod harness;
 mod hosted;
 mod hosted_server;
