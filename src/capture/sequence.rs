@@ -211,7 +211,11 @@ impl Captures {
         }
         let action = request.steps.get(index).map(|step| step.word);
         let mut sides = Vec::new();
-        for output in outputs {
+        for (place, mut output) in outputs.into_iter().enumerate() {
+            // The second is of another page, loaded for the comparison alone.
+            if place == 0 {
+                output.page.target = led_to(request, index);
+            }
             let name = output.name.clone();
             let (side, shown) = self.keep_output(course, index, output, results).await?;
             sides.push((side, name, shown));
@@ -421,6 +425,15 @@ fn compared_output(index: usize, name: &str, difference: Difference) -> Value {
     shown["size_bytes"] = json!(image.len());
     shown["step_index"] = json!(index);
     shown
+}
+
+/// Where the steps before `before` led a page, by what was asked.
+fn led_to(request: &SequenceRequest, before: usize) -> Target {
+    let led = request.steps.iter().take(before).rev().find_map(|step| match &step.action {
+        Action::Navigate(url) => Some(Target::Url(url.clone())),
+        _ => None,
+    });
+    led.unwrap_or(Target::Current)
 }
 
 /// A script that was run in a document changed it, as far as anybody knows.

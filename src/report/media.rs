@@ -138,6 +138,8 @@ fn facts(told: &Told, described: &Value) -> Vec<Fact> {
     let redirects: Vec<String> = redirects.map(|hop| spoken(&hop["url"])).collect();
     let pixels = described["picture"]["pixels"].as_array().into_iter().flatten();
     let pixels: Vec<String> = pixels.take(2).map(spoken).collect();
+    let framed = told.data.get("framed").cloned().unwrap_or_default();
+    let captioned = told.file("framed").map_or_else(String::new, |file| text(&file.path));
     let main = raw(told).and_then(|raw| told.files.iter().find(|file| file.path == raw));
     let main = main.or_else(|| told.files.first());
     let certificate = ["subject", "issuer"].map(|name| spoken(&tls[name]));
@@ -160,6 +162,8 @@ fn facts(told: &Told, described: &Value) -> Vec<Fact> {
         .exact("File", main.map_or_else(String::new, |file| text(&file.path)))
         .seen("Size", main.map_or_else(String::new, |file| size(file.size_bytes)))
         .exact("SHA-256", main.map_or_else(String::new, |file| file.sha256.to_string()))
+        .exact("With its caption", captioned)
+        .seen("Without a caption", spoken(&framed["left_out"]))
         .list()
 }
 

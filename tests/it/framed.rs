@@ -11,6 +11,8 @@ use embedded_graphics::pixelcolor::BinaryColor;
 use serde_json::{Value, json};
 
 use crate::harness::{Reply, TestDaemon};
+use crate::hosted::{ask, pair, use_hosted};
+use crate::hosted_server::{HostedServer, answer};
 use crate::site::Site;
 
 /// A decoded picture with three or four bytes for each pixel.
@@ -302,4 +304,120 @@ async fn every_kind_of_picture_is_framed_in_letters_as_fine_as_its_pixels() {
         let said = picture.get("SHA-256").replace(' ', "");
         assert_eq!(said, format!("{digest}of{file}"), "{fields}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_of_steps_of_comparisons_and_of_observations_are_framed_and_documents_are_not() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let steps = json!([
+        { "action": "navigate", "url": site.url("/form") },
+        { "action": "screenshot" },
+        { "action": "evaluate", "script": "document.body.style.background = 'pink'" },
+        { "action": "navigate", "url": site.url("/redirect/2") },
+        { "action": "screenshot", "format": "jpeg" },
+        { "action": "pdf" },
+        { "action": "evaluate", "script": "document.body.style.background = 'pink'" },
+        { "action": "screenshot" },
+    ]);
+    let body = json!({ "steps": steps, "record": true });
+    let run = daemon.post("/v1/sequence", body).await.ok().run();
+    let asked = [String::new(), site.url("/redirect/2"), String::new(), site.url("/redirect/2")];
+    for (capture, asked) in ["0001", "0002", "0003", "0004"].iter().zip(asked) {
+        let name = format!("{capture}-during");
+        if *capture == "0003" {
+            let record = daemon.capture(&run, &name);
+            assert_eq!(record["framed"], Value::Null, "a document is not framed");
+            let folder = daemon.sealed(&run).join("data/captures").join(&name);
+            assert!(!folder.join("framed.png").exists());
+            continue;
+        }
+        let picture = framed(&daemon, &run, &name, 1);
+        assert_eq!(picture.get("Capture"), format!("{capture}, stage during"));
+        assert_eq!(picture.get("Asked for"), asked, "{name}");
+        let altered =
+            if *capture == "0004" { " ALTERED : script run by a step before" } else { "plain" };
+        assert!(picture.get("View").starts_with(altered), "{name}: {}", picture.get("View"));
+    }
+
+    let both = json!({ "url_a": site.url("/ok"), "url_b": site.url("/form") });
+    let run = daemon.post("/v1/diff", both).await.ok().run();
+    for (capture, url) in [("0001-during", "/ok"), ("0002-during", "/form")] {
+        assert_eq!(framed(&daemon, &run, capture, 1).get("URL"), site.url(url));
+    }
+    let body = json!({ "url": site.url("/form"), "waitUntil": "load", "includeScreenshot": true });
+    let run = daemon.post("/v1/observe", body).await.ok().run();
+    let picture = framed(&daemon, &run, "0001-during", 1);
+    assert!(picture.get("SHA-256").ends_with("of screenshot.jpeg"), "{}", picture.get("SHA-256"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_services_picture_it_is_said_that_nothing_was_seen() {
+    let (_remote, local, _) = pair(|_| {}).await;
+    let site = Site::start().await;
+    let body = json!({ "url": site.url("/redirect/1"), "waitUntil": "load" });
+    let run = ask(&local, "hosted", "/v1/screenshot", body).await.ok().run();
+    let picture = framed(&local, &run, "0001-during", 1);
+    assert!(picture.get("Host").ends_with("; only asked for, not seen"), "{}", picture.get("Host"));
+    assert_eq!(picture.get("Asked for"), site.url("/redirect/1"));
+    assert_eq!(picture.get("URL"), "", "where it led, nobody here knows");
+    let told = picture.get("Taken by");
+    assert!(told.starts_with(" a hosted service  (\"http://127.0.0.1:"), "{told}");
+    assert!(told.ends_with("is that service's word alone"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_cannot_be_framed_is_kept_and_the_record_says_why() {
+    let server = HostedServer::start();
+    let daemon = TestDaemon::start_with(|config| use_hosted(config, &server.url(), "key")).await;
+    // The beginning and the end of a PNG, and nothing sound between.
+    let broken =
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x05\0\0\0\x02\xd0\x08\x02\0\0\0....IEND\xaeB\x60\x82";
+    server.play([answer("200 OK", "content-type: image/png\r\n", broken)]);
+    let reply =
+        ask(&daemon, "hosted", "/v1/screenshot", json!({ "url": "http://a.example/" })).await.ok();
+    assert_eq!(reply.body, broken);
+    check_unframed(&daemon, &reply.run(), "the picture cannot be decoded: ");
+
+    let (off, site) =
+        (TestDaemon::start_with(|config| config.capture.framed = false).await, Site::start().await);
+    let run = off.quick_shot(&site.url("/ok")).await.ok().run();
+    check_unframed(&off, &run, "`capture.framed` is off");
+}
+
+/// The picture is there, a framed copy is not, and event, record and report say why.
+#[track_caller]
+fn check_unframed(daemon: &TestDaemon, run: &str, why: &str) {
+    daemon.assert_verifies(run);
+    let folder = daemon.sealed(run).join("data/captures/0001-during");
+    assert!(folder.join("screenshot.png").exists() && !folder.join("framed.png").exists());
+    for record in [told(daemon, run), daemon.capture(run, "0001-during")] {
+        let left_out = record["framed"]["left_out"].as_str().expect("a sentence");
+        assert!(left_out.starts_with(why), "{left_out}");
+    }
+    let report = std::fs::read_to_string(daemon.sealed(run).join("report.html")).expect("a report");
+    assert!(report.contains("Without a caption"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_shows_framed_pictures_and_compares_the_pictures_themselves() {
+    let (daemon, site) = (TestDaemon::start().await, Site::start().await);
+    let run = daemon.open_run("data-validation").await;
+    for (stage, page) in [("before", "/form"), ("after", "/elements")] {
+        let body = json!({ "type": "screenshot", "url": site.url(page), "stage": stage, "waitUntil": "load" });
+        daemon.post(&format!("/v1/runs/{run}/captures"), body).await.ok();
+    }
+    let sealed = daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok().json();
+    daemon.assert_verifies(&run);
+    let report =
+        std::fs::read_to_string(daemon.sealed(&run).join("report.html")).expect("a report");
+    for capture in ["0001-before", "0002-after"] {
+        for file in ["screenshot.png", "framed.png"] {
+            let carried = format!("data-file=\"data/captures/{capture}/{file}\"");
+            assert_eq!(report.matches(&carried).count(), 1, "{carried}");
+        }
+    }
+    // A copy is no second screenshot.
+    let told = sealed["completeness"].to_string();
+    assert!(told.contains("captures/0001-before/screenshot.png"), "{told}");
+    assert!(!told.contains("framed"), "{told}");
 }

@@ -21,18 +21,18 @@ const JSON: &str = "content-type: application/json\r\n";
 const AT_ONCE: &str = "retry-after: 0\r\n";
 
 /// Ask for `path` by name of the backend.
-async fn ask(daemon: &TestDaemon, backend: &str, path: &str, body: Value) -> Reply {
+pub(crate) async fn ask(daemon: &TestDaemon, backend: &str, path: &str, body: Value) -> Reply {
     let request = daemon.request(Method::POST, path).header("x-exhibit-backend", backend);
     daemon.send(request.json(&body)).await
 }
 
-fn use_hosted(config: &mut Config, base_url: &str, key: &str) {
+pub(crate) fn use_hosted(config: &mut Config, base_url: &str, key: &str) {
     config.backend.hosted.base_url = Some(base_url.parse().expect("an address"));
     config.backend.hosted.key = Some(Secret::new(key.to_owned()));
 }
 
 /// A daemon that plays the hosted service, and one that uses it, with its key.
-async fn pair(change: impl FnOnce(&mut Config)) -> (TestDaemon, TestDaemon, String) {
+pub(crate) async fn pair(change: impl FnOnce(&mut Config)) -> (TestDaemon, TestDaemon, String) {
     let remote = TestDaemon::start_with(|config| {
         config.daemon.listen = Some("127.0.0.1:0".parse().expect("an address"));
     })
