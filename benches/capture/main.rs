@@ -73,10 +73,15 @@ async fn main() {
     println!("{} · {} · {} rounds", capture["browser"]["version"]["product"], binary, ROUNDS);
 
     let mut floor = Floor::start(binary.as_ref(), &flags);
-    let (mut bare, mut sealed, mut idle, mut lean) = (vec![], vec![], vec![], vec![]);
+    let [mut bare, mut sealed, mut idle, mut lean, mut unframed] = [const { vec![] }; 5];
     let bare_daemon = TestDaemon::start_with(|config| {
         config.browser.prepared = 2;
         config.capture.snapshot = false;
+    })
+    .await;
+    let unframed_daemon = TestDaemon::start_with(|config| {
+        config.browser.prepared = 2;
+        config.capture.framed = false;
     })
     .await;
     for round in 0..WARM_UP + ROUNDS {
@@ -100,12 +105,16 @@ async fn main() {
         bare_daemon.shot(plain(&url)).await.ok();
         let lean_ms = millis(begun);
         let begun = Instant::now();
+        unframed_daemon.shot(plain(&url)).await.ok();
+        let unframed_ms = millis(begun);
+        let begun = Instant::now();
         daemon.shot(json!({ "url": url })).await.ok();
         let idle_ms = millis(begun);
         if round >= WARM_UP {
             bare.push(floor_ms);
             sealed.push(sealed_ms);
             lean.push(lean_ms);
+            unframed.push(unframed_ms);
             idle.push(idle_ms);
         }
     }
@@ -124,6 +133,7 @@ async fn main() {
     row("floor: bare CDP, context to dispose, no evidence", &bare);
     row("POST /screenshot, sealed evidence, wait for load", &Sample(sealed));
     row("the same without page snapshots", &Sample(lean));
+    row("the same without the framed copy", &Sample(unframed));
     row("with snapshots and the default wait (500 ms of quiet)", &Sample(idle));
     println!("{table}\n");
     endpoints(&daemon, &site, &bare).await;

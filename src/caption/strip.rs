@@ -37,13 +37,6 @@ impl Caption {
         self.fields.push((label, words));
         self
     }
-
-    /// What is to be read, a line for each field.
-    #[cfg(test)]
-    pub(crate) fn text(&self) -> String {
-        let line = |(label, words): &(&str, Words)| format!("{label}: {}\n", words.text());
-        self.fields.iter().map(line).collect()
-    }
 }
 
 /// A drawn caption: brightness of small pixels, row by row.

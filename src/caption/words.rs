@@ -68,7 +68,7 @@ impl Words {
 
     /// What is to be read, without how it is set.
     #[cfg(test)]
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.iter().map(|(one, _)| one).collect()
     }
 }

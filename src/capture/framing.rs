@@ -192,7 +192,9 @@ fn time(at: Moment) -> Words {
     let words = Words::default().plain(&time);
     match at.state {
         Some(TimeQuality { synchronised: true, max_error_us }) => {
-            let (millis, rest) = (max_error_us / 1_000, max_error_us % 1_000 / 100);
+            // Rounded up: it is a bound.
+            let tenths = max_error_us.div_ceil(100);
+            let (millis, rest) = (tenths / 10, tenths % 10);
             words.plain(&format!(", clock synchronised, at most {millis}.{rest} ms off"))
         }
         Some(TimeQuality { synchronised: false, .. }) => {
@@ -238,4 +240,25 @@ fn view(attempt: &Attempt) -> Words {
 
 fn covered(facts: Option<&PageFacts>) -> u64 {
     facts.map_or(0, |facts| facts.masked.iter().map(|masked| masked.count).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn the_time_is_told_with_how_good_the_clock_was() {
+        let clock = Clock::fixed("2026-11-24T08:15:46.1204Z".parse().expect("a timestamp"));
+        let told = |state| time(Moment { state, ..clock.now() }).text();
+        let quality = |synchronised, max_error_us| Some(TimeQuality { synchronised, max_error_us });
+        for (state, words) in [
+            (quality(true, 13_250), "clock synchronised, at most 13.3 ms off"),
+            (quality(true, 0), "clock synchronised, at most 0.0 ms off"),
+            (quality(false, 16_000_000), " clock not synchronised , its error is not known"),
+            (None, " nothing is known of the clock "),
+        ] {
+            assert_eq!(told(state), format!("2026-11-24 08:15:46.120 UTC, {words}"));
+        }
+    }
 }

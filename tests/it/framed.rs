@@ -38,6 +38,23 @@ impl Pixels {
         Self { width, height, channels: info.color_type.samples(), bytes }
     }
 
+    /// A picture without alpha that is no PNG.
+    fn decode(name: &str, bytes: &[u8]) -> Self {
+        let ((width, height), bytes) = if name.ends_with(".jpeg") {
+            let mut decoder = zune_jpeg::JpegDecoder::new(bytes);
+            let samples = decoder.decode().expect("a JPEG");
+            (decoder.dimensions().expect("a size"), samples)
+        } else {
+            let mut decoder =
+                image_webp::WebPDecoder::new(std::io::Cursor::new(bytes)).expect("a WebP");
+            let mut samples = vec![0; decoder.output_buffer_size().expect("a size")];
+            decoder.read_image(&mut samples).expect("whole");
+            let (width, height) = decoder.dimensions();
+            ((width as usize, height as usize), samples)
+        };
+        Self { width, height, channels: 3, bytes }
+    }
+
     fn at(&self, x: usize, y: usize) -> &[u8] {
         &self.bytes[(y * self.width + x) * self.channels..][..self.channels]
     }
@@ -143,21 +160,18 @@ fn framed(daemon: &TestDaemon, run: &str, capture: &str, scale: usize) -> Framed
         usize::try_from(record["page"][name].as_u64().expect("a number")).expect("few")
     });
     let of = record["of"].as_str().expect("a name");
-    if of == "screenshot.png" {
-        let raw = Pixels::read(&folder.join(of));
-        assert_eq!([raw.width, raw.height], page[2..], "the page is as large as its picture");
-        assert_eq!(raw.channels, pixels.channels);
-        assert!(pixels.crop(page) == raw.bytes, "the page's pixels are not those of the picture");
-    }
+    let raw = match of {
+        "screenshot.png" => Pixels::read(&folder.join(of)),
+        other => Pixels::decode(other, &std::fs::read(folder.join(of)).expect("the picture")),
+    };
+    assert_eq!([raw.width, raw.height], page[2..], "the page is as large as its picture");
+    assert_eq!(raw.channels, pixels.channels);
+    assert!(pixels.crop(page) == raw.bytes, "the page's pixels are not those of the picture");
     let file = std::fs::read(folder.join("framed.png")).expect("there");
     assert_eq!(record["sha256"], exhibit::digest::Digest::of(&file).to_string());
     assert_eq!(record["size_bytes"], file.len());
     // Above the page: the strip, then the frame.
     let fields = pixels.caption(scale, page[1] - 6 * scale);
-    if let Ok(folder) = std::env::var("EXHIBIT_LOOK") {
-        let name = format!("{run}.png");
-        std::fs::write(Path::new(&folder).join(name), &file).expect("written");
-    }
     let labels = fields.iter().map(|(label, _)| label.clone()).collect();
     Framed { labels, fields: fields.into_iter().collect(), record }
 }
