@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_longest_host_is_whole_in_the_longest_address() {
-        let labels = vec!["www-bank-example-com-account"; 8].join(".");
+        let labels = ["www-bank-example-com-account"; 8].join(".");
         let name = format!("{labels}.evil.example");
         let text = format!("https://{}@{name}/{}?end", "u".repeat(5_000), "a/".repeat(500_000));
         let (told, own) = host(&text);

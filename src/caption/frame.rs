@@ -161,7 +161,7 @@ impl Canvas {
             row.for_each(push);
         } else {
             let stripe = STRIPE * self.scale;
-            part.for_each(|x| push(if (x + y) / stripe % 2 == 0 { 0 } else { 255 }));
+            part.for_each(|x| push(if ((x + y) / stripe).is_multiple_of(2) { 0 } else { 255 }));
         }
     }
 }

@@ -66,6 +66,17 @@ pub(super) struct Chapter {
     pub(super) text: String,
 }
 
+/// The anchor of a capture where it is shown with its caption; empty where it is not.
+pub(super) fn captioned(told: &Told) -> String {
+    let framed = told.file("framed").filter(|file| picture_type(&file.path).is_some());
+    framed.filter(|_| told.shown).map_or_else(String::new, |_| anchor(told))
+}
+
+/// Where a capture stands in the report.
+fn anchor(told: &Told) -> String {
+    format!("capture-{}", told.line)
+}
+
 /// The path of the picture itself.
 pub(super) fn raw(told: &Told) -> Option<&str> {
     let path = told.file("screenshot").or_else(|| told.file("og-image"))?.path.as_str();
@@ -119,7 +130,7 @@ fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> C
     let described =
         described.and_then(|path| source.object(&path, DESCRIPTION)).unwrap_or_default();
     Capture {
-        anchor: format!("capture-{}", told.line),
+        anchor: anchor(told),
         stage: told.get("stage"),
         title: told.get("title"),
         picture,

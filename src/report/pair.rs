@@ -4,7 +4,7 @@
 
 use super::changes::{Budget, Changes};
 use super::embed::{Embedded, Picture, Room};
-use super::media::raw;
+use super::media::{captioned, raw};
 use super::source::Source;
 use super::story::{Story, Told};
 use super::text::{moment, spoken};
@@ -33,6 +33,8 @@ pub(super) struct Side {
     pub(super) title: String,
     pub(super) time: String,
     pub(super) picture: Picture,
+    /// The anchor of the same capture where it is shown with its caption; empty where it is not.
+    pub(super) captioned: String,
     pub(super) place: usize,
 }
 
@@ -98,7 +100,8 @@ pub(super) fn pairs(source: &mut Source, room: &mut Room, story: &Story) -> (Vec
             let picture = room.picture(source, raw(told)?)?;
             let (_, time) = moment(&told.time);
             let (name, title) = (told.get("capture"), told.get("title"));
-            Some(Side { name, title, time, picture, place })
+            let captioned = captioned(told);
+            Some(Side { name, title, time, picture, captioned, place })
         };
         let (Some(before), Some(after)) = (side(before), side(after)) else { continue };
         let told = [&before, &after].map(|side| &story.captures[side.place]);

@@ -40,7 +40,7 @@ impl Pixels {
 
     /// A picture without alpha that is no PNG.
     fn decode(name: &str, bytes: &[u8]) -> Self {
-        let ((width, height), bytes) = if name.ends_with(".jpeg") {
+        let ((width, height), bytes) = if name == "screenshot.jpeg" {
             let mut decoder = zune_jpeg::JpegDecoder::new(bytes);
             let samples = decoder.decode().expect("a JPEG");
             (decoder.dimensions().expect("a size"), samples)
@@ -91,7 +91,9 @@ impl Pixels {
             y += 15;
         }
         fields.retain(|(label, _)| !label.is_empty());
-        fields.iter_mut().for_each(|(_, words)| words.truncate(words.trim_end().len()));
+        for (_, words) in &mut fields {
+            words.truncate(words.trim_end().len());
+        }
         fields
     }
 
@@ -430,6 +432,7 @@ async fn a_report_shows_framed_pictures_and_compares_the_pictures_themselves() {
             assert_eq!(report.matches(&carried).count(), 1, "{carried}");
         }
     }
+    assert_eq!(report.matches("with its caption</a>").count(), 2, "each side of the slider");
     // A copy is no second screenshot.
     let told = sealed["completeness"].to_string();
     assert!(told.contains("captures/0001-before/screenshot.png"), "{told}");

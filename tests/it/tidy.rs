@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &[
         "clock", "id", "digest", "disk", "pack", "secret", "error", "tasks", "http", "blob",
-        "markdown", "compare", "video", "blocking", "redact", "tlog", "shown", "words",
-        "caption",
+        "markdown", "compare", "video", "blocking", "redact", "tlog", "shown", "words", "caption",
     ],
     &["artifact", "run", "receipt", "settings", "request", "workflow"],
     &["config", "masks", "policy", "backend", "evidence", "report", "worktree", "population"],
