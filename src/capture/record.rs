@@ -233,6 +233,9 @@ fn capture_document(
         "browser": taken.browser,
         "failed_attempts": taken.failed_attempts,
     });
+    if let Some(clock) = at.state {
+        document["clock"] = json!(clock);
+    }
     if let Some(framed) = framed.record() {
         document["framed"] = framed;
     }
