@@ -1,6 +1,7 @@
 //! Owns talking to the daemon, for the command line and the demonstration: over its Unix socket,
 //! or over TCP with a key. It knows the API's paths and nothing of what happens behind them.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use reqwest::header::CONTENT_TYPE;
@@ -9,6 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::artifact::Artifact;
+use crate::digest::Digest;
+use crate::disk::OnceFile;
 use crate::error::{Code, Problem};
 use crate::id::RunId;
 use crate::receipt::Receipt;
@@ -105,6 +108,36 @@ impl Client {
         let answer = self.send(self.request(Method::GET, &format!("/api/v1{path}"))).await?;
         let text = answer.text().await;
         text.map_err(|error| Problem::internal("reading the daemon's answer", error))
+    }
+
+    /// Have `runs` as a bundle in the file `path`, which must not exist: its digest and length.
+    ///
+    /// # Errors
+    /// As [`Client::text`]; when the file cannot be written.
+    pub async fn bundle(&self, runs: &[RunId], path: &Path) -> Result<(Digest, u64), Problem> {
+        let request = self.request(Method::POST, "/api/v1/bundles").json(&json!({ "runs": runs }));
+        let mut answer = self.send(request).await?;
+        let unwritable = |error: std::io::Error| {
+            let message = format!("{} cannot be written; name another file", path.display());
+            Problem::new(Code::InvalidField, message).field("out").because(error)
+        };
+        let mut file = OnceFile::create(path).map_err(unwritable)?;
+        let taken = loop {
+            match answer.chunk().await {
+                Ok(None) => break Ok(()),
+                Ok(Some(bytes)) => {
+                    if let Err(error) = file.write_all(&bytes) {
+                        break Err(unwritable(error));
+                    }
+                }
+                Err(error) => break Err(Problem::internal("reading the daemon's answer", error)),
+            }
+        };
+        if let Err(problem) = taken {
+            file.discard();
+            return Err(problem);
+        }
+        file.finish().map_err(unwritable)
     }
 
     /// Send `text` to `path`, below the API's base.

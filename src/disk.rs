@@ -100,6 +100,17 @@ pub fn write_once(path: &Path, bytes: &[u8]) -> io::Result<Digest> {
     Ok(digest)
 }
 
+/// Write what `reader` yields to `path`, which must not exist. It is *not* synchronised: a copy of
+/// what lies elsewhere.
+///
+/// # Errors
+/// `AlreadyExists` when it exists; else what the system or the reader answers.
+#[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
+pub fn unpack_file(path: &Path, reader: &mut impl Read) -> io::Result<u64> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(path)?;
+    io::copy(reader, &mut file)
+}
+
 /// Replace the content of `path`, or make it: readers see the old content or the new, never a mix.
 ///
 /// # Errors

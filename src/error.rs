@@ -134,6 +134,8 @@ codes! {
     BackendFailed = ("backend_failed", 502, CAPTURE_FAILED);
     /// The run is sealed: nothing can be added.
     RunSealed = ("run_sealed", 409, CONFLICT);
+    /// The run is still open: it cannot be given out.
+    RunOpen = ("run_open", 409, CONFLICT);
     /// The name is taken within the run.
     NameTaken = ("name_taken", 409, CONFLICT);
     /// Another daemon holds the store.

@@ -10,7 +10,7 @@
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`]
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
-//!   [`worktree`], [`population`]
+//!   [`worktree`], [`population`], [`bundle`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]
@@ -20,6 +20,7 @@ pub mod artifact;
 pub mod backend;
 pub mod blob;
 pub mod blocking;
+pub mod bundle;
 pub mod caption;
 pub mod capture;
 pub mod cli;

@@ -2,6 +2,7 @@
 //! handler reads a request, calls the pipeline and shapes the answer. docs/API.md is its contract.
 
 mod answer;
+mod bundles;
 mod drain;
 mod events;
 mod hosted;
@@ -65,6 +66,7 @@ pub fn router(api: Api) -> Router {
         .route("/status", get(status))
         .merge(hosted::routes())
         .merge(log::routes())
+        .merge(bundles::routes())
         .merge(sequences::routes())
         .merge(sessions::routes())
         .merge(video::routes())

@@ -5,6 +5,7 @@ mod capture;
 mod config;
 mod demo;
 mod doctor;
+mod export;
 mod index;
 mod keys;
 mod log;
@@ -90,6 +91,8 @@ enum Command {
     Population(population::Population),
     /// Draw a sample of a population, by a seed
     Sample(population::Sample),
+    /// Hand out sealed runs as one file, which is noted in the log
+    Export(export::Export),
     /// The log of all runs, and its witnesses
     #[command(subcommand)]
     Log(log::Log),
@@ -135,6 +138,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Report(report) => report::report(&common, report).await,
         Command::Population(asked) => population::population(&common, &asked),
         Command::Sample(asked) => population::sample(&common, &asked),
+        Command::Export(export) => export::export(&common, export).await,
         Command::Log(command) => log::log(&common, command).await,
         Command::Keys(keys) => keys::keys(&common, keys),
         Command::Config(command) => config::config(&common, command),

@@ -1,11 +1,13 @@
 //! `exhibit verify`: checks evidence without any daemon and without trusting what it checks.
 
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Common, in_file, out};
-use crate::error::{Code, Problem, exit};
+use crate::bundle::{Limits, unpack};
+use crate::error::{Code, Problem, chain, exit};
 use crate::evidence::verify::FolderReport;
 use crate::evidence::{Class, Signer, Trust, verify as check};
 use crate::tlog::policy::Policy;
@@ -29,7 +31,7 @@ pub(super) struct LogTrust {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
-    /// Evidence folders, or stores
+    /// Evidence folders, stores, or bundles (.tar.zst, as `exhibit export` makes)
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -54,8 +56,9 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
     let mut worst = exit::OK;
     let mut reports = Vec::new();
     for path in &verify.paths {
-        let is_store = is_store(path);
-        if is_store {
+        if path.is_file() {
+            worst = worse(worst, bundle(common, path, &trust, &mut reports)?);
+        } else if is_store(path) {
             let report = check::store(path, &trust, &verify.log.checkpoint);
             worst = worse(worst, report.exit());
             if common.json {
@@ -88,6 +91,43 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
     }
     if common.json {
         out::json(&json!({ "exit": worst, "reports": reports }));
+    }
+    Ok(worst)
+}
+
+/// Verify what is in a bundle; the exit code it deserves.
+fn bundle(
+    common: &Common,
+    path: &Path,
+    trust: &Trust,
+    reports: &mut Vec<Value>,
+) -> Result<u8, Problem> {
+    let scratch = tempfile::tempdir().map_err(|error| in_file(&std::env::temp_dir(), error))?;
+    let packed = std::fs::File::open(path).map_err(|error| in_file(path, error))?;
+    let unpacked = match unpack(BufReader::new(packed), scratch.path(), Limits::default()) {
+        Ok(unpacked) => unpacked,
+        Err(error) => {
+            let why = format!("{}: {}", path.display(), chain(&error));
+            if common.json {
+                reports.push(json!({ "path": path, "unreadable": why }));
+            } else {
+                out::line(format!("{why}: UNREADABLE"));
+            }
+            return Ok(exit::UNREADABLE);
+        }
+    };
+    let mut worst = exit::OK;
+    for (folder, proof) in unpacked.runs.values() {
+        let report = check::folder_with(folder, trust, proof.as_deref());
+        worst = worse(worst, report.exit());
+        if common.json {
+            reports.push(json!({ "path": path, "folder": report }));
+        } else {
+            print(&report);
+        }
+    }
+    if !common.json {
+        out::line(format!("{}: {} folders checked", path.display(), unpacked.runs.len()));
     }
     Ok(worst)
 }

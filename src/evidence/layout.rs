@@ -125,7 +125,7 @@ pub(super) fn readable(name: &OsStr) -> String {
 
 /// One entry of a folder: its name, its path and what it is (a link is a link).
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// The name.
     pub name: OsString,
     /// The folder's path with the name.
@@ -138,7 +138,7 @@ pub(super) struct Entry {
 ///
 /// # Errors
 /// What the system answers.
-pub(super) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
+pub(crate) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

@@ -32,8 +32,8 @@ pub(crate) use index::words;
 pub use index::{Filled, Index, IndexError};
 pub use layout::FORMAT;
 pub(crate) use layout::{
-    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, is_safe_path, open_place,
-    sealed_place,
+    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, entries, is_safe_path,
+    open_place, sealed_place,
 };
 pub use query::{Choice, Filter, MAX_LIST, Tally};
 pub use record::{Counts, RunRecord, RunSummary};

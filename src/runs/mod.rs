@@ -3,6 +3,7 @@
 //! async threads, by work that goes on when its asker hangs up.
 
 mod adding;
+mod bundle;
 mod code;
 mod ending;
 mod ledger;

@@ -14,6 +14,11 @@ pub(super) fn sealed(id: RunId) -> Problem {
     Problem::new(Code::RunSealed, message)
 }
 
+pub(super) fn sealed_first(id: RunId) -> Problem {
+    let message = format!("the run {id} is still open; seal it first");
+    Problem::new(Code::RunOpen, message).field("runs")
+}
+
 pub(super) fn seal_problem(error: &SealError) -> Problem {
     let why = chain(error);
     match &error.source {

@@ -6,6 +6,7 @@
 )]
 
 mod browser;
+mod bundles;
 mod cli;
 mod comparison;
 mod contract;

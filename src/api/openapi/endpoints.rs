@@ -318,6 +318,16 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..get("/runs/{id}/report", "", "The run’s report: one HTML file, also of an open run")
     },
     Endpoint {
+        method: "post",
+        body: Body::Any,
+        answer: Answer::Bytes,
+        ..get(
+            "/bundles",
+            "",
+            "Sealed runs (`runs`, a list of ids) as one `.tar.zst`, noted in the log",
+        )
+    },
+    Endpoint {
         answer: Answer::Text,
         ..get("/runs/{id}/proof", "", "That the sealed run stands in the log (c2sp.org/tlog-proof)")
     },

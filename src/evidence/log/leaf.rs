@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::id::RunId;
-use crate::run::Opening;
+use crate::run::{Caller, Opening};
 
 /// Name of this form of entry; seals have the format's own.
 const FORM: &str = "exhibit-log/1";
@@ -33,6 +33,8 @@ pub enum LeafKind {
     ConfigChange,
     /// Evidence is signed with another key from here on.
     KeyChange,
+    /// Runs were given out as a bundle.
+    Export,
     /// An entry of a kind that this version does not know.
     Other,
 }
@@ -46,6 +48,7 @@ impl LeafKind {
             "heartbeat" => Self::Heartbeat,
             "config-change" => Self::ConfigChange,
             "key-change" => Self::KeyChange,
+            "export" => Self::Export,
             _ => Self::Other,
         }
     }
@@ -59,6 +62,7 @@ impl LeafKind {
             Self::Heartbeat => "heartbeat",
             Self::ConfigChange => "config-change",
             Self::KeyChange => "key-change",
+            Self::Export => "export",
             Self::Other => "other",
         }
     }
@@ -169,4 +173,9 @@ pub(crate) fn config_change(keys: &[&str], config_sha256: Digest, at: Moment) ->
 /// Evidence is signed with `to` from here on.
 pub(crate) fn key_change(from: &str, to: &str, at: Moment) -> Vec<u8> {
     entry(LeafKind::KeyChange, at, json!({ "from": from, "to": to }))
+}
+
+/// The runs `runs` were given out to `to`, as a bundle with this digest.
+pub(crate) fn export(runs: &[RunId], sha256: Digest, to: &Caller, at: Moment) -> Vec<u8> {
+    entry(LeafKind::Export, at, json!({ "runs": runs, "sha256": sha256, "to": to }))
 }

@@ -1,0 +1,29 @@
+//! `exhibit export`: sealed runs as one file for somebody else, who checks it with `exhibit verify`.
+
+use std::path::PathBuf;
+
+use super::{Common, DONE, out};
+use crate::error::Problem;
+use crate::id::RunId;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Export {
+    /// The runs
+    #[arg(required = true)]
+    runs: Vec<RunId>,
+    /// Write the bundle there: evidence.tar.zst
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub(super) async fn export(common: &Common, export: Export) -> Result<u8, Problem> {
+    let client = common.client()?;
+    let (sha256, bytes) = client.bundle(&export.runs, &export.out).await?;
+    if common.json {
+        let path = export.out.display().to_string();
+        out::json(&serde_json::json!({ "path": path, "sha256": sha256, "size_bytes": bytes }));
+    } else {
+        out::line(format!("{sha256}  {}", export.out.display()));
+    }
+    DONE
+}

@@ -1,0 +1,73 @@
+//! Owns the giving out of sealed runs as a bundle. That they were given out, and to whom, is in the
+//! log before anybody gets them.
+
+use super::Runs;
+use super::problem::{sealed_first, store_problem, unknown};
+use crate::blob::{Blob, BlobWriter};
+use crate::bundle;
+use crate::error::{Code, Problem};
+use crate::evidence::log::leaf;
+use crate::id::RunId;
+use crate::run::{Caller, Reader};
+
+/// Most runs in one bundle.
+const MAX_RUNS: usize = 1_000;
+
+impl Runs {
+    /// The sealed runs `ids` as one `.tar.zst`, for `reader`, whom `caller` is.
+    ///
+    /// # Errors
+    /// `run_not_found`, `not_your_run`, `conflict` for one that is still open; what the disk says.
+    pub async fn bundle(
+        &self,
+        mut ids: Vec<RunId>,
+        reader: &Reader,
+        caller: &Caller,
+    ) -> Result<Blob, Problem> {
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() || ids.len() > MAX_RUNS {
+            let message = format!("`runs` names {} runs; give 1 to {MAX_RUNS}", ids.len());
+            return Err(Problem::new(Code::InvalidField, message).field("runs"));
+        }
+        for id in &ids {
+            if self.workflow_of(*id).is_some() {
+                return Err(sealed_first(*id));
+            }
+            let record = self.sealed_run(*id).await?;
+            if !reader.may_read(&record.opening.caller) {
+                let message = format!("the run {id} was opened by another caller; name your own");
+                return Err(Problem::new(Code::NotYourRun, message).field("runs"));
+            }
+        }
+        let (this, by) = (self.clone(), caller.clone());
+        self.blocking("making the bundle", move || {
+            let log = this.log();
+            let places = log.places(&ids).map_err(store_problem)?;
+            let mut folders = Vec::new();
+            for id in &ids {
+                let seal = places.get(id).and_then(|place| place.seal);
+                let proof = seal.map(|seal| log.proof(seal)).transpose().map_err(store_problem)?;
+                let folder = this.0.store.folder_of(*id);
+                if !folder.is_dir() {
+                    return Err(unknown(*id));
+                }
+                folders.push((*id, folder, proof));
+            }
+            let parts: Vec<_> = folders
+                .iter()
+                .map(|(id, path, proof)| (*id, path.as_path(), proof.clone()))
+                .collect();
+            let written = bundle::write(BlobWriter::new(this.root()), &parts);
+            let written = written.map_err(|error| Problem::internal("making the bundle", error))?;
+            let given = written.finish();
+            let digest =
+                given.digest().map_err(|error| Problem::internal("reading the bundle", error))?;
+            let entry = leaf::export(&ids, digest, &by, this.0.clock.now());
+            log.append(entry).map_err(store_problem)?;
+            tracing::info!(runs = ids.len(), %digest, ?by, "runs were given out");
+            Ok(given)
+        })
+        .await
+    }
+}
