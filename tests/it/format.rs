@@ -1,10 +1,12 @@
 //! Evidence of every format that was ever written verifies for ever: the folders in
-//! `tests/data/evidence/` are frozen and never made anew.
+//! `tests/data/evidence/` and the stores in `tests/data/store/` are frozen and never made anew.
 
 use std::fs;
 use std::path::PathBuf;
 
 use exhibit::evidence::{FORMAT, RunRecord, Trust, verify};
+use exhibit::population::{Query, population};
+use exhibit::tlog::policy::Policy;
 
 #[test]
 fn frozen_folders_of_every_format_verify() {
@@ -27,4 +29,26 @@ fn frozen_folders_of_every_format_verify() {
         formats.iter().any(|format| format == FORMAT),
         "freeze a folder of {FORMAT}: {formats:?}"
     );
+}
+
+#[test]
+fn frozen_stores_verify_with_their_logs() {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/store"));
+    for version in fs::read_dir(root).expect("frozen stores") {
+        let version = version.expect("an entry").path();
+        let read = |name: &str| fs::read_to_string(version.join(name)).expect("a text");
+        let policy = Policy::parse(&format!("log {}", read("trust/log.vkey"))).expect("a key");
+        let trust = Trust::from_allowed_signers(&read("trust/allowed_signers")).expect("a line");
+        let (store, kept) = (version.join("store"), version.join("kept.note"));
+        let report = verify::store(&store, &trust.with_log(policy), &[kept]);
+        assert_eq!(report.exit(), 0, "{report:#?}");
+        let log = report.log.as_ref().expect("a log");
+        assert_eq!((log.sealed, log.remembered), (report.folders.len() as u64, 1));
+        assert!(report.folders.iter().all(|folder| folder.logged.is_some()), "{report:#?}");
+        // One complete run, with pictures and their framed copies, and one that a stop cut short.
+        let query = Query { from: None, to: None, workflow: None };
+        let population = population(&store, query).expect("a population");
+        let verdicts: Vec<_> = population.runs.iter().map(|run| run.verdict).collect();
+        assert_eq!(verdicts, [Some("complete"), Some("incomplete")]);
+    }
 }
