@@ -178,6 +178,7 @@ async fn status(State(api): State<Api>) -> Json<Value> {
         "open_runs": api.runs.open_count(),
         "captures_under_way": under_way,
         "captures_waiting": waiting,
+        "integrity": api.runs.scrubbed(),
     }))
 }
 

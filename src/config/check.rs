@@ -87,6 +87,7 @@ fn limits(config: &Config, findings: &mut Vec<Finding>) {
         ("browser.probe_every", config.browser.probe_every),
         ("browser.patience", config.browser.patience),
         ("transparency.heartbeat", config.transparency.heartbeat),
+        ("integrity.rest", config.integrity.rest),
         ("runs.idle", config.runs.idle),
         ("runs.max_duration", config.runs.max_duration),
         ("sessions.idle", config.sessions.idle),

@@ -54,6 +54,8 @@ keys! {
     keys.principal: restart;
     keys.api: restart;
     keys.log: restart;
+    integrity.pace: live;
+    integrity.rest: live;
     transparency.origin: restart;
     transparency.heartbeat: live;
     transparency.moved_from: restart;

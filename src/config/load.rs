@@ -8,8 +8,8 @@ use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
 use super::workflows::workflows;
 use super::{
-    Backend, Browser, Capture, CodePlaces, Config, Daemon, Events, Fallback, Hosted, Keys, Log,
-    LogFormat, Policy, Privacy, Runs, Sessions, Store, Transparency, Video, Web, check,
+    Backend, Browser, Capture, CodePlaces, Config, Daemon, Events, Fallback, Hosted, Integrity,
+    Keys, Log, LogFormat, Policy, Privacy, Runs, Sessions, Store, Transparency, Video, Web, check,
 };
 use crate::disk;
 use crate::redact::Rule;
@@ -78,6 +78,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         daemon: daemon(&mut document, default.daemon),
         store: store(&mut document, default.store),
         keys: keys(&mut document, default.keys),
+        integrity: integrity(&mut document, &default.integrity),
         transparency: transparency(&mut document, default.transparency),
         browser: browser(&mut document, default.browser),
         capture: capture(&mut document, &default.capture),
@@ -140,6 +141,16 @@ fn keys(document: &mut Document<'_>, default: Keys) -> Keys {
     };
     table.finish();
     keys
+}
+
+fn integrity(document: &mut Document<'_>, default: &Integrity) -> Integrity {
+    let mut table = document.table("integrity");
+    let integrity = Integrity {
+        pace: table.get("pace", default.pace, read::size),
+        rest: table.get("rest", default.rest, read::duration),
+    };
+    table.finish();
+    integrity
 }
 
 fn transparency(document: &mut Document<'_>, default: Transparency) -> Transparency {

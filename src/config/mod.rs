@@ -43,6 +43,8 @@ pub struct Config {
     pub store: Store,
     /// The signing key and the API keys.
     pub keys: Keys,
+    /// The reading again of sealed evidence.
+    pub integrity: Integrity,
     /// The log of the store.
     pub transparency: Transparency,
     /// The local browser.
@@ -121,6 +123,15 @@ impl Keys {
     pub fn log_public_file(&self) -> PathBuf {
         self.log_file().with_extension("vkey")
     }
+}
+
+/// `[integrity]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Integrity {
+    /// Bytes of sealed evidence that are read again each second; none when 0.
+    pub pace: u64,
+    /// How long is waited before each folder, at least.
+    pub rest: Duration,
 }
 
 /// `[transparency]`
@@ -316,6 +327,7 @@ impl Default for Config {
                 api: "/var/lib/exhibit/keys/api-keys.json".into(),
                 log: None,
             },
+            integrity: Integrity { pace: 4 * MIB, rest: Duration::from_secs(10) },
             transparency: Transparency {
                 origin: None,
                 heartbeat: Duration::from_mins(15),

@@ -46,6 +46,8 @@ impl Config {
             "keys.principal" => self.keys.principal.clone().into(),
             "keys.api" => path(&self.keys.api),
             "keys.log" => optional(self.keys.log.as_ref().map(|path| path.display().to_string())),
+            "integrity.pace" => size(self.integrity.pace),
+            "integrity.rest" => duration(self.integrity.rest),
             "transparency.origin" => optional(self.transparency.origin.clone()),
             "transparency.heartbeat" => duration(self.transparency.heartbeat),
             "transparency.witnesses" => {

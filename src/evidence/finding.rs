@@ -121,6 +121,7 @@ codes! {
     LogTileAltered = "log_tile_altered" Altered "A tile of the log is not what follows from the entries, or is not there.";
     LogRootMismatch = "log_root_mismatch" Altered "The checkpoint's root is not that of the log's entries.";
     LogEntryMalformed = "log_entry_malformed" Altered "An entry of the log is not one of this format.";
+    LogUnpublished = "log_unpublished" Note "Tiles that no checkpoint states: of a commit under way, or of one that was cut short.";
     LogTruncated = "log_truncated" Altered "The log is shorter than a checkpoint of it says.";
     LogRewritten = "log_rewritten" Altered "The log does not continue what a checkpoint of it says.";
     RunGone = "run_gone" Altered "The log tells of a run that is not in the store.";

@@ -96,7 +96,7 @@ impl Trust {
     }
 
     /// Believe `signer` itself: for reading back what it has just signed.
-    pub(super) fn of_signer(signer: &Signer) -> Self {
+    pub(crate) fn of_signer(signer: &Signer) -> Self {
         let key = signer.public().key_data().clone();
         let principal = signer.fingerprint();
         let anchor =

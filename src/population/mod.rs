@@ -18,9 +18,12 @@ pub use self::absence::{Absence, Cause};
 pub use self::sample::{Sample, sample};
 pub use self::table::{write_absences, write_runs};
 use crate::digest::Digest;
+use crate::disk;
 use crate::evidence::log::{Leaf, LeafKind, LogReader};
-use crate::evidence::{RunSummary, StoreError, open_place, sealed_place};
+use crate::evidence::{PROOF, RunSummary, StoreError, open_place, sealed_place};
 use crate::id::RunId;
+use crate::tlog::note::MAX_NOTE;
+use crate::tlog::proof::Proof;
 use crate::tlog::tile::WIDTH;
 
 /// What is asked for.
@@ -189,9 +192,9 @@ pub fn population(root: &Path, query: Query) -> Result<Population, StoreError> {
     }
     let mut runs = Vec::new();
     for (run, told) in &told {
-        runs.extend(row(root, *run, told, &query));
+        runs.extend(row(root, checkpoint.size, *run, told, &query));
     }
-    runs.extend(unlogged(root, &told, &query));
+    runs.extend(unlogged(root, checkpoint.size, &told, &query));
     runs.sort_by(|one, other| (&one.opened_at, one.run).cmp(&(&other.opened_at, other.run)));
     let log = LogState { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root };
     let absences = absences.within(query.from, query.to);
@@ -201,7 +204,7 @@ pub fn population(root: &Path, query: Query) -> Result<Population, StoreError> {
 }
 
 /// The row of a run that the log tells of, if it is asked for.
-fn row(root: &Path, run: RunId, told: &Told, query: &Query) -> Option<Row> {
+fn row(root: &Path, size: u64, run: RunId, told: &Told, query: &Query) -> Option<Row> {
     let text = |leaf: &Leaf, name: &str| leaf.data.get(name)?.as_str().map(str::to_owned);
     let seal = told.seal.as_ref().map(|(_, leaf)| leaf);
     let any = told.open.as_ref().map(|(_, leaf)| leaf).or(seal)?;
@@ -234,14 +237,29 @@ fn row(root: &Path, run: RunId, told: &Told, query: &Query) -> Option<Row> {
     match (summary, seal) {
         (Ok(summary), Some(_)) => row.fill(summary),
         // What is there without its seal in the log is not what the log tells of.
+        (Ok(_), None) if is_later(root, run, size) => row.fate = Fate::Open,
         (Ok(summary), None) => {
             row.fill(summary);
             row.fate = Fate::NotLogged;
         }
-        (Err(_), None) if root.join(open_place(run)).is_dir() => row.fate = Fate::Open,
-        (Err(_), _) => {}
+        (Err(_), _) if root.join(open_place(run)).is_dir() => row.fate = Fate::Open,
+        // It may have been moved from there meanwhile.
+        (Err(_), _) => {
+            if let Ok(summary) = RunSummary::read(&root.join(sealed_place(run))) {
+                row.fill(summary);
+            }
+        }
     }
     Some(row)
+}
+
+/// Whether the sealed run `run` came into the log only after its first `size` entries, in a store in
+/// use: its proof says so.
+fn is_later(root: &Path, run: RunId, size: u64) -> bool {
+    let path = root.join(sealed_place(run)).join(PROOF);
+    let proof = disk::read_limited(&path, MAX_NOTE).ok();
+    let proof = proof.and_then(|proof| Proof::parse(std::str::from_utf8(&proof).ok()?).ok());
+    proof.is_some_and(|proof| proof.index >= size)
 }
 
 impl Row {
@@ -262,12 +280,13 @@ impl Row {
 }
 
 /// Folders that the log does not tell of.
-fn unlogged(root: &Path, told: &HashMap<RunId, Told>, query: &Query) -> Vec<Row> {
+fn unlogged(root: &Path, size: u64, told: &HashMap<RunId, Told>, query: &Query) -> Vec<Row> {
     let mut rows = Vec::new();
     for folder in crate::evidence::sealed_in(root) {
         let Ok(summary) = RunSummary::read(&folder) else { continue };
         let opened = summary.opened_at.parse().unwrap_or(Timestamp::MIN);
-        if told.contains_key(&summary.run) || !query.takes(opened, &summary.workflow) {
+        let known = told.contains_key(&summary.run) || is_later(root, summary.run, size);
+        if known || !query.takes(opened, &summary.workflow) {
             continue;
         }
         let mut row = Row {

@@ -13,6 +13,7 @@ mod open;
 mod problem;
 mod provenance;
 mod report;
+mod scrub;
 mod viewing;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ pub use self::open::{OpenRun, Work};
 use self::open::{lock, millis};
 use self::problem::{sealed, store_problem, unknown};
 use self::provenance::{host_name, provenance};
+pub use self::scrub::Scrubbed;
 pub use self::viewing::{Found, Look};
 use crate::clock::{Clock, Moment};
 use crate::config::Config;

@@ -57,6 +57,12 @@ impl Tile {
         self.width == WIDTH
     }
 
+    /// Whether a tree of `size` entries has less than this tile holds.
+    pub fn is_beyond(self, size: u64) -> bool {
+        let there = Self::of(self.kind, self.index, size).map_or(0, |tile| tile.width);
+        self.width > there
+    }
+
     /// The same tile when it is full.
     #[must_use]
     pub fn full(self) -> Self {

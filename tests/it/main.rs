@@ -33,6 +33,7 @@ mod privacy;
 mod process;
 mod report;
 mod scenarios;
+mod scrub;
 mod sequence;
 mod sessions;
 mod signals;

@@ -35,6 +35,8 @@ pub enum LeafKind {
     KeyChange,
     /// Runs were given out as a bundle.
     Export,
+    /// Evidence was found to be no longer as it was.
+    Finding,
     /// An entry of a kind that this version does not know.
     Other,
 }
@@ -49,6 +51,7 @@ impl LeafKind {
             "config-change" => Self::ConfigChange,
             "key-change" => Self::KeyChange,
             "export" => Self::Export,
+            "finding" => Self::Finding,
             _ => Self::Other,
         }
     }
@@ -63,6 +66,7 @@ impl LeafKind {
             Self::ConfigChange => "config-change",
             Self::KeyChange => "key-change",
             Self::Export => "export",
+            Self::Finding => "finding",
             Self::Other => "other",
         }
     }
@@ -178,4 +182,9 @@ pub(crate) fn key_change(from: &str, to: &str, at: Moment) -> Vec<u8> {
 /// The runs `runs` were given out to `to`, as a bundle with this digest.
 pub(crate) fn export(runs: &[RunId], sha256: Digest, to: &Caller, at: Moment) -> Vec<u8> {
     entry(LeafKind::Export, at, json!({ "runs": runs, "sha256": sha256, "to": to }))
+}
+
+/// Evidence was read again and is not as it was: `told` says where and by which codes.
+pub(crate) fn finding(told: &Value, at: Moment) -> Vec<u8> {
+    entry(LeafKind::Finding, at, told.clone())
 }

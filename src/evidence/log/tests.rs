@@ -136,20 +136,30 @@ fn a_commit_cut_short_anywhere_was_never_promised_and_the_next_one_succeeds() {
         let mut added: Vec<&String> =
             new.0.keys().filter(|name| *name != CHECKPOINT && !old.0.contains_key(*name)).collect();
         added.sort_by_key(|name| (!name.contains("entries"), (*name).clone()));
-        for written in 0..=added.len() + 1 {
+        for written in 0..=added.len() {
             let mut log_files = old.0.clone();
-            for name in &added[..written.min(added.len())] {
+            for name in &added[..written] {
                 log_files.insert((*name).clone(), new.0[*name].clone());
             }
-            let history = if written > added.len() { &new.1 } else { &old.1 };
             lay_out(&root.join(FOLDER), &log_files);
-            lay_out(&root.join(HISTORY), history);
+            lay_out(&root.join(HISTORY), &old.1);
+            // Nobody is accused before the log goes on.
+            let said = told(root, "", &[]);
+            assert!(said.iter().all(|one| one.starts_with("log_unpublished")), "{said:?}");
             let log = bench.log();
             assert_eq!(log.checkpoint().1.size, before as u64, "{before}, {written} files");
-            assert_eq!(log.append(entry(7)).expect("appended"), before as u64);
-            assert!(log.proof(before as u64).expect("a proof").includes(&entry(7)));
+            // Two at once: what the first commit left at the size between must be gone.
+            let first = log.append_all(vec![entry(7), entry(8)]).expect("appended");
+            assert_eq!(first, before as u64);
+            assert!(log.proof(first + 1).expect("a proof").includes(&entry(8)));
             assert_eq!(told(root, "", &[]), [""; 0], "{before}, {written} files");
         }
+        // Between the checkpoint and its place in the history.
+        lay_out(&root.join(FOLDER), &new.0);
+        lay_out(&root.join(HISTORY), &old.1);
+        assert_eq!(told(root, "", &[]), [""; 0]);
+        drop(bench.log());
+        assert_eq!(files(&root.join(HISTORY)), new.1);
     }
 }
 

@@ -1,14 +1,14 @@
-//! Owns the growing of the log on disk. The order is: entries, hashes, the checkpoint's place in
-//! the history, the checkpoint by a rename; each synchronised before the next. What no checkpoint
-//! states was not promised to anybody, and the next commit writes over it.
+//! Owns the growing of the log on disk. The order is: entries, hashes, the checkpoint by a rename,
+//! its place in the history; each synchronised before the next. What no checkpoint states was not
+//! promised to anybody, and is removed before the log goes on.
 
 use std::path::Path;
 
 use super::reader::{LogReader, read_checkpoint};
 use super::{CHECKPOINT, FOLDER, HISTORY, WITNESSED};
 use crate::digest::Digest;
-use crate::disk;
-use crate::evidence::StoreError;
+use crate::disk::{self, PARTIAL_SUFFIX};
+use crate::evidence::{StoreError, layout};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{Algorithm, Note, NoteSigner};
 use crate::tlog::tile::{self, HEIGHT, Kind, Tile, WIDTH};
@@ -135,6 +135,11 @@ impl Writer {
         if end.root() != checkpoint.root {
             return Err(damaged("it does not follow from the log's tiles"));
         }
+        sweep(&root.join(FOLDER), "", checkpoint.size)?;
+        let place = format!("{HISTORY}/{}.note", tile::grouped(checkpoint.size));
+        if read_checkpoint(&root.join(place)).is_err() {
+            remember(root, &note, &checkpoint)?;
+        }
         Ok(Self { end, note, checkpoint, stale: false })
     }
 
@@ -184,10 +189,8 @@ impl Writer {
         note: Note,
         checkpoint: Checkpoint,
     ) -> Result<(), StoreError> {
-        let text = note.to_string();
-        let name = format!("{HISTORY}/{}.note", tile::grouped(checkpoint.size));
-        write(root, &name, text.as_bytes())?;
-        write(root, &format!("{FOLDER}/{CHECKPOINT}"), text.as_bytes())?;
+        write(root, &format!("{FOLDER}/{CHECKPOINT}"), note.to_string().as_bytes())?;
+        remember(root, &note, &checkpoint)?;
         (self.note, self.checkpoint) = (note, checkpoint);
         Ok(())
     }
@@ -205,14 +208,39 @@ impl Writer {
         if *checkpoint == self.checkpoint {
             self.publish(root, note, checkpoint.clone())?;
         } else {
-            let name = format!("{HISTORY}/{}.note", tile::grouped(checkpoint.size));
-            write(root, &name, text.as_bytes())?;
+            remember(root, &note, checkpoint)?;
         }
         if newer {
             write(root, &format!("{HISTORY}/{WITNESSED}"), text.as_bytes())?;
         }
         Ok(())
     }
+}
+
+/// Put a checkpoint among those there were.
+fn remember(root: &Path, note: &Note, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    let name = format!("{HISTORY}/{}.note", tile::grouped(checkpoint.size));
+    write(root, &name, note.to_string().as_bytes())
+}
+
+/// Remove the tiles below `folder` that a log of `size` entries does not have, and files cut short:
+/// of a commit that was. `prefix` is the folder's own path in the log, with its slash.
+fn sweep(folder: &Path, prefix: &str, size: u64) -> Result<(), StoreError> {
+    let entries = match layout::entries(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(StoreError::at(folder))?,
+    };
+    for entry in entries {
+        let name = format!("{prefix}{}", layout::readable(&entry.name));
+        if entry.kind.is_dir() {
+            sweep(&entry.path, &format!("{name}/"), size)?;
+        } else if name.ends_with(PARTIAL_SUFFIX)
+            || Tile::parse(&name).is_some_and(|tile| tile.is_beyond(size))
+        {
+            disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
+        }
+    }
+    Ok(())
 }
 
 fn signed(checkpoint: &Checkpoint, signer: &NoteSigner) -> Note {

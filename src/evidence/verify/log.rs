@@ -3,6 +3,7 @@
 //! same runs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use super::FolderReport;
 use super::proof::cosigned_by;
 use crate::digest::Digest;
-use crate::disk;
+use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::layout::{self, MAX_SMALL, SEAL};
 use crate::evidence::log::read_checkpoint;
@@ -50,6 +51,11 @@ pub fn log(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> (LogReport, Ve
     let mut check = LogCheck::new(root, trust);
     check.run(remembered);
     (check.report, check.findings)
+}
+
+/// The finding for a run that the log tells of and the store does not hold (`gone`), or the reverse.
+pub(crate) fn doubt(gone: bool) -> FindingCode {
+    if gone { FindingCode::RunGone } else { FindingCode::RunNotLogged }
 }
 
 /// One verification of a log under way.
@@ -178,6 +184,9 @@ impl<'a> LogCheck<'a> {
                 self.list(&below);
             } else if !entry.kind.is_file() {
                 self.add(FindingCode::NotAFile, below, "a plain file", "a link or device");
+            } else if below.ends_with(PARTIAL_SUFFIX) {
+                let found = "a file being written, or cut short";
+                self.add(FindingCode::LogUnpublished, below, "whole files", found);
             } else if below != format!("{FOLDER}/{CHECKPOINT}") {
                 self.unseen.insert(below);
             }
@@ -260,13 +269,22 @@ impl<'a> LogCheck<'a> {
             if !self.unseen.remove(&place) {
                 continue;
             }
-            found |= width == tile.width;
             let there = disk::read_limited(&self.root.join(&place), 1 << 25);
+            // A partial tile goes when the full one is there.
+            if there.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+                && !part.is_full()
+                && self.reader.tile(part).is_ok()
+            {
+                continue;
+            }
+            found |= width == tile.width;
             if !there.is_ok_and(|there| Some(there.as_slice()) == beginning(part, bytes)) {
                 let expected = "what follows from the entries";
                 self.add(FindingCode::LogTileAltered, place, expected, "other bytes");
             }
         }
+        // Of a log that grew meanwhile, the full tile may have taken its place.
+        let found = found || self.reader.tile(tile).is_ok_and(|there| there == bytes);
         if !found && tile.kind != Kind::Entries {
             let place = format!("{FOLDER}/{tile}");
             self.add(FindingCode::LogTileAltered, place, "hashes of the log", "nothing");
@@ -297,6 +315,12 @@ impl<'a> LogCheck<'a> {
     /// Files in the log's folder that belong to no tile of it.
     fn extra(&mut self) {
         for place in std::mem::take(&mut self.unseen) {
+            let tile = place.strip_prefix(&format!("{FOLDER}/")).and_then(Tile::parse);
+            if tile.is_some_and(|tile| tile.is_beyond(self.report.size)) {
+                let expected = format!("what a log of {} entries has", self.report.size);
+                self.add(FindingCode::LogUnpublished, place, expected, "more");
+                continue;
+            }
             self.add(FindingCode::UnexpectedFile, place, "nothing", "a file");
         }
     }
@@ -358,6 +382,10 @@ impl<'a> LogCheck<'a> {
             return;
         }
         if old.size > now.size {
+            // A log in use may have grown since it was looked at; its checkpoint comes first.
+            if self.reader.checkpoint().is_ok_and(|(_, newest)| newest.size >= old.size) {
+                return;
+            }
             let (expected, found) = (format!("{} entries", old.size), format!("{}", now.size));
             self.add(FindingCode::LogTruncated, place, expected, found);
             return;
@@ -391,15 +419,30 @@ impl<'a> LogCheck<'a> {
             if there.contains_key(&run) || (unsealed && open.contains(&run)) {
                 continue;
             }
+            // In a store in use it may have been opened or sealed since, or be on its way from one
+            // place to the other: its seal is in the log before its folder is moved.
+            let now = [&place, &layout::open_place(run), &place];
+            if now.into_iter().any(|now| self.root.join(now).is_dir()) {
+                continue;
+            }
             let expected = if unsealed { "a run that was opened" } else { "a run that was sealed" };
             self.add(FindingCode::RunGone, place, expected, "nothing");
         }
         for run in open {
-            if !self.runs.contains_key(run) {
+            if !self.runs.contains_key(run) && !self.is_told_since(*run) {
                 let place = layout::open_place(*run);
                 self.add(FindingCode::RunNotLogged, place, "its opening in the log", "none");
             }
         }
+    }
+
+    /// Whether the log tells of `run` in what was added since it was looked at.
+    fn is_told_since(&self, run: RunId) -> bool {
+        let Ok((_, newest)) = self.reader.checkpoint() else { return false };
+        (self.report.size / WIDTH..newest.size.div_ceil(WIDTH)).any(|bundle| {
+            let entries = self.reader.bundle(bundle, newest.size).unwrap_or_default();
+            entries.iter().any(|entry| Leaf::parse(entry).is_some_and(|leaf| leaf.run == Some(run)))
+        })
     }
 
     fn folder(&mut self, run: RunId, folder: &FolderReport) {

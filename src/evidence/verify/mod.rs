@@ -25,6 +25,7 @@ use crate::id::RunId;
 use crate::run::State;
 use crate::workflow::Verdict;
 
+pub(crate) use log::doubt;
 pub use log::{LogReport, log};
 pub use store::{StoreReport, store};
 

@@ -35,8 +35,6 @@ impl StoreReport {
 /// checkpoints in the files `remembered`, and say which runs are still open.
 pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport {
     let mut report = StoreReport { folders: Vec::new(), findings: Vec::new(), log: None };
-    let mut log = LogCheck::new(root, trust);
-    let sound = log.run(remembered);
     // What witnesses saw of the log they saw of all folders in it.
     report.walk(root, RUNS, 4, &trust.without_witnesses());
     let mut open = Vec::new();
@@ -46,7 +44,9 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
         let finding = Finding::new(FindingCode::RunOpen, place, "a sealed run", "an open one");
         report.findings.push(finding);
     }
-    if sound {
+    // The log comes last: what is sealed stood in it before.
+    let mut log = LogCheck::new(root, trust);
+    if log.run(remembered) {
         log.runs(&report.folders, &open);
     }
     let LogCheck { findings, report: of_log, .. } = log;

@@ -1,0 +1,87 @@
+//! The scrubber: what happens to sealed evidence is noticed without anybody asking.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use exhibit::evidence::log::LogReader;
+use serde_json::{Value, json};
+
+use crate::harness::{TestDaemon, eventually};
+
+/// What the log says of findings.
+fn findings(store: &Path) -> Vec<Value> {
+    let log = LogReader::of_store(store);
+    let (_, checkpoint) = log.checkpoint().expect("a log");
+    let entries = log.bundle(0, checkpoint.size).expect("entries");
+    let entries = entries.iter().map(|entry| serde_json::from_slice(entry).expect("JSON"));
+    entries.filter(|entry: &Value| entry["kind"] == "finding").collect()
+}
+
+async fn told(daemon: &TestDaemon) -> Value {
+    daemon.get("/v1/status").await.ok().json()["integrity"].clone()
+}
+
+/// Wait until two more rounds are finished: then everything has been read since.
+async fn two_rounds(daemon: &TestDaemon) -> Value {
+    let rounds = |told: &Value| told["rounds"].as_u64().expect("a number");
+    let before = rounds(&told(daemon).await);
+    eventually("two rounds are finished", async || rounds(&told(daemon).await) >= before + 2).await;
+    told(daemon).await
+}
+
+async fn sealed_run(daemon: &TestDaemon) -> String {
+    let run = daemon.open_run("refund").await;
+    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    run
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_to_sealed_evidence_is_noticed_and_told_once() {
+    let daemon = TestDaemon::start_with(|config| {
+        config.integrity.rest = Duration::from_millis(5);
+        config.integrity.pace = 1 << 40;
+    })
+    .await;
+    let (first, second) = (sealed_run(&daemon).await, sealed_run(&daemon).await);
+    assert_eq!(two_rounds(&daemon).await["findings"], json!({}));
+    assert_eq!(findings(&daemon.store()), [Value::Null; 0]);
+
+    let path = daemon.sealed(&first).join("data/provenance.json");
+    let whole = std::fs::read(&path).expect("there");
+    let mut changed = whole.clone();
+    changed[5] ^= 1;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("set");
+    std::fs::write(&path, &changed).expect("written");
+    let said = two_rounds(&daemon).await;
+    assert_eq!(said["findings"][&first], json!(["file_altered"]));
+    let logged = findings(&daemon.store());
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    assert_eq!(
+        (&logged[0]["place"], &logged[0]["codes"]),
+        (&json!(first), &json!(["file_altered"]))
+    );
+
+    // Put back, it is no longer told; that it was stays in the log.
+    std::fs::write(&path, &whole).expect("written");
+    assert_eq!(two_rounds(&daemon).await["findings"], json!({}));
+
+    // A folder that is gone is missed by the log.
+    let gone = daemon.sealed(&second);
+    for place in [gone.join("data"), gone.clone()] {
+        std::fs::set_permissions(place, std::fs::Permissions::from_mode(0o755)).expect("set");
+    }
+    std::fs::remove_dir_all(&gone).expect("removed");
+    assert_eq!(two_rounds(&daemon).await["findings"], json!({ "log": ["run_gone"] }));
+    assert_eq!(findings(&daemon.store()).len(), 2);
+
+    // It goes on where it stopped, and remembers what it said.
+    let folder = daemon.stop().await;
+    let daemon = TestDaemon::start_in(folder, |config| {
+        config.integrity.rest = Duration::from_millis(5);
+        config.integrity.pace = 1 << 40;
+    })
+    .await;
+    assert_eq!(two_rounds(&daemon).await["findings"], json!({ "log": ["run_gone"] }));
+    assert_eq!(findings(&daemon.store()).len(), 2);
+}
