@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench soak axe oscal docs fuzz-api clean
+.PHONY: help setup build demo test check bench soak axe oscal mutations docs fuzz-api clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -40,6 +40,9 @@ axe: build ## have axe-core (npm) look at the report and the web page
 
 oscal: build ## have compliance-trestle (PyPI) read a run as OSCAL
 	@scripts/oscal
+
+mutations: ## ten thousand random changes of a sealed store, each of which must be noticed
+	EXHIBIT_MUTATIONS=$${EXHIBIT_MUTATIONS:-10000} cargo test --lib -- evidence::mutations
 
 docs: ## write anew what is made of the tables: docs/openapi.json, parts of docs/API.md
 	UPDATE_GOLDEN=1 cargo test --test it -- openapi::the openapi::what

@@ -365,6 +365,17 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
+/// [`read_limited`] of a plain file: a pipe or device, on which a reader would wait, is refused.
+///
+/// # Errors
+/// `InvalidInput` for what is no plain file; else as [`read_limited`].
+pub fn read_plain(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file"));
+    }
+    read_limited(path, limit)
+}
+
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -24,7 +24,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test does damage")]
-fn rename(from: &Path, to: &Path) {
+pub(super) fn rename(from: &Path, to: &Path) {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).expect("made");
     }

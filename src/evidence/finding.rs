@@ -127,6 +127,7 @@ codes! {
     RunGone = "run_gone" Altered "The log tells of a run that is not in the store.";
     RunNotLogged = "run_not_logged" Altered "The store holds a run that the log does not tell of.";
     SealNotLogged = "seal_not_logged" Altered "A folder's seal is not the one that the log holds.";
+    OpeningNotLogged = "opening_not_logged" Altered "A run's first event is not the one that the log holds of its opening.";
     Unsealed = "unsealed" Incomplete "The run was never sealed.";
     RunOpen = "run_open" Note "The store holds a run that is not sealed yet.";
     NotChecked = "not_checked" Note "A file that this version does not check.";

@@ -151,7 +151,7 @@ fn a_copy_of_the_sealed_runs_alone_is_a_whole_store() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test copies a store")]
-fn copy_tree(from: &Path, to: &Path) {
+pub(super) fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("made");
     for entry in super::layout::entries(from).expect("listed") {
         let target = to.join(&entry.name);

@@ -55,4 +55,6 @@ mod fixture;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod tests;

@@ -51,7 +51,7 @@ impl LogReader {
     /// # Errors
     /// What the system answers; `InvalidData` when it does not hold what its width says.
     pub fn tile(&self, tile: Tile) -> io::Result<Vec<u8>> {
-        let read = |tile: Tile| disk::read_limited(&self.folder.join(tile.to_string()), MAX_TILE);
+        let read = |tile: Tile| disk::read_plain(&self.folder.join(tile.to_string()), MAX_TILE);
         let bytes = match read(tile) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !tile.is_full() => {
                 return cut(tile, read(tile.full())?);

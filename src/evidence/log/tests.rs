@@ -19,12 +19,17 @@ fn entry(number: usize) -> Vec<u8> {
 }
 
 /// Put `count` entries into the log with one commit.
-fn grow(log: &Log, count: usize) {
-    log.append_all((0..count).map(entry).collect()).expect("appended");
+pub(in crate::evidence) fn grow(log: &Log, count: usize) {
+    extend(log, &(0..count).map(entry).collect::<Vec<_>>());
+}
+
+/// Put `entries` into the log with one commit.
+pub(in crate::evidence) fn extend(log: &Log, entries: &[Vec<u8>]) {
+    log.append_all(entries.to_vec()).expect("appended");
 }
 
 /// The files below `folder`, by name.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(in crate::evidence) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(at) = folders.pop() {
@@ -42,7 +47,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test prepares what a crash or an intruder left")]
-fn lay_out(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
+pub(in crate::evidence) fn lay_out(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
     drop(fs::remove_dir_all(folder));
     for (name, bytes) in files {
         let path = folder.join(name);
@@ -52,7 +57,7 @@ fn lay_out(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test does damage")]
-fn remove(path: &Path) {
+pub(in crate::evidence) fn remove(path: &Path) {
     fs::remove_dir_all(path).or_else(|_| fs::remove_file(path)).expect("removed");
 }
 

@@ -3,7 +3,8 @@
 //! same runs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -12,8 +13,9 @@ use super::FolderReport;
 use super::proof::cosigned_by;
 use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
+use crate::evidence::chain;
 use crate::evidence::finding::{Finding, FindingCode};
-use crate::evidence::layout::{self, MAX_SMALL, SEAL};
+use crate::evidence::layout::{self, EVENTS, MAX_SMALL, SEAL};
 use crate::evidence::log::read_checkpoint;
 use crate::evidence::log::{
     CHECKPOINT, FOLDER, HISTORY, Leaf, LeafKind, LogReader, TreeReader, WITNESSED,
@@ -73,7 +75,8 @@ pub(super) struct LogCheck<'a> {
 /// What the log tells of a run.
 #[derive(Debug, Default)]
 struct Told {
-    opened: bool,
+    /// The digest of its first event, once it was opened.
+    opening: Option<Digest>,
     /// Digests of its seals.
     seals: Vec<Digest>,
 }
@@ -109,6 +112,10 @@ impl<'a> LogCheck<'a> {
             if expected || self.root.join(FOLDER).symlink_metadata().is_ok() {
                 self.add(FindingCode::LogMissing, place, "the log of the store", "nothing");
             }
+            return false;
+        }
+        if !self.root.join(&place).symlink_metadata().is_ok_and(|found| found.is_file()) {
+            self.add(FindingCode::NotAFile, place, "a plain file", "a link or device");
             return false;
         }
         let (note, checkpoint) = match self.reader.checkpoint() {
@@ -300,8 +307,11 @@ impl<'a> LogCheck<'a> {
         let Some(run) = leaf.run else { return };
         let told = self.runs.entry(run).or_default();
         match leaf.kind {
-            LeafKind::Open if !told.opened => {
-                told.opened = true;
+            LeafKind::Open if told.opening.is_none() => {
+                let first =
+                    leaf.data.get("first_event_sha256").and_then(|it| it.as_str()?.parse().ok());
+                // One that states none agrees with no folder.
+                told.opening = Some(first.unwrap_or(Digest::ZERO));
                 self.report.opened += 1;
             }
             LeafKind::Seal => {
@@ -433,6 +443,19 @@ impl<'a> LogCheck<'a> {
                 let place = layout::open_place(*run);
                 self.add(FindingCode::RunNotLogged, place, "its opening in the log", "none");
             }
+            let folder = self.root.join(layout::open_place(*run));
+            self.opening(*run, &folder, layout::open_place(*run));
+        }
+    }
+
+    /// The first event of `run` in `folder`, against what the log says of its opening.
+    fn opening(&mut self, run: RunId, folder: &Path, place: String) {
+        let Some(logged) = self.runs.get(&run).and_then(|told| told.opening) else { return };
+        let found = first_event(folder);
+        if found != Some(logged) {
+            let found = found.map_or_else(|| "no event".to_owned(), |found| found.to_string());
+            let place = format!("{place}/{EVENTS}:1");
+            self.add(FindingCode::OpeningNotLogged, place, logged.to_string(), found);
         }
     }
 
@@ -447,9 +470,10 @@ impl<'a> LogCheck<'a> {
 
     fn folder(&mut self, run: RunId, folder: &FolderReport) {
         let place = layout::sealed_place(run);
+        self.opening(run, Path::new(&folder.folder), place.clone());
         let path = Path::new(&folder.folder).join(SEAL);
         // Its absence is a finding of the folder's.
-        let Ok(seal) = disk::read_limited(&path, MAX_SMALL) else { return };
+        let Ok(seal) = disk::read_plain(&path, MAX_SMALL) else { return };
         let seal = Digest::of(&seal);
         let code = match self.runs.get(&run).map(|told| &told.seals) {
             Some(seals) if seals.last() == Some(&seal) => return,
@@ -458,6 +482,14 @@ impl<'a> LogCheck<'a> {
         };
         self.add(code, format!("{place}/{SEAL}"), "its seal in the log", "another, or none");
     }
+}
+
+/// The digest of the first line of a folder's events; none when there is no whole one.
+fn first_event(folder: &Path) -> Option<Digest> {
+    let path = folder.join(EVENTS);
+    path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let line = chain::lines(BufReader::new(File::open(path).ok()?)).next()?.ok()?;
+    line.whole.then(|| Digest::of(&line.bytes))
 }
 
 /// What the tile `part` holds of the bytes of a wider one.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::log::{LogCheck, LogReport};
 use super::{FolderReport, folder};
+use crate::disk::PARTIAL_SUFFIX;
 use crate::evidence::finding::{Finding, FindingCode, worst_exit};
 use crate::evidence::layout::{self, OPEN, RUNS, sealed_place};
 use crate::evidence::trust::Trust;
@@ -39,10 +40,20 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
     report.walk(root, RUNS, 4, &trust.without_witnesses());
     let mut open = Vec::new();
     for entry in report.list(root, OPEN) {
-        open.extend(entry.name.to_str().and_then(|name| name.parse::<RunId>().ok()));
-        let place = format!("{OPEN}/{}", layout::readable(&entry.name));
-        let finding = Finding::new(FindingCode::RunOpen, place, "a sealed run", "an open one");
-        report.findings.push(finding);
+        let name = layout::readable(&entry.name);
+        let run = name.parse::<RunId>().ok();
+        open.extend(run.filter(|_| entry.kind.is_dir()));
+        // One that was being opened when the daemon was stopped is removed at its next start.
+        let begun = name.strip_suffix(PARTIAL_SUFFIX).is_some_and(|id| id.parse::<RunId>().is_ok());
+        let (code, expected, found) = match entry.kind {
+            kind if kind.is_dir() && (run.is_some() || begun) => {
+                (FindingCode::RunOpen, "a sealed run", "an open one")
+            }
+            kind if kind.is_dir() => (FindingCode::UnexpectedFolder, "runs only", "a folder"),
+            kind if kind.is_file() => (FindingCode::UnexpectedFile, "runs only", "a file"),
+            _ => (FindingCode::NotAFile, "runs only", "a link or device"),
+        };
+        report.findings.push(Finding::new(code, format!("{OPEN}/{name}"), expected, found));
     }
     // The log comes last: what is sealed stood in it before.
     let mut log = LogCheck::new(root, trust);

@@ -1,0 +1,221 @@
+//! Random single changes anywhere in a sealed store: every one must be told by whoever verifies the
+//! store, but for what docs/FORMAT.md says is no evidence. `cargo test` makes some hundreds,
+//! `make mutations` ten thousand; `EXHIBIT_SEED` gives others.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::attacks::write;
+use super::damage::unlock;
+use super::fixture::{Bench, trust_in_log};
+use super::hostile::copy_tree;
+use super::log::{grow, remove};
+use super::verify;
+use crate::error::exit;
+use crate::tlog::tile::Tile;
+
+/// How many at the least; what `EXHIBIT_MUTATIONS` says otherwise.
+const SOME: u64 = 300;
+/// The folders of a store that hold evidence.
+const EVIDENCE: [&str; 3] = ["runs", "log", "checkpoints"];
+/// Entries of the log: full tiles, partial ones, and partial ones left over from before.
+const ENTRIES: u64 = 264;
+
+/// A store of two sealed runs.
+fn scene() -> Bench {
+    let bench = Bench::logged();
+    bench.sealed(0);
+    bench.sealed(1);
+    let log = bench.log();
+    grow(&log, 258);
+    grow(&log, 1);
+    grow(&log, 1);
+    assert_eq!(log.checkpoint().1.size, ENTRIES);
+    bench
+}
+
+/// SplitMix64: small, and the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.roll() % limit as u64).expect("below a length")
+    }
+}
+
+/// A copy of the store, whose every file is known, so that each change can be taken back.
+struct Subject {
+    _place: tempfile::TempDir,
+    root: PathBuf,
+    files: BTreeMap<PathBuf, Vec<u8>>,
+    folders: Vec<PathBuf>,
+}
+
+impl Subject {
+    fn of(bench: &Bench) -> Self {
+        let memory = Path::new("/dev/shm");
+        let place =
+            if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let place = place.expect("a folder");
+        let root = place.path().join("store");
+        copy_tree(bench.store.root(), &root);
+        unlock(&root);
+        let mut subject = Self { _place: place, root, files: BTreeMap::new(), folders: Vec::new() };
+        EVIDENCE.iter().for_each(|name| subject.list(&subject.root.join(name)));
+        subject
+    }
+
+    fn list(&mut self, folder: &Path) {
+        self.folders.push(folder.to_owned());
+        for entry in super::layout::entries(folder).expect("listed") {
+            if entry.kind.is_dir() {
+                self.list(&entry.path);
+            } else {
+                let bytes = fs::read(&entry.path).expect("there");
+                self.files.insert(entry.path, bytes);
+            }
+        }
+    }
+
+    fn is_intact(&self) -> bool {
+        verify::store(&self.root, &trust_in_log(""), &[]).exit() == exit::OK
+    }
+
+    fn pick(&self, dice: &mut Dice) -> (&Path, &[u8]) {
+        let (path, bytes) =
+            self.files.iter().nth(dice.below(self.files.len())).expect("below their number");
+        (path, bytes)
+    }
+
+    /// Whether the format says that the file may be missing.
+    fn is_dispensable(&self, path: &Path) -> bool {
+        let name = path.strip_prefix(&self.root).expect("below").to_string_lossy();
+        let tile = name.strip_prefix("log/").and_then(Tile::parse);
+        let left_over = |tile: Tile| Tile::of(tile.kind, tile.index, ENTRIES) != Some(tile);
+        name.starts_with("checkpoints/") || tile.is_some_and(left_over)
+    }
+
+    /// Change one thing, ask, and take it back: what was done, and whether it was noticed. None when
+    /// nothing was changed, or nothing that is evidence.
+    fn change(&self, dice: &mut Dice) -> Option<(String, bool)> {
+        let (path, bytes) = self.pick(dice);
+        let shown =
+            |path: &Path| path.strip_prefix(&self.root).expect("below").display().to_string();
+        let at = dice.below(bytes.len().max(1));
+        let mut changed = bytes.to_vec();
+        let what = match dice.below(8) {
+            0 | 1 if !bytes.is_empty() => {
+                let bit = dice.below(8);
+                changed[at] ^= 1 << bit;
+                format!("bit {bit} of byte {at} of {} turned", shown(path))
+            }
+            2 if !bytes.is_empty() => {
+                changed.truncate(at);
+                format!("{} cut to {at} bytes", shown(path))
+            }
+            3 => {
+                let byte = *b"\n 0{\0"[..].get(dice.below(5)).expect("one of five");
+                changed.insert(at, byte);
+                format!("byte {byte} put in at {at} of {}", shown(path))
+            }
+            4 => return self.removed(path, bytes),
+            5 => return Some(self.added(dice)),
+            6 => return Some(self.renamed(dice)),
+            _ => return self.exchanged(dice, path, bytes),
+        };
+        write(path, &changed);
+        let noticed = !self.is_intact();
+        write(path, bytes);
+        Some((what, noticed))
+    }
+
+    fn removed(&self, path: &Path, bytes: &[u8]) -> Option<(String, bool)> {
+        if self.is_dispensable(path) {
+            return None;
+        }
+        remove(path);
+        let noticed = !self.is_intact();
+        write(path, bytes);
+        Some((format!("{} removed", path.display()), noticed))
+    }
+
+    fn added(&self, dice: &mut Dice) -> (String, bool) {
+        let folder = &self.folders[dice.below(self.folders.len())];
+        let name = ["x", "-", ".hidden", "0", "001", "seal.json.bak"][dice.below(6)];
+        let path = folder.join(format!("{name}{}", ["", ".note", ".p"][dice.below(3)]));
+        if path.exists() {
+            return (String::new(), true);
+        }
+        let (_, bytes) = self.pick(dice);
+        write(&path, bytes);
+        let noticed = !self.is_intact();
+        remove(&path);
+        (format!("{} added", path.display()), noticed)
+    }
+
+    /// A file or a folder gets another name.
+    #[expect(clippy::disallowed_methods, reason = "a test does damage")]
+    fn renamed(&self, dice: &mut Dice) -> (String, bool) {
+        let folder = &self.folders[dice.below(self.folders.len())];
+        let path = if dice.below(4) == 0 { folder } else { self.pick(dice).0 };
+        let mut name = path.file_name().expect("a name").to_owned();
+        name.push(["x", ".bak", "~", "0"][dice.below(4)]);
+        let other = path.with_file_name(name);
+        fs::rename(path, &other).expect("renamed");
+        let noticed = !self.is_intact();
+        fs::rename(&other, path).expect("renamed");
+        (format!("{} renamed to {}", path.display(), other.display()), noticed)
+    }
+
+    fn exchanged(&self, dice: &mut Dice, path: &Path, bytes: &[u8]) -> Option<(String, bool)> {
+        let (other, others) = self.pick(dice);
+        if bytes == others {
+            return None;
+        }
+        write(path, others);
+        write(other, bytes);
+        let noticed = !self.is_intact();
+        write(path, bytes);
+        write(other, others);
+        Some((format!("{} and {} exchanged", path.display(), other.display()), noticed))
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn no_change_anywhere_in_a_sealed_store_goes_unnoticed() {
+    let (wanted, seed) = (number("EXHIBIT_MUTATIONS", SOME), number("EXHIBIT_SEED", 1));
+    let bench = scene();
+    let threads = std::thread::available_parallelism().map_or(2, usize::from) as u64;
+    let unnoticed: Vec<String> = std::thread::scope(|scope| {
+        let work = |thread: u64| {
+            let (subject, mut dice) = (Subject::of(&bench), Dice(seed * 1000 + thread));
+            assert!(subject.is_intact(), "before");
+            let (mut done, mut unnoticed) = (0, Vec::new());
+            while done < wanted.div_ceil(threads) {
+                if let Some((what, noticed)) = subject.change(&mut dice) {
+                    done += 1;
+                    unnoticed.extend((!noticed).then_some(what));
+                }
+            }
+            assert!(subject.is_intact(), "every change was taken back");
+            unnoticed
+        };
+        let workers: Vec<_> =
+            (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("done")).collect()
+    });
+    assert!(unnoticed.is_empty(), "seed {seed}: {unnoticed:#?}");
+}
