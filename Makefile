@@ -22,8 +22,8 @@ check: setup ## format, lints, documentation, scripts
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
-	for script in scripts/* .ci/run examples/*.sh; do bash -n $$script || exit 1; done
-	target/tools/bin/python -c 'import ast, sys; [ast.parse(open(name).read()) for name in sys.argv[1:]]' examples/*.py tests/*/*.py
+	for script in scripts/* docs/*.sh .ci/run examples/*.sh; do bash -n $$script || exit 1; done
+	target/tools/bin/python -c 'import ast, sys; [ast.parse(open(name).read()) for name in sys.argv[1:]]' examples/*.py docs/*.py tests/*/*.py
 	@if command -v systemd-analyze >/dev/null; then scripts/check-units; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi
 
@@ -44,8 +44,9 @@ oscal: build ## have compliance-trestle (PyPI) read a run as OSCAL
 mutations: ## ten thousand random changes of a sealed store, each of which must be noticed
 	EXHIBIT_MUTATIONS=$${EXHIBIT_MUTATIONS:-10000} cargo test --lib -- evidence::mutations
 
-docs: ## write anew what is made of the tables: docs/openapi.json, parts of docs/API.md
+docs: ## write anew what is made of tables: docs/openapi.json, parts of docs/API.md and docs/AUDITORS.md
 	UPDATE_GOLDEN=1 cargo test --test it -- openapi::the openapi::what
+	UPDATE_GOLDEN=1 cargo test --lib -- evidence::matrix
 
 fuzz-api: build ## send the daemon thousands of requests made from its own description
 	@scripts/fuzz-api

@@ -60,6 +60,8 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
     if common.json {
         out::json(&serde_json::json!({
             "folder": done.folder,
+            "store": done.store,
+            "trust": done.trust,
             "allowed_signers": done.allowed_signers,
             "receipt": done.receipt,
             "report": done.report,
@@ -85,7 +87,10 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
         out::line(format!("                 {finding}"));
     }
     out::line(format!("signed by        {}", done.receipt.key));
-    out::line(format!("allowed signers  {}", done.allowed_signers.display()));
+    if let Some(place) = &done.report.logged {
+        out::line(format!("logged           {place}"));
+    }
+    out::line(format!("whom to trust    {}", done.trust.display()));
     out::line("");
     out::line("Look at the report in a browser, or at the pictures and the recording:");
     out::line(format!("  {}", done.folder.join(crate::report::FILE).display()));
@@ -102,6 +107,12 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
         done.principal
     ));
     out::line("  less VERIFY.txt");
+    let (trust, store) = (done.trust.display(), done.store.display());
+    out::line(
+        "or all of it, and the log, with stock tools by docs/verify.sh of the sources, and with us:",
+    );
+    out::line(format!("  docs/verify.sh --trust {trust} --store {store}"));
+    out::line(format!("  exhibit verify --trust {trust} {store}"));
     Ok(done.report.exit())
 }
 

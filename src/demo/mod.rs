@@ -22,13 +22,18 @@ use crate::error::{Code, Problem};
 use crate::evidence::{Signer, Trust, verify};
 use crate::receipt::Receipt;
 use crate::tasks::Tasks;
+use crate::tlog::policy::Policy;
 
 /// What the demonstration made.
 #[derive(Debug)]
 pub struct Demonstration {
     /// The sealed folder.
     pub folder: PathBuf,
-    /// The line that vouches for the signing key, as an auditor would be handed it.
+    /// The store that holds it.
+    pub store: PathBuf,
+    /// What an auditor would be handed: `allowed_signers` and `log.vkey`.
+    pub trust: PathBuf,
+    /// The line that vouches for the signing key, in that folder.
     pub allowed_signers: PathBuf,
     /// What the agent got.
     pub receipt: Receipt,
@@ -67,8 +72,8 @@ pub async fn run(
     disk::make_dirs(&home).map_err(|error| in_folder(&home, error))?;
     let config = config_in(&home);
     let (principal, key) = (config.keys.principal.clone(), config.keys.signing.clone());
-    let without_sandbox = !config.browser.sandbox;
-    let root = config.store.path.clone();
+    let sandbox = config.browser.sandbox;
+    let (store, log_key) = (config.store.path.clone(), config.keys.log_public_file());
 
     tell("starting the application and the daemon with its Chromium");
     let tasks = Tasks::new();
@@ -88,14 +93,31 @@ pub async fn run(
     let signer = Signer::load_or_create(&key)
         .map_err(|error| Problem::internal("reading the signing key", error))?;
     let line = signer.allowed_signers_line(&principal);
-    let allowed_signers = home.join("allowed_signers");
-    disk::replace(&allowed_signers, format!("{line}\n").as_bytes(), 0o644)
+    let trust = home.join("trust");
+    let allowed_signers = trust.join("allowed_signers");
+    let log_key = std::fs::read(log_key).map_err(|error| in_folder(&home, error))?;
+    disk::make_dirs(&trust)
+        .and_then(|()| disk::replace(&allowed_signers, format!("{line}\n").as_bytes(), 0o644))
+        .and_then(|()| disk::replace(&trust.join("log.vkey"), &log_key, 0o644))
         .map_err(|error| in_folder(&home, error))?;
-    let trust = Trust::from_allowed_signers(&line)
-        .map_err(|error| Problem::internal("reading the allowed signers", error))?;
-    let folder = root.join(&receipt.folder);
-    let report = verify::folder(&folder, &trust);
-    Ok(Demonstration { folder, allowed_signers, receipt, report, principal, without_sandbox })
+    let policy = Policy::parse(&format!("log {}", String::from_utf8_lossy(&log_key)))
+        .map_err(|error| Problem::internal("reading the log's key", error))?;
+    let believed = Trust::from_allowed_signers(&line)
+        .map_err(|error| Problem::internal("reading the allowed signers", error))?
+        .with_log(policy);
+    let folder = store.join(&receipt.folder);
+    let report = verify::folder(&folder, &believed);
+    let without_sandbox = !sandbox;
+    Ok(Demonstration {
+        folder,
+        store,
+        trust,
+        allowed_signers,
+        receipt,
+        report,
+        principal,
+        without_sandbox,
+    })
 }
 
 fn in_folder(home: &Path, error: std::io::Error) -> Problem {

@@ -55,6 +55,8 @@ mod fixture;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod mutations;
 #[cfg(test)]
 mod tests;

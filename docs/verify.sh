@@ -1,0 +1,203 @@
+#!/usr/bin/env bash
+# Check evidence without any software of Exhibit's: coreutils, findutils, ssh-keygen, openssl, and
+# Python's standard library (verify_log.py, beside this script) for the log.
+#
+#   verify.sh --trust DIR FOLDER                            one evidence folder
+#   verify.sh --trust DIR --store STORE [--checkpoint KEPT]…   a whole store
+#
+# DIR holds whom you trust, and comes from the operator BY ANOTHER WAY than the evidence:
+#   allowed_signers   the keys that sign evidence (ssh-keygen(1), ALLOWED SIGNERS)
+#   log.vkey          the public key of the store's log (c2sp.org/signed-note)
+# KEPT is a copy of STORE/log/checkpoint that you kept at an earlier visit.
+#
+# Prints PASS or FAIL for each check; ends with 0 when all passed, 1 when one failed, 2 when it
+# could not begin. Nothing in the evidence is run. Written for bash 5.2, OpenSSH 9.2, OpenSSL 3.0
+# and Python 3.11, as in Debian 12. docs/FORMAT.md says what each file is.
+set -uo pipefail
+unset CDPATH
+export LC_ALL=C TZ=UTC
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) || exit 2
+
+stop() { printf 'verify.sh: %s\n' "$*" >&2; exit 2; }
+usage() { stop "usage: verify.sh --trust DIR FOLDER | --trust DIR --store STORE [--checkpoint KEPT]…"; }
+
+trust='' store='' folder='' kept=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --trust | --store | --checkpoint) [ $# -ge 2 ] && [ -e "$2" ] || stop "$1 needs a path that exists"
+      path=$(realpath -- "$2") ;;&
+    --trust) trust=$path; shift 2 ;;
+    --store) store=$path; shift 2 ;;
+    --checkpoint) kept+=("$path"); shift 2 ;;
+    --) shift; break ;;
+    -*) usage ;;
+    *) break ;;
+  esac
+done
+if [ $# -eq 1 ]; then [ -d "$1" ] || stop "that folder is not there"; folder=$(realpath -- "$1"); fi
+[ -n "$trust" ] && [ $# -le 1 ] || usage
+if [ -n "$store" ]; then [ -z "$folder" ] || usage; else [ -n "$folder" ] && [ ${#kept[@]} -eq 0 ] || usage; fi
+for tool in sha256sum find ssh-keygen openssl python3; do
+  command -v "$tool" >/dev/null || stop "$tool is not installed"
+done
+# A key that comes with the evidence proves nothing.
+case $trust/ in "${store:-$folder}"/*) stop "DIR lies in what is to be checked" ;; esac
+[ -f "$trust/allowed_signers" ] || stop "DIR/allowed_signers is not there"
+[ -f "$trust/log.vkey" ] || [ -z "$store" ] || stop "DIR/log.vkey is not there: a store needs it"
+
+scratch=$(mktemp -d) || exit 2
+trap 'rm -rf -- "$scratch"' EXIT
+
+failed=0
+# check NUMBER NAME WHAT COMMAND…: run the command, say whether it passed, show what it printed.
+check() {
+  local number=$1 name=$2 what=$3 word=PASS
+  shift 3
+  "$@" >"$scratch/said" 2>&1 </dev/null || { word=FAIL failed=1; }
+  printf '%s %2s %-13s %s\n' "$word" "$number" "$name" "$what"
+  # Names in evidence are hostile: no control character reaches the terminal.
+  if [ $word = FAIL ]; then head -n 20 "$scratch/said" | cat -v | sed 's/^/            | /'; return 1; fi
+}
+python() { python3 -I -B "$here/verify_log.py" "$@"; }
+
+# --- One folder; these run inside it. ---------------------------------------------------------
+
+run_id='[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}'
+part='[A-Za-z0-9_][A-Za-z0-9._-]{0,99}' # of a name: no space, no leading dot or hyphen
+
+plain_files() { # No links, devices, pipes; no empty folders; a folder named after a run.
+  local other
+  other=$(find . ! -type d ! -type f -print -o -type d -empty -print) && [ -z "$other" ] || { echo "$other"; return 1; }
+  [[ ${PWD##*/} =~ ^$run_id$ ]] || { echo "the folder is not named after a run"; return 1; }
+  grep -qF -- "\"run\":\"${PWD##*/}\"" seal.json || { echo "seal.json is of another run"; return 1; }
+}
+manifests() { # Digest, two spaces, a plain name; names sorted, each once.
+  local file names
+  for file in tagmanifest-sha256.txt manifest-sha256.txt; do
+    names=$part; [ $file = manifest-sha256.txt ] && names="data(/$part)+"
+    [ -s $file ] && [ -z "$(tail -c1 $file)" ] || { echo "$file does not end with a line"; return 1; }
+    ! grep -navE "^[0-9a-f]{64}  $names\$" $file || return 1
+    cut -c67- $file | sort -uc || return 1
+  done
+  # The signature is over these, all of them.
+  cut -c67- tagmanifest-sha256.txt | grep -vxF report.html |
+    diff - <(printf '%s\n' VERIFY.txt bag-info.txt bagit.txt manifest-sha256.txt) || return 1
+  [ ! -e report.html ] || grep -qE '^.{64}  report\.html$' tagmanifest-sha256.txt
+}
+nothing_added() { # Below data/ is what the manifest lists, and nothing else.
+  diff <(cut -c67- manifest-sha256.txt) <(find data -type f | sort)
+}
+root_names() { # Beside data/ is what the format names, and nothing else.
+  local name all=(data bagit.txt bag-info.txt manifest-sha256.txt VERIFY.txt
+    tagmanifest-sha256.txt tagmanifest-sha256.txt.sig seal.json)
+  local known=" ${all[*]} report.html seal.json.tlog-proof tagmanifest-sha256.txt.sig.tsr "
+  for name in "${all[@]}"; do [ -e "$name" ] || { echo "$name is not there"; return 1; }; done
+  while IFS= read -rd '' name; do
+    [[ $known == *" $name "* ]] || { echo "$name is not of the format"; return 1; }
+  done < <(find . -mindepth 1 -maxdepth 1 -printf '%P\0')
+}
+signature() { # By a key that is trusted, at the time of sealing, for evidence.
+  local at principal
+  at=$(sed -nE 's/.*"sealed_at":"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.[0-9]+Z".*/\1\2\3\4\5\6Z/p' seal.json)
+  [[ $at =~ ^[0-9]{14}Z$ ]] || { echo "seal.json says no time"; return 1; }
+  while read -r principal _; do
+    case $principal in '' | \#*) continue ;; esac
+    principal=${principal//\"/} principal=${principal%%,*}
+    ssh-keygen -Y verify -f "$trust/allowed_signers" -I "$principal" -n evidence@exhibit \
+      -Overify-time="$at" -s tagmanifest-sha256.txt.sig <tagmanifest-sha256.txt && return 0
+  done <"$trust/allowed_signers"
+  return 1
+}
+proof() { # From seal.json to a checkpoint that the log signed.
+  python proof . >"$scratch/note" && signed_note "$scratch/note"
+}
+
+# A checkpoint is a signed note: the log's name, its size, its root; a blank line; and lines
+# "— NAME BASE64", whose first four bytes tell the key and whose other 64 are the signature.
+signed_note() { # signed_note FILE: is it signed with a key in log.vkey?
+  local vkey name id key der='\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00' # an Ed25519 key in DER
+  [ -f "$1" ] || { echo "it is not there"; return 1; }
+  sed '/^$/,$d' "$1" >"$scratch/text"
+  while IFS= read -r vkey || [ -n "$vkey" ]; do
+    [[ $vkey =~ ^([^+ ]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$ ]] || continue
+    name=${BASH_REMATCH[1]} id=${BASH_REMATCH[2]} key=${BASH_REMATCH[3]}
+    [ "$(head -n1 "$scratch/text")" = "$name" ] || continue
+    { printf %b "$der"; base64 -d <<<"$key" | tail -c +2; } >"$scratch/key.der"
+    : >"$scratch/signature"
+    while read -r dash by signature; do
+      [ "$dash" = '—' ] && [ "$by" = "$name" ] || continue
+      [ "$(base64 -d <<<"$signature" 2>/dev/null | head -c4 | od -An -tx1 | tr -d ' \n')" = "$id" ] || continue
+      base64 -d <<<"$signature" | tail -c +5 >>"$scratch/signature"
+    done < <(sed '1,/^$/d' "$1")
+    openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey "$scratch/key.der" \
+      -in "$scratch/text" -sigfile "$scratch/signature" && return 0
+  done <"$trust/log.vkey"
+  echo "not signed by the log that is trusted"
+  return 1
+}
+
+folder() ( # folder PATH: all checks of one folder
+  failed=0
+  cd -- "$1" || exit 1
+  # What is no plain file is not read, and neither is what a malformed manifest names.
+  check 1 plain-files 'plain files only, named after its run' plain_files || exit 1
+  check 2 manifests 'the manifests are well-formed' manifests || exit 1
+  check 3 tag-files 'the files beside data/ are those that were signed for' sha256sum --strict --quiet -c tagmanifest-sha256.txt
+  check 4 payload 'the files below data/ are those that were recorded' sha256sum --strict --quiet -c manifest-sha256.txt
+  check 5 nothing-added 'nothing was added below data/' nothing_added
+  check 6 root 'nothing was added or removed beside data/' root_names
+  check 7 signature 'signed with a key that is trusted' signature
+  check 8 seal 'seal.json is what the other files give' python seal .
+  check 9 chain 'no event was removed, changed or moved' python chain .
+  if [ -f "$trust/log.vkey" ]; then
+    check 10 proof 'the seal is in the log that is trusted' proof
+  else
+    echo 'SKIP 10 proof         there is no log.vkey in DIR'
+  fi
+  exit $failed
+)
+
+# --- A store; these run inside it. -------------------------------------------------------------
+
+places() { # Below runs/ are folders named by day and run, each run under the day in its id.
+  local path id seconds other
+  [ -d runs ] && [ ! -L runs ] || { echo "there is no runs/"; return 1; }
+  other=$(find runs -mindepth 1 -maxdepth 4 -regextype posix-extended \
+    ! \( -type d -regex "runs/[0-9]{4}(/[0-9]{2}(/[0-9]{2}(/$run_id)?)?)?" \)) && [ -z "$other" ] ||
+    { echo "$other"; return 1; }
+  while IFS= read -rd '' path; do
+    id=${path##*/} seconds=$((16#${path: -36:8}${path: -27:4} / 1000))
+    [ "$path" = "runs/$(date -u -d "@$seconds" +%Y/%m/%d)/$id" ] || { echo "$path is of another day"; return 1; }
+  done < <(find runs -mindepth 4 -maxdepth 4 -print0)
+}
+history_signed() {
+  local note
+  [ -d checkpoints ] || { echo "there is no checkpoints/"; return 1; }
+  python history . || return 1
+  while IFS= read -rd '' note; do
+    signed_note "$note" || { printf '%s\n' "$note"; return 1; }
+  done < <(find checkpoints -type f -print0)
+}
+kept_hold() {
+  local note
+  for note in "${kept[@]}"; do signed_note "$note" || { printf '%s\n' "$note"; return 1; }; done
+  python kept . "${kept[@]}"
+}
+
+if [ -n "$folder" ]; then
+  folder "$folder" || failed=1
+else
+  cd -- "$store" || exit 2
+  check 11 checkpoint 'the log is signed by the key that is trusted' signed_note log/checkpoint
+  check 12 tiles 'all tiles and the root follow from the entries' python tiles .
+  check 13 history 'every checkpoint in checkpoints/ still holds' history_signed
+  [ ${#kept[@]} -eq 0 ] || check 14 kept 'every checkpoint that you kept still holds' kept_hold
+  check 15 places 'each run lies under its day, and nothing else' places
+  check 16 runs 'log and folders tell of the same runs' python runs .
+  while IFS= read -rd '' path; do
+    printf 'folder %q\n' "$path"
+    folder "$path" || failed=1
+  done < <(find runs -mindepth 4 -maxdepth 4 -type d -print0)
+fi
+if [ $failed = 0 ]; then echo 'all checks passed'; else echo 'NOT INTACT: a check failed'; fi
+exit $failed

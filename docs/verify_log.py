@@ -1,0 +1,306 @@
+"""The part of verify.sh that a shell does badly: the Merkle tree, the chain of events, JSON.
+
+Python's standard library only. Each command checks one thing, prints what is wrong with it, and
+ends with 0 when nothing is. Nothing found in the evidence is run, imported or followed: links,
+pipes and devices are told of and not opened.
+
+  seal FOLDER          seal.json is what the folder's other files give
+  chain FOLDER         no event was changed, removed, added or moved
+  proof FOLDER         seal.json leads to the checkpoint in its proof; prints that checkpoint
+  tiles STORE          the log's tiles and root follow from its entries
+  history STORE        the log continues every checkpoint in checkpoints/
+  kept STORE NOTE...   the log continues these checkpoints
+  runs STORE           log and folders tell of the same runs
+
+Sources: RFC 6962 section 2.1 (tree), RFC 9162 section 2.1.3.2 (proof), c2sp.org/tlog-tiles,
+c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof, docs/FORMAT.md.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+
+LIMIT = 64 << 20  # Longest line, and largest file that is read whole.
+RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+class Wrong(Exception):
+    """What is wrong."""
+
+
+def need(condition, what):
+    if not condition:
+        raise Wrong(what)
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def opened(path):
+    """The file, if it is a plain one."""
+    found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = os.fdopen(found, "rb")
+    need(stat.S_ISREG(os.fstat(found).st_mode), f"{path!r} is not a plain file")
+    return file
+
+
+def read(path):
+    with opened(path) as file:
+        content = file.read(LIMIT + 1)
+    need(len(content) <= LIMIT, f"{path!r} is too large")
+    return content
+
+
+def unbase64(text):
+    """Base64 in its one form: another spelling would be a change that nobody sees."""
+    content = base64.b64decode(text, validate=True)
+    need(base64.b64encode(content).decode() == text, f"{text!r} is not the one form of its Base64")
+    return content
+
+
+def files_below(folder):
+    """Path of every file below it, relative to it; anything but files and folders is wrong."""
+    for place, folders, names in os.walk(folder, onerror=lambda error: (_ for _ in ()).throw(error)):
+        for name in folders + names:
+            path = os.path.join(place, name)
+            kind = os.lstat(path).st_mode
+            need(stat.S_ISREG(kind) or stat.S_ISDIR(kind), f"{path!r} is a link, pipe or device")
+        for name in names:
+            yield os.path.relpath(os.path.join(place, name), folder)
+
+
+# The folder.
+
+
+def seal(folder):
+    def digest(name):
+        return sha256(read(os.path.join(folder, name))).hex()
+
+    content = read(os.path.join(folder, "seal.json"))
+    value = json.loads(content)
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    need(canonical.encode() == content, "seal.json is not in its canonical form")
+    record = json.loads(read(os.path.join(folder, "data", "run.json")))
+    payload = os.path.join(folder, "data")
+    sizes = [os.lstat(os.path.join(payload, name)).st_size for name in files_below(payload)]
+    expected = {
+        "events": record["counts"]["events"],
+        "payload_oxum": f"{sum(sizes)}.{len(sizes)}",
+        "manifest_sha256": digest("manifest-sha256.txt"),
+        "tagmanifest_sha256": digest("tagmanifest-sha256.txt"),
+        "signature_sha256": digest("tagmanifest-sha256.txt.sig"),
+    }
+    names = "format run workflow state outcome opened_at sealed_at last_event_sha256".split()
+    expected |= {name: record[name] for name in names if record.get(name) is not None}
+    for name in expected.keys() | value.keys():
+        what = f"{name}: expected {expected.get(name)!r}, found {value.get(name)!r}"
+        need(expected.get(name) == value.get(name), what)
+
+
+def chain(folder):
+    record = json.loads(read(os.path.join(folder, "data", "run.json")))
+    previous, number = "0" * 64, 0
+    with opened(os.path.join(folder, "data", "events.jsonl")) as events:
+        while line := events.readline(LIMIT):
+            number += 1
+            need(line.endswith(b"\n"), f"event {number} is cut short")
+            line = line[:-1]
+            event = json.loads(line)
+            need(event["sequence"] == number, f"event {number} has the number {event['sequence']!r}")
+            bound = line.endswith(f'"previous":"{previous}"}}'.encode())
+            need(bound, f"event {number} is not bound to the one before it")
+            if number == 1:
+                need(event["kind"] == "run.opened", "the first event is not run.opened")
+            previous = sha256(line).hex()
+    need(number > 0 and event["kind"] == "run.sealed", "the last event is not run.sealed")
+    need(record["counts"]["events"] == number, "run.json counts other events")
+    need(record["last_event_sha256"] == previous, "run.json names another last event")
+
+
+# The log.
+
+
+def leaf(entry):
+    return sha256(b"\0", entry)
+
+
+def node(left, right):
+    return sha256(b"\1", left, right)
+
+
+def checkpoint(note):
+    """Origin, size and root that a signed note states. Who signed it, openssl says."""
+    text, _, signatures = note.decode().partition("\n\n")
+    lines = text.split("\n")
+    need(len(lines) >= 3 and re.fullmatch("0|[1-9][0-9]*", lines[1]), "that is no checkpoint")
+    root = unbase64(lines[2])
+    need(len(root) == 32 and signatures.endswith("\n"), "that is no checkpoint")
+    for line in signatures[:-1].split("\n"):
+        need(re.fullmatch("\u2014 [^ ]+ [^ ]+", line), "a line of a signature is none")
+        unbase64(line.split(" ")[2])
+    return lines[0], int(lines[1]), root
+
+
+def proof(folder):
+    text = read(os.path.join(folder, "seal.json.tlog-proof")).decode()
+    head, _, note = text.partition("\n\n")
+    first, number, *hashes = head.split("\n")
+    need(first == "c2sp.org/tlog-proof@v1", "that is no proof")
+    need(re.fullmatch("index (0|[1-9][0-9]*)", number), "that is no proof")
+    index = int(number[6:])
+    _, size, root = checkpoint(note.encode())
+    need(index < size, "the index is beyond the log")
+    at, last = index, size - 1
+    found = leaf(read(os.path.join(folder, "seal.json")))
+    for step in map(unbase64, hashes):
+        need(last > 0, "the proof is longer than the tree is high")
+        if at & 1 or at == last:
+            found = node(step, found)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            found = node(found, step)
+        at, last = at >> 1, last >> 1
+    need(last == 0 and found == root, "the proof does not lead from seal.json to its checkpoint")
+    sys.stdout.write(note)
+
+
+def tile_name(kind, index, width):
+    groups = f"{index:03}"
+    groups = groups.zfill(-(-len(groups) // 3) * 3)
+    groups = [groups[at : at + 3] for at in range(0, len(groups), 3)]
+    path = "/".join(["tile", kind] + ["x" + group for group in groups[:-1]] + groups[-1:])
+    return path if width == 256 else f"{path}.p/{width}"
+
+
+class Log:
+    """A log, read whole: its entries, and the hashes of all complete subtrees, by level."""
+
+    def __init__(self, store):
+        self.folder = os.path.join(store, "log")
+        self.origin, self.size, self.root = checkpoint(read(os.path.join(self.folder, "checkpoint")))
+        self.entries = []
+        for index in range(-(-self.size // 256)):
+            self.entries += self.bundle(index, min(256, self.size - 256 * index))
+        self.levels = [[leaf(entry) for entry in self.entries]]
+        while len(below := self.levels[-1]) > 1:
+            pairs = zip(below[::2], below[1::2])
+            self.levels.append([node(left, right) for left, right in pairs])
+
+    def bundle(self, index, width):
+        content = read(os.path.join(self.folder, tile_name("entries", index, width)))
+        entries = []
+        while content:
+            end = 2 + int.from_bytes(content[:2], "big")
+            need(2 <= end <= len(content), f"bundle {index} of the entries is cut short")
+            entries.append(content[2:end])
+            content = content[end:]
+        need(len(entries) == width, f"bundle {index} holds {len(entries)} entries, not {width}")
+        return entries
+
+    def root_of(self, size):
+        """The root over the first `size` entries: the complete subtrees below it, joined."""
+        root = None
+        for level in range(size.bit_length()):
+            if size >> level & 1:
+                left = self.levels[level][(size >> level) - 1]
+                root = left if root is None else node(left, root)
+        return sha256() if root is None else root
+
+    def continues(self, what, note):
+        origin, size, root = checkpoint(note)
+        need(origin == self.origin, f"{what!r} is of another log, {origin!r}")
+        need(size <= self.size, f"the log is cut short: {what!r} has {size} entries, it {self.size}")
+        need(root == self.root_of(size), f"the log was rewritten: {what!r} states another root")
+        return size
+
+
+def tiles(store):
+    log = Log(store)
+    need(log.root == log.root_of(log.size), "the checkpoint's root is not that of the entries")
+    held = {str(level // 8): log.levels[level] for level in range(0, len(log.levels), 8)}
+    held["entries"] = [len(entry).to_bytes(2, "big") + entry for entry in log.entries]
+    missing = set()
+    for kind, parts in held.items():
+        for index in range(-(-len(parts) // 256)):
+            missing.add(tile_name(kind, index, min(256, len(parts) - 256 * index)))
+    for name in files_below(log.folder):
+        if name == "checkpoint":
+            continue
+        found = re.fullmatch(r"tile/(\w+)/([x0-9/]+)(?:\.p/([0-9]+))?", name)
+        need(found, f"{name!r} is no tile")
+        kind, index = found[1], int(re.sub("[x/]", "", found[2]) or "0")
+        width = int(found[3] or 256)
+        # Narrower tiles than the log now has may be left over, if they hold the same.
+        parts = held.get(kind, [])[256 * index :][:256]
+        what = f"{name!r} is no tile of this log"
+        need(0 < width <= len(parts) and name == tile_name(kind, index, width), what)
+        content = read(os.path.join(log.folder, name))
+        need(content == b"".join(parts[:width]), f"{name!r} was altered")
+        missing.discard(name)
+    need(not missing, f"not there: {sorted(missing)}")
+
+
+def history(store):
+    log, folder = Log(store), os.path.join(store, "checkpoints")
+    for name in files_below(folder):
+        size = log.continues(name, read(os.path.join(folder, name)))
+        place = tile_name("entries", size, 256)[len("tile/entries/") :]
+        need(name == f"{place}.note", f"{name!r} states {size} entries")
+
+
+def kept(store, *notes):
+    log = Log(store)
+    for note in notes:
+        with open(note, "rb") as file:
+            log.continues(note, file.read(LIMIT))
+
+
+def runs(store):
+    told, first, there, wrong = {}, {}, {}, []  # Seals and opening by run, folders by run.
+    for entry in Log(store).entries:
+        value = json.loads(entry)
+        need(value["format"] in ("exhibit/1", "exhibit-log/1"), f"{entry[:200]!r} is no entry")
+        if value["format"] == "exhibit/1":
+            told.setdefault(value["run"], []).append(sha256(entry))
+        elif value["kind"] == "open":
+            told.setdefault(value["run"], [])
+            first.setdefault(value["run"], value["first_event_sha256"])
+    for place, folders, _ in os.walk(os.path.join(store, "runs")):
+        for name in filter(RUN.fullmatch, folders):
+            there[name] = os.path.join(place, name)
+        folders[:] = [name for name in folders if not RUN.fullmatch(name)]
+    openings = os.path.join(store, "open")
+    names = os.listdir(openings) if os.path.isdir(openings) else []
+    still_open = {name: os.path.join(openings, name) for name in names if RUN.fullmatch(name)}
+    others = [name for name in names if not RUN.fullmatch(name.removesuffix(".partial"))]
+    others += [name for name in names if not stat.S_ISDIR(os.lstat(os.path.join(openings, name)).st_mode)]
+    wrong += [f"no run: open/{name!r}" for name in others]
+    for run, folder in there.items():
+        if not told.get(run):
+            wrong.append(f"never logged: {run}")
+        elif sha256(read(os.path.join(folder, "seal.json"))) != told[run][-1]:
+            wrong.append(f"exchanged: the log holds another seal of {run}")
+    for run, seals in told.items():
+        if run not in there and (seals or run not in still_open):
+            wrong.append(f"gone: {run}, which the log tells of")
+    wrong += [f"never logged: {run}, which is open" for run in still_open if run not in told]
+    for run, folder in (there | still_open).items():
+        with opened(os.path.join(folder, "data", "events.jsonl")) as events:
+            opening = sha256(events.readline(LIMIT).removesuffix(b"\n")).hex()
+        if run in first and first[run] != opening:
+            wrong.append(f"another opening than the log holds: {run}")
+    need(not wrong, "\n".join(sorted(wrong)))
+
+
+if __name__ == "__main__":
+    commands = [seal, chain, proof, tiles, history, kept, runs]
+    try:
+        {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])
+    except Exception as error:  # Whatever the evidence did to the check: it did not pass.
+        sys.exit(str(error) if isinstance(error, Wrong) else repr(error))

@@ -1,0 +1,268 @@
+//! The attack matrix: every attack of the threat model laid out on a copy of a sealed folder or of a
+//! whole store, judged by our verifier and by docs/verify.sh, which shares no code with it. Both must
+//! agree on every row. The same rows make the tables in docs/AUDITORS.md; `make docs` writes them.
+
+mod folder;
+mod store;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::attacks::write;
+use super::damage::unlock;
+use super::fixture::{Bench, ORIGIN, id, log_key, signer, trust_in_log};
+use super::hostile::copy_tree;
+use super::log::{files, grow};
+use super::verify;
+use crate::error::exit;
+use crate::tlog::note::Algorithm;
+
+/// The manual whose tables these are.
+const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/AUDITORS.md");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/verify.sh");
+
+/// What is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// The folder of the first run.
+    Folder,
+    /// The store.
+    Store,
+    /// The store, by somebody who kept its newest checkpoint.
+    Kept,
+}
+
+/// An attack: what is done, to what, and what to say where nobody can notice it.
+struct Row {
+    attack: &'static str,
+    what: What,
+    does: fn(&Victim),
+    /// Why it goes unnoticed, where it must.
+    limit: &'static str,
+}
+
+const fn row(attack: &'static str, what: What, does: fn(&Victim)) -> Row {
+    Row { attack, what, does, limit: "" }
+}
+
+const fn unnoticed(
+    attack: &'static str,
+    what: What,
+    does: fn(&Victim),
+    limit: &'static str,
+) -> Row {
+    Row { attack, what, does, limit }
+}
+
+/// The files of a log and of its history, by name.
+type State = (BTreeMap<String, Vec<u8>>, BTreeMap<String, Vec<u8>>);
+
+/// A store with two sealed runs and an open one, whose log has several tiles; made once, copied for
+/// each attack.
+struct Scene {
+    bench: Bench,
+    /// Log and history before the second run was sealed.
+    earlier: State,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let bench = Bench::logged();
+        let root = bench.store.root().to_owned();
+        drop(bench.begin_third());
+        bench.sealed(0);
+        let earlier = (files(&root.join("log")), files(&root.join("checkpoints")));
+        bench.sealed(1);
+        grow(&bench.log(), 258);
+        let key = log_key().signer(ORIGIN).expect("a name").verifier(Algorithm::Ed25519);
+        let trust = bench.scratch().join("trust");
+        make_dir(&trust);
+        let line = signer().allowed_signers_line("exhibit@bench");
+        write(&trust.join("allowed_signers"), format!("# the keys\n{line}\n").as_bytes());
+        write(&trust.join("log.vkey"), format!("{key}\n").as_bytes());
+        let newest = fs::read(root.join("log/checkpoint")).expect("there");
+        write(&bench.scratch().join("kept.note"), &newest);
+        Self { bench, earlier }
+    }
+
+    fn trust(&self) -> PathBuf {
+        self.bench.scratch().join("trust")
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.bench.scratch().join("kept.note")
+    }
+}
+
+/// A copy of the scene's store, to be attacked. Its folder has a name that a careless script
+/// stumbles over.
+struct Victim<'a> {
+    scene: &'a Scene,
+    _folder: tempfile::TempDir,
+    root: PathBuf,
+}
+
+impl<'a> Victim<'a> {
+    fn of(scene: &'a Scene) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("-a store\n'of mine'");
+        copy_tree(scene.bench.store.root(), &root);
+        unlock(&root);
+        Self { scene, _folder: folder, root }
+    }
+
+    /// The folder of the run number `index`.
+    fn run(&self, index: usize) -> PathBuf {
+        self.root.join(super::layout::sealed_place(id(index)))
+    }
+
+    /// What our verifier finds, and whether all is well.
+    fn ours(&self, what: What) -> (Vec<&'static str>, bool) {
+        let trust = trust_in_log("");
+        let (mut codes, code) = if what == What::Folder {
+            let report = verify::folder(&self.run(0), &trust);
+            (report.findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), report.exit())
+        } else {
+            let kept = if what == What::Kept { vec![self.scene.kept()] } else { Vec::new() };
+            let report = verify::store(&self.root, &trust, &kept);
+            let folders = report.folders.iter().flat_map(|folder| &folder.findings);
+            (folders.chain(&report.findings).map(|f| f.code.as_str()).collect(), report.exit())
+        };
+        codes.retain(|code| *code != "run_open");
+        once(&mut codes);
+        (codes, code == exit::OK)
+    }
+
+    /// The checks of docs/verify.sh that fail, whether all is well, and what it printed.
+    fn theirs(&self, what: What) -> (Vec<String>, bool, String) {
+        let mut script = Command::new("bash");
+        script.arg(SCRIPT).arg("--trust").arg(self.scene.trust());
+        match what {
+            What::Folder => script.arg(self.run(0)),
+            What::Store => script.arg("--store").arg(&self.root),
+            What::Kept => {
+                script.arg("--store").arg(&self.root).arg("--checkpoint").arg(self.scene.kept())
+            }
+        };
+        let done = script.output().expect("bash is there");
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
+        let code = done.status.code();
+        assert!(matches!(code, Some(0 | 1)), "{code:?}: {said}");
+        let failed = said.lines().filter(|line| line.starts_with("FAIL"));
+        let mut failed: Vec<String> =
+            failed.filter_map(|line| Some(line.split_whitespace().nth(2)?.to_owned())).collect();
+        once(&mut failed);
+        assert_eq!(failed.is_empty(), code == Some(0), "{said}");
+        (failed, code == Some(0), said)
+    }
+}
+
+/// Leave each of `all` only where it comes first.
+fn once<T: PartialEq + Clone>(all: &mut Vec<T>) {
+    let mut seen: Vec<T> = Vec::new();
+    all.retain(|one| {
+        let new = !seen.contains(one);
+        if new {
+            seen.push(one.clone());
+        }
+        new
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test prepares an attack")]
+fn make_dir(path: &Path) {
+    fs::create_dir_all(path).expect("made");
+}
+
+/// Change one bit in the middle of the file `name`.
+fn flip(at: &Path, name: &str) {
+    let path = at.join(name);
+    let mut bytes = fs::read(&path).expect("there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    write(&path, &bytes);
+}
+
+/// Put `to` in the place of the first `from` in the file `name`.
+fn edit(at: &Path, name: &str, from: &str, to: &str) {
+    let path = at.join(name);
+    let text = fs::read_to_string(&path).expect("text");
+    assert!(text.contains(from), "{name} holds {from:?}: {text}");
+    write(&path, text.replacen(from, to, 1).as_bytes());
+}
+
+/// Attack, ask both, and compare: the table's line, or what they disagree about.
+fn judge(scene: &Scene, row: &Row) -> Result<String, String> {
+    let copy = Victim::of(scene);
+    (row.does)(&copy);
+    let (codes, intact) = copy.ours(row.what);
+    let (checks, agrees, said) = copy.theirs(row.what);
+    if intact != agrees || intact == row.limit.is_empty() {
+        return Err(format!("{}: we say {codes:?}, verify.sh says\n{said}", row.attack));
+    }
+    let list = |words: Vec<&str>| {
+        let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+        words.join(", ")
+    };
+    let attack = row.attack;
+    if intact {
+        return Ok(format!("| {attack} | nothing | nothing: {} |\n", row.limit));
+    }
+    let checks = checks.iter().map(String::as_str).collect();
+    Ok(format!("| {attack} | {} | {} |\n", list(codes), list(checks)))
+}
+
+/// The table of `rows`, each judged on a copy of its own.
+fn table(scene: &Scene, rows: &[Row]) -> String {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut lines = Vec::new();
+        while let Some((at, row)) = {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            rows.get(at).map(|row| (at, row))
+        } {
+            lines.push((at, judge(scene, row)));
+        }
+        lines
+    };
+    let mut lines: Vec<(usize, Result<String, String>)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("judged")).collect()
+    });
+    lines.sort();
+    let mut table = "| what was done | `exhibit verify` | `verify.sh` fails |\n".to_owned();
+    table += "|---|---|---|\n";
+    let mut wrong = String::new();
+    for (_, line) in lines {
+        line.map_or_else(|said| wrong += &said, |line| table += &line);
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    table
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a golden file is written when that is asked for")]
+fn verify_sh_agrees_on_every_attack_and_the_manual_says_so() {
+    let scene = Scene::new();
+    let mut manual = fs::read_to_string(MANUAL).expect("text");
+    let found = manual.clone();
+    for (part, rows) in [("folder", folder::ROWS), ("store", store::ROWS)] {
+        let (begin, end) = (format!("<!-- made: attacks on a {part} -->\n"), "<!-- end -->\n");
+        let (before, rest) = manual.split_once(&begin).unwrap_or_else(|| panic!("no {part}"));
+        let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("{part} has no end"));
+        manual = format!("{before}{begin}{}{end}{after}", table(&scene, rows));
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(MANUAL, &manual).expect("written");
+        return;
+    }
+    let differs = found.lines().zip(manual.lines()).find(|(one, other)| one != other);
+    assert!(found == manual, "docs/AUDITORS.md: {differs:#?}; run `make docs`");
+}

@@ -1,0 +1,221 @@
+//! Attacks on a whole store: folders taken out, moved, exchanged and slipped in, and everything that
+//! can be done to its log, with its key and without.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Row, Victim, What, edit, flip, make_dir, row, unnoticed};
+use crate::evidence::attacks::{rename, write};
+use crate::evidence::fixture::{Bench, ORIGIN, id, log_key, signer};
+use crate::evidence::hostile::copy_tree;
+use crate::evidence::layout::{EVENTS, PROOF, SEAL};
+use crate::evidence::log::{Log, LogReader};
+use crate::evidence::log::{extend, grow, lay_out, remove};
+use crate::evidence::sign::LogKey;
+use crate::run::Ending;
+
+const STORE: What = What::Store;
+const KEPT: What = What::Kept;
+/// What stands against an attacker who has everything but other people's memory.
+const MEMORY: &str = "only a kept checkpoint or a witness can tell";
+
+pub(super) const ROWS: &[Row] = &[
+    unnoticed("nothing", STORE, |_| {}, "it is intact"),
+    unnoticed("nothing, a checkpoint was kept", KEPT, |_| {}, "it is intact"),
+    row("a folder removed", STORE, |copy| remove(&copy.run(1))),
+    row("a folder moved to another day", STORE, |copy| {
+        rename(&copy.run(1), &copy.root.join(format!("runs/2020/01/01/{}", id(1))));
+    }),
+    row("two runs' folders exchanged", STORE, |copy| {
+        let (one, other, aside) = (copy.run(0), copy.run(1), copy.root.join("aside"));
+        rename(&one, &aside);
+        rename(&other, &one);
+        rename(&aside, &other);
+    }),
+    row("a folder of another store with the same keys put in", STORE, |copy| {
+        let (other, place) = elsewhere();
+        copy_tree(&other.store.root().join(&place), &copy.root.join(&place));
+        remove(&copy.root.join("open"));
+    }),
+    row("an open run removed", STORE, |copy| remove(&copy.root.join("open"))),
+    row("an open run slipped in", STORE, |copy| {
+        let other = Bench::new();
+        drop(other.begin(0));
+        let run = format!("open/{}", id(0)).replace("8b57", "8b58");
+        copy_tree(&other.store.root().join(format!("open/{}", id(0))), &copy.root.join(run));
+    }),
+    row("an open run's first event edited", STORE, |copy| {
+        let folder = copy.root.join(format!("open/{}", Bench::third()));
+        edit(&folder, EVENTS, "desk-agent", "deck-agent");
+    }),
+    row("a link in the place of the log's checkpoint", STORE, |copy| {
+        let path = copy.root.join("log/checkpoint");
+        rename(&path, &copy.root.join("elsewhere"));
+        std::os::unix::fs::symlink("../elsewhere", &path).expect("linked");
+    }),
+    row("pipes, on which a reader would wait, in the place of files of the log", STORE, |copy| {
+        for name in ["log/checkpoint", "log/tile/entries/000", "checkpoints/003.note"] {
+            pipe(copy, &copy.root.join(name));
+        }
+    }),
+    row("a pipe in the place of a tile", STORE, |copy| {
+        pipe(copy, &copy.root.join("log/tile/entries/000"));
+    }),
+    row("pipes in the place of a folder's seal and events", STORE, |copy| {
+        for name in [SEAL, EVENTS] {
+            pipe(copy, &copy.run(1).join(name));
+        }
+    }),
+    row("the proof of one folder removed", STORE, |copy| remove(&copy.run(1).join(PROOF))),
+    unnoticed("the log cut short, with its history and the folder it told of", STORE, cut, MEMORY),
+    row("the same, a checkpoint was kept", KEPT, cut),
+    row("the log cut short, its history left", STORE, |copy| {
+        lay_out(&copy.root.join("log"), &copy.scene.earlier.0);
+    }),
+    unnoticed(
+        "log, history and proofs made anew without a run, with the stolen log key",
+        STORE,
+        anew,
+        MEMORY,
+    ),
+    row("the same, a checkpoint was kept", KEPT, anew),
+    row("log and history made anew with another key", STORE, |copy| {
+        drop(rebuild(copy, &LogKey::from_seed(&[1; 32]).expect("a key"), |_| true));
+    }),
+    row("a byte of a full tile of entries changed", STORE, |copy| log(copy, "tile/entries/000")),
+    row("a byte of the last tile of entries changed", STORE, |copy| {
+        log(copy, "tile/entries/001.p/7");
+    }),
+    row("a byte of a full tile of hashes changed", STORE, |copy| log(copy, "tile/0/000")),
+    row("a byte of the last tile of hashes changed", STORE, |copy| log(copy, "tile/0/001.p/7")),
+    row("a byte of a tile of the second level changed", STORE, |copy| {
+        log(copy, "tile/1/000.p/1");
+    }),
+    row("a tile of entries removed", STORE, |copy| {
+        remove(&copy.root.join("log/tile/entries/000"));
+    }),
+    row("a tile of hashes removed", STORE, |copy| remove(&copy.root.join("log/tile/0/000"))),
+    row("a file added to the log", STORE, |copy| {
+        copied(copy, "log/tile/1/000.p/1", "log/tile/1/001.p/1");
+    }),
+    row("two entries exchanged, the tiles made anew", STORE, |copy| {
+        let kept = fs::read(copy.root.join("log/checkpoint")).expect("there");
+        let mut entries = entries(copy);
+        entries.swap(2, 3);
+        drop(build(copy, &log_key(), &entries));
+        write(&copy.root.join("log/checkpoint"), &kept);
+    }),
+    row("the checkpoint edited", STORE, |copy| {
+        edit(&copy.root, "log/checkpoint", "\n263\n", "\n262\n");
+    }),
+    row("the checkpoint signed with another key", STORE, |copy| {
+        let signer = LogKey::from_seed(&[1; 32]).expect("a key").signer(ORIGIN).expect("a name");
+        let text = fs::read_to_string(copy.root.join("log/checkpoint")).expect("there");
+        let (text, _) = text.split_once("\n\n").expect("a note");
+        let line = signer.sign(&format!("{text}\n"));
+        write(&copy.root.join("log/checkpoint"), format!("{text}\n\n{line}").as_bytes());
+    }),
+    row("an earlier checkpoint put in the newest one's place", STORE, |copy| {
+        copied(copy, "checkpoints/003.note", "log/checkpoint");
+    }),
+    row("the log removed", STORE, |copy| remove(&copy.root.join("log"))),
+    row("log, history and proofs removed", STORE, |copy| {
+        for name in ["log", "checkpoints"] {
+            remove(&copy.root.join(name));
+        }
+        for index in [0, 1] {
+            remove(&copy.run(index).join(PROOF));
+        }
+    }),
+    row("a checkpoint in `checkpoints/` edited", STORE, |copy| {
+        edit(&copy.root, "checkpoints/003.note", "\n3\n", "\n4\n");
+    }),
+    row("`checkpoints/` removed", STORE, |copy| remove(&copy.root.join("checkpoints"))),
+    unnoticed(
+        "a checkpoint in `checkpoints/` removed",
+        STORE,
+        |copy| remove(&copy.root.join("checkpoints/003.note")),
+        "those that are kept elsewhere are the ones that count",
+    ),
+    row("a file added below `runs/`", STORE, |copy| {
+        write(&copy.root.join("runs/2025 \n-x"), b"x");
+    }),
+    row("a file added to `open/`", STORE, |copy| write(&copy.root.join("open/x"), b"x")),
+    row("a folder added beside a run's", STORE, |copy| {
+        make_dir(&copy.run(1).with_file_name("x"));
+    }),
+];
+
+/// Change a byte of a file of the log.
+fn log(copy: &Victim, name: &str) {
+    flip(&copy.root.join("log"), name);
+}
+
+fn copied(copy: &Victim, from: &str, to: &str) {
+    let to = copy.root.join(to);
+    make_dir(to.parent().expect("a folder"));
+    write(&to, &fs::read(copy.root.join(from)).expect("there"));
+}
+
+/// A store with the same keys and a sealed run of its own; the run's place.
+fn elsewhere() -> (Bench, String) {
+    let bench = Bench::logged();
+    let draft = bench.begin_third();
+    let receipt = draft.seal(&Ending::sealed("succeeded"), &signer(), bench.now());
+    (bench, receipt.expect("sealed").folder)
+}
+
+/// Put a pipe in the place of the file at `path`.
+fn pipe(copy: &Victim, path: &Path) {
+    rename(path, &copy.root.join("elsewhere"));
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).expect("a pipe");
+}
+
+/// Everything as it was before the second run was sealed.
+fn cut(copy: &Victim) {
+    let (log, history) = &copy.scene.earlier;
+    lay_out(&copy.root.join("log"), log);
+    lay_out(&copy.root.join("checkpoints"), history);
+    remove(&copy.run(1));
+}
+
+/// The second run never was: its folder is gone, and so is what the log told of it.
+fn anew(copy: &Victim) {
+    remove(&copy.run(1));
+    let run = id(1).to_string();
+    let log = rebuild(copy, &log_key(), |entry| !String::from_utf8_lossy(entry).contains(&run));
+    // Longer than the one there was, so that its length gives nothing away.
+    grow(&log, 5);
+}
+
+/// The entries of the log.
+fn entries(copy: &Victim) -> Vec<Vec<u8>> {
+    let reader = LogReader::of_store(&copy.root);
+    let (_, checkpoint) = reader.checkpoint().expect("a checkpoint");
+    let bundles = 0..checkpoint.size.div_ceil(256);
+    bundles.flat_map(|index| reader.bundle(index, checkpoint.size).expect("whole")).collect()
+}
+
+/// Make log and history anew of `entries`.
+fn build(copy: &Victim, key: &LogKey, entries: &[Vec<u8>]) -> Log {
+    for name in ["log", "checkpoints"] {
+        remove(&copy.root.join(name));
+    }
+    let log = Log::open(&copy.root, key, ORIGIN).expect("a log");
+    extend(&log, entries);
+    log
+}
+
+/// Make log, history and proofs anew of the entries that `stay`.
+fn rebuild(copy: &Victim, key: &LogKey, stay: impl Fn(&[u8]) -> bool) -> Log {
+    let entries: Vec<_> = entries(copy).into_iter().filter(|entry| stay(entry)).collect();
+    let log = build(copy, key, &entries);
+    for index in [0, 1].into_iter().filter(|index| copy.run(*index).is_dir()) {
+        let seal = fs::read(copy.run(index).join(SEAL)).expect("there");
+        let at = entries.iter().position(|entry| *entry == seal).expect("in the log");
+        let proof = log.proof(at as u64).expect("a proof").to_string();
+        write(&copy.run(index).join(PROOF), proof.as_bytes());
+    }
+    log
+}
