@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench soak axe oscal mutations docs fuzz-api clean
+.PHONY: help setup build demo test check bench soak axe oscal mutations tlog-peer docs fuzz-api clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -43,6 +43,9 @@ oscal: build ## have compliance-trestle (PyPI) read a run as OSCAL
 
 mutations: ## ten thousand random changes of a sealed store, each of which must be noticed
 	EXHIBIT_MUTATIONS=$${EXHIBIT_MUTATIONS:-10000} cargo test --lib -- evidence::mutations
+
+tlog-peer: build ## have aics-tlog (PyPI), another implementation, judge logs, sound and damaged
+	@scripts/tlog-peer
 
 docs: ## write anew what is made of tables: docs/openapi.json, parts of docs/API.md and docs/AUDITORS.md
 	UPDATE_GOLDEN=1 cargo test --test it -- openapi::the openapi::what

@@ -3,6 +3,7 @@
 //! agree on every row. The same rows make the tables in docs/AUDITORS.md; `make docs` writes them.
 
 mod folder;
+mod peer;
 mod store;
 
 use std::collections::BTreeMap;
