@@ -100,7 +100,7 @@ signature() { # By a key that is trusted, at the time of sealing, for evidence.
   local at principal
   at=$(sed -nE 's/.*"sealed_at":"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.[0-9]+Z".*/\1\2\3\4\5\6Z/p' seal.json)
   [[ $at =~ ^[0-9]{14}Z$ ]] || { echo "seal.json says no time"; return 1; }
-  while read -r principal _; do
+  while read -r principal _ || [ -n "$principal" ]; do
     case $principal in '' | \#*) continue ;; esac
     principal=${principal//\"/} principal=${principal%%,*}
     ssh-keygen -Y verify -f "$trust/allowed_signers" -I "$principal" -n evidence@exhibit \

@@ -1,6 +1,7 @@
 //! Random single changes anywhere in a sealed store: every one must be told by whoever verifies the
-//! store, but for what docs/FORMAT.md says is no evidence. `cargo test` makes some hundreds,
-//! `make mutations` ten thousand; `EXHIBIT_SEED` gives others.
+//! store, but for what docs/FORMAT.md says is no evidence; docs/verify.sh is asked about some of them
+//! as well. `cargo test` makes some hundreds, `make mutations` ten thousand; `EXHIBIT_SEED` gives
+//! others.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,12 +12,15 @@ use super::damage::unlock;
 use super::fixture::{Bench, trust_in_log};
 use super::hostile::copy_tree;
 use super::log::{grow, remove};
+use super::matrix::{hand_over, verify_sh};
 use super::verify;
 use crate::error::exit;
 use crate::tlog::tile::Tile;
 
 /// How many at the least; what `EXHIBIT_MUTATIONS` says otherwise.
 const SOME: u64 = 300;
+/// Of so many changes, docs/verify.sh is asked about one: it takes a hundred times as long.
+const STOCK: u64 = 250;
 /// The folders of a store that hold evidence.
 const EVIDENCE: [&str; 3] = ["runs", "log", "checkpoints"];
 /// Entries of the log: full tiles, partial ones, and partial ones left over from before.
@@ -54,6 +58,7 @@ impl Dice {
 
 /// A copy of the store, whose every file is known, so that each change can be taken back.
 struct Subject {
+    trust: PathBuf,
     _place: tempfile::TempDir,
     root: PathBuf,
     files: BTreeMap<PathBuf, Vec<u8>>,
@@ -61,7 +66,7 @@ struct Subject {
 }
 
 impl Subject {
-    fn of(bench: &Bench) -> Self {
+    fn of(bench: &Bench, trust: &Path) -> Self {
         let memory = Path::new("/dev/shm");
         let place =
             if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
@@ -69,8 +74,16 @@ impl Subject {
         let root = place.path().join("store");
         copy_tree(bench.store.root(), &root);
         unlock(&root);
-        let mut subject = Self { _place: place, root, files: BTreeMap::new(), folders: Vec::new() };
-        EVIDENCE.iter().for_each(|name| subject.list(&subject.root.join(name)));
+        let mut subject = Self {
+            trust: trust.to_owned(),
+            _place: place,
+            root,
+            files: BTreeMap::new(),
+            folders: Vec::new(),
+        };
+        for name in EVIDENCE {
+            subject.list(&subject.root.join(name));
+        }
         subject
     }
 
@@ -90,6 +103,12 @@ impl Subject {
         verify::store(&self.root, &trust_in_log(""), &[]).exit() == exit::OK
     }
 
+    /// Whether what was done is noticed, where `stock` is set by docs/verify.sh as well.
+    fn is_noticed(&self, stock: bool) -> bool {
+        !self.is_intact()
+            && (!stock || verify_sh(&self.trust, &[Path::new("--store"), &self.root]).0 == 1)
+    }
+
     fn pick(&self, dice: &mut Dice) -> (&Path, &[u8]) {
         let (path, bytes) =
             self.files.iter().nth(dice.below(self.files.len())).expect("below their number");
@@ -106,7 +125,7 @@ impl Subject {
 
     /// Change one thing, ask, and take it back: what was done, and whether it was noticed. None when
     /// nothing was changed, or nothing that is evidence.
-    fn change(&self, dice: &mut Dice) -> Option<(String, bool)> {
+    fn change(&self, dice: &mut Dice, stock: bool) -> Option<(String, bool)> {
         let (path, bytes) = self.pick(dice);
         let shown =
             |path: &Path| path.strip_prefix(&self.root).expect("below").display().to_string();
@@ -127,28 +146,28 @@ impl Subject {
                 changed.insert(at, byte);
                 format!("byte {byte} put in at {at} of {}", shown(path))
             }
-            4 => return self.removed(path, bytes),
-            5 => return Some(self.added(dice)),
-            6 => return Some(self.renamed(dice)),
-            _ => return self.exchanged(dice, path, bytes),
+            4 => return self.removed(path, bytes, stock),
+            5 => return Some(self.added(dice, stock)),
+            6 => return Some(self.renamed(dice, stock)),
+            _ => return self.exchanged(dice, (path, bytes), stock),
         };
         write(path, &changed);
-        let noticed = !self.is_intact();
+        let noticed = self.is_noticed(stock);
         write(path, bytes);
         Some((what, noticed))
     }
 
-    fn removed(&self, path: &Path, bytes: &[u8]) -> Option<(String, bool)> {
+    fn removed(&self, path: &Path, bytes: &[u8], stock: bool) -> Option<(String, bool)> {
         if self.is_dispensable(path) {
             return None;
         }
         remove(path);
-        let noticed = !self.is_intact();
+        let noticed = self.is_noticed(stock);
         write(path, bytes);
         Some((format!("{} removed", path.display()), noticed))
     }
 
-    fn added(&self, dice: &mut Dice) -> (String, bool) {
+    fn added(&self, dice: &mut Dice, stock: bool) -> (String, bool) {
         let folder = &self.folders[dice.below(self.folders.len())];
         let name = ["x", "-", ".hidden", "0", "001", "seal.json.bak"][dice.below(6)];
         let path = folder.join(format!("{name}{}", ["", ".note", ".p"][dice.below(3)]));
@@ -157,33 +176,38 @@ impl Subject {
         }
         let (_, bytes) = self.pick(dice);
         write(&path, bytes);
-        let noticed = !self.is_intact();
+        let noticed = self.is_noticed(stock);
         remove(&path);
         (format!("{} added", path.display()), noticed)
     }
 
     /// A file or a folder gets another name.
     #[expect(clippy::disallowed_methods, reason = "a test does damage")]
-    fn renamed(&self, dice: &mut Dice) -> (String, bool) {
+    fn renamed(&self, dice: &mut Dice, stock: bool) -> (String, bool) {
         let folder = &self.folders[dice.below(self.folders.len())];
         let path = if dice.below(4) == 0 { folder } else { self.pick(dice).0 };
         let mut name = path.file_name().expect("a name").to_owned();
         name.push(["x", ".bak", "~", "0"][dice.below(4)]);
         let other = path.with_file_name(name);
         fs::rename(path, &other).expect("renamed");
-        let noticed = !self.is_intact();
+        let noticed = self.is_noticed(stock);
         fs::rename(&other, path).expect("renamed");
         (format!("{} renamed to {}", path.display(), other.display()), noticed)
     }
 
-    fn exchanged(&self, dice: &mut Dice, path: &Path, bytes: &[u8]) -> Option<(String, bool)> {
+    fn exchanged(
+        &self,
+        dice: &mut Dice,
+        (path, bytes): (&Path, &[u8]),
+        stock: bool,
+    ) -> Option<(String, bool)> {
         let (other, others) = self.pick(dice);
         if bytes == others {
             return None;
         }
         write(path, others);
         write(other, bytes);
-        let noticed = !self.is_intact();
+        let noticed = self.is_noticed(stock);
         write(path, bytes);
         write(other, others);
         Some((format!("{} and {} exchanged", path.display(), other.display()), noticed))
@@ -198,14 +222,16 @@ fn number(name: &str, default: u64) -> u64 {
 fn no_change_anywhere_in_a_sealed_store_goes_unnoticed() {
     let (wanted, seed) = (number("EXHIBIT_MUTATIONS", SOME), number("EXHIBIT_SEED", 1));
     let bench = scene();
+    let trust = bench.scratch().join("trust");
+    hand_over(&trust);
     let threads = std::thread::available_parallelism().map_or(2, usize::from) as u64;
     let unnoticed: Vec<String> = std::thread::scope(|scope| {
         let work = |thread: u64| {
-            let (subject, mut dice) = (Subject::of(&bench), Dice(seed * 1000 + thread));
+            let (subject, mut dice) = (Subject::of(&bench, &trust), Dice(seed * 1000 + thread));
             assert!(subject.is_intact(), "before");
             let (mut done, mut unnoticed) = (0, Vec::new());
             while done < wanted.div_ceil(threads) {
-                if let Some((what, noticed)) = subject.change(&mut dice) {
+                if let Some((what, noticed)) = subject.change(&mut dice, done % STOCK == 0) {
                     done += 1;
                     unnoticed.extend((!noticed).then_some(what));
                 }

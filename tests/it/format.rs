@@ -1,8 +1,10 @@
-//! Evidence of every format that was ever written verifies for ever: the folders in
-//! `tests/data/evidence/` and the stores in `tests/data/store/` are frozen and never made anew.
+//! Evidence of every format that was ever written verifies for ever, by us and by stock tools: the
+//! folders in `tests/data/evidence/` and the stores in `tests/data/store/` are frozen and never made
+//! anew.
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use exhibit::evidence::{FORMAT, RunRecord, Trust, verify};
 use exhibit::population::{Query, population};
@@ -23,6 +25,13 @@ fn frozen_folders_of_every_format_verify() {
             assert!(report.findings.is_empty(), "{}: {:#?}", folder.display(), report.findings);
             assert!(report.signed_by.is_some() && report.files > 5, "{report:#?}");
             formats.push(RunRecord::read(&folder).expect("a record").format);
+            let stock = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/verify.sh"))
+                .arg("--trust")
+                .args([&version, &folder])
+                .output()
+                .expect("bash is there");
+            let said = String::from_utf8_lossy(&stock.stdout);
+            assert!(stock.status.success() && said.contains("PASS  7 signature"), "{said}");
         }
     }
     assert!(

@@ -16,7 +16,7 @@ use super::attacks::write;
 use super::damage::unlock;
 use super::fixture::{Bench, ORIGIN, id, log_key, signer, trust_in_log};
 use super::hostile::copy_tree;
-use super::log::{files, grow};
+use super::log::{files, grow, remove};
 use super::verify;
 use crate::error::exit;
 use crate::tlog::note::Algorithm;
@@ -78,12 +78,7 @@ impl Scene {
         let earlier = (files(&root.join("log")), files(&root.join("checkpoints")));
         bench.sealed(1);
         grow(&bench.log(), 258);
-        let key = log_key().signer(ORIGIN).expect("a name").verifier(Algorithm::Ed25519);
-        let trust = bench.scratch().join("trust");
-        make_dir(&trust);
-        let line = signer().allowed_signers_line("exhibit@bench");
-        write(&trust.join("allowed_signers"), format!("# the keys\n{line}\n").as_bytes());
-        write(&trust.join("log.vkey"), format!("{key}\n").as_bytes());
+        hand_over(&bench.scratch().join("trust"));
         let newest = fs::read(root.join("log/checkpoint")).expect("there");
         write(&bench.scratch().join("kept.note"), &newest);
         Self { bench, earlier }
@@ -139,30 +134,39 @@ impl<'a> Victim<'a> {
 
     /// The checks of docs/verify.sh that fail, whether all is well, and what it printed.
     fn theirs(&self, what: What) -> (Vec<String>, bool, String) {
-        let mut script = Command::new("bash");
-        script.arg(SCRIPT).arg("--trust").arg(self.scene.trust());
-        match what {
-            What::Folder => script.arg(self.run(0)),
-            What::Store => script.arg("--store").arg(&self.root),
-            What::Kept => {
-                script.arg("--store").arg(&self.root).arg("--checkpoint").arg(self.scene.kept())
-            }
+        let (trust, folder, kept) = (self.scene.trust(), self.run(0), self.scene.kept());
+        let (store, checkpoint) = (Path::new("--store"), Path::new("--checkpoint"));
+        let (code, said) = match what {
+            What::Folder => verify_sh(&trust, &[&folder]),
+            What::Store => verify_sh(&trust, &[store, &self.root]),
+            What::Kept => verify_sh(&trust, &[store, &self.root, checkpoint, &kept]),
         };
-        let done = script.output().expect("bash is there");
-        let said = format!(
-            "{}{}",
-            String::from_utf8_lossy(&done.stdout),
-            String::from_utf8_lossy(&done.stderr)
-        );
-        let code = done.status.code();
-        assert!(matches!(code, Some(0 | 1)), "{code:?}: {said}");
+        assert!(matches!(code, 0 | 1), "{code:?}: {said}");
         let failed = said.lines().filter(|line| line.starts_with("FAIL"));
         let mut failed: Vec<String> =
             failed.filter_map(|line| Some(line.split_whitespace().nth(2)?.to_owned())).collect();
         once(&mut failed);
-        assert_eq!(failed.is_empty(), code == Some(0), "{said}");
-        (failed, code == Some(0), said)
+        assert_eq!(failed.is_empty(), code == 0, "{said}");
+        (failed, code == 0, said)
     }
+}
+
+/// Put into the folder `trust` what an auditor is handed.
+pub(super) fn hand_over(trust: &Path) {
+    let key = log_key().signer(ORIGIN).expect("a name").verifier(Algorithm::Ed25519);
+    let line = signer().allowed_signers_line("exhibit@bench");
+    make_dir(trust);
+    write(&trust.join("allowed_signers"), format!("# the keys\n{line}\n").as_bytes());
+    write(&trust.join("log.vkey"), format!("{key}\n").as_bytes());
+}
+
+/// How docs/verify.sh ends, trusting what `trust` holds, and what it says.
+pub(super) fn verify_sh(trust: &Path, arguments: &[&Path]) -> (i32, String) {
+    let mut script = Command::new("bash");
+    let done = script.arg(SCRIPT).arg("--trust").arg(trust).args(arguments).output();
+    let done = done.expect("bash is there");
+    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
+    (done.status.code().expect("it ended by itself"), said)
 }
 
 /// Leave each of `all` only where it comes first.
@@ -266,4 +270,33 @@ fn verify_sh_agrees_on_every_attack_and_the_manual_says_so() {
     }
     let differs = found.lines().zip(manual.lines()).find(|(one, other)| one != other);
     assert!(found == manual, "docs/AUDITORS.md: {differs:#?}; run `make docs`");
+}
+
+#[test]
+fn verify_sh_says_what_it_needs_and_believes_nothing_it_finds() {
+    let scene = Scene::new();
+    let (copy, trust) = (Victim::of(&scene), scene.trust());
+    let store = Path::new("--store");
+    for arguments in [&[][..], &[store], &[store, &copy.run(0), &copy.run(1)], &[Path::new("-x")]] {
+        assert_eq!(verify_sh(&trust, arguments).0, 2, "{arguments:?}");
+    }
+    assert_eq!(verify_sh(&copy.root.join("nowhere"), &[&copy.run(0)]).0, 2);
+    // Keys that lie in what is checked are its maker's.
+    hand_over(&copy.root.join("trust"));
+    let (code, said) = verify_sh(&copy.root.join("trust"), &[store, &copy.root]);
+    assert_eq!((code, said.contains("DIR lies in what is to be checked")), (2, true), "{said}");
+    // Without the log's key a folder can be checked, and that the log was not is said.
+    let alone = copy.scene.bench.scratch().join("alone");
+    hand_over(&alone);
+    remove(&alone.join("log.vkey"));
+    let (code, said) = verify_sh(&alone, &[&copy.run(0)]);
+    assert_eq!((code, said.contains("SKIP 10 proof")), (0, true), "{said}");
+    assert_eq!(verify_sh(&alone, &[store, &copy.root]).0, 2);
+    // The time of sealing counts, not today.
+    let line = signer().allowed_signers_line("exhibit@bench");
+    for (until, code) in [("20261201Z", 0), ("20261124Z", 1)] {
+        let line = line.replace("namespaces", &format!("valid-before=\"{until}\",namespaces"));
+        write(&alone.join("allowed_signers"), line.as_bytes());
+        assert_eq!(verify_sh(&alone, &[&copy.run(0)]).0, code, "{until}");
+    }
 }
