@@ -190,7 +190,7 @@ else
   cd -- "$store" || exit 2
   check 11 checkpoint 'the log is signed by the key that is trusted' signed_note log/checkpoint
   check 12 tiles 'all tiles and the root follow from the entries' python tiles .
-  check 13 history 'every checkpoint in checkpoints/ still holds' history_signed
+  check 13 history 'every checkpoint in checkpoints/ and in proofs still holds' history_signed
   [ ${#kept[@]} -eq 0 ] || check 14 kept 'every checkpoint that you kept still holds' kept_hold
   check 15 places 'each run lies under its day, and nothing else' places
   check 16 runs 'log and folders tell of the same runs' python runs .

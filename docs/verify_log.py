@@ -8,7 +8,7 @@ pipes and devices are told of and not opened.
   chain FOLDER         no event was changed, removed, added or moved
   proof FOLDER         seal.json leads to the checkpoint in its proof; prints that checkpoint
   tiles STORE          the log's tiles and root follow from its entries
-  history STORE        the log continues every checkpoint in checkpoints/
+  history STORE        the log continues every checkpoint in checkpoints/ and in the folders' proofs
   kept STORE NOTE...   the log continues these checkpoints
   runs STORE           log and folders tell of the same runs
 
@@ -246,12 +246,24 @@ def tiles(store):
     need(not missing, f"not there: {sorted(missing)}")
 
 
+def folders_of_runs(store):
+    found = {}
+    for place, folders, _ in os.walk(os.path.join(store, "runs")):
+        found |= {name: os.path.join(place, name) for name in folders if RUN.fullmatch(name)}
+        folders[:] = [name for name in folders if not RUN.fullmatch(name)]
+    return found
+
+
 def history(store):
     log, folder = Log(store), os.path.join(store, "checkpoints")
     for name in files_below(folder):
         size = log.continues(name, read(os.path.join(folder, name)))
         place = tile_name("entries", size, 256)[len("tile/entries/") :]
         need(name == f"{place}.note", f"{name!r} states {size} entries")
+    for folder in folders_of_runs(store).values():
+        path = os.path.join(folder, "seal.json.tlog-proof")
+        if os.path.lexists(path):  # That there must be one is a check of the folder.
+            log.continues(path, read(path).partition(b"\n\n")[2])
 
 
 def kept(store, *notes):
@@ -262,7 +274,7 @@ def kept(store, *notes):
 
 
 def runs(store):
-    told, first, there, wrong = {}, {}, {}, []  # Seals and opening by run, folders by run.
+    told, first, wrong = {}, {}, []  # Seals and opening, by run.
     for entry in Log(store).entries:
         value = json.loads(entry)
         need(value["format"] in ("exhibit/1", "exhibit-log/1"), f"{entry[:200]!r} is no entry")
@@ -271,10 +283,7 @@ def runs(store):
         elif value["kind"] == "open":
             told.setdefault(value["run"], [])
             first.setdefault(value["run"], value["first_event_sha256"])
-    for place, folders, _ in os.walk(os.path.join(store, "runs")):
-        for name in filter(RUN.fullmatch, folders):
-            there[name] = os.path.join(place, name)
-        folders[:] = [name for name in folders if not RUN.fullmatch(name)]
+    there = folders_of_runs(store)
     openings = os.path.join(store, "open")
     names = os.listdir(openings) if os.path.isdir(openings) else []
     still_open = {name: os.path.join(openings, name) for name in names if RUN.fullmatch(name)}

@@ -79,6 +79,11 @@ pub(super) const ROWS: &[Row] = &[
         MEMORY,
     ),
     row("the same, a checkpoint was kept", KEPT, anew),
+    row("the same, the proof of a run that was sealed later left as it was", STORE, |copy| {
+        let proof = fs::read(copy.run(1).join(PROOF)).expect("there");
+        without(copy, 0);
+        write(&copy.run(1).join(PROOF), &proof);
+    }),
     row("log and history made anew with another key", STORE, |copy| {
         drop(rebuild(copy, &LogKey::from_seed(&[1; 32]).expect("a key"), |_| true));
     }),
@@ -180,10 +185,15 @@ fn cut(copy: &Victim) {
     remove(&copy.run(1));
 }
 
-/// The second run never was: its folder is gone, and so is what the log told of it.
+/// The second run never was.
 fn anew(copy: &Victim) {
-    remove(&copy.run(1));
-    let run = id(1).to_string();
+    without(copy, 1);
+}
+
+/// The run number `index` never was: its folder is gone, and so is what the log told of it.
+fn without(copy: &Victim, index: usize) {
+    remove(&copy.run(index));
+    let run = id(index).to_string();
     let log = rebuild(copy, &log_key(), |entry| !String::from_utf8_lossy(entry).contains(&run));
     // Longer than the one there was, so that its length gives nothing away.
     grow(&log, 5);

@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::chain;
 use crate::evidence::finding::{Finding, FindingCode};
-use crate::evidence::layout::{self, EVENTS, MAX_SMALL, SEAL};
+use crate::evidence::layout::{self, EVENTS, MAX_SMALL, PROOF, SEAL};
 use crate::evidence::log::read_checkpoint;
 use crate::evidence::log::{
     CHECKPOINT, FOLDER, HISTORY, Leaf, LeafKind, LogReader, TreeReader, WITNESSED,
@@ -23,8 +23,9 @@ use crate::evidence::log::{
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::note::Note;
+use crate::tlog::note::{MAX_NOTE, Note};
 use crate::tlog::policy::Judgement;
+use crate::tlog::proof::Proof;
 use crate::tlog::tile::{self, Kind, Tile, WIDTH};
 use crate::tlog::tree;
 
@@ -68,6 +69,7 @@ pub(super) struct LogCheck<'a> {
     /// Tiles on disk that nothing was compared with yet, by their path in the log's folder.
     unseen: BTreeSet<String>,
     runs: HashMap<RunId, Told>,
+    newest: Option<Checkpoint>,
     pub(super) report: LogReport,
     pub(super) findings: Vec<Finding>,
 }
@@ -89,6 +91,7 @@ impl<'a> LogCheck<'a> {
             trust,
             unseen: BTreeSet::new(),
             runs: HashMap::new(),
+            newest: None,
             report: LogReport::default(),
             findings: Vec::new(),
         }
@@ -134,6 +137,7 @@ impl<'a> LogCheck<'a> {
         if whole {
             self.history(&note, &checkpoint);
             self.remembered(remembered, &checkpoint);
+            self.newest = Some(checkpoint);
         }
         whole
     }
@@ -391,6 +395,11 @@ impl<'a> LogCheck<'a> {
             self.add(FindingCode::LogUnknown, place, expected, old.origin.clone());
             return;
         }
+        self.holds(place, old, now);
+    }
+
+    /// Whether the log still begins with what `old` states.
+    fn holds(&mut self, place: &str, old: &Checkpoint, now: &Checkpoint) {
         if old.size > now.size {
             // A log in use may have grown since it was looked at; its checkpoint comes first.
             if self.reader.checkpoint().is_ok_and(|(_, newest)| newest.size >= old.size) {
@@ -448,6 +457,17 @@ impl<'a> LogCheck<'a> {
         }
     }
 
+    /// The checkpoint in a folder's proof, which is one that the log once published. Whose it is,
+    /// the folder's own verification says.
+    fn proven(&mut self, folder: &Path, place: &str) {
+        let text = disk::read_plain(&folder.join(PROOF), MAX_NOTE).ok();
+        let proof = text.and_then(|text| Proof::parse(std::str::from_utf8(&text).ok()?).ok());
+        let (Some(proof), Some(newest)) = (proof, self.newest.clone()) else { return };
+        if proof.checkpoint.origin == newest.origin {
+            self.holds(&format!("{place}/{PROOF}"), &proof.checkpoint, &newest);
+        }
+    }
+
     /// The first event of `run` in `folder`, against what the log says of its opening.
     fn opening(&mut self, run: RunId, folder: &Path, place: String) {
         let Some(logged) = self.runs.get(&run).and_then(|told| told.opening) else { return };
@@ -471,6 +491,7 @@ impl<'a> LogCheck<'a> {
     fn folder(&mut self, run: RunId, folder: &FolderReport) {
         let place = layout::sealed_place(run);
         self.opening(run, Path::new(&folder.folder), place.clone());
+        self.proven(Path::new(&folder.folder), &place);
         let path = Path::new(&folder.folder).join(SEAL);
         // Its absence is a finding of the folder's.
         let Ok(seal) = disk::read_plain(&path, MAX_SMALL) else { return };
