@@ -46,16 +46,9 @@ impl Config {
             "keys.principal" => self.keys.principal.clone().into(),
             "keys.api" => path(&self.keys.api),
             "keys.log" => optional(self.keys.log.as_ref().map(|path| path.display().to_string())),
-            "integrity.pace" => size(self.integrity.pace),
-            "integrity.rest" => duration(self.integrity.rest),
-            "transparency.origin" => optional(self.transparency.origin.clone()),
-            "transparency.heartbeat" => duration(self.transparency.heartbeat),
-            "transparency.witnesses" => {
-                let keys: Vec<_> =
-                    self.transparency.witnesses.iter().map(ToString::to_string).collect();
-                keys.into()
+            name if name.starts_with("integrity.") || name.starts_with("transparency.") => {
+                self.keeping_value(name)
             }
-            "transparency.moved_from" => optional(self.transparency.moved_from.clone()),
             "browser.path" => {
                 optional(self.browser.path.as_ref().map(|path| path.display().to_string()))
             }
@@ -112,6 +105,24 @@ impl Config {
                 LogFormat::Json => "json".into(),
             },
             // The test below asks for every key there is.
+            other => unreachable!("no such key: {other}"),
+        }
+    }
+
+    /// The same of a key of `[integrity]` and `[transparency]`.
+    fn keeping_value(&self, name: &str) -> toml::Value {
+        let Self { integrity, transparency, .. } = self;
+        let optional = |value: &Option<String>| value.clone().unwrap_or_default().into();
+        match name {
+            "integrity.pace" => size(integrity.pace),
+            "integrity.rest" => duration(integrity.rest),
+            "transparency.origin" => optional(&transparency.origin),
+            "transparency.heartbeat" => duration(transparency.heartbeat),
+            "transparency.moved_from" => optional(&transparency.moved_from),
+            "transparency.witnesses" => {
+                let keys = transparency.witnesses.iter().map(ToString::to_string);
+                keys.collect::<Vec<_>>().into()
+            }
             other => unreachable!("no such key: {other}"),
         }
     }
