@@ -101,7 +101,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     row("a tile of hashes removed", STORE, |copy| remove(&copy.root.join("log/tile/0/000"))),
     row("a file added to the log", STORE, |copy| {
-        copied(copy, "log/tile/1/000.p/1", "log/tile/1/001.p/1");
+        copied(copy, "log/tile/1/000.p/1", "log/tile/1/000.p/01");
     }),
     row("two entries exchanged, the tiles made anew", STORE, |copy| {
         let kept = fs::read(copy.root.join("log/checkpoint")).expect("there");
