@@ -92,7 +92,8 @@ mod tests {
         assert_eq!(titles.len(), 3, "{titles:?}");
         let commands = parts[0].pieces().filter(|piece| matches!(piece, Piece::Command(_))).count();
         let steps = parts[0].pieces().filter(|piece| matches!(piece, Piece::Step(_))).count();
-        assert_eq!((commands, steps), (8, 8));
+        // The last step needs more than a command; a script of ours in stock tools has it.
+        assert_eq!((commands, steps), (8, 9));
         let items = parts[2].pieces().find_map(|piece| match piece {
             Piece::Items(items) => Some(items.len()),
             _ => None,
