@@ -76,14 +76,17 @@ impl End {
         Tile { kind: Kind::Hashes(level), index, width }
     }
 
-    /// The tiles that are not full.
-    fn partial(&self) -> Files {
+    /// The tiles that are not full and have grown since `before`.
+    fn partial(&self, before: &Self) -> Files {
         let mut files = Files::new();
         if !self.bundle.is_empty() {
             let (index, width) = (self.size / WIDTH, self.size % WIDTH);
             files.push((Tile { kind: Kind::Entries, index, width }, self.bundle.clone()));
         }
-        for (level, hashes) in self.levels.iter().enumerate().filter(|(_, h)| !h.is_empty()) {
+        for (level, hashes) in self.levels.iter().enumerate() {
+            if hashes.is_empty() || before.levels.get(level) == Some(hashes) {
+                continue;
+            }
             files.push((self.tile(level, hashes.len() as u64), bytes_of(hashes)));
         }
         files
@@ -164,7 +167,7 @@ impl Writer {
         for entry in entries {
             end.push(entry, &mut files);
         }
-        files.extend(end.partial());
+        files.extend(end.partial(&self.end));
         self.stale = true;
         // Entries first: from them alone all the rest follows.
         files.sort_by_key(|(tile, _)| (tile.kind != Kind::Entries, tile.kind, tile.index));
