@@ -6,7 +6,8 @@
 //!
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
 //!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`],
-//!   [`tlog`], [`shown`], [`words`], [`caption`]
+//!   [`tlog`], [`shown`], [`words`], [`caption`],
+//!   [`timestamp`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`]
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
@@ -54,6 +55,7 @@ pub mod sessions;
 pub mod settings;
 pub mod shown;
 pub mod tasks;
+pub mod timestamp;
 pub mod tlog;
 pub mod video;
 pub mod web;

@@ -8,6 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "clock", "id", "digest", "disk", "pack", "secret", "error", "tasks", "http", "blob",
         "markdown", "compare", "video", "blocking", "redact", "tlog", "shown", "words", "caption",
+        "timestamp",
     ],
     &["artifact", "run", "receipt", "settings", "request", "workflow"],
     &[
