@@ -140,12 +140,24 @@ impl Client {
         file.finish().map_err(unwritable)
     }
 
-    /// Send `text` to `path`, below the API's base.
+    /// Get the bytes at `path`, below the API's base.
     ///
     /// # Errors
     /// As [`Client::text`].
-    pub async fn send_text(&self, path: &str, text: String) -> Result<Value, Problem> {
-        self.json(self.request(Method::POST, &format!("/api/v1{path}")).body(text)).await
+    pub async fn bytes(&self, path: &str) -> Result<Vec<u8>, Problem> {
+        let answer = self.send(self.request(Method::GET, &format!("/api/v1{path}"))).await?;
+        let bytes = answer.bytes().await;
+        let bytes =
+            bytes.map_err(|error| Problem::internal("reading the daemon's answer", error))?;
+        Ok(bytes.to_vec())
+    }
+
+    /// Send `body` to `path`, below the API's base.
+    ///
+    /// # Errors
+    /// As [`Client::text`].
+    pub async fn post(&self, path: &str, body: impl Into<Body>) -> Result<Value, Problem> {
+        self.json(self.request(Method::POST, &format!("/api/v1{path}")).body(body)).await
     }
 
     /// Open a run.

@@ -1,5 +1,5 @@
 //! Owns the store's log over HTTP: read-only but for the cosignatures of witnesses the operator
-//! named.
+//! named, and for timestamps that answer a request of the log.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use super::Api;
 use super::answer::{Failure, run_in_path};
 use crate::error::{Code, Problem};
+use crate::evidence::log::Stamped;
 use crate::run::Caller;
+use crate::timestamp;
 use crate::tlog::note::{MAX_NOTE, Note};
 use crate::tlog::tile::{Kind, Tile};
 use crate::web::may_see_all;
@@ -26,6 +28,8 @@ pub(super) fn routes() -> Router<Api> {
         .route("/log/witnessed", get(witnessed))
         .route("/log/request", get(request))
         .route("/log/cosignatures", post(cosignatures))
+        .route("/log/timestamp-request", get(timestamp_request))
+        .route("/log/timestamps", get(timestamps).post(take_timestamp))
         .route("/log/tile/{*path}", get(tile))
         .route("/runs/{id}/proof", get(proof))
 }
@@ -95,6 +99,32 @@ async fn cosignatures(State(api): State<Api>, body: Bytes) -> Result<Json<Value>
     })?;
     let cosigned = api.runs.cosign(note).await?;
     Ok(Json(json!({ "size": cosigned.size, "witnesses": cosigned.witnesses })))
+}
+
+/// What an authority is asked over the newest checkpoint.
+async fn timestamp_request(State(api): State<Api>) -> Result<Response, Failure> {
+    let (_, request) = api.runs.timestamp_request().await?;
+    Ok(([(CONTENT_TYPE, timestamp::QUERY)], request.bytes().to_vec()).into_response())
+}
+
+/// Take in what it answered.
+async fn take_timestamp(State(api): State<Api>, body: Bytes) -> Result<Json<Value>, Failure> {
+    if body.len() as u64 > timestamp::MAX_STAMP {
+        let message = "the body is too long for a timestamp; send what an authority answered";
+        return Err(Problem::new(Code::InvalidField, message).field("body").into());
+    }
+    Ok(Json(stamped(&api.runs.take_stamp(body.to_vec()).await?)))
+}
+
+async fn timestamps(State(api): State<Api>) -> Result<Json<Value>, Failure> {
+    let newest = api.runs.stamped().await?;
+    let (_, now) = api.runs.log().checkpoint();
+    let newest = newest.as_ref().map(stamped);
+    Ok(Json(json!({ "origin": now.origin, "size": now.size, "stamped": newest })))
+}
+
+fn stamped(it: &Stamped) -> Value {
+    json!({ "size": it.size, "time": it.stamp.time.to_string() })
 }
 
 async fn proof(

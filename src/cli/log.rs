@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::json;
 
+use super::timestamp::{Timestamp, timestamp};
 use super::{Common, DONE, in_file, out};
 use crate::clock::Clock;
 use crate::disk;
@@ -36,6 +37,9 @@ pub(super) enum Log {
     /// Have others watch the log, by exchanging files
     #[command(subcommand)]
     Witness(Witness),
+    /// Have an authority say when the log's entries were there, by exchanging files
+    #[command(subcommand)]
+    Timestamp(Timestamp),
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +100,7 @@ pub(super) async fn log(common: &Common, log: Log) -> Result<u8, Problem> {
         Log::Proof { run, out } => {
             hand(out.as_deref(), &common.client()?.text(&format!("/runs/{run}/proof")).await?)
         }
+        Log::Timestamp(asked) => timestamp(common, asked).await,
         Log::Witness(witness) => match witness {
             Witness::Key(identity) => {
                 out::line(identity.signer()?.verifier(Algorithm::Cosignature));
@@ -109,7 +114,7 @@ pub(super) async fn log(common: &Common, log: Log) -> Result<u8, Problem> {
             Witness::Sign(sign) => sign.run(),
             Witness::Add { file } => {
                 let note = read(&file)?;
-                let told = common.client()?.send_text("/log/cosignatures", note).await?;
+                let told = common.client()?.post("/log/cosignatures", note).await?;
                 if common.json {
                     out::json(&told);
                 } else {

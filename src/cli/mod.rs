@@ -17,6 +17,7 @@ mod record;
 mod report;
 mod runs;
 mod serve;
+mod timestamp;
 mod verify;
 
 use std::path::{Path, PathBuf};

@@ -8,19 +8,22 @@ use serde_json::{Value, json};
 use super::{Common, in_file, out};
 use crate::bundle::{Limits, unpack};
 use crate::error::{Code, Problem, chain, exit};
-use crate::evidence::verify::FolderReport;
+use crate::evidence::verify::{FolderReport, StampedReport};
 use crate::evidence::{Class, Signer, Trust, verify as check};
+use crate::timestamp::Authorities;
 use crate::tlog::policy::Policy;
 
 /// Files of a folder that says whom to believe.
 pub(super) const SIGNERS: &str = "allowed_signers";
 pub(super) const LOG_KEY: &str = "log.vkey";
 const TRUST_POLICY: &str = "trust-policy.txt";
+const TIME: &str = "tsa-ca.pem";
 
 /// Which log is believed.
 #[derive(Debug, clap::Args)]
 pub(super) struct LogTrust {
-    /// Folder with whom to believe: allowed_signers, and trust-policy.txt or log.vkey for the log;
+    /// Folder with whom to believe: allowed_signers, trust-policy.txt or log.vkey for the log, and
+    /// tsa-ca.pem for timestamps;
     /// `exhibit keys export --out` makes one. It must not lie in what is verified
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
@@ -78,6 +81,9 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
                     "log {}: {} entries, {} runs opened, {} sealed",
                     log.origin, log.size, log.opened, log.sealed
                 ));
+                if let Some(StampedReport { size, time, authority }) = &log.stamped {
+                    out::line(format!("  {size} entries were there at {time}, says {authority}"));
+                }
             }
         } else {
             let report = check::folder_with(path, &trust, verify.proof.as_deref());
@@ -211,7 +217,12 @@ fn trust_in(folder: &Path, verified: &[PathBuf]) -> Result<Trust, Problem> {
         (None, Some(keys)) => policy_of(&keys, LOG_KEY)?,
         (None, None) => Policy::default(),
     };
-    Ok(trust.with_log(policy))
+    let time = match read(TIME)? {
+        None => Authorities::default(),
+        Some(pem) => Authorities::from_pem(pem.as_bytes())
+            .map_err(|error| refused(format!("{error}; put PEM certificates into {TIME}")))?,
+    };
+    Ok(trust.with_log(policy).with_time(time))
 }
 
 /// The policy that believes the logs with these keys, one a line.

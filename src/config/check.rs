@@ -88,6 +88,7 @@ fn limits(config: &Config, findings: &mut Vec<Finding>) {
         ("browser.patience", config.browser.patience),
         ("transparency.heartbeat", config.transparency.heartbeat),
         ("integrity.rest", config.integrity.rest),
+        ("timestamp.every", config.timestamp.every),
         ("runs.idle", config.runs.idle),
         ("runs.max_duration", config.runs.max_duration),
         ("sessions.idle", config.sessions.idle),

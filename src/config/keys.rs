@@ -60,6 +60,8 @@ keys! {
     transparency.heartbeat: live;
     transparency.moved_from: restart;
     transparency.witnesses: live;
+    timestamp.url: live;
+    timestamp.every: live;
     browser.path: restart;
     browser.sandbox: restart;
     browser.runtime: restart;

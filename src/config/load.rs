@@ -9,7 +9,8 @@ use super::read::{self, Document};
 use super::workflows::workflows;
 use super::{
     Backend, Browser, Capture, CodePlaces, Config, Daemon, Events, Fallback, Hosted, Integrity,
-    Keys, Log, LogFormat, Policy, Privacy, Runs, Sessions, Store, Transparency, Video, Web, check,
+    Keys, Log, LogFormat, Policy, Privacy, Runs, Sessions, Store, Timestamping, Transparency,
+    Video, Web, check,
 };
 use crate::disk;
 use crate::redact::Rule;
@@ -80,6 +81,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         keys: keys(&mut document, default.keys),
         integrity: integrity(&mut document, &default.integrity),
         transparency: transparency(&mut document, default.transparency),
+        timestamp: timestamp(&mut document, default.timestamp),
         browser: browser(&mut document, default.browser),
         capture: capture(&mut document, &default.capture),
         policy: policy(&mut document, default.policy),
@@ -180,6 +182,26 @@ fn witness(key: &str) -> Result<VerifierKey, String> {
             Err(format!("{error}; write what `exhibit log witness key` prints, not `{key}`"))
         }
     }
+}
+
+fn timestamp(document: &mut Document<'_>, default: Timestamping) -> Timestamping {
+    let mut table = document.table("timestamp");
+    let timestamp = Timestamping {
+        url: table.option("url", default.url, |value| match read::url(value)? {
+            url if matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none() =>
+            {
+                Ok(url)
+            }
+            _ => Err("write an http or https address without a name and a password, such as \
+                      \"http://tsa.internal/\""
+                .into()),
+        }),
+        every: table.get("every", default.every, read::duration),
+    };
+    table.finish();
+    timestamp
 }
 
 fn browser(document: &mut Document<'_>, default: Browser) -> Browser {

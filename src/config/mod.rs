@@ -47,6 +47,8 @@ pub struct Config {
     pub integrity: Integrity,
     /// The log of the store.
     pub transparency: Transparency,
+    /// Who stamps the log with the time.
+    pub timestamp: Timestamping,
     /// The local browser.
     pub browser: Browser,
     /// Limits of a capture.
@@ -145,6 +147,15 @@ pub struct Transparency {
     pub moved_from: Option<String>,
     /// Witnesses whose cosignatures are taken in.
     pub witnesses: Vec<VerifierKey>,
+}
+
+/// `[timestamp]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timestamping {
+    /// Address of an authority (RFC 3161) that is asked over the network; nobody is when not given.
+    pub url: Option<Url>,
+    /// How often, when the log has grown.
+    pub every: Duration,
 }
 
 /// `[browser]`
@@ -334,6 +345,7 @@ impl Default for Config {
                 moved_from: None,
                 witnesses: Vec::new(),
             },
+            timestamp: Timestamping { url: None, every: Duration::from_hours(1) },
             browser: Browser {
                 path: None,
                 sandbox: true,

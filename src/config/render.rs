@@ -46,9 +46,7 @@ impl Config {
             "keys.principal" => self.keys.principal.clone().into(),
             "keys.api" => path(&self.keys.api),
             "keys.log" => optional(self.keys.log.as_ref().map(|path| path.display().to_string())),
-            name if name.starts_with("integrity.") || name.starts_with("transparency.") => {
-                self.keeping_value(name)
-            }
+            name if Self::is_keeping(name) => self.keeping_value(name),
             "browser.path" => {
                 optional(self.browser.path.as_ref().map(|path| path.display().to_string()))
             }
@@ -109,13 +107,20 @@ impl Config {
         }
     }
 
-    /// The same of a key of `[integrity]` and `[transparency]`.
+    /// Whether a key belongs to the tables that say how evidence is kept.
+    fn is_keeping(name: &str) -> bool {
+        ["integrity.", "transparency.", "timestamp."].iter().any(|table| name.starts_with(table))
+    }
+
+    /// The same of a key of those tables.
     fn keeping_value(&self, name: &str) -> toml::Value {
-        let Self { integrity, transparency, .. } = self;
+        let Self { integrity, transparency, timestamp, .. } = self;
         let optional = |value: &Option<String>| value.clone().unwrap_or_default().into();
         match name {
             "integrity.pace" => size(integrity.pace),
             "integrity.rest" => duration(integrity.rest),
+            "timestamp.url" => optional(&timestamp.url.as_ref().map(ToString::to_string)),
+            "timestamp.every" => duration(timestamp.every),
             "transparency.origin" => optional(&transparency.origin),
             "transparency.heartbeat" => duration(transparency.heartbeat),
             "transparency.moved_from" => optional(&transparency.moved_from),

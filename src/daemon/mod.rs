@@ -122,6 +122,7 @@ impl Daemon {
         drop(background.spawn(runs.clone().expire(background.clone())));
         drop(background.spawn(runs.clone().live(background.clone())));
         drop(background.spawn(runs.clone().scrub(background.clone())));
+        drop(background.spawn(runs.clone().stamp(background.clone())));
         drop(background.spawn(captures.clone().expire_sessions(background.clone())));
         let socket = config.daemon.socket.clone();
         tracing::info!(socket = %socket.display(), tcp = ?tcp_address, "listening");

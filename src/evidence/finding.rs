@@ -124,6 +124,11 @@ codes! {
     LogUnpublished = "log_unpublished" Note "Tiles that no checkpoint states: of a commit under way, or of one that was cut short.";
     LogTruncated = "log_truncated" Altered "The log is shorter than a checkpoint of it says.";
     LogRewritten = "log_rewritten" Altered "The log does not continue what a checkpoint of it says.";
+    TimestampMalformed = "timestamp_malformed" Altered "A timestamp, or the request for one, is not in the form of RFC 3161, or not signed soundly.";
+    TimestampMismatch = "timestamp_mismatch" Altered "A timestamp is not over the checkpoint beside it, or answers another request.";
+    TimestampUntrusted = "timestamp_untrusted" UnknownKey "A timestamp is sound, but leads to no authority that is believed and that could give it at that moment.";
+    TimestampNotJudged = "timestamp_not_judged" Note "There are timestamps, and nobody said whom to believe about time.";
+    TimestampBeforeEntry = "timestamp_before_entry" Note "A timestamp is earlier than the time of an entry it covers: the host's clock was ahead.";
     RunGone = "run_gone" Altered "The log tells of a run that is not in the store.";
     RunNotLogged = "run_not_logged" Altered "The store holds a run that the log does not tell of.";
     SealNotLogged = "seal_not_logged" Altered "A folder's seal is not the one that the log holds.";

@@ -10,6 +10,7 @@ use ssh_key::public::KeyData;
 
 use super::layout::NAMESPACE;
 use super::sign::Signer;
+use crate::timestamp::Authorities;
 use crate::tlog::policy::Policy;
 
 /// The keys somebody vouched for.
@@ -17,6 +18,7 @@ use crate::tlog::policy::Policy;
 pub struct Trust {
     anchors: Vec<Anchor>,
     log: Policy,
+    time: Authorities,
 }
 
 /// One line of `allowed_signers`.
@@ -75,7 +77,7 @@ impl Trust {
             let anchor = Anchor::parse(line);
             anchors.push(anchor.map_err(|what| TrustError { line: index + 1, what })?);
         }
-        Ok(Self { anchors, log: Policy::default() })
+        Ok(Self { anchors, ..Self::default() })
     }
 
     /// The same, believing logs and witnesses as `policy` says.
@@ -85,9 +87,21 @@ impl Trust {
         self
     }
 
+    /// The same, believing these authorities about time.
+    #[must_use]
+    pub fn with_time(mut self, authorities: Authorities) -> Self {
+        self.time = authorities;
+        self
+    }
+
+    /// Who is believed about time.
+    pub(super) fn time(&self) -> &Authorities {
+        &self.time
+    }
+
     /// The same, asking for no witness.
     pub(super) fn without_witnesses(&self) -> Self {
-        Self { anchors: self.anchors.clone(), log: self.log.clone().without_quorum() }
+        Self { log: self.log.clone().without_quorum(), ..self.clone() }
     }
 
     /// Which logs and witnesses are believed.
@@ -101,7 +115,7 @@ impl Trust {
         let principal = signer.fingerprint();
         let anchor =
             Anchor { principal, key, namespaces: None, valid_after: None, valid_before: None };
-        Self { anchors: vec![anchor], log: Policy::default() }
+        Self { anchors: vec![anchor], ..Self::default() }
     }
 
     /// What is said of `key` for something sealed at `at`; without a time, validity is not judged

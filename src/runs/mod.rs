@@ -14,6 +14,7 @@ mod problem;
 mod provenance;
 mod report;
 mod scrub;
+mod stamping;
 mod viewing;
 
 use std::collections::HashMap;

@@ -5,6 +5,7 @@
     reason = "tests damage files, spawn callers and read the clock"
 )]
 
+mod authority;
 mod browser;
 mod bundles;
 mod cli;
@@ -43,6 +44,7 @@ mod store_faults;
 mod stored;
 mod targets;
 mod tidy;
+mod timestamps;
 mod tls;
 mod uploads;
 mod video;

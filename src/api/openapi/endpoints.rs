@@ -360,6 +360,24 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         answer: Answer::Bytes,
         ..get(
+            "/log/timestamp-request",
+            "",
+            "What to ask a timestamp authority over the newest checkpoint (RFC 3161); it is kept",
+        )
+    },
+    get("/log/timestamps", "Timestamps", "The newest checkpoint that has a timestamp"),
+    Endpoint {
+        method: "post",
+        body: Body::Bytes,
+        ..get(
+            "/log/timestamps",
+            "Stamped",
+            "Take in what an authority answered to a request that is kept",
+        )
+    },
+    Endpoint {
+        answer: Answer::Bytes,
+        ..get(
             "/log/tile/{path}",
             "",
             "A tile of the log (c2sp.org/tlog-tiles); entries for whoever may see all runs",

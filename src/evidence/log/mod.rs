@@ -4,6 +4,7 @@
 
 pub(crate) mod leaf;
 mod reader;
+mod stamps;
 mod writer;
 
 use std::collections::HashMap;
@@ -13,6 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::leaf::{Leaf, LeafKind, Life};
 pub use self::reader::{LogReader, TreeReader, read_checkpoint};
+pub(super) use self::stamps::StampFile;
+pub use self::stamps::{StampRefusal, Stamped};
 use self::writer::Writer;
 use super::StoreError;
 use super::sign::LogKey;
@@ -32,6 +35,8 @@ pub(super) const CHECKPOINT: &str = "checkpoint";
 pub(super) const HISTORY: &str = "checkpoints";
 /// The newest checkpoint that a witness cosigned, in that folder.
 pub(super) const WITNESSED: &str = "witnessed.note";
+/// The newest one that has a timestamp, there as well.
+pub(super) const STAMPED: &str = "stamped.note";
 
 /// A log, held by this process alone (the store's lock). Many may append at once; those who wait
 /// for the disk together share its synchronisation.
@@ -41,6 +46,8 @@ pub struct Log {
     signer: NoteSigner,
     queue: Mutex<Queue>,
     writer: Mutex<Writer>,
+    /// Held while timestamps are asked for or taken in.
+    stamping: Mutex<()>,
 }
 
 /// Entries on their way, by ticket.
@@ -87,7 +94,8 @@ impl Log {
             }
         }
         let writer = Mutex::new(Writer::open(root, &signer)?);
-        Ok(Self { root: root.to_owned(), signer, queue: Mutex::default(), writer })
+        let stamping = Mutex::default();
+        Ok(Self { root: root.to_owned(), signer, queue: Mutex::default(), writer, stamping })
     }
 
     /// The name of the log of the store at `root`, if there is one.

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::FolderReport;
 use super::proof::cosigned_by;
+use super::stamps::{Dated, StampedReport};
 use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::chain;
@@ -18,7 +19,8 @@ use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::layout::{self, EVENTS, MAX_SMALL, PROOF, SEAL};
 use crate::evidence::log::read_checkpoint;
 use crate::evidence::log::{
-    CHECKPOINT, FOLDER, HISTORY, Leaf, LeafKind, LogReader, TreeReader, WITNESSED,
+    CHECKPOINT, FOLDER, HISTORY, Leaf, LeafKind, LogReader, STAMPED, StampFile, TreeReader,
+    WITNESSED,
 };
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
@@ -46,6 +48,8 @@ pub struct LogReport {
     pub witnesses: Vec<String>,
     /// Checkpoints from outside that the log still holds to.
     pub remembered: u64,
+    /// The newest timestamp that counts.
+    pub stamped: Option<StampedReport>,
 }
 
 /// Verify the log of the store at `root` alone, against the checkpoints in the files `remembered`:
@@ -63,13 +67,14 @@ pub(crate) fn doubt(gone: bool) -> FindingCode {
 
 /// One verification of a log under way.
 pub(super) struct LogCheck<'a> {
-    root: &'a Path,
+    pub(super) root: &'a Path,
     reader: LogReader,
-    trust: &'a Trust,
+    pub(super) trust: &'a Trust,
     /// Tiles on disk that nothing was compared with yet, by their path in the log's folder.
     unseen: BTreeSet<String>,
     runs: HashMap<RunId, Told>,
     newest: Option<Checkpoint>,
+    pub(super) dated: Dated,
     pub(super) report: LogReport,
     pub(super) findings: Vec<Finding>,
 }
@@ -92,12 +97,13 @@ impl<'a> LogCheck<'a> {
             unseen: BTreeSet::new(),
             runs: HashMap::new(),
             newest: None,
+            dated: Dated::in_store(root),
             report: LogReport::default(),
             findings: Vec::new(),
         }
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         code: FindingCode,
         place: impl Into<String>,
@@ -308,6 +314,7 @@ impl<'a> LogCheck<'a> {
             self.add(FindingCode::LogEntryMalformed, place, "an entry of this format", "another");
             return;
         };
+        self.dated.entry(index, &leaf);
         let Some(run) = leaf.run else { return };
         let told = self.runs.entry(run).or_default();
         match leaf.kind {
@@ -346,11 +353,17 @@ impl<'a> LogCheck<'a> {
             return;
         }
         self.list(HISTORY);
+        let mut stamps = Vec::new();
         for place in std::mem::take(&mut self.unseen) {
+            if let Some(file) = StampFile::parse(&place[HISTORY.len() + 1..]) {
+                stamps.push(file);
+                continue;
+            }
             match read_checkpoint(&self.root.join(&place)) {
                 Ok((note, old)) => {
                     let expected = format!("{HISTORY}/{}.note", tile::grouped(old.size));
-                    if place != expected && place != format!("{HISTORY}/{WITNESSED}") {
+                    let named = [WITNESSED, STAMPED].map(|name| format!("{HISTORY}/{name}"));
+                    if place != expected && !named.contains(&place) {
                         self.add(FindingCode::UnexpectedFile, &place, expected, "a checkpoint");
                     }
                     // One with more cosignatures says the same as the newest.
@@ -363,6 +376,9 @@ impl<'a> LogCheck<'a> {
                 }
             }
         }
+        // A request before its answers.
+        stamps.sort_unstable();
+        self.stamps(&stamps);
     }
 
     /// Checkpoints that somebody kept elsewhere.

@@ -8,6 +8,7 @@ mod log;
 mod proof;
 mod seal;
 mod signature;
+mod stamps;
 mod store;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +28,7 @@ use crate::workflow::Verdict;
 
 pub(crate) use log::doubt;
 pub use log::{LogReport, log};
+pub use stamps::StampedReport;
 pub use store::{StoreReport, store};
 
 /// Most findings of one code that a report lists. A folder made to be verified for ever must not

@@ -1,0 +1,236 @@
+//! Owns the timestamps over the log's checkpoints: the requests that were made and the responses
+//! that answer them, each kept whole beside the checkpoint it is over. A timestamp is over a
+//! checkpoint's text alone, so that cosignatures can still be added to its note.
+
+use std::io;
+use std::path::Path;
+
+use super::{HISTORY, Log, STAMPED, lock, read_checkpoint};
+use crate::digest::Digest;
+use crate::disk;
+use crate::evidence::StoreError;
+use crate::evidence::layout::{self, Entry};
+use crate::timestamp::{MAX_STAMP, Request, Stamp, StampError};
+use crate::tlog::tile::grouped;
+
+/// Timestamps that one checkpoint may have: from so many authorities.
+const MAX_PER_CHECKPOINT: u32 = 16;
+const READ_ONLY: u32 = 0o400;
+
+/// What a file among the checkpoints is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::evidence) enum StampFile {
+    /// A request.
+    Request(u64),
+    /// A response to it, the first, second and so on.
+    Response(u64, u32),
+}
+
+impl StampFile {
+    /// By its path among the checkpoints, in its one form; none for any other file.
+    pub(in crate::evidence) fn parse(path: &str) -> Option<Self> {
+        let (stem, ending) = path.rsplit_once('.')?;
+        let (stem, number) = match stem.split_once('.') {
+            Some((stem, number)) => (stem, number.parse().ok()?),
+            None => (stem, 1),
+        };
+        let digits: String = stem.chars().filter(char::is_ascii_digit).collect();
+        let size = digits.parse().ok()?;
+        let file = match ending {
+            "tsq" => Self::Request(size),
+            "tsr" => Self::Response(size, number),
+            _ => return None,
+        };
+        (file.path() == path).then_some(file)
+    }
+
+    /// Size of the checkpoint it is over.
+    pub(in crate::evidence) fn size(self) -> u64 {
+        match self {
+            Self::Request(size) | Self::Response(size, _) => size,
+        }
+    }
+
+    /// Its path among the checkpoints.
+    pub(in crate::evidence) fn path(self) -> String {
+        match self {
+            Self::Request(size) => format!("{}.tsq", grouped(size)),
+            Self::Response(size, 1) => format!("{}.tsr", grouped(size)),
+            Self::Response(size, number) => format!("{}.{number}.tsr", grouped(size)),
+        }
+    }
+
+    /// Those of the store at `root`, smallest checkpoint first.
+    pub(in crate::evidence) fn all(root: &Path) -> io::Result<Vec<Self>> {
+        let mut found = Vec::new();
+        collect(&root.join(HISTORY), "", &mut found)?;
+        found.sort_unstable_by_key(|file| (file.size(), *file));
+        Ok(found)
+    }
+
+    fn read(self, root: &Path) -> Result<Vec<u8>, StoreError> {
+        let path = root.join(HISTORY).join(self.path());
+        disk::read_limited(&path, MAX_STAMP).map_err(StoreError::at(&path))
+    }
+
+    fn write(self, root: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = root.join(HISTORY).join(self.path());
+        disk::replace(&path, bytes, READ_ONLY).map_err(StoreError::at(&path))
+    }
+}
+
+fn collect(folder: &Path, prefix: &str, found: &mut Vec<StampFile>) -> io::Result<()> {
+    for Entry { name, path, kind } in layout::entries(folder)? {
+        let Some(name) = name.to_str() else { continue };
+        if kind.is_dir() {
+            collect(&path, &format!("{prefix}{name}/"), found)?;
+        } else {
+            found.extend(StampFile::parse(&format!("{prefix}{name}")));
+        }
+    }
+    Ok(())
+}
+
+/// A timestamp of this log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamped {
+    /// Size of the checkpoint it is over.
+    pub size: u64,
+    /// The timestamp.
+    pub stamp: Stamp,
+}
+
+/// Why a response was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum StampRefusal {
+    /// It is no timestamp, or not a sound one.
+    #[error("{0}")]
+    Unsound(#[from] StampError),
+    /// No request of this log asked for it.
+    #[error("it answers no request of this log that is kept")]
+    NotAsked,
+    /// There are as many as a checkpoint may have.
+    #[error("the checkpoint at {0} has {MAX_PER_CHECKPOINT} timestamps already")]
+    TooMany(u64),
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Log {
+    /// What to ask an authority over the newest checkpoint, and its size: the same for all who
+    /// are asked over it. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn timestamp_request(&self) -> Result<(u64, Request), StoreError> {
+        let _one = lock(&self.stamping);
+        let (note, checkpoint) = self.checkpoint();
+        let file = StampFile::Request(checkpoint.size);
+        let place = self.root.join(HISTORY).join(file.path());
+        match file.read(&self.root) {
+            Ok(bytes) => {
+                let kept = Request::parse(&bytes).ok();
+                let kept = kept.filter(|it| it.imprint == Digest::of(note.text.as_bytes()));
+                let what = "it is no request over its checkpoint".to_owned();
+                let kept = kept.ok_or(StoreError::Damaged { path: place, what })?;
+                Ok((checkpoint.size, kept))
+            }
+            Err(StoreError::NotFound { .. }) => {
+                let made = Request::over(note.text.as_bytes());
+                let made = made.map_err(|error| StoreError::new(&place, error.into()))?;
+                file.write(&self.root, made.bytes())?;
+                Ok((checkpoint.size, made))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Take in the response of an authority to a request that is kept.
+    ///
+    /// # Errors
+    /// [`StampRefusal`].
+    pub fn take_stamp(&self, bytes: &[u8]) -> Result<Stamped, StampRefusal> {
+        let stamp = Stamp::parse(bytes)?;
+        let _one = lock(&self.stamping);
+        let history = self.root.join(HISTORY);
+        let all = StampFile::all(&self.root).map_err(StoreError::at(&history))?;
+        let asked = all.iter().rev().find(|file| {
+            matches!(file, StampFile::Request(_))
+                && file.read(&self.root).is_ok_and(|bytes| {
+                    Request::parse(&bytes).is_ok_and(|request| stamp.answers(&request))
+                })
+        });
+        let size = asked.ok_or(StampRefusal::NotAsked)?.size();
+        let there: Vec<StampFile> = all
+            .into_iter()
+            .filter(|file| file.size() == size && matches!(file, StampFile::Response(..)))
+            .collect();
+        let known = |file: &StampFile| file.read(&self.root).is_ok_and(|kept| kept == bytes);
+        if !there.iter().any(known) {
+            let free = (1..=MAX_PER_CHECKPOINT)
+                .map(|number| StampFile::Response(size, number))
+                .find(|file| !there.contains(file));
+            free.ok_or(StampRefusal::TooMany(size))?.write(&self.root, bytes)?;
+        }
+        let newer = self.stamped()?.is_none_or(|newest| newest.size < size);
+        if newer {
+            let note = history.join(format!("{}.note", grouped(size)));
+            let (note, _) = read_checkpoint(&note)?;
+            let path = history.join(STAMPED);
+            disk::replace(&path, note.to_string().as_bytes(), READ_ONLY)
+                .map_err(StoreError::at(&path))?;
+        }
+        Ok(Stamped { size, stamp })
+    }
+
+    /// The newest checkpoint that has a timestamp, with the first of them.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn stamped(&self) -> Result<Option<Stamped>, StoreError> {
+        let path = self.root.join(HISTORY).join(STAMPED);
+        let (_, checkpoint) = match read_checkpoint(&path) {
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            read => read?,
+        };
+        let size = checkpoint.size;
+        let stamp = Stamp::parse(&StampFile::Response(size, 1).read(&self.root)?);
+        let stamp = stamp.map_err(|error| StoreError::Damaged { path, what: error.to_string() })?;
+        Ok(Some(Stamped { size, stamp }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_one_name() {
+        for file in [
+            StampFile::Request(0),
+            StampFile::Request(1_234_067),
+            StampFile::Response(999, 1),
+            StampFile::Response(1000, 2),
+        ] {
+            assert_eq!(StampFile::parse(&file.path()), Some(file));
+        }
+        assert_eq!(StampFile::Response(1_234_067, 3).path(), "x001/x234/067.3.tsr");
+        for other in [
+            "067.note",
+            "67.tsr",
+            "067.1.tsr",
+            "067.02.tsr",
+            "067.2.tsq",
+            "x001/67.tsr",
+            "1067.tsr",
+            "067.tsr.tsr",
+            "stamped.note",
+            "",
+            ".tsr",
+            "067.2.2.tsr",
+        ] {
+            assert_eq!(StampFile::parse(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Owns the verification of timestamps over a log's checkpoints: that each is over its checkpoint,
+//! answers what was asked, and was given by an authority that somebody believes, at a moment in
+//! which that could give any; and that nothing it covers is dated after it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::log::LogCheck;
+use crate::digest::Digest;
+use crate::disk;
+use crate::evidence::finding::FindingCode;
+use crate::evidence::log::{HISTORY, Leaf, StampFile, read_checkpoint};
+use crate::timestamp::{MAX_STAMP, Request, Stamp, StampError};
+use crate::tlog::tile::grouped;
+
+/// How far the clocks of host and authority may be apart before it is worth a word, beside what
+/// the authority says of its own.
+const APART: SignedDuration = SignedDuration::from_mins(1);
+
+/// The newest checkpoint with a timestamp that counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StampedReport {
+    /// Its size: entries that were there at that time.
+    pub size: u64,
+    /// The time, by the authority's clock: RFC 3339, UTC.
+    pub time: String,
+    /// Name of the authority.
+    pub authority: String,
+}
+
+/// What is remembered of the entries for the timestamps over them.
+#[derive(Debug, Default)]
+pub(super) struct Dated {
+    latest: Option<Timestamp>,
+    /// By the size of a checkpoint with a timestamp: the latest time of an entry below it.
+    by_size: BTreeMap<u64, Option<Timestamp>>,
+}
+
+impl Dated {
+    /// For the timestamps there are in the store at `root`.
+    pub(super) fn in_store(root: &Path) -> Self {
+        // What cannot be listed becomes a finding when the history is.
+        let files = StampFile::all(root).unwrap_or_default();
+        let by_size = files.into_iter().map(|file| (file.size(), None)).collect();
+        Self { latest: None, by_size }
+    }
+
+    /// The entry `index` of the log, in order.
+    pub(super) fn entry(&mut self, index: u64, leaf: &Leaf) {
+        if self.by_size.is_empty() {
+            return;
+        }
+        self.latest = self.latest.max(leaf.time.parse().ok());
+        if let Some(latest) = self.by_size.get_mut(&(index + 1)) {
+            *latest = self.latest;
+        }
+    }
+}
+
+impl LogCheck<'_> {
+    /// Check the timestamps `files` of a log that follows from its entries.
+    pub(super) fn stamps(&mut self, files: &[StampFile]) {
+        let mut unjudged = 0_u32;
+        let mut notes: BTreeMap<u64, (Option<Digest>, Option<Request>)> = BTreeMap::new();
+        for file in files {
+            let size = file.size();
+            let (text, request) = notes.entry(size).or_insert_with(|| (self.text_at(size), None));
+            match self.stamp(*file, *text, request) {
+                Some(_) if self.trust.time().is_empty() => unjudged += 1,
+                Some(stamp) => self.believe(*file, &stamp),
+                None => {}
+            }
+        }
+        if unjudged > 0 {
+            let expected = "authorities that are believed (tsa-ca.pem)";
+            let found = format!("none, for {unjudged} timestamps");
+            self.add(FindingCode::TimestampNotJudged, HISTORY, expected, found);
+        }
+    }
+
+    /// Digest of the text of the checkpoint at `size`, if it is there and nothing is wrong with it.
+    fn text_at(&self, size: u64) -> Option<Digest> {
+        let place = format!("{HISTORY}/{}.note", grouped(size));
+        if self.findings.iter().any(|finding| finding.place == place) {
+            return None;
+        }
+        let (note, _) = read_checkpoint(&self.root.join(place)).ok()?;
+        Some(Digest::of(note.text.as_bytes()))
+    }
+
+    /// Check one file; the timestamp in it, if it is a sound one over its checkpoint. `asked` is
+    /// the request over the same checkpoint, which comes before its answers.
+    fn stamp(
+        &mut self,
+        file: StampFile,
+        text: Option<Digest>,
+        asked: &mut Option<Request>,
+    ) -> Option<Stamp> {
+        let place = format!("{HISTORY}/{}", file.path());
+        let bytes = match disk::read_limited(&self.root.join(&place), MAX_STAMP) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.add(FindingCode::Unreadable, place, "a readable file", error.to_string());
+                return None;
+            }
+        };
+        let is_request = matches!(file, StampFile::Request(_));
+        let (stamp, over) = if is_request {
+            match Request::parse(&bytes) {
+                Ok(request) => {
+                    let over = request.imprint;
+                    *asked = Some(request);
+                    (None, over)
+                }
+                Err(error) => return self.malformed(place, "a request of RFC 3161", &error),
+            }
+        } else {
+            match Stamp::parse(&bytes) {
+                Ok(stamp) => {
+                    let over = stamp.imprint;
+                    (Some(stamp), over)
+                }
+                Err(error) => return self.malformed(place, "a response of RFC 3161", &error),
+            }
+        };
+        if text != Some(over) {
+            let expected = format!("over the checkpoint at {}", file.size());
+            self.add(FindingCode::TimestampMismatch, place, expected, "over something else");
+            return None;
+        }
+        if let (Some(stamp), Some(request)) = (&stamp, asked)
+            && !stamp.answers(request)
+        {
+            let expected = "an answer to the request beside it";
+            self.add(FindingCode::TimestampMismatch, place, expected, "to another");
+            return None;
+        }
+        stamp
+    }
+
+    fn malformed(&mut self, place: String, expected: &str, error: &StampError) -> Option<Stamp> {
+        self.add(FindingCode::TimestampMalformed, place, expected, error.to_string());
+        None
+    }
+
+    /// Whether a sound timestamp counts, and what follows.
+    fn believe(&mut self, file: StampFile, stamp: &Stamp) {
+        let (place, size) = (format!("{HISTORY}/{}", file.path()), file.size());
+        let authority = match self.trust.time().judge(stamp) {
+            Ok(name) => name,
+            Err(why) => {
+                let expected = "an authority that is believed, then";
+                self.add(FindingCode::TimestampUntrusted, place, expected, why.to_string());
+                return;
+            }
+        };
+        let accuracy = SignedDuration::try_from(stamp.accuracy).unwrap_or(SignedDuration::ZERO);
+        let latest = self.dated.by_size.get(&size).copied().flatten();
+        let bound = stamp.time.checked_add(accuracy + APART).unwrap_or(Timestamp::MAX);
+        if let Some(latest) = latest.filter(|latest| *latest > bound) {
+            let expected = format!("entries dated before {}", stamp.time);
+            self.add(FindingCode::TimestampBeforeEntry, place, expected, latest.to_string());
+        }
+        if self.report.stamped.as_ref().is_none_or(|newest| newest.size < size) {
+            let time = stamp.time.to_string();
+            self.report.stamped = Some(StampedReport { size, time, authority });
+        }
+    }
+}
