@@ -8,6 +8,7 @@
 # DIR holds whom you trust, and comes from the operator BY ANOTHER WAY than the evidence:
 #   allowed_signers   the keys that sign evidence (ssh-keygen(1), ALLOWED SIGNERS)
 #   log.vkey          the public key of the store's log (c2sp.org/signed-note)
+#   tsa-ca.pem        authorities whose timestamps count, if you trust any (RFC 3161)
 # KEPT is a copy of STORE/log/checkpoint that you kept at an earlier visit.
 #
 # Prints PASS or FAIL for each check; ends with 0 when all passed, 1 when one failed, 2 when it
@@ -176,12 +177,26 @@ history_signed() {
   python history . || return 1
   while IFS= read -rd '' note; do
     signed_note "$note" || { printf '%s\n' "$note"; return 1; }
-  done < <(find checkpoints -type f -print0)
+  done < <(find checkpoints -type f -name '*.note' -print0)
 }
 kept_hold() {
   local note
   for note in "${kept[@]}"; do signed_note "$note" || { printf '%s\n' "$note"; return 1; }; done
   python kept . "${kept[@]}"
+}
+
+timestamps() { # Each is over its checkpoint's text, by an authority in tsa-ca.pem, judged at its own time.
+  local stamp note time
+  while IFS= read -rd '' stamp; do
+    [[ $stamp =~ ^(checkpoints/[x0-9/]+)(\.[0-9]+)?\.tsr$ ]] || { echo "$stamp"; return 1; }
+    note=${BASH_REMATCH[1]}.note
+    sed '/^$/,$d' "$note" >"$scratch/text" || return 1
+    time=$(openssl ts -reply -in "$stamp" -text | sed -n 's/^Time stamp: //p') &&
+      time=$(date -ud "$time" +%s) || { printf '%s\n' "$stamp is no timestamp"; return 1; }
+    # Without -attime openssl refuses good old ones and accepts ones dated before their certificate.
+    openssl ts -verify -data "$scratch/text" -in "$stamp" -CAfile "$trust/tsa-ca.pem" -attime "$time" ||
+      { printf '%s\n' "$stamp"; return 1; }
+  done < <(find checkpoints -type f -name '*.tsr' -print0)
 }
 
 if [ -n "$folder" ]; then
@@ -194,6 +209,7 @@ else
   [ ${#kept[@]} -eq 0 ] || check 14 kept 'every checkpoint that you kept still holds' kept_hold
   check 15 places 'each run lies under its day, and nothing else' places
   check 16 runs 'log and folders tell of the same runs' python runs .
+  [ ! -f "$trust/tsa-ca.pem" ] || check 17 timestamps 'every timestamp is over its checkpoint' timestamps
   while IFS= read -rd '' path; do
     printf 'folder %q\n' "$path"
     folder "$path" || failed=1

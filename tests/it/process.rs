@@ -111,6 +111,16 @@ pub(crate) fn assert_store_is_sound(folder: &Path) -> usize {
     report.folders.len()
 }
 
+/// What docs/verify.sh says of the store in `folder`, by the word of `trust` beside it, and whether it
+/// passed.
+pub(crate) fn stock_tools(folder: &Path) -> (bool, String) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/verify.sh");
+    let arguments = ["--trust", "trust", "--store", "store"];
+    let output = Command::new(script).args(arguments).current_dir(folder).output();
+    let output = output.expect("bash is there");
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// A screenshot of `url` that waits for `load` only.
 pub(crate) fn quick(url: &str) -> Value {
     json!({ "url": url, "waitUntil": "load" })

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::authority::{Authority, NOW, P256, P384, RSA, stock};
 use crate::harness::{TestDaemon, eventually};
-use crate::process::{Process, exhibit, write_config};
+use crate::process::{Process, exhibit, stock_tools, write_config};
 
 const BODY: &[u8] = b"example.com/log\n3\nK5JFJJm7bDvAz3SWZ0zuZcJQnI1SoxUTzk0nPGFMTO4=\n";
 
@@ -259,10 +259,14 @@ async fn a_courier_brings_a_timestamp() {
     let (code, text) = told(at, &["verify", "--trust", "trust", "store"]);
     let line = format!("1 entries were there at {time}, says CN=Test tsa");
     assert!(code == 0 && text.contains(&line), "{text}");
+    let (passed, text) = stock_tools(at);
+    assert!(passed && text.contains("PASS 17 timestamps"), "{text}");
     let other = Authority::new(P256, NOW);
     std::fs::copy(other.root(), at.join("trust/tsa-ca.pem")).expect("copied");
     let (code, text) = told(at, &["verify", "--trust", "trust", "store"]);
     assert!(code == 12 && text.contains("timestamp_untrusted"), "{text}");
+    let (passed, text) = stock_tools(at);
+    assert!(!passed && text.contains("FAIL 17 timestamps"), "{text}");
     std::fs::write(at.join("trust/tsa-ca.pem"), "nothing").expect("written");
     let (code, text) = told(at, &["verify", "--trust", "trust", "store"]);
     assert!(code == 2 && text.contains("tsa-ca.pem"), "{text}");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{TestDaemon, eventually};
-use crate::process::{Process, exhibit, write_config};
+use crate::process::{Process, exhibit, stock_tools, write_config};
 
 /// Exit code, standard output and standard error of the binary, run in `folder`.
 fn told(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
@@ -114,6 +114,9 @@ async fn a_witness_cosigns_what_continues_and_refuses_what_does_not() {
     done(at, &["log", "proof", &run, "--out", "later.tlog-proof"]);
     done(at, &["verify", "--trust", "trust", "--proof", "later.tlog-proof", sealed]);
     assert!(done(at, &["verify", "--trust", "trust", "store"]).contains("3 entries"));
+    // Stock tools count no witnesses, and are not led astray by their lines.
+    let (passed, text) = stock_tools(at);
+    assert!(passed && text.contains("PASS 13 history"), "{text}");
 
     // The next request begins where the witness looked last, and does not fit a second time.
     sealed_run(&daemon).await;
