@@ -121,6 +121,11 @@ impl Runs {
             Err(error) => tracing::error!(error = chain(&error), "the log cannot be read"),
         }
         self.judge(scrubbed, LOG, &findings);
+        // Of a run that is gone the log tells.
+        let there = |run: &RunId| self.0.store.folder_of(*run).is_dir();
+        scrubbed
+            .findings
+            .retain(|place, _| place == LOG || place.parse().is_ok_and(|run| there(&run)));
         scrubbed.last = None;
         scrubbed.folders = 0;
         scrubbed.rounds += 1;

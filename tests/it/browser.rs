@@ -62,6 +62,12 @@ impl Browser {
 
     /// Call a method of the protocol; its result.
     pub(crate) async fn call(&mut self, method: &str, params: Value) -> Value {
+        let answer = self.try_call(method, params).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Call a method of the protocol; its result, or the browser's error.
+    async fn try_call(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.calls += 1;
         let id = self.calls;
         let mut message = json!({ "id": id, "method": method, "params": params });
@@ -74,8 +80,12 @@ impl Browser {
         loop {
             let message = self.next().await;
             if message["id"] == id {
-                assert!(message["error"].is_null(), "{method}: {}", message["error"]);
-                return message["result"].clone();
+                let error = &message["error"];
+                return if error.is_null() {
+                    Ok(message["result"].clone())
+                } else {
+                    Err(error.clone())
+                };
             }
             self.events.push(message);
         }
@@ -105,12 +115,18 @@ impl Browser {
         }
     }
 
-    /// The value of a script, which may be a promise.
+    /// The value of a script, which may be a promise; null of one that led to another page before it
+    /// could answer.
     pub(crate) async fn value(&mut self, script: &str) -> Value {
         let params = json!({
             "expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true,
         });
-        let answer = self.call("Runtime.evaluate", params).await;
+        let answer = match self.try_call("Runtime.evaluate", params).await {
+            Err(error) if error["message"] == "Inspected target navigated or closed" => {
+                return Value::Null;
+            }
+            answer => answer.unwrap_or_else(|error| panic!("{script}: {error}")),
+        };
         assert!(answer["exceptionDetails"].is_null(), "{script}: {answer}");
         answer["result"]["value"].clone()
     }
