@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench soak axe oscal mutations tlog-peer docs fuzz-api clean
+.PHONY: help setup build demo test check bench soak axe oscal mutations tlog-peer docs fuzz fuzz-api clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -17,6 +17,7 @@ demo: build ## process a refund under evidence and check the folder with stock t
 test: ## run all tests, with the real Chromium
 	@scripts/setup tests
 	cargo test
+	scripts/fuzz 60
 
 check: setup ## format, lints, documentation, scripts
 	cargo fmt --check
@@ -50,6 +51,9 @@ tlog-peer: build ## have aics-tlog (PyPI), another implementation, judge logs, s
 docs: ## write anew what is made of tables: docs/openapi.json, parts of docs/API.md and docs/AUDITORS.md
 	UPDATE_GOLDEN=1 cargo test --test it -- openapi::the openapi::what
 	UPDATE_GOLDEN=1 cargo test --lib -- evidence::matrix
+
+fuzz: setup ## an hour of libFuzzer on every reader of what others may have made
+	@scripts/fuzz 3600
 
 fuzz-api: build ## send the daemon thousands of requests made from its own description
 	@scripts/fuzz-api

@@ -14,7 +14,7 @@
 //!   [`worktree`], [`population`], [`bundle`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
-//! * L5 front ends: [`cli`], [`demo`]
+//! * L5 front ends: [`cli`], [`demo`]; `fuzz`, which only tests have
 
 pub mod api;
 pub mod artifact;
@@ -35,6 +35,8 @@ pub mod digest;
 pub mod disk;
 pub mod error;
 pub mod evidence;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod http;
 pub mod id;
 pub mod jobs;

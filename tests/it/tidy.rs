@@ -41,7 +41,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["runs", "sessions", "sequences", "jobs", "capture"],
     &["daemon", "api", "web", "client"],
-    &["cli", "demo"],
+    &["cli", "demo", "fuzz"],
 ];
 
 fn root() -> PathBuf {
