@@ -5,6 +5,8 @@
 //! A file written once goes to a temporary name in its own folder, is synchronised, and takes its
 //! final name by a rename that refuses to replace; then the folder is synchronised.
 
+pub(crate) mod fault;
+
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt as _, OpenOptionsExt, PermissionsExt};
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, RenameFlags};
 
+use self::fault::{changes, is_killed, makes, writes};
 use crate::digest::{Digest, Hashing};
 
 /// What a file being written is called until it is whole: recovery deletes these.
@@ -49,15 +52,20 @@ impl OnceFile {
         let mut partial = path.as_os_str().to_owned();
         partial.push(PARTIAL_SUFFIX);
         let partial = PathBuf::from(partial);
-        let file =
-            OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(&partial)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(PRIVATE_FILE);
+        let file = makes(&partial, || options.open(&partial)).inspect_err(|error| {
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                drop(remove_file(&partial));
+            }
+        })?;
         Ok(Self { file: Hashing::new(file), partial, path: path.to_owned(), length: 0 })
     }
 
     /// Give up and remove what was written.
     #[expect(clippy::disallowed_methods, reason = "the one place that removes files")]
     pub fn discard(self) {
-        drop(fs::remove_file(&self.partial));
+        drop(changes(&self.partial, || fs::remove_file(&self.partial)));
     }
 
     /// Synchronise the content and give the file its name. The folder is *not* synchronised yet:
@@ -65,19 +73,28 @@ impl OnceFile {
     ///
     /// # Errors
     /// `AlreadyExists` when somebody else took the name meanwhile; else what the system answers.
+    /// Nothing is left of the file then.
     pub fn finish(self) -> io::Result<(Digest, u64)> {
         let (digest, file) = self.file.finish();
-        file.sync_all()?;
-        rename_new(&self.partial, &self.path)?;
+        let finished = changes(&self.partial, || file.sync_all())
+            .and_then(|()| rename_new(&self.partial, &self.path));
+        if let Err(error) = finished {
+            drop(remove_file(&self.partial));
+            // A disk that says it failed may have done as it was told.
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                drop(remove_file(&self.path));
+            }
+            return Err(error);
+        }
         Ok((digest, self.length))
     }
 }
 
 impl Write for OnceFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.length += written as u64;
-        Ok(written)
+        writes(&self.partial, bytes, |bytes| self.file.write_all(bytes))?;
+        self.length += bytes.len() as u64;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -117,13 +134,17 @@ pub fn unpack_file(path: &Path, reader: &mut impl Read) -> io::Result<u64> {
 /// What the system answers. On failure the old content stands.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = parent(path);
-    let mut file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(mode))
-        .suffix(PARTIAL_SUFFIX)
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|failed| failed.error)?;
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(Permissions::from_mode(mode)).suffix(PARTIAL_SUFFIX);
+    let mut file = makes(path, || builder.tempfile_in(folder))?;
+    let written = writes(path, bytes, |bytes| file.write_all(bytes))
+        .and_then(|()| changes(path, || file.as_file().sync_all()));
+    if is_killed(path) {
+        drop(file.keep());
+        return written;
+    }
+    written?;
+    changes(path, || file.persist(path).map_err(|failed| failed.error))?;
     sync_dir(folder)
 }
 
@@ -138,7 +159,10 @@ pub fn unnamed_file(folder: &Path) -> io::Result<File> {
 
 /// A file that has its name from the beginning and grows: what a crash leaves of it is kept.
 #[derive(Debug)]
-pub struct Growing(File);
+pub struct Growing {
+    file: File,
+    path: PathBuf,
+}
 
 impl Growing {
     /// Begin `path`. Its folder must exist; the name is durable when this returns.
@@ -147,9 +171,11 @@ impl Growing {
     /// `AlreadyExists` when it exists; else what the system answers.
     #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(path)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(PRIVATE_FILE);
+        let file = makes(path, || options.open(path))?;
         sync_dir(parent(path))?;
-        Ok(Self(file))
+        Ok(Self { file, path: path.to_owned() })
     }
 
     /// Append `bytes`: to the page cache, which outlives the process but not the host.
@@ -157,7 +183,7 @@ impl Growing {
     /// # Errors
     /// What the system answers.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
+        writes(&self.path, bytes, |bytes| self.file.write_all(bytes))
     }
 
     /// Make durable what was appended, then write `bytes` over what stands at `at`.
@@ -165,8 +191,8 @@ impl Growing {
     /// # Errors
     /// What the system answers.
     pub fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.sync_data()?;
-        self.0.write_all_at(bytes, at)
+        changes(&self.path, || self.file.sync_data())?;
+        writes(&self.path, bytes, |bytes| self.file.write_all_at(bytes, at))
     }
 }
 
@@ -174,6 +200,7 @@ impl Growing {
 #[derive(Debug)]
 pub struct Appending {
     file: File,
+    path: PathBuf,
     length: u64,
     /// An append failed and could not be undone: what stands behind `length` is not ours.
     torn: bool,
@@ -186,10 +213,12 @@ impl Appending {
     /// What the system answers.
     #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).mode(PRIVATE_FILE).open(path)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(PRIVATE_FILE);
+        let file = makes(path, || options.open(path))?;
         let length = file.metadata()?.len();
         sync_dir(parent(path))?;
-        Ok(Self { file, length, torn: false })
+        Ok(Self { file, path: path.to_owned(), length, torn: false })
     }
 
     /// Append `bytes` and synchronise. When the write stops half-way (a full disk) the file is cut
@@ -203,9 +232,10 @@ impl Appending {
             let message = "an append before this one failed and could not be undone";
             return Err(io::Error::other(message));
         }
-        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        let written = writes(&self.path, bytes, |bytes| self.file.write_all(bytes))
+            .and_then(|()| changes(&self.path, || self.file.sync_data()));
         if let Err(error) = written {
-            self.torn = self.file.set_len(self.length).is_err();
+            self.torn = changes(&self.path, || self.file.set_len(self.length)).is_err();
             return Err(error);
         }
         self.length += bytes.len() as u64;
@@ -220,8 +250,8 @@ impl Appending {
 #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
 pub fn truncate(path: &Path, length: u64) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(path)?;
-    file.set_len(length)?;
-    file.sync_all()
+    changes(path, || file.set_len(length))?;
+    changes(path, || file.sync_all())
 }
 
 /// Give `from` the name `to`, which must be free (`renameat2` with `RENAME_NOREPLACE`).
@@ -231,7 +261,7 @@ pub fn truncate(path: &Path, length: u64) -> io::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "the one place that renames files")]
 pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     let cwd = rustix::fs::CWD;
-    match rustix::fs::renameat_with(cwd, from, cwd, to, RenameFlags::NOREPLACE) {
+    changes(to, || match rustix::fs::renameat_with(cwd, from, cwd, to, RenameFlags::NOREPLACE) {
         // A file system without the flag: look first. We hold the store's lock, so nobody races us.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
             if to.symlink_metadata().is_ok() {
@@ -240,7 +270,7 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
             fs::rename(from, to)
         }
         other => Ok(other?),
-    }
+    })
 }
 
 /// Make the names in `folder` durable.
@@ -248,7 +278,8 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// What the system answers.
 pub fn sync_dir(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    let folder_file = File::open(folder)?;
+    changes(folder, || folder_file.sync_all())
 }
 
 /// Make `folder` and what is missing above it, each readable by its owner only, and make the new
@@ -263,7 +294,7 @@ pub fn make_dirs(folder: &Path) -> io::Result<()> {
     }
     let above = parent(folder);
     make_dirs(above)?;
-    match fs::DirBuilder::new().mode(PRIVATE_DIR).create(folder) {
+    match makes(folder, || fs::DirBuilder::new().mode(PRIVATE_DIR).create(folder)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         Err(error) => Err(error),
         Ok(()) => sync_dir(above),
@@ -276,7 +307,7 @@ pub fn make_dirs(folder: &Path) -> io::Result<()> {
 /// What the system answers.
 #[expect(clippy::disallowed_methods, reason = "the one place that changes permissions")]
 pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    fs::set_permissions(path, Permissions::from_mode(mode))
+    changes(path, || fs::set_permissions(path, Permissions::from_mode(mode)))
 }
 
 /// Give `path` to whoever owns the folder it lies in: what root writes for the daemon must be
@@ -299,7 +330,7 @@ pub fn give_to_folders_owner(path: &Path) -> io::Result<()> {
 /// What the system answers; a file that does not exist is no error.
 #[expect(clippy::disallowed_methods, reason = "the one place that removes files")]
 pub fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+    match changes(path, || fs::remove_file(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -311,7 +342,7 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
 /// What the system answers; a folder that does not exist is no error.
 #[expect(clippy::disallowed_methods, reason = "the one place that removes files")]
 pub fn remove_dir_all(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
+    match changes(folder, || fs::remove_dir_all(folder)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -221,7 +221,7 @@ impl Draft {
         let mut artifacts = Vec::new();
         for ((name, media_type), path) in named.into_iter().zip(&paths) {
             let once = written.remove(0);
-            let (sha256, size_bytes) = finish(once, path)?;
+            let (sha256, size_bytes) = once.finish().map_err(StoreError::at(path))?;
             finished.push(path.clone());
             artifacts.push(Artifact { path: name, media_type, size_bytes, sha256 });
         }
@@ -290,7 +290,7 @@ impl Draft {
         let ours = attachment.run == self.id();
         let file = attachment.file.take().filter(|_| ours);
         let file = file.ok_or_else(|| StoreError::NotFound { path: path.clone() })?;
-        let (sha256, size_bytes) = finish(file, &path)?;
+        let (sha256, size_bytes) = file.finish().map_err(StoreError::at(&path))?;
         let folder = path.parent().expect("an attachment lies in a folder");
         if let Err(error) = disk::sync_dir(folder) {
             drop(disk::remove_file(&path));
@@ -310,16 +310,6 @@ impl Draft {
     pub fn seal(self, ending: &Ending, signer: &Signer, at: Moment) -> Result<Receipt, SealError> {
         seal::seal(self, ending, signer, at)
     }
-}
-
-/// Finish `file`, or remove what there is of it.
-fn finish(file: OnceFile, path: &Path) -> Result<(crate::digest::Digest, u64), StoreError> {
-    file.finish().map_err(|error| {
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(disk::PARTIAL_SUFFIX);
-        drop(disk::remove_file(Path::new(&partial)));
-        StoreError::new(path, error)
-    })
 }
 
 /// Whether `value` nests deeper than `limit` levels: what JSON readers refuse must not be written.

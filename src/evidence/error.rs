@@ -61,6 +61,12 @@ pub enum StoreError {
         /// In which way.
         what: String,
     },
+    /// It failed so that nobody can tell whether it was done: the next start finds out.
+    #[error("whether it was done is not known until the next start")]
+    InDoubt {
+        /// What went wrong.
+        source: Box<StoreError>,
+    },
     /// Anything else the system answered.
     #[error("working on {} failed", .path.display())]
     Io {
@@ -88,20 +94,23 @@ impl StoreError {
         }
     }
 
-    /// The path it is about and the kind it is of: what another who waited for the same work is
-    /// told, since what the system said cannot be told twice.
-    pub(super) fn told(&self) -> (PathBuf, io::ErrorKind) {
+    /// The same for another who waited for the same work: what the system said cannot be told twice,
+    /// but of which kind it was.
+    pub(super) fn again(&self) -> Self {
         let (path, kind) = match self {
-            Self::Locked { path } => (path, io::ErrorKind::WouldBlock),
+            Self::InDoubt { source } => return Self::InDoubt { source: Box::new(source.again()) },
+            Self::UnsafeName { name } => return Self::UnsafeName { name: name.clone() },
+            Self::Damaged { path, what } => {
+                return Self::Damaged { path: path.clone(), what: what.clone() };
+            }
+            Self::Locked { path } => return Self::Locked { path: path.clone() },
             Self::NameTaken { path } => (path, io::ErrorKind::AlreadyExists),
             Self::NotFound { path } => (path, io::ErrorKind::NotFound),
-            Self::Damaged { path, .. } => (path, io::ErrorKind::InvalidData),
-            Self::UnsafeName { name } => return (name.into(), io::ErrorKind::InvalidInput),
             Self::Full { path, source }
             | Self::Unwritable { path, source }
             | Self::Io { path, source } => (path, source.kind()),
         };
-        (path.clone(), kind)
+        Self::new(path, kind.into())
     }
 
     /// For `map_err`: the error for what the system answered about `path`.

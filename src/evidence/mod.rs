@@ -51,6 +51,8 @@ mod completeness;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod hostile;

@@ -3,7 +3,7 @@
 //! permission bits are left to set. docs/FORMAT.md states the order.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -314,7 +314,13 @@ impl Sealing<'_> {
         let place = self.draft.place.root.join(&folder);
         let parent = place.parent().expect("a sealed place lies in a folder");
         disk::make_dirs(parent).map_err(StoreError::at(parent))?;
-        disk::rename_new(&self.draft.place.folder, &place).map_err(StoreError::at(&place))?;
+        if let Err(error) = disk::rename_new(&self.draft.place.folder, &place) {
+            // A disk that says it failed may have done as it was told.
+            let gone = self.draft.place.folder.symlink_metadata();
+            if !gone.is_err_and(|gone| gone.kind() == ErrorKind::NotFound) || !place.is_dir() {
+                return Err(StoreError::new(&place, error).into());
+            }
+        }
         let record = self.record();
         let known = "every part is known once all steps before have been taken";
         let receipt = Receipt {

@@ -136,8 +136,13 @@ impl Store {
         disk::sync_dir(&open).map_err(StoreError::at(&open))?;
         let draft = draft?;
         if let Err(error) = self.enter(&draft, false, at) {
-            // Nobody was told of it, so it may go again.
-            drop(disk::remove_dir_all(draft.folder()));
+            // Nobody was told of it, so it may go again; unless the log may tell of it, in which case
+            // the next start seals it.
+            if !matches!(error, StoreError::InDoubt { .. })
+                && disk::rename_new(draft.folder(), &unborn).is_ok()
+            {
+                drop(disk::remove_dir_all(&unborn));
+            }
             return Err(error);
         }
         Ok(draft)

@@ -37,6 +37,7 @@ fn store_code(error: &StoreError) -> Code {
         StoreError::Unwritable { .. } => Code::StoreUnwritable,
         StoreError::NameTaken { .. } => Code::NameTaken,
         StoreError::UnsafeName { .. } => Code::InvalidField,
+        StoreError::InDoubt { source } => store_code(source),
         StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::Io { .. } => {
             Code::Internal
         }
@@ -46,7 +47,11 @@ fn store_code(error: &StoreError) -> Code {
 /// What the store says, for the caller: the server's paths stay out of it.
 pub(super) fn store_problem(error: StoreError) -> Problem {
     let code = store_code(&error);
-    let message = match &error {
+    let reason = match &error {
+        StoreError::InDoubt { source } => source,
+        other => other,
+    };
+    let message = match reason {
         StoreError::Locked { .. } => return Problem::new(code, error.to_string()),
         StoreError::Full { .. } => {
             "the store's disk is full; free some space and try again".to_owned()

@@ -55,7 +55,7 @@ pub struct Log {
 struct Queue {
     last: u64,
     waiting: Vec<(u64, Vec<u8>)>,
-    done: HashMap<u64, Result<u64, (PathBuf, io::ErrorKind)>>,
+    done: HashMap<u64, Result<u64, StoreError>>,
 }
 
 /// The place of a run in the log.
@@ -125,7 +125,7 @@ impl Log {
     /// Put `entries` at the end of the log with one commit: the index of the first.
     ///
     /// # Errors
-    /// As [`Log::append`]; then none of them is in the log.
+    /// As [`Log::append`]: all of them are in the log, or none.
     pub fn append_all(&self, entries: Vec<Vec<u8>>) -> Result<u64, StoreError> {
         if entries.iter().any(|entry| entry.len() > MAX_ENTRY) {
             return Err(self.too_long());
@@ -142,7 +142,7 @@ impl Log {
     ///
     /// # Errors
     /// `FileTooLarge` for an entry of more than 65,535 bytes; see [`StoreError`]. The entry is then
-    /// not in the log.
+    /// not in the log, unless it is [`StoreError::InDoubt`].
     pub fn append(&self, entry: Vec<u8>) -> Result<u64, StoreError> {
         if entry.len() > MAX_ENTRY {
             return Err(self.too_long());
@@ -157,7 +157,7 @@ impl Log {
         let mut writer = lock(&self.writer);
         let taken = |log: &Self| lock(&log.queue).done.remove(&ticket);
         if let Some(done) = taken(self) {
-            return done.map_err(|(path, kind)| StoreError::new(&path, kind.into()));
+            return done;
         }
         // Whoever comes first writes for all who wait.
         let (tickets, entries): (Vec<u64>, Vec<Vec<u8>>) =
@@ -167,10 +167,9 @@ impl Log {
         let mut queue = lock(&self.queue);
         for (ticket, place) in tickets.iter().zip(0..) {
             let done = outcome.as_ref().map(|first| first + place);
-            queue.done.insert(*ticket, done.map_err(StoreError::told));
+            queue.done.insert(*ticket, done.map_err(StoreError::again));
         }
-        let own = queue.done.remove(&ticket).expect("one's own entry is among those that waited");
-        own.map_err(|(path, kind)| StoreError::new(&path, kind.into()))
+        queue.done.remove(&ticket).expect("one's own entry is among those that waited")
     }
 
     /// The entry `index`, byte for byte.

@@ -176,14 +176,37 @@ impl Writer {
         }
         let origin = self.checkpoint.origin.clone();
         let checkpoint = Checkpoint { origin, size: end.size, root: end.root() };
-        self.publish(root, signed(&checkpoint, signer), checkpoint)?;
+        self.publish_surely(root, signed(&checkpoint, signer), checkpoint)?;
         (self.end, self.stale) = (end, false);
-        // Only now is nobody in need of the partial tiles that became full.
+        // Only now is nobody in need of the partial tiles that became full; nor harmed by them.
         for (tile, _) in files.iter().filter(|(tile, _)| tile.is_full()) {
-            let partial = root.join(FOLDER).join(format!("{tile}.p"));
-            disk::remove_dir_all(&partial).map_err(StoreError::at(&partial))?;
+            drop(disk::remove_dir_all(&root.join(FOLDER).join(format!("{tile}.p"))));
         }
         Ok(first)
+    }
+
+    /// Publish a checkpoint that states more than the last. A disk that says it failed may have
+    /// done as it was told: then it is told again.
+    ///
+    /// # Errors
+    /// [`StoreError::InDoubt`] when the checkpoint may be in place and may not; else it is not.
+    fn publish_surely(
+        &mut self,
+        root: &Path,
+        note: Note,
+        checkpoint: Checkpoint,
+    ) -> Result<(), StoreError> {
+        let Err(error) = self.publish(root, note.clone(), checkpoint.clone()) else {
+            return Ok(());
+        };
+        let doubt = |error| StoreError::InDoubt { source: Box::new(error) };
+        match read_checkpoint(&root.join(FOLDER).join(CHECKPOINT)) {
+            Ok((_, there)) if there == self.checkpoint => Err(error),
+            Ok((_, there)) if there == checkpoint => {
+                self.publish(root, note, checkpoint).map_err(doubt)
+            }
+            _ => Err(doubt(error)),
+        }
     }
 
     fn publish(

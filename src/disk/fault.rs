@@ -1,0 +1,217 @@
+//! Owns the faults that tests give a disk: everything that changes a file system is one step, and a
+//! [`Plan`] says at which step below a folder what goes wrong. In the program itself there are no
+//! plans, and a step is what it does.
+
+#[cfg(not(test))]
+pub(super) use plain::{changes, is_killed, makes, writes};
+#[cfg(test)]
+pub(crate) use planned::{Fault, Plan};
+#[cfg(test)]
+pub(super) use planned::{changes, is_killed, makes, writes};
+
+#[cfg(not(test))]
+mod plain {
+    use std::io;
+    use std::path::Path;
+
+    /// One step: something that needs no room.
+    #[inline]
+    pub(in crate::disk) fn changes<T>(
+        _: &Path,
+        act: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        act()
+    }
+
+    /// One step that makes a file or folder.
+    #[inline]
+    pub(in crate::disk) fn makes<T>(
+        _: &Path,
+        act: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        act()
+    }
+
+    /// One step that writes `bytes`.
+    #[inline]
+    pub(in crate::disk) fn writes(
+        _: &Path,
+        bytes: &[u8],
+        act: impl FnOnce(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        act(bytes)
+    }
+
+    /// Whether what is done to `path` is done by a process that is no more.
+    #[inline]
+    pub(in crate::disk) fn is_killed(_: &Path) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod planned {
+    use std::io;
+    use std::path::{Path, PathBuf};
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+    use std::time::Duration;
+
+    use rustix::io::Errno;
+
+    /// How long a slow step takes.
+    const SLOW: Duration = Duration::from_millis(5);
+
+    static PLANS: Mutex<Vec<Arc<Mutex<State>>>> = Mutex::new(Vec::new());
+
+    /// What goes wrong.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Fault {
+        /// The step is not done, and said to have failed.
+        Failed,
+        /// It is done, and said to have failed.
+        FailedButWritten,
+        /// Half of what was to be written is, and the step is said to have failed.
+        Torn,
+        /// There is no room, from this step on.
+        Full,
+        /// Nothing can be changed, from this step on.
+        ReadOnly,
+        /// It takes its time.
+        Slow,
+        /// The process was killed before this step: nothing is done any more.
+        Killed,
+    }
+
+    impl Fault {
+        pub(crate) const ALL: [Self; 7] = [
+            Self::Failed,
+            Self::FailedButWritten,
+            Self::Torn,
+            Self::Full,
+            Self::ReadOnly,
+            Self::Slow,
+            Self::Killed,
+        ];
+    }
+
+    /// A fault below a folder, until this is dropped.
+    pub(crate) struct Plan(Arc<Mutex<State>>);
+
+    #[derive(Debug)]
+    struct State {
+        folder: PathBuf,
+        fault: Fault,
+        at: u64,
+        steps: u64,
+    }
+
+    impl Plan {
+        /// Have `fault` happen at step `at`, from 0, of what is done to `folder` and below.
+        pub(crate) fn below(folder: &Path, fault: Fault, at: u64) -> Self {
+            let state = State { folder: folder.to_owned(), fault, at, steps: 0 };
+            let state = Arc::new(Mutex::new(state));
+            plans().push(Arc::clone(&state));
+            Self(state)
+        }
+
+        /// How many steps there were.
+        pub(crate) fn steps(&self) -> u64 {
+            lock(&self.0).steps
+        }
+    }
+
+    impl Drop for Plan {
+        fn drop(&mut self) {
+            plans().retain(|state| !Arc::ptr_eq(state, &self.0));
+        }
+    }
+
+    fn plans() -> MutexGuard<'static, Vec<Arc<Mutex<State>>>> {
+        PLANS.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+        state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to go wrong with the next step on `path`, if anything.
+    fn next(path: &Path, needs_room: bool) -> Option<Fault> {
+        let found = plans().iter().find(|state| path.starts_with(&lock(state).folder)).cloned()?;
+        let mut state = lock(&found);
+        let (step, fault, at) = (state.steps, state.fault, state.at);
+        state.steps += 1;
+        let now = match fault {
+            Fault::Full => step >= at && needs_room,
+            Fault::ReadOnly | Fault::Killed => step >= at,
+            _ => step == at,
+        };
+        now.then_some(fault)
+    }
+
+    pub(in crate::disk) fn is_killed(path: &Path) -> bool {
+        plans().iter().any(|state| {
+            let state = lock(state);
+            let is_over = state.fault == Fault::Killed && state.steps > state.at;
+            is_over && path.starts_with(&state.folder)
+        })
+    }
+
+    fn failure(fault: Fault) -> io::Error {
+        let errno = match fault {
+            Fault::Full => Errno::NOSPC,
+            Fault::ReadOnly => Errno::ROFS,
+            _ => Errno::IO,
+        };
+        errno.into()
+    }
+
+    pub(in crate::disk) fn changes<T>(
+        path: &Path,
+        act: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        step(path, false, act)
+    }
+
+    pub(in crate::disk) fn makes<T>(
+        path: &Path,
+        act: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        step(path, true, act)
+    }
+
+    fn step<T>(
+        path: &Path,
+        needs_room: bool,
+        act: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        match next(path, needs_room) {
+            None => act(),
+            Some(Fault::Slow) => {
+                std::thread::sleep(SLOW);
+                act()
+            }
+            Some(fault @ Fault::FailedButWritten) => act().and(Err(failure(fault))),
+            Some(fault) => Err(failure(fault)),
+        }
+    }
+
+    pub(in crate::disk) fn writes(
+        path: &Path,
+        bytes: &[u8],
+        act: impl FnOnce(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match next(path, true) {
+            None => act(bytes),
+            Some(Fault::Slow) => {
+                std::thread::sleep(SLOW);
+                act(bytes)
+            }
+            Some(fault @ Fault::FailedButWritten) => act(bytes).and(Err(failure(fault))),
+            // What a disk that becomes full does, too.
+            Some(fault @ (Fault::Torn | Fault::Full)) => {
+                act(&bytes[..bytes.len() / 2]).and(Err(failure(fault)))
+            }
+            Some(fault) => Err(failure(fault)),
+        }
+    }
+}
