@@ -179,6 +179,7 @@ async fn status(State(api): State<Api>) -> Json<Value> {
         "captures_under_way": under_way,
         "captures_waiting": waiting,
         "integrity": api.runs.scrubbed(),
+        "witnesses": api.runs.witnesses(),
     }))
 }
 

@@ -174,9 +174,12 @@ async fn status(common: &Common) -> Result<u8, Problem> {
         names.map(str::to_owned).collect::<Vec<_>>()
     });
     let size = seen.as_ref().map(|(checkpoint, _)| checkpoint.size);
+    let asked = client.status().await?["witnesses"].clone();
     if common.json {
         let seen = json!({ "size": size, "witnesses": names });
-        out::json(&json!({ "origin": newest.origin, "size": newest.size, "witnessed": seen }));
+        out::json(&json!({
+            "origin": newest.origin, "size": newest.size, "witnessed": seen, "asked": asked,
+        }));
         return DONE;
     }
     out::line(format!("log {}: {} entries", newest.origin, newest.size));
@@ -189,6 +192,14 @@ async fn status(common: &Common) -> Result<u8, Problem> {
             ));
         }
         _ => out::line("no witness has cosigned a checkpoint yet"),
+    }
+    for (name, asked) in asked.as_object().into_iter().flatten() {
+        let last = match (asked["refusal"].as_str(), asked["size"].as_u64()) {
+            (Some(refusal), _) => format!("does not cosign: {refusal}"),
+            (None, Some(size)) => format!("cosigned at {size}"),
+            (None, None) => "not asked yet".to_owned(),
+        };
+        out::line(format!("{name}, asked over the network: {last}"));
     }
     DONE
 }

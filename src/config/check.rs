@@ -87,6 +87,7 @@ fn limits(config: &Config, findings: &mut Vec<Finding>) {
         ("browser.probe_every", config.browser.probe_every),
         ("browser.patience", config.browser.patience),
         ("transparency.heartbeat", config.transparency.heartbeat),
+        ("transparency.cosign_every", config.transparency.cosign_every),
         ("integrity.rest", config.integrity.rest),
         ("timestamp.every", config.timestamp.every),
         ("runs.idle", config.runs.idle),

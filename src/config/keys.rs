@@ -60,6 +60,7 @@ keys! {
     transparency.heartbeat: live;
     transparency.moved_from: restart;
     transparency.witnesses: live;
+    transparency.cosign_every: live;
     timestamp.url: live;
     timestamp.every: live;
     browser.path: restart;

@@ -4,13 +4,15 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use url::Url;
+
 use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
 use super::workflows::workflows;
 use super::{
     Backend, Browser, Capture, CodePlaces, Config, Daemon, Events, Fallback, Hosted, Integrity,
     Keys, Log, LogFormat, Policy, Privacy, Runs, Sessions, Store, Timestamping, Transparency,
-    Video, Web, check,
+    Video, Web, Witness, check,
 };
 use crate::disk;
 use crate::redact::Rule;
@@ -166,17 +168,20 @@ fn transparency(document: &mut Document<'_>, default: Transparency) -> Transpare
         moved_from: table.option("moved_from", default.moved_from, read::text),
         witnesses: table.get("witnesses", default.witnesses, |value| {
             let keys = read::list(value)?;
-            keys.iter().map(|key| witness(key)).collect()
+            keys.iter().map(|line| witness(line)).collect()
         }),
+        cosign_every: table.get("cosign_every", default.cosign_every, read::duration),
     };
     table.finish();
     transparency
 }
 
-fn witness(key: &str) -> Result<VerifierKey, String> {
+fn witness(line: &str) -> Result<Witness, String> {
+    let (key, url) = line.split_once(' ').map_or((line, None), |(key, url)| (key, Some(url)));
+    let url = url.map(|url| plain_url(url.trim(), "https://witness.example/")).transpose()?;
     let read = key.parse::<VerifierKey>().map_err(|error| error.to_string());
     match read {
-        Ok(key) if key.algorithm() == Algorithm::Cosignature => Ok(key),
+        Ok(key) if key.algorithm() == Algorithm::Cosignature => Ok(Witness { key, url }),
         Ok(_) => Err(format!("`{key}` is the key of a log, not of a witness; write a witness's")),
         Err(error) => {
             Err(format!("{error}; write what `exhibit log witness key` prints, not `{key}`"))
@@ -184,19 +189,28 @@ fn witness(key: &str) -> Result<VerifierKey, String> {
     }
 }
 
+/// An address of somebody who is only asked, without a name and a password.
+fn plain_url(text: &str, such_as: &str) -> Result<Url, String> {
+    match text.parse::<Url>() {
+        Ok(url)
+            if matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none() =>
+        {
+            Ok(url)
+        }
+        _ => Err(format!(
+            "write an http or https address without a name and a password, such as \"{such_as}\", \
+             not `{text}`"
+        )),
+    }
+}
+
 fn timestamp(document: &mut Document<'_>, default: Timestamping) -> Timestamping {
     let mut table = document.table("timestamp");
     let timestamp = Timestamping {
-        url: table.option("url", default.url, |value| match read::url(value)? {
-            url if matches!(url.scheme(), "http" | "https")
-                && url.username().is_empty()
-                && url.password().is_none() =>
-            {
-                Ok(url)
-            }
-            _ => Err("write an http or https address without a name and a password, such as \
-                      \"http://tsa.internal/\""
-                .into()),
+        url: table.option("url", default.url, |value| {
+            plain_url(&read::text(value)?, "http://tsa.internal/")
         }),
         every: table.get("every", default.every, read::duration),
     };

@@ -13,6 +13,7 @@ mod tests;
 pub mod watch;
 mod workflows;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -146,7 +147,25 @@ pub struct Transparency {
     /// The machine the store was moved here from.
     pub moved_from: Option<String>,
     /// Witnesses whose cosignatures are taken in.
-    pub witnesses: Vec<VerifierKey>,
+    pub witnesses: Vec<Witness>,
+    /// How often those with an address are asked, when the log has grown.
+    pub cosign_every: Duration,
+}
+
+/// Who watches the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Witness {
+    /// The key it cosigns with.
+    pub key: VerifierKey,
+    /// Where it is asked (the submission prefix of c2sp.org/tlog-witness); by file when not given.
+    pub url: Option<Url>,
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.key)?;
+        self.url.as_ref().map_or(Ok(()), |url| write!(f, " {url}"))
+    }
 }
 
 /// `[timestamp]`
@@ -344,6 +363,7 @@ impl Default for Config {
                 heartbeat: Duration::from_mins(15),
                 moved_from: None,
                 witnesses: Vec::new(),
+                cosign_every: Duration::from_mins(1),
             },
             timestamp: Timestamping { url: None, every: Duration::from_hours(1) },
             browser: Browser {

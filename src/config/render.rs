@@ -128,6 +128,7 @@ impl Config {
                 let keys = transparency.witnesses.iter().map(ToString::to_string);
                 keys.collect::<Vec<_>>().into()
             }
+            "transparency.cosign_every" => duration(transparency.cosign_every),
             other => unreachable!("no such key: {other}"),
         }
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::tlog::note::Algorithm;
 
 const SHIPPED: &str = include_str!("../../config.toml");
 
@@ -247,6 +248,25 @@ fn good_values_are_understood() {
     assert_eq!(config.daemon.drain, Duration::from_secs(90));
     assert_eq!(config.capture.max_body, 1536 * 1024 * 1024);
     assert_eq!(config.policy.allow_hosts.len(), 4);
+}
+
+#[test]
+fn a_witness_is_a_key_and_perhaps_an_address() {
+    let key = crate::tlog::note::NoteSigner::new("w.example/w", &[5; 32]).expect("a name");
+    let key = key.verifier(Algorithm::Cosignature).to_string();
+    let witnesses = |entry: &str| format!("[transparency]\nwitnesses = [\"{entry}\"]");
+    let entry = format!("{key} https://witness.example/prefix");
+    let config = read(&witnesses(&entry)).expect("accepted");
+    assert_eq!(config.transparency.witnesses[0].to_string(), entry);
+    assert_eq!(read(&config.to_string()), Ok(config), "what is shown reads back");
+    assert!(read(&witnesses(&key)).expect("accepted").transparency.witnesses[0].url.is_none());
+    for wrong in [" ftp://witness.example/", " https://me:secret@witness.example/", " nothing"] {
+        let part = "write an http or https address";
+        assert_complaints(
+            &witnesses(&format!("{key}{wrong}")),
+            &[(2, "transparency.witnesses", part)],
+        );
+    }
 }
 
 #[test]

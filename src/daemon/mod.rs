@@ -123,6 +123,7 @@ impl Daemon {
         drop(background.spawn(runs.clone().live(background.clone())));
         drop(background.spawn(runs.clone().scrub(background.clone())));
         drop(background.spawn(runs.clone().stamp(background.clone())));
+        drop(background.spawn(runs.clone().have_cosigned(background.clone())));
         drop(background.spawn(captures.clone().expire_sessions(background.clone())));
         let socket = config.daemon.socket.clone();
         tracing::info!(socket = %socket.display(), tcp = ?tcp_address, "listening");

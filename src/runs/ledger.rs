@@ -82,7 +82,8 @@ impl Runs {
     /// # Errors
     /// `invalid_field` when the note states no checkpoint of this log, or none of them signed it.
     pub async fn cosign(&self, note: Note) -> Result<Cosigned, Problem> {
-        let witnesses = self.0.config.borrow().transparency.witnesses.clone();
+        let named = self.0.config.borrow().transparency.witnesses.clone();
+        let witnesses: Vec<_> = named.into_iter().map(|witness| witness.key).collect();
         let refused = |message: String| Problem::new(Code::InvalidField, message).field("body");
         let signed = self
             .ask_log(move |log| match log.cosign(&note, &witnesses) {

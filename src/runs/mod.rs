@@ -5,6 +5,7 @@
 mod adding;
 mod bundle;
 mod code;
+mod cosigning;
 mod ending;
 mod ledger;
 mod life;
@@ -15,9 +16,10 @@ mod provenance;
 mod report;
 mod scrub;
 mod stamping;
+mod turns;
 mod viewing;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tokio::sync::watch;
 
+pub use self::cosigning::Asked;
 use self::listing::open_index;
 pub use self::open::{OpenRun, Work};
 use self::open::{lock, millis};
@@ -56,6 +59,8 @@ struct Shared {
     index: Mutex<Index>,
     open: Mutex<HashMap<RunId, Arc<OpenRun>>>,
     log: Arc<Log>,
+    /// What came of asking witnesses, by name.
+    asked: Mutex<BTreeMap<String, Asked>>,
     clock: Clock,
     tasks: Tasks,
     config: watch::Receiver<Arc<Config>>,
@@ -84,6 +89,7 @@ impl Runs {
             store,
             signer,
             log,
+            asked: Mutex::default(),
             index: Mutex::new(index),
             open: Mutex::default(),
             clock,

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
 use url::Url;
 
 use super::Runs;
 use super::problem::store_problem;
+use super::turns::in_turns;
+use crate::config::Timestamping;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{StampRefusal, Stamped};
 use crate::http;
@@ -54,33 +55,17 @@ impl Runs {
     /// Have the configured authority stamp the newest checkpoint whenever the log has grown, until
     /// `tasks` are to stop.
     pub async fn stamp(self, tasks: Tasks) {
-        let mut config = self.0.config.clone();
-        loop {
-            let settings = config.borrow_and_update().timestamp.clone();
-            let pause = settings.every;
-            let turn = async {
+        let config = self.0.config.clone();
+        let turn = |settings: Timestamping| {
+            let this = self.clone();
+            async move {
                 if let Some(url) = &settings.url {
-                    self.stamp_now(url, pause).await;
+                    this.stamp_now(url, settings.every).await;
                 }
-                tokio::time::sleep(pause).await;
-            };
-            let other = async {
-                loop {
-                    if config.changed().await.is_err() {
-                        // Nobody will change it any more.
-                        std::future::pending::<()>().await;
-                    }
-                    if config.borrow_and_update().timestamp != settings {
-                        return;
-                    }
-                }
-            };
-            tokio::select! {
-                () = tasks.stopping() => return,
-                () = turn => {}
-                () = other => {}
+                settings.every
             }
-        }
+        };
+        in_turns(config, tasks, |config| config.timestamp.clone(), turn).await;
     }
 
     async fn stamp_now(&self, url: &Url, again: Duration) {
@@ -110,20 +95,8 @@ fn refused(refusal: &StampRefusal, remedy: &str) -> Problem {
 
 /// Ask the authority at `url` (RFC 3161, 3.4).
 async fn ask(url: &Url, request: &Request) -> anyhow::Result<Vec<u8>> {
-    // Nobody is followed elsewhere, and no proxy of the environment is used, which nobody named.
-    let client = http::client()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .timeout(PATIENCE)
-        .user_agent(concat!("exhibit/", env!("CARGO_PKG_VERSION")))
-        .build()?;
-    let post = client.post(url.clone()).header(CONTENT_TYPE, QUERY);
-    let mut answer = post.body(request.bytes().to_vec()).send().await?;
-    anyhow::ensure!(answer.status().is_success(), "it answered {}", answer.status());
-    let mut response = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        response.extend_from_slice(&chunk);
-        anyhow::ensure!(response.len() as u64 <= MAX_STAMP, "its answer is too long");
-    }
+    let asked = http::ask(url, QUERY, request.bytes().to_vec(), MAX_STAMP, PATIENCE);
+    let (status, response) = asked.await?;
+    anyhow::ensure!(status.is_success(), "it answered {status}");
     Ok(response)
 }

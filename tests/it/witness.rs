@@ -1,9 +1,20 @@
 //! The log over the API, and witnesses who watch it by exchanging files.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use exhibit::config::Witness;
+use exhibit::tlog::checkpoint::Checkpoint;
+use exhibit::tlog::note::{Algorithm, NoteSigner, VerifierKey};
 use exhibit::tlog::proof::Proof;
 use exhibit::tlog::tile::Tile;
+use exhibit::tlog::witness::{Refusal, Request};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -168,4 +179,109 @@ async fn only_witnesses_that_were_named_are_taken_in() {
         told(at, &["log", "witness", "add", "signed"]).0 == 0
     })
     .await;
+}
+
+/// A witness in the network (c2sp.org/tlog-witness): what it saw last of one log, and how often it
+/// was asked.
+#[derive(Default)]
+struct Watching {
+    log: Option<VerifierKey>,
+    seen: Option<Checkpoint>,
+    asked: u32,
+    silent: bool,
+}
+
+fn watcher() -> NoteSigner {
+    NoteSigner::new("net.example/w", &[5; 32]).expect("a name")
+}
+
+async fn add_checkpoint(State(watching): State<Arc<Mutex<Watching>>>, body: String) -> Response {
+    let mut watching = watching.lock().expect("no panic");
+    watching.asked += 1;
+    let Ok(request) = Request::parse(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    if watching.silent {
+        return (StatusCode::SERVICE_UNAVAILABLE, "closed today").into_response();
+    }
+    let log = watching.log.as_ref().expect("known");
+    match request.check(log, watching.seen.as_ref()) {
+        Ok(()) => {
+            let line = watcher().cosign(&request.note.text, 1_800_000_000);
+            watching.seen = Some(request.checkpoint);
+            line.into_response()
+        }
+        Err(Refusal::OtherStart { seen, .. }) => {
+            let kind = [("content-type", "text/x.tlog.size")];
+            (StatusCode::CONFLICT, kind, format!("{seen}\n")).into_response()
+        }
+        Err(Refusal::NotSigned(_)) => StatusCode::FORBIDDEN.into_response(),
+        Err(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, refusal.to_string()).into_response(),
+    }
+}
+
+async fn listening(watching: &Arc<Mutex<Watching>>) -> Witness {
+    let app = Router::new().route("/some/prefix/add-checkpoint", post(add_checkpoint));
+    let app = app.with_state(Arc::clone(watching));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/some/prefix", listener.local_addr().expect("an address"));
+    tokio::spawn(axum::serve(listener, app).into_future());
+    let key = watcher().verifier(Algorithm::Cosignature);
+    Witness { key, url: Some(url.parse().expect("an address")) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_in_the_network_is_asked_and_what_it_says_is_told() {
+    let watching = Arc::new(Mutex::new(Watching { silent: true, ..Watching::default() }));
+    let witness = listening(&watching).await;
+    let daemon = TestDaemon::start_with(|config| {
+        config.transparency.witnesses = vec![witness];
+        config.transparency.cosign_every = Duration::from_millis(50);
+    })
+    .await;
+    let told =
+        async || daemon.get("/v1/status").await.ok().json()["witnesses"]["net.example/w"].clone();
+    eventually("that it is closed is told", async || {
+        told().await["refusal"].as_str().is_some_and(|why| why.contains("closed today"))
+    })
+    .await;
+    let key = std::fs::read_to_string(daemon.store().with_file_name("keys/log_ed25519.vkey"));
+    {
+        // It knows of an older checkpoint, which the daemon does not know it saw.
+        let mut watching = watching.lock().expect("no panic");
+        watching.log = Some(key.expect("a key").trim().parse().expect("a key"));
+        let text = std::fs::read_to_string(daemon.store().join("log/checkpoint")).expect("there");
+        let note = exhibit::tlog::note::Note::parse(&text).expect("a note");
+        watching.seen = Some(Checkpoint::parse(&note.text).expect("a checkpoint"));
+        watching.silent = false;
+    }
+    let run = daemon.open_run("refund").await;
+    eventually("it cosigns", async || {
+        let told = told().await;
+        told["size"] == 2 && told["refusal"].is_null()
+    })
+    .await;
+    let witnessed = daemon.get("/v1/log/witnessed").await.ok();
+    assert!(String::from_utf8(witnessed.body).expect("text").contains("net.example/w"));
+    let asked = watching.lock().expect("no panic").asked;
+    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    eventually("it cosigns what came since", async || told().await["size"] == 3).await;
+    assert_eq!(watching.lock().expect("no panic").asked, asked + 1, "only when the log has grown");
+
+    // One that saw what this log does not hold.
+    let root = exhibit::digest::Digest::ZERO;
+    let forked = |size: u64| {
+        let mut watching = watching.lock().expect("no panic");
+        let origin = watching.seen.take().expect("seen").origin;
+        watching.seen = Some(Checkpoint { origin, size, root });
+    };
+    for (size, said) in [(2, "DOES NOT CONTINUE"), (99, "IS SHORTER")] {
+        forked(size);
+        daemon.open_run("refund").await;
+        eventually(said, async || {
+            told().await["refusal"].as_str().is_some_and(|why| why.contains(said))
+        })
+        .await;
+        assert_eq!(told().await["size"], 3, "what it signed before is kept");
+    }
 }
