@@ -45,6 +45,7 @@ pub mod masks;
 pub mod pack;
 pub mod policy;
 pub mod population;
+pub mod qr;
 pub mod receipt;
 pub mod redact;
 pub mod report;

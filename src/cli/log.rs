@@ -14,6 +14,7 @@ use crate::error::{Code, Problem, chain};
 use crate::evidence::LogKey;
 use crate::evidence::log::read_checkpoint;
 use crate::id::RunId;
+use crate::qr::Qr;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{Algorithm, MAX_NOTE, Note, NoteSigner, VerifierKey};
 use crate::tlog::witness::Request;
@@ -24,7 +25,11 @@ const PUBLIC: u32 = 0o644;
 #[derive(Debug, Subcommand)]
 pub(super) enum Log {
     /// Print the newest checkpoint: keep it where the host cannot reach it
-    Checkpoint,
+    Checkpoint {
+        /// As a QR code for a camera, in a terminal
+        #[arg(long)]
+        qr: bool,
+    },
     /// Print the proof that a sealed run stands in the log, against the newest checkpoint that a
     /// witness cosigned
     Proof {
@@ -96,7 +101,19 @@ pub(super) struct Sign {
 
 pub(super) async fn log(common: &Common, log: Log) -> Result<u8, Problem> {
     match log {
-        Log::Checkpoint => hand(None, &common.client()?.text("/log/checkpoint").await?),
+        Log::Checkpoint { qr } => {
+            let note = common.client()?.text("/log/checkpoint").await?;
+            if !qr {
+                return hand(None, &note);
+            }
+            let code = Qr::of(&note).ok_or_else(|| {
+                let message =
+                    "the checkpoint has too many signatures for a QR code; leave out --qr";
+                Problem::new(Code::InvalidField, message).field("qr")
+            })?;
+            code.lines().for_each(out::line);
+            DONE
+        }
         Log::Proof { run, out } => {
             hand(out.as_deref(), &common.client()?.text(&format!("/runs/{run}/proof")).await?)
         }

@@ -13,8 +13,9 @@ use crate::artifact::is_safe_name;
 use crate::digest::Digest;
 use crate::disk::{self, OnceFile, sync_dir};
 use crate::error::{Code, Problem};
-use crate::evidence::verify as check;
+use crate::evidence::{MAX_SMALL, PROOF, verify as check};
 use crate::report::{self, Options, ReportError};
+use crate::tlog::proof::Proof;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Report {
@@ -58,10 +59,13 @@ pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem
     }
     let path = asked.out.clone().unwrap_or_else(|| PathBuf::from(asked.default_name(&folder)));
     let path = outside(&path)?;
-    let mut options = Options { base: base(&path, &folder), checked: None };
+    let mut options = Options { base: base(&path, &folder), ..Options::default() };
     if !asked.csv && !asked.oscal {
         let trust = trust(common, asked.allowed_signers.as_deref())?;
         options.checked = Some(check::folder(&folder, &trust));
+        let proof = disk::read_limited(&folder.join(PROOF), MAX_SMALL).ok();
+        let proof = proof.and_then(|bytes| Proof::parse(std::str::from_utf8(&bytes).ok()?).ok());
+        options.checkpoint = proof.map(|proof| proof.note);
     }
     let written = if asked.pdf {
         asked.print(common, &folder, &options, &path).await?

@@ -36,6 +36,7 @@ pub use self::source::ReportError;
 pub(crate) use self::text::{between, moment, spoken, text};
 use crate::evidence::REPORT;
 use crate::evidence::verify::FolderReport;
+use crate::tlog::note::Note;
 
 /// The colours and typefaces of reports, for whatever is to look the same: variables of CSS.
 pub const PALETTE: &str = include_str!("palette.css");
@@ -47,6 +48,8 @@ pub struct Options {
     pub base: String,
     /// What verifying the folder said.
     pub checked: Option<FolderReport>,
+    /// A checkpoint of the log the run stands in, to be kept: a signed note.
+    pub checkpoint: Option<Note>,
 }
 
 /// Write the report of the folder at `folder` to `out`.

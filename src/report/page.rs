@@ -23,6 +23,9 @@ use super::text::{between, count, size, text};
 use super::verdict::{Checked, Verdict};
 use crate::digest::Digest;
 use crate::evidence::{EVENTS, GUIDE, MAX_SMALL, RECORD, is_safe_path};
+use crate::qr::Qr;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::note::Note;
 
 const STYLE: &str = concat!(include_str!("palette.css"), include_str!("report.css"));
 const SCRIPT: &str = include_str!("report.js");
@@ -88,7 +91,27 @@ pub(super) struct Page {
     listed_count: String,
     unlisted: u64,
     checked: Option<Checked>,
+    kept: Option<Kept>,
     guide: Vec<Part>,
+}
+
+/// A checkpoint of the log, as text and for a camera.
+#[derive(Debug)]
+struct Kept {
+    entries: String,
+    note: String,
+    side: i32,
+    path: String,
+}
+
+impl Kept {
+    fn of(note: &Note) -> Option<Self> {
+        let size = Checkpoint::parse(&note.text).ok()?.size;
+        let note = note.to_string();
+        let code = Qr::of(&note)?;
+        let entries = if size == 1 { "1 entry".to_owned() } else { format!("{size} entries") };
+        Some(Self { entries, side: code.side(), path: code.path(), note })
+    }
 }
 
 impl Page {
@@ -148,6 +171,7 @@ impl Page {
             listed_count: count(all, "file"),
             listed,
             checked: checked.map(Checked::of),
+            kept: options.checkpoint.as_ref().and_then(Kept::of),
             guide: parts(&GUIDE.replace("{run}", &record.get("run"))),
         };
         page.carried = page.count_carried(room.left_out);

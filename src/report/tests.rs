@@ -261,7 +261,7 @@ fn a_recording_without_room_is_played_from_beside_the_report() {
     let folder = Folder::new(&[("exhibit", "recording.taken", told)]);
     let room = usize::try_from(super::embed::RECORDINGS).expect("a small number");
     folder.put(film, &vec![0; room + 1]);
-    let options = Options { base: "../run%20x/".to_owned(), checked: None };
+    let options = Options { base: "../run%20x/".to_owned(), ..Options::default() };
     let mut out = Vec::new();
     write(folder.path(), &options, &mut out).expect("memory").expect("a report");
     let html = String::from_utf8(out).expect("text");

@@ -162,10 +162,18 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    /// Keep a picture of the whole page, for whoever wants to look.
+    /// Keep a picture of what is seen of the page, for whoever wants to look.
     pub(crate) async fn picture(&mut self, path: &Path) {
+        self.picture_of(None, path).await;
+    }
+
+    /// Keep a picture of the page, or of a part of it.
+    pub(crate) async fn picture_of(&mut self, clip: Option<Value>, path: &Path) {
         use base64::Engine as _;
-        let params = json!({ "captureBeyondViewport": true });
+        let mut params = json!({ "captureBeyondViewport": true });
+        if let Some(clip) = clip {
+            params["clip"] = clip;
+        }
         let taken = self.call("Page.captureScreenshot", params).await;
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(taken["data"].as_str().expect("a picture"));

@@ -324,6 +324,49 @@ async fn the_command_writes_beside_the_evidence_and_never_into_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_camera_reads_the_checkpoint_from_the_page() {
+    let (home, done) = refund().await;
+    let folder = done.folder.to_str().expect("a path");
+    let (code, _, stderr) = report(home.path(), &[folder, "--out", "kept.html"]);
+    assert_eq!(code, 0, "{stderr}");
+    let mut browser = Browser::start(&browser_of(&done.folder)).await;
+    browser.view(1280, true).await;
+    browser.open(&home.path().join("kept.html")).await;
+    let place = "(({ x, y, width, height }) => ({ x, y: y + scrollY, width, height, scale: 3 }))
+        (document.getElementById('kept').getBoundingClientRect())";
+    let place = browser.value(place).await;
+    let picture = home.path().join("kept.png");
+    browser.picture_of(Some(place), &picture).await;
+    let kept = home.path().join("kept.note");
+    let read = scanned(&picture);
+    std::fs::write(&kept, read.trim_end()).expect("written");
+
+    let proof = std::fs::read_to_string(done.folder.join("seal.json.tlog-proof")).expect("there");
+    assert!(proof.ends_with(&read), "{read}");
+    let store = home.path().join("store");
+    let report = verify::store(&store, &trust_in(home.path()), &[kept]);
+    assert_eq!(report.log.expect("a log").remembered, 1, "{:?}", report.findings);
+}
+
+/// The QR code in a picture.
+fn scanned(picture: &Path) -> String {
+    let file = std::fs::File::open(picture).expect("taken");
+    let mut decoder = png::Decoder::new(std::io::BufReader::new(file));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().expect("a picture");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("it fits")];
+    let frame = reader.next_frame(&mut pixels).expect("a picture");
+    let samples = frame.color_type.samples();
+    let (width, height) = (frame.width as usize, frame.height as usize);
+    let mut grey = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
+        pixels[(y * width + x) * samples]
+    });
+    let grids = grey.detect_grids();
+    assert_eq!(grids.len(), 1, "one code is seen");
+    grids[0].decode().expect("readable").1
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_is_printed_whole_or_in_parts() {
     let (home, done) = refund().await;
     let folder = done.folder.to_str().expect("a path");

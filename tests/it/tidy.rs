@@ -26,6 +26,7 @@ const LAYERS: &[&[&str]] = &[
         "words",
         "caption",
         "timestamp",
+        "qr",
     ],
     &["artifact", "run", "receipt", "settings", "request", "workflow"],
     &[

@@ -101,6 +101,8 @@ const SIGN: [&str; 12] = [
 async fn a_witness_cosigns_what_continues_and_refuses_what_does_not() {
     let (folder, daemon, run) = watched().await;
     let at = folder.path();
+    let code = done(at, &["log", "checkpoint", "--qr"]);
+    assert!(code.contains('▀') && code.lines().count() > 25, "{code}");
     done(at, &["log", "witness", "request", "--out", "request"]);
     done(at, &[&SIGN[..], &["--out", "signed"]].concat());
     done(at, &["log", "witness", "add", "signed"]);

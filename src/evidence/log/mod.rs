@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::leaf::{Leaf, LeafKind, Life};
-pub use self::reader::{LogReader, TreeReader, read_checkpoint};
+pub use self::reader::{LogReader, TreeReader, read_checkpoint, read_kept_checkpoint};
 pub(super) use self::stamps::StampFile;
 pub use self::stamps::{StampRefusal, Stamped};
 use self::writer::Writer;

@@ -110,11 +110,34 @@ impl LogReader {
 /// # Errors
 /// [`StoreError::Damaged`]; what the system answers.
 pub fn read_checkpoint(path: &Path) -> Result<(Note, Checkpoint), StoreError> {
-    let bytes = disk::read_limited(path, MAX_NOTE).map_err(|error| StoreError::new(path, error))?;
-    let damaged = |what: String| StoreError::Damaged { path: path.to_owned(), what };
-    let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
-    let note = Note::parse(&text).map_err(|error| damaged(error.to_string()))?;
-    let checkpoint = Checkpoint::parse(&note.text).map_err(|error| damaged(error.to_string()))?;
+    parse_checkpoint(path, &read_text(path)?)
+}
+
+/// The checkpoint in the file at `path`, which somebody scanned or typed: its last line feed may be
+/// missing.
+///
+/// # Errors
+/// As [`read_checkpoint`].
+pub fn read_kept_checkpoint(path: &Path) -> Result<(Note, Checkpoint), StoreError> {
+    let mut text = read_text(path)?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    parse_checkpoint(path, &text)
+}
+
+fn read_text(path: &Path) -> Result<String, StoreError> {
+    let bytes = disk::read_limited(path, MAX_NOTE).map_err(StoreError::at(path))?;
+    String::from_utf8(bytes).map_err(|error| damaged(path, error))
+}
+
+fn damaged(path: &Path, error: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged { path: path.to_owned(), what: error.to_string() }
+}
+
+fn parse_checkpoint(path: &Path, text: &str) -> Result<(Note, Checkpoint), StoreError> {
+    let note = Note::parse(text).map_err(|error| damaged(path, error))?;
+    let checkpoint = Checkpoint::parse(&note.text).map_err(|error| damaged(path, error))?;
     Ok((note, checkpoint))
 }
 

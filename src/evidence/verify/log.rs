@@ -17,11 +17,11 @@ use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::chain;
 use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::layout::{self, EVENTS, MAX_SMALL, PROOF, SEAL};
-use crate::evidence::log::read_checkpoint;
 use crate::evidence::log::{
     CHECKPOINT, FOLDER, HISTORY, Leaf, LeafKind, LogReader, STAMPED, StampFile, TreeReader,
     WITNESSED,
 };
+use crate::evidence::log::{read_checkpoint, read_kept_checkpoint};
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
@@ -385,7 +385,7 @@ impl<'a> LogCheck<'a> {
     fn remembered(&mut self, remembered: &[PathBuf], checkpoint: &Checkpoint) {
         for path in remembered {
             let place = path.display().to_string();
-            match read_checkpoint(path) {
+            match read_kept_checkpoint(path) {
                 Ok((note, old)) => {
                     let before = self.findings.len();
                     self.continues(&place, &note, &old, checkpoint);
