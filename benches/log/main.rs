@@ -38,6 +38,12 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    // This program again: the memory of one that does nothing but verify.
+    if let [_, word, path, line] = std::env::args().collect::<Vec<_>>().as_slice()
+        && word == "--verify"
+    {
+        return verify_only(Path::new(path), line);
+    }
     let folder = tempfile::tempdir().expect("a folder");
     append(folder.path());
     seals(folder.path());
@@ -167,48 +173,64 @@ fn seals(folder: &Path) {
     println!("{table}\n");
 }
 
-/// The most memory this process had since [`forget_peak`], in MiB.
-fn peak() -> String {
+/// Verify what lies at `path` twice, and print the better time in microseconds, and the most memory
+/// this process had, in MiB.
+fn verify_only(path: &Path, line: &str) {
+    let trust = Trust::from_allowed_signers(line).expect("a line");
+    let once = || {
+        let begun = Instant::now();
+        if path.join("log").exists() {
+            assert_eq!(verify::store(path, &trust, &[]).exit(), 0);
+        } else {
+            assert_eq!(verify::folder(path, &trust).findings, []);
+        }
+        begun.elapsed()
+    };
+    // The second finds the files in memory, so that the disk is not what is measured.
+    let best = once().min(once());
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    let kib: f64 = line.trim().trim_end_matches(" kB").trim().parse().unwrap_or(0.0);
-    format!("{:.0}", kib / 1024.0)
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+    let kib: f64 = peak.trim().trim_end_matches(" kB").trim().parse().unwrap_or(0.0);
+    println!("{} {:.0}", best.as_micros(), kib / 1024.0);
 }
 
-fn forget_peak() {
-    drop(std::fs::write("/proc/self/clear_refs", "5"));
+/// Time and memory of a process that verifies `path`.
+fn verified(path: &Path, line: &str) -> (Duration, String) {
+    let own = std::env::current_exe().expect("this program");
+    let output = Command::new(own).arg("--verify").arg(path).arg(line).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (micros, memory) = text.trim().split_once(' ').expect("it verifies");
+    (Duration::from_micros(micros.parse().expect("a number")), memory.to_owned())
 }
 
 fn verification(folder: &Path) {
     let signer = Signer::load_or_create(&folder.join("signing")).expect("a key");
+    let line = signer.allowed_signers_line("bench");
     let root = folder.join("verified");
     let store = Store::open(&root).expect("a store").with_log(Arc::new(log_in(&root)));
     let bytes = |number: usize| (0..SIZE).map(|at| (at * 31 + number) as u8).collect::<Vec<u8>>();
     let files = (0..FILES).map(|n| file(format!("captures/{n:05}.bin"), bytes(n)));
     let sealed = seal(&store, &signer, &Clock::system(), files);
-    let line = signer.allowed_signers_line("bench");
-    let trust = Trust::from_allowed_signers(&line).expect("a line");
     let mut table = table(&["10,000 files of 40 kB checked by", "s", "MB/s", "peak MiB"]);
     let mut row = |name: &str, time: Duration, memory: String| {
         let rate = (FILES * SIZE) as f64 / 1e6 / time.as_secs_f64();
         let seconds = format!("{:.2}", time.as_secs_f64());
         table.add_row(vec![name.to_owned(), seconds, format!("{rate:.0}"), memory]);
     };
-    // Each twice: the second finds the files in memory, so that the disk is not what is measured.
-    for name in ["exhibit verify, one folder", "exhibit verify, the store with its log"] {
-        let mut best = Duration::MAX;
-        forget_peak();
-        for _ in 0..2 {
-            let begun = Instant::now();
-            if name.ends_with("folder") {
-                assert_eq!(verify::folder(&sealed, &trust).findings, []);
-            } else {
-                assert_eq!(verify::store(&root, &trust, &[]).exit(), 0);
-            }
-            best = best.min(begun.elapsed());
-        }
-        row(name, best, peak());
+    let (time, memory) = verified(&sealed, &line);
+    row("exhibit verify, one folder", time, memory);
+    let (time, memory) = verified(&root, &line);
+    row("exhibit verify, the store with its log", time, memory);
+    drop(store);
+    // The same files in a thousand runs.
+    let root = folder.join("many");
+    let store = Store::open(&root).expect("a store").with_log(Arc::new(log_in(&root)));
+    for run in 0..1_000 {
+        let files = (0..FILES / 1_000).map(|n| file(format!("{n}.bin"), bytes(run * 10 + n)));
+        seal(&store, &signer, &Clock::system(), files);
     }
+    let (time, memory) = verified(&root, &line);
+    row("exhibit verify, a store of 1,000 runs of 10 files", time, memory);
     let bagit = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin/bagit.py");
     let rivals: [(&str, PathBuf, &[&str]); 2] = [
         ("sha256sum -c", "sha256sum".into(), &["--quiet", "-c", "manifest-sha256.txt"]),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::parallel::in_order;
 use super::{Check, Kind};
 use crate::digest::Digest;
 use crate::evidence::bag::{LineFault, Manifest, ManifestEntry};
@@ -18,6 +18,8 @@ use crate::evidence::layout::{
 
 /// How many files are read at a time. Two keep a disk busy; more would only compete.
 const READERS: usize = 2;
+/// Files from which on a second one is worth its while.
+const WORTH_A_READER: usize = 12;
 
 impl Check<'_> {
     /// Everything beside `data/`, against the tag manifest. Answers the tag manifest's bytes.
@@ -169,26 +171,9 @@ impl Check<'_> {
 
 /// Digest and size of each listed file, in constant memory.
 fn read_all(folder: &Path, listed: &[&ManifestEntry]) -> Vec<io::Result<(Digest, u64)>> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((index, entry)) = {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            listed.get(index).map(|entry| (index, entry))
-        } {
-            let file = File::open(folder.join(&entry.name));
-            done.push((index, file.and_then(Digest::of_reader)));
-        }
-        done
-    };
-    let mut results = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..READERS).map(|_| scope.spawn(work)).collect();
-        let mut results = work();
-        for other in others {
-            results.extend(other.join().expect("reading and hashing does not panic"));
-        }
-        results
-    });
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+    // A thread costs as much as some files do.
+    let readers = if listed.len() < WORTH_A_READER { 1 } else { READERS };
+    in_order(readers, listed, |entry| {
+        File::open(folder.join(&entry.name)).and_then(Digest::of_reader)
+    })
 }

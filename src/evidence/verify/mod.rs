@@ -5,6 +5,7 @@
 mod chain;
 mod files;
 mod log;
+mod parallel;
 mod proof;
 mod seal;
 mod signature;

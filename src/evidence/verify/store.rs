@@ -2,10 +2,12 @@
 //! not a folder in its place. Does not ask the index.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde::Serialize;
 
 use super::log::{LogCheck, LogReport};
+use super::parallel::in_order;
 use super::{FolderReport, folder};
 use crate::disk::PARTIAL_SUFFIX;
 use crate::evidence::finding::{Finding, FindingCode, worst_exit};
@@ -36,8 +38,10 @@ impl StoreReport {
 /// checkpoints in the files `remembered`, and say which runs are still open.
 pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport {
     let mut report = StoreReport { folders: Vec::new(), findings: Vec::new(), log: None };
+    let mut found = Vec::new();
+    report.walk(root, RUNS, 4, &mut found);
     // What witnesses saw of the log they saw of all folders in it.
-    report.walk(root, RUNS, 4, &trust.without_witnesses());
+    report.read(&found, &trust.without_witnesses());
     let mut open = Vec::new();
     for entry in report.list(root, OPEN) {
         let name = layout::readable(&entry.name);
@@ -67,8 +71,9 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
 }
 
 impl StoreReport {
-    /// Go down `depth` levels of folders from `place`; the last level holds evidence folders.
-    fn walk(&mut self, root: &Path, place: &str, depth: u32, trust: &Trust) {
+    /// Go down `depth` levels of folders from `place`; the last level holds evidence folders, which
+    /// are `found`, each with its place in the store.
+    fn walk(&mut self, root: &Path, place: &str, depth: u32, found: &mut Vec<(PathBuf, String)>) {
         for entry in self.list(root, place) {
             let name = layout::readable(&entry.name);
             let below = format!("{place}/{name}");
@@ -80,25 +85,28 @@ impl StoreReport {
                 };
                 self.findings.push(Finding::new(code, below, "a folder", "something else"));
             } else if depth == 1 || name.parse::<RunId>().is_ok() {
-                self.evidence(&entry.path, &below, trust);
+                found.push((entry.path, below));
             } else {
-                self.walk(root, &below, depth - 1, trust);
+                self.walk(root, &below, depth - 1, found);
             }
         }
     }
 
-    fn evidence(&mut self, path: &Path, place: &str, trust: &Trust) {
-        let report = folder(path, trust);
-        // Without a record the name is all there is to go by.
-        let named = path.file_name().and_then(|name| name.to_str()?.parse().ok());
-        match report.run.or(named).map(sealed_place) {
-            Some(expected) if expected != place => {
-                let finding = Finding::new(FindingCode::WrongPlace, place, expected, place);
-                self.findings.push(finding);
+    /// Verify the folders that were `found`, as many at a time as there are processors.
+    fn read(&mut self, found: &[(PathBuf, String)], trust: &Trust) {
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        self.folders = in_order(workers, found, |(path, _)| folder(path, trust));
+        for (report, (path, place)) in self.folders.iter().zip(found) {
+            // Without a record the name is all there is to go by.
+            let named = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+            match report.run.or(named).map(sealed_place) {
+                Some(expected) if expected != *place => {
+                    let finding = Finding::new(FindingCode::WrongPlace, place, expected, place);
+                    self.findings.push(finding);
+                }
+                _ => {}
             }
-            _ => {}
         }
-        self.folders.push(report);
     }
 
     fn list(&mut self, root: &Path, place: &str) -> Vec<layout::Entry> {
