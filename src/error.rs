@@ -184,6 +184,8 @@ codes! {
     StoreFull = ("store_full", 507, UNAVAILABLE);
     /// The store cannot be written.
     StoreUnwritable = ("store_unwritable", 503, UNAVAILABLE);
+    /// The SSH agent that holds the signing key did not sign.
+    SignerUnavailable = ("signer_unavailable", 503, UNAVAILABLE);
     /// The daemon is on its way down.
     ShuttingDown = ("shutting_down", 503, UNAVAILABLE);
     /// The configuration is wrong.

@@ -7,7 +7,7 @@
 //! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
 //!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`],
 //!   [`tlog`], [`shown`], [`words`], [`caption`],
-//!   [`timestamp`]
+//!   [`timestamp`], [`ownership`], [`ssh_agent`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`]
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
@@ -42,6 +42,7 @@ pub mod id;
 pub mod jobs;
 pub mod markdown;
 pub mod masks;
+pub mod ownership;
 pub mod pack;
 pub mod policy;
 pub mod population;
@@ -57,6 +58,7 @@ pub mod sequences;
 pub mod sessions;
 pub mod settings;
 pub mod shown;
+pub mod ssh_agent;
 pub mod tasks;
 pub mod timestamp;
 pub mod tlog;

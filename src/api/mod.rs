@@ -180,6 +180,7 @@ async fn status(State(api): State<Api>) -> Json<Value> {
         "captures_waiting": waiting,
         "integrity": api.runs.scrubbed(),
         "witnesses": api.runs.witnesses(),
+        "signing": api.runs.signing(),
     }))
 }
 

@@ -51,6 +51,8 @@ keys! {
     store.path: restart;
     store.min_free: live;
     keys.signing: restart;
+    keys.algorithm: restart;
+    keys.agent: restart;
     keys.principal: restart;
     keys.api: restart;
     keys.log: restart;

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use url::Url;
+use toml::de::DeValue;
 
 use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
@@ -15,6 +16,7 @@ use super::{
     Video, Web, Witness, check,
 };
 use crate::disk;
+use crate::evidence::KeyKind;
 use crate::redact::Rule;
 use crate::tlog::note::{Algorithm, VerifierKey, check_name};
 use crate::video::Source;
@@ -139,12 +141,31 @@ fn keys(document: &mut Document<'_>, default: Keys) -> Keys {
     let mut table = document.table("keys");
     let keys = Keys {
         signing: table.get("signing", default.signing, read::path),
+        algorithm: table.get("algorithm", default.algorithm, key_kind),
+        agent: table.option("agent", default.agent, agent),
         principal: table.get("principal", default.principal, read::text),
         api: table.get("api", default.api, read::path),
         log: table.option("log", default.log, read::path),
     };
     table.finish();
     keys
+}
+
+fn key_kind(value: &DeValue<'_>) -> Result<KeyKind, String> {
+    let word = read::text(value)?;
+    KeyKind::parse(&word).ok_or_else(|| {
+        let known = KeyKind::ALL.map(|kind| format!("\"{}\"", kind.word())).join(" or ");
+        format!("`{word}` is no kind of key; write {known}")
+    })
+}
+
+fn agent(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    let path = read::path(value)?;
+    // A daemon's environment is not its operator's.
+    if path.as_os_str() == "env" || path.to_string_lossy().starts_with('$') {
+        return Err("the environment is not asked; write the path of the agent's socket".into());
+    }
+    Ok(path)
 }
 
 fn integrity(document: &mut Document<'_>, default: &Integrity) -> Integrity {
@@ -435,6 +456,7 @@ fn resolve(config: &mut Config, folder: &Path) {
     let optional = [
         config.browser.path.as_mut(),
         config.keys.log.as_mut(),
+        config.keys.agent.as_mut(),
         config.backend.hosted.key_file.as_mut(),
     ];
     for path in paths.into_iter().chain(optional.into_iter().flatten()) {

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::evidence::{KeyKind, KeyPlace};
 use crate::tlog::note::VerifierKey;
 use crate::video::Source;
 
@@ -105,8 +106,13 @@ pub struct Store {
 /// `[keys]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keys {
-    /// OpenSSH private key that signs evidence; made at first start.
+    /// OpenSSH private key that signs evidence; made at first start. Of a key that an agent holds,
+    /// the public half.
     pub signing: PathBuf,
+    /// What kind of key is made.
+    pub algorithm: KeyKind,
+    /// Socket of the SSH agent that holds the signing key; `signing` then names the public key.
+    pub agent: Option<PathBuf>,
     /// Name under which auditors know the key in their `allowed_signers` file.
     pub principal: String,
     /// File with the hashed API keys.
@@ -117,6 +123,11 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Where the key that signs evidence is.
+    pub fn place(&self) -> KeyPlace {
+        KeyPlace { path: self.signing.clone(), kind: self.algorithm, agent: self.agent.clone() }
+    }
+
     /// The file of the log's key.
     pub fn log_file(&self) -> PathBuf {
         self.log.clone().unwrap_or_else(|| self.signing.with_file_name("log_ed25519"))
@@ -353,6 +364,8 @@ impl Default for Config {
             store: Store { path: "/var/lib/exhibit/store".into(), min_free: 256 * MIB },
             keys: Keys {
                 signing: "/var/lib/exhibit/keys/signing_ed25519".into(),
+                algorithm: KeyKind::Ed25519,
+                agent: None,
                 principal: "exhibit".into(),
                 api: "/var/lib/exhibit/keys/api-keys.json".into(),
                 log: None,

@@ -43,6 +43,10 @@ impl Config {
             "store.path" => path(&self.store.path),
             "store.min_free" => size(self.store.min_free),
             "keys.signing" => path(&self.keys.signing),
+            "keys.algorithm" => self.keys.algorithm.word().into(),
+            "keys.agent" => {
+                optional(self.keys.agent.as_ref().map(|path| path.display().to_string()))
+            }
             "keys.principal" => self.keys.principal.clone().into(),
             "keys.api" => path(&self.keys.api),
             "keys.log" => optional(self.keys.log.as_ref().map(|path| path.display().to_string())),

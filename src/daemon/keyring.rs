@@ -2,7 +2,7 @@
 //! once, when it is made. The file may be changed by `exhibit keys` while the daemon runs.
 
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +12,7 @@ use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::disk;
 use crate::error::{Code, Problem};
+use crate::ownership::{Use, exposure};
 use crate::run::Caller;
 use crate::secret::{Secret, hash_api_key, new_api_key};
 
@@ -69,9 +70,10 @@ impl Keyring {
             Err(error) => return Err(self.unusable(&error.to_string())),
             Ok(metadata) => metadata,
         };
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(self.unusable(&format!("its mode is {mode:o}; run chmod 600 on it")));
+        match exposure(&self.path, Use::Secret) {
+            Ok(None) => {}
+            Ok(Some(exposure)) => return Err(self.unusable(&exposure.to_string())),
+            Err(error) => return Err(self.unusable(&error.to_string())),
         }
         let bytes = disk::read_limited(&self.path, LIMIT)
             .map_err(|error| self.unusable(&error.to_string()))?;
@@ -202,6 +204,8 @@ impl SharedKeyring {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::clock::Clock;
 
@@ -236,6 +240,11 @@ mod tests {
         disk::set_mode(&path, 0o640).expect("changed");
         let problem = Keyring::open(&path).expect_err("others can read it");
         assert!(problem.message.contains("chmod 600"), "{problem}");
+        disk::set_mode(&path, 0o600).expect("changed");
+        let folder = path.parent().expect("a folder");
+        disk::set_mode(folder, 0o777).expect("changed");
+        let problem = Keyring::open(&path).expect_err("others can put another in its place");
+        assert!(problem.message.contains("chmod go-w"), "{problem}");
     }
 
     #[test]

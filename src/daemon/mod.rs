@@ -68,7 +68,7 @@ impl Daemon {
         clock: Clock,
     ) -> Result<Self, Problem> {
         let (work, background) = (Tasks::new(), Tasks::new());
-        let signer = Signer::load_or_create(&config.keys.signing).map_err(|error| {
+        let signer = Signer::open(&config.keys.place()).map_err(|error| {
             let message = format!("the signing key cannot be used: {}", chain(&error));
             Problem::new(Code::InvalidConfig, message).field("keys.signing")
         })?;

@@ -11,6 +11,7 @@ mod error;
 mod finding;
 mod growing;
 mod index;
+mod key_file;
 mod layout;
 pub mod log;
 mod query;
@@ -30,6 +31,7 @@ pub use finding::{Class, Finding, FindingCode};
 pub use growing::GrowingFile;
 pub(crate) use index::words;
 pub use index::{Filled, Index, IndexError};
+pub use key_file::KeyKind;
 pub use layout::FORMAT;
 pub(crate) use layout::{
     EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, entries, is_safe_path,
@@ -39,7 +41,7 @@ pub use query::{Choice, Filter, MAX_LIST, Tally};
 pub use record::{Counts, RunRecord, RunSummary};
 pub use recover::{Salvage, Torn};
 pub(crate) use seal::GUIDE;
-pub use sign::{LogKey, SignError, Signer};
+pub use sign::{KeyPlace, LogKey, SignError, Signer};
 pub use store::Store;
 pub(crate) use store::sealed_in;
 pub use trust::{Trust, TrustError};

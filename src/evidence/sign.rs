@@ -1,54 +1,78 @@
-//! Owns the signing keys, of evidence and of the log: each an OpenSSH Ed25519 private key file, made
-//! at first use, readable by its owner only. Evidence is signed in OpenSSH's signature format
-//! (PROTOCOL.sshsig in the OpenSSH source), so that `ssh-keygen -Y verify` checks it. Never shows a
-//! key.
+//! Owns the signing keys, of evidence and of the log. Evidence is signed in OpenSSH's signature format
+//! (PROTOCOL.sshsig in the OpenSSH source), so that `ssh-keygen -Y verify` checks it, by a key in a
+//! file or one that an agent holds. Never shows a key.
 
 use std::fmt;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
+use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, Signature, SshSig};
 
+use super::key_file::{self, KeyKind};
 use super::layout::NAMESPACE;
 use crate::digest::Digest;
-use crate::disk;
+use crate::ownership::{self, Exposure, Use};
+use crate::ssh_agent::{self, AgentError};
 use crate::tlog::note::{NoteError, NoteSigner};
 
 /// Comment in a key file we make.
-const COMMENT: &str = "exhibit evidence key";
+pub(super) const COMMENT: &str = "exhibit evidence key";
 /// The same for the log's key.
 const LOG_COMMENT: &str = "exhibit log key";
-/// Permission bits that give a key away.
-const SHARED: u32 = 0o077;
+/// Of what is signed, as the signature's format asks for.
+const HASH: HashAlg = HashAlg::Sha512;
+/// How long an SSH agent may take: somebody may have to touch the key.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why there is no key to sign with, or why it did not sign.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// The key file cannot be read or made.
-    #[error("the signing key {} cannot be read or made", .path.display())]
+    #[error("the key {} cannot be read or made", .path.display())]
     Io {
         /// The key file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
-    /// Others than the owner can read the key file.
-    #[error("the signing key {} can be read by others (mode {mode:04o}); run: chmod 600 {}", .path.display(), .path.display())]
+    /// Others than the owner could read or exchange the key file.
+    #[error("the key {} is not safe: {exposure}", .path.display())]
     Exposed {
         /// The key file.
         path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
+        /// By what, and what mends it.
+        exposure: Exposure,
     },
     /// The file is no key that can be used.
-    #[error("{} is not an OpenSSH Ed25519 private key without passphrase; make one with: ssh-keygen -t ed25519 -N '' -f {}", .path.display(), .path.display())]
+    #[error("{} is not an OpenSSH private key, without passphrase, of a kind that can be used here; make one with: ssh-keygen -t ed25519 -N '' -f {}", .path.display(), .path.display())]
     NotAKey {
         /// The key file.
         path: PathBuf,
         /// What is wrong with it, where the parser said so.
         source: Option<ssh_key::Error>,
+    },
+    /// The file is no public key that can be used.
+    #[error("{} is not an OpenSSH public key (ssh-ed25519, ecdsa-sha2-nistp256 or sk-ssh-ed25519@openssh.com); write it with: ssh-add -L", .path.display())]
+    NotAPublicKey {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The SSH agent that holds the key did not sign, or does not hold it.
+    #[error("the SSH agent at {} did not sign", .socket.display())]
+    Agent {
+        /// Its socket.
+        socket: PathBuf,
+        /// Why not.
+        source: AgentError,
+    },
+    /// The SSH agent does not hold the key.
+    #[error("the SSH agent at {} does not hold the key {fingerprint}; add it with ssh-add", .socket.display())]
+    NotHeld {
+        /// Its socket.
+        socket: PathBuf,
+        /// The key.
+        fingerprint: String,
     },
     /// The operating system has no randomness to give.
     #[error("no randomness for a new signing key: {0}")]
@@ -58,9 +82,23 @@ pub enum SignError {
     Sign(#[source] ssh_key::Error),
 }
 
+/// Where the key that signs evidence is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPlace {
+    /// File of the private key; of the public one where an SSH agent holds the private.
+    pub path: PathBuf,
+    /// What is made when there is none.
+    pub kind: KeyKind,
+    /// Socket of the SSH agent that holds the key.
+    pub agent: Option<PathBuf>,
+}
+
 /// The key that signs evidence.
-pub struct Signer {
-    key: PrivateKey,
+pub struct Signer(Key);
+
+enum Key {
+    File(Box<PrivateKey>),
+    Agent { public: PublicKey, socket: PathBuf, patience: Duration },
 }
 
 impl fmt::Debug for Signer {
@@ -69,75 +107,24 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// The key in the file `path`; when there is none, a new one, with its public half in
-/// `<path>.pub`.
-fn load_or_create(path: &Path, comment: &str) -> Result<PrivateKey, SignError> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => load(path, metadata.permissions().mode() & 0o7777),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, comment),
-        Err(source) => Err(SignError::Io { path: path.to_owned(), source }),
-    }
-}
-
-fn load(path: &Path, mode: u32) -> Result<PrivateKey, SignError> {
-    let path_buf = || path.to_owned();
-    if mode & SHARED != 0 {
-        return Err(SignError::Exposed { path: path_buf(), mode });
-    }
-    let text = disk::read_limited(path, 1 << 16)
-        .map_err(|source| SignError::Io { path: path_buf(), source })?;
-    let key = PrivateKey::from_openssh(&text)
-        .map_err(|error| SignError::NotAKey { path: path_buf(), source: Some(error) })?;
-    if key.is_encrypted() || key.algorithm() != Algorithm::Ed25519 {
-        return Err(SignError::NotAKey { path: path_buf(), source: None });
-    }
-    Ok(key)
-}
-
-fn create(path: &Path, comment: &str) -> Result<PrivateKey, SignError> {
-    let failed = |source| SignError::Io { path: path.to_owned(), source };
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(SignError::Random)?;
-    let key = from_seed(&seed, comment)?;
-    let secret = key.to_openssh(LineEnding::LF).map_err(SignError::Sign)?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        disk::make_dirs(folder).map_err(failed)?;
-    }
-    disk::write_once(path, secret.as_bytes()).map_err(failed)?;
-    let mut public = path.as_os_str().to_owned();
-    public.push(".pub");
-    let line = format!("{} {comment}\n", public_line(&key));
-    disk::replace(Path::new(&public), line.as_bytes(), 0o644).map_err(failed)?;
-    Ok(key)
-}
-
-fn from_seed(seed: &[u8; 32], comment: &str) -> Result<PrivateKey, SignError> {
-    let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(seed));
-    PrivateKey::new(pair, comment).map_err(SignError::Sign)
-}
-
-/// `ssh-ed25519 AAAA…`, without a comment.
-fn public_line(key: &PrivateKey) -> String {
-    let bare = PublicKey::new(key.public_key().key_data().clone(), "");
-    bare.to_openssh().expect("an Ed25519 public key always has its OpenSSH form")
-}
-
 /// The key that signs the checkpoints of the log, or of a witness. Never shown.
 #[derive(Debug)]
 pub struct LogKey(PrivateKey);
 
 impl LogKey {
-    /// As [`Signer::load_or_create`].
+    /// As [`Signer::load_or_create`], always Ed25519.
     ///
     /// # Errors
     /// As [`Signer::load_or_create`].
     pub fn load_or_create(path: &Path) -> Result<Self, SignError> {
-        load_or_create(path, LOG_COMMENT).map(Self)
+        // C2SP's notes are signed with Ed25519, and with nothing else.
+        let kind = KeyKind::Ed25519;
+        key_file::load_or_create(path, kind, &[kind], LOG_COMMENT).map(Self)
     }
 
     #[cfg(test)]
     pub(super) fn from_seed(seed: &[u8; 32]) -> Result<Self, SignError> {
-        from_seed(seed, LOG_COMMENT).map(Self)
+        key_file::from_seed(seed, LOG_COMMENT).map(Self)
     }
 
     /// The SHA-256 of the public key.
@@ -161,42 +148,87 @@ impl Signer {
     /// `<path>.pub`.
     ///
     /// # Errors
-    /// [`SignError::Exposed`] when group or others have any right on the file; see [`SignError`].
+    /// As [`Signer::open`].
     pub fn load_or_create(path: &Path) -> Result<Self, SignError> {
-        load_or_create(path, COMMENT).map(|key| Self { key })
+        Self::open(&KeyPlace { path: path.to_owned(), kind: KeyKind::default(), agent: None })
+    }
+
+    /// The key at `place`. In a file it is made when there is none; an agent must hold it.
+    ///
+    /// # Errors
+    /// [`SignError::Exposed`] when others could read or exchange the file, or use the agent;
+    /// [`SignError::NotHeld`] when the agent does not hold the key; see [`SignError`].
+    pub fn open(place: &KeyPlace) -> Result<Self, SignError> {
+        let Some(socket) = &place.agent else {
+            let key = key_file::load_or_create(&place.path, place.kind, &KeyKind::ALL, COMMENT)?;
+            return Ok(Self(Key::File(Box::new(key))));
+        };
+        let public = key_file::load_public(&place.path)?;
+        let failed = |source| SignError::Io { path: socket.clone(), source };
+        // Whoever reaches the socket can sign.
+        if let Some(exposure) = ownership::exposure(socket, Use::Secret).map_err(failed)? {
+            return Err(SignError::Exposed { path: socket.clone(), exposure });
+        }
+        let signer = Self(Key::Agent { public, socket: socket.clone(), patience: PATIENCE });
+        signer.check_held()?;
+        Ok(signer)
+    }
+
+    /// Whether the agent holds the key; a key in a file is there.
+    fn check_held(&self) -> Result<(), SignError> {
+        let Key::Agent { public, socket, patience } = &self.0 else { return Ok(()) };
+        let held = ssh_agent::identities(socket, *patience)
+            .map_err(|source| SignError::Agent { socket: socket.clone(), source })?;
+        if held.contains(&public.to_bytes().map_err(SignError::Sign)?) {
+            return Ok(());
+        }
+        Err(SignError::NotHeld { socket: socket.clone(), fingerprint: self.fingerprint() })
     }
 
     /// The key with this seed (RFC 8032 §5.1.5).
     #[cfg(test)]
     pub(super) fn from_seed(seed: &[u8; 32]) -> Result<Self, SignError> {
-        from_seed(seed, COMMENT).map(|key| Self { key })
+        key_file::from_seed(seed, COMMENT).map(|key| Self(Key::File(Box::new(key))))
     }
 
     /// Fingerprint of the key, as `ssh-keygen -l` prints it: `SHA256:…`.
     pub fn fingerprint(&self) -> String {
-        self.key.fingerprint(HashAlg::Sha256).to_string()
+        self.public().fingerprint(HashAlg::Sha256).to_string()
     }
 
     /// The line that vouches for this key in an `allowed_signers` file (ssh-keygen(1), ALLOWED
     /// SIGNERS), for evidence only.
     pub fn allowed_signers_line(&self, principal: &str) -> String {
-        format!("{principal} namespaces=\"{NAMESPACE}\" {}", public_line(&self.key))
+        format!("{principal} namespaces=\"{NAMESPACE}\" {}", key_file::public_line(self.public()))
     }
 
     /// The armored OpenSSH signature over `bytes`, as `ssh-keygen -Y sign -n evidence@exhibit`
     /// writes it, with SHA-512.
     ///
     /// # Errors
-    /// [`SignError::Sign`].
+    /// [`SignError::Sign`], [`SignError::Agent`].
     pub fn sign(&self, bytes: &[u8]) -> Result<String, SignError> {
-        let signature =
-            self.key.sign(NAMESPACE, HashAlg::Sha512, bytes).map_err(SignError::Sign)?;
+        let signature = match &self.0 {
+            Key::File(key) => key.sign(NAMESPACE, HASH, bytes).map_err(SignError::Sign)?,
+            Key::Agent { public, socket, patience } => {
+                let data = SshSig::signed_data(NAMESPACE, HASH, bytes).map_err(SignError::Sign)?;
+                let key = public.to_bytes().map_err(SignError::Sign)?;
+                let made = ssh_agent::sign(socket, &key, &data, *patience)
+                    .map_err(|source| SignError::Agent { socket: socket.clone(), source })?;
+                let made = Signature::try_from(made.as_slice()).map_err(SignError::Sign)?;
+                let key = public.key_data().clone();
+                SshSig::new(key, NAMESPACE, HASH, made).map_err(SignError::Sign)?
+            }
+        };
         signature.to_pem(LineEnding::LF).map_err(SignError::Sign)
     }
 
     /// The public half.
     pub(super) fn public(&self) -> &PublicKey {
-        self.key.public_key()
+        match &self.0 {
+            Key::File(key) => key.public_key(),
+            Key::Agent { public, .. } => public,
+        }
     }
 }
 
@@ -204,8 +236,10 @@ impl Signer {
 #[expect(clippy::disallowed_methods, reason = "tests prepare files of their own")]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::disk;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).expect("there").permissions().mode() & 0o777
@@ -234,6 +268,77 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(bits)).expect("set");
             let error = Signer::load_or_create(&path).expect_err("exposed");
             assert!(error.to_string().contains("chmod 600"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_write_makes_every_key_in_it_unsafe() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keys = folder.path().join("keys");
+        Signer::load_or_create(&keys.join("evidence")).expect("made");
+        LogKey::load_or_create(&keys.join("log")).expect("made");
+        fs::set_permissions(&keys, fs::Permissions::from_mode(0o777)).expect("set");
+        for error in [
+            Signer::load_or_create(&keys.join("evidence")).expect_err("exposed"),
+            Signer::load_or_create(&keys.join("new")).expect_err("exposed"),
+            LogKey::load_or_create(&keys.join("log")).expect_err("exposed"),
+        ] {
+            assert!(matches!(error, SignError::Exposed { .. }), "{error:?}");
+            assert!(error.to_string().contains("chmod go-w "), "{error}");
+        }
+    }
+
+    /// `name` signed by `signer` must be good to the real ssh-keygen, and to nobody else.
+    fn is_good_to_ssh_keygen(signer: &Signer) {
+        use std::process::{Command, Stdio};
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let line = signer.allowed_signers_line("exhibit@host");
+        fs::write(at("allowed_signers"), format!("{line}\n")).expect("written");
+        fs::write(at("sig"), signer.sign(b"evidence").expect("signed")).expect("written");
+        for (bytes, good) in [(&b"evidence"[..], true), (b"Evidence", false)] {
+            fs::write(at("bytes"), bytes).expect("written");
+            let mut command = Command::new("ssh-keygen");
+            command.args(["-Y", "verify", "-n", NAMESPACE, "-I", "exhibit@host"]);
+            command.arg("-f").arg(at("allowed_signers")).arg("-s").arg(at("sig"));
+            command.stdin(fs::File::open(at("bytes")).expect("there")).stdout(Stdio::null());
+            let done = command.output().expect("ssh-keygen is there");
+            assert_eq!(done.status.success(), good, "{done:?}");
+        }
+    }
+
+    #[test]
+    fn both_kinds_of_key_sign_what_ssh_keygen_verifies() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for kind in KeyKind::ALL {
+            let path = folder.path().join(kind.word());
+            let place = KeyPlace { path: path.clone(), kind, agent: None };
+            is_good_to_ssh_keygen(&Signer::open(&place).expect("made"));
+            // A key that is there is taken, whatever would be made.
+            let signer = Signer::load_or_create(&path).expect("loaded");
+            let line = signer.allowed_signers_line("x");
+            assert_eq!(line.contains("ecdsa-sha2-nistp256"), kind == KeyKind::P256, "{line}");
+            is_good_to_ssh_keygen(&signer);
+        }
+        let p256 = folder.path().join("p256");
+        let refused = LogKey::load_or_create(&p256).expect_err("a log's key is Ed25519");
+        assert!(matches!(refused, SignError::NotAKey { .. }), "{refused:?}");
+    }
+
+    #[test]
+    fn keys_of_other_kinds_or_with_a_passphrase_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, arguments) in [
+            ("p384", &["-t", "ecdsa", "-b", "384", "-N", ""][..]),
+            ("rsa", &["-t", "rsa", "-b", "2048", "-N", ""]),
+            ("closed", &["-t", "ed25519", "-N", "a passphrase"]),
+        ] {
+            let path = folder.path().join(name);
+            let mut command = std::process::Command::new("ssh-keygen");
+            let made = command.arg("-q").args(arguments).arg("-f").arg(&path).status();
+            assert!(made.expect("ssh-keygen is there").success());
+            let error = Signer::load_or_create(&path).expect_err(name);
+            assert!(matches!(error, SignError::NotAKey { .. }), "{error:?}");
         }
     }
 

@@ -13,10 +13,14 @@ use super::draft::Draft;
 use super::error::{SealCause, StoreError};
 use super::finding::FindingCode;
 use super::fixture::{Bench, agent_says, file, id, opening, signer, verdict};
+use super::key_file::KeyKind;
 use super::layout::EVENTS;
 use super::record::RunSummary;
 use super::seal::{self, STEPS};
+use super::sign::{KeyPlace, Signer};
 use super::store::Store;
+use super::trust::Trust;
+use super::verify;
 use crate::disk::Appending;
 use crate::run::{Ending, State};
 
@@ -55,6 +59,21 @@ fn a_sealed_run_verifies_and_is_read_only() {
     let summary = RunSummary::read(&folder).expect("readable");
     assert_eq!((summary.counts.captures, summary.counts.files), (1, 5));
     assert_eq!(summary.state, State::Sealed);
+}
+
+#[test]
+fn a_run_sealed_with_a_key_of_the_other_kind_verifies() {
+    let bench = Bench::new();
+    let path = bench.scratch().join("keys/p256");
+    let signer = Signer::open(&KeyPlace { path, kind: KeyKind::P256, agent: None }).expect("made");
+    let draft = bench.filled(0);
+    let receipt = draft.seal(&Ending::sealed("done"), &signer, bench.now()).expect("sealed");
+    let folder = bench.store.root().join(receipt.folder);
+    let trust = Trust::from_allowed_signers(&signer.allowed_signers_line("p256@bench"));
+    let report = verify::folder(&folder, &trust.expect("a list"));
+    assert_eq!((report.findings.as_slice(), report.key), (&[][..], Some(signer.fingerprint())));
+    assert_eq!(report.signed_by.as_deref(), Some("p256@bench"));
+    assert_eq!(verdict(&folder), ["unknown_key tagmanifest-sha256.txt.sig"]);
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub struct Runs(Arc<Shared>);
 struct Shared {
     store: Store,
     signer: Signer,
+    /// Why the last seal was not signed; none when it was.
+    unsigned: Mutex<Option<String>>,
     index: Mutex<Index>,
     open: Mutex<HashMap<RunId, Arc<OpenRun>>>,
     log: Arc<Log>,
@@ -88,6 +90,7 @@ impl Runs {
         let shared = Shared {
             store,
             signer,
+            unsigned: Mutex::default(),
             log,
             asked: Mutex::default(),
             index: Mutex::new(index),

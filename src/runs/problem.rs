@@ -2,7 +2,7 @@
 //! stay out of it: they are in the cause, for the log.
 
 use crate::error::{Code, Problem, chain};
-use crate::evidence::{SealCause, SealError, StoreError};
+use crate::evidence::{SealCause, SealError, SignError, StoreError};
 use crate::id::RunId;
 
 pub(super) fn unknown(id: RunId) -> Problem {
@@ -25,6 +25,11 @@ pub(super) fn seal_problem(error: &SealError) -> Problem {
         SealCause::Store(store) => {
             let code = store_code(store);
             Problem::new(code, format!("{error}; mend the cause and seal again")).because(why)
+        }
+        SealCause::Sign(SignError::Agent { .. } | SignError::NotHeld { .. }) => {
+            let message = "the key that signs evidence is out of reach, and the run stays open; ask \
+                           the operator to look at the SSH agent, then seal again";
+            Problem::new(Code::SignerUnavailable, message).because(why)
         }
         SealCause::Sign(_) | SealCause::NotVerified(_) => Problem::internal("sealing", why),
     }

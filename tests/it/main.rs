@@ -20,6 +20,7 @@ mod framed;
 mod harness;
 mod hosted;
 mod hosted_server;
+mod keys;
 mod layers;
 mod ledger;
 mod lifecycle;

@@ -27,6 +27,8 @@ const LAYERS: &[&[&str]] = &[
         "caption",
         "timestamp",
         "qr",
+        "ownership",
+        "ssh_agent",
     ],
     &["artifact", "run", "receipt", "settings", "request", "workflow"],
     &[

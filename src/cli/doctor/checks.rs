@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
@@ -11,6 +10,9 @@ use super::Check;
 use crate::backend::chromium::find;
 use crate::config;
 use crate::disk;
+use crate::error::chain;
+use crate::evidence::Signer;
+use crate::ownership::{Use, exposure};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -136,10 +138,10 @@ pub(super) fn clock() -> Check {
     }
 }
 
-/// Whether only its owner can read a file of secrets.
+/// Whether only its owner can use a file of secrets, or exchange it.
 pub(super) fn key(name: &'static str, path: &Path, when: &str) -> Check {
     let shown = path.display();
-    match fs::metadata(path) {
+    match exposure(path, Use::Secret) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Check::ok(name, format!("not there yet: {when}"))
         }
@@ -147,14 +149,28 @@ pub(super) fn key(name: &'static str, path: &Path, when: &str) -> Check {
             let remedy = "run doctor as the daemon's user, or check the folder's permissions";
             Check::warning(name, format!("{shown}: {error}"), remedy)
         }
-        Ok(metadata) => {
-            let mode = metadata.permissions().mode() & 0o777;
-            let found = format!("{shown}, mode {mode:o}");
-            if mode & 0o077 == 0 {
-                Check::ok(name, found)
-            } else {
-                Check::failed(name, found, format!("chmod 600 {shown}"))
-            }
+        Ok(None) => Check::ok(name, format!("{shown}, nobody else's")),
+        Ok(Some(exposure)) => {
+            let found = format!("{} {}", exposure.path.display(), exposure.found);
+            Check::failed(name, found, exposure.remedy)
+        }
+    }
+}
+
+/// The key that signs evidence: in a file, or held by an SSH agent, which is asked for it.
+pub(super) fn signing_key(keys: &config::Keys) -> Check {
+    const NAME: &str = "signing key";
+    let Some(socket) = &keys.agent else {
+        return key(NAME, &keys.signing, "is made at the first start");
+    };
+    match Signer::open(&keys.place()) {
+        Ok(signer) => {
+            let found = format!("{}, held by {}", signer.fingerprint(), socket.display());
+            Check::ok(NAME, found)
+        }
+        Err(error) => {
+            let remedy = "run doctor as the daemon's user; start the agent, and ssh-add the key";
+            Check::failed(NAME, chain(&error), remedy)
         }
     }
 }

@@ -78,7 +78,8 @@ fn all(config: &Config) -> Vec<Check> {
         checks::shared_memory(),
         checks::disk(&config.store),
         checks::clock(),
-        checks::key("signing key", &config.keys.signing, "is made at the first start"),
+        checks::signing_key(&config.keys),
+        checks::key("log key", &config.keys.log_file(), "is made at the first start"),
         checks::key("API keys", &config.keys.api, "are made by `exhibit keys add`"),
         checks::socket(&config.daemon.socket),
     ];

@@ -1,7 +1,7 @@
 //! Owns the check of the signature: that it is over the tag manifest, made for evidence, by a key
 //! somebody vouched for at the time of sealing.
 
-use ssh_key::{Algorithm, HashAlg, LineEnding, PublicKey, SshSig};
+use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PublicKey, SshSig};
 
 use super::Check;
 use crate::evidence::finding::FindingCode;
@@ -9,7 +9,7 @@ use crate::evidence::layout::{NAMESPACE, SIGNATURE};
 use crate::evidence::record::RunRecord;
 use crate::evidence::trust::{Trust, Verdict};
 
-/// An Ed25519 signature with its armor has some 300 bytes.
+/// A signature with its armor has some 300 bytes.
 const MAX_SIGNATURE: u64 = 1 << 16;
 
 impl Check<'_> {
@@ -22,7 +22,7 @@ impl Check<'_> {
         // Its absence is a finding already.
         let Some(text) = self.read(SIGNATURE, MAX_SIGNATURE) else { return };
         let Some(signature) = parse(&text) else {
-            let expected = "an OpenSSH signature, Ed25519 with SHA-512";
+            let expected = "an OpenSSH signature, Ed25519 or P-256, with SHA-512";
             self.add(FindingCode::SignatureMalformed, SIGNATURE, expected, "something else");
             return;
         };
@@ -86,8 +86,14 @@ impl Check<'_> {
 fn parse(text: &[u8]) -> Option<SshSig> {
     let signature = SshSig::from_pem(text).ok()?;
     let same = signature.to_pem(LineEnding::LF).ok()?.as_bytes() == text;
-    let ours = signature.algorithm() == Algorithm::Ed25519
-        && signature.public_key().algorithm() == Algorithm::Ed25519
+    let known = matches!(
+        signature.algorithm(),
+        Algorithm::Ed25519
+            | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }
+            | Algorithm::SkEd25519
+    );
+    let ours = known
+        && signature.public_key().algorithm() == signature.algorithm()
         && signature.hash_alg() == HashAlg::Sha512;
     (same && ours).then_some(signature)
 }

@@ -1,0 +1,247 @@
+//! The keys that sign: held by a real SSH agent, exchanged, revoked, and what the real ssh-keygen says
+//! of the folders.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use exhibit::clock::Clock;
+use exhibit::config::Config;
+use exhibit::daemon::Daemon;
+use exhibit::evidence::{KeyKind, KeyPlace, SignError, Signer, Trust, verify};
+use serde_json::{Value, json};
+
+use crate::harness::{TestDaemon, config_in, eventually};
+
+/// A real `ssh-agent`, with a folder of its own.
+struct SshAgent {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl SshAgent {
+    async fn start(folder: &Path) -> Self {
+        let socket = folder.join("agent.sock");
+        drop(fs::remove_file(&socket));
+        let child = Command::new("ssh-agent")
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("ssh-agent is there");
+        let agent = Self { child, socket };
+        eventually("the agent answers", async || agent.add(&["-l"]).code() != Some(2)).await;
+        agent
+    }
+
+    fn add(&self, arguments: &[&str]) -> std::process::ExitStatus {
+        let mut command = Command::new("ssh-add");
+        command.env("SSH_AUTH_SOCK", &self.socket).args(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("ssh-add is there")
+    }
+
+    #[track_caller]
+    fn holds(&self, key: &Path) {
+        assert!(self.add(&[key.to_str().expect("text")]).success());
+    }
+}
+
+impl Drop for SshAgent {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A key pair made by ssh-keygen; the file of the private half.
+fn key_pair(folder: &Path, name: &str, kind: &[&str]) -> PathBuf {
+    let path = folder.join(name);
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-N", "", "-t"]).args(kind).arg("-f").arg(&path);
+    assert!(command.status().expect("ssh-keygen is there").success());
+    path
+}
+
+fn held_by(socket: &Path, public: &Path) -> KeyPlace {
+    let agent = Some(socket.to_owned());
+    KeyPlace { path: public.to_owned(), kind: KeyKind::Ed25519, agent }
+}
+
+fn public_of(key: &Path) -> PathBuf {
+    key.with_extension("pub")
+}
+
+/// Whether the real ssh-keygen takes the signature of `folder` by the word of `allowed_signers`, with
+/// `more` arguments.
+fn ssh_keygen(folder: &Path, allowed_signers: &str, more: &[&str]) -> bool {
+    let trust = tempfile::tempdir().expect("a folder");
+    fs::write(trust.path().join("allowed_signers"), allowed_signers).expect("written");
+    let signed = fs::File::open(folder.join("tagmanifest-sha256.txt")).expect("there");
+    let mut command = Command::new("ssh-keygen");
+    command.env("TZ", "UTC").args(["-Y", "verify", "-n", "evidence@exhibit", "-I", "exhibit"]);
+    command.arg("-f").arg(trust.path().join("allowed_signers"));
+    command.arg("-s").arg(folder.join("tagmanifest-sha256.txt.sig")).args(more).stdin(signed);
+    command.output().expect("ssh-keygen is there").status.success()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_signs_with_keys_of_both_kinds_and_with_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let agent = SshAgent::start(folder.path()).await;
+    for (name, kind) in [("one", &["ed25519"][..]), ("two", &["ecdsa", "-b", "256"])] {
+        let key = key_pair(folder.path(), name, kind);
+        let place = held_by(&agent.socket, &public_of(&key));
+        let refused = Signer::open(&place).expect_err("not added yet");
+        assert!(matches!(refused, SignError::NotHeld { .. }), "{refused:?}");
+        agent.holds(&key);
+        // The agent's signature, and the one that the file gives, say the same.
+        let (held, read) = (Signer::open(&place), Signer::load_or_create(&key));
+        let (held, read) = (held.expect("held"), read.expect("readable"));
+        assert_eq!(held.fingerprint(), read.fingerprint());
+        let same = held.sign(b"x").expect("signed") == read.sign(b"x").expect("signed");
+        assert_eq!(same, name == "one", "of ECDSA only ours is the same each time");
+    }
+    let rsa = key_pair(folder.path(), "rsa", &["rsa", "-b", "2048"]);
+    agent.holds(&rsa);
+    let refused = Signer::open(&held_by(&agent.socket, &public_of(&rsa))).expect_err("RSA");
+    assert!(matches!(refused, SignError::NotAPublicKey { .. }), "{refused:?}");
+    // The private key's file in its place is a slip worth a word.
+    let refused = Signer::open(&held_by(&agent.socket, &rsa)).expect_err("private");
+    assert!(matches!(refused, SignError::NotAPublicKey { .. }), "{refused:?}");
+    // Whoever reaches the agent can sign.
+    fs::set_permissions(&agent.socket, std::os::unix::fs::PermissionsExt::from_mode(0o666))
+        .expect("set");
+    let place = held_by(&agent.socket, &folder.path().join("one.pub"));
+    let refused = Signer::open(&place).expect_err("everybody's");
+    assert!(refused.to_string().contains("chmod 600"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_agent_is_gone_runs_stay_open_and_are_sealed_when_it_is_back() {
+    let keys = tempfile::tempdir().expect("a folder");
+    let key = key_pair(keys.path(), "evidence", &["ecdsa", "-b", "256"]);
+    let agent = SshAgent::start(keys.path()).await;
+    agent.holds(&key);
+    let socket = agent.socket.clone();
+    let daemon = TestDaemon::start_with(|config| {
+        config.keys.agent = Some(socket);
+        config.keys.signing = public_of(&key);
+    })
+    .await;
+    let signer = Signer::load_or_create(&key).expect("readable");
+    let line = signer.allowed_signers_line("exhibit");
+    let trust = Trust::from_allowed_signers(&line).expect("a list");
+    let sealed = daemon.open_run("refund").await;
+    daemon.post(&format!("/v1/runs/{sealed}/seal"), json!({})).await.ok();
+    let report = verify::folder(&daemon.sealed(&sealed), &trust);
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert!(ssh_keygen(&daemon.sealed(&sealed), &line, &[]));
+
+    let waiting = daemon.open_run("refund").await;
+    drop(agent);
+    let seal = format!("/v1/runs/{waiting}/seal");
+    let refused = daemon.post(&seal, json!({})).await;
+    assert_eq!(refused.refusal(), (503, "signer_unavailable".into(), String::new()));
+    let status = daemon.get("/v1/status").await.ok().json()["signing"].clone();
+    assert_eq!(status["key"], json!(signer.fingerprint()));
+    assert!(status["failed"].as_str().is_some_and(|why| why.contains("SSH agent")), "{status}");
+    // One without the key is no better.
+    let other = SshAgent::start(keys.path()).await;
+    assert_eq!(daemon.post(&seal, json!({})).await.status, 503);
+    // Nothing was lost: events are still taken, and the seal is done when the key is back.
+    let events = format!("/v1/runs/{waiting}/events");
+    daemon.post(&events, json!({ "message": "still here" })).await.ok();
+    other.holds(&key);
+    daemon.post(&seal, json!({})).await.ok();
+    let report = verify::folder(&daemon.sealed(&waiting), &trust);
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    let status = daemon.get("/v1/status").await.ok().json()["signing"].clone();
+    assert_eq!(status["failed"], Value::Null);
+}
+
+/// An agent at `path` that passes everything on to the real one at `socket`, and exchanges the first
+/// key of `swap` for the second on the way there, and back: it signs with another key than it says.
+fn bewitched(path: &Path, socket: PathBuf, swap: (Vec<u8>, Vec<u8>)) {
+    use std::io::{Read as _, Write as _};
+    let listener = UnixListener::bind(path).expect("bound");
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let message = |stream: &mut std::os::unix::net::UnixStream| {
+                let mut length = [0; 4];
+                stream.read_exact(&mut length).expect("a length");
+                let mut rest = vec![0; u32::from_be_bytes(length) as usize];
+                stream.read_exact(&mut rest).expect("a message");
+                [length.to_vec(), rest].concat()
+            };
+            let exchanged = |bytes: Vec<u8>, from: &[u8], to: &[u8]| {
+                let at = bytes.windows(from.len()).position(|window| window == from);
+                at.map_or(bytes.clone(), |at| {
+                    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+                })
+            };
+            let request = message(&mut stream);
+            let mut real = std::os::unix::net::UnixStream::connect(&socket).expect("the agent");
+            real.write_all(&exchanged(request, &swap.0, &swap.1)).expect("sent");
+            let answer = message(&mut real);
+            drop(stream.write_all(&exchanged(answer, &swap.1, &swap.0)));
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_bewitched_agent_signs_with_another_key_is_never_published() {
+    let keys = tempfile::tempdir().expect("a folder");
+    let agent = SshAgent::start(keys.path()).await;
+    let blob = |key: &Path| {
+        let text = fs::read_to_string(public_of(key)).expect("there");
+        ssh_key::PublicKey::from_openssh(&text).expect("a key").to_bytes().expect("bytes")
+    };
+    let real = key_pair(keys.path(), "real", &["ed25519"]);
+    let other = key_pair(keys.path(), "other", &["ed25519"]);
+    agent.holds(&other);
+    let path = keys.path().join("bewitched.sock");
+    bewitched(&path, agent.socket.clone(), (blob(&real), blob(&other)));
+    let daemon = TestDaemon::start_with(|config| {
+        config.keys.agent = Some(path);
+        config.keys.signing = public_of(&real);
+    })
+    .await;
+    let run = daemon.open_run("refund").await;
+    let refused = daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await;
+    assert_eq!(refused.status, 500, "what was read back does not verify");
+    assert!(!daemon.sealed(&run).exists());
+    let open = daemon.get(&format!("/v1/runs/{run}")).await.ok().json();
+    assert_eq!(open["state"], "open", "{open}");
+}
+
+/// Start a daemon that must refuse to; what it says.
+async fn refused(config: Config) -> String {
+    let refused = Daemon::start(config.into(), None, Clock::system()).await;
+    refused.map(drop).expect_err("it must not start").message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_whose_keys_others_could_use_does_not_start() {
+    let folder = TestDaemon::start().await.stop().await;
+    let mode = |path: &Path, mode: u32| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(path, mode).expect("set");
+    };
+    let keys = folder.path().join("keys");
+    fs::write(keys.join("api-keys.json"), "{\"keys\":[]}").expect("written");
+    mode(&keys.join("api-keys.json"), 0o600);
+    for name in ["signing_ed25519", "log_ed25519", "api-keys.json"] {
+        mode(&keys.join(name), 0o640);
+        let said = refused(config_in(folder.path())).await;
+        assert!(said.contains(name) && said.contains("chmod 600 "), "{said}");
+        assert!(said.contains("0640"), "{said}");
+        mode(&keys.join(name), 0o600);
+    }
+    mode(&keys, 0o777);
+    assert!(refused(config_in(folder.path())).await.contains("chmod go-w"));
+    mode(&keys, 0o700);
+    TestDaemon::start_in(folder, |_| {}).await.stop().await;
+}
