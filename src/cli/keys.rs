@@ -1,9 +1,12 @@
-//! `exhibit keys …`: API keys for callers over TCP, and the public half of the signing key.
+//! `exhibit keys …`: API keys for callers over TCP, and the keys that sign evidence: their public
+//! halves, and their exchange.
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde_json::json;
+use ssh_key::PublicKey;
 
 use super::verify::{LOG_KEY, SIGNERS};
 use super::{Common, DONE, in_file, out};
@@ -12,7 +15,7 @@ use crate::config;
 use crate::daemon::keyring::Keyring;
 use crate::disk;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::Signer;
+use crate::evidence::{Epoch, KeyKind, Signer, Signers, SignersError};
 
 /// For everybody to read.
 const PUBLIC: u32 = 0o644;
@@ -31,7 +34,18 @@ pub(super) enum Keys {
         /// Its id or name
         key: String,
     },
-    /// Print the `allowed_signers` line of the key that signs evidence
+    /// List the keys that signed evidence, and when
+    Signers,
+    /// Make a new signing key, which is taken up when the daemon is started again
+    Rotate {
+        /// What kind of key, ed25519 or p256; `keys.algorithm` when nothing is said
+        #[arg(long, value_name = "KIND", value_parser = kind)]
+        algorithm: Option<KeyKind>,
+        /// Why, for the log and the history
+        #[arg(long, value_name = "TEXT", default_value = "rotation")]
+        reason: String,
+    },
+    /// Print the `allowed_signers` lines of the keys that sign and signed evidence
     Export {
         /// Write it into this folder, with the public key of the log: what an auditor needs for
         /// `exhibit verify --trust`
@@ -69,28 +83,93 @@ pub(super) fn keys(common: &Common, keys: Keys) -> Result<u8, Problem> {
             let entry = Keyring::open(&config.api)?.remove(&key)?;
             out::note(format!("key {} ({}) is no longer known", entry.id, entry.name));
         }
+        Keys::Signers => signers(common, &config)?,
+        Keys::Rotate { algorithm, reason } => rotate(common, &config, algorithm, &reason)?,
         Keys::Export { out: folder } => {
-            if !config.signing.exists() {
-                let message =
-                    "there is no signing key yet; `exhibit serve` makes it at its first start";
-                return Err(Problem::new(Code::InvalidConfig, message).field("keys.signing"));
-            }
-            let signer = Signer::load_or_create(&config.signing).map_err(|error| {
-                let message = format!("the signing key cannot be read: {}", chain(&error));
-                Problem::new(Code::InvalidConfig, message).field("keys.signing")
-            })?;
-            let line = signer.allowed_signers_line(&config.principal);
+            let lines = vouched(&config)?;
             match folder {
-                None => out::line(line),
-                Some(folder) => export(&folder, &line, &config)?,
+                None => out::line(lines.trim_end()),
+                Some(folder) => export(&folder, &lines, &config)?,
             }
         }
     }
     DONE
 }
 
+fn kind(word: &str) -> Result<KeyKind, String> {
+    KeyKind::parse(word).ok_or_else(|| "write ed25519 or p256".to_owned())
+}
+
+fn refused(error: &SignersError) -> Problem {
+    let code = match error {
+        SignersError::Refused(_) => Code::InvalidField,
+        _ => Code::InvalidConfig,
+    };
+    Problem::new(code, chain(error)).field("keys.signing")
+}
+
+/// The history of the signing keys, and the public half of the one that there is.
+fn history(config: &config::Keys) -> Result<(Signers, PublicKey), Problem> {
+    if !config.signing.exists() {
+        let message = "there is no signing key yet; `exhibit serve` makes it at its first start";
+        return Err(Problem::new(Code::InvalidConfig, message).field("keys.signing"));
+    }
+    let signers = Signers::open(&config.signers_file()).map_err(|error| refused(&error))?;
+    let current = Signer::public_at(&config.place()).map_err(|error| {
+        let message = format!("the signing key cannot be read: {}", chain(&error));
+        Problem::new(Code::InvalidConfig, message).field("keys.signing")
+    })?;
+    Ok((signers, current))
+}
+
+/// The lines that vouch for this machine's keys, each for its time.
+pub(super) fn vouched(config: &config::Keys) -> Result<String, Problem> {
+    let (signers, current) = history(config)?;
+    Ok(signers.allowed_signers(&config.principal, &current))
+}
+
+fn signers(common: &Common, config: &config::Keys) -> Result<(), Problem> {
+    let (signers, _) = history(config)?;
+    if common.json {
+        out::json(&json!({ "keys": signers.keys(), "next": signers.next() }));
+        return Ok(());
+    }
+    let time = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.to_string());
+    let row = |key: &Epoch| {
+        let kind = key.key.split(' ').next().unwrap_or_default().to_owned();
+        let reason = key.reason.clone().unwrap_or_default();
+        vec![key.fingerprint.clone(), kind, time(key.from), time(key.until), reason]
+    };
+    out::table(&["key", "kind", "from", "until", "reason"], signers.keys().iter().map(row));
+    if let Some(next) = signers.next() {
+        out::note(format!("{} waits for the next start: {}", next.fingerprint, next.reason));
+    }
+    Ok(())
+}
+
+fn rotate(
+    common: &Common,
+    config: &config::Keys,
+    kind: Option<KeyKind>,
+    reason: &str,
+) -> Result<(), Problem> {
+    let (mut signers, _) = history(config)?;
+    let kind = kind.unwrap_or(config.algorithm);
+    let made = signers.rotate(&config.place(), kind, reason).map_err(|error| refused(&error))?;
+    if common.json {
+        out::json(&json!({ "key": made }));
+    } else {
+        out::line(made);
+        out::note(
+            "the daemon takes it up when it is started again, and signs with the old one until \
+             then; hand `exhibit keys export` to your auditors after that",
+        );
+    }
+    Ok(())
+}
+
 /// Write what an auditor needs into `folder`.
-fn export(folder: &Path, signer: &str, config: &config::Keys) -> Result<(), Problem> {
+fn export(folder: &Path, signers: &str, config: &config::Keys) -> Result<(), Problem> {
     let public = config.log_public_file();
     let log = std::fs::read(&public).map_err(|error| {
         let message = format!(
@@ -104,7 +183,7 @@ fn export(folder: &Path, signer: &str, config: &config::Keys) -> Result<(), Prob
         disk::replace(&path, bytes, PUBLIC).map_err(|error| in_file(&path, error))
     };
     disk::make_dirs(folder).map_err(|error| in_file(folder, error))?;
-    write(SIGNERS, format!("{signer}\n").as_bytes())?;
+    write(SIGNERS, signers.as_bytes())?;
     write(LOG_KEY, &log)?;
     out::note(format!("{} holds {SIGNERS} and {LOG_KEY}", folder.display()));
     Ok(())

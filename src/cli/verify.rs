@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::keys::vouched;
 use super::{Common, in_file, out};
 use crate::bundle::{Limits, unpack};
 use crate::error::{Code, Problem, chain, exit};
 use crate::evidence::verify::{FolderReport, StampedReport};
-use crate::evidence::{Class, Signer, Trust, verify as check};
+use crate::evidence::{Class, Trust, verify as check};
 use crate::timestamp::Authorities;
 use crate::tlog::policy::Policy;
 
@@ -168,11 +169,10 @@ pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<T
         if let Ok(key) = std::fs::read_to_string(keys.log_public_file()) {
             policy = policy_of(&key, "this machine's log key")?;
         }
-        let signer = Signer::load_or_create(&keys.signing).map_err(|error| {
+        vouched(&keys).map_err(|error| {
             let message = "this machine's signing key cannot be read; give --allowed-signers";
             Problem::new(Code::InvalidField, message).because(error)
-        })?;
-        signer.allowed_signers_line(&keys.principal)
+        })?
     };
     Trust::from_allowed_signers(&text)
         .map_err(|error| {

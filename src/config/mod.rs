@@ -128,6 +128,11 @@ impl Keys {
         KeyPlace { path: self.signing.clone(), kind: self.algorithm, agent: self.agent.clone() }
     }
 
+    /// The history of the keys that signed evidence: beside the log's key, which stays.
+    pub fn signers_file(&self) -> PathBuf {
+        self.log_file().with_file_name("signers.json")
+    }
+
     /// The file of the log's key.
     pub fn log_file(&self) -> PathBuf {
         self.log.clone().unwrap_or_else(|| self.signing.with_file_name("log_ed25519"))

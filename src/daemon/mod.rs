@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::watch::ConfigWatch;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::{LogKey, Signer};
+use crate::evidence::LogKey;
 use crate::jobs::Jobs;
 use crate::masks::Masks;
 use crate::policy::Policy;
@@ -68,18 +68,13 @@ impl Daemon {
         clock: Clock,
     ) -> Result<Self, Problem> {
         let (work, background) = (Tasks::new(), Tasks::new());
-        let signer = Signer::open(&config.keys.place()).map_err(|error| {
-            let message = format!("the signing key cannot be used: {}", chain(&error));
-            Problem::new(Code::InvalidConfig, message).field("keys.signing")
-        })?;
-        tracing::info!(key = signer.fingerprint(), "evidence is signed");
         let log_key = LogKey::load_or_create(&config.keys.log_file()).map_err(|error| {
             let message = format!("the log's key cannot be used: {}", chain(&error));
             Problem::new(Code::InvalidConfig, message).field("keys.log")
         })?;
         let keys = SharedKeyring::open(&config.keys.api)?;
         let (following, watch) = follow(Arc::clone(&config), file, &background)?;
-        let runs = Runs::open(following.clone(), signer, &log_key, clock, work.clone())?;
+        let runs = Runs::open(following.clone(), &log_key, clock, work.clone())?;
         let bound = socket::unix(&config.daemon)?;
         let tcp = match config.daemon.listen {
             Some(address) => Some(socket::tcp(address).await?),

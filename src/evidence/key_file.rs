@@ -61,16 +61,22 @@ pub(super) fn load_or_create(
     kinds: &[KeyKind],
     comment: &str,
 ) -> Result<PrivateKey, SignError> {
-    match ownership::exposure(path, Use::Secret) {
-        Ok(None) => load(path, kinds),
-        Ok(Some(exposure)) => Err(SignError::Exposed { path: path.to_owned(), exposure }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, kind, comment),
-        Err(source) => Err(SignError::Io { path: path.to_owned(), source }),
+    match read(path, kinds) {
+        Err(SignError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            create(path, kind, comment)
+        }
+        read => read,
     }
 }
 
-fn load(path: &Path, kinds: &[KeyKind]) -> Result<PrivateKey, SignError> {
+/// The key in the file `path`, if it is of one of `kinds`, and nobody else's.
+pub(super) fn read(path: &Path, kinds: &[KeyKind]) -> Result<PrivateKey, SignError> {
     let path_buf = || path.to_owned();
+    match ownership::exposure(path, Use::Secret) {
+        Ok(None) => {}
+        Ok(Some(exposure)) => return Err(SignError::Exposed { path: path_buf(), exposure }),
+        Err(source) => return Err(SignError::Io { path: path_buf(), source }),
+    }
     let text = disk::read_limited(path, LIMIT)
         .map_err(|source| SignError::Io { path: path_buf(), source })?;
     let key = PrivateKey::from_openssh(&text)

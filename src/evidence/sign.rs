@@ -174,6 +174,17 @@ impl Signer {
         Ok(signer)
     }
 
+    /// The public half of the key at `place`, which must be there; no agent is asked.
+    ///
+    /// # Errors
+    /// As [`Signer::open`].
+    pub(crate) fn public_at(place: &KeyPlace) -> Result<PublicKey, SignError> {
+        if place.agent.is_some() {
+            return key_file::load_public(&place.path);
+        }
+        Ok(key_file::read(&place.path, &KeyKind::ALL)?.public_key().clone())
+    }
+
     /// Whether the agent holds the key; a key in a file is there.
     fn check_held(&self) -> Result<(), SignError> {
         let Key::Agent { public, socket, patience } = &self.0 else { return Ok(()) };

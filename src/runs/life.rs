@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{Leaf, LeafKind, Life, Log, LogReader, leaf};
-use crate::evidence::{LogKey, PROOF, Signer, Store, StoreError};
+use crate::evidence::{LogKey, PROOF, Signer, Signers, SignersError, Store, StoreError};
 use crate::tasks::Tasks;
 
 /// Letters of a machine's digest by which it is called.
@@ -22,27 +22,29 @@ const TAG: usize = 16;
 const MACHINE: &str = "/etc/machine-id";
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Open the log of `store`, which this process holds, and say in it that the daemon starts.
+/// Open the log of `store`, which this process holds, and say in it that the daemon starts, and with
+/// which key it signs.
 pub(super) fn begin(
     store: Store,
     config: &Config,
-    signer: &Signer,
     key: &LogKey,
     clock: &Clock,
-) -> Result<(Store, Arc<Log>), Problem> {
+) -> Result<(Store, Arc<Log>, Signer), Problem> {
+    // Nobody signs with the key before while the store is held.
+    let (signer, signers) = take_up_key(config, clock)?;
     let origin = origin(store.root(), config, key)?;
     check_not_taken_away(&store)?;
     let log = Log::open(store.root(), key, &origin).map_err(log_problem)?;
     hand_out(&config.keys.log_public_file(), &log)?;
     let started = log.last(|leaf| leaf.kind == LeafKind::Start).map_err(store_problem)?;
     let last = started.map(|(_, leaf)| leaf);
-    let life = life(config, signer, &origin);
+    let life = life(config, &signer, &origin);
     let moved = check_machine(last.as_ref(), &life, config)?;
     let append = |entry| log.append(entry).map_err(store_problem);
     append(leaf::start(&life, moved, clock.now()))?;
     let before = last.as_ref().and_then(|leaf| leaf.data.get("key")?.as_str());
     if let Some(before) = before.filter(|before| *before != life.key) {
-        append(leaf::key_change(before, &life.key, clock.now()))?;
+        append(leaf::key_change(before, &life.key, signers.reason(), clock.now()))?;
     }
     tracing::info!(log = %log.key(), "runs stand in the log");
     let log = Arc::new(log);
@@ -53,7 +55,19 @@ pub(super) fn begin(
             tracing::warn!(adopted, "runs sealed before there was a log were put into it");
         }
     }
-    Ok((store, log))
+    Ok((store, log, signer))
+}
+
+/// The key that signs from now on: the one that waits to take another's place, if there is one.
+fn take_up_key(config: &Config, clock: &Clock) -> Result<(Signer, Signers), Problem> {
+    let unusable = |error: SignersError| {
+        let message = format!("the signing key cannot be used: {}", chain(&error));
+        Problem::new(Code::InvalidConfig, message).field("keys.signing")
+    };
+    let mut signers = Signers::open(&config.keys.signers_file()).map_err(unusable)?;
+    let signer = signers.take_up(&config.keys.place(), clock.now()).map_err(unusable)?;
+    tracing::info!(key = signer.fingerprint(), "evidence is signed");
+    Ok((signer, signers))
 }
 
 /// A new log is begun for folders that never stood in one, not in place of one that is gone.

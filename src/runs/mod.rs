@@ -76,7 +76,6 @@ impl Runs {
     /// `store_locked` when another daemon has it; what else stands in the way.
     pub fn open(
         config: watch::Receiver<Arc<Config>>,
-        signer: Signer,
         log_key: &LogKey,
         clock: Clock,
         tasks: Tasks,
@@ -85,7 +84,7 @@ impl Runs {
         let store = Store::open(&root).map_err(store_problem)?;
         store.settle().map_err(store_problem)?;
         let held = Arc::clone(&config.borrow());
-        let (store, log) = life::begin(store, &held, &signer, log_key, &clock)?;
+        let (store, log, signer) = life::begin(store, &held, log_key, &clock)?;
         let index = open_index(&store)?;
         let shared = Shared {
             store,

@@ -5,14 +5,18 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use exhibit::clock::Clock;
 use exhibit::config::Config;
 use exhibit::daemon::Daemon;
-use exhibit::evidence::{KeyKind, KeyPlace, SignError, Signer, Trust, verify};
+use exhibit::evidence::log::LeafKind;
+use exhibit::evidence::{KeyKind, KeyPlace, SignError, Signer, Signers, Trust, verify};
 use serde_json::{Value, json};
 
 use crate::harness::{TestDaemon, config_in, eventually};
+use crate::ledger::leaves;
+use crate::process::{exhibit, write_config};
 
 /// A real `ssh-agent`, with a folder of its own.
 struct SshAgent {
@@ -244,4 +248,98 @@ async fn a_daemon_whose_keys_others_could_use_does_not_start() {
     assert!(refused(config_in(folder.path())).await.contains("chmod go-w"));
     mode(&keys, 0o700);
     TestDaemon::start_in(folder, |_| {}).await.stop().await;
+}
+
+/// What the real binary says in `folder`, and its exit code.
+fn told(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let mut command = exhibit();
+    command.args(["--config", "config.toml"]).args(arguments).current_dir(folder);
+    let output = command.output().expect("the binary runs");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    (output.status.code().expect("an exit code"), text)
+}
+
+#[track_caller]
+fn done(folder: &Path, arguments: &[&str]) -> String {
+    let (code, text) = told(folder, arguments);
+    assert_eq!(code, 0, "{arguments:?}: {text}");
+    text
+}
+
+/// A run, sealed; its folder.
+async fn sealed_run(daemon: &TestDaemon) -> PathBuf {
+    let run = daemon.open_run("refund").await;
+    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    daemon.sealed(&run)
+}
+
+/// Codes of what is said of `run` by the word of the lines in `signers`.
+fn codes(run: &Path, signers: &str) -> Vec<&'static str> {
+    let trust = Trust::from_allowed_signers(signers).expect("a list");
+    verify::folder(run, &trust).findings.iter().map(|finding| finding.code.as_str()).collect()
+}
+
+/// The time of sealing, as ssh-keygen wants it.
+fn sealed_at(run: &Path) -> String {
+    let record = fs::read_to_string(run.join("data/run.json")).expect("there");
+    let record: Value = serde_json::from_str(&record).expect("JSON");
+    let digits: String = record["sealed_at"]
+        .as_str()
+        .expect("a time")
+        .split('.')
+        .next()
+        .map(|time| time.chars().filter(char::is_ascii_digit).collect())
+        .expect("a time");
+    format!("-Overify-time={digits}Z")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_rotation_each_key_is_good_for_its_own_time_and_no_other() {
+    let daemon = TestDaemon::start().await;
+    let old = sealed_run(&daemon).await;
+    write_config(daemon.folder.path(), "");
+    let here = daemon.folder.path().to_owned();
+    let first = done(&here, &["keys", "export"]);
+    let rotate = ["keys", "rotate", "--algorithm", "p256", "--reason", "a year is over"];
+    done(&here, &rotate);
+    let (code, again) = told(&here, &rotate);
+    assert!(code == 2 && again.contains("start the daemon again"), "{code}: {again}");
+    // Until the daemon starts again it signs with the old key, and auditors know no other.
+    let still = sealed_run(&daemon).await;
+    assert_eq!(done(&here, &["keys", "export"]), first);
+    let folder = daemon.stop().await;
+    let held = fs::read(here.join("keys/signing_ed25519")).expect("the old key");
+
+    let daemon = TestDaemon::start_in(folder, |_| {}).await;
+    let new = sealed_run(&daemon).await;
+    let lines = done(&here, &["keys", "export"]);
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(done(&here, &["keys", "signers"]).contains("a year is over"));
+    for run in [&old, &still, &new] {
+        assert_eq!(codes(run, &lines), [""; 0], "{lines}");
+        assert!(ssh_keygen(run, &lines, &[&sealed_at(run)]), "{lines}");
+    }
+    assert_eq!(codes(&new, &first), ["unknown_key"]);
+    let changes: Vec<Value> = leaves(&daemon.store())
+        .into_iter()
+        .filter(|leaf| leaf.kind == LeafKind::KeyChange)
+        .map(|leaf| Value::Object(leaf.data))
+        .collect();
+    let [change] = changes.as_slice() else { panic!("{changes:?}") };
+    assert_eq!(change["reason"], "a year is over");
+    assert_eq!(change["to"], daemon.get("/v1/status").await.ok().json()["signing"]["key"]);
+
+    // Somebody brings the old key back: nobody vouched for what it signs now.
+    let folder = daemon.stop().await;
+    let key = folder.path().join("keys/signing_ed25519");
+    fs::write(&key, held).expect("written");
+    let daemon = TestDaemon::start_in(folder, |_| {}).await;
+    // A key's time ends with a full second.
+    let signers = Signers::open(&here.join("keys/signers.json")).expect("readable");
+    let until = signers.keys()[0].until.expect("a time") + Duration::from_secs(1);
+    eventually("that second is over", async || Clock::system().now().wall > until).await;
+    let late = sealed_run(&daemon).await;
+    assert_eq!(codes(&late, &lines), ["key_not_valid_then"]);
+    assert!(!ssh_keygen(&late, &lines, &["-Overify-time=20991231Z"]));
+    assert_eq!(codes(&late, &done(&here, &["keys", "export"])), [""; 0]);
 }

@@ -17,7 +17,7 @@ use crate::harness::{LIMIT, TestDaemon, config_in, sealed_folder, trust_in};
 use crate::site::Site;
 
 /// All entries of the log of `store`, oldest first.
-fn leaves(store: &Path) -> Vec<Leaf> {
+pub(crate) fn leaves(store: &Path) -> Vec<Leaf> {
     let reader = LogReader::of_store(store);
     let (_, checkpoint) = reader.checkpoint().expect("a log");
     let bundles = 0..checkpoint.size.div_ceil(WIDTH);

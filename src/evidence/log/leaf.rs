@@ -174,9 +174,13 @@ pub(crate) fn config_change(keys: &[&str], config_sha256: Digest, at: Moment) ->
     entry(LeafKind::ConfigChange, at, json!({ "keys": keys, "config_sha256": config_sha256 }))
 }
 
-/// Evidence is signed with `to` from here on.
-pub(crate) fn key_change(from: &str, to: &str, at: Moment) -> Vec<u8> {
-    entry(LeafKind::KeyChange, at, json!({ "from": from, "to": to }))
+/// Evidence is signed with `to` from here on; `reason` is the operator's.
+pub(crate) fn key_change(from: &str, to: &str, reason: Option<&str>, at: Moment) -> Vec<u8> {
+    let mut data = json!({ "from": from, "to": to });
+    if let Some(reason) = reason {
+        data["reason"] = json!(reason);
+    }
+    entry(LeafKind::KeyChange, at, data)
 }
 
 /// The runs `runs` were given out to `to`, as a bundle with this digest.

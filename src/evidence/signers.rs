@@ -1,0 +1,511 @@
+//! Owns the history of the keys that sign evidence, a file beside the log's key: which key signed from
+//! when until when, which is to be next, and why. Exchanges keys so that a crash at any step leaves one
+//! to sign with. What time it is, others say.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use ssh_key::{HashAlg, PublicKey};
+
+use super::key_file::{self, KeyKind};
+use super::layout::NAMESPACE;
+use super::sign::{COMMENT, KeyPlace, SignError, Signer};
+use crate::clock::Moment;
+use crate::disk;
+use crate::ownership::{Use, exposure};
+
+/// Name of this form of file.
+const FORM: &str = "exhibit-signers/1";
+/// Largest file read: some thousand keys.
+const LIMIT: u64 = 1 << 20;
+/// For everybody to read: there is no secret in it.
+const PUBLIC: u32 = 0o644;
+/// What a key that waits to be taken up is called, behind the name of the one in use.
+const NEXT: &str = ".next";
+/// Longest reason, in bytes.
+const MAX_REASON: usize = 200;
+/// Said of a key that nobody announced.
+const UNANNOUNCED: &str = "another key was found in its place";
+/// As `allowed_signers` has it.
+const SIGNERS_TIME: &str = "%Y%m%d%H%M%SZ";
+
+/// Why a history cannot be used, or a key not be exchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum SignersError {
+    /// The file cannot be read or written, or be locked.
+    #[error("the keys' history {} cannot be read or written", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not what this program writes, or others can change it.
+    #[error("the keys' history {} cannot be used: {what}", .path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what mends it.
+        what: String,
+    },
+    /// What was asked for cannot be done; why, and what to do instead.
+    #[error("{0}")]
+    Refused(String),
+    /// A key cannot be used or made.
+    #[error(transparent)]
+    Key(#[from] SignError),
+}
+
+/// A key, for as long as it signed evidence without another in between.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    /// Its fingerprint, `SHA256:…`.
+    pub fingerprint: String,
+    /// The public key in OpenSSH's form, without a comment.
+    pub key: String,
+    /// Since when; none for the first.
+    pub from: Option<Timestamp>,
+    /// Until when; none while it is the one that signs.
+    pub until: Option<Timestamp>,
+    /// Why it took the place of the one before; none for the first.
+    pub reason: Option<String>,
+}
+
+/// The key that is taken up at the next start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Next {
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// Why it is to take the other's place.
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
+    keys: Vec<Epoch>,
+}
+
+/// The history of a daemon's signing keys.
+#[derive(Debug)]
+pub struct Signers {
+    path: PathBuf,
+    file: File,
+}
+
+impl Signers {
+    /// Read the history in the file at `path`; it is empty when there is none.
+    ///
+    /// # Errors
+    /// When others can change the file, or it holds something else.
+    pub fn open(path: &Path) -> Result<Self, SignersError> {
+        let mut signers = Self { path: path.to_owned(), file: File::default() };
+        signers.read()?;
+        Ok(signers)
+    }
+
+    fn read(&mut self) -> Result<(), SignersError> {
+        self.file = File { format: FORM.to_owned(), ..File::default() };
+        match exposure(&self.path, Use::Shown) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.io(error)),
+            Ok(Some(exposure)) => return Err(self.unusable(exposure.to_string())),
+            Ok(None) => {}
+        }
+        let bytes = disk::read_limited(&self.path, LIMIT).map_err(|error| self.io(error))?;
+        let file = serde_json::from_slice::<File>(&bytes);
+        self.file = file.map_err(|error| self.unusable(format!("{error}; restore it")))?;
+        if self.file.format != FORM {
+            let what = format!("its format is {:?}, not {FORM:?}; restore it", self.file.format);
+            return Err(self.unusable(what));
+        }
+        Ok(())
+    }
+
+    fn io(&self, source: io::Error) -> SignersError {
+        SignersError::Io { path: self.path.clone(), source }
+    }
+
+    fn unusable(&self, what: String) -> SignersError {
+        SignersError::Unusable { path: self.path.clone(), what }
+    }
+
+    /// Keep others from changing the history, and know what they did before.
+    fn lock(&mut self) -> Result<disk::Lock, SignersError> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let lock = self.path.with_extension("lock");
+        let taken = disk::make_dirs(folder)
+            .and_then(|()| disk::Lock::take(&lock))
+            .and_then(|taken| disk::give_to_folders_owner(&lock).map(|()| taken));
+        let taken = taken.map_err(|error| self.io(error))?;
+        self.read()?;
+        Ok(taken)
+    }
+
+    fn save(&self) -> Result<(), SignersError> {
+        let mut text = serde_json::to_vec_pretty(&self.file).expect("texts and times are plain");
+        text.push(b'\n');
+        disk::replace(&self.path, &text, PUBLIC)
+            .and_then(|()| disk::give_to_folders_owner(&self.path))
+            .map_err(|error| self.io(error))
+    }
+
+    /// Every key there was, in the order in which they signed.
+    pub fn keys(&self) -> &[Epoch] {
+        &self.file.keys
+    }
+
+    /// The key that is taken up at the next start, if one waits.
+    pub fn next(&self) -> Option<&Next> {
+        self.file.next.as_ref()
+    }
+
+    /// Make a key of the kind `kind` that takes the place of the one at `place` at the next start of
+    /// the daemon; its fingerprint.
+    ///
+    /// # Errors
+    /// [`SignersError::Refused`] when one waits already, or an agent holds the key; see
+    /// [`SignersError`].
+    pub fn rotate(
+        &mut self,
+        place: &KeyPlace,
+        kind: KeyKind,
+        reason: &str,
+    ) -> Result<String, SignersError> {
+        check_reason(reason)?;
+        if let Some(agent) = &place.agent {
+            return Err(SignersError::Refused(format!(
+                "the agent at {} holds the key; add another to it, write its public half to a \
+                 file, name that in keys.signing and start the daemon again",
+                agent.display()
+            )));
+        }
+        let _lock = self.lock()?;
+        let next = next_file(&place.path);
+        if next.symlink_metadata().is_ok() {
+            return Err(SignersError::Refused(format!(
+                "a new key waits in {} already; start the daemon again to take it up, or remove it",
+                next.display()
+            )));
+        }
+        self.begin_with(&Signer::public_at(place)?);
+        let key = key_file::new(kind, COMMENT)?;
+        let fingerprint = fingerprint(key.public_key());
+        // The reason first: without its key it does no harm.
+        self.file.next = Some(Next { fingerprint: fingerprint.clone(), reason: reason.to_owned() });
+        self.save()?;
+        key_file::write(&next, &key)?;
+        disk::give_to_folders_owner(&next).map_err(|error| self.io(error))?;
+        Ok(fingerprint)
+    }
+
+    /// The key to sign with from `at` on: the one that waits, if there is one, else the one at
+    /// `place`. Whoever calls this must be the only one who signs.
+    ///
+    /// # Errors
+    /// See [`SignersError`]; then no key is lost, and the next attempt goes on where this one ended.
+    pub fn take_up(&mut self, place: &KeyPlace, at: Moment) -> Result<Signer, SignersError> {
+        let _lock = self.lock()?;
+        if place.agent.is_none() {
+            exchange(&place.path, at)?;
+        }
+        let signer = Signer::open(place)?;
+        if self.follow(signer.public(), at) {
+            self.save()?;
+        }
+        Ok(signer)
+    }
+
+    /// Write down that `key` signs from `at` on; whether that is news.
+    fn follow(&mut self, key: &PublicKey, at: Moment) -> bool {
+        let fingerprint = fingerprint(key);
+        if self.file.keys.is_empty() {
+            self.begin_with(key);
+            return true;
+        }
+        let last = self.file.keys.last_mut().expect("it is not empty");
+        if last.fingerprint == fingerprint {
+            return false;
+        }
+        let at = millis(at);
+        last.until = Some(at);
+        let next = self.file.next.take_if(|next| next.fingerprint == fingerprint);
+        let reason = Some(next.map_or_else(|| UNANNOUNCED.to_owned(), |next| next.reason));
+        let key = key_file::public_line(key);
+        self.file.keys.push(Epoch { fingerprint, key, from: Some(at), until: None, reason });
+        true
+    }
+
+    /// The first key has signed since nobody knows when.
+    fn begin_with(&mut self, key: &PublicKey) {
+        if self.file.keys.is_empty() {
+            let (fingerprint, key) = (fingerprint(key), key_file::public_line(key));
+            let first = Epoch { fingerprint, key, from: None, until: None, reason: None };
+            self.file.keys.push(first);
+        }
+    }
+
+    /// Why the key that signs now took the place of the one before.
+    pub fn reason(&self) -> Option<&str> {
+        self.file.keys.last()?.reason.as_deref()
+    }
+
+    /// The lines that vouch for all these keys, each for its time, and for `current` if it is not
+    /// among them yet (ssh-keygen(1), ALLOWED SIGNERS).
+    ///
+    /// The time is in whole seconds and never too short: a key's last second is the next one's first.
+    pub fn allowed_signers(&self, principal: &str, current: &PublicKey) -> String {
+        let line = |options: String, key: &str| {
+            format!("{principal} {options}namespaces=\"{NAMESPACE}\" {key}\n")
+        };
+        let mut lines = String::new();
+        for epoch in &self.file.keys {
+            let from = epoch.from.map(|at| at.strftime(SIGNERS_TIME).to_string());
+            let until = epoch.until.map(|at| next_second(at).strftime(SIGNERS_TIME).to_string());
+            let from = from.map_or(String::new(), |at| format!("valid-after=\"{at}\","));
+            let until = until.map_or(String::new(), |at| format!("valid-before=\"{at}\","));
+            lines += &line(from + &until, &epoch.key);
+        }
+        let last = self.file.keys.last();
+        if last.is_none_or(|last| last.fingerprint != fingerprint(current)) {
+            lines += &line(String::new(), &key_file::public_line(current));
+        }
+        lines
+    }
+}
+
+/// Put the key that waits beside `path`, if there is one, in the place of the one in use, which is kept
+/// under another name. Until the last step the new key waits, so that a crash before it only means that
+/// all is done again.
+fn exchange(path: &Path, at: Moment) -> Result<(), SignersError> {
+    let next = next_file(path);
+    if next.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    // Looked at first: what is no key must not take a key's place.
+    let key = key_file::read(&next, &KeyKind::ALL)?;
+    key_file::write_public(path, &key)?;
+    let failed = |source| SignError::Io { path: path.to_owned(), source };
+    if path.symlink_metadata().is_ok() {
+        let mut retired = path.as_os_str().to_owned();
+        retired.push(millis(at).strftime(".until-%Y%m%dT%H%M%S%.3fZ").to_string());
+        disk::rename_new(path, Path::new(&retired)).map_err(failed)?;
+    }
+    disk::rename_new(&next, path).map_err(failed)?;
+    disk::sync_dir(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+    Ok(())
+}
+
+/// Where a key waits to take the place of the one at `path`.
+fn next_file(path: &Path) -> PathBuf {
+    let mut next = path.as_os_str().to_owned();
+    next.push(NEXT);
+    next.into()
+}
+
+fn fingerprint(key: &PublicKey) -> String {
+    key.fingerprint(HashAlg::Sha256).to_string()
+}
+
+/// The wall clock as evidence has it, to the millisecond.
+fn millis(at: Moment) -> Timestamp {
+    at.to_rfc3339().parse().expect("what is written can be read")
+}
+
+/// The first whole second that is not before `at`.
+fn next_second(at: Timestamp) -> Timestamp {
+    let part = i64::from(at.subsec_nanosecond());
+    let step = if part == 0 { 0 } else { 1_000_000_000 - part };
+    at.checked_add(SignedDuration::from_nanos(step)).unwrap_or(at)
+}
+
+/// Reasons stand in lists of one line each, and in the log.
+fn check_reason(reason: &str) -> Result<(), SignersError> {
+    if reason.trim().is_empty() || reason.len() > MAX_REASON || reason.contains(char::is_control) {
+        let why = format!("a reason is a line of 1 to {MAX_REASON} bytes; give --reason another");
+        return Err(SignersError::Refused(why));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    struct Desk {
+        folder: tempfile::TempDir,
+        place: KeyPlace,
+        clock: Clock,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("keys/evidence");
+            let place = KeyPlace { path, kind: KeyKind::Ed25519, agent: None };
+            let clock = Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time"));
+            Self { folder, place, clock }
+        }
+
+        fn read(&self) -> Result<Signers, SignersError> {
+            Signers::open(&self.folder.path().join("keys/signers.json"))
+        }
+
+        fn signers(&self) -> Signers {
+            self.read().expect("readable")
+        }
+
+        /// As the daemon does at its start, an hour later.
+        fn start(&self) -> Result<Signer, SignersError> {
+            self.clock.advance(std::time::Duration::from_hours(1));
+            self.read()?.take_up(&self.place, self.clock.now())
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = std::fs::read_dir(self.folder.path().join("keys")).expect("there");
+            let name = |entry: io::Result<std::fs::DirEntry>| {
+                entry.expect("an entry").file_name().to_string_lossy().into_owned()
+            };
+            let mut names: Vec<String> = entries.map(name).collect();
+            names.retain(|name| name != "signers.lock");
+            names.sort();
+            names
+        }
+    }
+
+    #[test]
+    fn a_new_key_waits_for_the_next_start_and_the_old_one_stays_good_for_its_time() {
+        let desk = Desk::new();
+        let old = desk.start().expect("made").fingerprint();
+        let mut signers = desk.signers();
+        let new = signers.rotate(&desk.place, KeyKind::P256, "a year is over").expect("made");
+        assert_eq!(Signer::load_or_create(&desk.place.path).expect("there").fingerprint(), old);
+        let again = desk.signers().rotate(&desk.place, KeyKind::P256, "x").expect_err("one waits");
+        assert!(again.to_string().contains("waits in"), "{again}");
+
+        let taken = desk.start().expect("taken up");
+        assert_eq!(taken.fingerprint(), new);
+        assert_eq!(desk.start().expect("again").fingerprint(), new);
+        let signers = desk.signers();
+        let [first, second] = signers.keys() else { panic!("{signers:?}") };
+        assert_eq!((&first.fingerprint, first.from, &first.reason), (&old, None, &None));
+        assert_eq!((&second.fingerprint, second.until), (&new, None));
+        assert_eq!((first.until, signers.reason()), (second.from, Some("a year is over")));
+        assert_eq!(signers.next(), None);
+        let lines = signers.allowed_signers("exhibit", taken.public());
+        let [one, two] = lines.lines().collect::<Vec<_>>()[..] else { panic!("{lines}") };
+        let begin = "exhibit valid-before=\"20261124101547Z\",namespaces=\"evidence@exhibit\" ssh-";
+        assert!(one.starts_with(begin), "{one}");
+        let begin =
+            "exhibit valid-after=\"20261124101546Z\",namespaces=\"evidence@exhibit\" ecdsa-";
+        assert!(two.starts_with(begin), "{two}");
+        let retired = "evidence.until-20261124T101546.120Z";
+        assert_eq!(desk.names(), ["evidence", "evidence.pub", retired, "signers.json"]);
+        let public = std::fs::read_to_string(desk.place.path.with_extension("pub")).expect("there");
+        assert!(public.starts_with(&second.key), "{public}");
+    }
+
+    #[test]
+    fn a_crash_at_any_step_of_an_exchange_leaves_a_key_and_the_next_start_goes_on() {
+        // After each step of `rotate`, and of `exchange` and `take_up`.
+        for step in 0..6 {
+            let desk = Desk::new();
+            let old = desk.start().expect("made").fingerprint();
+            let new = desk.signers().rotate(&desk.place, KeyKind::Ed25519, "due").expect("made");
+            let (path, next) = (&desk.place.path, next_file(&desk.place.path));
+            let key = key_file::read(&next, &KeyKind::ALL).expect("a key");
+            let history = desk.signers().path;
+            let before = std::fs::read(&history).expect("there");
+            match step {
+                // The reason was written, and no key.
+                0 => disk::remove_file(&next).expect("removed"),
+                1 => {}
+                2 => key_file::write_public(path, &key).expect("written"),
+                3 => disk::rename_new(path, &path.with_extension("until-x")).expect("renamed"),
+                4 => exchange(path, desk.clock.now()).expect("exchanged"),
+                _ => {
+                    desk.start().expect("taken up");
+                    disk::replace(&history, &before, PUBLIC).expect("written");
+                }
+            }
+            let expected = if step == 0 { &old } else { &new };
+            for _ in 0..2 {
+                let taken = desk.start().unwrap_or_else(|error| panic!("{step}: {error}"));
+                assert_eq!(&taken.fingerprint(), expected, "{step}");
+            }
+            let signers = desk.signers();
+            let keys: Vec<&str> = signers.keys().iter().map(|key| &*key.fingerprint).collect();
+            let history = if step == 0 { vec![&*old] } else { vec![&*old, &*new] };
+            assert_eq!(keys, history, "{step}");
+            assert_eq!(signers.reason(), (step > 0).then_some("due"), "{step}");
+            let retired = desk.names().iter().filter(|name| name.contains("until-")).count();
+            assert_eq!(retired, usize::from(step > 0), "{step}: the old key is kept");
+            assert!(!next.exists(), "{step}");
+            let public = std::fs::read_to_string(path.with_extension("pub")).expect("there");
+            assert!(public.starts_with(&signers.keys().last().expect("one").key), "{step}");
+        }
+    }
+
+    #[test]
+    fn what_waits_and_is_no_key_or_is_not_ours_alone_takes_no_place() {
+        let desk = Desk::new();
+        let old = desk.start().expect("made").fingerprint();
+        let next = next_file(&desk.place.path);
+        disk::write_once(&next, b"not a key").expect("written");
+        assert!(desk.start().expect_err("no key").to_string().contains("evidence.next"));
+        disk::remove_file(&next).expect("removed");
+        desk.signers().rotate(&desk.place, KeyKind::P256, "due").expect("made");
+        disk::set_mode(&next, 0o644).expect("set");
+        assert!(desk.start().expect_err("exposed").to_string().contains("chmod 600"));
+        assert_eq!(Signer::load_or_create(&desk.place.path).expect("there").fingerprint(), old);
+        assert_eq!(desk.signers().keys().len(), 1);
+    }
+
+    #[test]
+    fn a_key_that_was_exchanged_by_hand_is_written_down_and_may_come_back() {
+        let desk = Desk::new();
+        let (path, aside) = (&desk.place.path, desk.place.path.with_extension("aside"));
+        let first = desk.start().expect("made").fingerprint();
+        disk::rename_new(path, &aside).expect("renamed");
+        let second = desk.start().expect("made").fingerprint();
+        assert_eq!(desk.signers().reason(), Some(UNANNOUNCED));
+        disk::remove_file(path).expect("removed");
+        disk::rename_new(&aside, path).expect("renamed");
+        desk.start().expect("the first again");
+        let signers = desk.signers();
+        let keys: Vec<&str> = signers.keys().iter().map(|key| &*key.fingerprint).collect();
+        assert_eq!(keys, [&*first, &*second, &*first]);
+    }
+
+    #[test]
+    fn a_history_that_others_can_change_or_that_is_damaged_is_refused() {
+        let desk = Desk::new();
+        desk.start().expect("made");
+        let path = desk.signers().path;
+        disk::set_mode(&path, 0o666).expect("set");
+        assert!(desk.start().expect_err("exposed").to_string().contains("chmod go-w"));
+        disk::replace(&path, b"{}", PUBLIC).expect("written");
+        assert!(desk.start().expect_err("damaged").to_string().contains("restore it"));
+        disk::replace(&path, b"{\"format\":\"x/9\",\"keys\":[]}", PUBLIC).expect("written");
+        assert!(desk.start().expect_err("another form").to_string().contains("x/9"));
+    }
+
+    #[test]
+    fn a_reason_is_a_line() {
+        let desk = Desk::new();
+        desk.start().expect("made");
+        for reason in ["", " ", "two\nlines", &"x".repeat(MAX_REASON + 1)] {
+            let refused = desk.signers().rotate(&desk.place, KeyKind::Ed25519, reason);
+            assert!(matches!(refused, Err(SignersError::Refused(_))), "{reason:?}");
+        }
+        assert!(!next_file(&desk.place.path).exists());
+    }
+}
