@@ -7,6 +7,7 @@
 #
 # DIR holds whom you trust, and comes from the operator BY ANOTHER WAY than the evidence:
 #   allowed_signers   the keys that sign evidence (ssh-keygen(1), ALLOWED SIGNERS)
+#   revoked_keys      keys of these that are not to be believed any more, if there are any
 #   log.vkey          the public key of the store's log (c2sp.org/signed-note)
 #   tsa-ca.pem        authorities whose timestamps count, if you trust any (RFC 3161)
 # KEPT is a copy of STORE/log/checkpoint that you kept at an earlier visit.
@@ -97,15 +98,24 @@ root_names() { # Beside data/ is what the format names, and nothing else.
     [[ $known == *" $name "* ]] || { echo "$name is not of the format"; return 1; }
   done < <(find . -mindepth 1 -maxdepth 1 -printf '%P\0')
 }
-signature() { # By a key that is trusted, at the time of sealing, for evidence.
-  local at principal
+# revoked TIME: the keys that are revoked for what was there at TIME, by an authority's word; all of
+# them where none says so. What a folder says of its own time is worth nothing then.
+revoked() {
+  local line
+  while IFS= read -r line || [ -n "$line" ]; do
+    [[ $line =~ ^[^\ ]+\ [^\ ]+\ since=([0-9]{14}Z)(\ |$) && -n $1 && $1 < ${BASH_REMATCH[1]} ]] || printf '%s\n' "$line"
+  done <"$trust/revoked_keys"
+}
+signature() { # By a key that is trusted and not revoked, at the time of sealing, for evidence.
+  local at principal there='' more=()
   at=$(sed -nE 's/.*"sealed_at":"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.[0-9]+Z".*/\1\2\3\4\5\6Z/p' seal.json)
   [[ $at =~ ^[0-9]{14}Z$ ]] || { echo "seal.json says no time"; return 1; }
+  if [ -f "$trust/revoked_keys" ]; then revoked "$there" >"$scratch/revoked"; more=(-r "$scratch/revoked"); fi
   while read -r principal _ || [ -n "$principal" ]; do
     case $principal in '' | \#*) continue ;; esac
     principal=${principal//\"/} principal=${principal%%,*}
     ssh-keygen -Y verify -f "$trust/allowed_signers" -I "$principal" -n evidence@exhibit \
-      -Overify-time="$at" -s tagmanifest-sha256.txt.sig <tagmanifest-sha256.txt && return 0
+      -Overify-time="$at" "${more[@]}" -s tagmanifest-sha256.txt.sig <tagmanifest-sha256.txt && return 0
   done <"$trust/allowed_signers"
   return 1
 }

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use serde_json::json;
 use ssh_key::PublicKey;
 
-use super::verify::{LOG_KEY, SIGNERS};
+use super::verify::{LOG_KEY, REVOKED, SIGNERS};
 use super::{Common, DONE, in_file, out};
 use crate::clock::Clock;
 use crate::config;
 use crate::daemon::keyring::Keyring;
 use crate::disk;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::{Epoch, KeyKind, Signer, Signers, SignersError};
+use crate::evidence::{Epoch, KeyKind, Revocation, Signer, Signers, SignersError};
 
 /// For everybody to read.
 const PUBLIC: u32 = 0o644;
@@ -44,6 +44,17 @@ pub(super) enum Keys {
         /// Why, for the log and the history
         #[arg(long, value_name = "TEXT", default_value = "rotation")]
         reason: String,
+    },
+    /// Revoke a key that signed evidence: it was lost, or others had it
+    Revoke {
+        /// Its fingerprint, as `keys signers` lists it
+        key: String,
+        /// Why, for auditors and the log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// From when on others may have signed with it (RFC 3339); from now on when nothing is said
+        #[arg(long, value_name = "TIME")]
+        since: Option<Timestamp>,
     },
     /// Print the `allowed_signers` lines of the keys that sign and signed evidence
     Export {
@@ -85,13 +96,11 @@ pub(super) fn keys(common: &Common, keys: Keys) -> Result<u8, Problem> {
         }
         Keys::Signers => signers(common, &config)?,
         Keys::Rotate { algorithm, reason } => rotate(common, &config, algorithm, &reason)?,
-        Keys::Export { out: folder } => {
-            let lines = vouched(&config)?;
-            match folder {
-                None => out::line(lines.trim_end()),
-                Some(folder) => export(&folder, &lines, &config)?,
-            }
+        Keys::Revoke { key, reason, since } => {
+            revoke(common, &config, &key, (since, reason.as_str()))?;
         }
+        Keys::Export { out: None } => out::line(vouched(&config)?.0.trim_end()),
+        Keys::Export { out: Some(folder) } => export(&folder, &config)?,
     }
     DONE
 }
@@ -122,16 +131,17 @@ fn history(config: &config::Keys) -> Result<(Signers, PublicKey), Problem> {
     Ok((signers, current))
 }
 
-/// The lines that vouch for this machine's keys, each for its time.
-pub(super) fn vouched(config: &config::Keys) -> Result<String, Problem> {
+/// The lines that vouch for this machine's keys, each for its time, and those of revoked ones.
+pub(super) fn vouched(config: &config::Keys) -> Result<(String, String), Problem> {
     let (signers, current) = history(config)?;
-    Ok(signers.allowed_signers(&config.principal, &current))
+    Ok((signers.allowed_signers(&config.principal, &current), signers.revoked_keys()))
 }
 
 fn signers(common: &Common, config: &config::Keys) -> Result<(), Problem> {
     let (signers, _) = history(config)?;
     if common.json {
-        out::json(&json!({ "keys": signers.keys(), "next": signers.next() }));
+        let (keys, next, revoked) = (signers.keys(), signers.next(), signers.revoked());
+        out::json(&json!({ "keys": keys, "next": next, "revoked": revoked }));
         return Ok(());
     }
     let time = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.to_string());
@@ -141,6 +151,10 @@ fn signers(common: &Common, config: &config::Keys) -> Result<(), Problem> {
         vec![key.fingerprint.clone(), kind, time(key.from), time(key.until), reason]
     };
     out::table(&["key", "kind", "from", "until", "reason"], signers.keys().iter().map(row));
+    for revoked in signers.revoked() {
+        let Revocation { fingerprint, since, reason, .. } = revoked;
+        out::line(format!("{fingerprint} is revoked since {since}: {reason}"));
+    }
     if let Some(next) = signers.next() {
         out::note(format!("{} waits for the next start: {}", next.fingerprint, next.reason));
     }
@@ -168,8 +182,30 @@ fn rotate(
     Ok(())
 }
 
+fn revoke(
+    common: &Common,
+    config: &config::Keys,
+    key: &str,
+    why: (Option<Timestamp>, &str),
+) -> Result<(), Problem> {
+    let (mut signers, _) = history(config)?;
+    let at = Clock::system().now();
+    let revoked = signers.revoke(key, &config.place(), why, at).map_err(|error| refused(&error))?;
+    if common.json {
+        out::json(&revoked);
+    } else {
+        out::line(format!("{key} is revoked since {}", revoked.since));
+        out::note(format!(
+            "start the daemon again, so that it signs with no such key and the log tells of it; hand \
+             `exhibit keys export --out DIR` to your auditors, now with {REVOKED}"
+        ));
+    }
+    Ok(())
+}
+
 /// Write what an auditor needs into `folder`.
-fn export(folder: &Path, signers: &str, config: &config::Keys) -> Result<(), Problem> {
+fn export(folder: &Path, config: &config::Keys) -> Result<(), Problem> {
+    let (signers, revoked) = vouched(config)?;
     let public = config.log_public_file();
     let log = std::fs::read(&public).map_err(|error| {
         let message = format!(
@@ -185,6 +221,11 @@ fn export(folder: &Path, signers: &str, config: &config::Keys) -> Result<(), Pro
     disk::make_dirs(folder).map_err(|error| in_file(folder, error))?;
     write(SIGNERS, signers.as_bytes())?;
     write(LOG_KEY, &log)?;
-    out::note(format!("{} holds {SIGNERS} and {LOG_KEY}", folder.display()));
+    let mut holds = vec![SIGNERS, LOG_KEY];
+    if !revoked.is_empty() {
+        write(REVOKED, revoked.as_bytes())?;
+        holds.push(REVOKED);
+    }
+    out::note(format!("{} holds {}", folder.display(), holds.join(", ")));
     Ok(())
 }

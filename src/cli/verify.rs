@@ -16,6 +16,7 @@ use crate::tlog::policy::Policy;
 
 /// Files of a folder that says whom to believe.
 pub(super) const SIGNERS: &str = "allowed_signers";
+pub(super) const REVOKED: &str = "revoked_keys";
 pub(super) const LOG_KEY: &str = "log.vkey";
 const TRUST_POLICY: &str = "trust-policy.txt";
 const TIME: &str = "tsa-ca.pem";
@@ -23,8 +24,8 @@ const TIME: &str = "tsa-ca.pem";
 /// Which log is believed.
 #[derive(Debug, clap::Args)]
 pub(super) struct LogTrust {
-    /// Folder with whom to believe: allowed_signers, trust-policy.txt or log.vkey for the log, and
-    /// tsa-ca.pem for timestamps;
+    /// Folder with whom to believe: allowed_signers, revoked_keys, trust-policy.txt or log.vkey for
+    /// the log, and tsa-ca.pem for timestamps;
     /// `exhibit keys export --out` makes one. It must not lie in what is verified
     #[arg(long, value_name = "DIR")]
     trust: Option<PathBuf>,
@@ -155,7 +156,7 @@ pub(super) fn judge_log(common: &Common, asked: &LogTrust, root: &Path) -> Resul
 
 /// Whose signatures count: never a key that lies in what is checked.
 pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<Trust, Problem> {
-    let mut policy = Policy::default();
+    let (mut policy, mut revoked) = (Policy::default(), String::new());
     let text = if let Some(path) = allowed_signers {
         std::fs::read_to_string(path).map_err(|error| in_file(path, error))?
     } else {
@@ -169,12 +170,15 @@ pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<T
         if let Ok(key) = std::fs::read_to_string(keys.log_public_file()) {
             policy = policy_of(&key, "this machine's log key")?;
         }
-        vouched(&keys).map_err(|error| {
+        let (signers, list) = vouched(&keys).map_err(|error| {
             let message = "this machine's signing key cannot be read; give --allowed-signers";
             Problem::new(Code::InvalidField, message).because(error)
-        })?
+        })?;
+        revoked = list;
+        signers
     };
     Trust::from_allowed_signers(&text)
+        .and_then(|trust| trust.with_revoked(&revoked))
         .map_err(|error| {
             let message = format!("--allowed-signers cannot be read: {error}");
             Problem::new(Code::InvalidField, message).field("allowed-signers")
@@ -208,7 +212,10 @@ fn trust_in(folder: &Path, verified: &[PathBuf]) -> Result<Trust, Problem> {
         refused(format!("{} is not there; put the trusted keys there", path.display()))
     })?;
     let trust = Trust::from_allowed_signers(&signers);
-    let trust = trust.map_err(|error| refused(format!("{error}; correct {SIGNERS}")))?;
+    let trust = trust.map_err(|error| refused(format!("{SIGNERS}, {error}; correct it")))?;
+    let revoked = read(REVOKED)?.unwrap_or_default();
+    let trust = trust.with_revoked(&revoked);
+    let trust = trust.map_err(|error| refused(format!("{REVOKED}, {error}; correct it")))?;
     let policy = match (read(TRUST_POLICY)?, read(LOG_KEY)?) {
         (Some(policy), _) => {
             let policy = Policy::parse(&policy);

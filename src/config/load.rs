@@ -4,8 +4,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use url::Url;
 use toml::de::DeValue;
+use url::Url;
 
 use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};

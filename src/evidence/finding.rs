@@ -95,6 +95,8 @@ codes! {
     UnknownKey = "unknown_key" UnknownKey "The signature is sound, but nobody vouched for its key.";
     KeyNotForEvidence = "key_not_for_evidence" UnknownKey "The key is vouched for, but not for evidence.";
     KeyNotValidThen = "key_not_valid_then" UnknownKey "The key is vouched for, but not for the time of sealing.";
+    KeyRevoked = "key_revoked" UnknownKey "The key was revoked, and nobody who is believed says that the signature was there before.";
+    KeyRevokedLater = "key_revoked_later" Note "The key was revoked, and the signature was there before, by the word of somebody who is believed.";
     EventMalformed = "event_malformed" Altered "A line of the event chain is not an event.";
     EventSequence = "event_sequence" Altered "A sequence number does not follow the one before.";
     EventPrevious = "event_previous" Altered "An event is not bound to the line before it.";

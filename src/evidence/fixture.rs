@@ -41,6 +41,16 @@ pub(super) fn stranger() -> Signer {
     Signer::from_seed(&[8; 32]).expect("a key")
 }
 
+/// A key whose time was over before the runs were sealed.
+pub(super) fn retired() -> Signer {
+    Signer::from_seed(&[6; 32]).expect("a key")
+}
+
+/// A key that was revoked, and since when.
+pub(super) fn revoked() -> (Signer, &'static str) {
+    (Signer::from_seed(&[5; 32]).expect("a key"), "20261124081000Z")
+}
+
 /// Trust in [`signer`], as an auditor states it.
 pub(super) fn trust() -> Trust {
     let line = signer().allowed_signers_line("exhibit@bench");

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use ssh_key::private::{EcdsaKeypair, Ed25519Keypair, KeypairData};
 use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, EcdsaCurve, LineEnding, PrivateKey, PublicKey};
@@ -14,6 +15,8 @@ use crate::ownership::{self, Use};
 
 /// Largest key file read.
 const LIMIT: u64 = 1 << 16;
+/// What a key that waits to be taken up is called, behind the name of the one in use.
+const NEXT: &str = ".next";
 /// For everybody to read.
 const PUBLIC: u32 = 0o644;
 
@@ -144,6 +147,34 @@ pub(super) fn write_public(path: &Path, key: &PrivateKey) -> Result<(), SignErro
     let line = format!("{} {}\n", public_line(key.public_key()), key.comment());
     let written = disk::replace(&public_file(path), line.as_bytes(), PUBLIC);
     written.map_err(|source| SignError::Io { path: path.to_owned(), source })
+}
+
+/// Put the key that waits beside `path`, if there is one, in the place of the one in use, which is kept
+/// under another name. Until the last step the new key waits, so that a crash before it only means that
+/// all is done again.
+pub(super) fn exchange(path: &Path, at: Timestamp) -> Result<(), SignError> {
+    let next = next_file(path);
+    if next.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    // Looked at first: what is no key must not take a key's place.
+    let key = read(&next, &KeyKind::ALL)?;
+    write_public(path, &key)?;
+    let failed = |source| SignError::Io { path: path.to_owned(), source };
+    if path.symlink_metadata().is_ok() {
+        let mut retired = path.as_os_str().to_owned();
+        retired.push(at.strftime(".until-%Y%m%dT%H%M%S%.3fZ").to_string());
+        disk::rename_new(path, Path::new(&retired)).map_err(failed)?;
+    }
+    disk::rename_new(&next, path).map_err(failed)?;
+    disk::sync_dir(path.parent().unwrap_or(Path::new("."))).map_err(failed)
+}
+
+/// Where a key waits to take the place of the one at `path`.
+pub(super) fn next_file(path: &Path) -> PathBuf {
+    let mut next = path.as_os_str().to_owned();
+    next.push(NEXT);
+    next.into()
 }
 
 /// Where the public half of the key in `path` lies.

@@ -17,6 +17,7 @@ pub mod log;
 mod query;
 mod record;
 mod recover;
+mod revocation;
 mod seal;
 mod sign;
 mod signers;
@@ -41,6 +42,7 @@ pub(crate) use layout::{
 pub use query::{Choice, Filter, MAX_LIST, Tally};
 pub use record::{Counts, RunRecord, RunSummary};
 pub use recover::{Salvage, Torn};
+pub use revocation::Revocation;
 pub(crate) use seal::GUIDE;
 pub use sign::{KeyPlace, LogKey, SignError, Signer};
 pub use signers::{Epoch, Next, Signers, SignersError};

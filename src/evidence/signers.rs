@@ -1,5 +1,5 @@
 //! Owns the history of the keys that sign evidence, a file beside the log's key: which key signed from
-//! when until when, which is to be next, and why. Exchanges keys so that a crash at any step leaves one
+//! when until when, which is to be next, which were revoked, and why. Exchanges keys so that a crash at any step leaves one
 //! to sign with. What time it is, others say.
 
 use std::io;
@@ -11,6 +11,7 @@ use ssh_key::{HashAlg, PublicKey};
 
 use super::key_file::{self, KeyKind};
 use super::layout::NAMESPACE;
+use super::revocation::Revocation;
 use super::sign::{COMMENT, KeyPlace, SignError, Signer};
 use crate::clock::Moment;
 use crate::disk;
@@ -22,8 +23,6 @@ const FORM: &str = "exhibit-signers/1";
 const LIMIT: u64 = 1 << 20;
 /// For everybody to read: there is no secret in it.
 const PUBLIC: u32 = 0o644;
-/// What a key that waits to be taken up is called, behind the name of the one in use.
-const NEXT: &str = ".next";
 /// Longest reason, in bytes.
 const MAX_REASON: usize = 200;
 /// Said of a key that nobody announced.
@@ -53,6 +52,17 @@ pub enum SignersError {
     /// What was asked for cannot be done; why, and what to do instead.
     #[error("{0}")]
     Refused(String),
+    /// The key that would sign is revoked.
+    #[error(
+        "it is revoked ({reason}): {fingerprint}; make another with: exhibit keys rotate, or name \
+         another in keys.signing"
+    )]
+    Revoked {
+        /// The key.
+        fingerprint: String,
+        /// Why it was revoked.
+        reason: String,
+    },
     /// A key cannot be used or made.
     #[error(transparent)]
     Key(#[from] SignError),
@@ -86,18 +96,20 @@ pub struct Next {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(super) struct File {
     format: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
-    keys: Vec<Epoch>,
+    pub(super) keys: Vec<Epoch>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) revoked: Vec<Revocation>,
 }
 
 /// The history of a daemon's signing keys.
 #[derive(Debug)]
 pub struct Signers {
     path: PathBuf,
-    file: File,
+    pub(super) file: File,
 }
 
 impl Signers {
@@ -138,7 +150,7 @@ impl Signers {
     }
 
     /// Keep others from changing the history, and know what they did before.
-    fn lock(&mut self) -> Result<disk::Lock, SignersError> {
+    pub(super) fn lock(&mut self) -> Result<disk::Lock, SignersError> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let lock = self.path.with_extension("lock");
         let taken = disk::make_dirs(folder)
@@ -149,7 +161,7 @@ impl Signers {
         Ok(taken)
     }
 
-    fn save(&self) -> Result<(), SignersError> {
+    pub(super) fn save(&self) -> Result<(), SignersError> {
         let mut text = serde_json::to_vec_pretty(&self.file).expect("texts and times are plain");
         text.push(b'\n');
         disk::replace(&self.path, &text, PUBLIC)
@@ -188,7 +200,7 @@ impl Signers {
             )));
         }
         let _lock = self.lock()?;
-        let next = next_file(&place.path);
+        let next = key_file::next_file(&place.path);
         if next.symlink_metadata().is_ok() {
             return Err(SignersError::Refused(format!(
                 "a new key waits in {} already; start the daemon again to take it up, or remove it",
@@ -214,9 +226,14 @@ impl Signers {
     pub fn take_up(&mut self, place: &KeyPlace, at: Moment) -> Result<Signer, SignersError> {
         let _lock = self.lock()?;
         if place.agent.is_none() {
-            exchange(&place.path, at)?;
+            key_file::exchange(&place.path, millis(at))?;
         }
         let signer = Signer::open(place)?;
+        let revoked = |it: &&Revocation| it.fingerprint == signer.fingerprint();
+        if let Some(Revocation { fingerprint, reason, .. }) = self.revoked().iter().find(revoked) {
+            let (fingerprint, reason) = (fingerprint.clone(), reason.clone());
+            return Err(SignersError::Revoked { fingerprint, reason });
+        }
         if self.follow(signer.public(), at) {
             self.save()?;
         }
@@ -281,41 +298,12 @@ impl Signers {
     }
 }
 
-/// Put the key that waits beside `path`, if there is one, in the place of the one in use, which is kept
-/// under another name. Until the last step the new key waits, so that a crash before it only means that
-/// all is done again.
-fn exchange(path: &Path, at: Moment) -> Result<(), SignersError> {
-    let next = next_file(path);
-    if next.symlink_metadata().is_err() {
-        return Ok(());
-    }
-    // Looked at first: what is no key must not take a key's place.
-    let key = key_file::read(&next, &KeyKind::ALL)?;
-    key_file::write_public(path, &key)?;
-    let failed = |source| SignError::Io { path: path.to_owned(), source };
-    if path.symlink_metadata().is_ok() {
-        let mut retired = path.as_os_str().to_owned();
-        retired.push(millis(at).strftime(".until-%Y%m%dT%H%M%S%.3fZ").to_string());
-        disk::rename_new(path, Path::new(&retired)).map_err(failed)?;
-    }
-    disk::rename_new(&next, path).map_err(failed)?;
-    disk::sync_dir(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
-    Ok(())
-}
-
-/// Where a key waits to take the place of the one at `path`.
-fn next_file(path: &Path) -> PathBuf {
-    let mut next = path.as_os_str().to_owned();
-    next.push(NEXT);
-    next.into()
-}
-
-fn fingerprint(key: &PublicKey) -> String {
+pub(super) fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
 /// The wall clock as evidence has it, to the millisecond.
-fn millis(at: Moment) -> Timestamp {
+pub(super) fn millis(at: Moment) -> Timestamp {
     at.to_rfc3339().parse().expect("what is written can be read")
 }
 
@@ -327,7 +315,7 @@ fn next_second(at: Timestamp) -> Timestamp {
 }
 
 /// Reasons stand in lists of one line each, and in the log.
-fn check_reason(reason: &str) -> Result<(), SignersError> {
+pub(super) fn check_reason(reason: &str) -> Result<(), SignersError> {
     if reason.trim().is_empty() || reason.len() > MAX_REASON || reason.contains(char::is_control) {
         let why = format!("a reason is a line of 1 to {MAX_REASON} bytes; give --reason another");
         return Err(SignersError::Refused(why));
@@ -336,18 +324,18 @@ fn check_reason(reason: &str) -> Result<(), SignersError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::clock::Clock;
 
-    struct Desk {
+    pub(crate) struct Desk {
         folder: tempfile::TempDir,
-        place: KeyPlace,
-        clock: Clock,
+        pub(crate) place: KeyPlace,
+        pub(crate) clock: Clock,
     }
 
     impl Desk {
-        fn new() -> Self {
+        pub(crate) fn new() -> Self {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("keys/evidence");
             let place = KeyPlace { path, kind: KeyKind::Ed25519, agent: None };
@@ -359,17 +347,17 @@ mod tests {
             Signers::open(&self.folder.path().join("keys/signers.json"))
         }
 
-        fn signers(&self) -> Signers {
+        pub(crate) fn signers(&self) -> Signers {
             self.read().expect("readable")
         }
 
         /// As the daemon does at its start, an hour later.
-        fn start(&self) -> Result<Signer, SignersError> {
+        pub(crate) fn start(&self) -> Result<Signer, SignersError> {
             self.clock.advance(std::time::Duration::from_hours(1));
             self.read()?.take_up(&self.place, self.clock.now())
         }
 
-        fn names(&self) -> Vec<String> {
+        pub(crate) fn names(&self) -> Vec<String> {
             let entries = std::fs::read_dir(self.folder.path().join("keys")).expect("there");
             let name = |entry: io::Result<std::fs::DirEntry>| {
                 entry.expect("an entry").file_name().to_string_lossy().into_owned()
@@ -420,7 +408,7 @@ mod tests {
             let desk = Desk::new();
             let old = desk.start().expect("made").fingerprint();
             let new = desk.signers().rotate(&desk.place, KeyKind::Ed25519, "due").expect("made");
-            let (path, next) = (&desk.place.path, next_file(&desk.place.path));
+            let (path, next) = (&desk.place.path, key_file::next_file(&desk.place.path));
             let key = key_file::read(&next, &KeyKind::ALL).expect("a key");
             let history = desk.signers().path;
             let before = std::fs::read(&history).expect("there");
@@ -430,7 +418,7 @@ mod tests {
                 1 => {}
                 2 => key_file::write_public(path, &key).expect("written"),
                 3 => disk::rename_new(path, &path.with_extension("until-x")).expect("renamed"),
-                4 => exchange(path, desk.clock.now()).expect("exchanged"),
+                4 => key_file::exchange(path, millis(desk.clock.now())).expect("exchanged"),
                 _ => {
                     desk.start().expect("taken up");
                     disk::replace(&history, &before, PUBLIC).expect("written");
@@ -458,7 +446,7 @@ mod tests {
     fn what_waits_and_is_no_key_or_is_not_ours_alone_takes_no_place() {
         let desk = Desk::new();
         let old = desk.start().expect("made").fingerprint();
-        let next = next_file(&desk.place.path);
+        let next = key_file::next_file(&desk.place.path);
         disk::write_once(&next, b"not a key").expect("written");
         assert!(desk.start().expect_err("no key").to_string().contains("evidence.next"));
         disk::remove_file(&next).expect("removed");
@@ -506,6 +494,6 @@ mod tests {
             let refused = desk.signers().rotate(&desk.place, KeyKind::Ed25519, reason);
             assert!(matches!(refused, Err(SignersError::Refused(_))), "{reason:?}");
         }
-        assert!(!next_file(&desk.place.path).exists());
+        assert!(!key_file::next_file(&desk.place.path).exists());
     }
 }

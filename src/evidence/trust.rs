@@ -9,6 +9,7 @@ use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
 use super::layout::NAMESPACE;
+use super::revocation::Revoked;
 use super::sign::Signer;
 use crate::timestamp::Authorities;
 use crate::tlog::policy::Policy;
@@ -17,6 +18,7 @@ use crate::tlog::policy::Policy;
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     anchors: Vec<Anchor>,
+    revoked: Vec<Revoked>,
     log: Policy,
     time: Authorities,
 }
@@ -32,9 +34,9 @@ struct Anchor {
     valid_before: Option<Timestamp>,
 }
 
-/// Why a text is not a list of allowed signers.
+/// Why a text is not a list of allowed signers, or of revoked keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("allowed signers, line {line}: {what}")]
+#[error("line {line}: {what}")]
 pub struct TrustError {
     /// Line number, from 1.
     pub line: usize,
@@ -80,6 +82,17 @@ impl Trust {
         Ok(Self { anchors, ..Self::default() })
     }
 
+    /// The same, but for the keys in the text of a `revoked_keys` file: public keys in OpenSSH's form,
+    /// one a line, behind each `since=YYYYMMDDHHMMSSZ` and a reason, which may be left out. A key
+    /// without a time was never to be believed.
+    ///
+    /// # Errors
+    /// [`TrustError`] for the first line that cannot be understood.
+    pub fn with_revoked(mut self, text: &str) -> Result<Self, TrustError> {
+        self.revoked = Revoked::list(text).map_err(|(line, what)| TrustError { line, what })?;
+        Ok(self)
+    }
+
     /// The same, believing logs and witnesses as `policy` says.
     #[must_use]
     pub fn with_log(mut self, policy: Policy) -> Self {
@@ -116,6 +129,12 @@ impl Trust {
         let anchor =
             Anchor { principal, key, namespaces: None, valid_after: None, valid_before: None };
         Self { anchors: vec![anchor], ..Self::default() }
+    }
+
+    /// Since when and why `key` is not to be believed, if it is revoked: of several lines the one that
+    /// takes back the most.
+    pub(super) fn revoked(&self, key: &KeyData) -> Option<&Revoked> {
+        self.revoked.iter().filter(|revoked| revoked.key == *key).min_by_key(|it| it.since)
     }
 
     /// What is said of `key` for something sealed at `at`; without a time, validity is not judged

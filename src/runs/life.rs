@@ -31,7 +31,7 @@ pub(super) fn begin(
     clock: &Clock,
 ) -> Result<(Store, Arc<Log>, Signer), Problem> {
     // Nobody signs with the key before while the store is held.
-    let (signer, signers) = take_up_key(config, clock)?;
+    let (signer, mut signers) = take_up_key(config, clock)?;
     let origin = origin(store.root(), config, key)?;
     check_not_taken_away(&store)?;
     let log = Log::open(store.root(), key, &origin).map_err(log_problem)?;
@@ -46,6 +46,7 @@ pub(super) fn begin(
     if let Some(before) = before.filter(|before| *before != life.key) {
         append(leaf::key_change(before, &life.key, signers.reason(), clock.now()))?;
     }
+    tell_revocations(&log, &mut signers, clock)?;
     tracing::info!(log = %log.key(), "runs stand in the log");
     let log = Arc::new(log);
     let store = store.with_log(Arc::clone(&log));
@@ -58,16 +59,30 @@ pub(super) fn begin(
     Ok((store, log, signer))
 }
 
+fn key_problem(error: SignersError) -> Problem {
+    let message = format!("the signing key cannot be used: {}", chain(&error));
+    Problem::new(Code::InvalidConfig, message).field("keys.signing").because(error)
+}
+
 /// The key that signs from now on: the one that waits to take another's place, if there is one.
 fn take_up_key(config: &Config, clock: &Clock) -> Result<(Signer, Signers), Problem> {
-    let unusable = |error: SignersError| {
-        let message = format!("the signing key cannot be used: {}", chain(&error));
-        Problem::new(Code::InvalidConfig, message).field("keys.signing")
-    };
-    let mut signers = Signers::open(&config.keys.signers_file()).map_err(unusable)?;
-    let signer = signers.take_up(&config.keys.place(), clock.now()).map_err(unusable)?;
+    let mut signers = Signers::open(&config.keys.signers_file()).map_err(key_problem)?;
+    let signer = signers.take_up(&config.keys.place(), clock.now()).map_err(key_problem)?;
     tracing::info!(key = signer.fingerprint(), "evidence is signed");
     Ok((signer, signers))
+}
+
+/// Put into the log which keys were revoked since the last start.
+fn tell_revocations(log: &Log, signers: &mut Signers, clock: &Clock) -> Result<(), Problem> {
+    let new: Vec<_> = signers.revoked().iter().filter(|it| !it.logged).cloned().collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let at = clock.now();
+    let entries = new.iter().map(|revocation| leaf::key_revocation(revocation, at)).collect();
+    log.append_all(entries).map_err(store_problem)?;
+    // A crash before this has the log tell it twice.
+    signers.told(&new).map_err(key_problem)
 }
 
 /// A new log is begun for folders that never stood in one, not in place of one that is gone.

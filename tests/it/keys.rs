@@ -10,13 +10,15 @@ use std::time::Duration;
 use exhibit::clock::Clock;
 use exhibit::config::Config;
 use exhibit::daemon::Daemon;
-use exhibit::evidence::log::LeafKind;
-use exhibit::evidence::{KeyKind, KeyPlace, SignError, Signer, Signers, Trust, verify};
+use exhibit::evidence::log::{Leaf, LeafKind, Log};
+use exhibit::evidence::{KeyKind, KeyPlace, LogKey, SignError, Signer, Signers, Trust, verify};
+use exhibit::timestamp::Stamp;
 use serde_json::{Value, json};
 
+use crate::authority::{Authority, NOW, P256};
 use crate::harness::{TestDaemon, config_in, eventually};
 use crate::ledger::leaves;
-use crate::process::{exhibit, write_config};
+use crate::process::{exhibit, stock_tools, write_config};
 
 /// A real `ssh-agent`, with a folder of its own.
 struct SshAgent {
@@ -342,4 +344,92 @@ async fn after_a_rotation_each_key_is_good_for_its_own_time_and_no_other() {
     assert_eq!(codes(&late, &lines), ["key_not_valid_then"]);
     assert!(!ssh_keygen(&late, &lines, &["-Overify-time=20991231Z"]));
     assert_eq!(codes(&late, &done(&here, &["keys", "export"])), [""; 0]);
+}
+
+/// Have `authority` stamp the log of the store in `folder`, whose daemon is stopped; the moment.
+fn stamped(folder: &Path, authority: &Authority) -> jiff::Timestamp {
+    let root = folder.join("store");
+    let key = LogKey::load_or_create(&folder.join("keys/log_ed25519")).expect("a key");
+    let origin = Log::origin_of(&root).expect("readable").expect("a log");
+    let log = Log::open(&root, &key, &origin).expect("a log");
+    let (_, request) = log.timestamp_request().expect("a request");
+    let answer = authority.answer(request.bytes(), None);
+    log.take_stamp(&answer).expect("taken in");
+    Stamp::parse(&answer).expect("sound").time
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_revoked_key_signed_counts_only_if_others_say_that_it_was_there_before() {
+    let daemon = TestDaemon::start().await;
+    write_config(daemon.folder.path(), "");
+    let here = daemon.folder.path().to_owned();
+    let early = sealed_run(&daemon).await;
+    let key = daemon.get("/v1/status").await.ok().json()["signing"]["key"].clone();
+    let key = key.as_str().expect("a fingerprint").to_owned();
+    let folder = daemon.stop().await;
+    let authority = Authority::new(P256, NOW);
+    // An authority may be off by a second, and the list knows whole seconds.
+    let there = stamped(&here, &authority) + Duration::from_secs(3);
+    let daemon = TestDaemon::start_in(folder, |_| {}).await;
+    eventually("that is past", async || Clock::system().now().wall > there).await;
+    let revoke = ["keys", "revoke", &key, "--reason", "the host was broken into"];
+    let (code, text) = told(&here, &revoke);
+    assert!(code == 2 && text.contains("exhibit keys rotate"), "{text}");
+    done(&here, &["keys", "rotate", "--reason", "the host was broken into"]);
+    done(&here, &revoke);
+    // The daemon was not started again yet, and so signs with it; that is what must not count.
+    let late = sealed_run(&daemon).await;
+    let folder = daemon.stop().await;
+    let held = fs::read(here.join("keys/signing_ed25519")).expect("the revoked key");
+    let daemon = TestDaemon::start_in(folder, |_| {}).await;
+    let new = sealed_run(&daemon).await;
+    let folder = daemon.stop().await;
+
+    // The log tells of it, once.
+    stamped(&here, &authority);
+    let daemon = TestDaemon::start_in(folder, |_| {}).await;
+    let told_of: Vec<Leaf> = leaves(&daemon.store());
+    let told_of: Vec<&Leaf> =
+        told_of.iter().filter(|leaf| leaf.kind == LeafKind::KeyRevocation).collect();
+    let [leaf] = told_of.as_slice() else { panic!("{told_of:?}") };
+    assert_eq!(leaf.data["key"], json!(key));
+    assert_eq!(leaf.data["reason"], "the host was broken into");
+    let folder = daemon.stop().await;
+
+    // Ours: without a timestamp that counts nothing of the key is believed, with one what was before.
+    done(&here, &["keys", "export", "--out", "trust"]);
+    let found = |run: &Path| {
+        let (code, text) = told(&here, &["verify", "--trust", "trust", "--json", "store"]);
+        let report: Value = serde_json::from_str(&text).expect("JSON");
+        let of =
+            |folder: &&Value| folder["run"] == json!(run.file_name().expect("a name").to_str());
+        let folders = report["reports"][0]["store"]["folders"].as_array().expect("folders").clone();
+        let findings = folders.iter().find(of).expect("it is there")["findings"].clone();
+        let codes = findings.as_array().expect("findings").iter();
+        (code, codes.map(|it| it["code"].as_str().expect("a code").to_owned()).collect::<Vec<_>>())
+    };
+    for run in [&early, &late] {
+        assert_eq!(found(run), (12, vec!["key_revoked".to_owned()]));
+    }
+    fs::copy(authority.root(), here.join("trust/tsa-ca.pem")).expect("copied");
+    assert_eq!(found(&early), (12, vec!["key_revoked_later".to_owned()]));
+    assert_eq!(found(&late).1, ["key_revoked"], "its timestamp is of later");
+    assert_eq!(found(&new).1, [""; 0]);
+
+    // Theirs.
+    let signers = fs::read_to_string(here.join("trust/allowed_signers")).expect("there");
+    let list = here.join("trust/revoked_keys");
+    let listed = ["-r", list.to_str().expect("text")];
+    for (run, good) in [(&early, false), (&late, false), (&new, true)] {
+        let at = sealed_at(run);
+        assert!(ssh_keygen(run, &signers, &[&at]));
+        assert_eq!(ssh_keygen(run, &signers, &[&at, listed[0], listed[1]]), good);
+    }
+    let (passed, text) = stock_tools(&here);
+    assert!(!passed && text.contains("FAIL  7 signature"), "{text}");
+
+    // A daemon does not start with it.
+    fs::write(folder.path().join("keys/signing_ed25519"), held).expect("written");
+    let said = refused(config_in(folder.path())).await;
+    assert!(said.contains("revoked") && said.contains("the host was broken into"), "{said}");
 }

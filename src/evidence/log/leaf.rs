@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::clock::Moment;
+use crate::clock::{Moment, rfc3339_millis};
 use crate::digest::Digest;
+use crate::evidence::revocation::Revocation;
 use crate::id::RunId;
 use crate::run::{Caller, Opening};
 
@@ -33,6 +34,8 @@ pub enum LeafKind {
     ConfigChange,
     /// Evidence is signed with another key from here on.
     KeyChange,
+    /// A key of evidence is not to be believed any more.
+    KeyRevocation,
     /// Runs were given out as a bundle.
     Export,
     /// Evidence was found to be no longer as it was.
@@ -50,6 +53,7 @@ impl LeafKind {
             "heartbeat" => Self::Heartbeat,
             "config-change" => Self::ConfigChange,
             "key-change" => Self::KeyChange,
+            "key-revocation" => Self::KeyRevocation,
             "export" => Self::Export,
             "finding" => Self::Finding,
             _ => Self::Other,
@@ -65,6 +69,7 @@ impl LeafKind {
             Self::Heartbeat => "heartbeat",
             Self::ConfigChange => "config-change",
             Self::KeyChange => "key-change",
+            Self::KeyRevocation => "key-revocation",
             Self::Export => "export",
             Self::Finding => "finding",
             Self::Other => "other",
@@ -181,6 +186,18 @@ pub(crate) fn key_change(from: &str, to: &str, reason: Option<&str>, at: Moment)
         data["reason"] = json!(reason);
     }
     entry(LeafKind::KeyChange, at, data)
+}
+
+/// A key is revoked: from `since` on others may have signed with it.
+pub(crate) fn key_revocation(revocation: &Revocation, at: Moment) -> Vec<u8> {
+    let Revocation { fingerprint, since, reason, .. } = revocation;
+    let data = json!({
+        "key": fingerprint,
+        "since": rfc3339_millis(*since),
+        "revoked_at": rfc3339_millis(revocation.at),
+        "reason": reason,
+    });
+    entry(LeafKind::KeyRevocation, at, data)
 }
 
 /// The runs `runs` were given out to `to`, as a bundle with this digest.

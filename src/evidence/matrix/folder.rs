@@ -7,7 +7,7 @@ use super::{Row, What, edit, flip, row, unnoticed};
 use crate::digest::Digest;
 use crate::evidence::attacks::{forge, rename, write};
 use crate::evidence::bag::render_manifest;
-use crate::evidence::fixture::{Bench, ORIGIN, agent_says, signer, stranger};
+use crate::evidence::fixture::{Bench, ORIGIN, agent_says, retired, revoked, signer, stranger};
 use crate::evidence::layout::{
     BAG_INFO, EVENTS, MANIFEST, PROOF, RECORD, REPORT, SEAL, SIGNATURE, TAG_MANIFEST,
 };
@@ -54,6 +54,15 @@ pub(super) const ROWS: &[Row] = &[
         replace(&copy.run(0), true);
     }),
     row("signed by somebody else", FOLDER, |copy| forge(&copy.run(0), Some(&stranger()))),
+    row("signed with a key whose time was over", FOLDER, |copy| {
+        forge(&copy.run(0), Some(&retired()));
+    }),
+    row("signed with a revoked key", FOLDER, |copy| forge(&copy.run(0), Some(&revoked().0))),
+    row("… and dated back to before it was lost", FOLDER, |copy| {
+        let sealed = "\"sealed_at\": \"2026-11-24T08:";
+        edit(&copy.run(0), RECORD, sealed, &sealed.replace("08:", "07:"));
+        forge(&copy.run(0), Some(&revoked().0));
+    }),
     row("the signature removed", FOLDER, |copy| remove(&copy.run(0).join(SIGNATURE))),
     row("the proof removed", FOLDER, |copy| remove(&copy.run(0).join(PROOF))),
     row("`seal.json` removed", FOLDER, |copy| remove(&copy.run(0).join(SEAL))),

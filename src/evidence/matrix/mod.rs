@@ -14,12 +14,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::attacks::write;
 use super::damage::unlock;
-use super::fixture::{Bench, ORIGIN, id, log_key, signer, trust_in_log};
+use super::fixture::{Bench, ORIGIN, id, log_key, retired, revoked, signer};
 use super::hostile::copy_tree;
+use super::key_file::public_line;
 use super::log::{files, grow, remove};
+use super::sign::Signer;
+use super::trust::Trust;
 use super::verify;
 use crate::error::exit;
 use crate::tlog::note::Algorithm;
+use crate::tlog::policy::Policy;
 
 /// The manual whose tables these are.
 const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/AUDITORS.md");
@@ -117,7 +121,11 @@ impl<'a> Victim<'a> {
 
     /// What our verifier finds, and whether all is well.
     fn ours(&self, what: What) -> (Vec<&'static str>, bool) {
-        let trust = trust_in_log("");
+        let read = |name: &str| fs::read_to_string(self.scene.trust().join(name)).expect("there");
+        let trust = Trust::from_allowed_signers(&read("allowed_signers")).expect("a list");
+        let trust = trust.with_revoked(&read("revoked_keys")).expect("a list");
+        let policy = Policy::parse(&format!("log {}", read("log.vkey"))).expect("a policy");
+        let trust = trust.with_log(policy);
         let (mut codes, code) = if what == What::Folder {
             let report = verify::folder(&self.run(0), &trust);
             (report.findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), report.exit())
@@ -154,9 +162,14 @@ impl<'a> Victim<'a> {
 /// Put into the folder `trust` what an auditor is handed.
 pub(super) fn hand_over(trust: &Path) {
     let key = log_key().signer(ORIGIN).expect("a name").verifier(Algorithm::Ed25519);
-    let line = signer().allowed_signers_line("exhibit@bench");
+    let line = |signer: &Signer| signer.allowed_signers_line("exhibit@bench");
+    let limited = line(&retired()).replace("names", "valid-before=\"20261124000000Z\",names");
+    let (revoked, since) = revoked();
+    let lines = format!("# the keys\n{limited}\n{}\n{}\n", line(&revoked), line(&signer()));
+    let list = format!("{} since={since} it was lost\n", public_line(revoked.public()));
     make_dir(trust);
-    write(&trust.join("allowed_signers"), format!("# the keys\n{line}\n").as_bytes());
+    write(&trust.join("allowed_signers"), lines.as_bytes());
+    write(&trust.join("revoked_keys"), list.as_bytes());
     write(&trust.join("log.vkey"), format!("{key}\n").as_bytes());
 }
 

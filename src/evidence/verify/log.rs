@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::FolderReport;
@@ -75,6 +76,8 @@ pub(super) struct LogCheck<'a> {
     runs: HashMap<RunId, Told>,
     newest: Option<Checkpoint>,
     pub(super) dated: Dated,
+    /// Sizes with a timestamp that counts, and the latest moment that it can mean.
+    pub(super) there_by: Vec<(u64, Timestamp)>,
     pub(super) report: LogReport,
     pub(super) findings: Vec<Finding>,
 }
@@ -86,6 +89,8 @@ struct Told {
     opening: Option<Digest>,
     /// Digests of its seals.
     seals: Vec<Digest>,
+    /// Index of the last of them.
+    sealed: u64,
 }
 
 impl<'a> LogCheck<'a> {
@@ -98,6 +103,7 @@ impl<'a> LogCheck<'a> {
             runs: HashMap::new(),
             newest: None,
             dated: Dated::in_store(root),
+            there_by: Vec::new(),
             report: LogReport::default(),
             findings: Vec::new(),
         }
@@ -328,9 +334,17 @@ impl<'a> LogCheck<'a> {
             LeafKind::Seal => {
                 self.report.sealed += u64::from(told.seals.is_empty());
                 told.seals.push(Digest::of(entry));
+                told.sealed = index;
             }
             _ => {}
         }
+    }
+
+    /// When the seal of `run` was there at the latest, by a timestamp over the log that counts.
+    pub(super) fn sealed_by(&self, run: RunId) -> Option<Timestamp> {
+        let told = self.runs.get(&run).filter(|told| !told.seals.is_empty())?;
+        let over = self.there_by.iter().filter(|(size, _)| told.sealed < *size);
+        over.map(|(_, time)| *time).min()
     }
 
     /// Files in the log's folder that belong to no tile of it.

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::finding::{Finding, FindingCode, shown, worst_exit};
@@ -80,7 +81,15 @@ pub fn folder(path: &Path, trust: &Trust) -> FolderReport {
 
 /// Verify the folder at `path`, with the proof in the file `proof` instead of the one in it.
 pub fn folder_with(path: &Path, trust: &Trust, proof: Option<&Path>) -> FolderReport {
-    let mut check = Check::new(path);
+    check_folder(Check::new(path), trust, proof)
+}
+
+/// Verify the folder at `path`, whose seal was there at `believed`, by the word of somebody believed.
+fn folder_there_at(path: &Path, trust: &Trust, believed: Timestamp) -> FolderReport {
+    check_folder(Check { believed: Some(believed), ..Check::new(path) }, trust, None)
+}
+
+fn check_folder(mut check: Check<'_>, trust: &Trust, proof: Option<&Path>) -> FolderReport {
     if !check.begin() {
         return check.report;
     }
@@ -115,6 +124,8 @@ struct Check<'a> {
     manifest: Option<BTreeMap<String, crate::digest::Digest>>,
     /// `run.json` as it stands, for fields that no record has.
     raw_record: serde_json::Value,
+    /// When the seal was there at the latest, by the word of others than the folder.
+    believed: Option<Timestamp>,
     /// How often each code was found.
     counts: HashMap<FindingCode, u32>,
     report: FolderReport,
@@ -141,6 +152,7 @@ impl<'a> Check<'a> {
             entries: BTreeMap::new(),
             manifest: None,
             raw_record: serde_json::Value::Null,
+            believed: None,
             counts: HashMap::new(),
             report,
         }

@@ -1,6 +1,7 @@
 //! Owns the check of the signature: that it is over the tag manifest, made for evidence, by a key
 //! somebody vouched for at the time of sealing.
 
+use jiff::Timestamp;
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PublicKey, SshSig};
 
 use super::Check;
@@ -42,7 +43,28 @@ impl Check<'_> {
             return;
         }
         self.report.key = Some(fingerprint.clone());
-        self.judge(&key, &fingerprint, record, trust);
+        if self.revocation(&key, self.believed, trust) {
+            self.judge(&key, &fingerprint, record, trust);
+        }
+    }
+
+    /// Whether a key counts although it may be revoked: for a signature that was there before, at
+    /// `believed`. What the folder itself says of its time is worth nothing then, because whoever had
+    /// the key wrote it.
+    fn revocation(&mut self, key: &PublicKey, believed: Option<Timestamp>, trust: &Trust) -> bool {
+        let Some(revoked) = trust.revoked(key.key_data()) else { return true };
+        let found = revoked.to_string();
+        if revoked.came_after(believed) {
+            let expected = "a key that is not revoked";
+            self.add(FindingCode::KeyRevokedLater, SIGNATURE, expected, found);
+            return true;
+        }
+        let expected = match revoked.since {
+            Some(since) => format!("a key that is not revoked, or a timestamp before {since}"),
+            None => "a key that is not revoked".to_owned(),
+        };
+        self.add(FindingCode::KeyRevoked, SIGNATURE, expected, found);
+        false
     }
 
     fn judge(

@@ -164,6 +164,7 @@ impl LogCheck<'_> {
             let expected = format!("entries dated before {}", stamp.time);
             self.add(FindingCode::TimestampBeforeEntry, place, expected, latest.to_string());
         }
+        self.there_by.push((size, stamp.time.checked_add(accuracy).unwrap_or(Timestamp::MAX)));
         if self.report.stamped.as_ref().is_none_or(|newest| newest.size < size) {
             let time = stamp.time.to_string();
             self.report.stamped = Some(StampedReport { size, time, authority });

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::log::{LogCheck, LogReport};
 use super::parallel::in_order;
-use super::{FolderReport, folder};
+use super::{FolderReport, folder, folder_there_at};
 use crate::disk::PARTIAL_SUFFIX;
 use crate::evidence::finding::{Finding, FindingCode, worst_exit};
 use crate::evidence::layout::{self, OPEN, RUNS, sealed_place};
@@ -63,6 +63,7 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
     let mut log = LogCheck::new(root, trust);
     if log.run(remembered) {
         log.runs(&report.folders, &open);
+        report.reconsider(root, trust, &log);
     }
     let LogCheck { findings, report: of_log, .. } = log;
     report.findings.extend(findings);
@@ -105,6 +106,18 @@ impl StoreReport {
                     self.findings.push(finding);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Judge what was signed with a revoked key by what timestamps over the log say of its age.
+    fn reconsider(&mut self, root: &Path, trust: &Trust, log: &LogCheck<'_>) {
+        let trust = trust.without_witnesses();
+        for report in &mut self.folders {
+            let revoked = report.findings.iter().any(|it| it.code == FindingCode::KeyRevoked);
+            let Some(run) = report.run.filter(|_| revoked) else { continue };
+            if let Some(there) = log.sealed_by(run) {
+                *report = folder_there_at(&root.join(sealed_place(run)), &trust, there);
             }
         }
     }
