@@ -92,7 +92,7 @@ nothing_added() { # Below data/ is what the manifest lists, and nothing else.
 root_names() { # Beside data/ is what the format names, and nothing else.
   local name all=(data bagit.txt bag-info.txt manifest-sha256.txt VERIFY.txt
     tagmanifest-sha256.txt tagmanifest-sha256.txt.sig seal.json)
-  local known=" ${all[*]} report.html seal.json.tlog-proof tagmanifest-sha256.txt.sig.tsr "
+  local known=" ${all[*]} report.html seal.json.tlog-proof $stamp $request "
   for name in "${all[@]}"; do [ -e "$name" ] || { echo "$name is not there"; return 1; }; done
   while IFS= read -rd '' name; do
     [[ $known == *" $name "* ]] || { echo "$name is not of the format"; return 1; }
@@ -106,10 +106,33 @@ revoked() {
     [[ $line =~ ^[^\ ]+\ [^\ ]+\ since=([0-9]{14}Z)(\ |$) && -n $1 && $1 < ${BASH_REMATCH[1]} ]] || printf '%s\n' "$line"
   done <"$trust/revoked_keys"
 }
-signature() { # By a key that is trusted and not revoked, at the time of sealing, for evidence.
-  local at principal there='' more=()
+stamp=tagmanifest-sha256.txt.sig.tsr request=tagmanifest-sha256.txt.sig.tsq
+# stamp_time STAMP OPTION FILE: the moment of a timestamp over it (-data) or that answers it
+# (-queryfile), by an authority in tsa-ca.pem. Without -attime openssl refuses good old ones and
+# accepts ones dated before their certificate.
+stamp_time() {
+  local time
+  time=$(openssl ts -reply -in "$1" -text | sed -n 's/^Time stamp: //p') && time=$(date -ud "$time" +%s) ||
+    { echo "$1 is no timestamp" >&2; return 1; }
+  openssl ts -verify "$2" "$3" -in "$1" -CAfile "$trust/tsa-ca.pem" -attime "$time" >&2 && echo "$time"
+}
+timestamp() { # Over the signature, by an authority that is trusted, near the time of sealing.
+  local time sealed off
+  [ -e $stamp ] || return 0 # That there must be one, seal.json says.
+  time=$(stamp_time $stamp -queryfile $request) && time=$(stamp_time $stamp -data tagmanifest-sha256.txt.sig) || return 1
+  sealed=$(sed -nE 's/.*"sealed_at":"([^"]*)".*/\1/p' seal.json) && sealed=$(date -ud "$sealed" +%s) || return 1
+  off=$(openssl ts -reply -in $stamp -text | sed -nE 's/^Accuracy: (0x[0-9A-F]+) seconds.*/\1/p')
+  off=$((off > 600 ? 600 : off))
+  [ $((sealed - time)) -le $((off + 60)) ] && [ $((time - sealed)) -le $((off + 600)) ] ||
+    { echo "sealed at $(date -ud @"$sealed"), it says; there at $(date -ud @"$time"), says the authority"; return 1; }
+}
+signature() { # By a key that is trusted and not revoked, for evidence, at the time of the timestamp, or of sealing.
+  local at principal time there='' more=()
   at=$(sed -nE 's/.*"sealed_at":"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.[0-9]+Z".*/\1\2\3\4\5\6Z/p' seal.json)
   [[ $at =~ ^[0-9]{14}Z$ ]] || { echo "seal.json says no time"; return 1; }
+  if [ -f "$trust/tsa-ca.pem" ] && [ -e $stamp ] && time=$(stamp_time $stamp -data tagmanifest-sha256.txt.sig); then
+    at=$(date -ud @"$time" +%Y%m%d%H%M%SZ) there=$at
+  fi
   if [ -f "$trust/revoked_keys" ]; then revoked "$there" >"$scratch/revoked"; more=(-r "$scratch/revoked"); fi
   while read -r principal _ || [ -n "$principal" ]; do
     case $principal in '' | \#*) continue ;; esac
@@ -165,6 +188,11 @@ folder() ( # folder PATH: all checks of one folder
   else
     echo 'SKIP 10 proof         there is no log.vkey in DIR'
   fi
+  if [ -f "$trust/tsa-ca.pem" ]; then
+    check 18 timestamp 'the signature was there when it says, by the word of an authority' timestamp
+  elif [ -e $stamp ]; then
+    echo 'SKIP 18 timestamp     there is no tsa-ca.pem in DIR'
+  fi
   exit $failed
 )
 
@@ -196,16 +224,12 @@ kept_hold() {
 }
 
 timestamps() { # Each is over its checkpoint's text, by an authority in tsa-ca.pem, judged at its own time.
-  local stamp note time
+  local stamp note
   while IFS= read -rd '' stamp; do
     [[ $stamp =~ ^(checkpoints/[x0-9/]+)(\.[0-9]+)?\.tsr$ ]] || { echo "$stamp"; return 1; }
     note=${BASH_REMATCH[1]}.note
     sed '/^$/,$d' "$note" >"$scratch/text" || return 1
-    time=$(openssl ts -reply -in "$stamp" -text | sed -n 's/^Time stamp: //p') &&
-      time=$(date -ud "$time" +%s) || { printf '%s\n' "$stamp is no timestamp"; return 1; }
-    # Without -attime openssl refuses good old ones and accepts ones dated before their certificate.
-    openssl ts -verify -data "$scratch/text" -in "$stamp" -CAfile "$trust/tsa-ca.pem" -attime "$time" ||
-      { printf '%s\n' "$stamp"; return 1; }
+    stamp_time "$stamp" -data "$scratch/text" || { printf '%s\n' "$stamp"; return 1; }
   done < <(find checkpoints -type f -name '*.tsr' -print0)
 }
 

@@ -95,6 +95,10 @@ def seal(folder):
         "tagmanifest_sha256": digest("tagmanifest-sha256.txt"),
         "signature_sha256": digest("tagmanifest-sha256.txt.sig"),
     }
+    for name, file in (("timestamp_request_sha256", "tsq"), ("timestamp_sha256", "tsr")):
+        path = os.path.join(folder, "tagmanifest-sha256.txt.sig." + file)
+        if os.path.lexists(path):
+            expected[name] = sha256(read(path)).hex()
     names = "format run workflow state outcome opened_at sealed_at last_event_sha256".split()
     expected |= {name: record[name] for name in names if record.get(name) is not None}
     for name in expected.keys() | value.keys():

@@ -36,6 +36,9 @@ pub struct Receipt {
     pub seal_sha256: Digest,
     /// Fingerprint of the key that signed, as `ssh-keygen -l` prints it.
     pub key: String,
+    /// When an authority saw the signature: RFC 3339, UTC; none when there is no timestamp over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<String>,
     /// Index of the seal in the store's log, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_index: Option<u64>,

@@ -181,6 +181,7 @@ async fn status(State(api): State<Api>) -> Json<Value> {
         "integrity": api.runs.scrubbed(),
         "witnesses": api.runs.witnesses(),
         "signing": api.runs.signing(),
+        "timestamps": api.runs.asked(),
     }))
 }
 

@@ -9,7 +9,7 @@ use super::keys::vouched;
 use super::{Common, in_file, out};
 use crate::bundle::{Limits, unpack};
 use crate::error::{Code, Problem, chain, exit};
-use crate::evidence::verify::{FolderReport, StampedReport};
+use crate::evidence::verify::{FolderReport, StampReport, StampedReport};
 use crate::evidence::{Class, Trust, verify as check};
 use crate::timestamp::Authorities;
 use crate::tlog::policy::Policy;
@@ -292,6 +292,9 @@ fn print(report: &FolderReport) {
     ));
     if let Some(signer) = &report.signed_by {
         out::line(format!("  signed by {signer}"));
+    }
+    if let Some(StampReport { time, authority }) = &report.stamped {
+        out::line(format!("  its signature was there at {time}, says {authority}"));
     }
     if let Some(logged) = &report.logged {
         out::line(format!("  in the log {logged}"));

@@ -65,6 +65,7 @@ keys! {
     transparency.cosign_every: live;
     timestamp.url: live;
     timestamp.every: live;
+    timestamp.patience: live;
     browser.path: restart;
     browser.sandbox: restart;
     browser.runtime: restart;

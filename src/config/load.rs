@@ -234,6 +234,7 @@ fn timestamp(document: &mut Document<'_>, default: Timestamping) -> Timestamping
             plain_url(&read::text(value)?, "http://tsa.internal/")
         }),
         every: table.get("every", default.every, read::duration),
+        patience: table.get("patience", default.patience, read::duration),
     };
     table.finish();
     timestamp

@@ -191,6 +191,8 @@ pub struct Timestamping {
     pub url: Option<Url>,
     /// How often, when the log has grown.
     pub every: Duration,
+    /// How long the sealing of a run waits for a timestamp over its signature; nothing asks for none.
+    pub patience: Duration,
 }
 
 /// `[browser]`
@@ -383,7 +385,11 @@ impl Default for Config {
                 witnesses: Vec::new(),
                 cosign_every: Duration::from_mins(1),
             },
-            timestamp: Timestamping { url: None, every: Duration::from_hours(1) },
+            timestamp: Timestamping {
+                url: None,
+                every: Duration::from_hours(1),
+                patience: Duration::from_secs(5),
+            },
             browser: Browser {
                 path: None,
                 sandbox: true,

@@ -125,6 +125,7 @@ impl Config {
             "integrity.rest" => duration(integrity.rest),
             "timestamp.url" => optional(&timestamp.url.as_ref().map(ToString::to_string)),
             "timestamp.every" => duration(timestamp.every),
+            "timestamp.patience" => duration(timestamp.patience),
             "transparency.origin" => optional(&transparency.origin),
             "transparency.heartbeat" => duration(transparency.heartbeat),
             "transparency.moved_from" => optional(&transparency.moved_from),

@@ -70,11 +70,17 @@ fn forge_listing(folder: &Path, tags: &[&str], signer: Option<&Signer>) {
     }
     let size = |name: &&str| fs::metadata(folder.join(name)).expect("there").len();
     let bytes: u64 = payload.iter().map(size).sum();
+    let there = |name: &str| {
+        let path = folder.join(name);
+        path.exists().then(|| digest(&path))
+    };
     let parts = SealParts {
         payload_oxum: Some(super::bag::oxum(bytes, payload.len() as u64)),
         manifest_sha256: Some(digest(&folder.join(MANIFEST))),
         tagmanifest_sha256: Some(digest(&folder.join(TAG_MANIFEST))),
         signature_sha256: Some(digest(&folder.join(SIGNATURE))),
+        timestamp_request_sha256: there(layout::REQUEST),
+        timestamp_sha256: there(layout::TIMESTAMP),
     };
     let record = RunRecord::read(folder).expect("readable");
     write(&folder.join(SEAL), &seal_bytes(&seal_value(&record, &parts)));
@@ -226,12 +232,13 @@ fn things_added_are_found_whatever_they_are() {
         [
             "unexpected_file manifest-md5.txt",
             "unexpected_folder more",
-            "not_checked tagmanifest-sha256.txt.sig.tsr",
             "unexpected_file data/captures/0002.png",
             "unexpected_folder data/empty",
             "not_a_file data/pipe",
             "bag_info_mismatch bag-info.txt#Payload-Oxum",
+            "timestamp_malformed tagmanifest-sha256.txt.sig.tsr",
             "seal_mismatch seal.json#payload_oxum",
+            "seal_mismatch seal.json#timestamp_sha256",
             "proof_malformed seal.json.tlog-proof",
         ]
     );

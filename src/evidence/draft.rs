@@ -15,6 +15,7 @@ use super::layout::{self, ATTACHMENTS, EVENTS, MAX_EVENT_DEPTH, MAX_EVENT_WRITE,
 use super::log::Log;
 use super::seal;
 use super::sign::Signer;
+use super::stamp::TimestampAuthority;
 use crate::artifact::{Artifact, NewArtifact};
 use crate::clock::Moment;
 use crate::digest::Digest;
@@ -73,6 +74,8 @@ pub(super) struct Place {
     pub(super) organization: Option<String>,
     /// The log the run stands in.
     pub(super) log: Option<Arc<Log>>,
+    /// Who is asked for a timestamp when it is sealed.
+    pub(super) authority: Option<Arc<dyn TimestampAuthority>>,
 }
 
 impl Draft {

@@ -94,7 +94,7 @@ codes! {
     SignatureMismatch = "signature_mismatch" Altered "The signature is not over this tag manifest.";
     UnknownKey = "unknown_key" UnknownKey "The signature is sound, but nobody vouched for its key.";
     KeyNotForEvidence = "key_not_for_evidence" UnknownKey "The key is vouched for, but not for evidence.";
-    KeyNotValidThen = "key_not_valid_then" UnknownKey "The key is vouched for, but not for the time of sealing.";
+    KeyNotValidThen = "key_not_valid_then" UnknownKey "The key is vouched for, but not for the time of the timestamp, or of sealing where no timestamp counts.";
     KeyRevoked = "key_revoked" UnknownKey "The key was revoked, and nobody who is believed says that the signature was there before.";
     KeyRevokedLater = "key_revoked_later" Note "The key was revoked, and the signature was there before, by the word of somebody who is believed.";
     EventMalformed = "event_malformed" Altered "A line of the event chain is not an event.";
@@ -127,9 +127,11 @@ codes! {
     LogTruncated = "log_truncated" Altered "The log is shorter than a checkpoint of it says.";
     LogRewritten = "log_rewritten" Altered "The log does not continue what a checkpoint of it says.";
     TimestampMalformed = "timestamp_malformed" Altered "A timestamp, or the request for one, is not in the form of RFC 3161, or not signed soundly.";
-    TimestampMismatch = "timestamp_mismatch" Altered "A timestamp is not over the checkpoint beside it, or answers another request.";
+    TimestampMismatch = "timestamp_mismatch" Altered "A timestamp is not over the checkpoint or the signature beside it, or answers another request.";
     TimestampUntrusted = "timestamp_untrusted" UnknownKey "A timestamp is sound, but leads to no authority that is believed and that could give it at that moment.";
     TimestampNotJudged = "timestamp_not_judged" Note "There are timestamps, and nobody said whom to believe about time.";
+    TimestampMissing = "timestamp_missing" Incomplete "A timestamp over the signature, or the request for it, is not there, though seal.json tells of it.";
+    SealedTimeMismatch = "sealed_time_mismatch" Altered "The time of sealing is not near that of the timestamp over the signature: one of the two was dated back or ahead.";
     TimestampBeforeEntry = "timestamp_before_entry" Note "A timestamp is earlier than the time of an entry it covers: the host's clock was ahead.";
     RunGone = "run_gone" Altered "The log tells of a run that is not in the store.";
     RunNotLogged = "run_not_logged" Altered "The store holds a run that the log does not tell of.";
@@ -137,7 +139,6 @@ codes! {
     OpeningNotLogged = "opening_not_logged" Altered "A run's first event is not the one that the log holds of its opening.";
     Unsealed = "unsealed" Incomplete "The run was never sealed.";
     RunOpen = "run_open" Note "The store holds a run that is not sealed yet.";
-    NotChecked = "not_checked" Note "A file that this version does not check.";
 }
 
 impl FindingCode {

@@ -32,7 +32,9 @@ pub(super) const SIGNATURE: &str = "tagmanifest-sha256.txt.sig";
 pub(super) const SEAL: &str = "seal.json";
 /// The report, when there is one; covered by the tag manifest.
 pub(crate) const REPORT: &str = "report.html";
-/// Kept for the timestamp.
+/// What an authority was asked over the signature, when it answered in time.
+pub(super) const REQUEST: &str = "tagmanifest-sha256.txt.sig.tsq";
+/// What it answered: a timestamp over the signature.
 pub(super) const TIMESTAMP: &str = "tagmanifest-sha256.txt.sig.tsr";
 /// That the seal stands in the log.
 pub(crate) const PROOF: &str = "seal.json.tlog-proof";
@@ -51,8 +53,8 @@ pub(super) const LISTED: [&str; 4] = [VERIFY, BAG_INFO, BAGIT, MANIFEST];
 /// The files that sealing writes beside `data/`: what recovery drops and writes anew.
 pub(super) const TAG_FILES: [&str; 7] =
     [VERIFY, BAG_INFO, BAGIT, MANIFEST, SEAL, TAG_MANIFEST, SIGNATURE];
-/// Names that later layers may add beside `data/`.
-pub(super) const RESERVED: [&str; 3] = [REPORT, PROOF, TIMESTAMP];
+/// Names that some folders have beside `data/`, and some have not.
+pub(super) const RESERVED: [&str; 4] = [REPORT, PROOF, REQUEST, TIMESTAMP];
 
 /// Largest manifest that is read, in bytes.
 pub(crate) const MAX_MANIFEST: u64 = 64 << 20;

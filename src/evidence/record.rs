@@ -27,6 +27,11 @@ pub(super) const NOT_PROVEN: [&str; 4] = [
 /// Where the closing event and the record hold the judgement over the run.
 pub(super) const COMPLETENESS: &str = "completeness";
 
+/// Members of `seal.json` that are there when a timestamp is.
+pub(super) const ASKED: &str = "timestamp_request_sha256";
+/// See [`ASKED`].
+pub(super) const STAMPED: &str = "timestamp_sha256";
+
 /// How much a run holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -118,6 +123,10 @@ pub(super) struct SealParts {
     pub tagmanifest_sha256: Option<Digest>,
     /// SHA-256 of the signature file.
     pub signature_sha256: Option<Digest>,
+    /// SHA-256 of the request for a timestamp over it, where there is one.
+    pub timestamp_request_sha256: Option<Digest>,
+    /// SHA-256 of the response.
+    pub timestamp_sha256: Option<Digest>,
 }
 
 /// The fields of `seal.json`. A part that is not known is `null`: never so when sealing, and when
@@ -139,6 +148,12 @@ pub(super) fn seal_value(record: &RunRecord, parts: &SealParts) -> Value {
     });
     if let Some(outcome) = &record.ending.outcome {
         seal["outcome"] = json!(outcome);
+    }
+    let stamp = [(ASKED, parts.timestamp_request_sha256), (STAMPED, parts.timestamp_sha256)];
+    for (name, sha256) in stamp {
+        if let Some(sha256) = sha256 {
+            seal[name] = json!(sha256);
+        }
     }
     seal
 }

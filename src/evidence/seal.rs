@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::bag::{self, BagInfo};
@@ -20,17 +21,21 @@ use super::sign::Signer;
 use super::trust::Trust;
 use super::verify;
 use crate::artifact::Artifact;
-use crate::clock::Moment;
+use crate::clock::{Moment, rfc3339_millis};
 use crate::digest::Digest;
 use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
 use crate::receipt::Receipt;
 use crate::report;
-use crate::run::{Ending, Event};
+use crate::run::{Ending, Event, Recorded};
+use crate::timestamp::{Request, Stamp};
 use crate::tlog::proof::Proof;
 
 /// How to check a folder with stock tools; `{run}` stands for the run.
 pub(crate) const GUIDE: &str = include_str!("VERIFY.txt");
 
+/// How long a closing event stands for attempts to seal that follow: what was sealed long before it
+/// was stamped looks as if it had been dated back.
+const STANDS: SignedDuration = SignedDuration::from_mins(1);
 /// Bytes of a report that are written at a time.
 const REPORT_BUFFER: usize = 1 << 18;
 const READ_ONLY_FILE: u32 = 0o444;
@@ -47,6 +52,8 @@ pub(super) struct Sealing<'a> {
     payload: Vec<(String, Digest, u64)>,
     record: Option<RunRecord>,
     parts: SealParts,
+    /// When an authority saw the signature.
+    stamped: Option<Timestamp>,
     seal_sha256: Digest,
     /// That the seal is in the log.
     proof: Option<Proof>,
@@ -55,7 +62,7 @@ pub(super) struct Sealing<'a> {
 type Step = fn(&mut Sealing<'_>) -> Result<(), SealCause>;
 
 /// The steps, in order.
-pub(super) const STEPS: [Step; 13] = [
+pub(super) const STEPS: [Step; 14] = [
     |sealing| sealing.clear(),
     |sealing| sealing.close_chain(),
     |sealing| sealing.write_record(),
@@ -64,6 +71,7 @@ pub(super) const STEPS: [Step; 13] = [
     |sealing| sealing.write_report(),
     |sealing| sealing.write_tag_manifest(),
     |sealing| sealing.write_signature(),
+    |sealing| sealing.write_timestamp(),
     |sealing| sealing.write_seal(),
     |sealing| sealing.protect(),
     |sealing| sealing.check(),
@@ -103,6 +111,7 @@ pub(super) fn run(
         payload: Vec::new(),
         record: None,
         parts: SealParts::default(),
+        stamped: None,
         seal_sha256: Digest::ZERO,
         proof: None,
     };
@@ -138,7 +147,16 @@ impl Sealing<'_> {
 
     /// The last event binds ending and files into the chain.
     fn close_chain(&mut self) -> Result<(), SealCause> {
-        if matches!(&self.draft.closing, Some((ending, _)) if ending == self.ending) {
+        let stands = |recorded: &Recorded| {
+            let time = recorded.time.parse().unwrap_or(Timestamp::MIN);
+            self.at.wall.duration_since(time) <= STANDS
+        };
+        if self
+            .draft
+            .closing
+            .as_ref()
+            .is_some_and(|(ending, recorded)| ending == self.ending && stands(recorded))
+        {
             return Ok(());
         }
         let artifacts: Vec<&Artifact> = self.draft.artifacts.values().collect();
@@ -257,6 +275,25 @@ impl Sealing<'_> {
         Ok(())
     }
 
+    /// Have an authority say that the signature is there. Its silence does not hinder the seal, nor
+    /// does what is no answer: the folder is sealed without.
+    fn write_timestamp(&mut self) -> Result<(), SealCause> {
+        let Some(authority) = self.draft.place.authority.clone() else { return Ok(()) };
+        let path = self.path(layout::SIGNATURE);
+        let signature = disk::read_limited(&path, layout::MAX_SMALL);
+        let signature = signature.map_err(StoreError::at(&path))?;
+        let request = Request::over(&signature);
+        let request = request.map_err(|error| StoreError::new(&path, error.into()))?;
+        let Some(response) = authority.ask(self.draft.id(), &request) else { return Ok(()) };
+        let sound = Stamp::parse(&response).ok().filter(|stamp| stamp.answers(&request));
+        let Some(stamp) = sound else { return Ok(()) };
+        let request = self.write(layout::REQUEST, request.bytes())?.0;
+        self.parts.timestamp_request_sha256 = Some(request);
+        self.parts.timestamp_sha256 = Some(self.write(layout::TIMESTAMP, &response)?.0);
+        self.stamped = Some(stamp.time);
+        Ok(())
+    }
+
     fn write_seal(&mut self) -> Result<(), SealCause> {
         let seal = seal_bytes(&seal_value(self.record(), &self.parts));
         self.seal_sha256 = self.write(layout::SEAL, &seal)?.0;
@@ -336,6 +373,7 @@ impl Sealing<'_> {
             tagmanifest_sha256: self.parts.tagmanifest_sha256.expect(known),
             seal_sha256: self.seal_sha256,
             key: self.signer.fingerprint(),
+            timestamp: self.stamped.map(rfc3339_millis),
             log_index: self.proof.as_ref().map(|proof| proof.index),
             checkpoint: self.proof.as_ref().map(|proof| proof.note.to_string()),
         };
@@ -360,7 +398,7 @@ impl Sealing<'_> {
 pub(super) fn clear(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut removed = Vec::new();
     disk::set_mode(folder, PRIVATE_FOLDER).map_err(StoreError::at(folder))?;
-    for name in TAG_FILES.iter().chain(&[RECORD, layout::REPORT, layout::PROOF]) {
+    for name in TAG_FILES.iter().chain(&layout::RESERVED).chain(&[RECORD]) {
         let path = folder.join(name);
         if path.symlink_metadata().is_ok() {
             // `data/` may be read-only since an earlier attempt.

@@ -15,6 +15,7 @@ use super::layout::{self, EVENTS, LOCK, OPEN, PROVENANCE, RUNS};
 use super::log::{Log, Logged, leaf};
 use super::recover::{self, Salvage};
 use super::seal;
+use super::stamp::TimestampAuthority;
 use crate::artifact::Artifact;
 use crate::clock::Moment;
 use crate::digest::Digest;
@@ -29,6 +30,7 @@ pub struct Store {
     root: PathBuf,
     organization: Option<String>,
     log: Option<Arc<Log>>,
+    authority: Option<Arc<dyn TimestampAuthority>>,
     _lock: Lock,
 }
 
@@ -48,7 +50,13 @@ impl Store {
             io::ErrorKind::WouldBlock => StoreError::Locked { path: path.clone() },
             _ => StoreError::new(&path, error),
         })?;
-        let store = Self { root: root.to_owned(), organization: None, log: None, _lock: lock };
+        let store = Self {
+            root: root.to_owned(),
+            organization: None,
+            log: None,
+            authority: None,
+            _lock: lock,
+        };
         store.drop_unborn()?;
         Ok(store)
     }
@@ -64,6 +72,13 @@ impl Store {
     #[must_use]
     pub fn with_log(mut self, log: Arc<Log>) -> Self {
         self.log = Some(log);
+        self
+    }
+
+    /// The same store, whose folders' signatures are stamped by `authority` while it answers.
+    #[must_use]
+    pub fn with_authority(mut self, authority: Arc<dyn TimestampAuthority>) -> Self {
+        self.authority = Some(authority);
         self
     }
 
@@ -103,6 +118,7 @@ impl Store {
             folder: self.root.join(layout::open_place(run)),
             organization: self.organization.clone(),
             log: self.log.clone(),
+            authority: self.authority.clone(),
         }
     }
 

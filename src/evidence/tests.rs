@@ -261,7 +261,7 @@ fn events_after_a_failed_seal_are_not_behind_the_end() {
     let bench = Bench::new();
     let mut draft = bench.filled(0);
     let ending = Ending::sealed("succeeded");
-    seal::run(&mut draft, &ending, &signer(), bench.now(), 9).expect("as far as it goes");
+    seal::run(&mut draft, &ending, &signer(), bench.now(), 10).expect("as far as it goes");
     draft.record(&[agent_says("one more")], bench.now()).expect("recorded");
     draft.add(vec![file("more.png", b"more")]).expect("added");
     let receipt = draft.seal(&ending, &signer(), bench.now()).expect("sealed");

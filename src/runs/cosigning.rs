@@ -28,7 +28,7 @@ const MAX_TOLD: usize = 200;
 
 /// What came of asking a witness.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Asked {
+pub struct Witnessed {
     /// Size of the checkpoint it cosigned last in this life of the daemon.
     pub size: Option<u64>,
     /// When: RFC 3339, UTC.
@@ -65,27 +65,27 @@ impl Runs {
     }
 
     /// What came of asking each witness that has an address, by name.
-    pub fn witnesses(&self) -> BTreeMap<String, Asked> {
+    pub fn witnesses(&self) -> BTreeMap<String, Witnessed> {
         let config = self.0.config.borrow();
-        let asked = self.asked();
+        let asked = self.witnesses_asked();
         let addressed = config.transparency.witnesses.iter().filter(|it| it.url.is_some());
         let names = addressed.map(|witness| witness.key.name().to_owned());
         names.map(|name| (name.clone(), asked.get(&name).cloned().unwrap_or_default())).collect()
     }
 
-    fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Asked>> {
-        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn witnesses_asked(&self) -> MutexGuard<'_, BTreeMap<String, Witnessed>> {
+        self.0.witnessed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask_witness(&self, witness: &Witness, url: &Url) {
         let name = witness.key.name().to_owned();
-        let last = self.asked().get(&name).cloned().unwrap_or_default();
+        let last = self.witnesses_asked().get(&name).cloned().unwrap_or_default();
         if last.refusal.is_none() && last.size == Some(self.log().checkpoint().1.size) {
             return;
         }
         let outcome = self.have_signed(witness, url, last.size).await;
         let after = match outcome {
-            Ok(size) => Asked {
+            Ok(size) => Witnessed {
                 size: Some(size),
                 cosigned_at: Some(self.0.clock.now().to_rfc3339()),
                 refusal: None,
@@ -99,10 +99,10 @@ impl Runs {
                         "a witness did not cosign; it is asked again"
                     );
                 }
-                Asked { refusal: Some(refusal), ..last }
+                Witnessed { refusal: Some(refusal), ..last }
             }
         };
-        self.asked().insert(name, after);
+        self.witnesses_asked().insert(name, after);
     }
 
     /// The size of the checkpoint that `witness` has cosigned. It is thought to have seen the one

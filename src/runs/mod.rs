@@ -3,6 +3,7 @@
 //! async threads, by work that goes on when its asker hangs up.
 
 mod adding;
+mod authority;
 mod bundle;
 mod code;
 mod cosigning;
@@ -27,7 +28,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tokio::sync::watch;
 
-pub use self::cosigning::Asked;
+pub use self::authority::Asked;
+use self::authority::Authority;
+pub use self::cosigning::Witnessed;
 use self::listing::open_index;
 pub use self::open::{OpenRun, Work};
 use self::open::{lock, millis};
@@ -40,7 +43,7 @@ use crate::config::Config;
 use crate::disk;
 use crate::error::{Code, Problem};
 use crate::evidence::log::Log;
-use crate::evidence::{Draft, Index, LogKey, Signer, Store, StoreError};
+use crate::evidence::{Draft, Index, LogKey, Signer, Store, StoreError, TimestampAuthority};
 use crate::id::RunId;
 use crate::run::{Caller, Opening, RunSpec};
 use crate::tasks::Tasks;
@@ -62,7 +65,8 @@ struct Shared {
     open: Mutex<HashMap<RunId, Arc<OpenRun>>>,
     log: Arc<Log>,
     /// What came of asking witnesses, by name.
-    asked: Mutex<BTreeMap<String, Asked>>,
+    witnessed: Mutex<BTreeMap<String, Witnessed>>,
+    authority: Arc<Authority>,
     clock: Clock,
     tasks: Tasks,
     config: watch::Receiver<Arc<Config>>,
@@ -85,13 +89,17 @@ impl Runs {
         store.settle().map_err(store_problem)?;
         let held = Arc::clone(&config.borrow());
         let (store, log, signer) = life::begin(store, &held, log_key, &clock)?;
+        let authority = Authority::new(config.clone(), clock.clone(), tasks.clone());
+        let authority = Arc::new(authority);
+        let store = store.with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>);
         let index = open_index(&store)?;
         let shared = Shared {
             store,
             signer,
             unsigned: Mutex::default(),
             log,
-            asked: Mutex::default(),
+            witnessed: Mutex::default(),
+            authority,
             index: Mutex::new(index),
             open: Mutex::default(),
             clock,

@@ -1,4 +1,4 @@
-//! Owns timestamps as the daemon gets them: by courier, or from an authority in the network at
+//! Owns timestamps over the log as the daemon gets them: by courier, or from an authority in the network at
 //! intervals. What fails here is logged and tried again; nothing waits for it.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::http;
 use crate::tasks::Tasks;
 use crate::timestamp::{MAX_STAMP, QUERY, Request};
 
-/// How long an authority may take to answer.
+/// How long an authority may take to answer about the log.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Runs {
@@ -81,7 +81,7 @@ impl Runs {
             return Ok(());
         }
         let (_, request) = self.timestamp_request().await?;
-        let response = ask(url, &request).await.map_err(|error| {
+        let response = ask(url, &request, PATIENCE).await.map_err(|error| {
             Problem::new(Code::BackendFailed, "the timestamp authority did not answer")
                 .because(error)
         })?;
@@ -93,9 +93,13 @@ fn refused(refusal: &StampRefusal, remedy: &str) -> Problem {
     Problem::new(Code::InvalidField, format!("not taken in: {refusal}; {remedy}")).field("body")
 }
 
-/// Ask the authority at `url` (RFC 3161, 3.4).
-async fn ask(url: &Url, request: &Request) -> anyhow::Result<Vec<u8>> {
-    let asked = http::ask(url, QUERY, request.bytes().to_vec(), MAX_STAMP, PATIENCE);
+/// Ask the authority at `url` (RFC 3161, 3.4), and give up after `patience`.
+pub(super) async fn ask(
+    url: &Url,
+    request: &Request,
+    patience: Duration,
+) -> anyhow::Result<Vec<u8>> {
+    let asked = http::ask(url, QUERY, request.bytes().to_vec(), MAX_STAMP, patience);
     let (status, response) = asked.await?;
     anyhow::ensure!(status.is_success(), "it answered {status}");
     Ok(response)

@@ -41,6 +41,7 @@ mod sessions;
 mod signals;
 mod site;
 mod spine;
+mod stamped;
 mod store_faults;
 mod stored;
 mod targets;

@@ -9,6 +9,7 @@ mod parallel;
 mod proof;
 mod seal;
 mod signature;
+mod stamp;
 mod stamps;
 mod store;
 
@@ -30,6 +31,7 @@ use crate::workflow::Verdict;
 
 pub(crate) use log::doubt;
 pub use log::{LogReport, log};
+pub use stamp::StampReport;
 pub use stamps::StampedReport;
 pub use store::{StoreReport, store};
 
@@ -55,6 +57,8 @@ pub struct FolderReport {
     pub signed_by: Option<String>,
     /// Fingerprint of the key of a sound signature.
     pub key: Option<String>,
+    /// When its signature was there, by the word of an authority that is believed.
+    pub stamped: Option<StampReport>,
     /// Where its seal stands in a log that somebody vouched for: its name and the index.
     pub logged: Option<String>,
     /// Files below `data/` that were read and compared.
@@ -98,7 +102,8 @@ fn check_folder(mut check: Check<'_>, trust: &Trust, proof: Option<&Path>) -> Fo
     let record = check.record();
     check.declaration();
     check.bag_info(record.as_ref());
-    check.signature(tag_manifest.as_deref(), record.as_ref(), trust);
+    let stamped = check.timestamp(record.as_ref(), trust);
+    check.signature(tag_manifest.as_deref(), record.as_ref(), stamped, trust);
     check.events(record.as_ref());
     check.seal(record.as_ref());
     check.proof(trust, proof);
@@ -141,6 +146,7 @@ impl<'a> Check<'a> {
             sealed_at: None,
             signed_by: None,
             key: None,
+            stamped: None,
             logged: None,
             files: 0,
             bytes: 0,

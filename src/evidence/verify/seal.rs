@@ -8,8 +8,10 @@ use crate::digest::Digest;
 use crate::evidence::bag::{self, BagInfo};
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::MAX_MANIFEST;
-use crate::evidence::layout::{BAG_INFO, BAGIT, MANIFEST, SEAL, SIGNATURE, TAG_MANIFEST};
-use crate::evidence::record::{RunRecord, SealParts, seal_bytes, seal_value};
+use crate::evidence::layout::{
+    BAG_INFO, BAGIT, MANIFEST, REQUEST, SEAL, SIGNATURE, TAG_MANIFEST, TIMESTAMP,
+};
+use crate::evidence::record::{ASKED, RunRecord, STAMPED, SealParts, seal_bytes, seal_value};
 
 const MAX_TAG_FILE: u64 = 1 << 20;
 
@@ -60,8 +62,16 @@ impl Check<'_> {
             manifest_sha256: self.digest(MANIFEST),
             tagmanifest_sha256: self.digest(TAG_MANIFEST),
             signature_sha256: self.digest(SIGNATURE),
+            timestamp_request_sha256: self.digest(REQUEST),
+            timestamp_sha256: self.digest(TIMESTAMP),
         };
         for (field, expected, found) in differences(&seal_value(record, &parts), &seal) {
+            let stamp = [(ASKED, REQUEST), (STAMPED, TIMESTAMP)];
+            let stamp = stamp.into_iter().find(|(member, _)| *member == field);
+            if let (Some((_, name)), "nothing") = (stamp, expected.as_str()) {
+                self.add(FindingCode::TimestampMissing, name, found, "no file");
+                continue;
+            }
             // A file that is gone is a finding of its own.
             if expected != "null" {
                 self.add(FindingCode::SealMismatch, format!("{SEAL}#{field}"), expected, found);

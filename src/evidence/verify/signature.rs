@@ -1,5 +1,5 @@
 //! Owns the check of the signature: that it is over the tag manifest, made for evidence, by a key
-//! somebody vouched for at the time of sealing.
+//! somebody vouched for at the time of its timestamp, or of sealing where no timestamp counts.
 
 use jiff::Timestamp;
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PublicKey, SshSig};
@@ -18,6 +18,7 @@ impl Check<'_> {
         &mut self,
         signed: Option<&[u8]>,
         record: Option<&RunRecord>,
+        stamped: Option<Timestamp>,
         trust: &Trust,
     ) {
         // Its absence is a finding already.
@@ -43,8 +44,11 @@ impl Check<'_> {
             return;
         }
         self.report.key = Some(fingerprint.clone());
-        if self.revocation(&key, self.believed, trust) {
-            self.judge(&key, &fingerprint, record, trust);
+        let there = [stamped, self.believed].into_iter().flatten().min();
+        if self.revocation(&key, there, trust) {
+            // The folder's own word on its time is its maker's, who may have had the key later.
+            let sealed = || record.and_then(|record| record.sealed_at.parse().ok());
+            self.judge(&key, &fingerprint, stamped.or_else(sealed), trust);
         }
     }
 
@@ -67,14 +71,7 @@ impl Check<'_> {
         false
     }
 
-    fn judge(
-        &mut self,
-        key: &PublicKey,
-        fingerprint: &str,
-        record: Option<&RunRecord>,
-        trust: &Trust,
-    ) {
-        let at = record.and_then(|record| record.sealed_at.parse().ok());
+    fn judge(&mut self, key: &PublicKey, fingerprint: &str, at: Option<Timestamp>, trust: &Trust) {
         let (code, expected, found) = match trust.judge(key.key_data(), at) {
             Verdict::Trusted(principal) => {
                 self.report.signed_by = Some(principal);
@@ -91,10 +88,10 @@ impl Check<'_> {
                 format!("{fingerprint} of {principal}, for other purposes"),
             ),
             Verdict::NotValidThen(principal, limit) => {
-                let sealed = record.map_or("an unknown time", |record| &record.sealed_at);
+                let then = at.map_or("an unknown time".to_owned(), |at| at.to_string());
                 (
                     FindingCode::KeyNotValidThen,
-                    format!("a key valid at {sealed}"),
+                    format!("a key valid at {then}"),
                     format!("{fingerprint} of {principal}, {limit}"),
                 )
             }

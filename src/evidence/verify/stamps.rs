@@ -16,9 +16,18 @@ use crate::evidence::log::{HISTORY, Leaf, StampFile, read_checkpoint};
 use crate::timestamp::{MAX_STAMP, Request, Stamp, StampError};
 use crate::tlog::tile::grouped;
 
+/// Most that an authority's word on its own accuracy counts.
+const MOST_OFF: SignedDuration = SignedDuration::from_mins(10);
+
 /// How far the clocks of host and authority may be apart before it is worth a word, beside what
 /// the authority says of its own.
-const APART: SignedDuration = SignedDuration::from_mins(1);
+pub(super) const APART: SignedDuration = SignedDuration::from_mins(1);
+
+/// How far the time of `stamp` may be off, by its authority's word: it must not reach so far that
+/// its time says nothing.
+pub(super) fn accuracy(stamp: &Stamp) -> SignedDuration {
+    SignedDuration::try_from(stamp.accuracy).map_or(MOST_OFF, |off| off.min(MOST_OFF))
+}
 
 /// The newest checkpoint with a timestamp that counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -157,14 +166,14 @@ impl LogCheck<'_> {
                 return;
             }
         };
-        let accuracy = SignedDuration::try_from(stamp.accuracy).unwrap_or(SignedDuration::ZERO);
         let latest = self.dated.by_size.get(&size).copied().flatten();
-        let bound = stamp.time.checked_add(accuracy + APART).unwrap_or(Timestamp::MAX);
+        let bound = stamp.time.checked_add(accuracy(stamp) + APART).unwrap_or(Timestamp::MAX);
         if let Some(latest) = latest.filter(|latest| *latest > bound) {
             let expected = format!("entries dated before {}", stamp.time);
             self.add(FindingCode::TimestampBeforeEntry, place, expected, latest.to_string());
         }
-        self.there_by.push((size, stamp.time.checked_add(accuracy).unwrap_or(Timestamp::MAX)));
+        let there_by = stamp.time.checked_add(accuracy(stamp)).unwrap_or(Timestamp::MAX);
+        self.there_by.push((size, there_by));
         if self.report.stamped.as_ref().is_none_or(|newest| newest.size < size) {
             let time = stamp.time.to_string();
             self.report.stamped = Some(StampedReport { size, time, authority });

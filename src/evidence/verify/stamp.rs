@@ -1,0 +1,104 @@
+//! Owns the check of the timestamp over a folder's signature: that it is over it, answers what was
+//! asked, and was given by an authority that somebody believes, at a moment in which that could give
+//! any; and that the folder does not say it was sealed at another time.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::Check;
+use super::stamps::{APART, accuracy};
+use crate::digest::Digest;
+use crate::evidence::finding::FindingCode;
+use crate::evidence::layout::{MAX_SMALL, REQUEST, SIGNATURE, TIMESTAMP};
+use crate::evidence::record::RunRecord;
+use crate::evidence::trust::Trust;
+use crate::timestamp::{MAX_STAMP, Request, Stamp};
+
+/// How long before its timestamp a folder may say that it was sealed: the bound of WACZ's signing
+/// (specs.webrecorder.net/wacz-auth).
+const BEFORE: SignedDuration = SignedDuration::from_mins(10);
+
+/// The timestamp over a folder's signature, when it counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StampReport {
+    /// When the signature was there, by the authority's clock: RFC 3339, UTC.
+    pub time: String,
+    /// Name of the authority.
+    pub authority: String,
+}
+
+impl Check<'_> {
+    /// When the signature was there, by the word of an authority that is believed. That there must
+    /// be a timestamp says `seal.json`.
+    pub(super) fn timestamp(
+        &mut self,
+        record: Option<&RunRecord>,
+        trust: &Trust,
+    ) -> Option<Timestamp> {
+        let stamp = self.stamp()?;
+        if trust.time().is_empty() {
+            let expected = "authorities that are believed (tsa-ca.pem)";
+            self.add(FindingCode::TimestampNotJudged, TIMESTAMP, expected, "none");
+            return None;
+        }
+        let authority = match trust.time().judge(&stamp) {
+            Ok(name) => name,
+            Err(why) => {
+                let expected = "an authority that is believed, then";
+                self.add(FindingCode::TimestampUntrusted, TIMESTAMP, expected, why.to_string());
+                return None;
+            }
+        };
+        self.near(record, &stamp);
+        self.report.stamped = Some(StampReport { time: stamp.time.to_string(), authority });
+        Some(stamp.time)
+    }
+
+    /// The timestamp, if there is a sound one over the signature that answers its request.
+    fn stamp(&mut self) -> Option<Stamp> {
+        let asked = self.read(REQUEST, MAX_STAMP);
+        let bytes = self.read(TIMESTAMP, MAX_STAMP)?;
+        let stamp = match Stamp::parse(&bytes) {
+            Ok(stamp) => stamp,
+            Err(error) => {
+                let expected = "a response of RFC 3161";
+                self.add(FindingCode::TimestampMalformed, TIMESTAMP, expected, error.to_string());
+                return None;
+            }
+        };
+        let signature = self.read(SIGNATURE, MAX_SMALL)?;
+        if stamp.imprint != Digest::of(&signature) {
+            let expected = "a timestamp over this signature";
+            self.add(FindingCode::TimestampMismatch, TIMESTAMP, expected, "over something else");
+            return None;
+        }
+        match Request::parse(&asked?) {
+            Ok(request) if stamp.answers(&request) => Some(stamp),
+            Ok(_) => {
+                let expected = "an answer to the request beside it";
+                self.add(FindingCode::TimestampMismatch, TIMESTAMP, expected, "to another");
+                None
+            }
+            Err(error) => {
+                let expected = "a request of RFC 3161";
+                self.add(FindingCode::TimestampMalformed, REQUEST, expected, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Whether the folder says that it was sealed when it was stamped.
+    fn near(&mut self, record: Option<&RunRecord>, stamp: &Stamp) {
+        // Without a record there is nothing to hold against it; that there is none is a finding.
+        let Some(sealed) = record.and_then(|record| record.sealed_at.parse::<Timestamp>().ok())
+        else {
+            return;
+        };
+        let (behind, off) = (stamp.time.duration_since(sealed), accuracy(stamp));
+        if behind < -(off + APART) || behind > off + BEFORE {
+            let expected = format!("sealed shortly before {}", stamp.time);
+            let place = format!("{}#sealed_at", crate::evidence::layout::RECORD);
+            self.add(FindingCode::SealedTimeMismatch, place, expected, sealed.to_string());
+        }
+    }
+}
