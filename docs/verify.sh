@@ -229,7 +229,8 @@ timestamps() { # Each is over its checkpoint's text, by an authority in tsa-ca.p
     [[ $stamp =~ ^(checkpoints/[x0-9/]+)(\.[0-9]+)?\.tsr$ ]] || { echo "$stamp"; return 1; }
     note=${BASH_REMATCH[1]}.note
     sed '/^$/,$d' "$note" >"$scratch/text" || return 1
-    stamp_time "$stamp" -data "$scratch/text" || { printf '%s\n' "$stamp"; return 1; }
+    stamp_time "$stamp" -data "$scratch/text" &&
+      { [ ! -e "${note%.note}.tsq" ] || stamp_time "$stamp" -queryfile "${note%.note}.tsq"; } || { printf '%s\n' "$stamp"; return 1; }
   done < <(find checkpoints -type f -name '*.tsr' -print0)
 }
 

@@ -195,6 +195,12 @@ pub struct Timestamping {
     pub patience: Duration,
 }
 
+impl Default for Timestamping {
+    fn default() -> Self {
+        Self { url: None, every: Duration::from_hours(1), patience: Duration::from_secs(5) }
+    }
+}
+
 /// `[browser]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Browser {
@@ -385,11 +391,7 @@ impl Default for Config {
                 witnesses: Vec::new(),
                 cosign_every: Duration::from_mins(1),
             },
-            timestamp: Timestamping {
-                url: None,
-                every: Duration::from_hours(1),
-                patience: Duration::from_secs(5),
-            },
+            timestamp: Timestamping::default(),
             browser: Browser {
                 path: None,
                 sandbox: true,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::draft::Draft;
@@ -12,6 +13,7 @@ use super::error::StoreError;
 use super::log::{Log, Logged};
 use super::recover::Salvage;
 use super::sign::{LogKey, Signer};
+use super::stamp::TimestampAuthority;
 use super::store::Store;
 use super::trust::Trust;
 use super::verify;
@@ -19,6 +21,7 @@ use crate::artifact::NewArtifact;
 use crate::clock::{Clock, Moment};
 use crate::id::RunId;
 use crate::run::{Actor, Caller, Ending, Event, Opening, RunSpec};
+use crate::timestamp::Request;
 use crate::tlog::note::Algorithm;
 use crate::tlog::policy::Policy;
 
@@ -102,12 +105,44 @@ pub(super) fn file(path: &str, bytes: &[u8]) -> NewArtifact {
     NewArtifact { path: path.to_owned(), media_type: "image/png", bytes: bytes.to_vec().into() }
 }
 
+/// An authority that has the bench's clock.
+struct Asked<F> {
+    clock: Clock,
+    answer: F,
+}
+
+impl<F> std::fmt::Debug for Asked<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Asked")
+    }
+}
+
+impl<F: Fn(&Request, Timestamp) -> Vec<u8> + Send + Sync> TimestampAuthority for Asked<F> {
+    fn ask(&self, _: RunId, request: &Request) -> Option<Vec<u8>> {
+        Some((self.answer)(request, self.clock.now().wall))
+    }
+}
+
 impl Bench {
     pub(super) fn new() -> Self {
+        Self::on(Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time")))
+    }
+
+    fn on(clock: Clock) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(&folder.path().join("store")).expect("a store");
-        let clock = Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time"));
         Self { folder, store, clock }
+    }
+
+    /// A store of the time `then`, whose runs stand in a log and are stamped by `answer`, which is
+    /// told the time.
+    pub(super) fn stamped(
+        then: Timestamp,
+        answer: impl Fn(&Request, Timestamp) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        let Self { folder, store, clock } = Self::on(Clock::fixed(then)).with_log();
+        let asked = Asked { clock: clock.clone(), answer };
+        Self { store: store.with_authority(Arc::new(asked)), folder, clock }
     }
 
     /// A store whose runs stand in a log.

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
 
@@ -26,7 +27,8 @@ pub(crate) type Validity = (&'static str, &'static str);
 pub(crate) const NOW: Validity = ("20200101000000Z", "20980101000000Z");
 
 /// An authority with a root of its own.
-pub(crate) struct Authority(TempDir);
+#[derive(Debug)]
+pub(crate) struct Authority(TempDir, Mutex<()>);
 
 /// Run openssl in `folder`; whether it is content, and what it says.
 fn openssl(folder: &Path, arguments: &[&str]) -> (bool, String) {
@@ -45,7 +47,7 @@ fn done(folder: &Path, arguments: &[&str]) {
 impl Authority {
     /// One whose certificate `tsa` was issued by the root.
     pub(crate) fn new(kind: [&str; 3], validity: Validity) -> Self {
-        let own = Self(tempfile::tempdir().expect("a folder"));
+        let own = Self(tempfile::tempdir().expect("a folder"), Mutex::new(()));
         for (name, text) in
             [("config", CONFIG), ("index", ""), ("serial", "01"), ("serial-of-stamps", "01")]
         {
@@ -107,6 +109,7 @@ impl Authority {
 
     /// Its answer to `request`; `with` are further certificates to put into it.
     pub(crate) fn answer(&self, request: &[u8], with: Option<&str>) -> Vec<u8> {
+        let _one = self.1.lock().unwrap_or_else(PoisonError::into_inner);
         std::fs::write(self.at("tsq"), request).expect("written");
         let answer = [
             "ts",
@@ -127,6 +130,34 @@ impl Authority {
         let more = with.map_or(vec![], |file| vec!["-chain", file]);
         done(self.0.path(), &[&answer[..], &more].concat());
         std::fs::read(self.at("tsr")).expect("an answer")
+    }
+
+    /// Its answer to `request` when its clock says `time`. `openssl ts` has no clock but the
+    /// host's: its answer is taken apart, dated and signed anew.
+    pub(crate) fn answer_at(&self, request: &[u8], time: jiff::Timestamp) -> Vec<u8> {
+        let answer = self.answer(request, None);
+        let _one = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = self.0.path();
+        std::fs::write(self.at("now"), answer).expect("written");
+        done(folder, &["ts", "-reply", "-in", "now", "-token_out", "-out", "token"]);
+        let open = ["cms", "-verify", "-noverify", "-inform", "DER", "-in", "token", "-binary"];
+        done(folder, &[&open[..], &["-out", "info"]].concat());
+        let mut info = std::fs::read(self.at("info")).expect("what is signed");
+        // A GeneralizedTime of 15 letters.
+        let at = info.windows(2).position(|two| two == [0x18, 15]).expect("a time") + 2;
+        info[at..at + 15].copy_from_slice(time.strftime("%Y%m%d%H%M%SZ").to_string().as_bytes());
+        std::fs::write(self.at("info"), info).expect("written");
+        let sign =
+            ["cms", "-sign", "-binary", "-nodetach", "-nosmimecap", "-cades", "-md", "sha256"];
+        let what =
+            ["-econtent_type", "1.2.840.113549.1.9.16.1.4", "-in", "info", "-outform", "DER"];
+        let by = ["-signer", "tsa.pem", "-inkey", "tsa.key", "-out", "token"];
+        done(folder, &[&sign[..], &what, &by].concat());
+        let token = std::fs::read(self.at("token")).expect("a token");
+        // TimeStampResp: the status granted (0), and the token.
+        let inside = [&[0x30, 3, 2, 1, 0][..], &token].concat();
+        let length = u16::try_from(inside.len()).expect("it is small").to_be_bytes();
+        [&[0x30, 0x82][..], &length, &inside].concat()
     }
 }
 

@@ -85,6 +85,24 @@ fn a_timestamp_is_judged_at_the_moment_it_states() {
 }
 
 #[test]
+fn an_authority_with_another_clock_is_judged_as_openssl_does() {
+    let authority = Authority::new(P256, ("20200101000000Z", "20210101000000Z"));
+    let request = Request::over(BODY).expect("a request");
+    for (time, good) in [
+        ("2019-12-31T23:59:59Z", false),
+        ("2020-01-01T00:00:00Z", true),
+        ("2020-12-31T23:59:59Z", true),
+        ("2021-01-02T00:00:00Z", false),
+    ] {
+        let answer = authority.answer_at(request.bytes(), time.parse().expect("a time"));
+        let stamp = Stamp::parse(&answer).expect("sound");
+        assert!(stamp.answers(&request) && stamp.time.to_string() == time, "{time}");
+        assert_eq!(believed(&authority.root()).judge(&stamp).is_ok(), good, "{time}");
+        assert_eq!(stock(BODY, &answer, &authority.root(), stamp.time), good, "{time}");
+    }
+}
+
+#[test]
 fn no_changed_byte_of_a_timestamp_is_accepted() {
     for kind in [P256, RSA] {
         let authority = Authority::new(kind, NOW);

@@ -2,8 +2,12 @@
 //! whole store, judged by our verifier and by docs/verify.sh, which shares no code with it. Both must
 //! agree on every row. The same rows make the tables in docs/AUDITORS.md; `make docs` writes them.
 
+#[path = "../../../tests/it/authority.rs"]
+#[expect(clippy::disallowed_methods, dead_code, reason = "the integration tests' own")]
+mod authority;
 mod folder;
 mod peer;
+mod stamp;
 mod store;
 
 use std::collections::BTreeMap;
@@ -71,6 +75,10 @@ struct Scene {
     bench: Bench,
     /// Log and history before the second run was sealed.
     earlier: State,
+    /// Whom the auditor believes: what lies in its folder `trust`.
+    believed: Trust,
+    /// Those that give timestamps, where there are any.
+    stampers: Option<stamp::Stampers>,
 }
 
 impl Scene {
@@ -85,7 +93,8 @@ impl Scene {
         hand_over(&bench.scratch().join("trust"));
         let newest = fs::read(root.join("log/checkpoint")).expect("there");
         write(&bench.scratch().join("kept.note"), &newest);
-        Self { bench, earlier }
+        let believed = believed(&bench.scratch().join("trust"));
+        Self { bench, earlier, believed, stampers: None }
     }
 
     fn trust(&self) -> PathBuf {
@@ -95,6 +104,14 @@ impl Scene {
     fn kept(&self) -> PathBuf {
         self.bench.scratch().join("kept.note")
     }
+}
+
+/// Whom somebody believes who was handed the folder `trust`.
+fn believed(trust: &Path) -> Trust {
+    let read = |name: &str| fs::read_to_string(trust.join(name)).expect("there");
+    let policy = Policy::parse(&format!("log {}", read("log.vkey"))).expect("a policy");
+    let trust = Trust::from_allowed_signers(&read("allowed_signers")).expect("a list");
+    trust.with_revoked(&read("revoked_keys")).expect("a list").with_log(policy)
 }
 
 /// A copy of the scene's store, to be attacked. Its folder has a name that a careless script
@@ -121,17 +138,13 @@ impl<'a> Victim<'a> {
 
     /// What our verifier finds, and whether all is well.
     fn ours(&self, what: What) -> (Vec<&'static str>, bool) {
-        let read = |name: &str| fs::read_to_string(self.scene.trust().join(name)).expect("there");
-        let trust = Trust::from_allowed_signers(&read("allowed_signers")).expect("a list");
-        let trust = trust.with_revoked(&read("revoked_keys")).expect("a list");
-        let policy = Policy::parse(&format!("log {}", read("log.vkey"))).expect("a policy");
-        let trust = trust.with_log(policy);
+        let trust = &self.scene.believed;
         let (mut codes, code) = if what == What::Folder {
-            let report = verify::folder(&self.run(0), &trust);
+            let report = verify::folder(&self.run(0), trust);
             (report.findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), report.exit())
         } else {
             let kept = if what == What::Kept { vec![self.scene.kept()] } else { Vec::new() };
-            let report = verify::store(&self.root, &trust, &kept);
+            let report = verify::store(&self.root, trust, &kept);
             let folders = report.folders.iter().flat_map(|folder| &folder.findings);
             (folders.chain(&report.findings).map(|f| f.code.as_str()).collect(), report.exit())
         };
@@ -268,14 +281,18 @@ fn table(scene: &Scene, rows: &[Row]) -> String {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a golden file is written when that is asked for")]
 fn verify_sh_agrees_on_every_attack_and_the_manual_says_so() {
-    let scene = Scene::new();
+    let (scene, stamped) = (Scene::new(), stamp::scene());
     let mut manual = fs::read_to_string(MANUAL).expect("text");
     let found = manual.clone();
-    for (part, rows) in [("folder", folder::ROWS), ("store", store::ROWS)] {
+    for (part, scene, rows) in [
+        ("folder", &scene, folder::ROWS),
+        ("store", &scene, store::ROWS),
+        ("timestamp", &stamped, stamp::ROWS),
+    ] {
         let (begin, end) = (format!("<!-- made: attacks on a {part} -->\n"), "<!-- end -->\n");
         let (before, rest) = manual.split_once(&begin).unwrap_or_else(|| panic!("no {part}"));
         let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("{part} has no end"));
-        manual = format!("{before}{begin}{}{end}{after}", table(&scene, rows));
+        manual = format!("{before}{begin}{}{end}{after}", table(scene, rows));
     }
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(MANUAL, &manual).expect("written");

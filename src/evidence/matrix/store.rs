@@ -191,7 +191,7 @@ fn anew(copy: &Victim) {
 }
 
 /// The run number `index` never was: its folder is gone, and so is what the log told of it.
-fn without(copy: &Victim, index: usize) {
+pub(super) fn without(copy: &Victim, index: usize) {
     remove(&copy.run(index));
     let run = id(index).to_string();
     let log = rebuild(copy, &log_key(), |entry| !String::from_utf8_lossy(entry).contains(&run));
@@ -200,7 +200,7 @@ fn without(copy: &Victim, index: usize) {
 }
 
 /// The entries of the log.
-fn entries(copy: &Victim) -> Vec<Vec<u8>> {
+pub(super) fn entries(copy: &Victim) -> Vec<Vec<u8>> {
     let reader = LogReader::of_store(&copy.root);
     let (_, checkpoint) = reader.checkpoint().expect("a checkpoint");
     let bundles = 0..checkpoint.size.div_ceil(256);
@@ -208,7 +208,7 @@ fn entries(copy: &Victim) -> Vec<Vec<u8>> {
 }
 
 /// Make log and history anew of `entries`.
-fn build(copy: &Victim, key: &LogKey, entries: &[Vec<u8>]) -> Log {
+pub(super) fn build(copy: &Victim, key: &LogKey, entries: &[Vec<u8>]) -> Log {
     for name in ["log", "checkpoints"] {
         remove(&copy.root.join(name));
     }
@@ -221,11 +221,16 @@ fn build(copy: &Victim, key: &LogKey, entries: &[Vec<u8>]) -> Log {
 fn rebuild(copy: &Victim, key: &LogKey, stay: impl Fn(&[u8]) -> bool) -> Log {
     let entries: Vec<_> = entries(copy).into_iter().filter(|entry| stay(entry)).collect();
     let log = build(copy, key, &entries);
+    prove(copy, &log, &entries);
+    log
+}
+
+/// Make the proofs of the folders anew, from `log` with its `entries`.
+pub(super) fn prove(copy: &Victim, log: &Log, entries: &[Vec<u8>]) {
     for index in [0, 1].into_iter().filter(|index| copy.run(*index).is_dir()) {
         let seal = fs::read(copy.run(index).join(SEAL)).expect("there");
         let at = entries.iter().position(|entry| *entry == seal).expect("in the log");
         let proof = log.proof(at as u64).expect("a proof").to_string();
         write(&copy.run(index).join(PROOF), proof.as_bytes());
     }
-    log
 }

@@ -1,0 +1,280 @@
+//! Attacks on timestamps, over the signature of a folder and over checkpoints: taken away, exchanged,
+//! given by others, by clocks that were set, and folders that are dated back with stolen keys.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::authority::{Authority, P256};
+use super::store::{build, entries, prove, without};
+use super::{Row, Scene, Victim, What, edit, flip, hand_over, row, unnoticed};
+use crate::evidence::attacks::{forge, write};
+use crate::evidence::damage::unlock;
+use crate::evidence::fixture::{Bench, ORIGIN, id, log_key, signer};
+use crate::evidence::hostile::copy_tree;
+use crate::evidence::layout::{REQUEST, SEAL, SIGNATURE, TIMESTAMP};
+use crate::evidence::log::remove;
+use crate::evidence::seal::{self, STEPS};
+use crate::evidence::trust::Trust;
+use crate::evidence::verify;
+use crate::run::Ending;
+use crate::timestamp::{Authorities, Request};
+use crate::tlog::note::Algorithm;
+use crate::tlog::policy::Policy;
+
+const FOLDER: What = What::Folder;
+const STORE: What = What::Store;
+const PICTURE: &str = "data/captures/0001-before/screenshot.png";
+/// When the runs of the scene are sealed; long ago, so that what expires has expired.
+const THEN: &str = "2020-06-01T12:00:00Z";
+/// An hour later the evidence key is given up.
+const UNTIL: &str = "20200601130000Z";
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Those that give timestamps.
+pub(super) struct Stampers {
+    /// Believed; its certificate expired at the end of 2020.
+    own: Arc<Authority>,
+    /// Believed; its certificate is of 2026.
+    young: Authority,
+    /// Believed by nobody.
+    other: Authority,
+}
+
+fn then() -> Timestamp {
+    THEN.parse().expect("a time")
+}
+
+/// A bench of `then`, stamped by an authority whose clock is `ahead`.
+fn bench(authority: &Arc<Authority>, ahead: SignedDuration) -> Bench {
+    let authority = Arc::clone(authority);
+    Bench::stamped(then(), move |request, now| authority.answer_at(request.bytes(), now + ahead))
+}
+
+/// Two sealed runs, a timestamp over each and over the checkpoint after each.
+pub(super) fn scene() -> Scene {
+    let own = Arc::new(Authority::new(P256, ("20200101000000Z", "20210101000000Z")));
+    let young = Authority::new(P256, ("20260101000000Z", "20980101000000Z"));
+    let other = Authority::new(P256, ("20200101000000Z", "20980101000000Z"));
+    let bench = bench(&own, SignedDuration::ZERO);
+    for index in [0, 1] {
+        bench.sealed(index);
+        let log = bench.log();
+        let (_, request) = log.timestamp_request().expect("a request");
+        let answer = own.answer_at(request.bytes(), bench.now().wall);
+        log.take_stamp(&answer).expect("taken in");
+    }
+    let trust = bench.scratch().join("trust");
+    hand_over(&trust);
+    let line = signer().allowed_signers_line("exhibit@bench");
+    let line = line.replace("namespaces", &format!("valid-before=\"{UNTIL}\",namespaces"));
+    let roots = [own.root(), young.root()].map(|root| fs::read(root).expect("a certificate"));
+    write(&trust.join("allowed_signers"), line.as_bytes());
+    write(&trust.join("tsa-ca.pem"), &roots.concat());
+    let key = log_key().signer(ORIGIN).expect("a name").verifier(Algorithm::Ed25519);
+    let believed = Trust::from_allowed_signers(&line)
+        .expect("a list")
+        .with_log(Policy::parse(&format!("log {key}\n")).expect("a policy"))
+        .with_time(Authorities::from_pem(&roots.concat()).expect("certificates"));
+    let stampers = Some(Stampers { own, young, other });
+    Scene { bench, earlier: Default::default(), believed, stampers }
+}
+
+pub(super) const ROWS: &[Row] = &[
+    unnoticed(
+        "nothing; the authority's certificate has expired since",
+        FOLDER,
+        |_| {},
+        "it was valid when it signed",
+    ),
+    row("a byte of the timestamp changed", FOLDER, |copy| flip(&copy.run(0), TIMESTAMP)),
+    row("a byte of its request changed", FOLDER, |copy| flip(&copy.run(0), REQUEST)),
+    row("the timestamp removed", FOLDER, |copy| remove(&copy.run(0).join(TIMESTAMP))),
+    row("the timestamp and its request removed, `seal.json` made anew", FOLDER, |copy| {
+        strip(&copy.run(0));
+    }),
+    row("the timestamp of another folder", FOLDER, |copy| {
+        for name in [TIMESTAMP, REQUEST] {
+            let bytes = fs::read(copy.run(1).join(name)).expect("there");
+            write(&copy.run(0).join(name), &bytes);
+        }
+    }),
+    row("the digest of the timestamp edited in `seal.json`", FOLDER, |copy| {
+        edit(&copy.run(0), SEAL, "\"timestamp_sha256\":\"", "\"timestamp_sha256\":\"0");
+    }),
+    row(
+        "a screenshot changed, signature and `seal.json` made anew with the stolen evidence key",
+        FOLDER,
+        |copy| {
+            flip(&copy.run(0), PICTURE);
+            forge(&copy.run(0), Some(&signer()));
+        },
+    ),
+    row("… with an honest timestamp of two hours later", FOLDER, |copy| {
+        flip(&copy.run(0), PICTURE);
+        forge(&copy.run(0), Some(&signer()));
+        stamp(&copy.run(0), &stampers(copy.scene).own, then() + HOUR + HOUR);
+    }),
+    row(
+        "another run made two hours later under this one's id and time, with the stolen keys of evidence and log",
+        FOLDER,
+        |copy| {
+            replace(copy, HOUR + HOUR, |_| {});
+        },
+    ),
+    row("… within the hour in which the key was still good", FOLDER, |copy| {
+        replace(copy, HOUR / 2, |_| {});
+    }),
+    unnoticed(
+        "… without a timestamp",
+        FOLDER,
+        |copy| replace(copy, HOUR, strip),
+        "its own word is all there is; a kept checkpoint tells, and timestamps over the log",
+    ),
+    row("… with a timestamp of an authority that nobody believes", FOLDER, |copy| {
+        replace(copy, HOUR, |folder| stamp(folder, &stampers(copy.scene).other, then()));
+    }),
+    row("… of one whose clock was set back before its certificate was made", FOLDER, |copy| {
+        replace(copy, HOUR, |folder| stamp(folder, &stampers(copy.scene).young, then()));
+    }),
+    row(
+        "a timestamp from before the time of sealing, by an authority whose clock was set back",
+        FOLDER,
+        |copy| {
+            replace(copy, -HOUR, |_| {});
+        },
+    ),
+    unnoticed("nothing", STORE, |_| {}, "it is intact"),
+    row("a byte of the timestamp over a checkpoint changed", STORE, |copy| {
+        flip(&copy.root, "checkpoints/004.tsr");
+    }),
+    row("a byte of the request for it changed", STORE, |copy| {
+        flip(&copy.root, "checkpoints/004.tsq");
+    }),
+    row("the timestamp over another checkpoint put in its place", STORE, |copy| {
+        let bytes = fs::read(copy.root.join("checkpoints/002.tsr")).expect("there");
+        write(&copy.root.join("checkpoints/004.tsr"), &bytes);
+    }),
+    row("a timestamp of an authority that nobody believes put in its place", STORE, |copy| {
+        over_checkpoint(copy, &stampers(copy.scene).other, then());
+    }),
+    row("… of one whose clock was set back before its certificate was made", STORE, |copy| {
+        over_checkpoint(copy, &stampers(copy.scene).young, then());
+    }),
+    row("the log made anew without a run, the timestamps kept", STORE, |copy| {
+        let names = ["002.tsq", "002.tsr", "004.tsq", "004.tsr"];
+        let kept = names.map(|name| {
+            let place = copy.root.join("checkpoints").join(name);
+            (fs::read(&place).expect("there"), place)
+        });
+        without(copy, 1);
+        for (bytes, place) in kept {
+            write(&place, &bytes);
+        }
+    }),
+    unnoticed(
+        "the timestamps over checkpoints removed",
+        STORE,
+        |copy| {
+            for name in ["002.tsq", "002.tsr", "004.tsq", "004.tsr", "stamped.note"] {
+                remove(&copy.root.join("checkpoints").join(name));
+            }
+        },
+        "nothing says that there must be any; those over runs are bound by their seals",
+    ),
+];
+
+fn stampers(scene: &Scene) -> &Stampers {
+    scene.stampers.as_ref().expect("a scene with timestamps")
+}
+
+/// Take the timestamp away, and have `seal.json` know of none.
+fn strip(folder: &Path) {
+    for name in [TIMESTAMP, REQUEST] {
+        remove(&folder.join(name));
+    }
+    forge(folder, None);
+}
+
+/// Have the signature stamped by `authority`, whose clock says `time`, and `seal.json` name that.
+fn stamp(folder: &Path, authority: &Authority, time: Timestamp) {
+    let signature = fs::read(folder.join(SIGNATURE)).expect("there");
+    let request = Request::over(&signature).expect("a request");
+    write(&folder.join(REQUEST), request.bytes());
+    write(&folder.join(TIMESTAMP), &authority.answer_at(request.bytes(), time));
+    forge(folder, None);
+}
+
+/// Put another run in the place of the first one, made by the recorder itself with the real keys,
+/// while the authority's clock was `ahead` of the recorder's; then do `more` to it, and make the log
+/// anew.
+fn replace(copy: &Victim, ahead: SignedDuration, more: impl FnOnce(&Path)) {
+    let folder = copy.run(0);
+    let old = fs::read(folder.join(SEAL)).expect("there");
+    let other = bench(&stampers(copy.scene).own, ahead);
+    let draft = other.filled(0);
+    let receipt = draft.seal(&Ending::sealed("declined"), &signer(), other.now()).expect("sealed");
+    let made = other.store.root().join(receipt.folder);
+    unlock(&made);
+    remove(&folder);
+    copy_tree(&made, &folder);
+    more(&folder);
+    let new = fs::read(folder.join(SEAL)).expect("there");
+    let entries: Vec<_> = entries(copy)
+        .into_iter()
+        .map(|entry| if entry == old { new.clone() } else { entry })
+        .collect();
+    let log = build(copy, &log_key(), &entries);
+    prove(copy, &log, &entries);
+}
+
+/// Put the answer of `authority`, whose clock says `time`, in the place of the one over the newest
+/// checkpoint.
+fn over_checkpoint(copy: &Victim, authority: &Authority, time: Timestamp) {
+    let request = fs::read(copy.root.join("checkpoints/004.tsq")).expect("there");
+    write(&copy.root.join("checkpoints/004.tsr"), &authority.answer_at(&request, time));
+}
+
+/// What the auditor of `scene` finds in `folder`, and when it was stamped.
+fn told(scene: &Scene, folder: &Path) -> (Vec<String>, Option<String>) {
+    let report = verify::folder(folder, &scene.believed);
+    let codes = report.findings.iter().map(|finding| finding.code.to_string()).collect();
+    (codes, report.stamped.map(|stamp| stamp.time))
+}
+
+#[test]
+fn a_crash_after_any_step_of_sealing_leaves_the_timestamp_of_the_seal_that_counts_or_none() {
+    let scene = scene();
+    let own = &stampers(&scene).own;
+    // Before the timestamp is asked for, behind it, and before the folder is moved.
+    for steps in [8, 9, 10, STEPS.len() - 1] {
+        // The same daemon tries again, hours later.
+        let bench = bench(own, SignedDuration::ZERO);
+        let ending = Ending::sealed("succeeded");
+        let mut draft = bench.filled(0);
+        seal::run(&mut draft, &ending, &signer(), bench.now(), steps).expect("as far as it goes");
+        assert_eq!(draft.folder().join(TIMESTAMP).exists(), steps > 8, "after step {steps}");
+        bench.clock.advance(Duration::from_secs(7200));
+        let receipt = draft.seal(&ending, &signer(), bench.now()).expect("sealed");
+        let (codes, time) = told(&scene, &bench.store.root().join(&receipt.folder));
+        let late = "2020-06-01T14:00:00Z".to_owned();
+        assert_eq!((codes, time), (vec!["key_not_valid_then".to_owned()], Some(late)));
+        assert_eq!(receipt.timestamp.as_deref(), Some("2020-06-01T14:00:00.000Z"));
+
+        // Another life of it, in which nobody is asked.
+        let bench = self::bench(own, SignedDuration::ZERO);
+        let mut draft = bench.filled(1);
+        seal::run(&mut draft, &ending, &signer(), bench.now(), steps).expect("as far as it goes");
+        drop(draft);
+        let bench = bench.reopen();
+        let (draft, salvage) = bench.resume(id(1)).expect("resumed");
+        assert_eq!(salvage.removed.contains(&TIMESTAMP.to_owned()), steps > 8, "{salvage:?}");
+        let receipt = draft.seal(&ending, &signer(), bench.now()).expect("sealed");
+        let (codes, time) = told(&scene, &bench.store.root().join(receipt.folder));
+        // The folder of a store without a log has no proof.
+        assert_eq!((codes, time), (vec!["proof_missing".to_owned()], None), "after step {steps}");
+    }
+}
