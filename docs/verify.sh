@@ -116,13 +116,17 @@ stamp_time() {
     { echo "$1 is no timestamp" >&2; return 1; }
   openssl ts -verify "$2" "$3" -in "$1" -CAfile "$trust/tsa-ca.pem" -attime "$time" >&2 && echo "$time"
 }
+accuracy() { # accuracy STAMP: seconds by which it may be off, by the authority's word; ten minutes count at most.
+  local off
+  off=$(openssl ts -reply -in "$1" -text | sed -nE 's/^Accuracy: (0x[0-9A-F]+) seconds.*/\1/p')
+  echo $((off > 600 ? 600 : off))
+}
 timestamp() { # Over the signature, by an authority that is trusted, near the time of sealing.
   local time sealed off
   [ -e $stamp ] || return 0 # That there must be one, seal.json says.
   time=$(stamp_time $stamp -queryfile $request) && time=$(stamp_time $stamp -data tagmanifest-sha256.txt.sig) || return 1
   sealed=$(sed -nE 's/.*"sealed_at":"([^"]*)".*/\1/p' seal.json) && sealed=$(date -ud "$sealed" +%s) || return 1
-  off=$(openssl ts -reply -in $stamp -text | sed -nE 's/^Accuracy: (0x[0-9A-F]+) seconds.*/\1/p')
-  off=$((off > 600 ? 600 : off))
+  off=$(accuracy $stamp)
   [ $((sealed - time)) -le $((off + 60)) ] && [ $((time - sealed)) -le $((off + 600)) ] ||
     { echo "sealed at $(date -ud @"$sealed"), it says; there at $(date -ud @"$time"), says the authority"; return 1; }
 }
@@ -234,6 +238,18 @@ timestamps() { # Each is over its checkpoint's text, by an authority in tsa-ca.p
   done < <(find checkpoints -type f -name '*.tsr' -print0)
 }
 
+stamp_order() { # Runs were stamped in the order in which the log holds their seals, give or take ten minutes.
+  local path time off latest=0
+  while IFS= read -r path; do
+    [ -e "$path/$stamp" ] || continue
+    # Whether it counts is a check of the folder.
+    time=$(stamp_time "$path/$stamp" -data "$path/tagmanifest-sha256.txt.sig" 2>/dev/null) || continue
+    off=$(accuracy "$path/$stamp")
+    [ $((time + off + 600)) -ge $latest ] || { printf '%s\n' "$path was stamped before one that stands before it"; return 1; }
+    [ $((time - off)) -le $latest ] || latest=$((time - off))
+  done < <(python order .)
+}
+
 if [ -n "$folder" ]; then
   folder "$folder" || failed=1
 else
@@ -244,7 +260,10 @@ else
   [ ${#kept[@]} -eq 0 ] || check 14 kept 'every checkpoint that you kept still holds' kept_hold
   check 15 places 'each run lies under its day, and nothing else' places
   check 16 runs 'log and folders tell of the same runs' python runs .
-  [ ! -f "$trust/tsa-ca.pem" ] || check 17 timestamps 'every timestamp is over its checkpoint' timestamps
+  if [ -f "$trust/tsa-ca.pem" ]; then
+    check 17 timestamps 'every timestamp is over its checkpoint' timestamps
+    check 19 stamp-order 'runs were stamped in the order of the log' stamp_order
+  fi
   while IFS= read -rd '' path; do
     printf 'folder %q\n' "$path"
     folder "$path" || failed=1

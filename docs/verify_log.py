@@ -11,6 +11,7 @@ pipes and devices are told of and not opened.
   history STORE        the log continues every checkpoint in checkpoints/ and in the folders' proofs
   kept STORE NOTE...   the log continues these checkpoints
   runs STORE           log and folders tell of the same runs
+  order STORE          prints the folders of the runs, in the order in which the log holds their seals
 
 Sources: RFC 6962 section 2.1 (tree), RFC 9162 section 2.1.3.2 (proof), c2sp.org/tlog-tiles,
 c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof, docs/FORMAT.md.
@@ -320,8 +321,19 @@ def runs(store):
     need(not wrong, "\n".join(sorted(wrong)))
 
 
+def order(store):
+    last = {}
+    for index, entry in enumerate(Log(store).entries):
+        value = json.loads(entry)
+        if value["format"] == "exhibit/1":
+            last[value["run"]] = index
+    there = folders_of_runs(store)
+    for run in sorted(there.keys() & last.keys(), key=last.get):
+        print(there[run])
+
+
 if __name__ == "__main__":
-    commands = [seal, chain, proof, tiles, history, kept, runs]
+    commands = [seal, chain, proof, tiles, history, kept, runs, order]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # Whatever the evidence did to the check: it did not pass.

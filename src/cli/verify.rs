@@ -3,9 +3,11 @@
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::keys::vouched;
+use super::population::time;
 use super::{Common, in_file, out};
 use crate::bundle::{Limits, unpack};
 use crate::error::{Code, Problem, chain, exit};
@@ -49,6 +51,10 @@ pub(super) struct Verify {
     /// in it; for one folder
     #[arg(long, value_name = "FILE")]
     proof: Option<PathBuf>,
+    /// When signing keys are judged where no timestamp says when they signed: a day or a time, such
+    /// as when you received the evidence [default: the time of sealing, by the folder's own word]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<Timestamp>,
 }
 
 pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
@@ -56,6 +62,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
         Some(folder) => trust_in(folder, &verify.paths)?,
         None => trust(common, verify.allowed_signers.as_deref())?,
     };
+    let trust = trust.at(verify.at);
     check_checkpoints(&verify)?;
     check_proof(&verify)?;
     let mut worst = exit::OK;
@@ -293,7 +300,7 @@ fn print(report: &FolderReport) {
     if let Some(signer) = &report.signed_by {
         out::line(format!("  signed by {signer}"));
     }
-    if let Some(StampReport { time, authority }) = &report.stamped {
+    if let Some(StampReport { time, authority, .. }) = &report.stamped {
         out::line(format!("  its signature was there at {time}, says {authority}"));
     }
     if let Some(logged) = &report.logged {

@@ -193,6 +193,19 @@ fn a_key_is_judged_at_the_time_of_sealing() {
     check("valid-after=\"20261101Z\",valid-before=\"20261201Z\"", None);
     check("valid-before=\"20261124Z\"", Some(FindingCode::KeyNotValidThen));
     check("namespaces=\"git\"", Some(FindingCode::KeyNotForEvidence));
+
+    // Whoever knows better than the folder says when.
+    let line = signer().allowed_signers_line("exhibit@bench");
+    let line = line.replace("namespaces", "valid-before=\"20261201Z\",namespaces");
+    let trust = Trust::from_allowed_signers(&line).expect("a list");
+    for (at, code) in [
+        ("2026-11-30T23:59:59Z", None),
+        ("2026-12-01T00:00:00Z", Some(FindingCode::KeyNotValidThen)),
+    ] {
+        let trust = trust.clone().at(Some(at.parse().expect("a time")));
+        let report = verify::folder(&folder, &trust);
+        assert_eq!(report.findings.first().map(|finding| finding.code), code, "{at}");
+    }
 }
 
 #[test]

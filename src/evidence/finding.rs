@@ -132,6 +132,7 @@ codes! {
     TimestampNotJudged = "timestamp_not_judged" Note "There are timestamps, and nobody said whom to believe about time.";
     TimestampMissing = "timestamp_missing" Incomplete "A timestamp over the signature, or the request for it, is not there, though seal.json tells of it.";
     SealedTimeMismatch = "sealed_time_mismatch" Altered "The time of sealing is not near that of the timestamp over the signature: one of the two was dated back or ahead.";
+    TimestampOrder = "timestamp_order" Altered "A run was stamped before one that stands before it in the log: the log was put together anew, or an authority's clock was set back.";
     TimestampBeforeEntry = "timestamp_before_entry" Note "A timestamp is earlier than the time of an entry it covers: the host's clock was ahead.";
     RunGone = "run_gone" Altered "The log tells of a run that is not in the store.";
     RunNotLogged = "run_not_logged" Altered "The store holds a run that the log does not tell of.";

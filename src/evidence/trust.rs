@@ -21,6 +21,8 @@ pub struct Trust {
     revoked: Vec<Revoked>,
     log: Policy,
     time: Authorities,
+    /// When keys are judged where no timestamp says when they signed.
+    moment: Option<Timestamp>,
 }
 
 /// One line of `allowed_signers`.
@@ -105,6 +107,19 @@ impl Trust {
     pub fn with_time(mut self, authorities: Authorities) -> Self {
         self.time = authorities;
         self
+    }
+
+    /// The same, judging keys at `moment` where no timestamp that counts says when they signed: not
+    /// at the time that a folder gives itself.
+    #[must_use]
+    pub fn at(mut self, moment: Option<Timestamp>) -> Self {
+        self.moment = moment;
+        self
+    }
+
+    /// When keys are judged where no timestamp counts, if somebody said so.
+    pub(super) fn moment(&self) -> Option<Timestamp> {
+        self.moment
     }
 
     /// Who is believed about time.

@@ -195,6 +195,21 @@ async fn nobody_is_asked_where_that_is_off_and_a_stamp_put_in_later_is_found() {
     daemon.assert_verifies(&run);
     let trust = daemon.trust().with_time(service.believed());
     let root = daemon.stop().await;
+    let at = root.path();
+    // Without a timestamp the key is judged by the folder's word, or by the auditor's.
+    let key = at.join("keys/signing_ed25519");
+    let signer = exhibit::evidence::Signer::load_or_create(&key).expect("the daemon's key");
+    let line = signer.allowed_signers_line("exhibit");
+    let line = line.replace("namespaces", "valid-before=\"20980101Z\",namespaces");
+    std::fs::write(at.join("signers"), line).expect("written");
+    let path = sealed.to_str().expect("text");
+    let asked =
+        |moment: &str| told(at, &["verify", "--allowed-signers", "signers", "--at", moment, path]);
+    assert_eq!(asked("2097-12-31").0, 0);
+    let (code, text) = asked("2098-01-01T00:00:00Z");
+    assert!(code == 12 && text.contains("a key valid at 2098-01-01T00:00:00Z"), "{text}");
+    let (code, text) = asked("tomorrow");
+    assert!(code == 2 && text.contains("write a day such as"), "{text}");
     // A sealed folder never changes: not even an honest timestamp may be put into it.
     let signature = std::fs::read(sealed.join(SIGNATURE)).expect("there");
     let request = Request::over(&signature).expect("a request");

@@ -61,6 +61,7 @@ pub(super) fn scene() -> Scene {
     let other = Authority::new(P256, ("20200101000000Z", "20980101000000Z"));
     let bench = bench(&own, SignedDuration::ZERO);
     for index in [0, 1] {
+        bench.clock.advance(Duration::from_secs(1800 * index as u64));
         bench.sealed(index);
         let log = bench.log();
         let (_, request) = log.timestamp_request().expect("a request");
@@ -175,6 +176,17 @@ pub(super) const ROWS: &[Row] = &[
             write(&place, &bytes);
         }
     }),
+    row(
+        "two runs sealed half an hour apart, exchanged in the log with its stolen key",
+        STORE,
+        |copy| {
+            let mut entries = entries(copy);
+            // Opened and sealed, opened and sealed.
+            entries.rotate_left(2);
+            let log = build(copy, &log_key(), &entries);
+            prove(copy, &log, &entries);
+        },
+    ),
     unnoticed(
         "the timestamps over checkpoints removed",
         STORE,

@@ -89,8 +89,8 @@ struct Told {
     opening: Option<Digest>,
     /// Digests of its seals.
     seals: Vec<Digest>,
-    /// Index of the last of them.
-    sealed: u64,
+    /// Where the last of them stands.
+    last: Option<u64>,
 }
 
 impl<'a> LogCheck<'a> {
@@ -334,7 +334,7 @@ impl<'a> LogCheck<'a> {
             LeafKind::Seal => {
                 self.report.sealed += u64::from(told.seals.is_empty());
                 told.seals.push(Digest::of(entry));
-                told.sealed = index;
+                told.last = Some(index);
             }
             _ => {}
         }
@@ -342,8 +342,8 @@ impl<'a> LogCheck<'a> {
 
     /// When the seal of `run` was there at the latest, by a timestamp over the log that counts.
     pub(super) fn sealed_by(&self, run: RunId) -> Option<Timestamp> {
-        let told = self.runs.get(&run).filter(|told| !told.seals.is_empty())?;
-        let over = self.there_by.iter().filter(|(size, _)| told.sealed < *size);
+        let last = self.runs.get(&run)?.last?;
+        let over = self.there_by.iter().filter(|(size, _)| last < *size);
         over.map(|(_, time)| *time).min()
     }
 
@@ -461,6 +461,9 @@ impl<'a> LogCheck<'a> {
         for (run, folder) in &there {
             self.folder(*run, folder);
         }
+        let last = |run| self.runs.get(run)?.last;
+        let placed = there.iter().filter_map(|(run, folder)| Some((last(run)?, *folder)));
+        self.stamped_in_order(placed.collect());
         let told: Vec<(RunId, bool)> =
             self.runs.iter().map(|(run, told)| (*run, told.seals.is_empty())).collect();
         for (run, unsealed) in told {

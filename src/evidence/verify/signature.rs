@@ -48,7 +48,7 @@ impl Check<'_> {
         if self.revocation(&key, there, trust) {
             // The folder's own word on its time is its maker's, who may have had the key later.
             let sealed = || record.and_then(|record| record.sealed_at.parse().ok());
-            self.judge(&key, &fingerprint, stamped.or_else(sealed), trust);
+            self.judge(&key, &fingerprint, stamped.or(trust.moment()).or_else(sealed), trust);
         }
     }
 

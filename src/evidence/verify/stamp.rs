@@ -5,11 +5,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::Check;
+use super::log::LogCheck;
 use super::stamps::{APART, accuracy};
+use super::{Check, FolderReport};
 use crate::digest::Digest;
 use crate::evidence::finding::FindingCode;
-use crate::evidence::layout::{MAX_SMALL, REQUEST, SIGNATURE, TIMESTAMP};
+use crate::evidence::layout::{MAX_SMALL, REQUEST, SIGNATURE, TIMESTAMP, sealed_place};
 use crate::evidence::record::RunRecord;
 use crate::evidence::trust::Trust;
 use crate::timestamp::{MAX_STAMP, Request, Stamp};
@@ -23,8 +24,39 @@ const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 pub struct StampReport {
     /// When the signature was there, by the authority's clock: RFC 3339, UTC.
     pub time: String,
+    /// How far that may be off, by the authority's word, in milliseconds.
+    pub accuracy_ms: u64,
     /// Name of the authority.
     pub authority: String,
+}
+
+impl LogCheck<'_> {
+    /// Check that the runs were stamped in the order in which the log holds their seals: `folders`,
+    /// each with its place in the log. Of runs that are sealed at the same time the one that takes
+    /// longer to read back may be stamped first and stand behind.
+    pub(super) fn stamped_in_order(&mut self, mut folders: Vec<(u64, &FolderReport)>) {
+        folders.sort_unstable_by_key(|(index, _)| *index);
+        let mut latest: Option<(Timestamp, Timestamp)> = None;
+        for (_, folder) in folders {
+            let Some(stamped) = &folder.stamped else { continue };
+            let Ok(time) = stamped.time.parse::<Timestamp>() else { continue };
+            let off = SignedDuration::from_millis(stamped.accuracy_ms.try_into().unwrap_or(0));
+            let (earliest, last) = (time - off, time + off);
+            match latest {
+                Some((before, then)) if last + BEFORE < before => {
+                    let place = format!("{}/{TIMESTAMP}", sealed_place_of(folder));
+                    let expected = format!("not before {then}, as those before it in the log");
+                    self.add(FindingCode::TimestampOrder, place, expected, time.to_string());
+                }
+                Some((before, _)) if before >= earliest => {}
+                _ => latest = Some((earliest, time)),
+            }
+        }
+    }
+}
+
+fn sealed_place_of(folder: &FolderReport) -> String {
+    folder.run.map_or_else(|| folder.folder.clone(), sealed_place)
 }
 
 impl Check<'_> {
@@ -50,7 +82,9 @@ impl Check<'_> {
             }
         };
         self.near(record, &stamp);
-        self.report.stamped = Some(StampReport { time: stamp.time.to_string(), authority });
+        let accuracy_ms = accuracy(&stamp).as_millis().try_into().unwrap_or(0);
+        let time = stamp.time.to_string();
+        self.report.stamped = Some(StampReport { time, accuracy_ms, authority });
         Some(stamp.time)
     }
 
