@@ -12,7 +12,7 @@ use super::damage::unlock;
 use super::fixture::{Bench, trust_in_log};
 use super::hostile::copy_tree;
 use super::log::{grow, remove};
-use super::matrix::{hand_over, verify_sh};
+use super::matrix::{hand_over, stamped_bench, verify_sh};
 use super::verify;
 use crate::error::exit;
 use crate::tlog::tile::Tile;
@@ -26,9 +26,9 @@ const EVIDENCE: [&str; 3] = ["runs", "log", "checkpoints"];
 /// Entries of the log: full tiles, partial ones, and partial ones left over from before.
 const ENTRIES: u64 = 264;
 
-/// A store of two sealed runs.
+/// A store of two sealed runs, which an authority stamped.
 fn scene() -> Bench {
-    let bench = Bench::logged();
+    let bench = stamped_bench();
     bench.sealed(0);
     bench.sealed(1);
     let log = bench.log();

@@ -16,7 +16,7 @@ use exhibit::timestamp::{Authorities, Request, Stamp};
 use serde_json::{Value, json};
 
 use crate::authority::{Authority, NOW, P256, stock};
-use crate::harness::{TestDaemon, sealed_folder};
+use crate::harness::{TestDaemon, sealed_folder, trust_in};
 use crate::process::{Process, exhibit, stock_tools, write_config};
 
 const SIGNATURE: &str = "tagmanifest-sha256.txt.sig";
@@ -178,6 +178,26 @@ async fn an_authority_that_gives_none_holds_up_no_seal_and_is_told() {
         let report = verify::folder(&daemon.sealed(&run), &trust);
         assert_eq!((report.findings, report.stamped), (vec![], None), "{mood:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_a_crash_left_open_is_stamped_when_it_is_sealed() {
+    let (service, url) = Service::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    write_config(folder.path(), &format!("[timestamp]\nurl = \"{url}\"\n"));
+    let daemon = Process::start(&folder).await;
+    let run = daemon.post("/v1/runs", json!({ "workflow": "refund" })).await.ok().json();
+    let run = run["run"].as_str().expect("an id").to_owned();
+    // It is killed.
+    drop(daemon);
+    let daemon = Process::start(&folder).await;
+    let sealed = sealed_folder(&folder.path().join("store"), &run);
+    let trust = trust_in(folder.path()).with_time(service.believed());
+    let report = verify::folder(&sealed, &trust);
+    let codes: Vec<FindingCode> = report.findings.iter().map(|finding| finding.code).collect();
+    assert!(codes.is_empty() && report.stamped.is_some(), "{:?}", report.findings);
+    let status = daemon.try_send("GET", "/v1/status", &Value::Null).await.expect("an answer");
+    assert_eq!(status.json()["timestamps"], json!({ "stamped": 1, "without": 0 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -172,6 +172,11 @@ impl<'a> Victim<'a> {
     }
 }
 
+/// A store whose runs are stamped by an authority of openssl's.
+pub(super) fn stamped_bench() -> Bench {
+    stamp::bench(&stamp::expired(), jiff::SignedDuration::ZERO)
+}
+
 /// Put into the folder `trust` what an auditor is handed.
 pub(super) fn hand_over(trust: &Path) {
     let key = log_key().signer(ORIGIN).expect("a name").verifier(Algorithm::Ed25519);

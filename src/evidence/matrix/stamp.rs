@@ -49,14 +49,19 @@ fn then() -> Timestamp {
 }
 
 /// A bench of `then`, stamped by an authority whose clock is `ahead`.
-fn bench(authority: &Arc<Authority>, ahead: SignedDuration) -> Bench {
+pub(super) fn bench(authority: &Arc<Authority>, ahead: SignedDuration) -> Bench {
     let authority = Arc::clone(authority);
     Bench::stamped(then(), move |request, now| authority.answer_at(request.bytes(), now + ahead))
 }
 
+/// An authority whose certificate expired since.
+pub(super) fn expired() -> Arc<Authority> {
+    Arc::new(Authority::new(P256, ("20200101000000Z", "20210101000000Z")))
+}
+
 /// Two sealed runs, a timestamp over each and over the checkpoint after each.
 pub(super) fn scene() -> Scene {
-    let own = Arc::new(Authority::new(P256, ("20200101000000Z", "20210101000000Z")));
+    let own = expired();
     let young = Authority::new(P256, ("20260101000000Z", "20980101000000Z"));
     let other = Authority::new(P256, ("20200101000000Z", "20980101000000Z"));
     let bench = bench(&own, SignedDuration::ZERO);
