@@ -155,7 +155,7 @@ fn signers(common: &Common, config: &config::Keys) -> Result<(), Problem> {
         let Revocation { fingerprint, since, reason, .. } = revoked;
         out::line(format!("{fingerprint} is revoked since {since}: {reason}"));
     }
-    if let Some(next) = signers.next() {
+    if let Some(next) = signers.next().filter(|_| config.place().waits()) {
         out::note(format!("{} waits for the next start: {}", next.fingerprint, next.reason));
     }
     Ok(())

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use ssh_key::public::KeyData;
 use ssh_key::{HashAlg, PublicKey};
 
-use super::key_file;
 use super::sign::{KeyPlace, Signer};
 use super::signers::{Signers, SignersError, check_reason, fingerprint as fingerprint_of, millis};
 use crate::clock::Moment;
@@ -64,9 +63,7 @@ impl Signers {
             return refused("is no key that signed here; `exhibit keys signers` lists them");
         };
         let current = Signer::public_at(place)?;
-        let waits =
-            place.agent.is_none() && key_file::next_file(&place.path).symlink_metadata().is_ok();
-        if fingerprint_of(&current) == fingerprint && !waits {
+        if fingerprint_of(&current) == fingerprint && !place.waits() {
             return refused(
                 "is the key that signs evidence; make another first, with: exhibit keys rotate (of \
                  an agent's, name another in keys.signing and start the daemon again)",
@@ -88,6 +85,11 @@ impl Signers {
         self.file.revoked.push(revocation.clone());
         self.save()?;
         Ok(revocation)
+    }
+
+    /// What revokes the key `fingerprint`, if it is revoked.
+    pub fn revocation(&self, fingerprint: &str) -> Option<&Revocation> {
+        self.revoked().iter().find(|revocation| revocation.fingerprint == fingerprint)
     }
 
     /// Every key that was revoked.
@@ -242,7 +244,7 @@ mod tests {
         let old = desk.start().expect("made").fingerprint();
         let revoke = |since: Option<&str>, reason: &str| {
             let since = since.map(|since| since.parse().expect("a time"));
-            desk.signers().revoke(&old, &desk.place, (since, reason), desk.clock.now())
+            desk.signers().revoke(&old, &desk.place, (since, reason), desk.now())
         };
         let refused = revoke(None, "lost").expect_err("it signs");
         assert!(refused.to_string().contains("exhibit keys rotate"), "{refused}");
@@ -255,8 +257,7 @@ mod tests {
         revoke(Some("2026-11-24T09:00:00Z"), "stolen before").expect("it takes back more");
         let future = revoke(Some("2026-11-24T11:00:00Z"), "x").expect_err("not yet");
         assert!(future.to_string().contains("to come"), "{future}");
-        let stranger =
-            desk.signers().revoke("SHA256:x", &desk.place, (None, "x"), desk.clock.now());
+        let stranger = desk.signers().revoke("SHA256:x", &desk.place, (None, "x"), desk.now());
         assert!(stranger.expect_err("never signed").to_string().contains("exhibit keys signers"));
 
         desk.start().expect("the other is taken up");

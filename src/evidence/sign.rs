@@ -93,6 +93,13 @@ pub struct KeyPlace {
     pub agent: Option<PathBuf>,
 }
 
+impl KeyPlace {
+    /// Whether another key waits to take this one's place at the next start.
+    pub fn waits(&self) -> bool {
+        self.agent.is_none() && key_file::next_file(&self.path).symlink_metadata().is_ok()
+    }
+}
+
 /// The key that signs evidence.
 pub struct Signer(Key);
 

@@ -229,9 +229,8 @@ impl Signers {
             key_file::exchange(&place.path, millis(at))?;
         }
         let signer = Signer::open(place)?;
-        let revoked = |it: &&Revocation| it.fingerprint == signer.fingerprint();
-        if let Some(Revocation { fingerprint, reason, .. }) = self.revoked().iter().find(revoked) {
-            let (fingerprint, reason) = (fingerprint.clone(), reason.clone());
+        if let Some(revocation) = self.revocation(&signer.fingerprint()) {
+            let Revocation { fingerprint, reason, .. } = revocation.clone();
             return Err(SignersError::Revoked { fingerprint, reason });
         }
         if self.follow(signer.public(), at) {
@@ -325,13 +324,15 @@ pub(super) fn check_reason(reason: &str) -> Result<(), SignersError> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
     use super::*;
-    use crate::clock::Clock;
 
     pub(crate) struct Desk {
         folder: tempfile::TempDir,
         pub(crate) place: KeyPlace,
-        pub(crate) clock: Clock,
+        now: Cell<Moment>,
     }
 
     impl Desk {
@@ -339,8 +340,13 @@ pub(super) mod tests {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("keys/evidence");
             let place = KeyPlace { path, kind: KeyKind::Ed25519, agent: None };
-            let clock = Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time"));
-            Self { folder, place, clock }
+            let wall = "2026-11-24T08:15:46.120Z".parse().expect("a time");
+            let now = Cell::new(Moment { wall, monotonic: Duration::ZERO, state: None });
+            Self { folder, place, now }
+        }
+
+        pub(crate) fn now(&self) -> Moment {
+            self.now.get()
         }
 
         fn read(&self) -> Result<Signers, SignersError> {
@@ -353,8 +359,8 @@ pub(super) mod tests {
 
         /// As the daemon does at its start, an hour later.
         pub(crate) fn start(&self) -> Result<Signer, SignersError> {
-            self.clock.advance(std::time::Duration::from_hours(1));
-            self.read()?.take_up(&self.place, self.clock.now())
+            self.now.set(self.now().plus(Duration::from_hours(1)));
+            self.read()?.take_up(&self.place, self.now())
         }
 
         pub(crate) fn names(&self) -> Vec<String> {
@@ -418,7 +424,7 @@ pub(super) mod tests {
                 1 => {}
                 2 => key_file::write_public(path, &key).expect("written"),
                 3 => disk::rename_new(path, &path.with_extension("until-x")).expect("renamed"),
-                4 => key_file::exchange(path, millis(desk.clock.now())).expect("exchanged"),
+                4 => key_file::exchange(path, millis(desk.now())).expect("exchanged"),
                 _ => {
                     desk.start().expect("taken up");
                     disk::replace(&history, &before, PUBLIC).expect("written");

@@ -19,6 +19,7 @@ use crate::authority::{Authority, NOW, P256};
 use crate::harness::{TestDaemon, config_in, eventually};
 use crate::ledger::leaves;
 use crate::process::{exhibit, stock_tools, write_config};
+use crate::security_key;
 
 /// A real `ssh-agent`, with a folder of its own.
 struct SshAgent {
@@ -358,6 +359,15 @@ fn stamped(folder: &Path, authority: &Authority) -> jiff::Timestamp {
     Stamp::parse(&answer).expect("sound").time
 }
 
+/// What `exhibit doctor` thinks of the keys' history.
+fn health(folder: &Path) -> String {
+    let (_, text) = told(folder, &["doctor", "--json"]);
+    let answer: Value = serde_json::from_str(&text).expect("JSON");
+    let mut checks = answer["checks"].as_array().expect("a list").iter();
+    let history = checks.find(|check| check["name"] == "keys' history").expect("a check");
+    history["health"].as_str().expect("a word").to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_revoked_key_signed_counts_only_if_others_say_that_it_was_there_before() {
     let daemon = TestDaemon::start().await;
@@ -375,8 +385,11 @@ async fn what_a_revoked_key_signed_counts_only_if_others_say_that_it_was_there_b
     let revoke = ["keys", "revoke", &key, "--reason", "the host was broken into"];
     let (code, text) = told(&here, &revoke);
     assert!(code == 2 && text.contains("exhibit keys rotate"), "{text}");
+    assert_eq!(health(&here), "ok");
     done(&here, &["keys", "rotate", "--reason", "the host was broken into"]);
+    assert_eq!(health(&here), "warning", "it waits");
     done(&here, &revoke);
+    assert_eq!(health(&here), "failed", "the daemon still signs with it");
     // The daemon was not started again yet, and so signs with it; that is what must not count.
     let late = sealed_run(&daemon).await;
     let folder = daemon.stop().await;
@@ -384,6 +397,8 @@ async fn what_a_revoked_key_signed_counts_only_if_others_say_that_it_was_there_b
     let daemon = TestDaemon::start_in(folder, |_| {}).await;
     let new = sealed_run(&daemon).await;
     let folder = daemon.stop().await;
+
+    assert_eq!(health(&here), "ok");
 
     // The log tells of it, once.
     stamped(&here, &authority);
@@ -432,4 +447,22 @@ async fn what_a_revoked_key_signed_counts_only_if_others_say_that_it_was_there_b
     fs::write(folder.path().join("keys/signing_ed25519"), held).expect("written");
     let said = refused(config_in(folder.path())).await;
     assert!(said.contains("revoked") && said.contains("the host was broken into"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_security_key_signs_what_ssh_keygen_verifies() {
+    let keys = tempfile::tempdir().expect("a folder");
+    let (socket, public) = (keys.path().join("agent.sock"), keys.path().join("security.pub"));
+    let key = security_key::plugged_in(&socket);
+    fs::write(&public, &key).expect("written");
+    let daemon = TestDaemon::start_with(|config| {
+        config.keys.agent = Some(socket);
+        config.keys.signing = public;
+    })
+    .await;
+    let line = format!("exhibit namespaces=\"evidence@exhibit\" {key}");
+    for run in [sealed_run(&daemon).await, sealed_run(&daemon).await] {
+        assert_eq!(codes(&run, &line), [""; 0]);
+        assert!(ssh_keygen(&run, &line, &[]));
+    }
 }

@@ -36,6 +36,7 @@ mod process;
 mod report;
 mod scenarios;
 mod scrub;
+mod security_key;
 mod sequence;
 mod sessions;
 mod signals;

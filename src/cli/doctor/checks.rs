@@ -11,7 +11,7 @@ use crate::backend::chromium::find;
 use crate::config;
 use crate::disk;
 use crate::error::chain;
-use crate::evidence::Signer;
+use crate::evidence::{Signer, Signers};
 use crate::ownership::{Use, exposure};
 
 const MIB: u64 = 1024 * 1024;
@@ -155,6 +155,31 @@ pub(super) fn key(name: &'static str, path: &Path, when: &str) -> Check {
             Check::failed(name, found, exposure.remedy)
         }
     }
+}
+
+/// What the history of the signing keys says of the one in use.
+pub(super) fn signers(keys: &config::Keys) -> Check {
+    const NAME: &str = "keys' history";
+    let again = "start the daemon again";
+    let signers = match Signers::open(&keys.signers_file()) {
+        Ok(signers) => signers,
+        Err(error) => {
+            let remedy = "run doctor as the daemon's user, or mend what is said";
+            return Check::failed(NAME, chain(&error), remedy);
+        }
+    };
+    let Some(last) = signers.keys().last() else {
+        return Check::ok(NAME, "not there yet: begins at the first start");
+    };
+    if let Some(revoked) = signers.revocation(&last.fingerprint) {
+        let found = format!("{} signs and is revoked: {}", last.fingerprint, revoked.reason);
+        return Check::failed(NAME, found, again);
+    }
+    if keys.place().waits() {
+        return Check::warning(NAME, "a new key waits to be taken up", again);
+    }
+    let (all, revoked) = (signers.keys().len(), signers.revoked().len());
+    Check::ok(NAME, format!("{all} keys signed, {revoked} are revoked"))
 }
 
 /// The key that signs evidence: in a file, or held by an SSH agent, which is asked for it.

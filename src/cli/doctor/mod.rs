@@ -79,6 +79,7 @@ fn all(config: &Config) -> Vec<Check> {
         checks::disk(&config.store),
         checks::clock(),
         checks::signing_key(&config.keys),
+        checks::signers(&config.keys),
         checks::key("log key", &config.keys.log_file(), "is made at the first start"),
         checks::key("API keys", &config.keys.api, "are made by `exhibit keys add`"),
         checks::socket(&config.daemon.socket),
