@@ -32,7 +32,7 @@ pub mod exit {
     pub const ALTERED: u8 = 10;
     /// `verify`: something that must be there is not.
     pub const INCOMPLETE: u8 = 11;
-    /// `verify`: intact, but signed by a key nobody vouched for.
+    /// `verify`: intact, but nobody vouched for the key, the log or the timestamp.
     pub const UNKNOWN_KEY: u8 = 12;
     /// `verify`: could not be read.
     pub const UNREADABLE: u8 = 13;

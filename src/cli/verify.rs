@@ -285,6 +285,9 @@ fn print(report: &FolderReport) {
         exit::OK => "intact",
         exit::ALTERED => "ALTERED",
         exit::INCOMPLETE => "INCOMPLETE",
+        exit::UNKNOWN_KEY if report.signed_by.is_some() => {
+            "intact, but NOT ALL OF IT is vouched for"
+        }
         exit::UNKNOWN_KEY => "signed by an UNKNOWN KEY",
         _ => "UNREADABLE",
     };

@@ -27,7 +27,7 @@ use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
 use crate::receipt::Receipt;
 use crate::report;
 use crate::run::{Ending, Event, Recorded};
-use crate::timestamp::{Request, Stamp};
+use crate::timestamp::{MAX_STAMP, Request, Stamp};
 use crate::tlog::proof::Proof;
 
 /// How to check a folder with stock tools; `{run}` stands for the run.
@@ -286,7 +286,8 @@ impl Sealing<'_> {
         let request = request.map_err(|error| StoreError::new(&path, error.into()))?;
         let Some(response) = authority.ask(self.draft.id(), &request) else { return Ok(()) };
         let sound = Stamp::parse(&response).ok().filter(|stamp| stamp.answers(&request));
-        let Some(stamp) = sound else { return Ok(()) };
+        let short = response.len() as u64 <= MAX_STAMP;
+        let Some(stamp) = sound.filter(|_| short) else { return Ok(()) };
         let request = self.write(layout::REQUEST, request.bytes())?.0;
         self.parts.timestamp_request_sha256 = Some(request);
         self.parts.timestamp_sha256 = Some(self.write(layout::TIMESTAMP, &response)?.0);

@@ -138,6 +138,7 @@ async fn a_sealed_run_has_a_timestamp_that_every_tool_accepts() {
     std::fs::copy(other.root(), at.join("trust/tsa-ca.pem")).expect("copied");
     let (code, text) = told(at, &["verify", "--trust", "trust", path]);
     assert!(code == 12 && text.contains("timestamp_untrusted"), "{text}");
+    assert!(text.contains("NOT ALL OF IT is vouched for"), "{text}");
     let (passed, text) = stock_tools(at);
     assert!(!passed && text.contains("FAIL 18 timestamp"), "{text}");
 }
