@@ -9,7 +9,7 @@
 //!   [`tlog`], [`shown`], [`words`], [`caption`],
 //!   [`timestamp`], [`ownership`], [`ssh_agent`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
-//!   [`workflow`]
+//!   [`workflow`], [`retention`]
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
 //!   [`worktree`], [`population`], [`bundle`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
@@ -51,6 +51,7 @@ pub mod receipt;
 pub mod redact;
 pub mod report;
 pub mod request;
+pub mod retention;
 pub mod run;
 pub mod runs;
 pub mod secret;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::id::RunId;
+use crate::retention::Retention;
 use crate::workflow::Policy;
 
 /// Who asked, as the daemon itself established it.
@@ -134,6 +135,9 @@ pub struct Opening {
     /// What its workflow required when it was opened; none when nobody had configured it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
+    /// How long it is to be kept; none in runs of versions that promised nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// Who asked.
     pub caller: Caller,
     /// Name of the host the daemon runs on.

@@ -114,6 +114,7 @@ fn opening(run: RunId) -> Opening {
         run,
         spec: RunSpec { workflow: "bench".to_owned(), ..RunSpec::default() },
         policy: None,
+        retention: None,
         caller: Caller::Daemon,
         host: "bench".to_owned(),
         exhibit: "bench".to_owned(),

@@ -113,6 +113,7 @@ fn run(root: &Path, events: usize, captures: usize, png: &[u8]) -> (PathBuf, f64
         run: id,
         spec,
         policy: None,
+        retention: None,
         caller,
         host: "bench".to_owned(),
         exhibit: "0".to_owned(),

@@ -23,6 +23,7 @@ use super::answer::{
 use super::events::events;
 use super::{Api, backend};
 use crate::capture::{Ask, Kind};
+use crate::clock::rfc3339_millis;
 use crate::error::{Code, Problem};
 use crate::evidence::{Filter, RunSummary, StoreError};
 use crate::receipt::Receipt;
@@ -258,8 +259,10 @@ async fn show(
             let record = api.runs.sealed_run(id).await?;
             if caller.may_act_on(&record.opening.caller) {
                 let (policy, judged) = (json!(record.opening.policy), json!(record.completeness));
-                let mut shown = json!(RunSummary::from(record));
+                let summary = RunSummary::from(record);
+                let mut shown = json!(summary);
                 (shown["policy"], shown["completeness"]) = (policy, judged);
+                shown["kept_until"] = json!(rfc3339_millis(api.runs.kept_until(&summary)));
                 return Ok(Json(shown));
             }
             let message = format!("the run {id} was opened by another caller");

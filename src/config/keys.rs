@@ -90,6 +90,8 @@ keys! {
     runs.max_duration: live;
     runs.max_events: live;
     runs.max_attachment: live;
+    retention.default: live;
+    retention.classes: live;
     events.max_size: live;
     events.redact: live;
     code.work_trees: live;

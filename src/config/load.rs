@@ -9,6 +9,7 @@ use url::Url;
 
 use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
+use super::retention::{retention, unknown_classes};
 use super::workflows::workflows;
 use super::{
     Backend, Browser, Capture, CodePlaces, Config, Daemon, Events, Fallback, Hosted, Integrity,
@@ -93,6 +94,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         runs: runs(&mut document, &default.runs),
         code: code(&mut document, default.code),
         events: events(&mut document, default.events),
+        retention: retention(&mut document, default.retention),
         workflows: workflows(&mut document, default.workflows),
         sessions: sessions(&mut document, &default.sessions),
         video: video(&mut document, &default.video),
@@ -103,10 +105,11 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     resolve(&mut config, &folder_of(file));
     let (lines, mut problems) = document.finish();
     // A key that could not be read has its default here; its own problem is said already.
-    for (key, message) in check::check(&config) {
+    let found = check::check(&config).into_iter().map(|(key, message)| (key.to_owned(), message));
+    for (key, message) in found.chain(unknown_classes(&config)) {
         if !problems.iter().any(|problem| problem.key == key) {
-            let line = lines.get(key).copied();
-            let (file, key) = (file.to_owned(), key.to_owned());
+            let line = lines.get(&key).copied();
+            let file = file.to_owned();
             problems.push(ConfigProblem { file, line, key, message });
         }
     }

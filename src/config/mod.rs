@@ -8,6 +8,7 @@ mod load;
 mod problem;
 mod read;
 mod render;
+mod retention;
 #[cfg(test)]
 mod tests;
 pub mod watch;
@@ -28,6 +29,7 @@ pub use hosted::{Fallback, Hosted};
 pub use keys::{KEYS, Key};
 pub use load::{load, parse};
 pub use problem::{ConfigErrors, ConfigProblem};
+pub use retention::Retention;
 pub use workflows::Workflows;
 
 use crate::redact::{BUILT_IN, Rule};
@@ -61,6 +63,8 @@ pub struct Config {
     pub privacy: Privacy,
     /// Limits of a run.
     pub runs: Runs,
+    /// How long runs are kept.
+    pub retention: Retention,
     /// What runs must contain, by workflow.
     pub workflows: Workflows,
     /// What agents say.
@@ -426,6 +430,7 @@ impl Default for Config {
                 max_events: 100_000,
                 max_attachment: 100 * MIB,
             },
+            retention: Retention::default(),
             workflows: Workflows::default(),
             code: CodePlaces::default(),
             events: Events {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::retention::text_of;
 use super::{Config, KEYS, LogFormat};
 use crate::secret::REDACTED;
 use crate::video::Source;
@@ -113,16 +114,20 @@ impl Config {
 
     /// Whether a key belongs to the tables that say how evidence is kept.
     fn is_keeping(name: &str) -> bool {
-        ["integrity.", "transparency.", "timestamp."].iter().any(|table| name.starts_with(table))
+        ["integrity.", "transparency.", "timestamp.", "retention."]
+            .iter()
+            .any(|table| name.starts_with(table))
     }
 
     /// The same of a key of those tables.
     fn keeping_value(&self, name: &str) -> toml::Value {
-        let Self { integrity, transparency, timestamp, .. } = self;
+        let Self { integrity, transparency, timestamp, retention, .. } = self;
         let optional = |value: &Option<String>| value.clone().unwrap_or_default().into();
         match name {
             "integrity.pace" => size(integrity.pace),
             "integrity.rest" => duration(integrity.rest),
+            "retention.default" => text_of(retention.default),
+            "retention.classes" => retention.classes_value(),
             "timestamp.url" => optional(&timestamp.url.as_ref().map(ToString::to_string)),
             "timestamp.every" => duration(timestamp.every),
             "timestamp.patience" => duration(timestamp.patience),

@@ -40,10 +40,11 @@ fn the_shipped_file_is_the_default_and_holds_every_key() {
     for (name, keys) in table.iter().filter(|(name, _)| *name != "workflows") {
         for (key, value) in keys.as_table().expect("a table") {
             match value.as_table() {
-                Some(inner) => {
+                // Classes have names of the operator's.
+                Some(inner) if *key != "classes" => {
                     found.extend(inner.keys().map(|inner| format!("{name}.{key}.{inner}")));
                 }
-                None => found.push(format!("{name}.{key}")),
+                _ => found.push(format!("{name}.{key}")),
             }
         }
     }
@@ -56,7 +57,8 @@ fn the_shipped_file_is_the_default_and_holds_every_key() {
 #[test]
 fn no_key_of_the_structs_is_missing_from_the_list() {
     // Every field of the structs, as `Debug` names them.
-    let config = Config { workflows: Workflows([].into()), ..Config::default() };
+    let mut config = Config { workflows: Workflows([].into()), ..Config::default() };
+    config.retention.classes.clear();
     let debug = format!("{config:#?}");
     let fields = debug.lines().filter(|line| line.contains(": ") && !line.ends_with(" {")).count();
     // One line more is that of the workflows.
@@ -360,6 +362,48 @@ fn workflows_are_changed_and_added() {
     assert_eq!(read(&config.to_string()), Ok(config.clone()), "{config}");
     assert_eq!(Config::default().changed(&config), ["workflows"]);
     assert!(Config::default().needs_restart(&config).is_empty());
+}
+
+#[test]
+fn retention_classes_are_changed_and_added() {
+    let text = "[retention]\ndefault = \"30d\"\n[retention.classes]\naccess = \"500d\"\n\"hr.eu\" = \"0d\"\n\
+                [workflows.refund]\nretention = \"hr.eu\"\n";
+    let config = read(text).expect("accepted");
+    let retention = &config.retention;
+    let days = ["financial", "access", "hr.eu", "operations", "gone"];
+    let days = days.map(|class| retention.days(Some(class)));
+    assert_eq!((retention.days(None), days), (30, [2555, 500, 0, 400, 30]));
+    let refund = retention.promise(config.workflows.get("refund"));
+    assert_eq!((refund.class.as_deref(), refund.days), (Some("hr.eu"), 0));
+    assert_eq!(retention.promise(None).days, 30);
+    assert_eq!(read(&config.to_string()), Ok(config.clone()), "{config}");
+    let default = Config::default();
+    assert_eq!(default.changed(&config), ["retention.default", "retention.classes", "workflows"]);
+    assert!(default.needs_restart(&config).is_empty());
+}
+
+#[test]
+fn what_is_wrong_with_retention_is_told_with_the_remedy() {
+    let text = r#"
+[retention]
+default = "1y"
+[workflows.refund]
+retention = "finance"
+"#;
+    let unknown = "`finance` is no retention class; write one of access, financial, operations, or";
+    let wrong =
+        [(3, "retention.default", "such as \"400d\""), (5, "workflows.refund.retention", unknown)];
+    assert_complaints(text, &wrong);
+    for (classes, why) in [
+        ("7", "classes, each with its days"),
+        ("{ financial = 7 }", "of `financial`: write whole days"),
+        ("{ financial = \"-1d\" }", "of `financial`: write whole days"),
+        ("{ financial = \"36526d\" }", "of `financial`: write whole days"),
+        ("{ \"a b\" = \"1d\" }", "no name of a class"),
+    ] {
+        let text = format!("[retention]\nclasses = {classes}\n");
+        assert_complaints(&text, &[(2, "retention.classes", why)]);
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::layout::{FORMAT, MAX_SMALL, RECORD};
 use crate::digest::Digest;
 use crate::disk;
 use crate::id::RunId;
+use crate::retention::Retention;
 use crate::run::{Caller, Ending, Opening, State};
 use crate::workflow::{Completeness, Verdict};
 
@@ -193,6 +194,9 @@ pub struct RunSummary {
     pub opened_at: String,
     /// RFC 3339, UTC.
     pub sealed_at: String,
+    /// How long it is to be kept, as was promised when it was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// How much it holds.
     #[serde(flatten)]
     pub counts: Counts,
@@ -223,6 +227,7 @@ impl From<RunRecord> for RunSummary {
             verdict: record.completeness.map(|judged| judged.verdict),
             opened_at: record.opened_at,
             sealed_at: record.sealed_at,
+            retention: record.opening.retention,
             counts: record.counts,
         }
     }
@@ -243,6 +248,7 @@ mod tests {
                 run,
                 spec,
                 policy: None,
+                retention: None,
                 caller,
                 host: "h".to_owned(),
                 exhibit: "0.1.0".to_owned(),

@@ -8,6 +8,7 @@ mod bundle;
 mod code;
 mod cosigning;
 mod ending;
+mod keeping;
 mod ledger;
 mod life;
 mod listing;
@@ -154,9 +155,12 @@ impl Runs {
             return Err(Problem::new(Code::TooManyRuns, message));
         }
         let at = self.0.clock.now();
+        let config = Arc::clone(&self.0.config.borrow());
+        let policy = config.workflows.get(&spec.workflow).cloned();
         let opening = Opening {
             run: RunId::new(at),
-            policy: self.0.config.borrow().workflows.get(&spec.workflow).cloned(),
+            retention: Some(config.retention.promise(policy.as_ref())),
+            policy,
             spec,
             caller,
             host: self.0.host.clone(),

@@ -82,6 +82,7 @@ impl OpenRun {
             "events": draft.as_ref().map(Draft::events),
             "captures": self.capture_count(),
             "policy": self.opening.policy,
+            "retention": self.opening.retention,
             "completeness": completeness,
             "needed": completeness.as_ref().map(|judged| judged.missing().collect::<Vec<_>>()),
         })

@@ -21,6 +21,7 @@ mod harness;
 mod hosted;
 mod hosted_server;
 mod keys;
+mod keeping;
 mod layers;
 mod ledger;
 mod lifecycle;

@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
         "ownership",
         "ssh_agent",
     ],
-    &["artifact", "run", "receipt", "settings", "request", "workflow"],
+    &["artifact", "run", "receipt", "settings", "request", "workflow", "retention"],
     &[
         "config",
         "masks",

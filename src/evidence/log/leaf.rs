@@ -125,6 +125,9 @@ pub(crate) fn open(opening: &Opening, first_event: Digest, late: bool, at: Momen
         "workflow": opening.spec.workflow,
         "first_event_sha256": first_event,
     });
+    if let Some(retention) = &opening.retention {
+        data["retention"] = json!(retention);
+    }
     if late {
         data["late"] = json!(true);
     }

@@ -1,0 +1,19 @@
+//! Owns until when runs are kept: the promise recorded with each, and the configuration in force.
+
+use jiff::Timestamp;
+
+use super::Runs;
+use crate::evidence::RunSummary;
+use crate::retention::Retention;
+
+impl Runs {
+    /// The time before which `run` must not be purged. A time of sealing that is none keeps it for
+    /// ever.
+    pub fn kept_until(&self, run: &RunSummary) -> Timestamp {
+        let Ok(sealed_at) = run.sealed_at.parse() else { return Timestamp::MAX };
+        let recorded = run.retention.as_ref();
+        let class = recorded.and_then(|recorded| recorded.class.as_deref());
+        let days = self.0.config.borrow().retention.days(class);
+        Retention::kept_until(recorded, days, sealed_at)
+    }
+}
