@@ -10,7 +10,7 @@ pipes and devices are told of and not opened.
   tiles STORE          the log's tiles and root follow from its entries
   history STORE        the log continues every checkpoint in checkpoints/ and in the folders' proofs
   kept STORE NOTE...   the log continues these checkpoints
-  runs STORE           log and folders tell of the same runs
+  runs STORE           log and folders tell of the same runs; what was purged could go and is gone
   order STORE          prints the folders of the runs, in the order in which the log holds their seals
 
 Sources: RFC 6962 section 2.1 (tree), RFC 9162 section 2.1.3.2 (proof), c2sp.org/tlog-tiles,
@@ -24,6 +24,7 @@ import os
 import re
 import stat
 import sys
+from datetime import datetime, timedelta
 
 LIMIT = 64 << 20  # Longest line, and largest file that is read whole.
 RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -287,16 +288,39 @@ def kept(store, *notes):
             log.continues(note, file.read(LIMIT))
 
 
+def moment(time):
+    """A time of the log: RFC 3339, UTC."""
+    return datetime.fromisoformat(time.replace("Z", "+00:00"))
+
+
 def runs(store):
     told, first, wrong = {}, {}, []  # Seals and opening, by run.
-    for entry in Log(store).entries:
+    promised, sealed_at, held, purged = {}, {}, set(), set()
+    for index, entry in enumerate(Log(store).entries):
         value = json.loads(entry)
         need(value["format"] in ("exhibit/1", "exhibit-log/1"), f"{entry[:200]!r} is no entry")
-        if value["format"] == "exhibit/1":
-            told.setdefault(value["run"], []).append(sha256(entry))
-        elif value["kind"] == "open":
+        if "run" in value:
             told.setdefault(value["run"], [])
+        if value["format"] == "exhibit/1":
+            told[value["run"]].append(sha256(entry))
+            sealed_at[value["run"]] = value["sealed_at"]
+        elif value["kind"] == "open":
             first.setdefault(value["run"], value["first_event_sha256"])
+            promised[value["run"]] = value.get("retention", {}).get("days", 0)
+        elif value["kind"] == "hold":
+            held.add((value["run"], value.get("matter")))
+        elif value["kind"] == "release":
+            held.discard((value["run"], value.get("matter")))
+        elif value["kind"] == "purge":
+            run = value["run"]
+            seals = [seal.hex() for seal in told[run]]
+            founded = seals and ("damage" in value or value.get("seal_sha256") == seals[-1])
+            if founded:
+                days = timedelta(days=promised.get(run, 0))
+                founded = moment(value["time"]) >= moment(sealed_at[run]) + days
+            if not founded or any(run == other for other, _ in held):
+                wrong.append(f"unfounded: entry {index} purges {run}")
+            purged.add(run)
     there = folders_of_runs(store)
     openings = os.path.join(store, "open")
     names = os.listdir(openings) if os.path.isdir(openings) else []
@@ -310,7 +334,7 @@ def runs(store):
         elif sha256(read(os.path.join(folder, "seal.json"))) != told[run][-1]:
             wrong.append(f"exchanged: the log holds another seal of {run}")
     for run, seals in told.items():
-        if run not in there and (seals or run not in still_open):
+        if run not in purged and run not in there and (seals or run not in still_open):
             wrong.append(f"gone: {run}, which the log tells of")
     wrong += [f"never logged: {run}, which is open" for run in still_open if run not in told]
     for run, folder in (there | still_open).items():
@@ -318,6 +342,7 @@ def runs(store):
             opening = sha256(events.readline(LIMIT).removesuffix(b"\n")).hex()
         if run in first and first[run] != opening:
             wrong.append(f"another opening than the log holds: {run}")
+    wrong += [f"there although purged: {run}" for run in purged if run in there]
     need(not wrong, "\n".join(sorted(wrong)))
 
 

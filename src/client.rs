@@ -152,6 +152,14 @@ impl Client {
         Ok(bytes.to_vec())
     }
 
+    /// Get the JSON at `path`, below the API's base.
+    ///
+    /// # Errors
+    /// As [`Client::text`].
+    pub async fn get(&self, path: &str) -> Result<Value, Problem> {
+        self.json(self.request(Method::GET, &format!("/api/v1{path}"))).await
+    }
+
     /// Send `body` to `path`, below the API's base.
     ///
     /// # Errors

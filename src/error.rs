@@ -92,6 +92,12 @@ codes! {
     NotYourRun = ("not_your_run", 403, DENIED);
     /// The caller may not look at everybody's runs.
     NotAViewer = ("not_a_viewer", 403, DENIED);
+    /// The caller may not decide what is kept: holds and purges are for operators.
+    NotAnOperator = ("not_an_operator", 403, DENIED);
+    /// The run is held for that matter already.
+    AlreadyHeld = ("already_held", 409, CONFLICT);
+    /// The run is not held for that matter.
+    NotHeld = ("not_held", 409, CONFLICT);
     /// The link for signing in was used, is too old, or never was one.
     LinkNotValid = ("link_not_valid", 401, DENIED);
     /// The request comes from another site, or by a name that is not the daemon's.
@@ -136,6 +142,14 @@ codes! {
     RunSealed = ("run_sealed", 409, CONFLICT);
     /// The run is still open: it cannot be given out.
     RunOpen = ("run_open", 409, CONFLICT);
+    /// The run is on hold: it is not purged.
+    RunHeld = ("run_held", 409, CONFLICT);
+    /// The run's time is not over: it is not purged.
+    NotDue = ("not_due", 409, CONFLICT);
+    /// The run is not as it was sealed: it is not purged unasked.
+    RunDamaged = ("run_damaged", 409, CONFLICT);
+    /// The run was purged: the log tells of it.
+    RunPurged = ("run_purged", 410, NOT_FOUND);
     /// The name is taken within the run.
     NameTaken = ("name_taken", 409, CONFLICT);
     /// Another daemon holds the store.

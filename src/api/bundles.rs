@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::Api;
 use super::answer::{Failure, file, json_body, run_id};
+use super::keeping::reader;
 use crate::error::{Code, Problem};
 use crate::id::RunId;
-use crate::run::{Caller, Reader};
-use crate::web::may_see_all;
+use crate::run::Caller;
 
 /// SHA-256 of what is sent.
 const DIGEST: HeaderName = HeaderName::from_static("x-exhibit-sha256");
@@ -28,8 +28,7 @@ async fn bundle(
     request: Request,
 ) -> Result<Response, Failure> {
     let runs = runs_in(&json_body(&api, request).await?)?;
-    let all = may_see_all(&caller, &api.config.borrow().web);
-    let reader = if all { Reader::Everything } else { Reader::Own(caller.clone()) };
+    let reader = reader(&api, &caller);
     let bundle = api.runs.bundle(runs, &reader, &caller).await?;
     let digest = bundle.digest().map_err(|error| Problem::internal("reading the bundle", error))?;
     let mut response = file("application/zstd", &bundle);

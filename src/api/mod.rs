@@ -6,6 +6,7 @@ mod bundles;
 mod drain;
 mod events;
 mod hosted;
+mod keeping;
 mod log;
 pub mod openapi;
 pub mod peer;
@@ -67,6 +68,7 @@ pub fn router(api: Api) -> Router {
         .merge(hosted::routes())
         .merge(log::routes())
         .merge(bundles::routes())
+        .merge(keeping::routes())
         .merge(sequences::routes())
         .merge(sessions::routes())
         .merge(video::routes())

@@ -21,6 +21,7 @@ use super::answer::{
     Failure, broken_body, file, json_body, product, run_id, run_in_path, too_large_body,
 };
 use super::events::events;
+use super::keeping::reader;
 use super::{Api, backend};
 use crate::capture::{Ask, Kind};
 use crate::clock::rfc3339_millis;
@@ -225,6 +226,10 @@ async fn list(
         let sealed = api.runs.list(filter, &caller, limit).await?;
         runs.extend(sealed.iter().map(|run| json!(run)));
     }
+    let reader = reader(&api, &caller);
+    for run in &mut runs {
+        api.runs.show_holds(run, &reader);
+    }
     Ok(Json(json!({ "runs": runs })))
 }
 
@@ -254,7 +259,10 @@ async fn show(
 ) -> Result<Json<Value>, Failure> {
     let id = run_in_path(id)?;
     match api.runs.open_run(id, &caller) {
-        Ok(open) => Ok(Json(open)),
+        Ok(mut open) => {
+            api.runs.show_holds(&mut open, &reader(&api, &caller));
+            Ok(Json(open))
+        }
         Err(problem) if problem.code == Code::RunSealed => {
             let record = api.runs.sealed_run(id).await?;
             if caller.may_act_on(&record.opening.caller) {
@@ -263,10 +271,22 @@ async fn show(
                 let mut shown = json!(summary);
                 (shown["policy"], shown["completeness"]) = (policy, judged);
                 shown["kept_until"] = json!(rfc3339_millis(api.runs.kept_until(&summary)));
+                api.runs.show_holds(&mut shown, &reader(&api, &caller));
                 return Ok(Json(shown));
             }
             let message = format!("the run {id} was opened by another caller");
             Err(Problem::new(Code::NotYourRun, message).into())
+        }
+        Err(problem) if problem.code == Code::RunPurged => {
+            // What the log says of it is for those who may read the log.
+            match api.runs.tombstone(id) {
+                Some(tombstone) if reader(&api, &caller) == Reader::Everything => {
+                    let mut shown = json!(tombstone);
+                    shown["state"] = json!("purged");
+                    Ok(Json(shown))
+                }
+                _ => Err(problem.into()),
+            }
         }
         Err(problem) => Err(problem.into()),
     }

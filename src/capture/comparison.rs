@@ -58,7 +58,8 @@ impl Captures {
     /// See [`Refused`].
     pub async fn compare(&self, ask: Ask) -> Result<Compared, Box<Refused>> {
         let this = self.clone();
-        let work = self.0.tasks.spawn(async move { this.carry_out_comparison(ask).await });
+        let work =
+            self.0.tasks.spawn(async move { Box::pin(this.carry_out_comparison(ask)).await });
         let done = work.await.map_err(|error| Problem::internal("comparing the pages", error));
         done.map_err(|problem| Box::new(problem.into()))?
     }

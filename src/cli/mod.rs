@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod doctor;
 mod export;
+mod hold;
 mod index;
 mod keys;
 mod log;
@@ -13,6 +14,7 @@ mod open;
 mod out;
 mod population;
 mod printed;
+mod purge;
 mod record;
 mod report;
 mod runs;
@@ -94,6 +96,11 @@ enum Command {
     Sample(population::Sample),
     /// Hand out sealed runs as one file, which is noted in the log
     Export(export::Export),
+    /// Legal holds, which keep runs from being purged
+    #[command(subcommand)]
+    Hold(hold::Hold),
+    /// Take away runs whose time is over; the log keeps that they were there
+    Purge(purge::Purge),
     /// The log of all runs, and its witnesses
     #[command(subcommand)]
     Log(log::Log),
@@ -140,6 +147,8 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Population(asked) => population::population(&common, &asked),
         Command::Sample(asked) => population::sample(&common, &asked),
         Command::Export(export) => export::export(&common, export).await,
+        Command::Purge(purge) => purge::purge(&common, purge).await,
+        Command::Hold(command) => hold::hold(&common, command).await,
         Command::Log(command) => log::log(&common, command).await,
         Command::Keys(keys) => keys::keys(&common, keys),
         Command::Config(command) => config::config(&common, command),

@@ -292,8 +292,17 @@ pub(super) async fn list(common: &Common, list: List) -> Result<u8, Problem> {
         out::json(&answer);
         return DONE;
     }
-    let columns =
-        ["run", "workflow", "state", "outcome", "verdict", "opened_at", "captures", "events"];
+    let columns = [
+        "run",
+        "workflow",
+        "state",
+        "held",
+        "outcome",
+        "verdict",
+        "opened_at",
+        "captures",
+        "events",
+    ];
     let runs = answer["runs"].as_array().cloned().unwrap_or_default();
     out::table(&columns, runs.iter().map(|run| columns.map(|name| cell(&run[name])).to_vec()));
     DONE
@@ -305,7 +314,12 @@ pub(super) async fn show(common: &Common, show: Show) -> Result<u8, Problem> {
         print_facts(common, &run);
         return DONE;
     }
+    if run["state"] == "purged" {
+        print_facts(common, &run);
+        return DONE;
+    }
     let judged = serde_json::from_value(run["completeness"].take()).ok();
+    let holds = run["holds"].take();
     if let Some(facts) = run.as_object_mut() {
         // Told line by line below.
         facts.retain(|name, _| !["needed", "policy", "verdict"].contains(&name.as_str()));
@@ -313,6 +327,14 @@ pub(super) async fn show(common: &Common, show: Show) -> Result<u8, Problem> {
     print_facts(common, &run);
     for line in completeness(judged.as_ref()) {
         out::line(format!("completeness: {line}"));
+    }
+    for hold in holds.as_array().into_iter().flatten() {
+        let matter = hold["matter"].as_str().map_or(String::new(), |id| format!(" for `{id}`"));
+        out::line(format!(
+            "held{matter} since {}: {}",
+            cell(&hold["since"]),
+            cell(&hold["reason"])
+        ));
     }
     DONE
 }
@@ -336,7 +358,7 @@ fn print_facts(common: &Common, facts: &Value) {
     }
 }
 
-fn cell(value: &Value) -> String {
+pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

@@ -87,8 +87,8 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
             out::line(format!("{}: {count} sealed folders checked", path.display()));
             if let Some(log) = &report.log {
                 out::line(format!(
-                    "log {}: {} entries, {} runs opened, {} sealed",
-                    log.origin, log.size, log.opened, log.sealed
+                    "log {}: {} entries, {} runs opened, {} sealed, {} purged",
+                    log.origin, log.size, log.opened, log.sealed, log.purged
                 ));
                 if let Some(StampedReport { size, time, authority }) = &log.stamped {
                     out::line(format!("  {size} entries were there at {time}, says {authority}"));

@@ -138,6 +138,9 @@ codes! {
     RunNotLogged = "run_not_logged" Altered "The store holds a run that the log does not tell of.";
     SealNotLogged = "seal_not_logged" Altered "A folder's seal is not the one that the log holds.";
     OpeningNotLogged = "opening_not_logged" Altered "A run's first event is not the one that the log holds of its opening.";
+    PurgedRunThere = "purged_run_there" Altered "The store holds a run that the log says was purged: a purge cut short, which the daemon's next start finishes, or a folder put back.";
+    PurgeUnfounded = "purge_unfounded" Altered "An entry of the log purges a run that was not sealed so, whose promised time was not over, or that was on hold.";
+    PurgeUnfinished = "purge_unfinished" Note "A purged run is not wholly removed yet.";
     Unsealed = "unsealed" Incomplete "The run was never sealed.";
     RunOpen = "run_open" Note "The store holds a run that is not sealed yet.";
 }

@@ -20,6 +20,7 @@ use super::verify;
 use crate::artifact::NewArtifact;
 use crate::clock::{Clock, Moment};
 use crate::id::RunId;
+use crate::retention::Retention;
 use crate::run::{Actor, Caller, Ending, Event, Opening, RunSpec};
 use crate::timestamp::Request;
 use crate::tlog::note::Algorithm;
@@ -34,6 +35,8 @@ pub(super) struct Bench {
     folder: tempfile::TempDir,
     pub(super) store: Store,
     pub(super) clock: Clock,
+    /// What is promised of runs that are opened from here on.
+    pub(super) promise: Option<Retention>,
 }
 
 pub(super) fn signer() -> Signer {
@@ -132,7 +135,7 @@ impl Bench {
     fn on(clock: Clock) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(&folder.path().join("store")).expect("a store");
-        Self { folder, store, clock }
+        Self { folder, store, clock, promise: None }
     }
 
     /// A store of the time `then`, whose runs stand in a log and are stamped by `answer`, which is
@@ -141,9 +144,9 @@ impl Bench {
         then: Timestamp,
         answer: impl Fn(&Request, Timestamp) -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
-        let Self { folder, store, clock } = Self::on(Clock::fixed(then)).with_log();
+        let Self { folder, store, clock, promise } = Self::on(Clock::fixed(then)).with_log();
         let asked = Asked { clock: clock.clone(), answer };
-        Self { store: store.with_authority(Arc::new(asked)), folder, clock }
+        Self { store: store.with_authority(Arc::new(asked)), folder, clock, promise }
     }
 
     /// A store whose runs stand in a log.
@@ -152,9 +155,9 @@ impl Bench {
     }
 
     fn with_log(self) -> Self {
-        let Self { folder, store, clock } = self;
+        let Self { folder, store, clock, promise } = self;
         let log = Log::open(store.root(), &log_key(), ORIGIN).expect("a log");
-        Self { store: store.with_log(Arc::new(log)), folder, clock }
+        Self { store: store.with_log(Arc::new(log)), folder, clock, promise }
     }
 
     pub(super) fn log(&self) -> Log {
@@ -168,10 +171,10 @@ impl Bench {
 
     /// The same folder with its store let go and opened anew, as after a crash.
     pub(super) fn reopen(self) -> Self {
-        let Self { folder, store, clock } = self;
+        let Self { folder, store, clock, promise } = self;
         drop(store);
         let store = Store::open(&folder.path().join("store")).expect("a store");
-        Self { folder, store, clock }
+        Self { folder, store, clock, promise }
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -186,7 +189,8 @@ impl Bench {
 
     pub(super) fn begin(&self, index: usize) -> Draft {
         let provenance = json!({"browser": "none", "run": index});
-        self.store.begin(&opening(id(index)), &provenance, self.now()).expect("begun")
+        let opening = Opening { retention: self.promise.clone(), ..opening(id(index)) };
+        self.store.begin(&opening, &provenance, self.now()).expect("begun")
     }
 
     /// A run that stays open.

@@ -160,6 +160,15 @@ impl Index {
         Ok(())
     }
 
+    /// Take `run` out: it is not there any more.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn forget(&self, run: RunId) -> Result<(), IndexError> {
+        let removed = self.lock().execute("DELETE FROM runs WHERE run = ?1", [run.to_string()]);
+        removed.map(drop).map_err(failed(&self.path))
+    }
+
     /// What is known of `run`.
     ///
     /// # Errors

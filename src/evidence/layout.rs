@@ -79,6 +79,8 @@ const MAX_DEPTH: usize = 8;
 pub(super) const OPEN: &str = "open";
 /// Folder of sealed runs, in the store.
 pub(super) const RUNS: &str = "runs";
+/// Folder of purged runs on their way out, in the store.
+pub(super) const PURGING: &str = "purging";
 /// The lock, in the store.
 pub(super) const LOCK: &str = "lock";
 
@@ -90,6 +92,11 @@ pub(crate) fn sealed_place(run: RunId) -> String {
 /// Place of an unsealed run in its store.
 pub(crate) fn open_place(run: RunId) -> String {
     format!("{OPEN}/{run}")
+}
+
+/// Place of a purged run in its store until it is removed.
+pub(crate) fn purging_place(run: RunId) -> String {
+    format!("{PURGING}/{run}")
 }
 
 /// Whether `path` can be the path of an artifact below `data/`: safe parts, not too deep, and not

@@ -14,6 +14,7 @@ mod index;
 mod key_file;
 mod layout;
 pub mod log;
+mod purge;
 mod query;
 mod record;
 mod recover;
@@ -40,6 +41,7 @@ pub(crate) use layout::{
     EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, entries, is_safe_path,
     open_place, sealed_place,
 };
+pub(crate) use purge::seal_digest;
 pub use query::{Choice, Filter, MAX_LIST, Tally};
 pub use record::{Counts, RunRecord, RunSummary};
 pub use recover::{Salvage, Torn};

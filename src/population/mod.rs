@@ -57,6 +57,8 @@ pub enum Fate {
     Interrupted,
     /// Still open.
     Open,
+    /// Purged: the log tells when and why.
+    Purged,
     /// The log tells of it, and the store does not hold it.
     Gone,
     /// The store holds it, and the log does not tell of it.
@@ -71,6 +73,7 @@ impl Fate {
             Self::Expired => "expired",
             Self::Interrupted => "interrupted",
             Self::Open => "open",
+            Self::Purged => "purged",
             Self::Gone => "gone",
             Self::NotLogged => "not-logged",
         }
@@ -108,6 +111,8 @@ pub struct Row {
     pub seal_index: Option<u64>,
     /// Captures in it.
     pub captures: Option<u64>,
+    /// Index of its `purge` entry.
+    pub purge_index: Option<u64>,
 }
 
 /// Which state of the log the answer is about.
@@ -159,6 +164,7 @@ struct Told {
     number: u64,
     open: Option<(u64, Leaf)>,
     seal: Option<(u64, Leaf)>,
+    purge: Option<u64>,
 }
 
 /// The population of the store at `root`.
@@ -186,6 +192,7 @@ pub fn population(root: &Path, query: Query) -> Result<Population, StoreError> {
                     told.open = Some((index, leaf));
                 }
                 LeafKind::Seal => told.seal = Some((index, leaf)),
+                LeafKind::Purge => told.purge = told.purge.or(Some(index)),
                 _ => {}
             }
         }
@@ -223,7 +230,7 @@ fn row(root: &Path, size: u64, run: RunId, told: &Told, query: &Query) -> Option
         workflow,
         opened_at,
         sealed_at: seal.map(|leaf| leaf.time.clone()),
-        fate: Fate::Gone,
+        fate: if told.purge.is_some() { Fate::Purged } else { Fate::Gone },
         outcome: seal.and_then(|leaf| text(leaf, "outcome")),
         verdict: None,
         agent: None,
@@ -232,6 +239,7 @@ fn row(root: &Path, size: u64, run: RunId, told: &Told, query: &Query) -> Option
         open_index: told.open.as_ref().map(|(index, _)| *index),
         seal_index: told.seal.as_ref().map(|(index, _)| *index),
         captures: None,
+        purge_index: told.purge,
     };
     let summary = RunSummary::read(&root.join(sealed_place(run)));
     match (summary, seal) {
@@ -304,6 +312,7 @@ fn unlogged(root: &Path, size: u64, told: &HashMap<RunId, Told>, query: &Query) 
             open_index: None,
             seal_index: None,
             captures: None,
+            purge_index: None,
         };
         row.fill(summary);
         row.fate = Fate::NotLogged;

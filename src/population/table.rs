@@ -25,6 +25,7 @@ pub fn write_runs<'a>(out: &mut impl Write, runs: impl IntoIterator<Item = &'a R
         "open_index",
         "seal_index",
         "captures",
+        "purge_index",
     ];
     csv_row(out, &heading.map(str::to_owned))?;
     for run in runs {
@@ -45,6 +46,7 @@ pub fn write_runs<'a>(out: &mut impl Write, runs: impl IntoIterator<Item = &'a R
             number(run.open_index),
             number(run.seal_index),
             number(run.captures),
+            number(run.purge_index),
         ];
         csv_row(out, &cells)?;
     }

@@ -80,6 +80,7 @@ fn population(runs: usize) -> Population {
         open_index: None,
         seal_index: None,
         captures: None,
+        purge_index: None,
     };
     let runs: Vec<Row> = (1..=runs).map(row).collect();
     let log = LogState { origin: "bench".to_owned(), size: 9, root: Digest::ZERO };

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use serde_json::Value;
 
-use super::problem::{store_problem, unknown};
+use super::problem::store_problem;
 use super::{INDEX, Runs};
 use crate::error::{Problem, chain};
 use crate::evidence::{Filter, Index, RunRecord, RunSummary, Store, StoreError};
@@ -24,6 +24,15 @@ impl Runs {
         });
         if let Err(error) = noted {
             tracing::warn!(run = %receipt.run, error, "a sealed run is not in the index; `exhibit index rebuild` mends it");
+        }
+    }
+
+    /// Take a purged run out of the index.
+    pub(super) fn forget(&self, run: RunId) {
+        let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = index.forget(run) {
+            let error = chain(&error);
+            tracing::warn!(%run, error, "a purged run is still in the index; `exhibit index rebuild` mends it");
         }
     }
 
@@ -78,10 +87,11 @@ impl Runs {
     /// # Errors
     /// `run_not_found`, or when it cannot be read.
     pub async fn sealed_run(&self, id: RunId) -> Result<RunRecord, Problem> {
-        let folder = self.0.store.folder_of(id);
+        let this = self.clone();
         self.blocking("reading the run", move || {
+            let folder = this.0.store.folder_of(id);
             RunRecord::read(&folder).map_err(|error| match error {
-                StoreError::NotFound { .. } => unknown(id),
+                StoreError::NotFound { .. } => this.gone(id),
                 other => store_problem(other),
             })
         })

@@ -8,6 +8,7 @@ mod bundle;
 mod code;
 mod cosigning;
 mod ending;
+mod holds;
 mod keeping;
 mod ledger;
 mod life;
@@ -15,6 +16,7 @@ mod listing;
 mod open;
 mod problem;
 mod provenance;
+mod purging;
 mod report;
 mod scrub;
 mod stamping;
@@ -35,15 +37,16 @@ pub use self::cosigning::Witnessed;
 use self::listing::open_index;
 pub use self::open::{OpenRun, Work};
 use self::open::{lock, millis};
-use self::problem::{sealed, store_problem, unknown};
+use self::problem::{sealed, store_problem};
 use self::provenance::{host_name, provenance};
+pub use self::purging::{Going, Purged, Staying};
 pub use self::scrub::Scrubbed;
 pub use self::viewing::{Found, Look};
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::disk;
 use crate::error::{Code, Problem};
-use crate::evidence::log::Log;
+use crate::evidence::log::{Log, Standing};
 use crate::evidence::{Draft, Index, LogKey, Signer, Store, StoreError, TimestampAuthority};
 use crate::id::RunId;
 use crate::run::{Caller, Opening, RunSpec};
@@ -68,6 +71,10 @@ struct Shared {
     /// What came of asking witnesses, by name.
     witnessed: Mutex<BTreeMap<String, Witnessed>>,
     authority: Arc<Authority>,
+    /// What the log says of holds; held while it is judged by and added to.
+    standing: Mutex<Standing>,
+    /// Held by the one purge there is at a time.
+    purging: Mutex<()>,
     clock: Clock,
     tasks: Tasks,
     config: watch::Receiver<Arc<Config>>,
@@ -93,6 +100,7 @@ impl Runs {
         let authority = Authority::new(config.clone(), clock.clone(), tasks.clone());
         let authority = Arc::new(authority);
         let store = store.with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>);
+        let standing = Standing::of_store(store.root()).map_err(store_problem)?;
         let index = open_index(&store)?;
         let shared = Shared {
             store,
@@ -101,6 +109,8 @@ impl Runs {
             log,
             witnessed: Mutex::default(),
             authority,
+            standing: Mutex::new(standing),
+            purging: Mutex::default(),
             index: Mutex::new(index),
             open: Mutex::default(),
             clock,
@@ -109,6 +119,7 @@ impl Runs {
             host: host_name(),
         };
         let runs = Self(Arc::new(shared));
+        runs.finish_purges();
         runs.recover()?;
         Ok(runs)
     }
@@ -226,7 +237,11 @@ impl Runs {
     fn find(&self, id: RunId, caller: &Caller) -> Result<Arc<OpenRun>, Problem> {
         let run = self.registry().get(&id).cloned();
         let Some(run) = run else {
-            return Err(if self.0.store.folder_of(id).exists() { sealed(id) } else { unknown(id) });
+            return Err(if self.0.store.folder_of(id).exists() {
+                sealed(id)
+            } else {
+                self.gone(id)
+            });
         };
         if !caller.may_act_on(&run.opening.caller) {
             let message = format!("the run {id} was opened by another caller; use one of your own");

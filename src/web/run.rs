@@ -19,8 +19,10 @@ use super::refusal::{Refusal, page_of};
 use super::viewer::Viewer;
 use crate::blob::Blob;
 use crate::error::{Code, Problem};
+use crate::evidence::log::Hold;
 use crate::id::RunId;
 use crate::report::{Glance, content_security_policy, is_picture};
+use crate::run::Reader;
 
 /// Seconds after which the page of an open run is fetched again.
 const REFRESH: u32 = 10;
@@ -38,6 +40,8 @@ struct Page {
     paused: bool,
     every: u32,
     look: Glance,
+    /// Why it is kept beyond its time, a sentence for each hold.
+    held: Vec<String>,
 }
 
 pub(super) async fn page(
@@ -59,7 +63,20 @@ pub(super) async fn page(
         paused,
         every: REFRESH,
         look: look.glance,
+        held: web.runs.holds_on(id).iter().map(|hold| told(hold, &viewer.reader)).collect(),
     }))
+}
+
+/// A hold in words; the reason is for those who may look at everybody's runs.
+fn told(hold: &Hold, reader: &Reader) -> String {
+    match reader {
+        Reader::Own(_) => format!("On hold since {}.", hold.since),
+        Reader::Everything => {
+            let matter = hold.matter.as_ref().map(|matter| format!(" for {matter}"));
+            let matter = matter.unwrap_or_default();
+            format!("On hold{matter} since {}: {}", hold.since, hold.reason)
+        }
+    }
 }
 
 /// The report, under its own policy: nothing but its own script and style may run.

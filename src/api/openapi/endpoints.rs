@@ -6,7 +6,7 @@ use super::fields::{
     MARKDOWN, OBSERVE, OPEN_SESSION, PDF, PDF_VIEW, PICTURE, RECORD, REGION, RUN_KEPT, SEQUENCE,
     SESSION, SHOT, STAGE, TARGET, TARGETS, TIME, VIEW, VIEWPORT,
 };
-use super::runs::{CODE, CODE_SEEN, RUN, SEAL};
+use super::runs::{CODE, CODE_SEEN, HOLD, PURGE, RUN, SEAL};
 
 /// What an endpoint answers when it succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,6 +325,37 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "/bundles",
             "",
             "Sealed runs (`runs`, a list of ids) as one `.tar.zst`, noted in the log",
+        )
+    },
+    get("/holds", "Holds", "The legal holds that stand, for whoever may see all runs"),
+    Endpoint {
+        needs: &["runs", "reason"],
+        recorded: false,
+        ..post(
+            "/holds",
+            &[HOLD],
+            Answer::Json("Holds"),
+            "Put runs on hold, for operators: they are not purged while it stands",
+        )
+    },
+    Endpoint {
+        needs: &["runs", "reason"],
+        recorded: false,
+        ..post(
+            "/holds/release",
+            &[HOLD],
+            Answer::Json("Released"),
+            "Release runs from the hold of a matter, for operators",
+        )
+    },
+    Endpoint {
+        needs: &["reason"],
+        recorded: false,
+        ..post(
+            "/purges",
+            &[PURGE],
+            Answer::Json("Purged"),
+            "Take away runs whose time is over, for operators; the log keeps that they were there",
         )
     },
     Endpoint {

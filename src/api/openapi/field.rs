@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Choice(&'static [&'static str]),
     /// At most so many texts.
     Texts(usize),
+    /// One to so many ids of runs.
+    Runs(usize),
     /// An object with these fields.
     Object(&'static [Field]),
     /// An object with any texts.
@@ -148,6 +150,10 @@ impl Kind {
                 let text = json!({ "type": "string", "minLength": 1, "maxLength": 2000 });
                 json!({ "type": "array", "maxItems": most, "items": text })
             }
+            Self::Runs(most) => json!({
+                "type": "array", "minItems": 1, "maxItems": most,
+                "items": { "type": "string", "format": "uuid" },
+            }),
             Self::Object(fields) => object(fields),
             Self::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
             Self::Objects(most, fields) => {
@@ -203,6 +209,7 @@ impl Kind {
             Self::Flag => "true or false".to_owned(),
             Self::Choice(words) => format!("`{}`", words.join("`, `")),
             Self::Texts(most) => format!("a list of at most {most} texts"),
+            Self::Runs(most) => format!("a list of 1 to {most} ids of runs"),
             Self::Object(inner) => format!("an object: {}", fields(inner)),
             Self::Map => "an object, name → text".to_owned(),
             Self::Objects(most, inner) => {

@@ -48,6 +48,19 @@ pub(super) const EVENT: &[Field] = &[
     field("traceparent", Kind::Trace, "", "W3C Trace Context"),
 ];
 
+pub(super) const HOLD: &[Field] = &[
+    field("runs", Kind::Runs(1_000), "", "which runs: all of them, or none when one is refused"),
+    field("reason", Kind::Text(2_000), "", "why, on one line; it stands in the log"),
+    field("matter", Kind::Text(100), "", "for the sake of which matter; several may hold one run"),
+];
+
+pub(super) const PURGE: &[Field] = &[
+    field("runs", Kind::Runs(1_000), "", "which runs; none goes when one must stay. All due ones"),
+    field("reason", Kind::Text(2_000), "", "why, on one line; it stands in the log"),
+    field("dry_run", Kind::Flag, "false", "only say what would go"),
+    field("even_damaged", Kind::Flag, "false", "also of `runs` what is not as it was sealed"),
+];
+
 pub(super) const SEAL: &[Field] = &[
     field("outcome", Kind::Text(100), "", "what came of the run"),
     field("reason", Kind::Text(2_000), "", "why"),

@@ -7,10 +7,12 @@ use super::field::{Field, Kind, Support};
 use super::fields::STEPS;
 use crate::error::{Code, Problem};
 use crate::request::{
-    CodeRequest, ComparisonRequest, ImportRequest, RecordingRequest, SealRequest, SequenceRequest,
-    SessionRequest, StoredRequest, VideoRequest, read_inspect, read_observe, read_og_image,
-    read_pdf, read_run_spec, read_screenshot, read_stop,
+    CodeRequest, ComparisonRequest, HoldRequest, ImportRequest, PurgeRequest, RecordingRequest,
+    SealRequest, SequenceRequest, SessionRequest, StoredRequest, VideoRequest, read_inspect,
+    read_observe, read_og_image, read_pdf, read_run_spec, read_screenshot, read_stop,
 };
+
+const SOME_RUN: &str = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57";
 
 /// What the reader of an endpoint says of a body; none for an endpoint that reads none of its own.
 fn read(endpoint: &Endpoint, body: Value) -> Option<Result<(), Problem>> {
@@ -30,6 +32,8 @@ fn read(endpoint: &Endpoint, body: Value) -> Option<Result<(), Problem>> {
         "/sequences/import" => ImportRequest::read(body).map(drop),
         "/runs" => read_run_spec(body).map(drop),
         "/runs/{id}/code" => CodeRequest::read(body).map(drop),
+        "/holds" | "/holds/release" => HoldRequest::read(body).map(drop),
+        "/purges" => PurgeRequest::read(body).map(drop),
         "/runs/{id}/seal" => SealRequest::read(body).map(drop),
         _ => return None,
     })
@@ -47,9 +51,16 @@ fn least(endpoint: &Endpoint) -> Value {
         "/sequences/import" => json!({ "trace": [{ "action": "click", "target": "#a" }] }),
         "/runs" => json!({ "workflow": "refund" }),
         "/runs/{id}/code" => json!({ "commit": "c0ffee" }),
+        "/holds" | "/holds/release" | "/purges" => json!({ "runs": [SOME_RUN], "reason": "r" }),
         _ if endpoint.one_of.is_empty() => json!({}),
         _ => json!({ "url": "http://a.example/" }),
     }
+}
+
+/// The same of a list of runs.
+fn runs(most: usize) -> (Vec<Value>, Vec<Value>) {
+    let outside = vec![json!([]), json!(SOME_RUN), json!(["x"]), json!(vec![SOME_RUN; most + 1])];
+    (vec![json!([SOME_RUN]), json!([SOME_RUN, SOME_RUN])], outside)
 }
 
 /// Values that are just inside of what a kind allows, and just outside.
@@ -87,6 +98,7 @@ fn edges(kind: Kind) -> (Vec<Value>, Vec<Value>) {
             vec![json!([]), json!(["a"])],
             vec![json!("a"), json!([1]), json!([""]), json!(vec!["a"; most + 1])],
         ),
+        Kind::Runs(most) => runs(most),
         Kind::Object(fields) => (vec![object(fields)], vec![json!([]), json!({ "unheard": 1 })]),
         Kind::Map => (vec![json!({}), json!({ "a": "b" })], vec![json!([])]),
         Kind::Objects(most, fields) => (

@@ -1,7 +1,9 @@
 //! Owns what the entries of the log say. A seal's entry is its `seal.json`, byte for byte; all
 //! others are RFC 8785 JSON with a `kind`. None holds what an agent or a page wrote but for the
-//! workflow's name and the outcome in a seal: the log outlives the evidence.
+//! workflow's name and the outcome in a seal: the log outlives the evidence. The reasons in it are
+//! operators' own.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,6 +13,7 @@ use crate::clock::{Moment, rfc3339_millis};
 use crate::digest::Digest;
 use crate::evidence::revocation::Revocation;
 use crate::id::RunId;
+use crate::retention::Retention;
 use crate::run::{Caller, Opening};
 
 /// Name of this form of entry; seals have the format's own.
@@ -40,6 +43,12 @@ pub enum LeafKind {
     Export,
     /// Evidence was found to be no longer as it was.
     Finding,
+    /// A run was put on hold: it is not purged while that stands.
+    Hold,
+    /// A run was released from a hold.
+    Release,
+    /// A run was purged: this stays in its place.
+    Purge,
     /// An entry of a kind that this version does not know.
     Other,
 }
@@ -56,6 +65,9 @@ impl LeafKind {
             "key-revocation" => Self::KeyRevocation,
             "export" => Self::Export,
             "finding" => Self::Finding,
+            "hold" => Self::Hold,
+            "release" => Self::Release,
+            "purge" => Self::Purge,
             _ => Self::Other,
         }
     }
@@ -72,6 +84,9 @@ impl LeafKind {
             Self::KeyRevocation => "key-revocation",
             Self::Export => "export",
             Self::Finding => "finding",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Purge => "purge",
             Self::Other => "other",
         }
     }
@@ -211,4 +226,68 @@ pub(crate) fn export(runs: &[RunId], sha256: Digest, to: &Caller, at: Moment) ->
 /// Evidence was read again and is not as it was: `told` says where and by which codes.
 pub(crate) fn finding(told: &Value, at: Moment) -> Vec<u8> {
     entry(LeafKind::Finding, at, told.clone())
+}
+
+/// `run` is kept whatever its retention says, for the sake of `matter`, until it is released.
+pub(crate) fn hold(
+    run: RunId,
+    matter: Option<&str>,
+    reason: &str,
+    by: &Caller,
+    at: Moment,
+) -> Vec<u8> {
+    entry(LeafKind::Hold, at, about_hold(run, matter, reason, by))
+}
+
+/// `run` is no longer held for the sake of `matter`.
+pub(crate) fn release(
+    run: RunId,
+    matter: Option<&str>,
+    reason: &str,
+    by: &Caller,
+    at: Moment,
+) -> Vec<u8> {
+    entry(LeafKind::Release, at, about_hold(run, matter, reason, by))
+}
+
+fn about_hold(run: RunId, matter: Option<&str>, reason: &str, by: &Caller) -> Value {
+    let mut data = json!({ "run": run, "reason": reason, "by": by });
+    if let Some(matter) = matter {
+        data["matter"] = json!(matter);
+    }
+    data
+}
+
+/// A run that is purged: what stays of it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Burial<'a> {
+    /// The run.
+    pub(crate) run: RunId,
+    /// Kind of run.
+    pub(crate) workflow: &'a str,
+    /// Index of its seal in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seal_index: Option<u64>,
+    /// Digest of its `seal.json`, as it lay in the folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seal_sha256: Option<Digest>,
+    /// When it was sealed.
+    pub(crate) sealed_at: &'a str,
+    /// Since when it was due.
+    pub(crate) kept_until: String,
+    /// What was promised of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retention: Option<&'a Retention>,
+    /// Codes of what was not as it was sealed.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) damage: &'a BTreeSet<String>,
+    /// Why, in the operator's words.
+    pub(crate) reason: &'a str,
+    /// Who purged it.
+    pub(crate) by: &'a Caller,
+}
+
+/// A run is purged.
+pub(crate) fn purge(buried: &Burial<'_>, at: Moment) -> Vec<u8> {
+    entry(LeafKind::Purge, at, json!(buried))
 }

@@ -26,6 +26,7 @@ use super::sign::Signer;
 use super::trust::Trust;
 use super::verify;
 use crate::error::exit;
+use crate::retention::Retention;
 use crate::tlog::note::Algorithm;
 use crate::tlog::policy::Policy;
 
@@ -83,11 +84,12 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let bench = Bench::logged();
+        let mut bench = Bench::logged();
         let root = bench.store.root().to_owned();
         drop(bench.begin_third());
         bench.sealed(0);
         let earlier = (files(&root.join("log")), files(&root.join("checkpoints")));
+        bench.promise = Some(Retention { class: None, days: 400 });
         bench.sealed(1);
         grow(&bench.log(), 258);
         hand_over(&bench.scratch().join("trust"));

@@ -4,7 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use super::{Row, Victim, What, edit, flip, make_dir, row, unnoticed};
+use crate::digest::Digest;
 use crate::evidence::attacks::{rename, write};
 use crate::evidence::fixture::{Bench, ORIGIN, id, log_key, signer};
 use crate::evidence::hostile::copy_tree;
@@ -23,6 +26,36 @@ pub(super) const ROWS: &[Row] = &[
     unnoticed("nothing", STORE, |_| {}, "it is intact"),
     unnoticed("nothing, a checkpoint was kept", KEPT, |_| {}, "it is intact"),
     row("a folder removed", STORE, |copy| remove(&copy.run(1))),
+    unnoticed(
+        "a folder removed whose purge is in the log",
+        STORE,
+        |copy| {
+            purge(copy, 1, LATER, None);
+            remove(&copy.run(1));
+        },
+        "it was purged, and the log says by whom and why",
+    ),
+    row("a purge put into the log, the folder left", STORE, |copy| purge(copy, 1, LATER, None)),
+    row("a folder removed and purged before its time", STORE, |copy| {
+        purge(copy, 1, "2026-11-24T09:00:00.000Z", None);
+        remove(&copy.run(1));
+    }),
+    row("a folder removed and purged while on hold", STORE, |copy| {
+        let hold = json!({ "kind": "hold", "time": LATER, "run": id(1), "reason": "r" });
+        purge(copy, 1, LATER, Some(hold));
+        remove(&copy.run(1));
+    }),
+    row("a folder removed and purged as another than was sealed", STORE, |copy| {
+        let seal = fs::read(copy.run(0).join(SEAL)).expect("there");
+        write(&copy.run(1).join(SEAL), &seal);
+        purge(copy, 1, LATER, None);
+        remove(&copy.run(1));
+    }),
+    row("an open run removed, its purge in the log", STORE, |copy| {
+        let entry = json!({ "kind": "purge", "time": LATER, "run": Bench::third() });
+        add(copy, vec![entry]);
+        remove(&copy.root.join("open"));
+    }),
     row("a folder moved to another day", STORE, |copy| {
         rename(&copy.run(1), &copy.root.join(format!("runs/2020/01/01/{}", id(1))));
     }),
@@ -150,6 +183,28 @@ pub(super) const ROWS: &[Row] = &[
         make_dir(&copy.run(1).with_file_name("x"));
     }),
 ];
+
+/// After any promise of the runs there are is over.
+const LATER: &str = "2029-01-01T00:00:00.000Z";
+
+/// Put into the log, with its stolen key, that the run number `index` was purged at `time`, after
+/// `before`.
+fn purge(copy: &Victim, index: usize, time: &str, before: Option<Value>) {
+    let seal = fs::read(copy.run(index).join(SEAL)).expect("there");
+    let sha256 = Digest::of(&seal);
+    let entry = json!({ "kind": "purge", "time": time, "run": id(index), "seal_sha256": sha256 });
+    add(copy, before.into_iter().chain([entry]).collect());
+}
+
+/// Put entries at the end of the log, with its stolen key.
+fn add(copy: &Victim, entries: Vec<Value>) {
+    let log = Log::open(&copy.root, &log_key(), ORIGIN).expect("a log");
+    let entries = entries.into_iter().map(|mut entry| {
+        entry["format"] = json!("exhibit-log/1");
+        serde_json_canonicalizer::to_vec(&entry).expect("JSON")
+    });
+    log.append_all(entries.collect()).expect("added");
+}
 
 /// Change a byte of a file of the log.
 fn log(copy: &Victim, name: &str) {

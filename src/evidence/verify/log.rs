@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::FolderReport;
+use super::keeping::Keeping;
 use super::proof::cosigned_by;
 use super::stamps::{Dated, StampedReport};
 use crate::digest::Digest;
@@ -45,6 +46,8 @@ pub struct LogReport {
     pub opened: u64,
     /// Runs of which it says that they were sealed.
     pub sealed: u64,
+    /// Runs of which it says that they were purged.
+    pub purged: u64,
     /// Witnesses whose cosignatures of the newest checkpoint are sound.
     pub witnesses: Vec<String>,
     /// Checkpoints from outside that the log still holds to.
@@ -75,6 +78,7 @@ pub(super) struct LogCheck<'a> {
     unseen: BTreeSet<String>,
     runs: HashMap<RunId, Told>,
     newest: Option<Checkpoint>,
+    pub(super) keeping: Keeping,
     pub(super) dated: Dated,
     /// Sizes with a timestamp that counts, and the latest moment that it can mean.
     pub(super) there_by: Vec<(u64, Timestamp)>,
@@ -102,6 +106,7 @@ impl<'a> LogCheck<'a> {
             unseen: BTreeSet::new(),
             runs: HashMap::new(),
             newest: None,
+            keeping: Keeping::default(),
             dated: Dated::in_store(root),
             there_by: Vec::new(),
             report: LogReport::default(),
@@ -323,6 +328,7 @@ impl<'a> LogCheck<'a> {
         self.dated.entry(index, &leaf);
         let Some(run) = leaf.run else { return };
         let told = self.runs.entry(run).or_default();
+        let seal = told.seals.last().copied();
         match leaf.kind {
             LeafKind::Open if told.opening.is_none() => {
                 let first =
@@ -338,6 +344,7 @@ impl<'a> LogCheck<'a> {
             }
             _ => {}
         }
+        self.keeping(run, index, &leaf, seal);
     }
 
     /// When the seal of `run` was there at the latest, by a timestamp over the log that counts.
@@ -447,6 +454,13 @@ impl<'a> LogCheck<'a> {
         }
     }
 
+    /// Whether the log tells that the run of `folder` was purged, and it went while it was looked at.
+    pub(super) fn went(&self, folder: &FolderReport) -> bool {
+        let path = Path::new(&folder.folder);
+        let named = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        named.is_some_and(|run| self.keeping.is_purged(run)) && path.symlink_metadata().is_err()
+    }
+
     /// The runs of the log against the folders: `folders` are those that are sealed, `open` the
     /// runs that are not yet.
     pub(super) fn runs(&mut self, folders: &[FolderReport], open: &[RunId]) {
@@ -464,11 +478,13 @@ impl<'a> LogCheck<'a> {
         let last = |run| self.runs.get(run)?.last;
         let placed = there.iter().filter_map(|(run, folder)| Some((last(run)?, *folder)));
         self.stamped_in_order(placed.collect());
+        self.purged();
         let told: Vec<(RunId, bool)> =
             self.runs.iter().map(|(run, told)| (*run, told.seals.is_empty())).collect();
         for (run, unsealed) in told {
             let place = layout::sealed_place(run);
-            if there.contains_key(&run) || (unsealed && open.contains(&run)) {
+            let purged = self.keeping.is_purged(run);
+            if purged || there.contains_key(&run) || (unsealed && open.contains(&run)) {
                 continue;
             }
             // In a store in use it may have been opened or sealed since, or be on its way from one

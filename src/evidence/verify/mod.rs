@@ -4,6 +4,7 @@
 
 mod chain;
 mod files;
+mod keeping;
 mod log;
 mod parallel;
 mod proof;

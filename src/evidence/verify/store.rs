@@ -62,6 +62,7 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
     // The log comes last: what is sealed stood in it before.
     let mut log = LogCheck::new(root, trust);
     if log.run(remembered) {
+        report.folders.retain(|folder| !log.went(folder));
         log.runs(&report.folders, &open);
         report.reconsider(root, trust, &log);
     }

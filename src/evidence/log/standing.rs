@@ -1,0 +1,205 @@
+//! Owns what the log says of the keeping of runs, folded from its entries: which legal holds stand on
+//! which run, and which runs were purged. The log is the truth; this is read from it at each start,
+//! and grows with it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::FOLDER;
+use super::leaf::{Leaf, LeafKind};
+use super::reader::LogReader;
+use crate::evidence::StoreError;
+use crate::id::RunId;
+use crate::run::Caller;
+use crate::tlog::tile::WIDTH;
+
+/// A legal hold that stands on a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// The run.
+    pub run: RunId,
+    /// For the sake of which matter; none where none was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matter: Option<String>,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Since when, RFC 3339, UTC.
+    pub since: String,
+    /// Who put it there, where the entry says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Caller>,
+    /// Index of its entry in the log.
+    pub log_index: u64,
+}
+
+/// What the log keeps of a run that was purged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tombstone {
+    /// The run.
+    pub run: RunId,
+    /// Index of its entry in the log.
+    pub log_index: u64,
+    /// When it was purged, RFC 3339, UTC.
+    pub time: String,
+    /// All that the entry says.
+    #[serde(flatten)]
+    pub data: Map<String, Value>,
+}
+
+/// What stands.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    holds: BTreeMap<RunId, Vec<Hold>>,
+    purged: BTreeMap<RunId, Tombstone>,
+    /// Indices of the daemon's last start and of the one before it.
+    starts: [Option<u64>; 2],
+}
+
+impl Standing {
+    /// What the log of the store at `root` says.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn of_store(root: &Path) -> Result<Self, StoreError> {
+        let reader = LogReader::of_store(root);
+        let (_, checkpoint) = reader.checkpoint()?;
+        let folder = root.join(FOLDER);
+        let mut standing = Self::default();
+        for bundle in 0..checkpoint.size.div_ceil(WIDTH) {
+            let entries = reader.bundle(bundle, checkpoint.size);
+            let entries = entries.map_err(StoreError::at(&folder))?;
+            for (index, entry) in (bundle * WIDTH..).zip(entries) {
+                if let Some(leaf) = speaks_of_keeping(&entry).then(|| Leaf::parse(&entry)).flatten()
+                {
+                    standing.take(index, &leaf);
+                }
+            }
+        }
+        Ok(standing)
+    }
+
+    /// Take over what `leaf`, the entry `index`, says; other kinds say nothing here.
+    pub fn take(&mut self, index: u64, leaf: &Leaf) {
+        if leaf.kind == LeafKind::Start {
+            self.starts = [Some(index), self.starts[0]];
+        }
+        let Some(run) = leaf.run else { return };
+        let text = |name: &str| Some(leaf.data.get(name)?.as_str()?.to_owned());
+        let matter = text("matter");
+        match leaf.kind {
+            LeafKind::Hold => {
+                let by = leaf.data.get("by").and_then(|by| serde_json::from_value(by.clone()).ok());
+                let reason = text("reason").unwrap_or_default();
+                let since = leaf.time.clone();
+                let hold = Hold { run, matter, reason, since, by, log_index: index };
+                self.holds.entry(run).or_default().push(hold);
+            }
+            LeafKind::Release => {
+                if let Some(holds) = self.holds.get_mut(&run) {
+                    holds.retain(|hold| hold.matter != matter);
+                    if holds.is_empty() {
+                        self.holds.remove(&run);
+                    }
+                }
+            }
+            LeafKind::Purge => {
+                let mut data = leaf.data.clone();
+                data.retain(|name, _| !["run", "time", "format", "kind"].contains(&name.as_str()));
+                let time = leaf.time.clone();
+                let tombstone = Tombstone { run, log_index: index, time, data };
+                self.purged.entry(run).or_insert(tombstone);
+            }
+            _ => {}
+        }
+    }
+
+    /// What is kept of `run`, if it was purged.
+    pub fn tombstone(&self, run: RunId) -> Option<&Tombstone> {
+        self.purged.get(&run)
+    }
+
+    /// The runs whose purge came after the daemon's start before its last one: only of these can a
+    /// crash have cut the purge short.
+    pub fn begun_in_last_life(&self) -> Vec<RunId> {
+        let since = self.starts[1].unwrap_or(0);
+        let recent = self.purged.values().filter(|tombstone| tombstone.log_index > since);
+        recent.map(|tombstone| tombstone.run).collect()
+    }
+
+    /// The holds on `run`, oldest first.
+    pub fn holds(&self, run: RunId) -> &[Hold] {
+        self.holds.get(&run).map_or(&[], Vec::as_slice)
+    }
+
+    /// The hold on `run` for the sake of `matter`.
+    pub fn hold(&self, run: RunId, matter: Option<&str>) -> Option<&Hold> {
+        self.holds(run).iter().find(|hold| hold.matter.as_deref() == matter)
+    }
+
+    /// All holds, by run.
+    pub fn all_holds(&self) -> impl Iterator<Item = &Hold> {
+        self.holds.values().flatten()
+    }
+}
+
+/// Whether an entry may be about the keeping of a run: spares the reading of all others.
+fn speaks_of_keeping(entry: &[u8]) -> bool {
+    let kinds = ["hold", "release", "purge", "start"].map(|kind| format!("\"kind\":\"{kind}\""));
+    std::str::from_utf8(entry).is_ok_and(|text| kinds.iter().any(|kind| text.contains(kind)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const RUN: &str = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57";
+
+    fn leaf(kind: &str, matter: Option<&str>) -> Leaf {
+        let mut entry = json!({
+            "format": "exhibit-log/1", "kind": kind, "time": "2026-11-24T08:15:46.120Z",
+            "run": RUN, "reason": "r", "by": { "via": "socket", "uid": 0, "gid": 0, "pid": 1 },
+        });
+        if let Some(matter) = matter {
+            entry["matter"] = json!(matter);
+        }
+        Leaf::parse(&serde_json::to_vec(&entry).expect("JSON")).expect("an entry")
+    }
+
+    #[test]
+    fn a_release_ends_the_hold_of_its_matter_and_no_other() {
+        let (mut standing, run) = (Standing::default(), RUN.parse().expect("an id"));
+        for (index, (kind, matter)) in
+            [("hold", None), ("hold", Some("a")), ("hold", Some("b")), ("release", Some("a"))]
+                .into_iter()
+                .enumerate()
+        {
+            standing.take(index as u64, &leaf(kind, matter));
+        }
+        let indices: Vec<u64> = standing.holds(run).iter().map(|hold| hold.log_index).collect();
+        assert_eq!(indices, [0, 2]);
+        assert!(standing.hold(run, Some("a")).is_none() && standing.hold(run, None).is_some());
+        standing.take(4, &leaf("release", None));
+        standing.take(5, &leaf("release", Some("b")));
+        assert_eq!((standing.holds(run).len(), standing.all_holds().count()), (0, 0));
+        // One that was never there changes nothing.
+        standing.take(6, &leaf("release", Some("b")));
+        assert_eq!(standing.all_holds().count(), 0);
+    }
+
+    #[test]
+    fn only_purges_since_the_start_before_the_last_one_can_have_been_cut_short() {
+        let (mut standing, run): (_, RunId) = (Standing::default(), RUN.parse().expect("an id"));
+        standing.take(0, &leaf("start", None));
+        standing.take(1, &leaf("purge", None));
+        standing.take(2, &leaf("start", None));
+        assert_eq!(standing.begun_in_last_life(), [run]);
+        assert_eq!(standing.tombstone(run).map(|it| it.log_index), Some(1));
+        standing.take(3, &leaf("start", None));
+        assert_eq!(standing.begun_in_last_life(), []);
+    }
+}

@@ -1,0 +1,112 @@
+//! Owns the verification of purges: that each entry is founded on what the log says before it, and
+//! that what was purged is not there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::log::LogCheck;
+use crate::digest::Digest;
+use crate::evidence::finding::FindingCode;
+use crate::evidence::layout;
+use crate::evidence::log::{FOLDER, Leaf, LeafKind};
+use crate::evidence::purge::aside_in;
+use crate::id::RunId;
+use crate::retention::Retention;
+
+/// What the log says of the keeping of runs, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    /// Days that were promised of runs when they were opened.
+    promised: BTreeMap<RunId, Retention>,
+    /// When runs were sealed last.
+    sealed_at: BTreeMap<RunId, Timestamp>,
+    /// Holds that stand, by run and matter.
+    holds: BTreeSet<(RunId, Option<String>)>,
+    /// Runs that were purged.
+    purged: BTreeSet<RunId>,
+}
+
+impl Keeping {
+    pub(super) fn is_purged(&self, run: RunId) -> bool {
+        self.purged.contains(&run)
+    }
+
+    /// Take over an entry about `run`; what is wrong with a purge. `seal` is the digest of its last
+    /// seal before this entry.
+    pub(super) fn take(&mut self, run: RunId, leaf: &Leaf, seal: Option<Digest>) -> Option<Wrong> {
+        let text = |name: &str| leaf.data.get(name).and_then(Value::as_str);
+        let matter = || text("matter").map(str::to_owned);
+        match leaf.kind {
+            LeafKind::Open => {
+                let promised = leaf.data.get("retention").cloned();
+                let promised = promised.and_then(|told| serde_json::from_value(told).ok());
+                self.promised.extend(promised.map(|promised| (run, promised)));
+            }
+            LeafKind::Seal => self.sealed_at.extend(leaf.time.parse().ok().map(|time| (run, time))),
+            LeafKind::Hold => drop(self.holds.insert((run, matter()))),
+            LeafKind::Release => drop(self.holds.remove(&(run, matter()))),
+            LeafKind::Purge => {
+                let wrong = self.wrong_with(run, leaf, seal);
+                self.purged.insert(run);
+                return wrong;
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn wrong_with(&self, run: RunId, leaf: &Leaf, seal: Option<Digest>) -> Option<Wrong> {
+        let stated = leaf.data.get("seal_sha256").and_then(Value::as_str);
+        let stated: Option<Digest> = stated.and_then(|stated| stated.parse().ok());
+        let Some(seal) = seal else {
+            return Some(("a run that was sealed".to_owned(), "one that was not".to_owned()));
+        };
+        if self.holds.iter().any(|(held, _)| *held == run) {
+            return Some(("a run that nobody holds".to_owned(), "one on hold".to_owned()));
+        }
+        // A damaged folder may have had another seal, or none; its entry says so.
+        if stated != Some(seal) && leaf.data.get("damage").is_none() {
+            let found = stated.map_or_else(|| "none".to_owned(), |stated| stated.to_string());
+            return Some((seal.to_string(), found));
+        }
+        let sealed_at = *self.sealed_at.get(&run)?;
+        let kept = Retention::kept_until(self.promised.get(&run), 0, sealed_at);
+        let early = leaf.time.parse().is_ok_and(|time: Timestamp| time < kept);
+        early.then(|| (format!("a time after {kept}"), leaf.time.clone()))
+    }
+}
+
+/// What was expected of a purge, and what was found.
+type Wrong = (String, String);
+
+impl LogCheck<'_> {
+    /// Hold the purge of `run` that the entry `index` tells of against what is before it.
+    pub(super) fn keeping(&mut self, run: RunId, index: u64, leaf: &Leaf, seal: Option<Digest>) {
+        let again = leaf.kind == LeafKind::Purge && self.keeping.is_purged(run);
+        let wrong = self.keeping.take(run, leaf, seal);
+        if let Some((expected, found)) = wrong {
+            let place = format!("{FOLDER}#{index}");
+            self.add(FindingCode::PurgeUnfounded, place, expected, found);
+        }
+        self.report.purged += u64::from(leaf.kind == LeafKind::Purge && !again);
+    }
+
+    /// Purged runs of which something is there.
+    pub(super) fn purged(&mut self) {
+        for run in self.keeping.purged.clone() {
+            let place = layout::sealed_place(run);
+            if self.root.join(&place).symlink_metadata().is_ok() {
+                let (expected, found) = ("nothing: it was purged", "a folder");
+                self.add(FindingCode::PurgedRunThere, place, expected, found);
+            }
+        }
+        for run in aside_in(self.root).unwrap_or_default() {
+            if self.keeping.is_purged(run) {
+                let place = layout::purging_place(run);
+                self.add(FindingCode::PurgeUnfinished, place, "nothing", "a folder");
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Owns purges: which runs are due, what keeps a run from going, and the going itself, by an entry of
+//! the log that stays in its place. Only operators purge.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Runs;
+use super::holds::operator;
+use super::problem::{sealed_first, store_problem, unknown};
+use crate::clock::rfc3339_millis;
+use crate::error::{Code, Problem, chain};
+use crate::evidence::log::{Logged, Standing, Tombstone, leaf};
+use crate::evidence::{Class, RunSummary, StoreError, Trust, seal_digest, verify};
+use crate::id::RunId;
+use crate::request::PurgeRequest;
+use crate::run::Caller;
+
+/// A run that is purged, or would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Going {
+    /// The run.
+    pub run: RunId,
+    /// Its workflow.
+    pub workflow: String,
+    /// When it was sealed, RFC 3339, UTC.
+    pub sealed_at: String,
+    /// Since when it is due, RFC 3339, UTC.
+    pub kept_until: String,
+    /// Index of its purge in the log; none while it is only asked what would go.
+    pub log_index: Option<u64>,
+}
+
+/// A run that stays, though it is due or was named.
+#[derive(Debug, Serialize)]
+pub struct Staying {
+    /// The run.
+    pub run: RunId,
+    /// What keeps it.
+    #[serde(flatten)]
+    pub because: Problem,
+}
+
+/// What a purge came to.
+#[derive(Debug, Serialize)]
+pub struct Purged {
+    /// Whether it was only asked what would go.
+    pub dry_run: bool,
+    /// The runs that went, or would.
+    pub purged: Vec<Going>,
+    /// The runs that stay.
+    pub refused: Vec<Staying>,
+}
+
+/// A run that may go, with what its tombstone will say.
+struct Due {
+    summary: RunSummary,
+    until: Timestamp,
+    damage: BTreeSet<String>,
+    place: Logged,
+}
+
+impl Runs {
+    /// Purge the runs that are asked for, or all that are due. Each one's entry is in the log before
+    /// anything of it goes.
+    ///
+    /// # Errors
+    /// `not_an_operator`; what keeps a run that was named (then none goes); what the disk and the
+    /// log say (then those before it are gone, and the next purge goes on).
+    pub async fn purge(&self, asked: PurgeRequest, by: &Caller) -> Result<Purged, Problem> {
+        operator(by)?;
+        let (this, by) = (self.clone(), by.clone());
+        self.blocking("purging", move || {
+            // One at a time.
+            let _turn = this.0.purging.lock();
+            this.purge_now(&asked, &by)
+        })
+        .await
+    }
+
+    fn purge_now(&self, asked: &PurgeRequest, by: &Caller) -> Result<Purged, Problem> {
+        let named = !asked.runs.is_empty();
+        let mut answer = Purged { dry_run: asked.dry_run, purged: Vec::new(), refused: Vec::new() };
+        let finished = if asked.dry_run { Vec::new() } else { self.go_on(&asked.runs)? };
+        let wanted = if named { asked.runs.clone() } else { self.due_by_date() };
+        let places = self.log().places(&wanted).map_err(store_problem)?;
+        let mut due = Vec::new();
+        for run in wanted {
+            // Its purge was cut short before, and has gone on.
+            if finished.contains(&run) {
+                continue;
+            }
+            match self.judge_due(run, asked.even_damaged, &places) {
+                Ok(one) => due.push(one),
+                Err(because) if named => return Err(because.field("runs")),
+                Err(because) => answer.refused.push(Staying { run, because }),
+            }
+        }
+        for one in due {
+            let log_index = if asked.dry_run { None } else { Some(self.bury(&one, asked, by)?) };
+            let Due { summary, until, .. } = one;
+            answer.purged.push(Going {
+                run: summary.run,
+                workflow: summary.workflow,
+                sealed_at: summary.sealed_at,
+                kept_until: rfc3339_millis(until),
+                log_index,
+            });
+        }
+        Ok(answer)
+    }
+
+    /// The sealed runs whose time is over. One whose record cannot be read is `verify`'s to tell of.
+    fn due_by_date(&self) -> Vec<RunId> {
+        let now = self.0.clock.now().wall;
+        let summaries = self.0.store.sealed().filter_map(|folder| RunSummary::read(&folder).ok());
+        let due = summaries.filter(|run| self.kept_until(run) <= now);
+        due.map(|run| run.run).collect()
+    }
+
+    /// Whether `run` may go.
+    fn judge_due(
+        &self,
+        run: RunId,
+        even_damaged: bool,
+        places: &HashMap<RunId, Logged>,
+    ) -> Result<Due, Problem> {
+        if self.tombstone(run).is_some() {
+            return Err(self.gone(run));
+        }
+        let folder = self.0.store.folder_of(run);
+        let summary = match RunSummary::read(&folder) {
+            Ok(summary) => summary,
+            Err(StoreError::NotFound { .. }) if self.workflow_of(run).is_some() => {
+                return Err(sealed_first(run));
+            }
+            Err(StoreError::NotFound { .. }) if !folder.is_dir() => return Err(self.gone(run)),
+            Err(error) => return Err(damaged(run, &chain(&error))),
+        };
+        check_not_held(&self.standing(), run)?;
+        let until = self.kept_until(&summary);
+        if until > self.0.clock.now().wall {
+            let message =
+                format!("the run {run} is kept until {}; ask again then", rfc3339_millis(until));
+            return Err(Problem::new(Code::NotDue, message));
+        }
+        let place = places.get(&run).copied().unwrap_or_default();
+        let damage = self.damage_of(&folder, place);
+        if !damage.is_empty() && !even_damaged {
+            let codes: Vec<&str> = damage.iter().map(String::as_str).collect();
+            return Err(damaged(run, &codes.join(", ")));
+        }
+        self.0.store.check_removable(run).map_err(|error| refused_by_kernel(run, error))?;
+        Ok(Due { summary, until, damage, place })
+    }
+
+    /// What is wrong with a sealed folder: codes of findings. Whom to believe is for auditors to say.
+    fn damage_of(&self, folder: &Path, place: Logged) -> BTreeSet<String> {
+        let report = verify::folder(folder, &Trust::of_signer(&self.0.signer));
+        let bad = report.findings.iter();
+        let bad = bad.filter(|one| !matches!(one.class, Class::Note | Class::UnknownKey));
+        let mut codes: BTreeSet<String> = bad.map(|finding| finding.code.to_string()).collect();
+        let logged = place.seal.and_then(|index| self.log().entry(index).ok());
+        let logged = logged.map(|entry| crate::digest::Digest::of(&entry));
+        if logged.is_none() || logged != seal_digest(folder) {
+            codes.insert("seal_not_logged".to_owned());
+        }
+        codes
+    }
+
+    /// Put the purge of a run into the log, then take its folder away.
+    fn bury(&self, due: &Due, asked: &PurgeRequest, by: &Caller) -> Result<u64, Problem> {
+        let run = due.summary.run;
+        let index = {
+            let mut standing = self.standing();
+            // Somebody may have held it meanwhile; from the entry on, nobody can.
+            check_not_held(&standing, run)?;
+            let buried = leaf::Burial {
+                run,
+                workflow: &due.summary.workflow,
+                seal_index: due.place.seal,
+                seal_sha256: seal_digest(&self.0.store.folder_of(run)),
+                sealed_at: &due.summary.sealed_at,
+                kept_until: rfc3339_millis(due.until),
+                retention: due.summary.retention.as_ref(),
+                damage: &due.damage,
+                reason: &asked.reason,
+                by,
+            };
+            let entry = leaf::purge(&buried, self.0.clock.now());
+            self.put_down(&mut standing, vec![entry])?
+        };
+        tracing::warn!(%run, log_index = index, ?by, "a run is purged");
+        self.take_away(run)?;
+        Ok(index)
+    }
+
+    fn take_away(&self, run: RunId) -> Result<(), Problem> {
+        let store = &self.0.store;
+        let done = store.move_aside(run).and_then(|()| store.remove_aside(run));
+        done.map_err(|error| refused_by_kernel(run, error))?;
+        self.forget(run);
+        Ok(())
+    }
+
+    /// Finish the purges that were cut short: what was moved aside, and of the runs `named` those
+    /// that still lie in their place; which these were.
+    fn go_on(&self, named: &[RunId]) -> Result<Vec<RunId>, Problem> {
+        let mut begun = self.0.store.aside().map_err(store_problem)?;
+        begun.extend(named.iter().filter(|run| self.0.store.folder_of(**run).is_dir()));
+        begun.retain(|run| self.tombstone(*run).is_some());
+        for run in &begun {
+            self.take_away(*run)?;
+            tracing::warn!(%run, "a purge that was cut short is finished");
+        }
+        Ok(begun)
+    }
+
+    /// Finish what an earlier life of the daemon began to purge. What lies in its place although an
+    /// older life purged it was put back by somebody, and is left for `verify` to tell of.
+    pub(super) fn finish_purges(&self) {
+        let begun = self.standing().begun_in_last_life();
+        if let Err(problem) = self.go_on(&begun) {
+            tracing::error!(
+                error = chain(&problem),
+                "a purge is not finished; `exhibit purge` goes on"
+            );
+        }
+    }
+
+    /// The purge of `run`, if it was purged.
+    pub fn tombstone(&self, run: RunId) -> Option<Tombstone> {
+        self.standing().tombstone(run).cloned()
+    }
+
+    /// What is said of a run that is not there.
+    pub(super) fn gone(&self, run: RunId) -> Problem {
+        let Some(tombstone) = self.tombstone(run) else { return unknown(run) };
+        let message = format!(
+            "the run {run} was purged at {}; entry {} of the log says so, `exhibit show` says why",
+            tombstone.time, tombstone.log_index
+        );
+        Problem::new(Code::RunPurged, message)
+    }
+}
+
+fn check_not_held(standing: &Standing, run: RunId) -> Result<(), Problem> {
+    let holds = standing.holds(run);
+    let Some(first) = holds.first() else { return Ok(()) };
+    let matters: Vec<&str> = holds.iter().filter_map(|hold| hold.matter.as_deref()).collect();
+    let matters =
+        if matters.is_empty() { String::new() } else { format!(" for {}", matters.join(", ")) };
+    let message = format!(
+        "the run {run} is on hold{matters} since {}; `exhibit hold release` ends a hold",
+        first.since
+    );
+    Err(Problem::new(Code::RunHeld, message))
+}
+
+fn damaged(run: RunId, what: &str) -> Problem {
+    let message = format!(
+        "the run {run} is not as it was sealed ({what}), and damage is evidence too; look into it, \
+         then name the run with `even_damaged` (--even-damaged)"
+    );
+    Problem::new(Code::RunDamaged, message)
+}
+
+fn refused_by_kernel(run: RunId, error: StoreError) -> Problem {
+    let StoreError::Unwritable { path, .. } = &error else { return store_problem(error) };
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let message = format!(
+        "the kernel does not let the folder of the run {run} go (at `{name}`): it is immutable, or \
+         another user's; clear that (`chattr -R -i -a`, lsattr shows it), then purge again"
+    );
+    Problem::new(Code::StoreUnwritable, message).because(error)
+}
