@@ -264,6 +264,7 @@ else
     check 17 timestamps 'every timestamp is over its checkpoint' timestamps
     check 19 stamp-order 'runs were stamped in the order of the log' stamp_order
   fi
+  check 20 custody 'no event of custody was changed or removed' python custody .
   while IFS= read -rd '' path; do
     printf 'folder %q\n' "$path"
     folder "$path" || failed=1

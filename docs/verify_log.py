@@ -12,6 +12,7 @@ pipes and devices are told of and not opened.
   kept STORE NOTE...   the log continues these checkpoints
   runs STORE           log and folders tell of the same runs; what was purged could go and is gone
   order STORE          prints the folders of the runs, in the order in which the log holds their seals
+  custody STORE        custody/ is one chain of lines, and the log's heads of it are among them
 
 Sources: RFC 6962 section 2.1 (tree), RFC 9162 section 2.1.3.2 (proof), c2sp.org/tlog-tiles,
 c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof, docs/FORMAT.md.
@@ -357,8 +358,38 @@ def order(store):
         print(there[run])
 
 
+def custody(store):
+    heads = []
+    for index, entry in enumerate(Log(store).entries):
+        value = json.loads(entry)
+        if value.get("kind") == "custody":
+            heads.append((value["count"], value["sha256"], index))
+    heads.sort()
+    folder = os.path.join(store, "custody")
+    names = sorted(os.listdir(folder)) if os.path.lexists(folder) else []
+    for name in names:
+        need(re.fullmatch(r"[0-9]{4}-[0-9]{2}\.jsonl", name), f"no month's file: {name!r}")
+    count, previous = 0, "0" * 64
+    for name in names:
+        with opened(os.path.join(folder, name)) as lines:
+            while line := lines.readline(LIMIT):
+                if not line.endswith(b"\n"):
+                    break  # One that is just being written was promised to nobody.
+                line, count = line[:-1], count + 1
+                what = f"{name}: event {count}"
+                need(json.loads(line)["sequence"] == count, f"{what} has another number")
+                bound = line.endswith(f'"previous":"{previous}"}}'.encode())
+                need(bound, f"{what} is not bound to the one before it")
+                previous = sha256(line).hex()
+                while heads and heads[0][0] <= count:
+                    stated, digest, index = heads.pop(0)
+                    sound = stated == count and digest == previous
+                    need(sound, f"{what} is not the one that entry {index} of the log states")
+    need(not heads, f"the log states {heads[-1][0] if heads else 0} events, there are {count}")
+
+
 if __name__ == "__main__":
-    commands = [seal, chain, proof, tiles, history, kept, runs, order]
+    commands = [seal, chain, proof, tiles, history, kept, runs, order, custody]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # Whatever the evidence did to the check: it did not pass.

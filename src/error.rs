@@ -200,6 +200,8 @@ codes! {
     StoreUnwritable = ("store_unwritable", 503, UNAVAILABLE);
     /// The SSH agent that holds the signing key did not sign.
     SignerUnavailable = ("signer_unavailable", 503, UNAVAILABLE);
+    /// Who looks cannot be put down, so nothing is shown.
+    CustodyUnwritable = ("custody_unwritable", 503, UNAVAILABLE);
     /// The daemon is on its way down.
     ShuttingDown = ("shutting_down", 503, UNAVAILABLE);
     /// The configuration is wrong.

@@ -34,6 +34,15 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// Who it is, in words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Socket { uid, .. } => format!("user {uid}"),
+            Self::Key { id, name } => format!("key {name} ({id})"),
+            Self::Daemon => "the daemon".to_owned(),
+        }
+    }
+
     /// Whether `self` may act on a run that `opener` opened: the same user, or the same key.
     pub fn may_act_on(&self, opener: &Self) -> bool {
         match (self, opener) {

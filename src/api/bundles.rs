@@ -14,6 +14,7 @@ use super::keeping::reader;
 use crate::error::{Code, Problem};
 use crate::id::RunId;
 use crate::run::Caller;
+use crate::runs::Looker;
 
 /// SHA-256 of what is sent.
 const DIGEST: HeaderName = HeaderName::from_static("x-exhibit-sha256");
@@ -28,8 +29,8 @@ async fn bundle(
     request: Request,
 ) -> Result<Response, Failure> {
     let runs = runs_in(&json_body(&api, request).await?)?;
-    let reader = reader(&api, &caller);
-    let bundle = api.runs.bundle(runs, &reader, &caller).await?;
+    let looker = Looker::caller(caller.clone(), reader(&api, &caller));
+    let bundle = api.runs.bundle(runs, &looker).await?;
     let digest = bundle.digest().map_err(|error| Problem::internal("reading the bundle", error))?;
     let mut response = file("application/zstd", &bundle);
     let headers = response.headers_mut();

@@ -31,6 +31,7 @@ use crate::receipt::Receipt;
 use crate::report::content_security_policy;
 use crate::request::{CodeRequest, SealRequest, read_run_spec};
 use crate::run::{Caller, Ending, Reader, State as RunState};
+use crate::runs::Looker;
 use crate::workflow::Verdict;
 
 /// Most runs in one answer.
@@ -169,7 +170,8 @@ async fn report(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let id = run_in_path(id)?;
-    let report = api.runs.report(id, &Reader::Own(caller)).await?;
+    let looker = Looker::caller(caller.clone(), Reader::Own(caller));
+    let report = api.runs.report(id, &looker).await?;
     let mut response = file("text/html; charset=utf-8", &report);
     let policy = format!("{}; frame-ancestors 'none'", content_security_policy());
     let name = format!("inline; filename=\"report-{id}.html\"");

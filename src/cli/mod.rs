@@ -3,6 +3,7 @@
 
 mod capture;
 mod config;
+mod custody;
 mod demo;
 mod doctor;
 mod export;
@@ -96,6 +97,8 @@ enum Command {
     Sample(population::Sample),
     /// Hand out sealed runs as one file, which is noted in the log
     Export(export::Export),
+    /// Say who looked at evidence, took it away, or decided what is kept
+    Custody(custody::Custody),
     /// Legal holds, which keep runs from being purged
     #[command(subcommand)]
     Hold(hold::Hold),
@@ -147,6 +150,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Population(asked) => population::population(&common, &asked),
         Command::Sample(asked) => population::sample(&common, &asked),
         Command::Export(export) => export::export(&common, export).await,
+        Command::Custody(asked) => custody::custody(&common, &asked),
         Command::Purge(purge) => purge::purge(&common, purge).await,
         Command::Hold(command) => hold::hold(&common, command).await,
         Command::Log(command) => log::log(&common, command).await,

@@ -90,6 +90,9 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
                     "log {}: {} entries, {} runs opened, {} sealed, {} purged",
                     log.origin, log.size, log.opened, log.sealed, log.purged
                 ));
+                if log.custody > 0 {
+                    out::line(format!("  {} events of custody", log.custody));
+                }
                 if let Some(StampedReport { size, time, authority }) = &log.stamped {
                     out::line(format!("  {size} entries were there at {time}, says {authority}"));
                 }

@@ -6,6 +6,7 @@
 
 mod bag;
 mod chain;
+mod custody;
 mod draft;
 mod error;
 mod finding;
@@ -29,6 +30,7 @@ pub mod verify;
 
 pub(crate) use bag::Manifest;
 pub(crate) use chain::{Line, artifacts_named, lines};
+pub use custody::{Act, Custodian, Custody, CustodyEvent, Deed, Head, lines as custody_lines};
 pub use draft::{Attachment, Draft};
 pub use error::{SealCause, SealError, StoreError};
 pub use finding::{Class, Finding, FindingCode};

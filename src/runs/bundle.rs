@@ -1,29 +1,27 @@
 //! Owns the giving out of sealed runs as a bundle. That they were given out, and to whom, is in the
 //! log before anybody gets them.
 
+use serde_json::json;
+
 use super::Runs;
+use super::custody::Looker;
 use super::problem::{sealed_first, store_problem, unknown};
 use crate::blob::{Blob, BlobWriter};
 use crate::bundle;
 use crate::error::{Code, Problem};
+use crate::evidence::Act;
 use crate::evidence::log::leaf;
 use crate::id::RunId;
-use crate::run::{Caller, Reader};
 
 /// Most runs in one bundle.
 const MAX_RUNS: usize = 1_000;
 
 impl Runs {
-    /// The sealed runs `ids` as one `.tar.zst`, for `reader`, whom `caller` is.
+    /// The sealed runs `ids` as one `.tar.zst`, for `looker`, who is put on record.
     ///
     /// # Errors
     /// `run_not_found`, `not_your_run`, `conflict` for one that is still open; what the disk says.
-    pub async fn bundle(
-        &self,
-        mut ids: Vec<RunId>,
-        reader: &Reader,
-        caller: &Caller,
-    ) -> Result<Blob, Problem> {
+    pub async fn bundle(&self, mut ids: Vec<RunId>, looker: &Looker) -> Result<Blob, Problem> {
         ids.sort_unstable();
         ids.dedup();
         if ids.is_empty() || ids.len() > MAX_RUNS {
@@ -35,12 +33,12 @@ impl Runs {
                 return Err(sealed_first(*id));
             }
             let record = self.sealed_run(*id).await?;
-            if !reader.may_read(&record.opening.caller) {
+            if !looker.reader.may_read(&record.opening.caller) {
                 let message = format!("the run {id} was opened by another caller; name your own");
                 return Err(Problem::new(Code::NotYourRun, message).field("runs"));
             }
         }
-        let (this, by) = (self.clone(), caller.clone());
+        let (this, looker) = (self.clone(), looker.clone());
         self.blocking("making the bundle", move || {
             let log = this.log();
             let places = log.places(&ids).map_err(store_problem)?;
@@ -63,8 +61,11 @@ impl Runs {
             let given = written.finish();
             let digest =
                 given.digest().map_err(|error| Problem::internal("reading the bundle", error))?;
-            let entry = leaf::export(&ids, digest, &by, this.0.clock.now());
-            log.append(entry).map_err(store_problem)?;
+            let deed = looker.deed(Act::Export, ids.clone(), json!({ "sha256": digest }));
+            this.put_on_record(deed)?;
+            let by = &looker.caller;
+            let entry = leaf::export(&ids, digest, by, this.0.clock.now());
+            this.append_with_head(vec![entry])?;
             tracing::info!(runs = ids.len(), %digest, ?by, "runs were given out");
             Ok(given)
         })

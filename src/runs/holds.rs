@@ -6,9 +6,11 @@ use std::sync::{MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use super::Runs;
-use super::problem::{store_problem, unknown};
+use super::custody::decided;
+use super::problem::unknown;
 use crate::error::{Code, Problem};
 use crate::evidence::log::{Hold, Leaf, Standing, leaf};
+use crate::evidence::{Act, Deed};
 use crate::id::RunId;
 use crate::request::HoldRequest;
 use crate::run::{Caller, Reader};
@@ -51,7 +53,8 @@ impl Runs {
             let at = this.0.clock.now();
             let matter = asked.matter.as_deref();
             let entry = |run: &RunId| leaf::hold(*run, matter, &asked.reason, &by, at);
-            this.put_down(&mut standing, asked.runs.iter().map(entry).collect())?;
+            let entries = asked.runs.iter().map(entry).collect();
+            this.put_down(&mut standing, asked.deed(Act::Hold, &by), entries)?;
             tracing::warn!(runs = asked.runs.len(), matter, ?by, "runs were put on hold");
             let held = asked.runs.iter().filter_map(|run| standing.hold(*run, matter));
             Ok(held.cloned().collect())
@@ -76,21 +79,24 @@ impl Runs {
             let gone = asked.runs.iter().map(held).collect::<Result<Vec<_>, _>>()?;
             let at = this.0.clock.now();
             let entry = |run: &RunId| leaf::release(*run, matter, &asked.reason, &by, at);
-            this.put_down(&mut standing, asked.runs.iter().map(entry).collect())?;
+            let entries = asked.runs.iter().map(entry).collect();
+            this.put_down(&mut standing, asked.deed(Act::Release, &by), entries)?;
             tracing::warn!(runs = gone.len(), matter, ?by, "runs were released from a hold");
             Ok(gone)
         })
         .await
     }
 
-    /// Put `entries` into the log, and take over what they say.
+    /// Put `deed` on record and `entries` into the log, and take over what they say.
     pub(super) fn put_down(
         &self,
         standing: &mut Standing,
+        deed: Deed,
         entries: Vec<Vec<u8>>,
     ) -> Result<u64, Problem> {
         let leaves: Vec<_> = entries.iter().filter_map(|entry| Leaf::parse(entry)).collect();
-        let first = self.log().append_all(entries).map_err(store_problem)?;
+        self.put_on_record(deed)?;
+        let first = self.append_with_head(entries)?;
         for (index, leaf) in (first..).zip(&leaves) {
             standing.take(index, leaf);
         }
@@ -123,6 +129,16 @@ impl Runs {
         if *reader == Reader::Everything && !holds.is_empty() {
             shown["holds"] = json!(holds);
         }
+    }
+}
+
+impl HoldRequest {
+    fn deed(&self, act: Act, by: &Caller) -> Deed {
+        let mut detail = json!({ "reason": self.reason });
+        if let Some(matter) = &self.matter {
+            detail["matter"] = json!(matter);
+        }
+        decided(by, act, self.runs.clone(), detail)
     }
 }
 

@@ -229,12 +229,14 @@ impl Runs {
     }
 
     async fn beat(&self) {
+        self.attest_soon().await;
         let every = self.0.config.borrow().transparency.heartbeat;
         self.tell(leaf::heartbeat(self.open_count(), every, self.0.clock.now())).await;
     }
 
     /// Say in the log that the daemon stops in good order.
     pub async fn stopped(&self) {
+        self.attest_soon().await;
         self.tell(leaf::stop(self.open_count(), self.0.clock.now())).await;
     }
 

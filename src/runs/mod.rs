@@ -7,6 +7,7 @@ mod authority;
 mod bundle;
 mod code;
 mod cosigning;
+mod custody;
 mod ending;
 mod holds;
 mod keeping;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 pub use self::authority::Asked;
 use self::authority::Authority;
 pub use self::cosigning::Witnessed;
+pub use self::custody::Looker;
 use self::listing::open_index;
 pub use self::open::{OpenRun, Work};
 use self::open::{lock, millis};
@@ -47,7 +49,9 @@ use crate::config::Config;
 use crate::disk;
 use crate::error::{Code, Problem};
 use crate::evidence::log::{Log, Standing};
-use crate::evidence::{Draft, Index, LogKey, Signer, Store, StoreError, TimestampAuthority};
+use crate::evidence::{
+    Custody, Draft, Index, LogKey, Signer, Store, StoreError, TimestampAuthority,
+};
 use crate::id::RunId;
 use crate::run::{Caller, Opening, RunSpec};
 use crate::tasks::Tasks;
@@ -73,6 +77,9 @@ struct Shared {
     authority: Arc<Authority>,
     /// What the log says of holds; held while it is judged by and added to.
     standing: Mutex<Standing>,
+    custody: Custody,
+    /// Events of custody that the log holds, by its last word.
+    attested: AtomicU64,
     /// Held by the one purge there is at a time.
     purging: Mutex<()>,
     clock: Clock,
@@ -101,6 +108,8 @@ impl Runs {
         let authority = Arc::new(authority);
         let store = store.with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>);
         let standing = Standing::of_store(store.root()).map_err(store_problem)?;
+        let standing_custody = standing.custody();
+        let custody = custody::take_up(store.root(), standing_custody)?;
         let index = open_index(&store)?;
         let shared = Shared {
             store,
@@ -110,6 +119,8 @@ impl Runs {
             witnessed: Mutex::default(),
             authority,
             standing: Mutex::new(standing),
+            attested: AtomicU64::new(standing_custody.min(custody.head().count)),
+            custody,
             purging: Mutex::default(),
             index: Mutex::new(index),
             open: Mutex::default(),
@@ -119,6 +130,7 @@ impl Runs {
             host: host_name(),
         };
         let runs = Self(Arc::new(shared));
+        runs.attest()?;
         runs.finish_purges();
         runs.recover()?;
         Ok(runs)

@@ -6,14 +6,16 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 use super::Runs;
+use super::custody::decided;
 use super::holds::operator;
 use super::problem::{sealed_first, store_problem, unknown};
 use crate::clock::rfc3339_millis;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{Logged, Standing, Tombstone, leaf};
-use crate::evidence::{Class, RunSummary, StoreError, Trust, seal_digest, verify};
+use crate::evidence::{Act, Class, RunSummary, StoreError, Trust, seal_digest, verify};
 use crate::id::RunId;
 use crate::request::PurgeRequest;
 use crate::run::Caller;
@@ -190,7 +192,8 @@ impl Runs {
                 by,
             };
             let entry = leaf::purge(&buried, self.0.clock.now());
-            self.put_down(&mut standing, vec![entry])?
+            let deed = decided(by, Act::Purge, vec![run], json!({ "reason": asked.reason }));
+            self.put_down(&mut standing, deed, vec![entry])?
         };
         tracing::warn!(%run, log_index = index, ?by, "a run is purged");
         self.take_away(run)?;

@@ -1,5 +1,5 @@
 //! Owns the looking at runs by whoever may read them, as pages show it: a list that is searched, one
-//! run with what it holds so far, one file of it. Changes nothing.
+//! run with what it holds so far, one file of it. Changes nothing, and puts on record who saw what.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,11 +8,12 @@ use std::sync::{Arc, PoisonError};
 use serde_json::Value;
 
 use super::Runs;
+use super::custody::Looker;
 use super::open::OpenRun;
 use super::problem::unknown;
 use crate::blob::Blob;
 use crate::error::{Code, Problem};
-use crate::evidence::{Choice, Filter, RunSummary, Tally, words};
+use crate::evidence::{Act, Choice, Filter, RunSummary, Tally, words};
 use crate::id::RunId;
 use crate::report::{self, Glance};
 use crate::run::Reader;
@@ -88,56 +89,71 @@ impl Runs {
         runs.iter().map(|run| run.shown()).collect()
     }
 
-    /// What the run `id` holds, for `reader`.
+    /// What the run `id` holds, for `looker`, who is put on record.
     ///
     /// # Errors
-    /// `run_not_found`, `not_your_run`, or what kept it from being read.
-    pub async fn look(&self, id: RunId, reader: &Reader) -> Result<Look, Problem> {
-        match self.look_once(id, reader).await {
+    /// `run_not_found`, `not_your_run`, `custody_unwritable`, or what kept it from being read.
+    pub async fn look(&self, id: RunId, looker: &Looker) -> Result<Look, Problem> {
+        match self.look_once(id, looker).await {
             // It may have been sealed just now.
-            Err(problem) if problem.code == Code::RunNotFound => self.look_once(id, reader).await,
+            Err(problem) if problem.code == Code::RunNotFound => self.look_once(id, looker).await,
             looked => looked,
         }
     }
 
-    async fn look_once(&self, id: RunId, reader: &Reader) -> Result<Look, Problem> {
-        let readable = self.readable(id, reader).await?;
+    async fn look_once(&self, id: RunId, looker: &Looker) -> Result<Look, Problem> {
+        let readable = self.readable(id, &looker.reader).await?;
+        let (this, looker) = (self.clone(), looker.clone());
         self.blocking("reading the run", move || {
             let open = readable.open.is_some();
             let judged = readable.open.map(|run| run.shown()["completeness"].take());
             let glance = Glance::of(&readable.folder, judged).map_err(|_| unknown(id))?;
+            this.saw(&looker, Act::View, id, None)?;
             Ok(Look { open, glance })
         })
         .await
     }
 
-    /// The file `path` of the run `id`, for `reader`.
+    /// The file `path` of the run `id`, for `looker`, who is put on record as doing `act`.
     ///
     /// # Errors
-    /// `run_not_found`, `not_your_run`, `file_not_found`.
-    pub async fn file(&self, id: RunId, reader: &Reader, path: String) -> Result<Blob, Problem> {
-        let folder = self.readable(id, reader).await?.folder;
+    /// `run_not_found`, `not_your_run`, `file_not_found`, `custody_unwritable`.
+    pub async fn file(
+        &self,
+        id: RunId,
+        looker: &Looker,
+        path: String,
+        act: Act,
+    ) -> Result<Blob, Problem> {
+        let folder = self.readable(id, &looker.reader).await?.folder;
+        let (this, looker) = (self.clone(), looker.clone());
         self.blocking("reading the file", move || {
             let found = report::file_in(&folder, &path)
                 .and_then(|(path, length)| Some(Blob::of_file(File::open(path).ok()?, length)));
-            found.ok_or_else(|| no_such_file(id))
+            let found = found.ok_or_else(|| no_such_file(id))?;
+            this.saw(&looker, act, id, Some(&path))?;
+            Ok(found)
         })
         .await
     }
 
-    /// A small picture of the picture `path` of the run `id`, for `reader`: a PNG.
+    /// A small picture of the picture `path` of the run `id`, for `looker`: a PNG.
     ///
     /// # Errors
     /// As [`Runs::file`].
     pub async fn thumbnail(
         &self,
         id: RunId,
-        reader: &Reader,
+        looker: &Looker,
         path: String,
     ) -> Result<Blob, Problem> {
-        let folder = self.readable(id, reader).await?.folder;
+        let folder = self.readable(id, &looker.reader).await?.folder;
+        let (this, looker) = (self.clone(), looker.clone());
         self.blocking("making a small picture", move || {
-            report::thumbnail_in(&folder, &path).map(Blob::from).ok_or_else(|| no_such_file(id))
+            let small = report::thumbnail_in(&folder, &path).map(Blob::from);
+            let small = small.ok_or_else(|| no_such_file(id))?;
+            this.saw(&looker, Act::View, id, Some(&path))?;
+            Ok(small)
         })
         .await
     }

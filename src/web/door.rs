@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::Web;
 use super::refusal::{Refusal, page_of};
 use super::sign_in::LINK;
-use super::viewer::{cookie_name, is_https, may_see_all, name, session_token};
+use super::viewer::{cookie_name, is_https, may_see_all, session_token};
 use crate::api::peer;
 use crate::error::{Code, Problem};
 use crate::run::Caller;
@@ -55,7 +55,7 @@ fn make_link(web: &Web, request: &Request) -> Result<Value, Problem> {
         || format!("http://{address}"),
         |url| url.as_str().trim_end_matches('/').to_owned(),
     );
-    tracing::info!(viewer = name(&caller), "a link to sign in was made");
+    tracing::info!(viewer = caller.words(), "a link to sign in was made");
     let token = web.sign_in.link(caller, web.runs.clock().now())?;
     Ok(json!({
         "url": format!("{base}/ui/sign-in?token={}", token.expose()),
@@ -94,7 +94,7 @@ pub(super) async fn sign_in(
     let lasting = web.config.borrow().web.session;
     let redeemed = web.sign_in.redeem(token.expose(), lasting, web.runs.clock().now())?;
     let (session, caller) = redeemed.ok_or_else(not_valid)?;
-    tracing::info!(viewer = name(&caller), "signed in to the web page");
+    tracing::info!(viewer = caller.words(), "signed in to the web page");
     Ok(with_cookie(&web, &headers, session.expose(), lasting.as_secs()))
 }
 

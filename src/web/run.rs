@@ -19,6 +19,7 @@ use super::refusal::{Refusal, page_of};
 use super::viewer::Viewer;
 use crate::blob::Blob;
 use crate::error::{Code, Problem};
+use crate::evidence::Act;
 use crate::evidence::log::Hold;
 use crate::id::RunId;
 use crate::report::{Glance, content_security_policy, is_picture};
@@ -51,8 +52,7 @@ pub(super) async fn page(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let id = run(&id.map(|Path(id)| id).unwrap_or_default())?;
-    let look = web.runs.look(id, &viewer.reader).await?;
-    viewer.saw(id, if look.open { "the open run" } else { "the run" }, "");
+    let look = web.runs.look(id, &viewer.looker()).await?;
     let paused = query.as_deref() == Some("paused");
     Ok(page_of(&Page {
         viewer: Some(viewer.name()),
@@ -86,8 +86,7 @@ pub(super) async fn report(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
     let id = run(&id.map(|Path(id)| id).unwrap_or_default())?;
-    let report = web.runs.report(id, &viewer.reader).await?;
-    viewer.saw(id, "its report", "report.html");
+    let report = web.runs.report(id, &viewer.looker()).await?;
     let policy = format!("{}; frame-ancestors 'none'", content_security_policy());
     let name = format!("inline; filename=\"report-{id}.html\"");
     Ok(sent(&report, "text/html; charset=utf-8", &policy, &name))
@@ -107,13 +106,13 @@ pub(super) async fn file(
     let asked = query.as_deref().filter(|query| matches!(*query, "picture" | "small"));
     let picture = is_picture(&path).filter(|_| asked.is_some());
     let small = asked == Some("small") && picture == Some("image/png");
-    let (runs, reader) = (&web.runs, &viewer.reader);
+    let (runs, looker) = (&web.runs, &viewer.looker());
     let bytes = if small {
-        runs.thumbnail(id, reader, path.clone()).await?
+        runs.thumbnail(id, looker, path.clone()).await?
     } else {
-        runs.file(id, reader, path.clone()).await?
+        let act = if picture.is_some() { Act::View } else { Act::Download };
+        runs.file(id, looker, path.clone(), act).await?
     };
-    viewer.saw(id, "a file of it", &path);
     if let Some(media_type) = picture {
         return Ok(sent(&bytes, media_type, FILE_POLICY, "inline"));
     }

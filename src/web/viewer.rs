@@ -12,8 +12,8 @@ use super::refusal::Refusal;
 use crate::api::peer;
 use crate::config;
 use crate::error::{Code, Problem};
-use crate::id::RunId;
 use crate::run::{Caller, Reader};
+use crate::runs::Looker;
 
 /// Somebody who looks.
 #[derive(Clone, Debug)]
@@ -28,21 +28,13 @@ pub(super) struct Viewer {
 impl Viewer {
     /// Who it is, in words.
     pub(super) fn name(&self) -> String {
-        name(&self.caller)
+        self.caller.words()
     }
 
-    /// Put on record that something of `run` was looked at.
-    pub(super) fn saw(&self, run: RunId, what: &str, path: &str) {
-        tracing::info!(viewer = self.name(), %run, what, path, "evidence was looked at");
-    }
-}
-
-/// Who `caller` is, in words.
-pub(super) fn name(caller: &Caller) -> String {
-    match caller {
-        Caller::Socket { uid, .. } => format!("user {uid}"),
-        Caller::Key { id, name } => format!("key {name} ({id})"),
-        Caller::Daemon => "the daemon".to_owned(),
+    /// The same, for whoever puts on record what is seen.
+    pub(super) fn looker(&self) -> Looker {
+        let (caller, reader) = (self.caller.clone(), self.reader.clone());
+        Looker { caller, reader, session: self.signed_in }
     }
 }
 

@@ -68,7 +68,9 @@ async fn a_bundle_is_checked_without_its_store_and_its_going_out_is_in_the_log()
     let middle = flipped.len() / 2;
     flipped[middle] ^= 1;
     std::fs::write(at.join("flipped.tar.zst"), &flipped).expect("written");
-    assert_eq!(told(&["verify", "--trust", "trust", "flipped.tar.zst"]).0, Some(13));
+    // Whether the frame's end is still reached, or a file is another, is a matter of which byte.
+    let code = told(&["verify", "--trust", "trust", "flipped.tar.zst"]).0;
+    assert!(matches!(code, Some(10 | 13)), "{code:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

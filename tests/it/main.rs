@@ -12,6 +12,7 @@ mod cli;
 mod comparison;
 mod contract;
 mod crash;
+mod custody;
 mod edits;
 mod events;
 mod format;

@@ -49,6 +49,8 @@ pub enum LeafKind {
     Release,
     /// A run was purged: this stays in its place.
     Purge,
+    /// How far the custody log goes.
+    Custody,
     /// An entry of a kind that this version does not know.
     Other,
 }
@@ -68,6 +70,7 @@ impl LeafKind {
             "hold" => Self::Hold,
             "release" => Self::Release,
             "purge" => Self::Purge,
+            "custody" => Self::Custody,
             _ => Self::Other,
         }
     }
@@ -87,6 +90,7 @@ impl LeafKind {
             Self::Hold => "hold",
             Self::Release => "release",
             Self::Purge => "purge",
+            Self::Custody => "custody",
             Self::Other => "other",
         }
     }
@@ -290,4 +294,9 @@ pub(crate) struct Burial<'a> {
 /// A run is purged.
 pub(crate) fn purge(buried: &Burial<'_>, at: Moment) -> Vec<u8> {
     entry(LeafKind::Purge, at, json!(buried))
+}
+
+/// The custody log has `count` events, of which the last line has this digest.
+pub(crate) fn custody(count: u64, sha256: Digest, at: Moment) -> Vec<u8> {
+    entry(LeafKind::Custody, at, json!({ "count": count, "sha256": sha256 }))
 }

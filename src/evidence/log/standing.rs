@@ -56,6 +56,8 @@ pub struct Standing {
     purged: BTreeMap<RunId, Tombstone>,
     /// Indices of the daemon's last start and of the one before it.
     starts: [Option<u64>; 2],
+    /// Events of custody.
+    custody: u64,
 }
 
 impl Standing {
@@ -86,6 +88,10 @@ impl Standing {
         if leaf.kind == LeafKind::Start {
             self.starts = [Some(index), self.starts[0]];
         }
+        if leaf.kind == LeafKind::Custody {
+            let count = leaf.data.get("count").and_then(Value::as_u64);
+            self.custody = self.custody.max(count.unwrap_or(0));
+        }
         let Some(run) = leaf.run else { return };
         let text = |name: &str| Some(leaf.data.get(name)?.as_str()?.to_owned());
         let matter = text("matter");
@@ -114,6 +120,11 @@ impl Standing {
             }
             _ => {}
         }
+    }
+
+    /// How many events of custody the log states.
+    pub fn custody(&self) -> u64 {
+        self.custody
     }
 
     /// What is kept of `run`, if it was purged.
@@ -147,7 +158,8 @@ impl Standing {
 
 /// Whether an entry may be about the keeping of a run: spares the reading of all others.
 fn speaks_of_keeping(entry: &[u8]) -> bool {
-    let kinds = ["hold", "release", "purge", "start"].map(|kind| format!("\"kind\":\"{kind}\""));
+    let kinds =
+        ["hold", "release", "purge", "start", "custody"].map(|kind| format!("\"kind\":\"{kind}\""));
     std::str::from_utf8(entry).is_ok_and(|text| kinds.iter().any(|kind| text.contains(kind)))
 }
 

@@ -17,16 +17,18 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::attacks::write;
+use super::custody::{Act, Custodian, Custody, Deed};
 use super::damage::unlock;
 use super::fixture::{Bench, ORIGIN, id, log_key, retired, revoked, signer};
 use super::hostile::copy_tree;
 use super::key_file::public_line;
-use super::log::{files, grow, remove};
+use super::log::{files, grow, leaf, remove};
 use super::sign::Signer;
 use super::trust::Trust;
 use super::verify;
 use crate::error::exit;
 use crate::retention::Retention;
+use crate::run::Caller;
 use crate::tlog::note::Algorithm;
 use crate::tlog::policy::Policy;
 
@@ -82,6 +84,14 @@ struct Scene {
     stampers: Option<stamp::Stampers>,
 }
 
+/// Somebody's taking a file of the first run.
+fn look(path: &str) -> Deed {
+    let caller = Caller::Socket { uid: 1000, gid: 1000, pid: Some(42) };
+    let detail = serde_json::Map::from_iter([("path".to_owned(), path.into())]);
+    let by = Custodian { caller, session: false };
+    Deed { by, act: Act::Download, runs: vec![id(0)], detail }
+}
+
 impl Scene {
     fn new() -> Self {
         let mut bench = Bench::logged();
@@ -91,7 +101,15 @@ impl Scene {
         let earlier = (files(&root.join("log")), files(&root.join("checkpoints")));
         bench.promise = Some(Retention { class: None, days: 400 });
         bench.sealed(1);
-        grow(&bench.log(), 258);
+        let custody = Custody::open(&root).expect("begun");
+        for path in ["data/run.json", "report.html", "data/events.jsonl"] {
+            custody.record(look(path), bench.now()).expect("recorded");
+        }
+        let head = custody.head();
+        let entry = leaf::custody(head.count, head.sha256, bench.now());
+        bench.log().append(entry).expect("appended");
+        custody.record(look("data/provenance.json"), bench.now()).expect("recorded");
+        grow(&bench.log(), 257);
         hand_over(&bench.scratch().join("trust"));
         let newest = fs::read(root.join("log/checkpoint")).expect("there");
         write(&bench.scratch().join("kept.note"), &newest);

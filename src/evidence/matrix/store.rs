@@ -175,6 +175,32 @@ pub(super) const ROWS: &[Row] = &[
         |copy| remove(&copy.root.join("checkpoints/003.note")),
         "those that are kept elsewhere are the ones that count",
     ),
+    row("a line of custody edited", STORE, |copy| {
+        edit(&copy.root, CUSTODY, "report.html", "VERIFY.txt");
+    }),
+    row("a line of custody removed", STORE, |copy| custody(copy, |lines| drop(lines.remove(1)))),
+    row("two lines of custody exchanged", STORE, |copy| custody(copy, |lines| lines.swap(0, 1))),
+    row("a line of custody edited, the chain made anew", STORE, |copy| {
+        custody(copy, |lines| {
+            lines[1] = lines[1].replace("report.html", "VERIFY.txt");
+            chain(lines);
+        });
+    }),
+    row("the last lines of custody removed", STORE, |copy| {
+        custody(copy, |lines| lines.truncate(2));
+    }),
+    unnoticed(
+        "a line of custody removed that the log does not hold yet",
+        STORE,
+        |copy| custody(copy, |lines| lines.truncate(3)),
+        "the log takes the head in after a minute at the latest",
+    ),
+    row("`custody/` removed", STORE, |copy| remove(&copy.root.join("custody"))),
+    row("a file added to `custody/`", STORE, |copy| write(&copy.root.join("custody/x"), b"x")),
+    row("a link in the place of a file of custody", STORE, |copy| {
+        rename(&copy.root.join(CUSTODY), &copy.root.join("elsewhere"));
+        std::os::unix::fs::symlink("../elsewhere", copy.root.join(CUSTODY)).expect("linked");
+    }),
     row("a file added below `runs/`", STORE, |copy| {
         write(&copy.root.join("runs/2025 \n-x"), b"x");
     }),
@@ -204,6 +230,28 @@ fn add(copy: &Victim, entries: Vec<Value>) {
         serde_json_canonicalizer::to_vec(&entry).expect("JSON")
     });
     log.append_all(entries.collect()).expect("added");
+}
+
+/// The one file of custody.
+const CUSTODY: &str = "custody/2026-11.jsonl";
+
+/// Change the lines of custody.
+fn custody(copy: &Victim, change: impl FnOnce(&mut Vec<String>)) {
+    let path = copy.root.join(CUSTODY);
+    let text = fs::read_to_string(&path).expect("text");
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    change(&mut lines);
+    write(&path, (lines.join("\n") + "\n").as_bytes());
+}
+
+/// Bind each line to the one before it.
+fn chain(lines: &mut [String]) {
+    let mut previous = Digest::ZERO;
+    for line in lines {
+        let (before, _) = line.rsplit_once("\"previous\":").expect("the last key");
+        *line = format!("{before}\"previous\":\"{previous}\"}}");
+        previous = Digest::of(line.as_bytes());
+    }
 }
 
 /// Change a byte of a file of the log.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::FolderReport;
+use super::custody::Stated;
 use super::keeping::Keeping;
 use super::proof::cosigned_by;
 use super::stamps::{Dated, StampedReport};
@@ -48,6 +49,8 @@ pub struct LogReport {
     pub sealed: u64,
     /// Runs of which it says that they were purged.
     pub purged: u64,
+    /// Events of custody beside it.
+    pub custody: u64,
     /// Witnesses whose cosignatures of the newest checkpoint are sound.
     pub witnesses: Vec<String>,
     /// Checkpoints from outside that the log still holds to.
@@ -79,6 +82,8 @@ pub(super) struct LogCheck<'a> {
     runs: HashMap<RunId, Told>,
     newest: Option<Checkpoint>,
     pub(super) keeping: Keeping,
+    /// Heads of the custody log.
+    pub(super) heads: Vec<Stated>,
     pub(super) dated: Dated,
     /// Sizes with a timestamp that counts, and the latest moment that it can mean.
     pub(super) there_by: Vec<(u64, Timestamp)>,
@@ -107,6 +112,7 @@ impl<'a> LogCheck<'a> {
             runs: HashMap::new(),
             newest: None,
             keeping: Keeping::default(),
+            heads: Vec::new(),
             dated: Dated::in_store(root),
             there_by: Vec::new(),
             report: LogReport::default(),
@@ -326,6 +332,9 @@ impl<'a> LogCheck<'a> {
             return;
         };
         self.dated.entry(index, &leaf);
+        if leaf.kind == LeafKind::Custody {
+            self.heads.push(Stated::of(index, &leaf));
+        }
         let Some(run) = leaf.run else { return };
         let told = self.runs.entry(run).or_default();
         let seal = told.seals.last().copied();

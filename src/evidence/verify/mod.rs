@@ -3,6 +3,7 @@
 //! a key it finds inside.
 
 mod chain;
+mod custody;
 mod files;
 mod keeping;
 mod log;

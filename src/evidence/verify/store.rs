@@ -65,6 +65,7 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
         report.folders.retain(|folder| !log.went(folder));
         log.runs(&report.folders, &open);
         report.reconsider(root, trust, &log);
+        log.custody();
     }
     let LogCheck { findings, report: of_log, .. } = log;
     report.findings.extend(findings);

@@ -1,0 +1,397 @@
+//! Owns the custody log of a store: who looked at evidence, took it away, or decided what is kept. One
+//! chain of lines over files by month, `custody/2026-11.jsonl`; an event is on disk when its caller
+//! hears of it, and those who wait together share one synchronisation. Its head goes into the log of
+//! the store, so that a line that is changed or gone shows. Decides nothing about who may look.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::error::StoreError;
+use super::layout;
+use crate::clock::Moment;
+use crate::digest::Digest;
+use crate::disk::{self, Appending};
+use crate::id::RunId;
+use crate::run::Caller;
+
+/// Folder of the custody log, in the store.
+pub(super) const CUSTODY: &str = "custody";
+/// Longest line that is read, in bytes.
+const MAX_LINE: u64 = 1 << 20;
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    /// A run was looked at: its page, its report, a small picture.
+    View,
+    /// A file of a run was given out.
+    Download,
+    /// Runs were given out as a bundle.
+    Export,
+    /// Runs were put on hold.
+    Hold,
+    /// Runs were released from a hold.
+    Release,
+    /// Runs were purged.
+    Purge,
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Custodian {
+    /// As the daemon established it.
+    #[serde(flatten)]
+    pub caller: Caller,
+    /// Whether by a session of the web page, which that caller opened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub session: bool,
+}
+
+/// An event before it has its place.
+#[derive(Clone, Debug)]
+pub struct Deed {
+    /// Who.
+    pub by: Custodian,
+    /// Did what.
+    pub act: Act,
+    /// To which runs.
+    pub runs: Vec<RunId>,
+    /// The particulars: `path`, `sha256`, `reason`, …
+    pub detail: Map<String, Value>,
+}
+
+/// One line; `previous` is its last key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustodyEvent {
+    /// Position among all events of the store, from 1.
+    pub sequence: u64,
+    /// When, RFC 3339, UTC.
+    pub time: String,
+    /// Who.
+    pub by: Custodian,
+    /// Did what.
+    pub act: Act,
+    /// To which runs.
+    pub runs: Vec<RunId>,
+    /// The particulars.
+    pub detail: Map<String, Value>,
+    /// SHA-256 of the line before, without its line feed; zeros in the first.
+    pub previous: Digest,
+}
+
+/// How far a custody log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Events.
+    pub count: u64,
+    /// SHA-256 of the last line, without its line feed.
+    pub sha256: Digest,
+}
+
+/// The custody log, held by this process alone (the store's lock).
+#[derive(Debug)]
+pub struct Custody {
+    folder: PathBuf,
+    waiting: Mutex<Waiting>,
+    tail: Mutex<Tail>,
+}
+
+/// Deeds on their way, by ticket.
+#[derive(Debug, Default)]
+struct Waiting {
+    last: u64,
+    deeds: Vec<(u64, Moment, Deed)>,
+    done: std::collections::HashMap<u64, Result<(), StoreError>>,
+}
+
+/// Where the next line goes.
+#[derive(Debug)]
+struct Tail {
+    head: Head,
+    file: Option<(PathBuf, Appending)>,
+}
+
+impl Custody {
+    /// Go on with the custody log of the store at `root`. A last line that was cut short was never
+    /// acknowledged, and is removed.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when its last line is none of ours; see [`StoreError`].
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let folder = root.join(CUSTODY);
+        disk::make_dirs(&folder).map_err(StoreError::at(&folder))?;
+        let mut head = Head { count: 0, sha256: Digest::ZERO };
+        for path in files(root)?.iter().rev() {
+            if let Some(last) = last_line(path)? {
+                let damaged = |error: serde_json::Error| StoreError::Damaged {
+                    path: path.clone(),
+                    what: format!("its last line is no event of custody: {error}"),
+                };
+                let event: CustodyEvent = serde_json::from_slice(&last).map_err(damaged)?;
+                head = Head { count: event.sequence, sha256: Digest::of(&last) };
+                break;
+            }
+        }
+        let tail = Mutex::new(Tail { head, file: None });
+        Ok(Self { folder, waiting: Mutex::default(), tail })
+    }
+
+    /// How far it goes.
+    pub fn head(&self) -> Head {
+        lock(&self.tail).head
+    }
+
+    /// Put `deed` down. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; then it does not stand there, and what it tells of must not be done.
+    pub fn record(&self, deed: Deed, at: Moment) -> Result<(), StoreError> {
+        let ticket = {
+            let mut waiting = lock(&self.waiting);
+            waiting.last += 1;
+            let ticket = waiting.last;
+            waiting.deeds.push((ticket, at, deed));
+            ticket
+        };
+        let mut tail = lock(&self.tail);
+        let taken = lock(&self.waiting).done.remove(&ticket);
+        if let Some(done) = taken {
+            return done;
+        }
+        // Whoever comes first writes for all who wait.
+        let deeds = std::mem::take(&mut lock(&self.waiting).deeds);
+        let tickets: Vec<u64> = deeds.iter().map(|(ticket, ..)| *ticket).collect();
+        let outcome = tail.write(&self.folder, deeds);
+        drop(tail);
+        let mut waiting = lock(&self.waiting);
+        for ticket in tickets {
+            waiting.done.insert(ticket, outcome.as_ref().map_err(StoreError::again).copied());
+        }
+        let own = waiting.done.remove(&ticket);
+        own.expect("one's own deed is among those that waited")
+    }
+}
+
+impl Tail {
+    /// Write all `deeds`, each in the file of its month, or none of those of a month.
+    fn write(&mut self, folder: &Path, deeds: Vec<(u64, Moment, Deed)>) -> Result<(), StoreError> {
+        let (mut head, mut bytes) = (self.head, Vec::new());
+        // All of them go where the last one belongs: a month begins once.
+        let Some((_, last, _)) = deeds.last() else { return Ok(()) };
+        let path = self.path_for(folder, &last.to_rfc3339());
+        for (_, at, deed) in deeds {
+            let event = CustodyEvent {
+                sequence: head.count + 1,
+                time: at.to_rfc3339(),
+                by: deed.by,
+                act: deed.act,
+                runs: deed.runs,
+                detail: deed.detail,
+                previous: head.sha256,
+            };
+            let line = serde_json::to_vec(&event).expect("an event is plain data");
+            head = Head { count: event.sequence, sha256: Digest::of(&line) };
+            bytes.extend_from_slice(&line);
+            bytes.push(b'\n');
+        }
+        if self.file.as_ref().is_none_or(|(open, _)| *open != path) {
+            let file = Appending::open(&path).map_err(StoreError::at(&path))?;
+            self.file = Some((path.clone(), file));
+        }
+        let (_, file) = self.file.as_mut().expect("just opened");
+        if let Err(error) = file.append(&bytes) {
+            // The next one opens it anew, and finds it as it was, or torn.
+            self.file = None;
+            return Err(StoreError::new(&path, error));
+        }
+        self.head = head;
+        Ok(())
+    }
+
+    /// The file for an event at `time`; a clock that was set back goes on with the newest.
+    fn path_for(&self, folder: &Path, time: &str) -> PathBuf {
+        let path = folder.join(format!("{}.jsonl", &time[..7]));
+        match &self.file {
+            Some((open, _)) if *open > path => open.clone(),
+            _ => path,
+        }
+    }
+}
+
+/// The files of the custody log of the store at `root`, oldest first.
+pub(super) fn files(root: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let folder = root.join(CUSTODY);
+    match layout::entries(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(StoreError::new(&folder, error)),
+        Ok(entries) => {
+            let files = entries
+                .into_iter()
+                .filter(|entry| entry.kind.is_file() && entry.name.to_str().is_some_and(is_month));
+            Ok(files.map(|entry| entry.path).collect())
+        }
+    }
+}
+
+/// Whether `name` is that of a month's file: `2026-11.jsonl`.
+pub(super) fn is_month(name: &str) -> bool {
+    let month = name.strip_suffix(".jsonl").unwrap_or_default().as_bytes();
+    let digit = |at: &usize| month[*at].is_ascii_digit();
+    month.len() == 7 && month[4] == b'-' && [0, 1, 2, 3, 5, 6].iter().all(digit)
+}
+
+/// The last whole line of the file at `path`; what stands after it is removed.
+fn last_line(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    let at = |error| StoreError::new(path, error);
+    let mut file = BufReader::new(File::open(path).map_err(at)?);
+    let (mut last, mut length) = (None, 0);
+    loop {
+        let mut line = Vec::new();
+        let read = file.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).map_err(at)?;
+        if line.last() != Some(&b'\n') {
+            if read as u64 == MAX_LINE {
+                let what = format!("a line of it is longer than {MAX_LINE} bytes");
+                return Err(StoreError::Damaged { path: path.to_owned(), what });
+            }
+            if read > 0 {
+                disk::truncate(path, length).map_err(at)?;
+            }
+            return Ok(last);
+        }
+        length += read as u64;
+        line.pop();
+        last = Some(line);
+    }
+}
+
+/// Show each line of the custody log of the store at `root`, without its line feed, with its file and
+/// number there, from 1, until `enough`. The last one may be cut short: then it has no line feed.
+///
+/// # Errors
+/// See [`StoreError`].
+pub fn lines(
+    root: &Path,
+    mut enough: impl FnMut(&Path, u64, &[u8], bool) -> bool,
+) -> Result<(), StoreError> {
+    for path in files(root)? {
+        let at = |error| StoreError::new(&path, error);
+        let mut file = BufReader::new(File::open(&path).map_err(at)?);
+        for number in 1.. {
+            let mut line = Vec::new();
+            let read = file.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).map_err(at)?;
+            if read == 0 {
+                break;
+            }
+            let whole = line.last() == Some(&b'\n');
+            let text = if whole { &line[..line.len() - 1] } else { &line[..] };
+            if enough(&path, number, text, whole) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    fn deed(path: &str) -> Deed {
+        let caller = Caller::Socket { uid: 7, gid: 7, pid: Some(1) };
+        let detail = Map::from_iter([("path".to_owned(), path.into())]);
+        let by = Custodian { caller, session: true };
+        Deed { by, act: Act::Download, runs: Vec::new(), detail }
+    }
+
+    fn all(root: &Path) -> Vec<(String, CustodyEvent, Digest)> {
+        let mut found = Vec::new();
+        lines(root, |path, _, line, whole| {
+            assert!(whole);
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            let event = serde_json::from_slice(line).expect("an event");
+            found.push((name, event, Digest::of(line)));
+            false
+        })
+        .expect("readable");
+        found
+    }
+
+    #[test]
+    fn events_are_one_chain_over_months_and_lives() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Clock::fixed("2026-11-30T23:59:59Z".parse().expect("a time"));
+        let custody = Custody::open(folder.path()).expect("begun");
+        custody.record(deed("one"), clock.now()).expect("recorded");
+        clock.advance(Duration::from_secs(2));
+        custody.record(deed("two"), clock.now()).expect("recorded");
+        // A clock that is set back does not begin an older month again.
+        clock.set_wall("2026-11-01T00:00:00Z".parse().expect("a time"));
+        custody.record(deed("three"), clock.now()).expect("recorded");
+        let head = custody.head();
+        drop(custody);
+        let custody = Custody::open(folder.path()).expect("gone on with");
+        assert_eq!(custody.head(), head);
+        clock.set_wall("2026-12-02T00:00:00Z".parse().expect("a time"));
+        custody.record(deed("four"), clock.now()).expect("recorded");
+
+        let events = all(folder.path());
+        let names: Vec<&str> = events.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["2026-11.jsonl", "2026-12.jsonl", "2026-12.jsonl", "2026-12.jsonl"]);
+        let mut previous = Digest::ZERO;
+        for ((_, event, digest), sequence) in events.iter().zip(1..) {
+            assert_eq!((event.sequence, event.previous), (sequence, previous));
+            previous = *digest;
+        }
+        assert_eq!(custody.head(), Head { count: 4, sha256: previous });
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test tears a line")]
+    fn a_line_cut_short_is_removed_and_one_of_another_kind_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Clock::fixed("2026-11-30T10:00:00Z".parse().expect("a time"));
+        let custody = Custody::open(folder.path()).expect("begun");
+        custody.record(deed("one"), clock.now()).expect("recorded");
+        let (head, path) = (custody.head(), folder.path().join("custody/2026-11.jsonl"));
+        drop(custody);
+        let whole = std::fs::read(&path).expect("there");
+        std::fs::write(&path, [whole.as_slice(), b"{\"sequence\":2,"].concat()).expect("ours");
+        let custody = Custody::open(folder.path()).expect("gone on with");
+        assert_eq!((custody.head(), std::fs::read(&path).expect("there")), (head, whole.clone()));
+        drop(custody);
+        std::fs::write(&path, [whole.as_slice(), b"{}\n"].concat()).expect("ours");
+        let error = Custody::open(folder.path()).expect_err("refused");
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    }
+
+    #[test]
+    fn many_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Clock::fixed("2026-11-30T10:00:00Z".parse().expect("a time"));
+        let custody = Custody::open(folder.path()).expect("begun");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        custody.record(deed("x"), clock.now()).expect("recorded");
+                    }
+                });
+            }
+        });
+        assert_eq!((all(folder.path()).len(), custody.head().count), (160, 160));
+    }
+}
