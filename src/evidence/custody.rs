@@ -115,6 +115,8 @@ struct Waiting {
 #[derive(Debug)]
 struct Tail {
     head: Head,
+    /// The newest file there is.
+    newest: Option<PathBuf>,
     file: Option<(PathBuf, Appending)>,
 }
 
@@ -128,7 +130,8 @@ impl Custody {
         let folder = root.join(CUSTODY);
         disk::make_dirs(&folder).map_err(StoreError::at(&folder))?;
         let mut head = Head { count: 0, sha256: Digest::ZERO };
-        for path in files(root)?.iter().rev() {
+        let files = files(root)?;
+        for path in files.iter().rev() {
             if let Some(last) = last_line(path)? {
                 let damaged = |error: serde_json::Error| StoreError::Damaged {
                     path: path.clone(),
@@ -139,7 +142,8 @@ impl Custody {
                 break;
             }
         }
-        let tail = Mutex::new(Tail { head, file: None });
+        let newest = files.last().cloned();
+        let tail = Mutex::new(Tail { head, newest, file: None });
         Ok(Self { folder, waiting: Mutex::default(), tail })
     }
 
@@ -169,7 +173,7 @@ impl Custody {
         let deeds = std::mem::take(&mut lock(&self.waiting).deeds);
         let tickets: Vec<u64> = deeds.iter().map(|(ticket, ..)| *ticket).collect();
         let outcome = tail.write(&self.folder, deeds);
-        drop(tail);
+        // While the tail is held: whoever gets it next must find what became of its own.
         let mut waiting = lock(&self.waiting);
         for ticket in tickets {
             waiting.done.insert(ticket, outcome.as_ref().map_err(StoreError::again).copied());
@@ -206,20 +210,18 @@ impl Tail {
             self.file = Some((path.clone(), file));
         }
         let (_, file) = self.file.as_mut().expect("just opened");
-        if let Err(error) = file.append(&bytes) {
-            // The next one opens it anew, and finds it as it was, or torn.
-            self.file = None;
-            return Err(StoreError::new(&path, error));
-        }
+        // Where this fails, the file is as it was, or takes nothing more until the next start.
+        file.append(&bytes).map_err(StoreError::at(&path))?;
         self.head = head;
+        self.newest = Some(path);
         Ok(())
     }
 
     /// The file for an event at `time`; a clock that was set back goes on with the newest.
     fn path_for(&self, folder: &Path, time: &str) -> PathBuf {
         let path = folder.join(format!("{}.jsonl", &time[..7]));
-        match &self.file {
-            Some((open, _)) if *open > path => open.clone(),
+        match &self.newest {
+            Some(newest) if *newest > path => newest.clone(),
             _ => path,
         }
     }
@@ -345,7 +347,7 @@ mod tests {
         drop(custody);
         let custody = Custody::open(folder.path()).expect("gone on with");
         assert_eq!(custody.head(), head);
-        clock.set_wall("2026-12-02T00:00:00Z".parse().expect("a time"));
+        clock.set_wall("2026-10-02T00:00:00Z".parse().expect("a time"));
         custody.record(deed("four"), clock.now()).expect("recorded");
 
         let events = all(folder.path());

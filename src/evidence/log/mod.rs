@@ -165,7 +165,7 @@ impl Log {
         let (tickets, entries): (Vec<u64>, Vec<Vec<u8>>) =
             std::mem::take(&mut lock(&self.queue).waiting).into_iter().unzip();
         let outcome = writer.commit(&self.root, &self.signer, &entries);
-        drop(writer);
+        // While the writer is held: whoever gets it next must find what became of its own.
         let mut queue = lock(&self.queue);
         for (ticket, place) in tickets.iter().zip(0..) {
             let done = outcome.as_ref().map(|first| first + place);
