@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::blob::Blob;
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Problem};
-use crate::id::RandomId;
+use crate::id::{RandomId, RunId};
 use crate::run::Caller;
 
 /// Most jobs of one caller that are not done yet: the hosted API's limit.
@@ -96,6 +96,17 @@ impl Jobs {
     /// `job_not_found`.
     pub fn get(&self, caller: &Caller, id: RandomId) -> Result<Value, Problem> {
         self.of(caller, id, |job| job.told(id))
+    }
+
+    /// The run in which one of `caller`'s jobs is on record; none while it is not done.
+    ///
+    /// # Errors
+    /// `job_not_found`.
+    pub fn run(&self, caller: &Caller, id: RandomId) -> Result<Option<RunId>, Problem> {
+        self.of(caller, id, |job| {
+            let answer = job.output.as_ref()?.as_ref().ok()?;
+            answer["evidence"]["run"].as_str()?.parse().ok()
+        })
     }
 
     /// The recording of one of `caller`'s jobs.

@@ -16,7 +16,8 @@ use crate::backend::BackendName;
 use crate::capture::{Ask, Kind, VideoDone};
 use crate::error::{Code, Problem};
 use crate::request::{VideoRequest, read_stop};
-use crate::run::Caller;
+use crate::run::{Caller, Reader};
+use crate::runs::Looker;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -89,7 +90,12 @@ async fn job_file(
     Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
-    let (recording, media_type) = api.jobs.file(&caller, random_id(id, Code::JobNotFound)?)?;
+    let id = random_id(id, Code::JobNotFound)?;
+    let (recording, media_type) = api.jobs.file(&caller, id)?;
+    if let Some(run) = api.jobs.run(&caller, id)? {
+        let looker = Looker::caller(caller.clone(), Reader::Own(caller));
+        api.runs.gave(&looker, run).await?;
+    }
     Ok(file(media_type, &recording))
 }
 

@@ -127,6 +127,16 @@ impl Runs {
         }
     }
 
+    /// Put down that `looker` is given a recording of `run` that was made for them before.
+    ///
+    /// # Errors
+    /// `custody_unwritable`.
+    pub async fn gave(&self, looker: &Looker, run: RunId) -> Result<(), Problem> {
+        let (this, looker) = (self.clone(), looker.clone());
+        self.blocking("putting down who looks", move || this.saw(&looker, Act::Download, run, None))
+            .await
+    }
+
     /// Put down that `looker` saw `path` of `run`.
     pub(super) fn saw(
         &self,

@@ -96,7 +96,10 @@ impl Runs {
                 let report = verify::folder(path, &Trust::of_signer(&self.0.signer));
                 scrubbed.last = Some(id);
                 scrubbed.folders += 1;
-                self.judge(&mut scrubbed, &id.to_string(), &report.findings);
+                // It may have been purged while it was read.
+                if path.is_dir() || self.tombstone(id).is_none() {
+                    self.judge(&mut scrubbed, &id.to_string(), &report.findings);
+                }
                 report.bytes
             }
             None => self.finish(&mut scrubbed),
@@ -109,9 +112,9 @@ impl Runs {
         (scrubbed, bytes)
     }
 
-    /// The end of a round: the log itself, and the runs it tells of.
+    /// The end of a round: the log itself, the custody log, and the runs it tells of.
     fn finish(&self, scrubbed: &mut Scrubbed) -> u64 {
-        let (report, mut findings) = verify::log(self.root(), &Trust::none(), &[]);
+        let (report, mut findings) = verify::log_and_custody(self.root(), &Trust::none());
         let query = Query { from: None, to: None, workflow: None };
         match population(self.root(), query) {
             Ok(population) => findings.extend(population.doubtful().map(|run| {

@@ -106,6 +106,12 @@ fn doctor_says_what_it_looked_at() {
     std::fs::write(folder.path().join("other.toml"), browserless).expect("written");
     let (code, stdout, stderr) = told(&run(folder.path(), &["--config", "other.toml", "doctor"]));
     assert_eq!(code, 14, "{stdout}{stderr}");
+    // What is kept for too short a time for most duties is a warning.
+    assert!(stdout.contains("400 days, 3 classes"), "{stdout}");
+    let short = format!("{browserless}[retention]\nclasses = {{ access = \"30d\" }}\n");
+    std::fs::write(folder.path().join("other.toml"), short).expect("written");
+    let (_, stdout, _) = told(&run(folder.path(), &["--config", "other.toml", "doctor"]));
+    assert!(stdout.contains("warning  retention        short: access 30 days"), "{stdout}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

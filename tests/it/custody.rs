@@ -11,7 +11,7 @@ use crate::keeping::{leaves, sealed};
 use crate::process::{Process, exhibit, stock_tools, write_config};
 
 /// The events of custody in `store`, oldest first.
-fn events(store: &Path) -> Vec<Value> {
+pub(crate) fn events(store: &Path) -> Vec<Value> {
     let mut files: Vec<_> = std::fs::read_dir(store.join("custody"))
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path())

@@ -87,3 +87,29 @@ async fn what_happens_to_sealed_evidence_is_noticed_and_told_once() {
     assert_eq!(two_rounds(&daemon).await["findings"], json!({ "log": ["run_gone"] }));
     assert_eq!(findings(&daemon.store()), told);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_is_no_finding_and_a_line_of_custody_that_is_gone_is_one() {
+    let daemon = TestDaemon::start_with(|config| {
+        config.integrity.rest = Duration::from_millis(1);
+        config.integrity.pace = 1 << 40;
+        config.retention.default = 0;
+        config.retention.classes.insert("financial".to_owned(), 0);
+    })
+    .await;
+    for _ in 0..12 {
+        sealed_run(&daemon).await;
+    }
+    let purged = daemon.post("/v1/purges", json!({ "reason": "r" })).await.ok().json();
+    assert_eq!(purged["purged"].as_array().map(Vec::len), Some(12), "{purged}");
+    assert_eq!(two_rounds(&daemon).await["findings"], json!({}));
+    assert_eq!(findings(&daemon.store()), [Value::Null; 0], "also while they went");
+
+    let custody = std::fs::read_dir(daemon.store().join("custody")).expect("a folder").next();
+    let custody = custody.expect("a month").expect("an entry").path();
+    let text = std::fs::read_to_string(&custody).expect("text");
+    let shorter: Vec<&str> = text.lines().take(5).collect();
+    std::fs::write(&custody, format!("{}\n", shorter.join("\n"))).expect("ours");
+    let said = two_rounds(&daemon).await;
+    assert_eq!(said["findings"], json!({ "log": ["custody_truncated"] }));
+}

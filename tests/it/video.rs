@@ -166,6 +166,10 @@ async fn a_job_delivers_later_what_a_request_delivers_now() {
     let file = daemon.get(job["output"]["file_url"].as_str().expect("a path")).await.ok();
     assert_eq!(file.header("content-type"), Some("video/mp4"));
     assert_eq!(job["output"]["size_bytes"], file.body.len());
+    // What is fetched later is on record.
+    let fetched = crate::custody::events(&daemon.store());
+    let run = &job["output"]["evidence"]["run"];
+    assert_eq!((&fetched[0]["act"], &fetched[0]["runs"]), (&json!("download"), &json!([run])));
     let (length, _) = played(&daemon, &file.body, &[0.0]).await;
     assert!(length > 0.3, "{length}");
     let now = daemon.post("/api/v1/video", json!({ "steps": steps })).await.ok();

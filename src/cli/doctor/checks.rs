@@ -40,6 +40,23 @@ pub(super) fn browser(configured: Option<&Path>) -> Check {
     }
 }
 
+pub(super) fn retention(kept: &config::Retention) -> Check {
+    const NAME: &str = "retention";
+    // Six months, the least that the EU AI Act asks of logs (articles 19 and 26(6)).
+    const LEAST: u32 = 183;
+    let all = kept.classes.iter().map(|(name, days)| (name.as_str(), *days));
+    let all = all.chain([("default", kept.default)]);
+    let short: Vec<String> = all
+        .filter(|(_, days)| *days < LEAST)
+        .map(|(name, days)| format!("{name} {days} days"))
+        .collect();
+    if short.is_empty() {
+        return Check::ok(NAME, format!("{} days, {} classes", kept.default, kept.classes.len()));
+    }
+    let remedy = "six months are the least that the EU AI Act asks of logs; see [retention]";
+    Check::warning(NAME, format!("short: {}", short.join(", ")), remedy)
+}
+
 pub(super) fn sandbox(wanted: bool) -> Check {
     const NAME: &str = "sandbox";
     let root = rustix::process::geteuid().is_root();

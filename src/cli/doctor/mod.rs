@@ -77,6 +77,7 @@ fn all(config: &Config) -> Vec<Check> {
         checks::font("CJK font", ":lang=ja", "fonts-noto-cjk"),
         checks::shared_memory(),
         checks::disk(&config.store),
+        checks::retention(&config.retention),
         checks::clock(),
         checks::signing_key(&config.keys),
         checks::signers(&config.keys),

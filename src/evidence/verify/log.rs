@@ -67,6 +67,15 @@ pub fn log(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> (LogReport, Ve
     (check.report, check.findings)
 }
 
+/// Verify the log of the store at `root`, and the custody log beside it.
+pub(crate) fn log_and_custody(root: &Path, trust: &Trust) -> (LogReport, Vec<Finding>) {
+    let mut check = LogCheck::new(root, trust);
+    if check.run(&[]) {
+        check.custody();
+    }
+    (check.report, check.findings)
+}
+
 /// The finding for a run that the log tells of and the store does not hold (`gone`), or the reverse.
 pub(crate) fn doubt(gone: bool) -> FindingCode {
     if gone { FindingCode::RunGone } else { FindingCode::RunNotLogged }

@@ -31,9 +31,9 @@ use crate::id::RunId;
 use crate::run::State;
 use crate::workflow::Verdict;
 
-pub(crate) use log::doubt;
 pub use log::{LogReport, log};
 pub use stamp::StampReport;
+pub(crate) use log::{doubt, log_and_custody};
 pub use stamps::StampedReport;
 pub use store::{StoreReport, store};
 
