@@ -4,6 +4,10 @@
 //!
 //! A file written once goes to a temporary name in its own folder, is synchronised, and takes its
 //! final name by a rename that refuses to replace; then the folder is synchronised.
+//!
+//! What is done to names that others may watch is noted in [`own`] while it is done.
+
+pub mod own;
 
 pub(crate) mod fault;
 
@@ -15,6 +19,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, RenameFlags};
 
 use self::fault::{changes, is_killed, makes, writes};
+use self::own::Window;
 use crate::digest::{Digest, Hashing};
 
 /// What a file being written is called until it is whole: recovery deletes these.
@@ -37,6 +42,7 @@ pub struct OnceFile {
     partial: PathBuf,
     path: PathBuf,
     length: u64,
+    _window: Window,
 }
 
 impl OnceFile {
@@ -52,6 +58,7 @@ impl OnceFile {
         let mut partial = path.as_os_str().to_owned();
         partial.push(PARTIAL_SUFFIX);
         let partial = PathBuf::from(partial);
+        let window = Window::on(&partial);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(PRIVATE_FILE);
         let file = makes(&partial, || options.open(&partial)).inspect_err(|error| {
@@ -59,7 +66,13 @@ impl OnceFile {
                 drop(remove_file(&partial));
             }
         })?;
-        Ok(Self { file: Hashing::new(file), partial, path: path.to_owned(), length: 0 })
+        Ok(Self {
+            file: Hashing::new(file),
+            partial,
+            path: path.to_owned(),
+            length: 0,
+            _window: window,
+        })
     }
 
     /// Give up and remove what was written.
@@ -132,11 +145,18 @@ pub fn unpack_file(path: &Path, reader: &mut impl Read) -> io::Result<u64> {
 ///
 /// # Errors
 /// What the system answers. On failure the old content stands.
+#[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = parent(path);
+    let mut windows = vec![Window::on(path)];
     let mut builder = tempfile::Builder::new();
-    builder.permissions(Permissions::from_mode(mode)).suffix(PARTIAL_SUFFIX);
-    let mut file = makes(path, || builder.tempfile_in(folder))?;
+    builder.suffix(PARTIAL_SUFFIX);
+    let mut file = makes(path, || {
+        builder.make_in(folder, |partial| {
+            windows.push(Window::on(partial));
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(partial)
+        })
+    })?;
     let written = writes(path, bytes, |bytes| file.write_all(bytes))
         .and_then(|()| changes(path, || file.as_file().sync_all()));
     if is_killed(path) {
@@ -144,7 +164,9 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         return written;
     }
     written?;
-    changes(path, || file.persist(path).map_err(|failed| failed.error))?;
+    // Closed before the windows are, because closing is an event, too.
+    drop(changes(path, || file.persist(path).map_err(|failed| failed.error))?);
+    drop(windows);
     sync_dir(folder)
 }
 
@@ -261,6 +283,7 @@ pub fn truncate(path: &Path, length: u64) -> io::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "the one place that renames files")]
 pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     let cwd = rustix::fs::CWD;
+    let _windows = [Window::on(from), Window::on(to)];
     changes(to, || match rustix::fs::renameat_with(cwd, from, cwd, to, RenameFlags::NOREPLACE) {
         // A file system without the flag: look first. We hold the store's lock, so nobody races us.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
@@ -294,6 +317,7 @@ pub fn make_dirs(folder: &Path) -> io::Result<()> {
     }
     let above = parent(folder);
     make_dirs(above)?;
+    let _window = Window::on(folder);
     match makes(folder, || fs::DirBuilder::new().mode(PRIVATE_DIR).create(folder)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
         Err(error) => Err(error),
@@ -307,6 +331,7 @@ pub fn make_dirs(folder: &Path) -> io::Result<()> {
 /// What the system answers.
 #[expect(clippy::disallowed_methods, reason = "the one place that changes permissions")]
 pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let _window = Window::on(path);
     changes(path, || fs::set_permissions(path, Permissions::from_mode(mode)))
 }
 
@@ -330,6 +355,7 @@ pub fn give_to_folders_owner(path: &Path) -> io::Result<()> {
 /// What the system answers; a file that does not exist is no error.
 #[expect(clippy::disallowed_methods, reason = "the one place that removes files")]
 pub fn remove_file(path: &Path) -> io::Result<()> {
+    let _window = Window::on(path);
     match changes(path, || fs::remove_file(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -342,6 +368,7 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
 /// What the system answers; a folder that does not exist is no error.
 #[expect(clippy::disallowed_methods, reason = "the one place that removes files")]
 pub fn remove_dir_all(folder: &Path) -> io::Result<()> {
+    let _window = Window::below(folder);
     match changes(folder, || fs::remove_dir_all(folder)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

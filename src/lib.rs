@@ -11,7 +11,7 @@
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`], [`retention`]
 //! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
-//!   [`worktree`], [`population`], [`bundle`]
+//!   [`worktree`], [`population`], [`bundle`], [`integrity`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]; `fuzz`, which only tests have
@@ -39,6 +39,7 @@ pub mod evidence;
 pub mod fuzz;
 pub mod http;
 pub mod id;
+pub mod integrity;
 pub mod jobs;
 pub mod markdown;
 pub mod masks;

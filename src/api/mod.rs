@@ -171,6 +171,9 @@ async fn ready(State(api): State<Api>) -> Response {
 async fn status(State(api): State<Api>) -> Json<Value> {
     let (under_way, waiting) = api.captures.load();
     let browser = api.captures.provenance();
+    let mut integrity = json!(api.runs.scrubbed());
+    let (watch, hook) = api.runs.watching();
+    (integrity["watch"], integrity["hook"]) = (json!(watch), json!(hook));
     Json(json!({
         "exhibit": env!("CARGO_PKG_VERSION"),
         "ready": api.captures.ready().is_ok(),
@@ -180,7 +183,7 @@ async fn status(State(api): State<Api>) -> Json<Value> {
         "open_runs": api.runs.open_count(),
         "captures_under_way": under_way,
         "captures_waiting": waiting,
-        "integrity": api.runs.scrubbed(),
+        "integrity": integrity,
         "witnesses": api.runs.witnesses(),
         "signing": api.runs.signing(),
         "timestamps": api.runs.asked(),

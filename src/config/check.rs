@@ -89,6 +89,7 @@ fn limits(config: &Config, findings: &mut Vec<Finding>) {
         ("transparency.heartbeat", config.transparency.heartbeat),
         ("transparency.cosign_every", config.transparency.cosign_every),
         ("integrity.rest", config.integrity.rest),
+        ("integrity.hook_limit", config.integrity.hook_limit),
         ("timestamp.every", config.timestamp.every),
         ("runs.idle", config.runs.idle),
         ("runs.max_duration", config.runs.max_duration),

@@ -58,6 +58,9 @@ keys! {
     keys.log: restart;
     integrity.pace: live;
     integrity.rest: live;
+    integrity.watch: restart;
+    integrity.hook: live;
+    integrity.hook_limit: live;
     transparency.origin: restart;
     transparency.heartbeat: live;
     transparency.moved_from: restart;

@@ -84,7 +84,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         daemon: daemon(&mut document, default.daemon),
         store: store(&mut document, default.store),
         keys: keys(&mut document, default.keys),
-        integrity: integrity(&mut document, &default.integrity),
+        integrity: integrity(&mut document, default.integrity),
         transparency: transparency(&mut document, default.transparency),
         timestamp: timestamp(&mut document, default.timestamp),
         browser: browser(&mut document, default.browser),
@@ -171,11 +171,14 @@ fn agent(value: &DeValue<'_>) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-fn integrity(document: &mut Document<'_>, default: &Integrity) -> Integrity {
+fn integrity(document: &mut Document<'_>, default: Integrity) -> Integrity {
     let mut table = document.table("integrity");
     let integrity = Integrity {
         pace: table.get("pace", default.pace, read::size),
         rest: table.get("rest", default.rest, read::duration),
+        watch: table.get("watch", default.watch, read::switch),
+        hook: table.get("hook", default.hook, read::list),
+        hook_limit: table.get("hook_limit", default.hook_limit, read::duration),
     };
     table.finish();
     integrity

@@ -155,6 +155,12 @@ pub struct Integrity {
     pub pace: u64,
     /// How long is waited before each folder, at least.
     pub rest: Duration,
+    /// Whether folders of sealed evidence are watched for touches.
+    pub watch: bool,
+    /// Program and arguments that are run when evidence was touched or changed; none when empty.
+    pub hook: Vec<String>,
+    /// How long it may take.
+    pub hook_limit: Duration,
 }
 
 /// `[transparency]`
@@ -367,6 +373,18 @@ pub enum LogFormat {
 
 const MIB: u64 = 1024 * 1024;
 
+impl Default for Integrity {
+    fn default() -> Self {
+        Self {
+            pace: 4 * MIB,
+            rest: Duration::from_secs(10),
+            watch: true,
+            hook: Vec::new(),
+            hook_limit: Duration::from_secs(10),
+        }
+    }
+}
+
 impl Default for Config {
     /// What holds without a configuration file; the shipped `config.toml` says the same.
     fn default() -> Self {
@@ -387,7 +405,7 @@ impl Default for Config {
                 api: "/var/lib/exhibit/keys/api-keys.json".into(),
                 log: None,
             },
-            integrity: Integrity { pace: 4 * MIB, rest: Duration::from_secs(10) },
+            integrity: Integrity::default(),
             transparency: Transparency {
                 origin: None,
                 heartbeat: Duration::from_mins(15),

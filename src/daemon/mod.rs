@@ -107,6 +107,9 @@ impl Daemon {
             sign_in: SignIn::default(),
         };
 
+        // Before anybody is answered: what the daemon writes from here on is known as its own.
+        drop(background.spawn(runs.watch(background.clone())));
+        drop(background.spawn(runs.clone().alert(background.clone())));
         let closing = CancellationToken::new();
         let (listener, socket_file) = bound.split();
         let app = router(api).merge(web::router(web));

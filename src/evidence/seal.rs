@@ -23,6 +23,7 @@ use super::verify;
 use crate::artifact::Artifact;
 use crate::clock::{Moment, rfc3339_millis};
 use crate::digest::Digest;
+use crate::disk::own::Window;
 use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
 use crate::receipt::Receipt;
 use crate::report;
@@ -86,8 +87,14 @@ pub(super) fn seal(
     signer: &Signer,
     at: Moment,
 ) -> Result<Receipt, SealError> {
+    // Its file of events is closed last, when it lies in its final place.
+    let place = draft.place.root.join(layout::sealed_place(draft.id()));
+    let _own = Window::on(&place.join(EVENTS));
     match run(&mut draft, ending, signer, at, STEPS.len()).and_then(|()| settle(&draft)) {
-        Ok(receipt) => Ok(receipt),
+        Ok(receipt) => {
+            drop(draft);
+            Ok(receipt)
+        }
         Err(source) => Err(SealError { draft: Box::new(draft), source }),
     }
 }

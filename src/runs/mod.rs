@@ -23,6 +23,7 @@ mod scrub;
 mod stamping;
 mod turns;
 mod viewing;
+mod watching;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -30,7 +31,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub use self::authority::Asked;
 use self::authority::Authority;
@@ -44,6 +45,7 @@ use self::provenance::{host_name, provenance};
 pub use self::purging::{Going, Purged, Staying};
 pub use self::scrub::Scrubbed;
 pub use self::viewing::{Found, Look};
+pub use self::watching::Watching;
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::disk;
@@ -53,6 +55,7 @@ use crate::evidence::{
     Custody, Draft, Index, LogKey, Signer, Store, StoreError, TimestampAuthority,
 };
 use crate::id::RunId;
+use crate::integrity::{Hook, Messages};
 use crate::run::{Caller, Opening, RunSpec};
 use crate::tasks::Tasks;
 
@@ -86,6 +89,11 @@ struct Shared {
     tasks: Tasks,
     config: watch::Receiver<Arc<Config>>,
     host: String,
+    scrubbed: Mutex<Scrubbed>,
+    hurry: Notify,
+    watching: Mutex<Watching>,
+    hook: Hook,
+    messages: Mutex<Option<Messages>>,
 }
 
 impl Runs {
@@ -111,7 +119,13 @@ impl Runs {
         let standing_custody = standing.custody();
         let custody = custody::take_up(store.root(), standing_custody)?;
         let index = open_index(&store)?;
+        let (hook, messages) = Hook::new();
         let shared = Shared {
+            scrubbed: Mutex::new(scrub::remembered(store.root())),
+            hurry: Notify::new(),
+            watching: Mutex::default(),
+            hook,
+            messages: Mutex::new(Some(messages)),
             store,
             signer,
             unsigned: Mutex::default(),

@@ -2,11 +2,12 @@
 //! the daemon lives, and says in the log what is no longer as it was. It goes on where it stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::Runs;
 use super::problem::store_problem;
@@ -24,7 +25,7 @@ const LIMIT: u64 = 1 << 16;
 /// For the daemon alone.
 const MODE: u32 = 0o600;
 /// What stands for the log, and for runs that are gone, where a run would be named.
-const LOG: &str = "log";
+pub(super) const LOG: &str = "log";
 
 /// How far the scrubber is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,79 +42,127 @@ pub struct Scrubbed {
     pub findings: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// How a rest ended.
+enum Rest {
+    Over,
+    Hurried,
+    Stopping,
+}
+
 impl Runs {
     /// Read everything again and again until `tasks` are to stop.
     pub async fn scrub(self, tasks: Tasks) {
-        let mut scrubbed = self.scrubbed();
+        // Whether a whole round is read without rest, and whether another follows.
+        let (mut hurried, mut again) = (false, false);
+        let mut pause = Duration::ZERO;
         loop {
             let settings = self.0.config.borrow().integrity.clone();
-            tokio::select! {
-                () = tasks.stopping() => return,
-                () = tokio::time::sleep(settings.rest) => {}
+            let rest = if hurried { Duration::ZERO } else { settings.rest.max(pause) };
+            match self.rest(rest, &tasks).await {
+                Rest::Stopping => return,
+                Rest::Hurried if hurried => again = true,
+                Rest::Hurried => {
+                    hurried = true;
+                    let mut scrubbed = self.scrub_state();
+                    (scrubbed.last, scrubbed.folders) = (None, 0);
+                }
+                Rest::Over => {}
             }
-            if settings.pace == 0 {
+            if settings.pace == 0 && !hurried {
                 continue;
             }
+            let before = self.scrub_state().rounds;
             let this = self.clone();
-            let turn = self.blocking("reading evidence again", move || Ok(this.turn(scrubbed)));
+            let turn = self.blocking("reading evidence again", move || Ok(this.turn()));
             let bytes = match turn.await {
-                Ok((after, bytes)) => {
-                    scrubbed = after;
-                    bytes
-                }
+                Ok(bytes) => bytes,
                 Err(error) => {
                     tracing::error!(error = chain(&error), "the scrubber stopped");
                     return;
                 }
             };
+            if self.scrub_state().rounds > before {
+                (hurried, again) = (again, false);
+            }
             // As long as the disk is spared in between, nobody waits for it.
             #[expect(clippy::cast_precision_loss, reason = "a pause need not be exact")]
-            let pause = Duration::from_secs_f64(bytes as f64 / settings.pace as f64);
-            tokio::select! {
-                () = tasks.stopping() => return,
-                () = tokio::time::sleep(pause.min(Duration::from_hours(1))) => {}
-            }
+            let needed = bytes as f64 / settings.pace.max(1) as f64;
+            pause = Duration::from_secs_f64(needed.min(3600.0));
         }
     }
 
-    /// How far the scrubber was, by its own note.
-    pub fn scrubbed(&self) -> Scrubbed {
-        let note = disk::read_limited(&self.note(), LIMIT).ok();
-        note.and_then(|note| serde_json::from_slice(&note).ok()).unwrap_or_default()
+    async fn rest(&self, pause: Duration, tasks: &Tasks) -> Rest {
+        tokio::select! {
+            () = tasks.stopping() => Rest::Stopping,
+            () = self.0.hurry.notified() => Rest::Hurried,
+            () = tokio::time::sleep(pause) => Rest::Over,
+        }
     }
 
-    fn note(&self) -> PathBuf {
-        self.root().join(PLACE)
+    /// Have the scrubber read all evidence from the beginning, without rest.
+    pub(super) fn hurry(&self) {
+        self.0.hurry.notify_one();
+    }
+
+    /// How far the scrubber is.
+    pub fn scrubbed(&self) -> Scrubbed {
+        self.scrub_state().clone()
+    }
+
+    fn scrub_state(&self) -> MutexGuard<'_, Scrubbed> {
+        self.0.scrubbed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Read the next folder, or finish the round with the log; how many bytes were read.
-    fn turn(&self, mut scrubbed: Scrubbed) -> (Scrubbed, u64) {
+    fn turn(&self) -> u64 {
+        let last = self.scrub_state().last;
         let run = |path: &PathBuf| path.file_name()?.to_str()?.parse::<RunId>().ok();
         let next = sealed_in(self.root())
-            .find(|path| scrubbed.last.is_none_or(|last| run(path).is_some_and(|id| id > last)));
+            .find(|path| last.is_none_or(|last| run(path).is_some_and(|id| id > last)));
         let bytes = match next.as_ref().and_then(|path| Some((run(path)?, path))) {
             Some((id, path)) => {
                 let report = verify::folder(path, &Trust::of_signer(&self.0.signer));
-                scrubbed.last = Some(id);
-                scrubbed.folders += 1;
+                {
+                    let mut scrubbed = self.scrub_state();
+                    scrubbed.last = Some(id);
+                    scrubbed.folders += 1;
+                }
                 // It may have been purged while it was read.
                 if path.is_dir() || self.tombstone(id).is_none() {
-                    self.judge(&mut scrubbed, &id.to_string(), &report.findings);
+                    self.judge(&id.to_string(), &report.findings);
                 }
                 report.bytes
             }
-            None => self.finish(&mut scrubbed),
+            None => self.finish(),
         };
-        let mut text = serde_json::to_vec_pretty(&scrubbed).expect("a note is plain data");
+        let mut text = serde_json::to_vec_pretty(&self.scrubbed()).expect("a note is plain data");
         text.push(b'\n');
-        if let Err(error) = disk::replace(&self.note(), &text, MODE) {
+        if let Err(error) = disk::replace(&self.root().join(PLACE), &text, MODE) {
             tracing::warn!(%error, "the scrubber's place is not remembered");
         }
-        (scrubbed, bytes)
+        bytes
     }
 
     /// The end of a round: the log itself, the custody log, and the runs it tells of.
-    fn finish(&self, scrubbed: &mut Scrubbed) -> u64 {
+    fn finish(&self) -> u64 {
+        let (bytes, findings) = self.log_findings();
+        self.judge(LOG, &findings);
+        // Of a run that is gone the log tells.
+        let there = |run: &RunId| self.0.store.folder_of(*run).is_dir();
+        let mut scrubbed = self.scrub_state();
+        scrubbed
+            .findings
+            .retain(|place, _| place == LOG || place.parse().is_ok_and(|run| there(&run)));
+        scrubbed.last = None;
+        scrubbed.folders = 0;
+        scrubbed.rounds += 1;
+        scrubbed.finished_at = Some(self.0.clock.now().to_rfc3339());
+        tracing::info!(rounds = scrubbed.rounds, "all evidence was read again");
+        bytes
+    }
+
+    /// Hold the log against itself and against the runs there are; about how many bytes were read.
+    pub(super) fn log_findings(&self) -> (u64, Vec<Finding>) {
         let (report, mut findings) = verify::log_and_custody(self.root(), &Trust::none());
         let query = Query { from: None, to: None, workflow: None };
         match population(self.root(), query) {
@@ -123,40 +172,72 @@ impl Runs {
             })),
             Err(error) => tracing::error!(error = chain(&error), "the log cannot be read"),
         }
-        self.judge(scrubbed, LOG, &findings);
-        // Of a run that is gone the log tells.
-        let there = |run: &RunId| self.0.store.folder_of(*run).is_dir();
-        scrubbed
-            .findings
-            .retain(|place, _| place == LOG || place.parse().is_ok_and(|run| there(&run)));
-        scrubbed.last = None;
-        scrubbed.folders = 0;
-        scrubbed.rounds += 1;
-        scrubbed.finished_at = Some(self.0.clock.now().to_rfc3339());
-        tracing::info!(rounds = scrubbed.rounds, "all evidence was read again");
         // An entry and its hashes, as a guess.
-        report.size * 512
+        (report.size * 512, findings)
     }
 
     /// Say once what is not as it was.
-    fn judge(&self, scrubbed: &mut Scrubbed, place: &str, findings: &[Finding]) {
-        // Whom to believe is for auditors to say; older folders have older keys.
-        let bad =
-            findings.iter().filter(|one| !matches!(one.class, Class::Note | Class::UnknownKey));
-        let codes: BTreeSet<String> = bad.map(|finding| finding.code.to_string()).collect();
-        if codes.is_empty() {
-            scrubbed.findings.remove(place);
-            return;
-        }
-        if scrubbed.findings.get(place) == Some(&codes) {
+    fn judge(&self, place: &str, findings: &[Finding]) {
+        let codes = Self::codes(findings);
+        if !self.is_news(place, &codes) || codes.is_empty() {
             return;
         }
         tracing::error!(place, ?codes, "evidence is not as it was; run `exhibit verify`");
-        let told = json!({ "place": place, "codes": codes });
-        if let Err(error) = self.log().append(leaf::finding(&told, self.0.clock.now())) {
+        self.tell_finding(&json!({ "place": place, "codes": codes }));
+    }
+
+    /// The codes of what is not as it was sealed.
+    pub(super) fn codes(findings: &[Finding]) -> BTreeSet<String> {
+        // Whom to believe is for auditors to say; older folders have older keys.
+        let bad =
+            findings.iter().filter(|one| !matches!(one.class, Class::Note | Class::UnknownKey));
+        bad.map(|finding| finding.code.to_string()).collect()
+    }
+
+    /// Remember what is so with `place`; whether it was otherwise.
+    pub(super) fn is_news(&self, place: &str, codes: &BTreeSet<String>) -> bool {
+        let findings = &mut self.scrub_state().findings;
+        if codes.is_empty() {
+            return findings.remove(place).is_some();
+        }
+        findings.insert(place.to_owned(), codes.clone()).as_ref() != Some(codes)
+    }
+
+    /// Put a finding into the log, and tell the operator's program of it.
+    pub(super) fn tell_finding(&self, told: &Value) {
+        let entry = leaf::finding(told, self.0.clock.now());
+        let mut message: Map<String, Value> =
+            serde_json::from_slice(&entry).expect("an entry is an object");
+        let index = self.log().append(entry).map_err(|error| {
             let problem: Problem = store_problem(error);
             tracing::error!(error = chain(&problem), "the log does not say so");
-        }
-        scrubbed.findings.insert(place.to_owned(), codes);
+        });
+        message.insert("log_index".to_owned(), json!(index.ok()));
+        message.insert("store".to_owned(), json!(self.root().to_string_lossy()));
+        self.0.hook.send(Value::Object(message));
     }
+
+    /// Run the operator's program for what is told, until `tasks` are to stop.
+    pub async fn alert(self, tasks: Tasks) {
+        let messages = self.0.messages.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut messages) = messages else { return };
+        loop {
+            let message = tokio::select! {
+                () = tasks.stopping() => return,
+                message = messages.recv() => message,
+            };
+            let Some(message) = message else { return };
+            let settings = self.0.config.borrow().integrity.clone();
+            tokio::select! {
+                () = tasks.stopping() => return,
+                () = self.0.hook.tell(&settings.hook, &message, settings.hook_limit) => {}
+            }
+        }
+    }
+}
+
+/// How far the scrubber of an earlier life was, by its own note in the store at `root`.
+pub(super) fn remembered(root: &Path) -> Scrubbed {
+    let note = disk::read_limited(&root.join(PLACE), LIMIT).ok();
+    note.and_then(|note| serde_json::from_slice(&note).ok()).unwrap_or_default()
 }

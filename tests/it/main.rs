@@ -55,6 +55,7 @@ mod tls;
 mod uploads;
 mod video;
 mod visitor;
+mod watching;
 mod web;
 mod web_pages;
 mod windows;

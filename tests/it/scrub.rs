@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestDaemon, eventually};
 
 /// What the log says of findings.
-fn findings(store: &Path) -> Vec<Value> {
+pub(crate) fn findings(store: &Path) -> Vec<Value> {
     let log = LogReader::of_store(store);
     let (_, checkpoint) = log.checkpoint().expect("a log");
     let entries = log.bundle(0, checkpoint.size).expect("entries");
@@ -18,7 +18,7 @@ fn findings(store: &Path) -> Vec<Value> {
     entries.filter(|entry: &Value| entry["kind"] == "finding").collect()
 }
 
-async fn told(daemon: &TestDaemon) -> Value {
+pub(crate) async fn told(daemon: &TestDaemon) -> Value {
     daemon.get("/v1/status").await.ok().json()["integrity"].clone()
 }
 
@@ -30,7 +30,7 @@ async fn two_rounds(daemon: &TestDaemon) -> Value {
     told(daemon).await
 }
 
-async fn sealed_run(daemon: &TestDaemon) -> String {
+pub(crate) async fn sealed_run(daemon: &TestDaemon) -> String {
     let run = daemon.open_run("refund").await;
     daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
     run
@@ -41,6 +41,7 @@ async fn what_happens_to_sealed_evidence_is_noticed_and_told_once() {
     let daemon = TestDaemon::start_with(|config| {
         config.integrity.rest = Duration::from_millis(5);
         config.integrity.pace = 1 << 40;
+        config.integrity.watch = false;
     })
     .await;
     let (first, second) = (sealed_run(&daemon).await, sealed_run(&daemon).await);
@@ -82,6 +83,7 @@ async fn what_happens_to_sealed_evidence_is_noticed_and_told_once() {
     let daemon = TestDaemon::start_in(folder, |config| {
         config.integrity.rest = Duration::from_millis(5);
         config.integrity.pace = 1 << 40;
+        config.integrity.watch = false;
     })
     .await;
     assert_eq!(two_rounds(&daemon).await["findings"], json!({ "log": ["run_gone"] }));

@@ -41,6 +41,7 @@ const LAYERS: &[&[&str]] = &[
         "worktree",
         "population",
         "bundle",
+        "integrity",
     ],
     &["runs", "sessions", "sequences", "jobs", "capture"],
     &["daemon", "api", "web", "client"],

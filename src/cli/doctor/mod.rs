@@ -2,6 +2,7 @@
 //! changes nothing.
 
 mod checks;
+mod integrity;
 
 use serde::Serialize;
 
@@ -78,6 +79,7 @@ fn all(config: &Config) -> Vec<Check> {
         checks::shared_memory(),
         checks::disk(&config.store),
         checks::retention(&config.retention),
+        integrity::watch(config),
         checks::clock(),
         checks::signing_key(&config.keys),
         checks::signers(&config.keys),

@@ -32,8 +32,8 @@ use crate::run::State;
 use crate::workflow::Verdict;
 
 pub use log::{LogReport, log};
-pub use stamp::StampReport;
 pub(crate) use log::{doubt, log_and_custody};
+pub use stamp::StampReport;
 pub use stamps::StampedReport;
 pub use store::{StoreReport, store};
 

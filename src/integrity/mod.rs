@@ -1,0 +1,11 @@
+//! Owns what keeps sealed evidence as it is beside cryptography, and what notices when it is not
+//! left alone: watched folders, the touches seen in them, the operator's hook. Judges no evidence
+//! and writes to no log.
+
+mod folders;
+mod hook;
+mod touches;
+
+pub use folders::{Folders, Seen};
+pub use hook::{Hook, HookCounts, Messages};
+pub use touches::{Burst, Place, Touch, TouchKind};
