@@ -6,12 +6,15 @@
 //! call that caused it returns, so whoever takes a [`Ledger::mark`], then reads all events that are
 //! there, has seen everything that windows closed before the mark stand for, and may forget them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 /// All ledgers that are kept in this process: one for each store that is watched.
 static KEPT: RwLock<Vec<Weak<Ledger>>> = RwLock::new(Vec::new());
+
+/// Paths that are remembered after their changes are over.
+const REMEMBERED: usize = 256;
 
 /// What this process is doing below some folders.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ struct State {
     /// Grows with each mark.
     now: u64,
     paths: HashMap<PathBuf, Entry>,
+    /// Those changed last, oldest first.
+    recent: VecDeque<PathBuf>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +60,13 @@ impl Ledger {
         }
         let deep = |entry: &Entry| entry.deep > 0 || entry.closed_deep.is_some();
         path.ancestors().skip(1).any(|above| state.paths.get(above).is_some_and(deep))
+    }
+
+    /// Whether `path` was among the last that this process changed. That a file was closed is told
+    /// late when another program was being started at that moment: until it has become that
+    /// program, it holds a copy of all our files.
+    pub fn was_own(&self, path: &Path) -> bool {
+        self.state().recent.iter().any(|recent| recent == path)
     }
 
     /// A moment to give to [`Ledger::forget`].
@@ -95,6 +107,10 @@ impl Ledger {
             entry.deep -= 1;
             entry.closed_deep = now;
         }
+        if state.recent.len() >= REMEMBERED {
+            state.recent.pop_front();
+        }
+        state.recent.push_back(path.to_owned());
     }
 }
 
@@ -156,6 +172,7 @@ mod tests {
         let after = ledger.mark();
         ledger.forget(after);
         assert!(!ledger.is_own(&file));
+        assert!(ledger.was_own(&file) && !ledger.was_own(&other));
         assert!(ledger.state().paths.is_empty(), "nothing is left behind");
     }
 

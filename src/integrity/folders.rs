@@ -218,7 +218,9 @@ impl Folders {
                 _ => {}
             }
         }
-        if !self.own.is_own(&self.root.join(&path)) {
+        let at = self.root.join(&path);
+        let late = *kind == TouchKind::Written && self.own.was_own(&at);
+        if !late && !self.own.is_own(&at) {
             seen(Seen::Touch(Touch { path, kind: *kind }));
         }
     }
@@ -386,6 +388,14 @@ mod tests {
         disk::set_mode(&run, 0o755).expect("set");
         disk::remove_dir_all(&watched.at("log/tile")).expect("removed");
         assert_eq!(watched.seen(), []);
+        // That a file of ours was closed may be told late; a change of it by others is one.
+        let checkpoint = watched.at("log/checkpoint");
+        disk::set_mode(&checkpoint, 0o600).expect("set");
+        assert_eq!(watched.seen(), []);
+        drop(fs::File::options().write(true).open(&checkpoint).expect("opened"));
+        assert_eq!(watched.seen(), []);
+        fs::write(&checkpoint, "x").expect("written");
+        assert_eq!(watched.seen()[0], (TouchKind::Modified, "log/checkpoint".to_owned()));
         // A failed change leaves nothing behind that would cover another.
         disk::rename_new(&watched.at("log/none"), &watched.at("log/some")).expect_err("not there");
         assert_eq!(watched.seen(), []);
