@@ -7,6 +7,8 @@
 //!
 //! What is done to names that others may watch is noted in [`own`] while it is done.
 
+pub mod canary;
+pub mod flags;
 pub mod own;
 
 pub(crate) mod fault;

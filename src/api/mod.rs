@@ -174,6 +174,7 @@ async fn status(State(api): State<Api>) -> Json<Value> {
     let mut integrity = json!(api.runs.scrubbed());
     let (watch, hook) = api.runs.watching();
     (integrity["watch"], integrity["hook"]) = (json!(watch), json!(hook));
+    integrity["guard"] = json!(api.runs.guarded());
     Json(json!({
         "exhibit": env!("CARGO_PKG_VERSION"),
         "ready": api.captures.ready().is_ok(),

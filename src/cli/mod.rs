@@ -7,6 +7,7 @@ mod custody;
 mod demo;
 mod doctor;
 mod export;
+mod guard;
 mod hold;
 mod index;
 mod keys;
@@ -115,6 +116,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Check this machine, with a remedy for each thing amiss
     Doctor,
+    /// Make sealed folders immutable for the daemon, with the capability that it lacks
+    Guard,
     /// How the daemon fares
     Status,
     /// The index over the sealed runs
@@ -157,6 +160,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Keys(keys) => keys::keys(&common, keys),
         Command::Config(command) => config::config(&common, command),
         Command::Doctor => doctor::doctor(&common),
+        Command::Guard => guard::guard(&common),
         Command::Status => runs::status(&common).await,
         Command::Index(command) => index::index(&common, &command),
         Command::Demo(demo) => demo::demo(&common, demo).await,

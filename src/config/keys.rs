@@ -61,6 +61,7 @@ keys! {
     integrity.watch: restart;
     integrity.hook: live;
     integrity.hook_limit: live;
+    integrity.guard: restart;
     transparency.origin: restart;
     transparency.heartbeat: live;
     transparency.moved_from: restart;

@@ -179,6 +179,7 @@ fn integrity(document: &mut Document<'_>, default: Integrity) -> Integrity {
         watch: table.get("watch", default.watch, read::switch),
         hook: table.get("hook", default.hook, read::list),
         hook_limit: table.get("hook_limit", default.hook_limit, read::duration),
+        guard: table.option("guard", default.guard, read::path),
     };
     table.finish();
     integrity

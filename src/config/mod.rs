@@ -161,6 +161,8 @@ pub struct Integrity {
     pub hook: Vec<String>,
     /// How long it may take.
     pub hook_limit: Duration,
+    /// Socket of the guard, which sets the immutable flag; none when not given.
+    pub guard: Option<PathBuf>,
 }
 
 /// `[transparency]`
@@ -381,6 +383,7 @@ impl Default for Integrity {
             watch: true,
             hook: Vec::new(),
             hook_limit: Duration::from_secs(10),
+            guard: None,
         }
     }
 }

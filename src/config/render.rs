@@ -131,6 +131,9 @@ impl Config {
             "integrity.watch" => integrity.watch.into(),
             "integrity.hook" => integrity.hook.clone().into(),
             "integrity.hook_limit" => duration(integrity.hook_limit),
+            "integrity.guard" => {
+                optional(&integrity.guard.as_ref().map(|path| path.display().to_string()))
+            }
             "timestamp.url" => optional(&timestamp.url.as_ref().map(ToString::to_string)),
             "timestamp.every" => duration(timestamp.every),
             "timestamp.patience" => duration(timestamp.patience),

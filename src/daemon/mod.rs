@@ -1,6 +1,7 @@
 //! Owns the life of the daemon: what is started in which order, and how everything comes to an
 //! orderly end. It decides nothing about captures or evidence.
 
+pub mod guard;
 pub mod keyring;
 pub mod logging;
 pub mod socket;
@@ -110,6 +111,7 @@ impl Daemon {
         // Before anybody is answered: what the daemon writes from here on is known as its own.
         drop(background.spawn(runs.watch(background.clone())));
         drop(background.spawn(runs.clone().alert(background.clone())));
+        drop(background.spawn(runs.clone().keep_locked(background.clone())));
         let closing = CancellationToken::new();
         let (listener, socket_file) = bound.split();
         let app = router(api).merge(web::router(web));

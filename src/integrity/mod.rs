@@ -1,8 +1,10 @@
 //! Owns what keeps sealed evidence as it is beside cryptography, and what notices when it is not
-//! left alone: watched folders, the touches seen in them, the operator's hook. Judges no evidence
+//! left alone: watched folders, the touches seen in them, the operator's hook, the guard that makes
+//! folders immutable. Judges no evidence
 //! and writes to no log.
 
 mod folders;
+pub mod guard;
 mod hook;
 mod touches;
 

@@ -107,6 +107,7 @@ impl Runs {
                 Ok(receipt) => {
                     this.registry().remove(&run.id);
                     this.index(&receipt);
+                    this.lock_soon(receipt.run);
                     Ok(receipt)
                 }
                 Err(error) => {

@@ -9,6 +9,7 @@ mod code;
 mod cosigning;
 mod custody;
 mod ending;
+mod guarding;
 mod holds;
 mod keeping;
 mod ledger;
@@ -31,12 +32,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 pub use self::authority::Asked;
 use self::authority::Authority;
 pub use self::cosigning::Witnessed;
 pub use self::custody::Looker;
+pub use self::guarding::Guarded;
 use self::listing::open_index;
 pub use self::open::{OpenRun, Work};
 use self::open::{lock, millis};
@@ -94,6 +96,9 @@ struct Shared {
     watching: Mutex<Watching>,
     hook: Hook,
     messages: Mutex<Option<Messages>>,
+    guarded: Mutex<Guarded>,
+    lock_soon: mpsc::UnboundedSender<RunId>,
+    sealed: Mutex<Option<guarding::Sealed>>,
 }
 
 impl Runs {
@@ -120,12 +125,16 @@ impl Runs {
         let custody = custody::take_up(store.root(), standing_custody)?;
         let index = open_index(&store)?;
         let (hook, messages) = Hook::new();
+        let (lock_soon, sealed_runs) = mpsc::unbounded_channel();
         let shared = Shared {
             scrubbed: Mutex::new(scrub::remembered(store.root())),
             hurry: Notify::new(),
             watching: Mutex::default(),
             hook,
             messages: Mutex::new(Some(messages)),
+            guarded: Mutex::default(),
+            lock_soon,
+            sealed: Mutex::new(Some(sealed_runs)),
             store,
             signer,
             unsigned: Mutex::default(),

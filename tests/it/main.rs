@@ -18,6 +18,7 @@ mod events;
 mod format;
 mod formats;
 mod framed;
+mod guard;
 mod harness;
 mod hosted;
 mod hosted_server;

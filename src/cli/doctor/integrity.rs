@@ -1,11 +1,23 @@
-//! Owns the checks of what keeps sealed evidence as it is: whether it can be watched.
+//! Owns the checks of what keeps sealed evidence as it is: whether it can be watched, what modes and
+//! the immutable flag keep from it, both by trying to break a canary, and what the kernel has besides.
 
 use std::fs;
 use std::path::Path;
 
 use super::Check;
 use crate::config::Config;
+use crate::disk::canary::Canary;
+use crate::disk::flags::is_immutable;
+use crate::evidence::sealed_in;
 use crate::integrity::Folders;
+use crate::integrity::guard::{self, Order};
+
+/// Where kernels say whether a file system has fs-verity.
+const VERITY: [&str; 3] = [
+    "/sys/fs/ext4/features/verity",
+    "/sys/fs/f2fs/features/verity",
+    "/sys/fs/btrfs/features/verity",
+];
 
 /// Whether the kernel gives as many watches as the store has folders.
 pub(super) fn watch(config: &Config) -> Check {
@@ -22,6 +34,72 @@ pub(super) fn watch(config: &Config) -> Check {
         return Check::warning(NAME, format!("unknown: {}: {error}", root.display()), remedy);
     }
     judge(NAME, Folders::parts(root).iter().map(|part| count(part)).sum(), Folders::most())
+}
+
+/// What the modes of a sealed folder keep this user from.
+pub(super) fn modes(store: &Path) -> Check {
+    const NAME: &str = "read-only";
+    if !store.is_dir() {
+        return Check::ok(NAME, "no store yet: made at the first start");
+    }
+    let attempts = match Canary::make(store) {
+        Ok(canary) => canary.attack(),
+        Err(error) => {
+            let found = format!("unknown: no canary can be made in {}: {error}", store.display());
+            return Check::warning(NAME, found, "run doctor as the daemon's user");
+        }
+    };
+    let told = |refused| -> Vec<&str> {
+        attempts.iter().filter(|one| one.refused == refused).map(|one| one.what).collect()
+    };
+    let (refused, passed) = (told(true).join(", "), told(false).join(", "));
+    if rustix::process::geteuid().is_root() {
+        let remedy = "modes do not hold root: set up the guard, and keep checkpoints elsewhere";
+        let refused = if refused.is_empty() { "nothing" } else { &refused };
+        return Check::warning(NAME, format!("this is root, who is refused {refused}"), remedy);
+    }
+    let found = format!("this user is refused {refused}; not refused: {passed}");
+    if refused.contains("write") {
+        Check::ok(NAME, found)
+    } else {
+        Check::failed(NAME, found, "put the store on a file system that knows modes")
+    }
+}
+
+/// Whether the immutable flag holds, and how many sealed folders have it.
+pub(super) fn immutable(config: &Config) -> Check {
+    const NAME: &str = "immutable flag";
+    const REMEDY: &str =
+        "see `The guard` in docs/OPERATIONS.md; until then modes and signatures stand alone";
+    let store = &config.store.path;
+    if !store.is_dir() {
+        return Check::ok(NAME, "no store yet: made at the first start");
+    }
+    let (with, all) = sealed_in(store).fold((0, 0), |(with, all), folder| {
+        (with + u64::from(is_immutable(&folder).unwrap_or(false)), all + 1)
+    });
+    let count = format!("{with} of {all} sealed folders have it");
+    let Some(socket) = &config.integrity.guard else {
+        let can = match guard::measure(store) {
+            Ok(()) => "it holds here when it is set, but nobody sets it".to_owned(),
+            Err(why) => why,
+        };
+        return Check::warning(NAME, format!("no guard is configured ({can}); {count}"), REMEDY);
+    };
+    match guard::ask(socket, Order::Measure) {
+        Ok(()) => Check::ok(NAME, format!("active: a canary withstood all attempts; {count}")),
+        Err(why) => Check::warning(NAME, format!("not active: {why}; {count}"), REMEDY),
+    }
+}
+
+/// Whether the kernel has fs-verity, which is not used.
+pub(super) fn verity() -> Check {
+    let there = VERITY.iter().find(|path| Path::new(path).exists());
+    let found = match there {
+        Some(path) => format!("the kernel has it ({path}); Exhibit does not use it"),
+        None => "the kernel does not have it; Exhibit does not use it".to_owned(),
+    };
+    Check::ok("fs-verity", found)
 }
 
 fn judge(name: &'static str, folders: usize, most: usize) -> Check {
@@ -57,6 +135,32 @@ mod tests {
         let check = judge("watch", 11, 20);
         assert_eq!(check.health, Health::Warning);
         assert!(check.remedy.is_some_and(|remedy| remedy.contains("max_user_watches=64")));
+    }
+
+    #[test]
+    fn what_holds_is_found_out_by_trying() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = Config::default();
+        config.store.path = folder.path().join("store");
+        assert_eq!(modes(&config.store.path).health, Health::Ok, "nothing to try it on");
+        crate::disk::make_dirs(&config.store.path).expect("made");
+        let check = modes(&config.store.path);
+        if rustix::process::geteuid().is_root() {
+            assert_eq!(
+                (check.health, &*check.found),
+                (Health::Warning, "this is root, who is refused nothing")
+            );
+        } else {
+            assert_eq!(check.health, Health::Ok, "{check:?}");
+        }
+        let check = immutable(&config);
+        assert_eq!(check.health, Health::Warning, "{check:?}");
+        let can = guard::measure(&config.store.path).is_ok();
+        assert_eq!(check.found.contains("it holds here"), can, "{check:?}");
+        config.integrity.guard = Some(folder.path().join("nobody.sock"));
+        let check = immutable(&config);
+        assert!(check.found.starts_with("not active: the guard on "), "{check:?}");
+        assert_eq!(fs::read_dir(&config.store.path).expect("there").count(), 0, "nothing is left");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! `exhibit doctor`: looks at this machine and says what would go wrong, each with its remedy. It
-//! changes nothing.
+//! changes nothing but a canary of its own, which it takes away again.
 
 mod checks;
 mod integrity;
@@ -80,6 +80,9 @@ fn all(config: &Config) -> Vec<Check> {
         checks::disk(&config.store),
         checks::retention(&config.retention),
         integrity::watch(config),
+        integrity::modes(&config.store.path),
+        integrity::immutable(config),
+        integrity::verity(),
         checks::clock(),
         checks::signing_key(&config.keys),
         checks::signers(&config.keys),

@@ -1,0 +1,63 @@
+//! Owns the life of the guard's process (`exhibit guard`): its socket, its key of the log, its
+//! measuring at start. What it does is in [`crate::integrity::guard`].
+
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use super::{logging, tell_systemd};
+use crate::config::Config;
+use crate::disk;
+use crate::error::{Code, Problem};
+use crate::integrity::guard::{Guard, measure};
+
+/// For the store's user alone; peers are asked who they are besides.
+const MODE: u32 = 0o600;
+
+/// Guard the store of `config` until the process is ended.
+///
+/// # Errors
+/// What stands in the way of starting.
+pub fn serve(config: &Config) -> Result<(), Problem> {
+    logging::start(&config.log)?;
+    let Some(socket) = &config.integrity.guard else {
+        let message = "`integrity.guard` names no socket; set it to one in a folder of its own";
+        return Err(Problem::new(Code::InvalidConfig, message).field("integrity.guard"));
+    };
+    let key = config.keys.log_public_file();
+    let text = std::fs::read_to_string(&key).ok();
+    let parsed = text.and_then(|text| text.trim().parse().ok());
+    let log_key = parsed.ok_or_else(|| {
+        let message = format!(
+            "the log's public key {} cannot be read; the daemon writes it at its first start",
+            key.display()
+        );
+        Problem::new(Code::InvalidConfig, message).field("keys.log")
+    })?;
+    let store = &config.store.path;
+    let guard = Guard::open(store, log_key).map_err(|error| {
+        let message = format!("the store {} cannot be held: {error}", store.display());
+        Problem::new(Code::InvalidConfig, message).field("store.path")
+    })?;
+    let listener = bind(socket).map_err(|error| {
+        let message = format!("{} cannot be listened on: {error}", socket.display());
+        Problem::new(Code::InvalidConfig, message).field("integrity.guard")
+    })?;
+    match measure(store) {
+        Ok(()) => tracing::info!(store = %store.display(), "the immutable flag holds"),
+        Err(why) => tracing::error!(why, "the immutable flag does not hold"),
+    }
+    tell_systemd(sd_notify::NotifyState::Ready);
+    guard.serve(&listener);
+    Ok(())
+}
+
+fn bind(socket: &Path) -> std::io::Result<UnixListener> {
+    if UnixStream::connect(socket).is_ok() {
+        return Err(std::io::ErrorKind::AddrInUse.into());
+    }
+    // Nobody answered there, so what is there is stale.
+    disk::remove_file(socket)?;
+    let listener = UnixListener::bind(socket)?;
+    disk::set_mode(socket, MODE)?;
+    Ok(listener)
+}

@@ -1,0 +1,139 @@
+//! Owns the immutable flag of files and folders (chattr(1), ioctl_iflags(2)): setting, clearing and
+//! seeing it, by paths below a folder that is held open, no link followed. With the flag nobody
+//! changes, renames or removes a thing, root included, until somebody clears it who has the
+//! capability `CAP_LINUX_IMMUTABLE`.
+
+use std::ffi::{CStr, OsStr};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, IFlags, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::io::Errno;
+
+/// Deepest folder that is gone into: a sealed folder has fewer.
+const DEEPEST: usize = 32;
+
+/// A folder that is held open; what lies below it is named by paths that cannot lead out of it.
+#[derive(Debug)]
+pub struct Held(OwnedFd);
+
+impl Held {
+    /// Hold the folder at `path`.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    /// The user that owns it.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn owner(&self) -> io::Result<u32> {
+        Ok(rustix::fs::fstat(&self.0)?.st_uid)
+    }
+
+    /// Set or clear the flag of the folder `path` below this one, and of all that lies in it: plain
+    /// files and folders. How many things were changed.
+    ///
+    /// # Errors
+    /// What the system answers: `PermissionDenied` without the capability, `Unsupported` on a file
+    /// system without flags; `InvalidInput` for what is neither file nor folder. Some things may
+    /// have been changed by then.
+    pub fn set_immutable(&self, path: &Path, on: bool) -> io::Result<u64> {
+        if path.components().any(|part| !matches!(part, Component::Normal(_))) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let folder = open_below(self.0.as_fd(), path.as_os_str(), OFlags::DIRECTORY)?;
+        set_all(&folder, on, DEEPEST)
+    }
+}
+
+fn open_below(folder: BorrowedFd<'_>, name: &OsStr, more: OFlags) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    // A pipe must not keep us waiting.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | more;
+    Ok(rustix::fs::openat2(folder, name.as_bytes(), flags, Mode::empty(), resolve)?)
+}
+
+fn set_all(folder: &OwnedFd, on: bool, deeper: usize) -> io::Result<u64> {
+    let deeper = deeper.checked_sub(1).ok_or(io::ErrorKind::InvalidInput)?;
+    let mut changed = 0;
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name: &CStr = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let thing =
+            open_below(folder.as_fd(), OsStr::from_bytes(name.to_bytes()), OFlags::empty())?;
+        match FileType::from_raw_mode(rustix::fs::fstat(&thing)?.st_mode) {
+            FileType::Directory => changed += set_all(&thing, on, deeper)?,
+            FileType::RegularFile => changed += u64::from(set(&thing, on)?),
+            _ => return Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+    Ok(changed + u64::from(set(folder, on)?))
+}
+
+/// Whether the flag was changed.
+fn set(thing: &OwnedFd, on: bool) -> io::Result<bool> {
+    let before = rustix::fs::ioctl_getflags(thing).map_err(unsupported)?;
+    let mut after = before;
+    after.set(IFlags::IMMUTABLE, on);
+    if after != before {
+        rustix::fs::ioctl_setflags(thing, after).map_err(unsupported)?;
+    }
+    Ok(after != before)
+}
+
+/// File systems without flags say so in several ways.
+fn unsupported(error: Errno) -> io::Error {
+    match error {
+        Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS => io::ErrorKind::Unsupported.into(),
+        error => error.into(),
+    }
+}
+
+/// Whether `path` itself has the flag.
+///
+/// # Errors
+/// What the system answers.
+pub fn is_immutable(path: &Path) -> io::Result<bool> {
+    let seen = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())?;
+    Ok(seen.stx_attributes.contains(rustix::fs::StatxAttributes::IMMUTABLE))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test plays whoever is in the way")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn nothing_outside_is_reached_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (inside, outside) = (folder.path().join("in"), folder.path().join("out"));
+        fs::create_dir_all(inside.join("run")).expect("made");
+        fs::create_dir(&outside).expect("made");
+        std::os::unix::fs::symlink(&outside, inside.join("link")).expect("linked");
+        let held = Held::open(&inside).expect("held");
+        for path in ["../out", "/etc", "run/../../out", "link", "link/x", "none"] {
+            held.set_immutable(Path::new(path), false).expect_err(path);
+        }
+        std::os::unix::fs::symlink("/etc/passwd", inside.join("run/x")).expect("linked");
+        held.set_immutable(Path::new("run"), false).expect_err("a link in it");
+        fs::remove_file(inside.join("run/x")).expect("removed");
+        // Clearing what is not set changes nothing, and needs no capability.
+        match held.set_immutable(Path::new("run"), false) {
+            Ok(changed) => assert_eq!(changed, 0),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}"),
+        }
+        assert!(!is_immutable(&inside.join("run")).expect("seen"));
+    }
+}

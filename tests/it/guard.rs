@@ -1,0 +1,181 @@
+//! The guard: sealed folders are immutable where the system can do it, measured by trying, and one is
+//! let go only when the log says that it goes.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use exhibit::disk::flags::Held;
+use exhibit::evidence::LogKey;
+use exhibit::evidence::log::Log;
+use exhibit::integrity::guard::{Order, ask, measure};
+use serde_json::{Value, json};
+
+use crate::harness::{TestDaemon, eventually, sealed_folder};
+use crate::process::{exhibit, write_config};
+use crate::scrub::{findings, sealed_run, told};
+
+/// Clears all flags of a store when it goes, so that its folder can be removed.
+struct Unlock(PathBuf);
+
+impl Drop for Unlock {
+    fn drop(&mut self) {
+        if let Ok(held) = Held::open(&self.0) {
+            drop(held.set_immutable(Path::new("runs"), false));
+        }
+    }
+}
+
+/// The guard, as the process that it is.
+struct Guard(Child);
+
+impl Guard {
+    async fn start(folder: &Path, socket: &Path) -> Self {
+        let own = format!("[integrity]\nguard = \"{}\"\n", socket.display());
+        write_config(folder, &own);
+        let mut guard = exhibit();
+        guard.args(["--config", "config.toml", "guard"]).current_dir(folder);
+        let guard =
+            Self(guard.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started"));
+        eventually("the guard listens", async || UnixStream::connect(socket).is_ok()).await;
+        guard
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// What each way of changing a sealed folder was answered.
+fn attacks(folder: &Path) -> Vec<(&'static str, std::io::Result<()>)> {
+    let (file, data) = (folder.join("seal.json"), folder.join("data"));
+    let mode = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o755));
+    vec![
+        ("write", OpenOptions::new().write(true).open(&file).map(drop)),
+        ("truncate", OpenOptions::new().write(true).truncate(true).open(&file).map(drop)),
+        ("chmod", mode(&file)),
+        ("chmod of a folder", mode(&data)),
+        ("rename", fs::rename(&file, folder.join("other"))),
+        ("remove", fs::remove_file(data.join("events.jsonl"))),
+        ("link", fs::hard_link(&file, folder.with_extension("link"))),
+        ("add", fs::write(data.join("more"), "")),
+        ("rename the folder", fs::rename(folder, folder.with_extension("aside"))),
+        ("remove the folder", fs::remove_dir(&data)),
+    ]
+}
+
+fn assert_withstands(folder: &Path) {
+    for (what, done) in attacks(folder) {
+        let error = done.expect_err(what);
+        let not_permitted = rustix::io::Errno::PERM.raw_os_error();
+        // A folder that is not empty is refused for that before.
+        if what != "remove the folder" {
+            assert_eq!(error.raw_os_error(), Some(not_permitted), "{what}: {error}");
+        }
+    }
+}
+
+/// Whether chattr(1), which is not ours, can set the flag in `folder`.
+fn chattr_works(folder: &Path) -> bool {
+    let file = folder.join("probe");
+    fs::write(&file, "").expect("written");
+    let chattr = |flag| {
+        let done = Command::new("chattr").arg(flag).arg(&file).output();
+        done.is_ok_and(|done| done.status.success())
+    };
+    let works = chattr("+i");
+    chattr("-i");
+    fs::remove_file(&file).expect("removed");
+    works
+}
+
+async fn guarded(daemon: &TestDaemon) -> Value {
+    told(daemon).await["guard"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealed_folders_are_immutable_until_the_log_says_that_they_go() {
+    let daemon = TestDaemon::start().await;
+    let first = sealed_run(&daemon).await;
+    assert_eq!(guarded(&daemon).await["why_not"], "`integrity.guard` names no guard");
+    let folder = daemon.stop().await;
+    let (store, socket) = (folder.path().join("store"), folder.path().join("guard.sock"));
+    let _guard = Guard::start(folder.path(), &socket).await;
+
+    let can = chattr_works(folder.path());
+    let guard = socket.clone();
+    let daemon = TestDaemon::start_in(folder, |config| config.integrity.guard = Some(guard)).await;
+    let unlock = Unlock(store.clone());
+    eventually("it was measured", async || {
+        let said = guarded(&daemon).await;
+        said["holds"] == true || said["why_not"].is_string()
+    })
+    .await;
+    let said = guarded(&daemon).await;
+    assert_eq!(said["holds"], can, "{said}");
+    assert_eq!(measure(&store).is_ok(), can, "the same by ourselves");
+    let second = sealed_run(&daemon).await;
+    if !can {
+        // Read-only, and said to be no more than that.
+        assert!(said["why_not"].as_str().is_some_and(|why| !why.is_empty()), "{said}");
+        return;
+    }
+    // One that was sealed before there was a guard, and one after.
+    eventually("both are immutable", async || {
+        let said = guarded(&daemon).await;
+        said["immutable"] == 2 && said["waiting"] == 0
+    })
+    .await;
+    for run in [&first, &second] {
+        assert_withstands(&daemon.sealed(run));
+        daemon.assert_verifies(run);
+    }
+    assert_eq!(findings(&daemon.store()), [Value::Null; 0], "the guard works for the daemon");
+
+    let run = first.parse().expect("an id");
+    let refused = ask(&socket, Order::Release(run)).expect_err("nothing says that it goes");
+    assert!(refused.contains("no purge"), "{refused}");
+    let none = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57".parse().expect("an id");
+    let refused = ask(&socket, Order::Lock(none)).expect_err("not there");
+    assert!(refused.contains("no such sealed folder"), "{refused}");
+    drop(unlock_later(daemon, &socket, &first, &second).await);
+    drop(unlock);
+}
+
+/// Say in the log that `first` goes, and have it let go; `second` stays.
+async fn unlock_later(daemon: TestDaemon, socket: &Path, first: &str, second: &str) -> Unlock {
+    let folder = daemon.stop().await;
+    let store = folder.path().join("store");
+    let unlock = Unlock(store.clone());
+    let purge = |key: &LogKey, run: &str| {
+        let origin = Log::origin_of(&store).expect("read").expect("a log");
+        let log = Log::open(&store, key, &origin).expect("opened");
+        let entry = json!({
+            "format": "exhibit-log/1", "kind": "purge", "run": run,
+            "time": "2026-11-29T00:00:00.000Z",
+        });
+        log.append(entry.to_string().into_bytes()).expect("appended");
+    };
+    let key = LogKey::load_or_create(&folder.path().join("keys/log_ed25519")).expect("the key");
+    purge(&key, first);
+    let order = |run: &str| Order::Release(run.parse().expect("an id"));
+    ask(socket, order(second)).expect_err("of this nothing was said");
+    assert_withstands(&sealed_folder(&store, second));
+    ask(socket, order(first)).expect("the log says so");
+    let going = sealed_folder(&store, first);
+    fs::set_permissions(&going, Permissions::from_mode(0o755)).expect("it may be changed again");
+    // A checkpoint of somebody else's log is no word of this one.
+    let note = store.join("log/checkpoint");
+    let text = fs::read_to_string(&note).expect("there");
+    let forged = text.replace("\u{2014} ", "\u{2014} x");
+    fs::remove_file(&note).and_then(|()| fs::write(&note, forged)).expect("written");
+    let refused = ask(socket, order(first)).expect_err("not signed");
+    assert!(refused.contains("log"), "{refused}");
+    drop(unlock);
+    Unlock(store)
+}
