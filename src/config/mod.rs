@@ -388,6 +388,18 @@ impl Default for Integrity {
     }
 }
 
+impl Default for Transparency {
+    fn default() -> Self {
+        Self {
+            origin: None,
+            heartbeat: Duration::from_mins(15),
+            moved_from: None,
+            witnesses: Vec::new(),
+            cosign_every: Duration::from_mins(1),
+        }
+    }
+}
+
 impl Default for Config {
     /// What holds without a configuration file; the shipped `config.toml` says the same.
     fn default() -> Self {
@@ -409,13 +421,7 @@ impl Default for Config {
                 log: None,
             },
             integrity: Integrity::default(),
-            transparency: Transparency {
-                origin: None,
-                heartbeat: Duration::from_mins(15),
-                moved_from: None,
-                witnesses: Vec::new(),
-                cosign_every: Duration::from_mins(1),
-            },
+            transparency: Transparency::default(),
             timestamp: Timestamping::default(),
             browser: Browser {
                 path: None,

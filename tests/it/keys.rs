@@ -429,6 +429,13 @@ async fn what_a_revoked_key_signed_counts_only_if_others_say_that_it_was_there_b
     fs::copy(authority.root(), here.join("trust/tsa-ca.pem")).expect("copied");
     assert_eq!(found(&early), (12, vec!["key_revoked_later".to_owned()]));
     assert_eq!(found(&late).1, ["key_revoked"], "its timestamp is of later");
+    // Of another seal than the one it holds the log says nothing.
+    let seal = early.join("seal.json");
+    let kept = fs::read(&seal).expect("there");
+    fs::set_permissions(&seal, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("set");
+    fs::write(&seal, [&kept[..], b" "].concat()).expect("written");
+    assert_eq!(found(&early).1.first().map(String::as_str), Some("key_revoked"));
+    fs::write(&seal, kept).expect("written");
     assert_eq!(found(&new).1, [""; 0]);
 
     // Theirs.

@@ -244,3 +244,39 @@ async fn nobody_is_asked_where_that_is_off_and_a_stamp_put_in_later_is_found() {
     assert_eq!(codes, [FindingCode::SealMismatch, FindingCode::SealMismatch]);
     drop(root);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_counts_for_what_an_authority_saw_before() {
+    let (service, url) = Service::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    write_config(folder.path(), &format!("[timestamp]\nurl = \"{url}\"\n"));
+    let daemon = Process::start(&folder).await;
+    let run = daemon.post("/v1/runs", json!({ "workflow": "refund" })).await.ok().json();
+    let run = run["run"].as_str().expect("an id").to_owned();
+    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    assert!(daemon.terminate().success());
+    let at = folder.path();
+    assert_eq!(told(at, &["keys", "export", "--out", "trust"]).0, 0);
+    let signers = std::fs::read_to_string(at.join("trust/allowed_signers")).expect("there");
+    let key = signers.trim().split_once("\" ").expect("options and a key").1.to_owned();
+    let sealed = sealed_folder(&at.join("store"), &run);
+    let sealed = sealed.to_str().expect("text");
+    for (believed, since, code) in [
+        (false, "since=20970101000000Z lost", "key_revoked at"),
+        (true, "since=20200101000000Z lost", "key_revoked at"),
+        (true, "", "key_revoked at"),
+        (true, "since=20970101000000Z lost since=20200101000000Z", "key_revoked_later at"),
+    ] {
+        std::fs::write(at.join("trust/revoked_keys"), format!("{key} {since}\n")).expect("written");
+        if believed {
+            let root = service.authority.lock().expect("held by nobody").root();
+            std::fs::copy(root, at.join("trust/tsa-ca.pem")).expect("copied");
+        }
+        let good = code == "key_revoked_later at";
+        let (exit, text) = told(at, &["verify", "--trust", "trust", sealed]);
+        assert!(exit == if good { 0 } else { 12 } && text.contains(code), "{since}: {text}");
+        let (passed, text) = stock_tools(at);
+        assert_eq!(passed, good, "{since}: {text}");
+        assert_eq!(text.contains("FAIL  7 signature"), !good, "{since}: {text}");
+    }
+}

@@ -365,9 +365,14 @@ impl<'a> LogCheck<'a> {
         self.keeping(run, index, &leaf, seal);
     }
 
-    /// When the seal of `run` was there at the latest, by a timestamp over the log that counts.
+    /// When the seal in the folder of `run` was there at the latest, by a timestamp over the log that
+    /// counts. Of a seal that is not the log's the log says nothing.
     pub(super) fn sealed_by(&self, run: RunId) -> Option<Timestamp> {
-        let last = self.runs.get(&run)?.last?;
+        let told = self.runs.get(&run)?;
+        let seal = self.root.join(layout::sealed_place(run)).join(SEAL);
+        let seal = Digest::of(&disk::read_plain(&seal, MAX_SMALL).ok()?);
+        told.seals.last().filter(|logged| **logged == seal)?;
+        let last = told.last?;
         let over = self.there_by.iter().filter(|(size, _)| last < *size);
         over.map(|(_, time)| *time).min()
     }
