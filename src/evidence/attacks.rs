@@ -291,8 +291,8 @@ fn folders_renamed_moved_or_still_open_are_told() {
     assert_eq!(
         told,
         [
-            format!("wrong_place runs/2020/01/01/{}", id(1)),
             "unexpected_file runs/2020/note.txt".to_owned(),
+            format!("wrong_place runs/2020/01/01/{}", id(1)),
             format!("wrong_place {date}/019ab2f0-6c1e-7d3a-9a41-000000000000"),
             format!("run_open open/{}", Bench::third()),
         ]

@@ -14,6 +14,7 @@ use axum::routing::post;
 use exhibit::evidence::{FindingCode, verify};
 use exhibit::timestamp::{Authorities, Request, Stamp};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::authority::{Authority, NOW, P256, stock};
 use crate::harness::{TestDaemon, sealed_folder, trust_in};
@@ -181,14 +182,20 @@ async fn an_authority_that_gives_none_holds_up_no_seal_and_is_told() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_a_crash_left_open_is_stamped_when_it_is_sealed() {
-    let (service, url) = Service::start().await;
+/// A daemon that asks the authority at `url`, with an open run.
+async fn opened(url: &str) -> (TempDir, Process, String) {
     let folder = tempfile::tempdir().expect("a folder");
     write_config(folder.path(), &format!("[timestamp]\nurl = \"{url}\"\n"));
     let daemon = Process::start(&folder).await;
     let run = daemon.post("/v1/runs", json!({ "workflow": "refund" })).await.ok().json();
     let run = run["run"].as_str().expect("an id").to_owned();
+    (folder, daemon, run)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_a_crash_left_open_is_stamped_when_it_is_sealed() {
+    let (service, url) = Service::start().await;
+    let (folder, daemon, run) = opened(&url).await;
     // It is killed.
     drop(daemon);
     let daemon = Process::start(&folder).await;
@@ -248,11 +255,7 @@ async fn nobody_is_asked_where_that_is_off_and_a_stamp_put_in_later_is_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_key_counts_for_what_an_authority_saw_before() {
     let (service, url) = Service::start().await;
-    let folder = tempfile::tempdir().expect("a folder");
-    write_config(folder.path(), &format!("[timestamp]\nurl = \"{url}\"\n"));
-    let daemon = Process::start(&folder).await;
-    let run = daemon.post("/v1/runs", json!({ "workflow": "refund" })).await.ok().json();
-    let run = run["run"].as_str().expect("an id").to_owned();
+    let (folder, daemon, run) = opened(&url).await;
     daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
     assert!(daemon.terminate().success());
     let at = folder.path();
