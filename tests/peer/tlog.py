@@ -6,6 +6,7 @@ log of a store: the checkpoint, every tile and entry, every checkpoint there was
 Ends with 0 when it accepts all of it, with 1 and the reason when it rejects something.
 """
 
+import stat
 import sys
 from pathlib import Path
 
@@ -23,13 +24,25 @@ def need(condition, what):
 
 def believed(path, key):
     """What the checkpoint in a file states, if the log's key signed it."""
-    note = tlog.parse_note(path.read_bytes())
+    text = path.read_bytes()
+    if path.name.endswith(".tlog-proof"):
+        text = text.split(b"\n\n", 1)[1]
+    note = tlog.parse_note(text)
     result = tlog.verify_checkpoint(note, key, expected_origin=key.name)
     need(result.ok and result.log_ok, f"{path.name}: {result.error}")
     return result
 
 
+def plain(folder):
+    """What waits for a writer must not hold the check up."""
+    for path in folder.rglob("*"):
+        kind = path.lstat().st_mode
+        need(stat.S_ISREG(kind) or stat.S_ISDIR(kind), f"{path.name}: no plain file")
+
+
 def judge(key, store, kept):
+    for name in ("log", "checkpoints", "runs"):
+        plain(store / name)
     key = tlog.read_vkey_file(key.read_text())
     log = tlog.FileSystemTileReader(store / "log")
     newest = believed(store / "log/checkpoint", key)
@@ -37,7 +50,8 @@ def judge(key, store, kept):
     reader = tlog.VerifiedTileReader(log, newest.size, newest.root)
 
     history = sorted((store / "checkpoints").rglob("*.note"))
-    for path in history + kept:
+    proofs = sorted((store / "runs").glob("*/*/*/*/seal.json.tlog-proof"))
+    for path in history + kept + proofs:
         old = believed(path, key)
         need(old.size <= newest.size, f"{path.name}: the log is shorter, a rollback")
         proof = tlog.consistency_proof_from_tiles(reader, old.size, newest.size)
