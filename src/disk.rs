@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, RenameFlags};
 
-use self::fault::{changes, is_killed, makes, writes};
+use self::fault::{changes, makes, removes, writes};
 use self::own::Window;
 use crate::digest::{Digest, Hashing};
 
@@ -139,37 +139,41 @@ pub fn write_once(path: &Path, bytes: &[u8]) -> io::Result<Digest> {
 /// `AlreadyExists` when it exists; else what the system or the reader answers.
 #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
 pub fn unpack_file(path: &Path, reader: &mut impl Read) -> io::Result<u64> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(path)?;
-    io::copy(reader, &mut file)
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(PRIVATE_FILE);
+    let mut file = makes(path, || options.open(path))?;
+    changes(path, || io::copy(reader, &mut file))
 }
 
 /// Replace the content of `path`, or make it: readers see the old content or the new, never a mix.
 ///
 /// # Errors
 /// What the system answers. On failure the old content stands.
-#[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
+#[expect(clippy::disallowed_methods, reason = "the one place that opens and renames files")]
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = parent(path);
-    let mut windows = vec![Window::on(path)];
-    let mut builder = tempfile::Builder::new();
-    builder.suffix(PARTIAL_SUFFIX);
-    let mut file = makes(path, || {
-        builder.make_in(folder, |partial| {
-            windows.push(Window::on(partial));
-            OpenOptions::new().write(true).create_new(true).mode(mode).open(partial)
-        })
-    })?;
-    let written = writes(path, bytes, |bytes| file.write_all(bytes))
-        .and_then(|()| changes(path, || file.as_file().sync_all()));
-    if is_killed(path) {
-        drop(file.keep());
-        return written;
-    }
-    written?;
+    let (mut windows, mut partial) = (vec![Window::on(path)], PathBuf::new());
+    let made = makes(path, || {
+        let mut builder = tempfile::Builder::new();
+        builder.suffix(PARTIAL_SUFFIX).disable_cleanup(true);
+        let made = builder.make_in(folder, |name| {
+            name.clone_into(&mut partial);
+            windows.push(Window::on(name));
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(name)
+        });
+        made.map(tempfile::NamedTempFile::into_file)
+    });
+    let written = made.and_then(|mut file| {
+        writes(path, bytes, |bytes| file.write_all(bytes))?;
+        changes(path, || file.sync_all())
+    });
     // Closed before the windows are, because closing is an event, too.
-    drop(changes(path, || file.persist(path).map_err(|failed| failed.error))?);
+    let done = written.and_then(|()| changes(path, || fs::rename(&partial, path)));
+    if done.is_err() && !partial.as_os_str().is_empty() {
+        drop(remove_file(&partial));
+    }
     drop(windows);
-    sync_dir(folder)
+    done.and_then(|()| sync_dir(folder))
 }
 
 /// A file without a name on the file system of `folder`, for bytes that are too many for memory.
@@ -178,7 +182,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// What the system answers.
 pub fn unnamed_file(folder: &Path) -> io::Result<File> {
-    tempfile::tempfile_in(folder)
+    makes(folder, || tempfile::tempfile_in(folder))
 }
 
 /// A file that has its name from the beginning and grows: what a crash leaves of it is kept.
@@ -348,7 +352,7 @@ pub fn give_to_folders_owner(path: &Path) -> io::Result<()> {
     if file.uid() == folder.uid() {
         return Ok(());
     }
-    std::os::unix::fs::chown(path, Some(folder.uid()), Some(folder.gid()))
+    changes(path, || std::os::unix::fs::chown(path, Some(folder.uid()), Some(folder.gid())))
 }
 
 /// Remove a file that is not evidence: a temporary name, a socket of ours, a rebuildable index.
@@ -371,7 +375,7 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "the one place that removes files")]
 pub fn remove_dir_all(folder: &Path) -> io::Result<()> {
     let _window = Window::below(folder);
-    match changes(folder, || fs::remove_dir_all(folder)) {
+    match removes(folder, || fs::remove_dir_all(folder)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -390,12 +394,9 @@ impl Lock {
     /// `WouldBlock` when somebody else holds it; else what the system answers.
     #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
     pub fn take(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(PRIVATE_FILE)
-            .open(path)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(PRIVATE_FILE);
+        let file = makes(path, || options.open(path))?;
         for _ in 0..LOCK_ATTEMPTS {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),

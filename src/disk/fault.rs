@@ -3,11 +3,11 @@
 //! plans, and a step is what it does.
 
 #[cfg(not(test))]
-pub(super) use plain::{changes, is_killed, makes, writes};
+pub(super) use plain::{changes, makes, removes, writes};
 #[cfg(test)]
-pub(crate) use planned::{Fault, Plan};
+pub(crate) use planned::{Fault, Plan, try_all};
 #[cfg(test)]
-pub(super) use planned::{changes, is_killed, makes, writes};
+pub(super) use planned::{changes, makes, removes, writes};
 
 #[cfg(not(test))]
 mod plain {
@@ -42,18 +42,23 @@ mod plain {
         act(bytes)
     }
 
-    /// Whether what is done to `path` is done by a process that is no more.
+    /// As many steps as there are things in the folder, which goes with them.
     #[inline]
-    pub(in crate::disk) fn is_killed(_: &Path) -> bool {
-        false
+    pub(in crate::disk) fn removes(
+        _: &Path,
+        act: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        act()
     }
 }
 
 #[cfg(test)]
 mod planned {
+    use std::fs;
     use std::io;
     use std::path::{Path, PathBuf};
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+    use std::thread;
     use std::time::Duration;
 
     use rustix::io::Errno;
@@ -126,6 +131,32 @@ mod planned {
         }
     }
 
+    /// Show `outcome`, which says what is wrong, every fault at every step of so many, or at one of
+    /// `stride` where `EXHIBIT_FAULTS` does not ask for all.
+    pub(crate) fn try_all(
+        steps: u64,
+        stride: usize,
+        outcome: impl Fn(Fault, u64) -> Vec<String> + Sync,
+    ) {
+        let every = std::env::var("EXHIBIT_FAULTS").is_ok_and(|which| which == "all");
+        let stride = if every { 1 } else { stride };
+        let all = Fault::ALL.into_iter().flat_map(|fault| (0..steps).map(move |at| (fault, at)));
+        let cases: Vec<(Fault, u64)> = all.step_by(stride).collect();
+        println!("{} cases of {steps} steps", cases.len());
+        let told = |(fault, at): &(Fault, u64)| {
+            let wrong = outcome(*fault, *at).into_iter();
+            wrong.map(|what| format!("{fault:?} at {at}: {what}")).collect::<Vec<_>>()
+        };
+        let wrong: Vec<String> = thread::scope(|scope| {
+            let halves = cases.chunks(cases.len().div_ceil(2));
+            let workers =
+                halves.map(|half| scope.spawn(|| half.iter().flat_map(told).collect::<Vec<_>>()));
+            let workers: Vec<_> = workers.collect();
+            workers.into_iter().flat_map(|worker| worker.join().expect("done")).collect()
+        });
+        assert!(wrong.is_empty(), "{} of {} cases: {wrong:#?}", wrong.len(), cases.len());
+    }
+
     fn plans() -> MutexGuard<'static, Vec<Arc<Mutex<State>>>> {
         PLANS.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,14 +177,6 @@ mod planned {
             _ => step == at,
         };
         now.then_some(fault)
-    }
-
-    pub(in crate::disk) fn is_killed(path: &Path) -> bool {
-        plans().iter().any(|state| {
-            let state = lock(state);
-            let is_over = state.fault == Fault::Killed && state.steps > state.at;
-            is_over && path.starts_with(&state.folder)
-        })
     }
 
     fn failure(fault: Fault) -> io::Error {
@@ -179,6 +202,28 @@ mod planned {
         step(path, true, act)
     }
 
+    /// Where a fault is planned, one thing after the other, each a step, so that some can be left.
+    pub(in crate::disk) fn removes(
+        folder: &Path,
+        act: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        if !plans().iter().any(|state| folder.starts_with(&lock(state).folder)) {
+            return act();
+        }
+        remove(folder)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "what `disk` does in one go")]
+    fn remove(path: &Path) -> io::Result<()> {
+        if !path.symlink_metadata()?.is_dir() {
+            return changes(path, || fs::remove_file(path));
+        }
+        for entry in fs::read_dir(path)? {
+            remove(&entry?.path())?;
+        }
+        changes(path, || fs::remove_dir(path))
+    }
+
     fn step<T>(
         path: &Path,
         needs_room: bool,
@@ -187,7 +232,7 @@ mod planned {
         match next(path, needs_room) {
             None => act(),
             Some(Fault::Slow) => {
-                std::thread::sleep(SLOW);
+                thread::sleep(SLOW);
                 act()
             }
             Some(fault @ Fault::FailedButWritten) => act().and(Err(failure(fault))),
@@ -203,7 +248,7 @@ mod planned {
         match next(path, true) {
             None => act(bytes),
             Some(Fault::Slow) => {
-                std::thread::sleep(SLOW);
+                thread::sleep(SLOW);
                 act(bytes)
             }
             Some(fault @ Fault::FailedButWritten) => act(bytes).and(Err(failure(fault))),

@@ -110,6 +110,10 @@ pub(super) struct Writer {
 impl Writer {
     /// Go on with the log of the store at `root`, or begin one under the name of `signer`.
     pub(super) fn open(root: &Path, signer: &NoteSigner) -> Result<Self, StoreError> {
+        // Only now: later, files among the checkpoints may be on their way by others' hands.
+        for folder in [FOLDER, HISTORY] {
+            sweep(&root.join(folder), "", None)?;
+        }
         let path = root.join(FOLDER).join(CHECKPOINT);
         if path.symlink_metadata().is_ok() {
             return Self::load(root, signer);
@@ -138,7 +142,7 @@ impl Writer {
         if end.root() != checkpoint.root {
             return Err(damaged("it does not follow from the log's tiles"));
         }
-        sweep(&root.join(FOLDER), "", checkpoint.size)?;
+        sweep(&root.join(FOLDER), "", Some(checkpoint.size))?;
         let place = format!("{HISTORY}/{}.note", tile::grouped(checkpoint.size));
         if read_checkpoint(&root.join(place)).is_err() {
             remember(root, &note, &checkpoint)?;
@@ -249,9 +253,9 @@ fn remember(root: &Path, note: &Note, checkpoint: &Checkpoint) -> Result<(), Sto
     write(root, &name, note.to_string().as_bytes())
 }
 
-/// Remove the tiles below `folder` that a log of `size` entries does not have, and files cut short:
-/// of a commit that was. `prefix` is the folder's own path in the log, with its slash.
-fn sweep(folder: &Path, prefix: &str, size: u64) -> Result<(), StoreError> {
+/// Remove files cut short below `folder`, and the tiles that a log of `size` entries does not have: of
+/// a commit that was not finished. `prefix` is the folder's own path in the log, with its slash.
+fn sweep(folder: &Path, prefix: &str, size: Option<u64>) -> Result<(), StoreError> {
     let entries = match layout::entries(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         read => read.map_err(StoreError::at(folder))?,
@@ -261,7 +265,7 @@ fn sweep(folder: &Path, prefix: &str, size: u64) -> Result<(), StoreError> {
         if entry.kind.is_dir() {
             sweep(&entry.path, &format!("{name}/"), size)?;
         } else if name.ends_with(PARTIAL_SUFFIX)
-            || Tile::parse(&name).is_some_and(|tile| tile.is_beyond(size))
+            || size.zip(Tile::parse(&name)).is_some_and(|(size, tile)| tile.is_beyond(size))
         {
             disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
         }
