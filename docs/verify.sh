@@ -13,10 +13,11 @@
 # KEPT is a copy of STORE/log/checkpoint that you kept at an earlier visit.
 #
 # Prints PASS or FAIL for each check; ends with 0 when all passed, 1 when one failed, 2 when it
-# could not begin. Nothing in the evidence is run. Written for bash 5.2, OpenSSH 9.2, OpenSSL 3.0
+# could not begin. Where a store has archived runs, zstd and tar are needed as well.
+# Nothing in the evidence is run. Written for bash 5.2, OpenSSH 9.2, OpenSSL 3.0
 # and Python 3.11, as in Debian 12. docs/FORMAT.md says what each file is.
 set -uo pipefail
-unset CDPATH
+unset CDPATH EXHIBIT_UNPACKED
 export LC_ALL=C TZ=UTC
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) || exit 2
 
@@ -206,12 +207,24 @@ places() { # Below runs/ are folders named by day and run, each run under the da
   local path id seconds other
   [ -d runs ] && [ ! -L runs ] || { echo "there is no runs/"; return 1; }
   other=$(find runs -mindepth 1 -maxdepth 4 -regextype posix-extended \
-    ! \( -type d -regex "runs/[0-9]{4}(/[0-9]{2}(/[0-9]{2}(/$run_id)?)?)?" \)) && [ -z "$other" ] ||
+    ! \( -type d -regex "runs/[0-9]{4}(/[0-9]{2}(/[0-9]{2}(/$run_id)?)?)?" \) \
+    ! \( -type f -regex "runs/[0-9]{4}/[0-9]{2}/[0-9]{2}/$run_id\.tar\.zst" \)) && [ -z "$other" ] ||
     { echo "$other"; return 1; }
   while IFS= read -rd '' path; do
-    id=${path##*/} seconds=$((16#${path: -36:8}${path: -27:4} / 1000))
-    [ "$path" = "runs/$(date -u -d "@$seconds" +%Y/%m/%d)/$id" ] || { echo "$path is of another day"; return 1; }
+    id=${path##*/} id=${id%.tar.zst} seconds=$((16#${id:0:8}${id:9:4} / 1000))
+    [ "${path%.tar.zst}" = "runs/$(date -u -d "@$seconds" +%Y/%m/%d)/$id" ] || { echo "$path is of another day"; return 1; }
   done < <(find runs -mindepth 4 -maxdepth 4 -print0)
+}
+archives() { # Each is the one that the log holds; then it is unpacked: the folder of its run, and nothing else.
+  local id path other
+  python archives . >"$scratch/archives" || return 1
+  while read -r id path; do
+    [[ $id =~ ^$run_id$ ]] || continue
+    zstd -dcq -- "$path" >"$scratch/tar" && tar -tf "$scratch/tar" --quoting-style=escape >"$scratch/names" ||
+      { echo "$path cannot be unpacked"; return 1; }
+    other=$(grep -vE "^runs/$id(/$part)*/?$" "$scratch/names") && { printf '%s holds %s\n' "$path" "$other"; return 1; }
+    tar -xf "$scratch/tar" -C "$unpacked" --strip-components=1 --no-same-owner --no-same-permissions || return 1
+  done <"$scratch/archives"
 }
 history_signed() {
   local note
@@ -254,8 +267,15 @@ if [ -n "$folder" ]; then
   folder "$folder" || failed=1
 else
   cd -- "$store" || exit 2
+  unpacked=$scratch/unpacked
+  mkdir -- "$unpacked" || exit 2
+  if [ -n "$(find runs -mindepth 4 -maxdepth 4 -type f -name '*.tar.zst' 2>/dev/null | head -c1)" ]; then
+    for tool in zstd tar; do command -v "$tool" >/dev/null || stop "$tool is needed for archived runs and is not installed"; done
+    export EXHIBIT_UNPACKED=$unpacked
+  fi
   check 11 checkpoint 'the log is signed by the key that is trusted' signed_note log/checkpoint
   check 12 tiles 'all tiles and the root follow from the entries' python tiles .
+  [ -z "${EXHIBIT_UNPACKED-}" ] || check 21 archives 'each archive is the one in the log, of one run' archives
   check 13 history 'every checkpoint in checkpoints/ and in proofs still holds' history_signed
   [ ${#kept[@]} -eq 0 ] || check 14 kept 'every checkpoint that you kept still holds' kept_hold
   check 15 places 'each run lies under its day, and nothing else' places
@@ -268,7 +288,7 @@ else
   while IFS= read -rd '' path; do
     printf 'folder %q\n' "$path"
     folder "$path" || failed=1
-  done < <(find runs -mindepth 4 -maxdepth 4 -type d -print0)
+  done < <(find runs -mindepth 4 -maxdepth 4 -type d -print0; find "$unpacked" -mindepth 1 -maxdepth 1 -type d -print0)
 fi
 if [ $failed = 0 ]; then echo 'all checks passed'; else echo 'NOT INTACT: a check failed'; fi
 exit $failed

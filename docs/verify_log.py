@@ -12,6 +12,7 @@ pipes and devices are told of and not opened.
   kept STORE NOTE...   the log continues these checkpoints
   runs STORE           log and folders tell of the same runs; what was purged could go and is gone
   order STORE          prints the folders of the runs, in the order in which the log holds their seals
+  archives STORE       every archive is the one that the log holds; prints runs and archives, a line each
   custody STORE        custody/ is one chain of lines, and the log's heads of it are among them
 
 Sources: RFC 6962 section 2.1 (tree), RFC 9162 section 2.1.3.2 (proof), c2sp.org/tlog-tiles,
@@ -259,6 +260,10 @@ def tiles(store):
 
 def folders_of_runs(store):
     found = {}
+    # Where verify.sh unpacked archives; a folder in its place comes first.
+    unpacked = os.environ.get("EXHIBIT_UNPACKED")
+    for name in os.listdir(unpacked) if unpacked and os.path.isdir(unpacked) else []:
+        found[name] = os.path.join(unpacked, name)
     for place, folders, _ in os.walk(os.path.join(store, "runs")):
         found |= {name: os.path.join(place, name) for name in folders if RUN.fullmatch(name)}
         folders[:] = [name for name in folders if not RUN.fullmatch(name)]
@@ -358,6 +363,34 @@ def order(store):
         print(there[run])
 
 
+def archives(store):
+    logged, restored, wrong, sound = {}, set(), [], []
+    for entry in Log(store).entries:
+        value = json.loads(entry)
+        if value.get("kind") == "archive":
+            logged[value["run"]] = value["sha256"]
+            restored.discard(value["run"])
+        elif value.get("kind") == "restore":
+            restored.add(value["run"])
+        elif value.get("kind") == "purge":
+            logged.pop(value["run"], None)
+    for place, folders, names in os.walk(os.path.join(store, "runs")):
+        folders[:] = [name for name in folders if not RUN.fullmatch(name)]
+        for run in [name[:-8] for name in names if name.endswith(".tar.zst") and RUN.fullmatch(name[:-8])]:
+            path, digest = os.path.join(place, run + ".tar.zst"), hashlib.sha256()
+            with opened(path) as archive:
+                while chunk := archive.read(1 << 20):
+                    digest.update(chunk)
+            # One that became a folder again goes after its folder came.
+            left = run not in restored or os.path.isdir(os.path.join(place, run))
+            if logged.get(run) == digest.hexdigest() and left:
+                sound.append(f"{run} {path}")
+            else:
+                wrong.append(f"not the archive that the log holds: {run}")
+    need(not wrong, "\n".join(sorted(wrong)))
+    print("\n".join(sorted(sound)))
+
+
 def custody(store):
     heads = []
     for index, entry in enumerate(Log(store).entries):
@@ -389,7 +422,7 @@ def custody(store):
 
 
 if __name__ == "__main__":
-    commands = [seal, chain, proof, tiles, history, kept, runs, order, custody]
+    commands = [seal, chain, proof, tiles, history, kept, runs, order, archives, custody]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # Whatever the evidence did to the check: it did not pass.

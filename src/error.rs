@@ -92,7 +92,7 @@ codes! {
     NotYourRun = ("not_your_run", 403, DENIED);
     /// The caller may not look at everybody's runs.
     NotAViewer = ("not_a_viewer", 403, DENIED);
-    /// The caller may not decide what is kept: holds and purges are for operators.
+    /// The caller may not decide what is kept: holds, purges and archives are for operators.
     NotAnOperator = ("not_an_operator", 403, DENIED);
     /// The run is held for that matter already.
     AlreadyHeld = ("already_held", 409, CONFLICT);
@@ -148,6 +148,8 @@ codes! {
     NotDue = ("not_due", 409, CONFLICT);
     /// The run is not as it was sealed: it is not purged unasked.
     RunDamaged = ("run_damaged", 409, CONFLICT);
+    /// The run is archived: restore it, or take its archive.
+    RunArchived = ("run_archived", 409, CONFLICT);
     /// The run was purged: the log tells of it.
     RunPurged = ("run_purged", 410, NOT_FOUND);
     /// The name is taken within the run.

@@ -1,4 +1,4 @@
-//! Owns the paths about the keeping of runs: legal holds, and purges.
+//! Owns the paths about the keeping of runs: legal holds, purges and archives.
 
 use axum::extract::{Request, State};
 use axum::routing::{get, post};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::answer::{Failure, json_body};
-use crate::request::{HoldRequest, PurgeRequest};
+use crate::request::{ArchiveRequest, HoldRequest, PurgeRequest};
 use crate::run::{Caller, Reader};
 use crate::web::may_see_all;
 
@@ -16,6 +16,8 @@ pub(super) fn routes() -> Router<Api> {
         .route("/holds", get(holds).post(hold))
         .route("/holds/release", post(release))
         .route("/purges", post(purge))
+        .route("/archives", post(archive))
+        .route("/archives/restore", post(restore))
 }
 
 /// Whose runs `caller` may look at.
@@ -57,4 +59,22 @@ async fn purge(
 ) -> Result<Json<Value>, Failure> {
     let asked = PurgeRequest::read(json_body(&api, request).await?)?;
     Ok(Json(json!(api.runs.purge(asked, &caller).await?)))
+}
+
+async fn archive(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<Value>, Failure> {
+    let asked = ArchiveRequest::read(json_body(&api, request).await?)?;
+    Ok(Json(json!(api.runs.archive(asked, &caller).await?)))
+}
+
+async fn restore(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<Value>, Failure> {
+    let asked = ArchiveRequest::read_restore(json_body(&api, request).await?)?;
+    Ok(Json(json!(api.runs.archive(asked, &caller).await?)))
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
 
-pub use self::unpack::{BundleError, Limits, Unpacked, unpack};
+pub use self::unpack::{BundleError, Limits, Unpacked, file_in, unpack};
 use crate::evidence::entries;
 use crate::id::RunId;
 use crate::tlog::proof::Proof;

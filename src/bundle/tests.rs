@@ -87,6 +87,22 @@ fn what_is_no_bundle_is_refused_and_writes_nowhere_else() {
 }
 
 #[test]
+fn bytes_behind_the_end_are_refused() {
+    let place = tempfile::tempdir().expect("a folder");
+    let sound = packed(&folder(place.path()));
+    let more = zstd::encode_all(&b"more"[..], 1).expect("in memory");
+    for tail in [more.as_slice(), b"x"] {
+        let refused = into_scratch(&[sound.as_slice(), tail].concat(), Limits::default()).1;
+        assert!(refused.is_err(), "{refused:?}");
+    }
+    let name = format!("runs/{RUN}/bagit.txt");
+    let found = file_in(sound.as_slice(), &name, 100).expect("read");
+    assert_eq!(found.as_deref(), Some(&b"BagIt-Version: 1.0\n"[..]));
+    file_in(sound.as_slice(), &name, 3).expect_err("larger");
+    assert_eq!(file_in(sound.as_slice(), "x", 100).expect("read"), None);
+}
+
+#[test]
 fn a_bundle_that_would_fill_the_disk_is_given_up() {
     let inside = format!("runs/{RUN}/x");
     let large = tar(&inside, EntryType::Regular, &vec![0; 1_000_000]);

@@ -14,6 +14,8 @@ use crate::id::RunId;
 
 /// Most parts of a path in a bundle: `runs`, the run, and what a folder may hold.
 const MAX_DEPTH: usize = 12;
+/// Most zeros behind the last entry: other tools fill up to their blocks.
+const MAX_END: usize = 1 << 20;
 
 /// How much a bundle may hold.
 #[derive(Clone, Copy, Debug)]
@@ -90,12 +92,52 @@ pub fn unpack(packed: impl Read, folder: &Path, limits: Limits) -> Result<Unpack
         }
         name.tell(&mut unpacked, folder);
     }
+    check_end(archive.into_inner())?;
     // A proof without a folder proves nothing that is here.
     unpacked.runs.retain(|_, (place, _)| place.is_dir());
     if unpacked.runs.is_empty() {
         return Err(BundleError::NotABundle("there is no evidence folder in it".to_owned()));
     }
     Ok(unpacked)
+}
+
+/// Whether nothing follows the last entry but the zeros that end a tar, and no frame but whole ones:
+/// what plain tools do not see must not be there.
+fn check_end(mut rest: impl Read) -> Result<(), BundleError> {
+    let mut chunk = [0; 4096];
+    let mut left = MAX_END;
+    loop {
+        let count = rest.read(&mut chunk)?;
+        if count == 0 {
+            return Ok(());
+        }
+        left = left.checked_sub(count).unwrap_or(0);
+        if left == 0 || chunk[..count].iter().any(|byte| *byte != 0) {
+            return Err(BundleError::NotABundle("bytes follow its end".to_owned()));
+        }
+    }
+}
+
+/// The bytes of the file `name` in the bundle `packed`, if it is there; at most `limit` of them.
+///
+/// # Errors
+/// What the file answers, or `InvalidData` for a larger one.
+pub fn file_in(packed: impl Read, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut frames = zstd::Decoder::new(packed)?;
+    frames.window_log_max(27)?;
+    for entry in Archive::new(frames).entries()? {
+        let entry = entry?;
+        if *entry.path_bytes() != *name.as_bytes() {
+            continue;
+        }
+        if entry.size() > limit {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut bytes = Vec::new();
+        entry.take(limit).read_to_end(&mut bytes)?;
+        return Ok(Some(bytes));
+    }
+    Ok(None)
 }
 
 /// The name of an entry, which has its place in a bundle.

@@ -1,6 +1,7 @@
 //! Owns the command line: what can be said, and handing it to whoever does it. Each command is a
 //! function that answers an exit code; the codes are a contract (docs/API.md).
 
+mod archive;
 mod capture;
 mod config;
 mod custody;
@@ -105,6 +106,8 @@ enum Command {
     Hold(hold::Hold),
     /// Take away runs whose time is over; the log keeps that they were there
     Purge(purge::Purge),
+    /// Make sealed runs one file each, which `verify` reads, or folders again
+    Archive(archive::Archive),
     /// The log of all runs, and its witnesses
     #[command(subcommand)]
     Log(log::Log),
@@ -155,6 +158,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Export(export) => export::export(&common, export).await,
         Command::Custody(asked) => custody::custody(&common, &asked),
         Command::Purge(purge) => purge::purge(&common, purge).await,
+        Command::Archive(archive) => archive::archive(&common, archive).await,
         Command::Hold(command) => hold::hold(&common, command).await,
         Command::Log(command) => log::log(&common, command).await,
         Command::Keys(keys) => keys::keys(&common, keys),

@@ -40,6 +40,10 @@ pub enum Act {
     Release,
     /// Runs were purged.
     Purge,
+    /// Runs' folders became archives.
+    Archive,
+    /// Runs' archives became folders again.
+    Restore,
 }
 
 /// Who did it.

@@ -141,6 +141,9 @@ codes! {
     PurgedRunThere = "purged_run_there" Altered "The store holds a run that the log says was purged: a purge cut short, which the daemon's next start finishes, or a folder put back.";
     PurgeUnfounded = "purge_unfounded" Altered "An entry of the log purges a run that was not sealed so, whose promised time was not over, or that was on hold.";
     PurgeUnfinished = "purge_unfinished" Note "A purged run is not wholly removed yet.";
+    ArchiveMalformed = "archive_malformed" Altered "An archive is not the .tar.zst of one run's folder, and of nothing else.";
+    ArchiveNotLogged = "archive_not_logged" Altered "An archive is not the one that the log holds.";
+    ArchiveUnfinished = "archive_unfinished" Note "A run lies there as folder and as archive, or as a folder although the log tells of an archive: one was becoming the other.";
     CustodyBroken = "custody_broken" Altered "A line of the custody log is no event, or is not bound to the one before it.";
     CustodyNotLogged = "custody_not_logged" Altered "A line of the custody log is not the one that the log holds.";
     CustodyTruncated = "custody_truncated" Altered "The custody log is shorter than the log says.";

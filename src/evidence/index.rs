@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::archive::{archived_in, archived_record};
 use super::error::StoreError;
 use super::record::{RunRecord, RunSummary};
 use super::store;
@@ -115,15 +116,30 @@ impl Index {
             {
                 continue;
             }
-            match RunRecord::read(&folder) {
-                Ok(record) => {
-                    self.put(record)?;
-                    filled.added += 1;
-                }
-                Err(error) => filled.unreadable.push((folder, error)),
+            self.take_in(&mut filled, RunRecord::read(&folder), folder)?;
+        }
+        for (run, archive) in archived_in(root) {
+            if self.get(run)?.is_none() {
+                self.take_in(&mut filled, archived_record(&archive, run), archive)?;
             }
         }
         Ok(filled)
+    }
+
+    fn take_in(
+        &self,
+        filled: &mut Filled,
+        read: Result<RunRecord, StoreError>,
+        place: PathBuf,
+    ) -> Result<(), IndexError> {
+        match read {
+            Ok(record) => {
+                self.put(record)?;
+                filled.added += 1;
+            }
+            Err(error) => filled.unreadable.push((place, error)),
+        }
+        Ok(())
     }
 
     /// Take in one run, or replace what is known of it.

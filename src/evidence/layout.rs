@@ -81,6 +81,10 @@ pub(super) const OPEN: &str = "open";
 pub(super) const RUNS: &str = "runs";
 /// Folder of purged runs on their way out, in the store.
 pub(super) const PURGING: &str = "purging";
+/// Folder of archives on their way in, and of what they were made from on its way out.
+pub(super) const ARCHIVING: &str = "archiving";
+/// What a run's archive is called after its id.
+pub(super) const ARCHIVE_SUFFIX: &str = ".tar.zst";
 /// The lock, in the store.
 pub(super) const LOCK: &str = "lock";
 
@@ -97,6 +101,21 @@ pub(crate) fn open_place(run: RunId) -> String {
 /// Place of a purged run in its store until it is removed.
 pub(crate) fn purging_place(run: RunId) -> String {
     format!("{PURGING}/{run}")
+}
+
+/// Place of an archived run in its store: where its folder was, with an ending.
+pub(crate) fn archived_place(run: RunId) -> String {
+    format!("{}{ARCHIVE_SUFFIX}", sealed_place(run))
+}
+
+/// Place of a run's folder on its way out, after its archive is in place.
+pub(crate) fn archiving_place(run: RunId) -> String {
+    format!("{ARCHIVING}/{run}")
+}
+
+/// The run whose archive is called `name`.
+pub(crate) fn archived_run(name: &OsStr) -> Option<RunId> {
+    name.to_str()?.strip_suffix(ARCHIVE_SUFFIX)?.parse().ok()
 }
 
 /// Whether `path` can be the path of an artifact below `data/`: safe parts, not too deep, and not

@@ -4,6 +4,7 @@
 //! Knows no HTTP, no async runtime and no clock of its own: a [`Moment`](crate::clock::Moment) is
 //! passed in. Everything blocks; all writing goes through [`disk`](crate::disk).
 
+mod archive;
 mod bag;
 mod chain;
 mod custody;
@@ -28,6 +29,7 @@ mod store;
 mod trust;
 pub mod verify;
 
+pub(crate) use archive::archived_record;
 pub(crate) use bag::Manifest;
 pub(crate) use chain::{Line, artifacts_named, lines};
 pub use custody::{Act, Custodian, Custody, CustodyEvent, Deed, Head, lines as custody_lines};
@@ -40,9 +42,10 @@ pub use index::{Filled, Index, IndexError};
 pub use key_file::KeyKind;
 pub use layout::FORMAT;
 pub(crate) use layout::{
-    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, entries, is_safe_path,
-    open_place, sealed_place,
+    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, archived_place, entries,
+    is_safe_path, open_place, sealed_place,
 };
+pub use purge::Leaving;
 pub(crate) use purge::seal_digest;
 pub use query::{Choice, Filter, MAX_LIST, Tally};
 pub use record::{Counts, RunRecord, RunSummary};

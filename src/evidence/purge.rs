@@ -1,13 +1,15 @@
 //! Owns the taking away of a sealed folder whose purge stands in the log. The order, of which any
 //! step can be the last before a crash:
 //!
-//! 1. the folder is asked whether it can go (nothing of it is immutable);
+//! 1. the folder is asked whether it can go (nothing of it is immutable, but for what a guard lets
+//!    go);
 //! 2. the `purge` entry is in the log;
-//! 3. the folder is moved out of `runs/` into `purging/`;
-//! 4. it is removed there.
+//! 3. the guard, where there is one, makes the folder removable, for the entry's sake;
+//! 4. the folder is moved out of `runs/` into `purging/`;
+//! 5. it is removed there.
 //!
-//! After 1 nothing has happened; after 2 and 3 the next start, or the next purge, goes on. Whether a
-//! run may go is not decided here.
+//! After 1 nothing has happened; after 2, 3 and 4 the next start, or the next purge, goes on. Whether
+//! a run may go is not decided here.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -23,44 +25,60 @@ use crate::id::RunId;
 /// Mode of a folder that can be moved and emptied.
 const OPEN_FOLDER: u32 = 0o700;
 
+/// Why a sealed folder goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// Its purge is in the log.
+    Purged,
+    /// Its archive is in its place.
+    Archived,
+}
+
 impl Store {
     /// Where the folder of `run` is while it is being removed.
-    pub fn folder_of_purging(&self, run: RunId) -> PathBuf {
-        self.root().join(layout::purging_place(run))
+    pub fn folder_leaving(&self, run: RunId, why: Leaving) -> PathBuf {
+        self.root().join(match why {
+            Leaving::Purged => layout::purging_place(run),
+            Leaving::Archived => layout::archiving_place(run),
+        })
     }
 
     /// Whether the kernel would let the folder of `run` go: nothing of it, nor the folder it lies
     /// in, is immutable or append-only. Each is given the mode that it has, which such a thing
-    /// refuses, and so nothing is changed.
+    /// refuses, and so nothing is changed. What of the folder itself is immutable is passed over
+    /// where a guard lets it go later (`guarded`).
     ///
     /// # Errors
     /// [`StoreError::Unwritable`] naming what refuses; see [`StoreError`].
-    pub fn check_removable(&self, run: RunId) -> Result<(), StoreError> {
+    pub fn check_removable(&self, run: RunId, guarded: bool) -> Result<(), StoreError> {
         let folder = self.folder_of(run);
         if let Some(above) = folder.parent() {
             same_mode(above)?;
         }
-        each_below(&folder, &mut same_mode)
+        each_below(&folder, &mut |path| {
+            let passed = guarded && disk::flags::is_immutable(path).unwrap_or(false);
+            if passed { Ok(()) } else { same_mode(path) }
+        })
     }
 
     /// Move the folder of `run` out of the sealed ones. Done already is no error.
     ///
     /// # Errors
     /// See [`StoreError`]; then it lies where it was, read-only.
-    pub fn move_aside(&self, run: RunId) -> Result<(), StoreError> {
-        let (from, to) = (self.folder_of(run), self.folder_of_purging(run));
+    pub fn move_aside(&self, run: RunId, why: Leaving) -> Result<(), StoreError> {
+        let (from, to) = (self.folder_of(run), self.folder_leaving(run, why));
         if !from.is_dir() {
             return Ok(());
         }
-        let purging = self.root().join(PURGING);
-        disk::make_dirs(&purging).map_err(StoreError::at(&purging))?;
+        let aside = to.parent().expect("a folder of the store").to_owned();
+        disk::make_dirs(&aside).map_err(StoreError::at(&aside))?;
         // A folder can be moved elsewhere only by whom it lets write into it.
         disk::set_mode(&from, OPEN_FOLDER).map_err(StoreError::at(&from))?;
         if let Err(error) = disk::rename_new(&from, &to) {
             drop(seal::protect_top(&from));
             return Err(StoreError::new(&from, error));
         }
-        for folder in [from.parent(), Some(purging.as_path())].into_iter().flatten() {
+        for folder in [from.parent(), Some(aside.as_path())].into_iter().flatten() {
             disk::sync_dir(folder).map_err(StoreError::at(folder))?;
         }
         Ok(())
@@ -70,29 +88,33 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`]; then it can be tried again.
-    pub fn remove_aside(&self, run: RunId) -> Result<(), StoreError> {
-        let folder = self.folder_of_purging(run);
-        if folder.symlink_metadata().is_err() {
-            return Ok(());
-        }
-        let mut open = |path: &Path| {
-            let is_dir = path.symlink_metadata().is_ok_and(|found| found.is_dir());
-            if is_dir { disk::set_mode(path, OPEN_FOLDER) } else { Ok(()) }
-                .map_err(StoreError::at(path))
-        };
-        each_below(&folder, &mut open)?;
-        disk::remove_dir_all(&folder).map_err(StoreError::at(&folder))?;
-        let purging = self.root().join(PURGING);
-        disk::sync_dir(&purging).map_err(StoreError::at(&purging))
+    pub fn remove_aside(&self, run: RunId, why: Leaving) -> Result<(), StoreError> {
+        remove_folder(&self.folder_leaving(run, why))
     }
 
-    /// The runs that were moved aside and are not wholly removed.
+    /// The runs whose purge moved them aside and that are not wholly removed.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn aside(&self) -> Result<Vec<RunId>, StoreError> {
         aside_in(self.root())
     }
+}
+
+/// Remove `folder`, whose parts may be read-only. Done already is no error.
+pub(super) fn remove_folder(folder: &Path) -> Result<(), StoreError> {
+    if folder.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let mut open = |path: &Path| {
+        let is_dir = path.symlink_metadata().is_ok_and(|found| found.is_dir());
+        if is_dir { disk::set_mode(path, OPEN_FOLDER) } else { Ok(()) }
+            .map_err(StoreError::at(path))
+    };
+    each_below(folder, &mut open)?;
+    disk::remove_dir_all(folder).map_err(StoreError::at(folder))?;
+    let above = folder.parent().expect("a folder of the store");
+    disk::sync_dir(above).map_err(StoreError::at(above))
 }
 
 /// The digest of the seal in `folder`, which the log holds; none when it cannot be read.
@@ -115,7 +137,7 @@ pub(super) fn aside_in(root: &Path) -> Result<Vec<RunId>, StoreError> {
 }
 
 /// Give `path` the mode that it has.
-fn same_mode(path: &Path) -> Result<(), StoreError> {
+pub(super) fn same_mode(path: &Path) -> Result<(), StoreError> {
     let found = path.symlink_metadata().map_err(StoreError::at(path))?;
     if found.is_symlink() {
         return Ok(());
@@ -126,7 +148,7 @@ fn same_mode(path: &Path) -> Result<(), StoreError> {
 
 /// Show `act` the folder and everything below it, each folder before what it holds. Links are not
 /// followed.
-fn each_below(
+pub(super) fn each_below(
     folder: &Path,
     act: &mut impl FnMut(&Path) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
@@ -143,6 +165,7 @@ fn each_below(
 
 #[cfg(test)]
 mod tests {
+    use super::Leaving::Purged;
     use crate::evidence::fixture::{Bench, id};
 
     #[test]
@@ -150,14 +173,14 @@ mod tests {
         let bench = Bench::new();
         let folder = bench.sealed(0);
         let (store, run) = (&bench.store, id(0));
-        store.check_removable(run).expect("nothing holds it");
+        store.check_removable(run, false).expect("nothing holds it");
         assert_eq!(store.settle().expect("looked"), Vec::<std::path::PathBuf>::new(), "unchanged");
-        store.move_aside(run).expect("moved");
-        store.move_aside(run).expect("moved already");
-        assert!(!folder.exists() && store.folder_of_purging(run).is_dir());
+        store.move_aside(run, Purged).expect("moved");
+        store.move_aside(run, Purged).expect("moved already");
+        assert!(!folder.exists() && store.folder_leaving(run, Purged).is_dir());
         assert_eq!(store.aside().expect("listed"), [run]);
-        store.remove_aside(run).expect("removed");
-        store.remove_aside(run).expect("removed already");
+        store.remove_aside(run, Purged).expect("removed");
+        store.remove_aside(run, Purged).expect("removed already");
         assert_eq!(store.aside().expect("listed"), []);
     }
 }

@@ -446,7 +446,7 @@ fn sweep(top: &Path, at: &Path, removed: &mut Vec<String>) -> Result<bool, Store
 }
 
 /// Make all files and folders below `at` read-only, `at` itself excepted.
-fn protect_below(at: &Path) -> Result<(), StoreError> {
+pub(super) fn protect_below(at: &Path) -> Result<(), StoreError> {
     for entry in layout::entries(at).map_err(StoreError::at(at))? {
         if entry.kind.is_dir() {
             protect_below(&entry.path)?;

@@ -13,7 +13,7 @@ use std::fmt;
 
 use crate::disk::canary::Canary;
 use crate::disk::flags::Held;
-use crate::evidence::log::{Leaf, LogReader};
+use crate::evidence::log::{Leaf, LeafKind, LogReader};
 use crate::evidence::sealed_place;
 use crate::id::RunId;
 use crate::tlog::note::VerifierKey;
@@ -173,8 +173,11 @@ impl Guard {
         let size = checkpoint.size;
         for bundle in (0..size.div_ceil(WIDTH)).rev() {
             let entries = log.bundle(bundle, size).map_err(|error| damaged(&error))?;
-            let found = entries.iter().rposition(|entry| ends(entry, run));
+            let found = entries.iter().rposition(|entry| ends(entry, run) || returns(entry, run));
             let Some(at) = found else { continue };
+            if returns(&entries[at], run) {
+                return Err(format!("{run} was archived and restored since; it stays"));
+            }
             let index = bundle * WIDTH + at as u64;
             let proof = log.proof(index, note, checkpoint).map_err(|error| damaged(&error))?;
             return if proof.includes(&entries[at]) {
@@ -195,6 +198,11 @@ fn ends(entry: &[u8], run: RunId) -> bool {
     let runs = leaf.data.get("runs").and_then(|runs| runs.as_array());
     kind.is_some_and(|kind| ENDS.contains(&kind))
         && (leaf.run == Some(run) || runs.is_some_and(|runs| runs.iter().any(named)))
+}
+
+/// Whether `entry` says that `run` is a sealed folder again.
+fn returns(entry: &[u8], run: RunId) -> bool {
+    Leaf::parse(entry).is_some_and(|leaf| leaf.kind == LeafKind::Restore && leaf.run == Some(run))
 }
 
 /// Whether the immutable flag holds in the store at `store`, by trying it on a canary.
@@ -253,5 +261,7 @@ mod tests {
         assert!(!ends(entry("open", &own).as_bytes(), run));
         assert!(!ends(entry("purge", &own.replace("8b57", "8b58")).as_bytes(), run));
         assert!(!ends(b"purge", run));
+        assert!(returns(entry("restore", &own).as_bytes(), run));
+        assert!(!returns(entry("archive", &own).as_bytes(), run));
     }
 }

@@ -20,7 +20,9 @@ pub use self::table::{write_absences, write_runs};
 use crate::digest::Digest;
 use crate::disk;
 use crate::evidence::log::{Leaf, LeafKind, LogReader};
-use crate::evidence::{PROOF, RunSummary, StoreError, open_place, sealed_place};
+use crate::evidence::{
+    PROOF, RunSummary, StoreError, archived_place, archived_record, open_place, sealed_place,
+};
 use crate::id::RunId;
 use crate::tlog::note::MAX_NOTE;
 use crate::tlog::proof::Proof;
@@ -59,6 +61,8 @@ pub enum Fate {
     Open,
     /// Purged: the log tells when and why.
     Purged,
+    /// Archived: the log holds the archive's digest.
+    Archived,
     /// The log tells of it, and the store does not hold it.
     Gone,
     /// The store holds it, and the log does not tell of it.
@@ -74,6 +78,7 @@ impl Fate {
             Self::Interrupted => "interrupted",
             Self::Open => "open",
             Self::Purged => "purged",
+            Self::Archived => "archived",
             Self::Gone => "gone",
             Self::NotLogged => "not-logged",
         }
@@ -165,6 +170,7 @@ struct Told {
     open: Option<(u64, Leaf)>,
     seal: Option<(u64, Leaf)>,
     purge: Option<u64>,
+    archived: bool,
 }
 
 /// The population of the store at `root`.
@@ -192,6 +198,8 @@ pub fn population(root: &Path, query: Query) -> Result<Population, StoreError> {
                     told.open = Some((index, leaf));
                 }
                 LeafKind::Seal => told.seal = Some((index, leaf)),
+                LeafKind::Archive => told.archived = true,
+                LeafKind::Restore => told.archived = false,
                 LeafKind::Purge => told.purge = told.purge.or(Some(index)),
                 _ => {}
             }
@@ -242,6 +250,15 @@ fn row(root: &Path, size: u64, run: RunId, told: &Told, query: &Query) -> Option
         purge_index: told.purge,
     };
     let summary = RunSummary::read(&root.join(sealed_place(run)));
+    let archive = root.join(archived_place(run));
+    if summary.is_err() && told.archived && told.purge.is_none() && archive.is_file() {
+        // Whether it is the one that the log holds is `exhibit verify`'s to say.
+        if let Ok(record) = archived_record(&archive, run) {
+            row.fill(RunSummary::from(record));
+        }
+        row.fate = Fate::Archived;
+        return Some(row);
+    }
     match (summary, seal) {
         (Ok(summary), Some(_)) => row.fill(summary),
         // What is there without its seal in the log is not what the log tells of.

@@ -1,4 +1,4 @@
-//! Owns the reading of requests about the keeping of runs: legal holds, and purges.
+//! Owns the reading of requests about the keeping of runs: legal holds, purges and archives.
 
 use serde_json::Value;
 
@@ -77,6 +77,53 @@ impl PurgeRequest {
     }
 }
 
+/// The body of `POST /archives` and `POST /archives/restore`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveRequest {
+    /// The runs, each once; none for all that were sealed before.
+    pub runs: Vec<RunId>,
+    /// Only runs that were sealed more than so many days ago.
+    pub older_than_days: Option<u32>,
+    /// Whether it is only asked what would be done.
+    pub dry_run: bool,
+    /// Whether archives become folders again.
+    pub restore: bool,
+}
+
+impl ArchiveRequest {
+    /// Read the body of `POST /archives`.
+    ///
+    /// # Errors
+    /// Every problem found.
+    pub fn read(body: Value) -> Result<Self, Problem> {
+        let mut fields = Fields::of(body)?;
+        let (named, aged) = (fields.has("runs"), fields.has("older_than_days"));
+        let runs = runs(&mut fields, false);
+        let older_than_days = fields.int("older_than_days", 0..=36_500);
+        let dry_run = fields.flag("dry_run").unwrap_or(false);
+        if !named && !aged {
+            let message = "`runs` is missing; name runs, or give `older_than_days`";
+            fields.problem::<()>(Problem::new(Code::MissingField, message).field("runs"));
+        }
+        fields.refuse_leftovers();
+        let request = runs.map(|runs| Self { runs, older_than_days, dry_run, restore: false });
+        fields.finish(request)
+    }
+
+    /// Read the body of `POST /archives/restore`.
+    ///
+    /// # Errors
+    /// Every problem found.
+    pub fn read_restore(body: Value) -> Result<Self, Problem> {
+        let mut fields = Fields::of(body)?;
+        let runs = runs(&mut fields, true);
+        let dry_run = fields.flag("dry_run").unwrap_or(false);
+        fields.refuse_leftovers();
+        let request = runs.map(|runs| Self { runs, older_than_days: None, dry_run, restore: true });
+        fields.finish(request)
+    }
+}
+
 /// The runs that are named, each once, in the order of their ids.
 fn runs(fields: &mut Fields, needed: bool) -> Option<Vec<RunId>> {
     const REMEDY: &str = "give a list of 1 to 1000 ids of runs";
@@ -139,6 +186,25 @@ mod tests {
             let problem = PurgeRequest::read(body.clone()).expect_err("refused");
             assert_eq!(problem.field.as_deref(), Some(field), "{body}");
         }
+    }
+
+    #[test]
+    fn an_archive_needs_runs_or_an_age() {
+        let read = ArchiveRequest::read(json!({ "older_than_days": 90 })).expect("read");
+        assert_eq!((read.runs.len(), read.older_than_days, read.restore), (0, Some(90), false));
+        let read = ArchiveRequest::read_restore(json!({ "runs": [ONE] })).expect("read");
+        assert!(read.restore && read.runs.len() == 1);
+        for (body, field) in [
+            (json!({}), "runs"),
+            (json!({ "runs": [] }), "runs"),
+            (json!({ "older_than_days": -1 }), "older_than_days"),
+            (json!({ "older_than_days": 1, "reason": "r" }), "reason"),
+        ] {
+            let problem = ArchiveRequest::read(body.clone()).expect_err("refused");
+            assert_eq!(problem.field.as_deref(), Some(field), "{body}");
+        }
+        ArchiveRequest::read_restore(json!({ "older_than_days": 1 }))
+            .expect_err("names are needed");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::Runs;
+use super::archiving::archived;
 use super::custody::Looker;
 use super::problem::{sealed_first, store_problem, unknown};
 use crate::blob::{Blob, BlobWriter};
@@ -47,6 +48,9 @@ impl Runs {
                 let seal = places.get(id).and_then(|place| place.seal);
                 let proof = seal.map(|seal| log.proof(seal)).transpose().map_err(store_problem)?;
                 let folder = this.0.store.folder_of(*id);
+                if !folder.is_dir() && this.is_archived(*id) {
+                    return Err(archived(*id).field("runs"));
+                }
                 if !folder.is_dir() {
                     return Err(unknown(*id));
                 }

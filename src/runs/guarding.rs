@@ -117,8 +117,10 @@ impl Runs {
                 continue;
             }
             let folder = self.0.store.folder_of(run);
-            let own = socket.to_owned();
+            let (this, own) = (self.clone(), socket.to_owned());
             let asked = self.blocking("asking the guard", move || {
+                // What a purge takes away at this moment is not locked again.
+                let _turn = this.0.purging.lock();
                 // The guard does it for us.
                 let _own = Window::below(&folder);
                 // One that is gone meanwhile needs no lock.

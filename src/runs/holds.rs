@@ -29,6 +29,7 @@ impl Runs {
         }
         let there = self.0.store.folder_of(id).is_dir()
             || self.0.store.folder_of_open(id).is_dir()
+            || self.0.store.archive_of(id).is_file()
             // It may have been sealed between the two looks.
             || self.0.store.folder_of(id).is_dir();
         if there { Ok(()) } else { Err(unknown(id).field("runs")) }
@@ -121,11 +122,14 @@ impl Runs {
         self.standing().holds(run).to_vec()
     }
 
-    /// Say in `shown`, the answer about a run, whether it is held, and to whoever may know it, why.
+    /// Say in `shown`, the answer about a run, whether it is archived and held, and to whoever may know it, why.
     pub fn show_holds(&self, shown: &mut Value, reader: &Reader) {
         let Some(run) = shown["run"].as_str().and_then(|run| run.parse().ok()) else { return };
         let holds = self.holds_on(run);
         shown["held"] = json!(!holds.is_empty());
+        if self.is_archived(run) {
+            shown["archived"] = json!(true);
+        }
         if *reader == Reader::Everything && !holds.is_empty() {
             shown["holds"] = json!(holds);
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::problem::store_problem;
 use super::{INDEX, Runs};
 use crate::error::{Problem, chain};
-use crate::evidence::{Filter, Index, RunRecord, RunSummary, Store, StoreError};
+use crate::evidence::{Filter, Index, RunRecord, RunSummary, Store, StoreError, archived_record};
 use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::run::Caller;
@@ -89,13 +89,22 @@ impl Runs {
     pub async fn sealed_run(&self, id: RunId) -> Result<RunRecord, Problem> {
         let this = self.clone();
         self.blocking("reading the run", move || {
-            let folder = this.0.store.folder_of(id);
-            RunRecord::read(&folder).map_err(|error| match error {
+            this.record_of(id).map_err(|error| match error {
                 StoreError::NotFound { .. } => this.gone(id),
                 other => store_problem(other),
             })
         })
         .await
+    }
+
+    /// The record of the sealed run `id`, in its folder or its archive.
+    pub(super) fn record_of(&self, id: RunId) -> Result<RunRecord, StoreError> {
+        match RunRecord::read(&self.0.store.folder_of(id)) {
+            Err(StoreError::NotFound { .. }) if self.is_archived(id) => {
+                archived_record(&self.0.store.archive_of(id), id)
+            }
+            read => read,
+        }
     }
 
     /// The open runs that `caller` opened, as answers show them.

@@ -3,6 +3,7 @@
 //! async threads, by work that goes on when its asker hangs up.
 
 mod adding;
+mod archiving;
 mod authority;
 mod bundle;
 mod code;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc, watch};
 
+pub use self::archiving::{Archives, Packed};
 pub use self::authority::Asked;
 use self::authority::Authority;
 pub use self::cosigning::Witnessed;
@@ -85,7 +87,7 @@ struct Shared {
     custody: Custody,
     /// Events of custody that the log holds, by its last word.
     attested: AtomicU64,
-    /// Held by the one purge there is at a time.
+    /// Held by the one purge, archiving or restoring there is at a time.
     purging: Mutex<()>,
     clock: Clock,
     tasks: Tasks,
@@ -155,6 +157,7 @@ impl Runs {
         let runs = Self(Arc::new(shared));
         runs.attest()?;
         runs.finish_purges();
+        runs.finish_archives();
         runs.recover()?;
         Ok(runs)
     }
@@ -272,7 +275,7 @@ impl Runs {
     fn find(&self, id: RunId, caller: &Caller) -> Result<Arc<OpenRun>, Problem> {
         let run = self.registry().get(&id).cloned();
         let Some(run) = run else {
-            return Err(if self.0.store.folder_of(id).exists() {
+            return Err(if self.0.store.folder_of(id).exists() || self.is_archived(id) {
                 sealed(id)
             } else {
                 self.gone(id)

@@ -13,10 +13,13 @@ use super::custody::decided;
 use super::holds::operator;
 use super::problem::{sealed_first, store_problem, unknown};
 use crate::clock::rfc3339_millis;
+use crate::digest::Digest;
+use crate::disk::own::Window;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{Logged, Standing, Tombstone, leaf};
-use crate::evidence::{Act, Class, RunSummary, StoreError, Trust, seal_digest, verify};
+use crate::evidence::{Act, Class, Leaving, RunSummary, StoreError, Trust, seal_digest, verify};
 use crate::id::RunId;
+use crate::integrity::guard::{self, Order};
 use crate::request::PurgeRequest;
 use crate::run::Caller;
 
@@ -117,7 +120,10 @@ impl Runs {
     /// The sealed runs whose time is over. One whose record cannot be read is `verify`'s to tell of.
     fn due_by_date(&self) -> Vec<RunId> {
         let now = self.0.clock.now().wall;
+        let archived: Vec<RunId> = self.standing().archives().map(|(run, _)| run).collect();
+        let archived = archived.into_iter().filter_map(|run| self.record_of(run).ok());
         let summaries = self.0.store.sealed().filter_map(|folder| RunSummary::read(&folder).ok());
+        let summaries = summaries.chain(archived.map(RunSummary::from));
         let due = summaries.filter(|run| self.kept_until(run) <= now);
         due.map(|run| run.run).collect()
     }
@@ -133,8 +139,8 @@ impl Runs {
             return Err(self.gone(run));
         }
         let folder = self.0.store.folder_of(run);
-        let summary = match RunSummary::read(&folder) {
-            Ok(summary) => summary,
+        let summary = match self.record_of(run) {
+            Ok(record) => RunSummary::from(record),
             Err(StoreError::NotFound { .. }) if self.workflow_of(run).is_some() => {
                 return Err(sealed_first(run));
             }
@@ -149,23 +155,39 @@ impl Runs {
             return Err(Problem::new(Code::NotDue, message));
         }
         let place = places.get(&run).copied().unwrap_or_default();
-        let damage = self.damage_of(&folder, place);
+        let damage = if folder.is_dir() {
+            self.damage_of(&folder, place)
+        } else {
+            self.damage_of_archive(run)
+        };
         if !damage.is_empty() && !even_damaged {
             let codes: Vec<&str> = damage.iter().map(String::as_str).collect();
             return Err(damaged(run, &codes.join(", ")));
         }
-        self.0.store.check_removable(run).map_err(|error| refused_by_kernel(run, error))?;
+        self.check_removable(run).map_err(|error| refused_by_kernel(run, error))?;
         Ok(Due { summary, until, damage, place })
     }
 
+    /// Whether the kernel would let go what there is of `run`.
+    pub(super) fn check_removable(&self, run: RunId) -> Result<(), StoreError> {
+        let guarded = self.0.config.borrow().integrity.guard.is_some();
+        if self.0.store.archive_of(run).is_file() {
+            self.0.store.check_archive_removable(run)?;
+        }
+        if self.0.store.folder_of(run).is_dir() {
+            self.0.store.check_removable(run, guarded)?;
+        }
+        Ok(())
+    }
+
     /// What is wrong with a sealed folder: codes of findings. Whom to believe is for auditors to say.
-    fn damage_of(&self, folder: &Path, place: Logged) -> BTreeSet<String> {
+    pub(super) fn damage_of(&self, folder: &Path, place: Logged) -> BTreeSet<String> {
         let report = verify::folder(folder, &Trust::of_signer(&self.0.signer));
         let bad = report.findings.iter();
         let bad = bad.filter(|one| !matches!(one.class, Class::Note | Class::UnknownKey));
         let mut codes: BTreeSet<String> = bad.map(|finding| finding.code.to_string()).collect();
         let logged = place.seal.and_then(|index| self.log().entry(index).ok());
-        let logged = logged.map(|entry| crate::digest::Digest::of(&entry));
+        let logged = logged.map(|entry| Digest::of(&entry));
         if logged.is_none() || logged != seal_digest(folder) {
             codes.insert("seal_not_logged".to_owned());
         }
@@ -183,7 +205,7 @@ impl Runs {
                 run,
                 workflow: &due.summary.workflow,
                 seal_index: due.place.seal,
-                seal_sha256: seal_digest(&self.0.store.folder_of(run)),
+                seal_sha256: self.seal_of(run, due.place),
                 sealed_at: &due.summary.sealed_at,
                 kept_until: rfc3339_millis(due.until),
                 retention: due.summary.retention.as_ref(),
@@ -200,19 +222,59 @@ impl Runs {
         Ok(index)
     }
 
+    /// The digest of the seal of `run`; of an archived run the one that the log holds, as which it was
+    /// verified when it was archived.
+    fn seal_of(&self, run: RunId, place: Logged) -> Option<Digest> {
+        let folder = self.0.store.folder_of(run);
+        if folder.is_dir() {
+            return seal_digest(&folder);
+        }
+        Some(Digest::of(&self.log().entry(place.seal?).ok()?))
+    }
+
     fn take_away(&self, run: RunId) -> Result<(), Problem> {
-        let store = &self.0.store;
-        let done = store.move_aside(run).and_then(|()| store.remove_aside(run));
-        done.map_err(|error| refused_by_kernel(run, error))?;
+        self.take_folder_away(run, Leaving::Purged)?;
+        let removed = self.0.store.remove_archive(run);
+        removed.map_err(|error| refused_by_kernel(run, error))?;
         self.forget(run);
         Ok(())
+    }
+
+    /// Take the folder of `run` away, of which the log says why.
+    pub(super) fn take_folder_away(&self, run: RunId, why: Leaving) -> Result<(), Problem> {
+        let store = &self.0.store;
+        // The guard changes it for us.
+        let _own = Window::below(&store.folder_of(run));
+        self.let_go(run)?;
+        let done = store.move_aside(run, why).and_then(|()| store.remove_aside(run, why));
+        done.map_err(|error| refused_by_kernel(run, error))
+    }
+
+    /// Have the guard make the folder of `run` removable, where there is a guard: the log says by now
+    /// that it goes.
+    fn let_go(&self, run: RunId) -> Result<(), Problem> {
+        let socket = self.0.config.borrow().integrity.guard.clone();
+        let (Some(socket), true) = (socket, self.0.store.folder_of(run).is_dir()) else {
+            return Ok(());
+        };
+        let Err(why) = guard::ask(&socket, Order::Release(run)) else { return Ok(()) };
+        // A guard that is away matters only where it was before.
+        self.0.store.check_removable(run, false).map_err(|error| {
+            let message = format!(
+                "the log says that the run {run} goes, but its folder is immutable and the guard \
+                 does not let it go ({why}); start the guard (`exhibit guard`), then ask again"
+            );
+            Problem::new(Code::StoreUnwritable, message).because(error)
+        })
     }
 
     /// Finish the purges that were cut short: what was moved aside, and of the runs `named` those
     /// that still lie in their place; which these were.
     fn go_on(&self, named: &[RunId]) -> Result<Vec<RunId>, Problem> {
         let mut begun = self.0.store.aside().map_err(store_problem)?;
-        begun.extend(named.iter().filter(|run| self.0.store.folder_of(**run).is_dir()));
+        let store = &self.0.store;
+        let there = |run: RunId| store.folder_of(run).is_dir() || store.archive_of(run).is_file();
+        begun.extend(named.iter().filter(|run| there(**run)));
         begun.retain(|run| self.tombstone(*run).is_some());
         for run in &begun {
             self.take_away(*run)?;
@@ -270,12 +332,12 @@ fn damaged(run: RunId, what: &str) -> Problem {
     Problem::new(Code::RunDamaged, message)
 }
 
-fn refused_by_kernel(run: RunId, error: StoreError) -> Problem {
+pub(super) fn refused_by_kernel(run: RunId, error: StoreError) -> Problem {
     let StoreError::Unwritable { path, .. } = &error else { return store_problem(error) };
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let message = format!(
         "the kernel does not let the folder of the run {run} go (at `{name}`): it is immutable, or \
-         another user's; clear that (`chattr -R -i -a`, lsattr shows it), then purge again"
+         another user's; clear that (`chattr -R -i -a`, lsattr shows it), then ask again"
     );
     Problem::new(Code::StoreUnwritable, message).because(error)
 }

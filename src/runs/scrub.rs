@@ -2,6 +2,7 @@
 //! the daemon lives, and says in the log what is no longer as it was. It goes on where it stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,10 +12,11 @@ use serde_json::{Map, Value, json};
 
 use super::Runs;
 use super::problem::store_problem;
+use crate::digest::Digest;
 use crate::disk;
 use crate::error::{Problem, chain};
 use crate::evidence::log::leaf;
-use crate::evidence::{Class, Finding, Trust, sealed_in, verify};
+use crate::evidence::{Class, Finding, FindingCode, Trust, archived_place, sealed_in, verify};
 use crate::id::RunId;
 use crate::population::{Query, population};
 use crate::tasks::Tasks;
@@ -147,8 +149,9 @@ impl Runs {
     fn finish(&self) -> u64 {
         let (bytes, findings) = self.log_findings();
         self.judge(LOG, &findings);
+        let bytes = bytes + self.scrub_archives();
         // Of a run that is gone the log tells.
-        let there = |run: &RunId| self.0.store.folder_of(*run).is_dir();
+        let there = |run: &RunId| self.0.store.folder_of(*run).is_dir() || self.is_archived(*run);
         let mut scrubbed = self.scrub_state();
         scrubbed
             .findings
@@ -161,14 +164,46 @@ impl Runs {
         bytes
     }
 
+    /// Hold each archive against the digest in the log, which was taken when it had been unpacked and
+    /// verified; how many bytes were read.
+    fn scrub_archives(&self) -> u64 {
+        let archives: Vec<_> = self.standing().archives().collect();
+        let mut bytes = 0;
+        for (run, logged) in archives {
+            let path = self.0.store.archive_of(run);
+            // That one is gone, the log tells.
+            let Ok(file) = File::open(&path) else { continue };
+            let found = Digest::of_reader(file);
+            bytes += found.as_ref().map_or(0, |(_, size)| *size);
+            let sound = found.is_ok_and(|(found, _)| found == logged.sha256);
+            // It may have been restored or purged while it was read.
+            let stands = self.standing().archive(run) == Some(logged);
+            let place = archived_place(run);
+            let (code, found) = (FindingCode::ArchiveNotLogged, "other bytes");
+            let wrong = || Finding::new(code, place, logged.sha256.to_string(), found);
+            let findings = if sound || !stands { Vec::new() } else { vec![wrong()] };
+            self.judge(&run.to_string(), &findings);
+        }
+        bytes
+    }
+
     /// Hold the log against itself and against the runs there are; about how many bytes were read.
     pub(super) fn log_findings(&self) -> (u64, Vec<Finding>) {
         let (report, mut findings) = verify::log_and_custody(self.root(), &Trust::none());
         let query = Query { from: None, to: None, workflow: None };
         match population(self.root(), query) {
-            Ok(population) => findings.extend(population.doubtful().map(|run| {
+            Ok(population) => findings.extend(population.doubtful().filter_map(|run| {
+                // It may have been purged, archived or restored since the log was read.
+                if self.tombstone(run.run).is_some() {
+                    return None;
+                }
+                let there = self.0.store.folder_of(run.run).is_dir() || self.is_archived(run.run);
+                if run.fate == crate::population::Fate::Gone && there {
+                    return None;
+                }
                 let code = verify::doubt(run.fate == crate::population::Fate::Gone);
-                Finding::new(code, run.run.to_string(), "a run as the log tells", run.fate.word())
+                let (place, found) = (run.run.to_string(), run.fate.word());
+                Some(Finding::new(code, place, "a run as the log tells", found))
             })),
             Err(error) => tracing::error!(error = chain(&error), "the log cannot be read"),
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 use serde_json::Value;
 
 use super::Runs;
+use super::archiving::archived;
 use super::custody::Looker;
 use super::open::OpenRun;
 use super::problem::unknown;
@@ -168,6 +169,9 @@ impl Runs {
             None => (self.0.store.folder_of(id), self.sealed_run(id).await?.opening.caller),
         };
         if reader.may_read(&opener) {
+            if open.is_none() && !folder.is_dir() && self.is_archived(id) {
+                return Err(archived(id));
+            }
             return Ok(Readable { folder, open });
         }
         let message = format!("the run {id} was opened by another caller; look at your own");

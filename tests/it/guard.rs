@@ -14,6 +14,7 @@ use exhibit::integrity::guard::{Order, ask, measure};
 use serde_json::{Value, json};
 
 use crate::harness::{TestDaemon, eventually, sealed_folder};
+use crate::keeping::sealed;
 use crate::process::{exhibit, write_config};
 use crate::scrub::{findings, sealed_run, told};
 
@@ -144,6 +145,48 @@ async fn sealed_folders_are_immutable_until_the_log_says_that_they_go() {
     let refused = ask(&socket, Order::Lock(none)).expect_err("not there");
     assert!(refused.contains("no such sealed folder"), "{refused}");
     drop(unlock_later(daemon, &socket, &first, &second).await);
+    drop(unlock);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_has_the_guard_let_go_and_without_it_is_finished_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    if !chattr_works(folder.path()) {
+        return;
+    }
+    let (store, socket) = (folder.path().join("store"), folder.path().join("guard.sock"));
+    let guard = socket.clone();
+    let daemon = TestDaemon::start_in(folder, |config| {
+        config.integrity.guard = Some(guard);
+        config.retention.default = 0;
+    })
+    .await;
+    let unlock = Unlock(store.clone());
+    let (first, second) = (sealed(&daemon, "w").await, sealed(&daemon, "w").await);
+    let process = Guard::start(daemon.folder.path(), &socket).await;
+    let folder = daemon.stop().await;
+    let again = socket.clone();
+    let daemon = TestDaemon::start_in(folder, |config| {
+        config.integrity.guard = Some(again);
+        config.retention.default = 0;
+    })
+    .await;
+    eventually("both are immutable", async || guarded(&daemon).await["immutable"] == 2).await;
+    let purge = |run: &str| json!({ "runs": [run], "reason": "r" });
+    daemon.post("/v1/purges", purge(&first)).await.ok();
+    assert!(!daemon.sealed(&first).exists() && daemon.sealed(&second).is_dir());
+    assert_withstands(&daemon.sealed(&second));
+
+    // Nobody lets it go: the log says that it goes, and it is there.
+    drop(process);
+    let told = daemon.post("/v1/purges", purge(&second)).await.refusal();
+    assert_eq!(told.1, "store_unwritable");
+    assert!(daemon.sealed(&second).is_dir());
+    fs::remove_file(&socket).expect("left by the guard");
+    let _guard = Guard::start(daemon.folder.path(), &socket).await;
+    daemon.post("/v1/purges", purge(&second)).await.ok();
+    assert!(!daemon.sealed(&second).exists());
+    assert_eq!(findings(&store), [Value::Null; 0], "the guard works for the daemon");
     drop(unlock);
 }
 

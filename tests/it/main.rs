@@ -5,6 +5,7 @@
     reason = "tests damage files, spawn callers and read the clock"
 )]
 
+mod archives;
 mod authority;
 mod browser;
 mod bundles;

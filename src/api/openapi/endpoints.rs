@@ -6,7 +6,7 @@ use super::fields::{
     MARKDOWN, OBSERVE, OPEN_SESSION, PDF, PDF_VIEW, PICTURE, RECORD, REGION, RUN_KEPT, SEQUENCE,
     SESSION, SHOT, STAGE, TARGET, TARGETS, TIME, VIEW, VIEWPORT,
 };
-use super::runs::{CODE, CODE_SEEN, HOLD, PURGE, RUN, SEAL};
+use super::runs::{ARCHIVE, CODE, CODE_SEEN, HOLD, PURGE, RESTORE, RUN, SEAL};
 
 /// What an endpoint answers when it succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -356,6 +356,26 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             &[PURGE],
             Answer::Json("Purged"),
             "Take away runs whose time is over, for operators; the log keeps that they were there",
+        )
+    },
+    Endpoint {
+        one_of: &["runs", "older_than_days"],
+        recorded: false,
+        ..post(
+            "/archives",
+            &[ARCHIVE],
+            Answer::Json("Archives"),
+            "Make one `.tar.zst` of each run, in the place of its folder, for operators",
+        )
+    },
+    Endpoint {
+        needs: &["runs"],
+        recorded: false,
+        ..post(
+            "/archives/restore",
+            &[RESTORE],
+            Answer::Json("Archives"),
+            "Make folders of archived runs again, for operators",
         )
     },
     Endpoint {

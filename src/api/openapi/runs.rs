@@ -61,6 +61,17 @@ pub(super) const PURGE: &[Field] = &[
     field("even_damaged", Kind::Flag, "false", "also of `runs` what is not as it was sealed"),
 ];
 
+pub(super) const ARCHIVE: &[Field] = &[
+    field("runs", Kind::Runs(1_000), "", "which runs: all of them, or none when one is refused"),
+    field("older_than_days", Kind::Int(0, 36_500), "", "runs that were sealed longer ago"),
+    field("dry_run", Kind::Flag, "false", "only say what would be done"),
+];
+
+pub(super) const RESTORE: &[Field] = &[
+    field("runs", Kind::Runs(1_000), "", "which runs: all of them, or none when one is refused"),
+    field("dry_run", Kind::Flag, "false", "only say what would be done"),
+];
+
 pub(super) const SEAL: &[Field] = &[
     field("outcome", Kind::Text(100), "", "what came of the run"),
     field("reason", Kind::Text(2_000), "", "why"),

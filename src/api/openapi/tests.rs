@@ -7,9 +7,9 @@ use super::field::{Field, Kind, Support};
 use super::fields::STEPS;
 use crate::error::{Code, Problem};
 use crate::request::{
-    CodeRequest, ComparisonRequest, HoldRequest, ImportRequest, PurgeRequest, RecordingRequest,
-    SealRequest, SequenceRequest, SessionRequest, StoredRequest, VideoRequest, read_inspect,
-    read_observe, read_og_image, read_pdf, read_run_spec, read_screenshot, read_stop,
+    ArchiveRequest, CodeRequest, ComparisonRequest, HoldRequest, ImportRequest, PurgeRequest,
+    RecordingRequest, SealRequest, SequenceRequest, SessionRequest, StoredRequest, VideoRequest,
+    read_inspect, read_observe, read_og_image, read_pdf, read_run_spec, read_screenshot, read_stop,
 };
 
 const SOME_RUN: &str = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57";
@@ -33,6 +33,8 @@ fn read(endpoint: &Endpoint, body: Value) -> Option<Result<(), Problem>> {
         "/runs" => read_run_spec(body).map(drop),
         "/runs/{id}/code" => CodeRequest::read(body).map(drop),
         "/holds" | "/holds/release" => HoldRequest::read(body).map(drop),
+        "/archives" => ArchiveRequest::read(body).map(drop),
+        "/archives/restore" => ArchiveRequest::read_restore(body).map(drop),
         "/purges" => PurgeRequest::read(body).map(drop),
         "/runs/{id}/seal" => SealRequest::read(body).map(drop),
         _ => return None,
@@ -51,6 +53,7 @@ fn least(endpoint: &Endpoint) -> Value {
         "/sequences/import" => json!({ "trace": [{ "action": "click", "target": "#a" }] }),
         "/runs" => json!({ "workflow": "refund" }),
         "/runs/{id}/code" => json!({ "commit": "c0ffee" }),
+        "/archives" | "/archives/restore" => json!({ "runs": [SOME_RUN] }),
         "/holds" | "/holds/release" | "/purges" => json!({ "runs": [SOME_RUN], "reason": "r" }),
         _ if endpoint.one_of.is_empty() => json!({}),
         _ => json!({ "url": "http://a.example/" }),

@@ -49,6 +49,10 @@ pub enum LeafKind {
     Release,
     /// A run was purged: this stays in its place.
     Purge,
+    /// A run's folder became an archive.
+    Archive,
+    /// A run's archive became a folder again.
+    Restore,
     /// How far the custody log goes.
     Custody,
     /// An entry of a kind that this version does not know.
@@ -70,6 +74,8 @@ impl LeafKind {
             "hold" => Self::Hold,
             "release" => Self::Release,
             "purge" => Self::Purge,
+            "archive" => Self::Archive,
+            "restore" => Self::Restore,
             "custody" => Self::Custody,
             _ => Self::Other,
         }
@@ -90,6 +96,8 @@ impl LeafKind {
             Self::Hold => "hold",
             Self::Release => "release",
             Self::Purge => "purge",
+            Self::Archive => "archive",
+            Self::Restore => "restore",
             Self::Custody => "custody",
             Self::Other => "other",
         }
@@ -294,6 +302,17 @@ pub(crate) struct Burial<'a> {
 /// A run is purged.
 pub(crate) fn purge(buried: &Burial<'_>, at: Moment) -> Vec<u8> {
     entry(LeafKind::Purge, at, json!(buried))
+}
+
+/// The folder of `run` became an archive of `size` bytes with this digest.
+pub(crate) fn archive(run: RunId, sha256: Digest, size: u64, by: &Caller, at: Moment) -> Vec<u8> {
+    let data = json!({ "run": run, "sha256": sha256, "size": size, "by": by });
+    entry(LeafKind::Archive, at, data)
+}
+
+/// The archive of `run` became a folder again.
+pub(crate) fn restore(run: RunId, by: &Caller, at: Moment) -> Vec<u8> {
+    entry(LeafKind::Restore, at, json!({ "run": run, "by": by }))
 }
 
 /// The custody log has `count` events, of which the last line has this digest.

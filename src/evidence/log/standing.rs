@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::FOLDER;
 use super::leaf::{Leaf, LeafKind};
 use super::reader::LogReader;
+use crate::digest::Digest;
 use crate::evidence::StoreError;
 use crate::id::RunId;
 use crate::run::Caller;
@@ -49,11 +50,23 @@ pub struct Tombstone {
     pub data: Map<String, Value>,
 }
 
+/// What the log says of the archive of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Archived {
+    /// Digest of the file.
+    pub sha256: Digest,
+    /// Index of the last entry about it.
+    pub log_index: u64,
+    /// Whether that entry says that it became a folder again.
+    pub restored: bool,
+}
+
 /// What stands.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
     holds: BTreeMap<RunId, Vec<Hold>>,
     purged: BTreeMap<RunId, Tombstone>,
+    archived: BTreeMap<RunId, Archived>,
     /// Indices of the daemon's last start and of the one before it.
     starts: [Option<u64>; 2],
     /// Events of custody.
@@ -117,6 +130,17 @@ impl Standing {
                 let time = leaf.time.clone();
                 let tombstone = Tombstone { run, log_index: index, time, data };
                 self.purged.entry(run).or_insert(tombstone);
+                self.archived.remove(&run);
+            }
+            LeafKind::Archive => {
+                let sha256 = text("sha256").and_then(|it| it.parse().ok()).unwrap_or(Digest::ZERO);
+                let archived = Archived { sha256, log_index: index, restored: false };
+                self.archived.insert(run, archived);
+            }
+            LeafKind::Restore => {
+                if let Some(archived) = self.archived.get_mut(&run) {
+                    (archived.restored, archived.log_index) = (true, index);
+                }
             }
             _ => {}
         }
@@ -140,6 +164,25 @@ impl Standing {
         recent.map(|tombstone| tombstone.run).collect()
     }
 
+    /// The archive of `run`, while it is archived.
+    pub fn archive(&self, run: RunId) -> Option<Archived> {
+        self.archived.get(&run).copied().filter(|archived| !archived.restored)
+    }
+
+    /// The runs that are archived.
+    pub fn archives(&self) -> impl Iterator<Item = (RunId, Archived)> {
+        let stand = self.archived.iter().filter(|(_, archived)| !archived.restored);
+        stand.map(|(run, archived)| (*run, *archived))
+    }
+
+    /// The runs that were archived or restored since the daemon's start before its last one, as
+    /// [`Standing::begun_in_last_life`].
+    pub fn archived_in_last_life(&self) -> Vec<(RunId, Archived)> {
+        let since = self.starts[1].unwrap_or(0);
+        let recent = self.archived.iter().filter(|(_, archived)| archived.log_index > since);
+        recent.map(|(run, archived)| (*run, *archived)).collect()
+    }
+
     /// The holds on `run`, oldest first.
     pub fn holds(&self, run: RunId) -> &[Hold] {
         self.holds.get(&run).map_or(&[], Vec::as_slice)
@@ -158,8 +201,8 @@ impl Standing {
 
 /// Whether an entry may be about the keeping of a run: spares the reading of all others.
 fn speaks_of_keeping(entry: &[u8]) -> bool {
-    let kinds =
-        ["hold", "release", "purge", "start", "custody"].map(|kind| format!("\"kind\":\"{kind}\""));
+    let kinds = ["hold", "release", "purge", "start", "custody", "archive", "restore"];
+    let kinds = kinds.map(|kind| format!("\"kind\":\"{kind}\""));
     std::str::from_utf8(entry).is_ok_and(|text| kinds.iter().any(|kind| text.contains(kind)))
 }
 

@@ -2,7 +2,7 @@
 //! can be done to its log, with its key and without.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::evidence::attacks::{rename, write};
 use crate::evidence::fixture::{Bench, ORIGIN, id, log_key, signer};
 use crate::evidence::hostile::copy_tree;
-use crate::evidence::layout::{EVENTS, PROOF, SEAL};
+use crate::evidence::layout::{EVENTS, PROOF, SEAL, archived_place};
 use crate::evidence::log::{Log, LogReader};
 use crate::evidence::log::{extend, grow, lay_out, remove};
 use crate::evidence::sign::LogKey;
@@ -55,6 +55,54 @@ pub(super) const ROWS: &[Row] = &[
         let entry = json!({ "kind": "purge", "time": LATER, "run": Bench::third() });
         add(copy, vec![entry]);
         remove(&copy.root.join("open"));
+    }),
+    unnoticed(
+        "a folder archived, as the log says",
+        STORE,
+        |copy| drop(archive(copy, 1, |_| {})),
+        "it is intact, as one file",
+    ),
+    row("a byte of an archive changed", STORE, |copy| {
+        let path = archive(copy, 1, |_| {});
+        flip(path.parent().expect("a day"), &format!("{}.tar.zst", id(1)));
+    }),
+    row("bytes added to an archive", STORE, |copy| {
+        let path = archive(copy, 1, |_| {});
+        let more = [fs::read(&path).expect("there"), b"more".to_vec()].concat();
+        write(&path, &more);
+    }),
+    row("an archive removed", STORE, |copy| remove_file(&archive(copy, 1, |_| {}))),
+    row("the archive of another run in the place of one", STORE, |copy| {
+        let (one, other) = (archive(copy, 0, |_| {}), archive(copy, 1, |_| {}));
+        write(&one, &fs::read(other).expect("there"));
+    }),
+    row("an archive made anew of a changed folder", STORE, |copy| {
+        let place = archive(copy, 1, |_| {});
+        let sound = Victim::of(copy.scene);
+        edit(&sound.run(1), EVENTS, "paid", "took");
+        write(&place, &packed(&sound, 1));
+    }),
+    row("the same, its archiving put into the log", STORE, |copy| {
+        drop(archive(copy, 1, |folder| edit(folder, EVENTS, "paid", "took")));
+    }),
+    row("a folder made an archive that the log does not tell of", STORE, |copy| {
+        let bytes = packed(copy, 1);
+        remove(&copy.run(1));
+        write(&copy.root.join(archived_place(id(1))), &bytes);
+    }),
+    row("a folder put back beside its archive, with a change", STORE, |copy| {
+        drop(archive(copy, 1, |_| {}));
+        copy_tree(&copy.scene.bench.store.folder_of(id(1)), &copy.run(1));
+        edit(&copy.run(1), EVENTS, "paid", "took");
+    }),
+    row("an archive moved to another day", STORE, |copy| {
+        let path = archive(copy, 1, |_| {});
+        make_dir(&copy.root.join("runs/2020/01/01"));
+        rename(&path, &copy.root.join(format!("runs/2020/01/01/{}.tar.zst", id(1))));
+    }),
+    row("the archive of a purged run left", STORE, |copy| {
+        purge(copy, 1, LATER, None);
+        drop(archive(copy, 1, |_| {}));
     }),
     row("a folder moved to another day", STORE, |copy| {
         rename(&copy.run(1), &copy.root.join(format!("runs/2020/01/01/{}", id(1))));
@@ -220,6 +268,30 @@ fn purge(copy: &Victim, index: usize, time: &str, before: Option<Value>) {
     let sha256 = Digest::of(&seal);
     let entry = json!({ "kind": "purge", "time": time, "run": id(index), "seal_sha256": sha256 });
     add(copy, before.into_iter().chain([entry]).collect());
+}
+
+/// What an archive of the run number `index` holds.
+fn packed(copy: &Victim, index: usize) -> Vec<u8> {
+    crate::bundle::write(Vec::new(), &[(id(index), &copy.run(index), None)]).expect("in memory")
+}
+
+/// Make an archive of the folder of the run number `index` after a `change` in it, and put that into
+/// the log, with its stolen key; where it lies.
+fn archive(copy: &Victim, index: usize, change: impl FnOnce(&Path)) -> PathBuf {
+    change(&copy.run(index));
+    let (bytes, folder) = (packed(copy, index), copy.run(index));
+    let path = copy.root.join(archived_place(id(index)));
+    write(&path, &bytes);
+    remove(&folder);
+    let sha256 = Digest::of(&bytes);
+    let entry = json!({ "kind": "archive", "time": LATER, "run": id(index), "sha256": sha256 });
+    add(copy, vec![entry]);
+    path
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test plays an attacker")]
+fn remove_file(path: &Path) {
+    fs::remove_file(path).expect("removed");
 }
 
 /// Put entries at the end of the log, with its stolen key.

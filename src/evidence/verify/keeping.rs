@@ -26,6 +26,8 @@ pub(super) struct Keeping {
     holds: BTreeSet<(RunId, Option<String>)>,
     /// Runs that were purged.
     purged: BTreeSet<RunId>,
+    /// Digests of the archives that runs became, and whether they became folders again.
+    pub(super) archived: BTreeMap<RunId, (Digest, bool)>,
 }
 
 impl Keeping {
@@ -50,7 +52,17 @@ impl Keeping {
             LeafKind::Purge => {
                 let wrong = self.wrong_with(run, leaf, seal);
                 self.purged.insert(run);
+                self.archived.remove(&run);
                 return wrong;
+            }
+            LeafKind::Archive => {
+                let sha256 = text("sha256").and_then(|sha256| sha256.parse().ok());
+                self.archived.insert(run, (sha256.unwrap_or(Digest::ZERO), false));
+            }
+            LeafKind::Restore => {
+                if let Some((_, restored)) = self.archived.get_mut(&run) {
+                    *restored = true;
+                }
             }
             _ => {}
         }
@@ -96,10 +108,11 @@ impl LogCheck<'_> {
     /// Purged runs of which something is there.
     pub(super) fn purged(&mut self) {
         for run in self.keeping.purged.clone() {
-            let place = layout::sealed_place(run);
-            if self.root.join(&place).symlink_metadata().is_ok() {
-                let (expected, found) = ("nothing: it was purged", "a folder");
-                self.add(FindingCode::PurgedRunThere, place, expected, found);
+            for place in [layout::sealed_place(run), layout::archived_place(run)] {
+                if self.root.join(&place).symlink_metadata().is_ok() {
+                    let (expected, found) = ("nothing: it was purged", "its evidence");
+                    self.add(FindingCode::PurgedRunThere, place, expected, found);
+                }
             }
         }
         for run in aside_in(self.root).unwrap_or_default() {

@@ -10,16 +10,17 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::FolderReport;
+use super::archive::Packed;
 use super::custody::Stated;
 use super::keeping::Keeping;
 use super::proof::cosigned_by;
 use super::stamps::{Dated, StampedReport};
+use super::{Facts, FolderReport};
 use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::chain;
 use crate::evidence::finding::{Finding, FindingCode};
-use crate::evidence::layout::{self, EVENTS, MAX_SMALL, PROOF, SEAL};
+use crate::evidence::layout::{self, EVENTS, PROOF, SEAL};
 use crate::evidence::log::{
     CHECKPOINT, FOLDER, HISTORY, Leaf, LeafKind, LogReader, STAMPED, StampFile, TreeReader,
     WITNESSED,
@@ -28,9 +29,8 @@ use crate::evidence::log::{read_checkpoint, read_kept_checkpoint};
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::note::{MAX_NOTE, Note};
+use crate::tlog::note::Note;
 use crate::tlog::policy::Judgement;
-use crate::tlog::proof::Proof;
 use crate::tlog::tile::{self, Kind, Tile, WIDTH};
 use crate::tlog::tree;
 
@@ -367,10 +367,9 @@ impl<'a> LogCheck<'a> {
 
     /// When the seal in the folder of `run` was there at the latest, by a timestamp over the log that
     /// counts. Of a seal that is not the log's the log says nothing.
-    pub(super) fn sealed_by(&self, run: RunId) -> Option<Timestamp> {
+    pub(super) fn sealed_by(&self, run: RunId, facts: &Facts) -> Option<Timestamp> {
         let told = self.runs.get(&run)?;
-        let seal = self.root.join(layout::sealed_place(run)).join(SEAL);
-        let seal = Digest::of(&disk::read_plain(&seal, MAX_SMALL).ok()?);
+        let seal = facts.seal?;
         told.seals.last().filter(|logged| **logged == seal)?;
         let last = told.last?;
         let over = self.there_by.iter().filter(|(size, _)| last < *size);
@@ -484,19 +483,21 @@ impl<'a> LogCheck<'a> {
         named.is_some_and(|run| self.keeping.is_purged(run)) && path.symlink_metadata().is_err()
     }
 
-    /// The runs of the log against the folders: `folders` are those that are sealed, `open` the
-    /// runs that are not yet.
-    pub(super) fn runs(&mut self, folders: &[FolderReport], open: &[RunId]) {
+    /// The runs of the log against the folders: `folders` and `archives` are those that are sealed,
+    /// `open` the runs that are not yet.
+    pub(super) fn runs(&mut self, folders: &[FolderReport], archives: &[Packed], open: &[RunId]) {
         let mut there: BTreeMap<RunId, &FolderReport> = BTreeMap::new();
+        for archive in archives {
+            there.insert(archive.run, &archive.report);
+            self.folder(archive.run, &archive.report, layout::archived_place(archive.run));
+        }
         for folder in folders {
             let name = Path::new(&folder.folder).file_name();
             let named = name.and_then(|name| name.to_str()?.parse().ok());
             if let Some(run) = folder.run.or(named) {
                 there.insert(run, folder);
+                self.folder(run, folder, layout::sealed_place(run));
             }
-        }
-        for (run, folder) in &there {
-            self.folder(*run, folder);
         }
         let last = |run| self.runs.get(run)?.last;
         let placed = there.iter().filter_map(|(run, folder)| Some((last(run)?, *folder)));
@@ -513,7 +514,8 @@ impl<'a> LogCheck<'a> {
             // In a store in use it may have been opened or sealed since, or be on its way from one
             // place to the other: its seal is in the log before its folder is moved.
             let now = [&place, &layout::open_place(run), &place];
-            if now.into_iter().any(|now| self.root.join(now).is_dir()) {
+            let archive = self.root.join(layout::archived_place(run));
+            if archive.is_file() || now.into_iter().any(|now| self.root.join(now).is_dir()) {
                 continue;
             }
             let expected = if unsealed { "a run that was opened" } else { "a run that was sealed" };
@@ -525,25 +527,22 @@ impl<'a> LogCheck<'a> {
                 self.add(FindingCode::RunNotLogged, place, "its opening in the log", "none");
             }
             let folder = self.root.join(layout::open_place(*run));
-            self.opening(*run, &folder, layout::open_place(*run));
+            self.opening(*run, first_event(&folder), layout::open_place(*run));
         }
     }
 
     /// The checkpoint in a folder's proof, which is one that the log once published. Whose it is,
     /// the folder's own verification says.
-    fn proven(&mut self, folder: &Path, place: &str) {
-        let text = disk::read_plain(&folder.join(PROOF), MAX_NOTE).ok();
-        let proof = text.and_then(|text| Proof::parse(std::str::from_utf8(&text).ok()?).ok());
-        let (Some(proof), Some(newest)) = (proof, self.newest.clone()) else { return };
-        if proof.checkpoint.origin == newest.origin {
-            self.holds(&format!("{place}/{PROOF}"), &proof.checkpoint, &newest);
+    fn proven(&mut self, facts: &Facts, place: &str) {
+        let (Some(proven), Some(newest)) = (&facts.proven, self.newest.clone()) else { return };
+        if proven.origin == newest.origin {
+            self.holds(&format!("{place}/{PROOF}"), proven, &newest);
         }
     }
 
-    /// The first event of `run` in `folder`, against what the log says of its opening.
-    fn opening(&mut self, run: RunId, folder: &Path, place: String) {
+    /// The first event of `run` that was `found`, against what the log says of its opening.
+    fn opening(&mut self, run: RunId, found: Option<Digest>, place: String) {
         let Some(logged) = self.runs.get(&run).and_then(|told| told.opening) else { return };
-        let found = first_event(folder);
         if found != Some(logged) {
             let found = found.map_or_else(|| "no event".to_owned(), |found| found.to_string());
             let place = format!("{place}/{EVENTS}:1");
@@ -560,14 +559,15 @@ impl<'a> LogCheck<'a> {
         })
     }
 
-    fn folder(&mut self, run: RunId, folder: &FolderReport) {
-        let place = layout::sealed_place(run);
-        self.opening(run, Path::new(&folder.folder), place.clone());
-        self.proven(Path::new(&folder.folder), &place);
-        let path = Path::new(&folder.folder).join(SEAL);
+    fn folder(&mut self, run: RunId, folder: &FolderReport, place: String) {
+        // What cannot be unpacked was told of.
+        if folder.findings.iter().any(|finding| finding.code == FindingCode::ArchiveMalformed) {
+            return;
+        }
+        self.opening(run, folder.facts.first_event, place.clone());
+        self.proven(&folder.facts, &place);
         // Its absence is a finding of the folder's.
-        let Ok(seal) = disk::read_plain(&path, MAX_SMALL) else { return };
-        let seal = Digest::of(&seal);
+        let Some(seal) = folder.facts.seal else { return };
         let code = match self.runs.get(&run).map(|told| &told.seals) {
             Some(seals) if seals.last() == Some(&seal) => return,
             Some(seals) if !seals.is_empty() => FindingCode::SealNotLogged,
@@ -578,7 +578,7 @@ impl<'a> LogCheck<'a> {
 }
 
 /// The digest of the first line of a folder's events; none when there is no whole one.
-fn first_event(folder: &Path) -> Option<Digest> {
+pub(super) fn first_event(folder: &Path) -> Option<Digest> {
     let path = folder.join(EVENTS);
     path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
     let line = chain::lines(BufReader::new(File::open(path).ok()?)).next()?.ok()?;

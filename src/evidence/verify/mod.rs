@@ -2,6 +2,7 @@
 //! on disk and keys handed over from outside. Never writes, never consults the index, never trusts
 //! a key it finds inside.
 
+mod archive;
 mod chain;
 mod custody;
 mod files;
@@ -26,9 +27,13 @@ use super::finding::{Finding, FindingCode, shown, worst_exit};
 use super::layout;
 use super::record::RunRecord;
 use super::trust::Trust;
+use crate::digest::Digest;
 use crate::disk;
 use crate::id::RunId;
 use crate::run::State;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::note::MAX_NOTE;
+use crate::tlog::proof::Proof;
 use crate::workflow::Verdict;
 
 pub use log::{LogReport, log};
@@ -71,6 +76,33 @@ pub struct FolderReport {
     pub findings: Vec<Finding>,
     /// Findings that are not listed because there are [`MAX_OF_A_CODE`] of their code already.
     pub omitted: u64,
+    /// What of it the log is held against.
+    #[serde(skip)]
+    pub(crate) facts: Facts,
+}
+
+/// What of a folder the log is held against; none of what cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// The digest of its seal.
+    seal: Option<Digest>,
+    /// The digest of its first event.
+    first_event: Option<Digest>,
+    /// The checkpoint in its proof.
+    proven: Option<Checkpoint>,
+}
+
+impl Facts {
+    fn of(folder: &Path) -> Self {
+        let seal = disk::read_plain(&folder.join(layout::SEAL), layout::MAX_SMALL).ok();
+        let proof = disk::read_plain(&folder.join(layout::PROOF), MAX_NOTE).ok();
+        let proof = proof.and_then(|text| Proof::parse(std::str::from_utf8(&text).ok()?).ok());
+        Self {
+            seal: seal.map(|seal| Digest::of(&seal)),
+            first_event: log::first_event(folder),
+            proven: proof.map(|proof| proof.checkpoint),
+        }
+    }
 }
 
 impl FolderReport {
@@ -154,6 +186,7 @@ impl<'a> Check<'a> {
             bytes: 0,
             findings: Vec::new(),
             omitted: 0,
+            facts: Facts::default(),
         };
         Self {
             folder,

@@ -1,5 +1,5 @@
 //! Owns the verification of a whole store: every folder in it, and that nothing lies in it that is
-//! not a folder in its place. Does not ask the index.
+//! not a folder or an archive in its place. Does not ask the index.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::log::{LogCheck, LogReport};
 use super::parallel::in_order;
-use super::{FolderReport, folder, folder_there_at};
+use super::{Facts, FolderReport, archive, folder, folder_there_at};
 use crate::disk::PARTIAL_SUFFIX;
 use crate::evidence::finding::{Finding, FindingCode, worst_exit};
 use crate::evidence::layout::{self, OPEN, RUNS, sealed_place};
@@ -18,7 +18,7 @@ use crate::id::RunId;
 /// What verification says of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StoreReport {
-    /// One report per sealed folder, oldest first.
+    /// One report per sealed folder and per archive, oldest first.
     pub folders: Vec<FolderReport>,
     /// What there is to say of the store itself; places are paths inside it.
     pub findings: Vec<Finding>,
@@ -38,10 +38,11 @@ impl StoreReport {
 /// checkpoints in the files `remembered`, and say which runs are still open.
 pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport {
     let mut report = StoreReport { folders: Vec::new(), findings: Vec::new(), log: None };
-    let mut found = Vec::new();
-    report.walk(root, RUNS, 4, &mut found);
+    let (mut found, mut packed) = (Vec::new(), Vec::new());
+    report.walk(root, RUNS, 4, &mut found, &mut packed);
     // What witnesses saw of the log they saw of all folders in it.
     report.read(&found, &trust.without_witnesses());
+    let mut archives = archive::read(&packed, &trust.without_witnesses());
     let mut open = Vec::new();
     for entry in report.list(root, OPEN) {
         let name = layout::readable(&entry.name);
@@ -63,9 +64,16 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
     let mut log = LogCheck::new(root, trust);
     if log.run(remembered) {
         report.folders.retain(|folder| !log.went(folder));
-        log.runs(&report.folders, &open);
+        archives.retain(|archive| !log.went(&archive.report));
+        log.archives(&archives);
+        log.runs(&report.folders, &archives, &open);
         report.reconsider(root, trust, &log);
+        archive::reconsider(&mut archives, trust, &log);
         log.custody();
+    }
+    if !archives.is_empty() {
+        report.folders.extend(archives.into_iter().map(|archive| archive.report));
+        report.folders.sort_by(|one, other| one.folder.cmp(&other.folder));
     }
     let LogCheck { findings, report: of_log, .. } = log;
     report.findings.extend(findings);
@@ -75,12 +83,22 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
 
 impl StoreReport {
     /// Go down `depth` levels of folders from `place`; the last level holds evidence folders, which
-    /// are `found`, each with its place in the store.
-    fn walk(&mut self, root: &Path, place: &str, depth: u32, found: &mut Vec<(PathBuf, String)>) {
+    /// are `found`, each with its place in the store, and archives, which are `packed`.
+    fn walk(
+        &mut self,
+        root: &Path,
+        place: &str,
+        depth: u32,
+        found: &mut Vec<(PathBuf, String)>,
+        packed: &mut Vec<(RunId, PathBuf)>,
+    ) {
         for entry in self.list(root, place) {
             let name = layout::readable(&entry.name);
             let below = format!("{place}/{name}");
-            if !entry.kind.is_dir() {
+            let archived = layout::archived_run(&entry.name).filter(|_| entry.kind.is_file());
+            if let Some(run) = archived.filter(|run| layout::archived_place(*run) == below) {
+                packed.push((run, entry.path));
+            } else if !entry.kind.is_dir() {
                 let code = if entry.kind.is_file() {
                     FindingCode::UnexpectedFile
                 } else {
@@ -90,7 +108,7 @@ impl StoreReport {
             } else if depth == 1 || name.parse::<RunId>().is_ok() {
                 found.push((entry.path, below));
             } else {
-                self.walk(root, &below, depth - 1, found);
+                self.walk(root, &below, depth - 1, found, packed);
             }
         }
     }
@@ -98,7 +116,10 @@ impl StoreReport {
     /// Verify the folders that were `found`, as many at a time as there are processors.
     fn read(&mut self, found: &[(PathBuf, String)], trust: &Trust) {
         let workers = thread::available_parallelism().map_or(1, usize::from);
-        self.folders = in_order(workers, found, |(path, _)| folder(path, trust));
+        self.folders = in_order(workers, found, |(path, _)| FolderReport {
+            facts: Facts::of(path),
+            ..folder(path, trust)
+        });
         for (report, (path, place)) in self.folders.iter().zip(found) {
             // Without a record the name is all there is to go by.
             let named = path.file_name().and_then(|name| name.to_str()?.parse().ok());
@@ -118,7 +139,7 @@ impl StoreReport {
         for report in &mut self.folders {
             let revoked = report.findings.iter().any(|it| it.code == FindingCode::KeyRevoked);
             let Some(run) = report.run.filter(|_| revoked) else { continue };
-            if let Some(there) = log.sealed_by(run) {
+            if let Some(there) = log.sealed_by(run, &report.facts) {
                 *report = folder_there_at(&root.join(sealed_place(run)), &trust, there);
             }
         }

@@ -1,0 +1,268 @@
+//! Owns the steps by which a sealed folder becomes one archive in its place, and an archive a folder
+//! again. At every moment the run lies whole in its place, as one or the other. To archive:
+//!
+//! 1. the archive is written to `archiving/`, synchronised, unpacked beside itself and verified;
+//! 2. the `archive` entry, which holds its digest, is in the log;
+//! 3. the archive takes its place beside the folder;
+//! 4. the guard, where there is one, makes the folder removable, for the entry's sake;
+//! 5. the folder is moved to `archiving/` and removed there.
+//!
+//! To restore: the archive is unpacked in `archiving/`, verified and synchronised; the folder takes
+//! its place; the `restore` entry is in the log; the archive is removed. Whether a run may be
+//! archived is not decided here.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use super::layout::{self, ARCHIVE_SUFFIX, ARCHIVING, MAX_SMALL, RECORD, RUNS};
+use super::purge::{each_below, remove_folder, same_mode};
+use super::record::RunRecord;
+use super::seal;
+use super::store::Store;
+use crate::bundle::{self, BundleError, Limits};
+use crate::digest::Digest;
+use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
+use crate::id::RunId;
+
+/// Mode of an archive.
+const READ_ONLY_FILE: u32 = 0o444;
+/// Where an archive is unpacked, in `archiving/`.
+const UNPACKED: &str = ".unpacked";
+
+impl Store {
+    /// Where the archive of `run` is, or will be.
+    pub fn archive_of(&self, run: RunId) -> PathBuf {
+        self.root().join(layout::archived_place(run))
+    }
+
+    fn archiving(&self, run: RunId, ending: &str) -> PathBuf {
+        self.root().join(format!("{}{ending}", layout::archiving_place(run)))
+    }
+
+    /// Write the archive of the sealed folder of `run` beside the store's runs, in place of what an
+    /// earlier attempt left; its digest and size in bytes.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; then nothing is left of it.
+    pub fn write_archive(&self, run: RunId) -> Result<(Digest, u64), StoreError> {
+        let path = self.archiving(run, ARCHIVE_SUFFIX);
+        let above = self.root().join(ARCHIVING);
+        let at = StoreError::at(&path);
+        disk::make_dirs(&above).map_err(StoreError::at(&above))?;
+        for ending in [ARCHIVE_SUFFIX.to_owned(), format!("{ARCHIVE_SUFFIX}{PARTIAL_SUFFIX}")] {
+            let left = self.archiving(run, &ending);
+            disk::remove_file(&left).map_err(StoreError::at(&left))?;
+        }
+        let mut file = OnceFile::create(&path).map_err(at)?;
+        let folder = self.folder_of(run);
+        if let Err(error) = bundle::write(&mut file, &[(run, &folder, None)]) {
+            file.discard();
+            return Err(StoreError::new(&path, error));
+        }
+        let written = file.finish().map_err(StoreError::at(&path))?;
+        disk::set_mode(&path, READ_ONLY_FILE).map_err(StoreError::at(&path))?;
+        disk::sync_dir(&above).map_err(StoreError::at(&above))?;
+        Ok(written)
+    }
+
+    /// Unpack the archive of `run` that lies in its place, or in `archiving/` before that; the folder
+    /// in `archiving/` that was in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for what is no archive of that run; see [`StoreError`].
+    pub fn unpack_archive(&self, run: RunId) -> Result<PathBuf, StoreError> {
+        let (begun, placed) = (self.archiving(run, ARCHIVE_SUFFIX), self.archive_of(run));
+        let path = if begun.is_file() { begun } else { placed };
+        let scratch = self.archiving(run, UNPACKED);
+        remove_folder(&scratch)?;
+        disk::make_dirs(&scratch).map_err(StoreError::at(&scratch))?;
+        unpacked(&path, run, &scratch).map_err(|error| match error {
+            BundleError::Io(error) => StoreError::new(&path, error),
+            other => StoreError::Damaged { path: path.clone(), what: other.to_string() },
+        })
+    }
+
+    /// Remove what [`Store::unpack_archive`] made. Done already is no error.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn drop_unpacked(&self, run: RunId) -> Result<(), StoreError> {
+        remove_folder(&self.archiving(run, UNPACKED))
+    }
+
+    /// Give the archive of `run` its place. Done already is no error.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn publish_archive(&self, run: RunId) -> Result<(), StoreError> {
+        let (from, to) = (self.archiving(run, ARCHIVE_SUFFIX), self.archive_of(run));
+        if !from.is_file() {
+            return Ok(());
+        }
+        disk::rename_new(&from, &to).map_err(StoreError::at(&to))?;
+        sync_parents(&[&from, &to])
+    }
+
+    /// The digest of the archive of `run` that waits to take its place, if one does.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn begun_archive(&self, run: RunId) -> Result<Option<Digest>, StoreError> {
+        let path = self.archiving(run, ARCHIVE_SUFFIX);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let digest = File::open(&path).and_then(Digest::of_reader);
+        digest.map(|(digest, _)| Some(digest)).map_err(StoreError::at(&path))
+    }
+
+    /// Give the folder that [`Store::unpack_archive`] made its place, read-only as it was sealed. One
+    /// that is there already is left.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn publish_unpacked(&self, run: RunId) -> Result<(), StoreError> {
+        let (scratch, to) = (self.archiving(run, UNPACKED), self.folder_of(run));
+        let from = scratch.join(RUNS).join(run.to_string());
+        if to.symlink_metadata().is_err() {
+            each_below(&from, &mut |path| disk::sync_dir(path).map_err(StoreError::at(path)))?;
+            seal::protect_below(&from)?;
+            disk::rename_new(&from, &to).map_err(StoreError::at(&to))?;
+            seal::protect_top(&to)?;
+            sync_parents(&[&from, &to])?;
+        }
+        remove_folder(&scratch)
+    }
+
+    /// Whether the kernel would let the archive of `run` go.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn check_archive_removable(&self, run: RunId) -> Result<(), StoreError> {
+        same_mode(&self.archive_of(run))
+    }
+
+    /// Remove the archive of `run`. Done already is no error.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn remove_archive(&self, run: RunId) -> Result<(), StoreError> {
+        let path = self.archive_of(run);
+        if path.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        disk::remove_file(&path).map_err(StoreError::at(&path))?;
+        sync_parents(&[&path])
+    }
+
+    /// Remove from `archiving/` what a crash left there, but for folders of runs, which only go when
+    /// their archive is in place. Answers those runs.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn clear_archiving(&self) -> Result<Vec<RunId>, StoreError> {
+        let folder = self.root().join(ARCHIVING);
+        if folder.symlink_metadata().is_err() {
+            return Ok(Vec::new());
+        }
+        let mut runs = Vec::new();
+        for entry in layout::entries(&folder).map_err(StoreError::at(&folder))? {
+            let run = entry.name.to_str().and_then(|name| name.parse::<RunId>().ok());
+            match run {
+                Some(run) if entry.kind.is_dir() => runs.push(run),
+                _ if entry.kind.is_dir() => remove_folder(&entry.path)?,
+                _ => disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?,
+            }
+        }
+        Ok(runs)
+    }
+}
+
+fn sync_parents(paths: &[&Path]) -> Result<(), StoreError> {
+    for folder in paths.iter().filter_map(|path| path.parent()) {
+        disk::sync_dir(folder).map_err(StoreError::at(folder))?;
+    }
+    Ok(())
+}
+
+/// Unpack the archive at `path` into `folder`, which is empty: the evidence folder in it, which must
+/// be that of `run` and alone.
+///
+/// # Errors
+/// [`BundleError`].
+pub(super) fn unpacked(path: &Path, run: RunId, folder: &Path) -> Result<PathBuf, BundleError> {
+    let found = bundle::unpack(BufReader::new(File::open(path)?), folder, Limits::default())?;
+    match found.runs.get(&run) {
+        Some((place, None)) if found.runs.len() == 1 => Ok(place.clone()),
+        _ => Err(BundleError::NotABundle(format!("an archive holds the folder of {run} alone"))),
+    }
+}
+
+/// The archives in the store at `root`, oldest first, as [`sealed_in`](super::sealed_in) finds
+/// folders.
+pub(crate) fn archived_in(root: &Path) -> impl Iterator<Item = (RunId, PathBuf)> + use<> {
+    let below = |folder: PathBuf| layout::entries(&folder).unwrap_or_default();
+    let folders = move |folder: PathBuf| {
+        below(folder).into_iter().filter(|entry| entry.kind.is_dir()).map(|entry| entry.path)
+    };
+    let days = folders(root.join(RUNS)).flat_map(folders).flat_map(folders);
+    days.flat_map(below)
+        .filter(|entry| entry.kind.is_file())
+        .filter_map(|entry| Some((layout::archived_run(&entry.name)?, entry.path)))
+}
+
+/// The record of `run` in its archive at `path`.
+///
+/// # Errors
+/// See [`RunRecord::read`].
+pub(crate) fn archived_record(path: &Path, run: RunId) -> Result<RunRecord, StoreError> {
+    let file = File::open(path).map_err(StoreError::at(path))?;
+    let name = format!("{RUNS}/{run}/{RECORD}");
+    let damaged = |what: String| StoreError::Damaged { path: path.to_owned(), what };
+    let bytes = bundle::file_in(BufReader::new(file), &name, MAX_SMALL);
+    let bytes = bytes.map_err(|error| damaged(error.to_string()))?;
+    let bytes = bytes.ok_or_else(|| damaged(format!("{RECORD} is not in it")))?;
+    serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::Leaving::Archived;
+    use crate::evidence::fixture::{Bench, id, verdict};
+
+    #[test]
+    fn a_folder_becomes_an_archive_and_comes_back_as_it_was() {
+        let bench = Bench::new();
+        let folder = bench.sealed(0);
+        let (store, run) = (&bench.store, id(0));
+        let first = store.write_archive(run).expect("written");
+        assert_eq!(store.write_archive(run).expect("again"), first, "the same bytes");
+        assert_eq!(store.begun_archive(run).expect("read"), Some(first.0));
+        let unpacked = store.unpack_archive(run).expect("an archive");
+        assert_eq!(verdict(&unpacked), verdict(&folder));
+        store.drop_unpacked(run).expect("removed");
+        store.publish_archive(run).expect("in place");
+        store.publish_archive(run).expect("already");
+        let record = archived_record(&store.archive_of(run), run).expect("in it");
+        assert_eq!(record, RunRecord::read(&folder).expect("there"));
+        let found: Vec<_> = archived_in(store.root()).collect();
+        assert_eq!(found, [(run, store.archive_of(run))]);
+        store.move_aside(run, Archived).expect("moved");
+        assert_eq!(store.clear_archiving().expect("cleared"), [run], "a folder is not cleared");
+        store.remove_aside(run, Archived).expect("removed");
+        assert!(!folder.exists());
+
+        store.unpack_archive(run).expect("an archive");
+        store.publish_unpacked(run).expect("in place");
+        assert_eq!(store.settle().expect("looked"), Vec::<PathBuf>::new(), "read-only");
+        assert_eq!(verdict(&folder), [""; 0]);
+        store.remove_archive(run).expect("removed");
+        store.remove_archive(run).expect("already");
+        assert_eq!(store.write_archive(run).expect("again"), first, "as it was");
+        assert_eq!(store.clear_archiving().expect("cleared"), []);
+        assert_eq!(store.begun_archive(run).expect("read"), None, "what was begun is cleared");
+    }
+}
