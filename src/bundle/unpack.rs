@@ -111,7 +111,7 @@ fn check_end(mut rest: impl Read) -> Result<(), BundleError> {
         if count == 0 {
             return Ok(());
         }
-        left = left.checked_sub(count).unwrap_or(0);
+        left = left.saturating_sub(count);
         if left == 0 || chunk[..count].iter().any(|byte| *byte != 0) {
             return Err(BundleError::NotABundle("bytes follow its end".to_owned()));
         }
