@@ -13,6 +13,7 @@ pub mod own;
 
 pub(crate) mod fault;
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt as _, OpenOptionsExt, PermissionsExt};
@@ -155,7 +156,8 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let (mut windows, mut partial) = (vec![Window::on(path)], PathBuf::new());
     let made = makes(path, || {
         let mut builder = tempfile::Builder::new();
-        builder.suffix(PARTIAL_SUFFIX).disable_cleanup(true);
+        let prefix = prefix_of(path);
+        builder.prefix(&prefix).suffix(PARTIAL_SUFFIX).disable_cleanup(true);
         let made = builder.make_in(folder, |name| {
             name.clone_into(&mut partial);
             windows.push(Window::on(name));
@@ -174,6 +176,37 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     }
     drop(windows);
     done.and_then(|()| sync_dir(folder))
+}
+
+/// What a replacement of `path` is called before it is whole begins so.
+fn prefix_of(path: &Path) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(path.file_name().unwrap_or_default());
+    prefix.push(".");
+    prefix
+}
+
+/// Remove what a crash cut short of `path`, written once or replaced. Nobody may be writing it.
+///
+/// # Errors
+/// What the system answers; a folder that does not exist is no error.
+pub fn remove_cut_short(path: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(parent(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    let (prefix, mut once) = (prefix_of(path), path.file_name().unwrap_or_default().to_owned());
+    once.push(PARTIAL_SUFFIX);
+    for entry in entries {
+        let name = entry?.file_name();
+        let bytes = name.as_encoded_bytes();
+        let replacing = bytes.starts_with(prefix.as_encoded_bytes())
+            && bytes.ends_with(PARTIAL_SUFFIX.as_bytes());
+        if name == once || replacing {
+            remove_file(&path.with_file_name(&name))?;
+        }
+    }
+    Ok(())
 }
 
 /// A file without a name on the file system of `folder`, for bytes that are too many for memory.
@@ -466,6 +499,18 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).expect("readable"), b"first");
         assert_eq!(names(folder.path()), ["screenshot.png"]);
+    }
+
+    #[test]
+    fn what_was_cut_short_of_a_file_goes_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key");
+        for name in ["key", "key.partial", ".key.aB3.partial", "other.partial", ".key.x"] {
+            write_once(&folder.path().join(name), b"x").expect("written");
+        }
+        remove_cut_short(&path).expect("removed");
+        assert_eq!(names(folder.path()), [".key.x", "key", "other.partial"]);
+        remove_cut_short(&folder.path().join("none/key")).expect("no folder, nothing to do");
     }
 
     #[test]

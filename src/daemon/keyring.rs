@@ -136,7 +136,8 @@ impl Keyring {
         let lock = self.path.with_extension("lock");
         let taken = disk::make_dirs(folder)
             .and_then(|()| disk::Lock::take(&lock))
-            .and_then(|taken| disk::give_to_folders_owner(&lock).map(|()| taken));
+            .and_then(|taken| disk::give_to_folders_owner(&lock).map(|()| taken))
+            .and_then(|taken| disk::remove_cut_short(&self.path).map(|()| taken));
         let taken = taken.map_err(|error| {
             self.unusable(&format!(
                 "another command is changing it, or it cannot be locked ({error})"

@@ -111,6 +111,7 @@ fn create(path: &Path, kind: KeyKind, comment: &str) -> Result<PrivateKey, SignE
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         disk::make_dirs(folder).map_err(failed)?;
     }
+    remove_cut_short(path)?;
     write(path, &key)?;
     write_public(path, &key)?;
     // It may have been made in a folder of others'.
@@ -133,6 +134,15 @@ pub(super) fn new(kind: KeyKind, comment: &str) -> Result<PrivateKey, SignError>
         }
     };
     PrivateKey::new(pair, comment).map_err(SignError::Sign)
+}
+
+/// Remove what a crash cut short of the key at `path`, its public half and the key that waits: it would
+/// stand in the way of another.
+pub(super) fn remove_cut_short(path: &Path) -> Result<(), SignError> {
+    [path, &public_file(path), &next_file(path)]
+        .into_iter()
+        .try_for_each(disk::remove_cut_short)
+        .map_err(|source| SignError::Io { path: path.to_owned(), source })
 }
 
 /// Write the private key to `path`, which must be free.

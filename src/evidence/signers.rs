@@ -157,6 +157,7 @@ impl Signers {
             .and_then(|()| disk::Lock::take(&lock))
             .and_then(|taken| disk::give_to_folders_owner(&lock).map(|()| taken));
         let taken = taken.map_err(|error| self.io(error))?;
+        disk::remove_cut_short(&self.path).map_err(|error| self.io(error))?;
         self.read()?;
         Ok(taken)
     }
@@ -200,6 +201,7 @@ impl Signers {
             )));
         }
         let _lock = self.lock()?;
+        key_file::remove_cut_short(&place.path)?;
         let next = key_file::next_file(&place.path);
         if next.symlink_metadata().is_ok() {
             return Err(SignersError::Refused(format!(
@@ -226,6 +228,7 @@ impl Signers {
     pub fn take_up(&mut self, place: &KeyPlace, at: Moment) -> Result<Signer, SignersError> {
         let _lock = self.lock()?;
         if place.agent.is_none() {
+            key_file::remove_cut_short(&place.path)?;
             key_file::exchange(&place.path, millis(at))?;
         }
         let signer = Signer::open(place)?;

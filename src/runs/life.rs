@@ -139,7 +139,8 @@ fn hand_out(path: &Path, log: &Log) -> Result<(), Problem> {
     if there {
         return Ok(());
     }
-    let written = disk::replace(path, line.as_bytes(), 0o644);
+    let written = disk::remove_cut_short(path);
+    let written = written.and_then(|()| disk::replace(path, line.as_bytes(), 0o644));
     written.map_err(|error| {
         let message =
             format!("the log's public key {} cannot be written; check the folder", path.display());
