@@ -92,7 +92,7 @@ codes! {
     NotYourRun = ("not_your_run", 403, DENIED);
     /// The caller may not look at everybody's runs.
     NotAViewer = ("not_a_viewer", 403, DENIED);
-    /// The caller may not decide what is kept: holds, purges and archives are for operators.
+    /// The caller may not decide what is kept: holds, purges, archives and imports are for operators.
     NotAnOperator = ("not_an_operator", 403, DENIED);
     /// The run is held for that matter already.
     AlreadyHeld = ("already_held", 409, CONFLICT);

@@ -1,17 +1,21 @@
-//! Owns the giving out of sealed runs as bundles.
+//! Owns the giving out of sealed runs as bundles, and the taking in of bundles.
+
+use std::io::Write as _;
 
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_DISPOSITION;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use axum::routing::post;
-use axum::{Extension, Router};
-use serde_json::Value;
+use axum::{Extension, Json, Router};
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
 
 use super::Api;
-use super::answer::{Failure, file, json_body, run_id};
+use super::answer::{Failure, broken_body, file, json_body, run_id};
 use super::keeping::reader;
 use crate::error::{Code, Problem};
+use crate::evidence::StoreError;
 use crate::id::RunId;
 use crate::run::Caller;
 use crate::runs::Looker;
@@ -20,7 +24,7 @@ use crate::runs::Looker;
 const DIGEST: HeaderName = HeaderName::from_static("x-exhibit-sha256");
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/bundles", post(bundle))
+    Router::new().route("/bundles", post(bundle)).route("/imports", post(import))
 }
 
 async fn bundle(
@@ -39,6 +43,37 @@ async fn bundle(
     let name = HeaderValue::from_static("attachment; filename=\"evidence.tar.zst\"");
     headers.insert(CONTENT_DISPOSITION, name);
     Ok(response)
+}
+
+/// How many bytes of an import are taken before it is asked again whether there is room.
+const STRIDE: u64 = 64 << 20;
+
+async fn import(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Json<Value>, Failure> {
+    let mut spool = api.runs.begin_import(&caller)?;
+    let idle = api.config.borrow().runs.idle;
+    let stalled = |_| {
+        let message = format!("nothing arrived for `runs.idle` ({idle:?}); send without pauses");
+        Problem::new(Code::RequestTimeout, message)
+    };
+    let mut body = request.into_body().into_data_stream();
+    let mut since = 0;
+    while let Some(chunk) = tokio::time::timeout(idle, body.next()).await.map_err(stalled)? {
+        let chunk = chunk.map_err(broken_body)?;
+        since += chunk.len() as u64;
+        if since > STRIDE {
+            api.runs.check_import()?;
+            since = 0;
+        }
+        // A chunk is small and goes to the page cache.
+        spool.write_all(&chunk).map_err(|error| {
+            api.runs.problem(StoreError::new(std::path::Path::new("the bundle"), error))
+        })?;
+    }
+    Ok(Json(json!(api.runs.import(spool.finish(), &caller).await?)))
 }
 
 fn runs_in(body: &Value) -> Result<Vec<RunId>, Problem> {

@@ -49,6 +49,15 @@ pub enum BundleError {
     TooMuch(String),
 }
 
+impl BundleError {
+    /// Whether it tells of this machine (a full disk, a file that may not be read) and not of what is
+    /// in the file; bytes that cannot be unpacked are no error of the system's.
+    pub fn is_of_the_system(&self) -> bool {
+        matches!(self, Self::Io(error) if error.raw_os_error().is_some()
+            && error.kind() != io::ErrorKind::AlreadyExists)
+    }
+}
+
 /// What a bundle held.
 #[derive(Debug)]
 pub struct Unpacked {

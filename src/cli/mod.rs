@@ -10,6 +10,7 @@ mod doctor;
 mod export;
 mod guard;
 mod hold;
+mod import;
 mod index;
 mod keys;
 mod log;
@@ -99,6 +100,8 @@ enum Command {
     Sample(population::Sample),
     /// Hand out sealed runs as one file, which is noted in the log
     Export(export::Export),
+    /// Put back runs that were lost, from a bundle or an archive of theirs
+    Import(import::Import),
     /// Say who looked at evidence, took it away, or decided what is kept
     Custody(custody::Custody),
     /// Legal holds, which keep runs from being purged
@@ -156,6 +159,7 @@ async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
         Command::Population(asked) => population::population(&common, &asked),
         Command::Sample(asked) => population::sample(&common, &asked),
         Command::Export(export) => export::export(&common, export).await,
+        Command::Import(import) => import::import(&common, import).await,
         Command::Custody(asked) => custody::custody(&common, &asked),
         Command::Purge(purge) => purge::purge(&common, purge).await,
         Command::Archive(archive) => archive::archive(&common, archive).await,

@@ -12,7 +12,7 @@
 //! archived is not decided here.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
@@ -21,13 +21,16 @@ use super::purge::{each_below, remove_folder, same_mode};
 use super::record::RunRecord;
 use super::seal;
 use super::store::Store;
-use crate::bundle::{self, BundleError, Limits};
+use crate::bundle::{self, BundleError, Limits, Unpacked};
 use crate::digest::Digest;
 use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
+use crate::error::chain;
 use crate::id::RunId;
 
 /// Mode of an archive.
 const READ_ONLY_FILE: u32 = 0o444;
+/// Where a bundle is unpacked, in `archiving/`.
+const IMPORT: &str = "import";
 /// Where an archive is unpacked, in `archiving/`.
 const UNPACKED: &str = ".unpacked";
 
@@ -79,8 +82,8 @@ impl Store {
         remove_folder(&scratch)?;
         disk::make_dirs(&scratch).map_err(StoreError::at(&scratch))?;
         unpacked(&path, run, &scratch).map_err(|error| match error {
-            BundleError::Io(error) => StoreError::new(&path, error),
-            other => StoreError::Damaged { path: path.clone(), what: other.to_string() },
+            BundleError::Io(why) if why.raw_os_error().is_some() => StoreError::new(&path, why),
+            other => StoreError::Damaged { path: path.clone(), what: chain(&other) },
         })
     }
 
@@ -124,16 +127,59 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn publish_unpacked(&self, run: RunId) -> Result<(), StoreError> {
-        let (scratch, to) = (self.archiving(run, UNPACKED), self.folder_of(run));
-        let from = scratch.join(RUNS).join(run.to_string());
-        if to.symlink_metadata().is_err() {
-            each_below(&from, &mut |path| disk::sync_dir(path).map_err(StoreError::at(path)))?;
-            seal::protect_below(&from)?;
-            disk::rename_new(&from, &to).map_err(StoreError::at(&to))?;
-            seal::protect_top(&to)?;
-            sync_parents(&[&from, &to])?;
-        }
+        let scratch = self.archiving(run, UNPACKED);
+        self.publish_folder(run, &scratch.join(RUNS).join(run.to_string()))?;
         remove_folder(&scratch)
+    }
+
+    /// Give the unpacked folder `from`, of `run`, its place, read-only as it was sealed. One that is
+    /// there already is left.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn publish_folder(&self, run: RunId, from: &Path) -> Result<(), StoreError> {
+        let to = self.folder_of(run);
+        if to.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        let day = to.parent().expect("a folder of the store");
+        disk::make_dirs(day).map_err(StoreError::at(day))?;
+        each_below(from, &mut |path| disk::sync_dir(path).map_err(StoreError::at(path)))?;
+        seal::protect_below(from)?;
+        disk::rename_new(from, &to).map_err(StoreError::at(&to))?;
+        seal::protect_top(&to)?;
+        sync_parents(&[from, &to])
+    }
+
+    /// Unpack `bundle` into `archiving/`, within `limits`: what was in it, and the folder to give to
+    /// [`Store::drop_import`] afterwards.
+    ///
+    /// # Errors
+    /// [`BundleError`]; then nothing is left of it.
+    pub fn unpack_import(
+        &self,
+        bundle: impl Read,
+        limits: Limits,
+    ) -> Result<(Unpacked, PathBuf), BundleError> {
+        let scratch = self.root().join(ARCHIVING).join(IMPORT);
+        let clear = || remove_folder(&scratch).map_err(io::Error::other);
+        clear()?;
+        disk::make_dirs(&scratch)?;
+        match bundle::unpack(bundle, &scratch, limits) {
+            Ok(unpacked) => Ok((unpacked, scratch)),
+            Err(error) => {
+                clear()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Remove what is left of an import in `scratch`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn drop_import(&self, scratch: &Path) -> Result<(), StoreError> {
+        remove_folder(scratch)
     }
 
     /// Whether the kernel would let the archive of `run` go.

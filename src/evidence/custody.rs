@@ -44,6 +44,8 @@ pub enum Act {
     Archive,
     /// Runs' archives became folders again.
     Restore,
+    /// Runs were put back from a bundle.
+    Import,
 }
 
 /// Who did it.

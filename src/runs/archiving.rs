@@ -201,7 +201,7 @@ impl Runs {
     }
 
     /// Codes of what is wrong with `folder`.
-    fn sound(&self, folder: &std::path::Path) -> Vec<String> {
+    pub(super) fn sound(&self, folder: &std::path::Path) -> Vec<String> {
         let report = verify::folder(folder, &Trust::of_signer(&self.0.signer));
         let bad = report.findings.iter();
         let bad = bad.filter(|one| !matches!(one.class, Class::Note | Class::UnknownKey));

@@ -17,13 +17,18 @@ impl Runs {
     /// Note a sealed run in the index. The index is never the truth: a failure costs nothing that
     /// cannot be rebuilt.
     pub(super) fn index(&self, receipt: &Receipt) {
-        let folder = self.0.store.folder_of(receipt.run);
+        self.index_run(receipt.run);
+    }
+
+    /// The same of a run that was put back.
+    pub(super) fn index_run(&self, run: RunId) {
+        let folder = self.0.store.folder_of(run);
         let noted = RunRecord::read(&folder).map_err(|error| chain(&error)).and_then(|record| {
             let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
             index.put(record).map_err(|error| chain(&error))
         });
         if let Err(error) = noted {
-            tracing::warn!(run = %receipt.run, error, "a sealed run is not in the index; `exhibit index rebuild` mends it");
+            tracing::warn!(%run, error, "a sealed run is not in the index; `exhibit index rebuild` mends it");
         }
     }
 

@@ -209,6 +209,77 @@ async fn an_archiving_cut_short_at_any_step_is_finished_or_undone_by_the_next_st
     assert_sound(daemon.folder.path());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_runs_come_back_from_a_bundle_and_others_do_not_come_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_config(folder.path(), "[retention]\ndefault = \"0d\"\n");
+    let daemon = Process::start(&folder).await;
+    let (store, mut runs) = (folder.path().join("store"), Vec::new());
+    for _ in 0..3 {
+        let opened = daemon.post("/v1/runs", json!({ "workflow": "w" })).await.ok().json();
+        runs.push(opened["run"].as_str().expect("an id").to_owned());
+        let seal = format!("/v1/runs/{}/seal", runs.last().expect("one"));
+        daemon.post(&seal, json!({})).await.ok();
+    }
+    let told = |arguments: &[&str]| {
+        let output = exhibit().args(arguments).current_dir(folder.path()).output();
+        let output = output.expect("the binary runs");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let [lost, packed, stays] = runs.as_slice() else { panic!("{runs:?}") };
+    assert_eq!(told(&["export", lost, stays, "--out", "two.tar.zst"]).0, Some(0));
+    assert_eq!(told(&["archive", packed]).0, Some(0));
+    let archive = archive_of(&store, packed);
+    std::fs::rename(&archive, folder.path().join("one.tar.zst")).expect("moved");
+    let lose = |run: &str, to: &str| {
+        let from = sealed_folder(&store, run);
+        set_mode(&from, 0o700);
+        std::fs::rename(&from, folder.path().join(to)).expect("moved");
+    };
+    lose(lost, "first");
+    assert_eq!(codes(folder.path()), (10, vec!["run_gone", "run_gone"]));
+    let (code, text) = told(&["import", "two.tar.zst"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains(&format!("{lost}: put back")), "{text}");
+    assert!(text.contains(&format!("{stays}: already here")), "{text}");
+    let (code, text) = told(&["import", "one.tar.zst"]);
+    assert!(code == Some(0) && text.contains(&format!("{packed}: put back")), "{text}");
+    assert_sound(folder.path());
+    let entries = leaves(&store, |leaf| leaf.kind == LeafKind::Import);
+    assert_eq!(entries[0].data["runs"], json!([lost]));
+    assert!(told(&["list"]).1.contains(lost.as_str()), "it is in the index");
+    let (_, text) = told(&["import", "two.tar.zst"]);
+    assert!(!text.contains("put back"), "{text}");
+    assert_eq!(leaves(&store, |leaf| leaf.kind == LeafKind::Import).len(), 2, "nothing was done");
+
+    // What was purged is gone, what was changed or is another store's does not come in.
+    assert_eq!(told(&["purge", "--run", stays, "--reason", "r"]).0, Some(0));
+    lose(lost, lost);
+    let (code, text) = told(&["import", "two.tar.zst"]);
+    assert!(code == Some(7) && text.contains("purged"), "{text}");
+    let other = TestDaemon::start().await;
+    let foreign = sealed(&other, "w").await;
+    let changed = folder.path().join(lost);
+    let path = changed.join("data/provenance.json");
+    set_mode(&path, 0o600);
+    std::fs::write(&path, b"{}").expect("ours");
+    for (name, run, from, code, what) in [
+        ("foreign", &foreign, other.sealed(&foreign), 7, "another store's"),
+        ("changed", lost, changed, 8, "file_altered"),
+    ] {
+        let folders = [(run.parse().expect("an id"), from.as_path(), None)];
+        let bytes = exhibit::bundle::write(Vec::new(), &folders).expect("in memory");
+        std::fs::write(folder.path().join(name), bytes).expect("written");
+        let (found, text) = told(&["import", name]);
+        assert!(found == Some(code) && text.contains(what), "{text}");
+    }
+    std::fs::write(folder.path().join("none"), b"no bundle").expect("written");
+    assert_eq!(told(&["import", "none"]).0, Some(2));
+    assert!(!sealed_folder(&store, lost).exists() && left(&store) == 0);
+    assert!(daemon.terminate().success());
+}
+
 const MANY: usize = 16;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -379,6 +379,16 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         )
     },
     Endpoint {
+        body: Body::Bytes,
+        recorded: false,
+        ..post(
+            "/imports",
+            &[],
+            Answer::Json("Imported"),
+            "Put back lost runs of this store from a bundle or archive, streamed, for operators",
+        )
+    },
+    Endpoint {
         answer: Answer::Text,
         ..get("/runs/{id}/proof", "", "That the sealed run stands in the log (c2sp.org/tlog-proof)")
     },

@@ -53,6 +53,8 @@ pub enum LeafKind {
     Archive,
     /// A run's archive became a folder again.
     Restore,
+    /// Runs were put back from a bundle.
+    Import,
     /// How far the custody log goes.
     Custody,
     /// An entry of a kind that this version does not know.
@@ -76,6 +78,7 @@ impl LeafKind {
             "purge" => Self::Purge,
             "archive" => Self::Archive,
             "restore" => Self::Restore,
+            "import" => Self::Import,
             "custody" => Self::Custody,
             _ => Self::Other,
         }
@@ -98,6 +101,7 @@ impl LeafKind {
             Self::Purge => "purge",
             Self::Archive => "archive",
             Self::Restore => "restore",
+            Self::Import => "import",
             Self::Custody => "custody",
             Self::Other => "other",
         }
@@ -313,6 +317,11 @@ pub(crate) fn archive(run: RunId, sha256: Digest, size: u64, by: &Caller, at: Mo
 /// The archive of `run` became a folder again.
 pub(crate) fn restore(run: RunId, by: &Caller, at: Moment) -> Vec<u8> {
     entry(LeafKind::Restore, at, json!({ "run": run, "by": by }))
+}
+
+/// The runs `runs` were put back from a bundle with this digest.
+pub(crate) fn import(runs: &[RunId], sha256: Digest, by: &Caller, at: Moment) -> Vec<u8> {
+    entry(LeafKind::Import, at, json!({ "runs": runs, "sha256": sha256, "by": by }))
 }
 
 /// The custody log has `count` events, of which the last line has this digest.

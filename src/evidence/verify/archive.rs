@@ -66,6 +66,7 @@ fn verified(
         Err(error) => {
             let code = match &error {
                 BundleError::TooMuch(_) => FindingCode::TooLarge,
+                _ if error.is_of_the_system() => FindingCode::Unreadable,
                 _ => FindingCode::ArchiveMalformed,
             };
             let expected = format!("the folder of {run} and nothing else");

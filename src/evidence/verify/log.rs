@@ -561,7 +561,9 @@ impl<'a> LogCheck<'a> {
 
     fn folder(&mut self, run: RunId, folder: &FolderReport, place: String) {
         // What cannot be unpacked was told of.
-        if folder.findings.iter().any(|finding| finding.code == FindingCode::ArchiveMalformed) {
+        let read = [FindingCode::ArchiveMalformed, FindingCode::Unreadable, FindingCode::TooLarge];
+        let told = folder.findings.iter().any(|it| read.contains(&it.code) && it.place == ".");
+        if told && folder.facts == Facts::default() {
             return;
         }
         self.opening(run, folder.facts.first_event, place.clone());
