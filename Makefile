@@ -45,8 +45,8 @@ oscal: build ## have compliance-trestle (PyPI) read a run as OSCAL
 mutations: ## ten thousand random changes of a sealed store, each of which must be noticed
 	EXHIBIT_MUTATIONS=$${EXHIBIT_MUTATIONS:-10000} cargo test --lib -- evidence::mutations
 
-faults: ## a disk that fails, in each of seven ways at every step of a store's life
-	EXHIBIT_FAULTS=all cargo test --lib -- evidence::faults
+faults: ## a disk that fails, in each of seven ways at every step of a store's life and a daemon's
+	EXHIBIT_FAULTS=all cargo test --lib -- faults::
 
 tlog-peer: build ## have aics-tlog (PyPI), another implementation, judge logs, sound and damaged
 	@scripts/tlog-peer

@@ -3,14 +3,17 @@
 //!
 //! 1. the folder is asked whether it can go (nothing of it is immutable, but for what a guard lets
 //!    go);
-//! 2. the `purge` entry is in the log;
-//! 3. the guard, where there is one, makes the folder removable, for the entry's sake;
-//! 4. the folder is moved out of `runs/` into `purging/`;
-//! 5. it is removed there.
+//! 2. a mark in `purging/` says that its purge is begun;
+//! 3. the `purge` entry is in the log;
+//! 4. the guard, where there is one, makes the folder removable, for the entry's sake;
+//! 5. the folder is moved out of `runs/` into `purging/`;
+//! 6. it is removed there, and the mark after it.
 //!
-//! After 1 nothing has happened; after 2, 3 and 4 the next start, or the next purge, goes on. Whether
-//! a run may go is not decided here.
+//! Up to 2 nothing has happened, and the mark goes; after 3, 4 and 5 the next start, or the next
+//! purge, goes on, as often as it takes. What is purged by the log, lies in `runs/` and has no mark
+//! was put back by somebody. Whether a run may go is not decided here.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +27,9 @@ use crate::id::RunId;
 
 /// Mode of a folder that can be moved and emptied.
 const OPEN_FOLDER: u32 = 0o700;
+const OPEN_FILE: u32 = 0o600;
+/// What the mark of a purge that is begun is called, behind the run.
+const MARK: &str = ".begun";
 
 /// Why a sealed folder goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +67,33 @@ impl Store {
         })
     }
 
+    fn mark_of(&self, run: RunId) -> PathBuf {
+        self.root().join(format!("{}{MARK}", layout::purging_place(run)))
+    }
+
+    /// Mark the purge of `run` as begun. Done already is no error.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn mark_purge(&self, run: RunId) -> Result<(), StoreError> {
+        let (mark, purging) = (self.mark_of(run), self.root().join(PURGING));
+        disk::make_dirs(&purging).map_err(StoreError::at(&purging))?;
+        disk::replace(&mark, b"", OPEN_FILE).map_err(StoreError::at(&mark))
+    }
+
+    /// Take the mark of `run` away: nothing is left to do. Done already is no error.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn unmark_purge(&self, run: RunId) -> Result<(), StoreError> {
+        let (mark, purging) = (self.mark_of(run), self.root().join(PURGING));
+        if mark.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        disk::remove_file(&mark).map_err(StoreError::at(&mark))?;
+        disk::sync_dir(&purging).map_err(StoreError::at(&purging))
+    }
+
     /// Move the folder of `run` out of the sealed ones. Done already is no error.
     ///
     /// # Errors
@@ -92,12 +125,22 @@ impl Store {
         remove_folder(&self.folder_leaving(run, why))
     }
 
-    /// The runs whose purge moved them aside and that are not wholly removed.
+    /// The runs whose purge is begun and not finished: those that are marked, and those that were
+    /// moved aside. What was cut short of a mark goes.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn aside(&self) -> Result<Vec<RunId>, StoreError> {
-        aside_in(self.root())
+    pub fn begun_purges(&self) -> Result<BTreeSet<RunId>, StoreError> {
+        let folder = self.root().join(PURGING);
+        let mut begun = BTreeSet::new();
+        for entry in listed(&folder)? {
+            let name = entry.name.to_string_lossy();
+            if name.ends_with(disk::PARTIAL_SUFFIX) {
+                disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
+            }
+            begun.extend(name.strip_suffix(MARK).unwrap_or(&name).parse::<RunId>());
+        }
+        Ok(begun)
     }
 }
 
@@ -125,14 +168,14 @@ pub(crate) fn seal_digest(folder: &Path) -> Option<Digest> {
 
 /// The runs that were moved aside in the store at `root`.
 pub(super) fn aside_in(root: &Path) -> Result<Vec<RunId>, StoreError> {
-    let folder = root.join(PURGING);
-    match layout::entries(&folder) {
+    let entries = listed(&root.join(PURGING))?;
+    Ok(entries.iter().filter_map(|entry| entry.name.to_str()?.parse().ok()).collect())
+}
+
+fn listed(folder: &Path) -> Result<Vec<layout::Entry>, StoreError> {
+    match layout::entries(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(StoreError::new(&folder, error)),
-        Ok(entries) => {
-            let runs = entries.iter().filter_map(|entry| entry.name.to_str()?.parse().ok());
-            Ok(runs.collect())
-        }
+        entries => entries.map_err(StoreError::at(folder)),
     }
 }
 
@@ -169,7 +212,7 @@ mod tests {
     use crate::evidence::fixture::{Bench, id};
 
     #[test]
-    fn a_folder_goes_in_two_steps_each_of_which_can_be_done_again() {
+    fn a_folder_goes_in_steps_each_of_which_can_be_done_again() {
         let bench = Bench::new();
         let folder = bench.sealed(0);
         let (store, run) = (&bench.store, id(0));
@@ -178,9 +221,14 @@ mod tests {
         store.move_aside(run, Purged).expect("moved");
         store.move_aside(run, Purged).expect("moved already");
         assert!(!folder.exists() && store.folder_leaving(run, Purged).is_dir());
-        assert_eq!(store.aside().expect("listed"), [run]);
+        assert_eq!(store.begun_purges().expect("listed"), [run].into());
+        store.mark_purge(run).expect("marked");
+        store.mark_purge(run).expect("marked already");
         store.remove_aside(run, Purged).expect("removed");
         store.remove_aside(run, Purged).expect("removed already");
-        assert_eq!(store.aside().expect("listed"), []);
+        assert_eq!(store.begun_purges().expect("listed"), [run].into(), "by its mark");
+        store.unmark_purge(run).expect("unmarked");
+        store.unmark_purge(run).expect("unmarked already");
+        assert_eq!(store.begun_purges().expect("listed"), [].into());
     }
 }

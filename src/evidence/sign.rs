@@ -242,7 +242,7 @@ impl Signer {
     }
 
     /// The public half.
-    pub(super) fn public(&self) -> &PublicKey {
+    pub(crate) fn public(&self) -> &PublicKey {
         match &self.0 {
             Key::File(key) => key.public_key(),
             Key::Agent { public, .. } => public,

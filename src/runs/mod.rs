@@ -316,3 +316,6 @@ impl Runs {
         done.map_err(|error| Problem::internal(what, error))?
     }
 }
+
+#[cfg(test)]
+mod faults;

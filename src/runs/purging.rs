@@ -88,7 +88,7 @@ impl Runs {
     fn purge_now(&self, asked: &PurgeRequest, by: &Caller) -> Result<Purged, Problem> {
         let named = !asked.runs.is_empty();
         let mut answer = Purged { dry_run: asked.dry_run, purged: Vec::new(), refused: Vec::new() };
-        let finished = if asked.dry_run { Vec::new() } else { self.go_on(&asked.runs)? };
+        let finished = if asked.dry_run { BTreeSet::new() } else { self.go_on(&asked.runs)? };
         let wanted = if named { asked.runs.clone() } else { self.due_by_date() };
         let places = self.log().places(&wanted).map_err(store_problem)?;
         let mut due = Vec::new();
@@ -214,6 +214,7 @@ impl Runs {
                 by,
             };
             let entry = leaf::purge(&buried, self.0.clock.now());
+            self.0.store.mark_purge(run).map_err(store_problem)?;
             let deed = decided(by, Act::Purge, vec![run], json!({ "reason": asked.reason }));
             self.put_down(&mut standing, deed, vec![entry])?
         };
@@ -237,7 +238,7 @@ impl Runs {
         let removed = self.0.store.remove_archive(run);
         removed.map_err(|error| refused_by_kernel(run, error))?;
         self.forget(run);
-        Ok(())
+        self.0.store.unmark_purge(run).map_err(store_problem)
     }
 
     /// Take the folder of `run` away, of which the log says why.
@@ -268,10 +269,10 @@ impl Runs {
         })
     }
 
-    /// Finish the purges that were cut short: what was moved aside, and of the runs `named` those
-    /// that still lie in their place; which these were.
-    fn go_on(&self, named: &[RunId]) -> Result<Vec<RunId>, Problem> {
-        let mut begun = self.0.store.aside().map_err(store_problem)?;
+    /// Finish the purges that are begun, and of the runs `named` those that were purged and still lie in
+    /// their place; which these were.
+    fn go_on(&self, named: &[RunId]) -> Result<BTreeSet<RunId>, Problem> {
+        let mut begun = self.0.store.begun_purges().map_err(store_problem)?;
         let store = &self.0.store;
         let there = |run: RunId| store.folder_of(run).is_dir() || store.archive_of(run).is_file();
         begun.extend(named.iter().filter(|run| there(**run)));
@@ -283,14 +284,23 @@ impl Runs {
         Ok(begun)
     }
 
-    /// Finish what an earlier life of the daemon began to purge. What lies in its place although an
-    /// older life purged it was put back by somebody, and is left for `verify` to tell of.
+    /// Take away the marks of purges that never came into the log, and so have not happened. That is
+    /// known at a start alone: later, an entry may be in doubt.
+    fn forget_unlogged(&self) -> Result<(), Problem> {
+        let begun = self.0.store.begun_purges().map_err(store_problem)?;
+        begun
+            .into_iter()
+            .filter(|run| self.tombstone(*run).is_none())
+            .try_for_each(|run| self.0.store.unmark_purge(run).map_err(store_problem))
+    }
+
+    /// Finish what an earlier life of the daemon began to purge. What was purged, lies in its place and
+    /// is not marked was put back by somebody, and is left for `verify` to tell of.
     pub(super) fn finish_purges(&self) {
-        let begun = self.standing().begun_in_last_life();
-        if let Err(problem) = self.go_on(&begun) {
+        if let Err(problem) = self.go_on(&[]).and_then(|_| self.forget_unlogged()) {
             tracing::error!(
                 error = chain(&problem),
-                "a purge is not finished; `exhibit purge` goes on"
+                "a purge is not finished; `exhibit purge`, or the next start, goes on"
             );
         }
     }

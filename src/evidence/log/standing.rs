@@ -156,14 +156,6 @@ impl Standing {
         self.purged.get(&run)
     }
 
-    /// The runs whose purge came after the daemon's start before its last one: only of these can a
-    /// crash have cut the purge short.
-    pub fn begun_in_last_life(&self) -> Vec<RunId> {
-        let since = self.starts[1].unwrap_or(0);
-        let recent = self.purged.values().filter(|tombstone| tombstone.log_index > since);
-        recent.map(|tombstone| tombstone.run).collect()
-    }
-
     /// The archive of `run`, while it is archived.
     pub fn archive(&self, run: RunId) -> Option<Archived> {
         self.archived.get(&run).copied().filter(|archived| !archived.restored)
@@ -175,8 +167,8 @@ impl Standing {
         stand.map(|(run, archived)| (*run, *archived))
     }
 
-    /// The runs that were archived or restored since the daemon's start before its last one, as
-    /// [`Standing::begun_in_last_life`].
+    /// The runs that were archived or restored since the daemon's start before its last one: only of
+    /// these can a crash have cut it short.
     pub fn archived_in_last_life(&self) -> Vec<(RunId, Archived)> {
         let since = self.starts[1].unwrap_or(0);
         let recent = self.archived.iter().filter(|(_, archived)| archived.log_index > since);
@@ -244,17 +236,5 @@ mod tests {
         // One that was never there changes nothing.
         standing.take(6, &leaf("release", Some("b")));
         assert_eq!(standing.all_holds().count(), 0);
-    }
-
-    #[test]
-    fn only_purges_since_the_start_before_the_last_one_can_have_been_cut_short() {
-        let (mut standing, run): (_, RunId) = (Standing::default(), RUN.parse().expect("an id"));
-        standing.take(0, &leaf("start", None));
-        standing.take(1, &leaf("purge", None));
-        standing.take(2, &leaf("start", None));
-        assert_eq!(standing.begun_in_last_life(), [run]);
-        assert_eq!(standing.tombstone(run).map(|it| it.log_index), Some(1));
-        standing.take(3, &leaf("start", None));
-        assert_eq!(standing.begun_in_last_life(), []);
     }
 }
