@@ -1,5 +1,5 @@
 //! Owns the faults that tests give a disk: everything that changes a file system is one step, and a
-//! [`Plan`] says at which step below a folder what goes wrong. In the program itself there are no
+//! `Plan` says at which step below a folder what goes wrong. In the program itself there are no
 //! plans, and a step is what it does.
 
 #[cfg(not(test))]

@@ -2,30 +2,23 @@
 //! from them, that checkpoints somebody remembers still hold, and that log and folders tell of the
 //! same runs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
-use std::io::{BufReader, ErrorKind};
+use std::collections::{BTreeSet, HashMap};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::archive::Packed;
+use super::Facts;
 use super::custody::Stated;
 use super::keeping::Keeping;
 use super::proof::cosigned_by;
 use super::stamps::{Dated, StampedReport};
-use super::{Facts, FolderReport};
 use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
-use crate::evidence::chain;
 use crate::evidence::finding::{Finding, FindingCode};
-use crate::evidence::layout::{self, EVENTS, PROOF, SEAL};
-use crate::evidence::log::{
-    CHECKPOINT, FOLDER, HISTORY, Leaf, LeafKind, LogReader, STAMPED, StampFile, TreeReader,
-    WITNESSED,
-};
-use crate::evidence::log::{read_checkpoint, read_kept_checkpoint};
+use crate::evidence::layout;
+use crate::evidence::log::{CHECKPOINT, FOLDER, Leaf, LeafKind, LogReader};
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
@@ -84,12 +77,12 @@ pub(crate) fn doubt(gone: bool) -> FindingCode {
 /// One verification of a log under way.
 pub(super) struct LogCheck<'a> {
     pub(super) root: &'a Path,
-    reader: LogReader,
+    pub(super) reader: LogReader,
     pub(super) trust: &'a Trust,
     /// Tiles on disk that nothing was compared with yet, by their path in the log's folder.
-    unseen: BTreeSet<String>,
-    runs: HashMap<RunId, Told>,
-    newest: Option<Checkpoint>,
+    pub(super) unseen: BTreeSet<String>,
+    pub(super) runs: HashMap<RunId, Told>,
+    pub(super) newest: Option<Checkpoint>,
     pub(super) keeping: Keeping,
     /// Heads of the custody log.
     pub(super) heads: Vec<Stated>,
@@ -102,13 +95,13 @@ pub(super) struct LogCheck<'a> {
 
 /// What the log tells of a run.
 #[derive(Debug, Default)]
-struct Told {
+pub(super) struct Told {
     /// The digest of its first event, once it was opened.
-    opening: Option<Digest>,
+    pub(super) opening: Option<Digest>,
     /// Digests of its seals.
-    seals: Vec<Digest>,
+    pub(super) seals: Vec<Digest>,
     /// Where the last of them stands.
-    last: Option<u64>,
+    pub(super) last: Option<u64>,
 }
 
 impl<'a> LogCheck<'a> {
@@ -174,7 +167,7 @@ impl<'a> LogCheck<'a> {
         whole
     }
 
-    fn judge(&mut self, note: &Note, checkpoint: &Checkpoint, place: &str) {
+    pub(super) fn judge(&mut self, note: &Note, checkpoint: &Checkpoint, place: &str) {
         match self.trust.log().judge(note, &checkpoint.origin) {
             Judgement::Believed { witnesses } => {
                 self.report.witnesses = witnesses.into_iter().map(|(name, _)| name).collect();
@@ -191,29 +184,8 @@ impl<'a> LogCheck<'a> {
         }
     }
 
-    /// Whether enough witnesses saw an earlier checkpoint; that the log continues it is checked
-    /// with the others.
-    fn witnessed(&mut self, now: &Checkpoint, place: &str, found: String) {
-        let earlier = read_checkpoint(&self.root.join(HISTORY).join(WITNESSED)).ok();
-        let believed =
-            earlier.and_then(|(note, earlier)| match self.trust.log().judge(&note, &now.origin) {
-                Judgement::Believed { witnesses } if earlier.size <= now.size => {
-                    Some((earlier.size, witnesses))
-                }
-                _ => None,
-            });
-        let expected = "the witnesses of the policy";
-        let Some((size, witnesses)) = believed else {
-            self.add(FindingCode::WitnessMissing, place, expected, found);
-            return;
-        };
-        self.report.witnesses = witnesses.into_iter().map(|(name, _)| name).collect();
-        let found = format!("those of the first {size} of {} entries", now.size);
-        self.add(FindingCode::WitnessBehind, place, expected, found);
-    }
-
     /// Remember every file below `place`.
-    fn list(&mut self, place: &str) {
+    pub(super) fn list(&mut self, place: &str) {
         let entries = match layout::entries(&self.root.join(place)) {
             Ok(entries) => entries,
             Err(error) => {
@@ -388,203 +360,6 @@ impl<'a> LogCheck<'a> {
             self.add(FindingCode::UnexpectedFile, place, "nothing", "a file");
         }
     }
-
-    /// The checkpoints that were published, against the tree.
-    fn history(&mut self, newest: &Note, checkpoint: &Checkpoint) {
-        if self.root.join(HISTORY).symlink_metadata().is_err() {
-            self.add(FindingCode::LogMissing, HISTORY, "the checkpoints there were", "nothing");
-            return;
-        }
-        self.list(HISTORY);
-        let mut stamps = Vec::new();
-        for place in std::mem::take(&mut self.unseen) {
-            if let Some(file) = StampFile::parse(&place[HISTORY.len() + 1..]) {
-                stamps.push(file);
-                continue;
-            }
-            match read_checkpoint(&self.root.join(&place)) {
-                Ok((note, old)) => {
-                    let expected = format!("{HISTORY}/{}.note", tile::grouped(old.size));
-                    let named = [WITNESSED, STAMPED].map(|name| format!("{HISTORY}/{name}"));
-                    if place != expected && !named.contains(&place) {
-                        self.add(FindingCode::UnexpectedFile, &place, expected, "a checkpoint");
-                    }
-                    // One with more cosignatures says the same as the newest.
-                    if note != *newest {
-                        self.continues(&place, &note, &old, checkpoint);
-                    }
-                }
-                Err(error) => {
-                    self.add(FindingCode::LogMalformed, place, "a checkpoint", error.to_string());
-                }
-            }
-        }
-        // A request before its answers.
-        stamps.sort_unstable();
-        self.stamps(&stamps);
-    }
-
-    /// Checkpoints that somebody kept elsewhere.
-    fn remembered(&mut self, remembered: &[PathBuf], checkpoint: &Checkpoint) {
-        for path in remembered {
-            let place = path.display().to_string();
-            match read_kept_checkpoint(path) {
-                Ok((note, old)) => {
-                    let before = self.findings.len();
-                    self.continues(&place, &note, &old, checkpoint);
-                    self.report.remembered += u64::from(self.findings.len() == before);
-                }
-                Err(error) => {
-                    self.add(FindingCode::Unreadable, place, "a checkpoint", error.to_string());
-                }
-            }
-        }
-    }
-
-    /// Whether the log continues what `old` states.
-    fn continues(&mut self, place: &str, note: &Note, old: &Checkpoint, now: &Checkpoint) {
-        if old.origin != now.origin {
-            self.add(FindingCode::LogUnknown, place, now.origin.clone(), old.origin.clone());
-            return;
-        }
-        if let Judgement::UnknownLog = self.trust.log().judge(note, &old.origin)
-            && !self.trust.log().is_empty()
-        {
-            let expected = "the signature of a log that is vouched for";
-            self.add(FindingCode::LogUnknown, place, expected, old.origin.clone());
-            return;
-        }
-        self.holds(place, old, now);
-    }
-
-    /// Whether the log still begins with what `old` states.
-    fn holds(&mut self, place: &str, old: &Checkpoint, now: &Checkpoint) {
-        if old.size > now.size {
-            // A log in use may have grown since it was looked at; its checkpoint comes first.
-            if self.reader.checkpoint().is_ok_and(|(_, newest)| newest.size >= old.size) {
-                return;
-            }
-            let (expected, found) = (format!("{} entries", old.size), format!("{}", now.size));
-            self.add(FindingCode::LogTruncated, place, expected, found);
-            return;
-        }
-        let tree = TreeReader::new(&self.reader, now.size);
-        let root = tree::root(&tree, old.size);
-        if root.as_ref().ok() != Some(&old.root) {
-            let found = root.map_or_else(|error| error.to_string(), |root| root.to_string());
-            self.add(FindingCode::LogRewritten, place, old.root.to_string(), found);
-        }
-    }
-
-    /// Whether the log tells that the run of `folder` was purged, and it went while it was looked at.
-    pub(super) fn went(&self, folder: &FolderReport) -> bool {
-        let path = Path::new(&folder.folder);
-        let named = path.file_name().and_then(|name| name.to_str()?.parse().ok());
-        named.is_some_and(|run| self.keeping.is_purged(run)) && path.symlink_metadata().is_err()
-    }
-
-    /// The runs of the log against the folders: `folders` and `archives` are those that are sealed,
-    /// `open` the runs that are not yet.
-    pub(super) fn runs(&mut self, folders: &[FolderReport], archives: &[Packed], open: &[RunId]) {
-        let mut there: BTreeMap<RunId, &FolderReport> = BTreeMap::new();
-        for archive in archives {
-            there.insert(archive.run, &archive.report);
-            self.folder(archive.run, &archive.report, layout::archived_place(archive.run));
-        }
-        for folder in folders {
-            let name = Path::new(&folder.folder).file_name();
-            let named = name.and_then(|name| name.to_str()?.parse().ok());
-            if let Some(run) = folder.run.or(named) {
-                there.insert(run, folder);
-                self.folder(run, folder, layout::sealed_place(run));
-            }
-        }
-        let last = |run| self.runs.get(run)?.last;
-        let placed = there.iter().filter_map(|(run, folder)| Some((last(run)?, *folder)));
-        self.stamped_in_order(placed.collect());
-        self.purged();
-        let told: Vec<(RunId, bool)> =
-            self.runs.iter().map(|(run, told)| (*run, told.seals.is_empty())).collect();
-        for (run, unsealed) in told {
-            let place = layout::sealed_place(run);
-            let purged = self.keeping.is_purged(run);
-            if purged || there.contains_key(&run) || (unsealed && open.contains(&run)) {
-                continue;
-            }
-            // In a store in use it may have been opened or sealed since, or be on its way from one
-            // place to the other: its seal is in the log before its folder is moved.
-            let now = [&place, &layout::open_place(run), &place];
-            let archive = self.root.join(layout::archived_place(run));
-            if archive.is_file() || now.into_iter().any(|now| self.root.join(now).is_dir()) {
-                continue;
-            }
-            let expected = if unsealed { "a run that was opened" } else { "a run that was sealed" };
-            self.add(FindingCode::RunGone, place, expected, "nothing");
-        }
-        for run in open {
-            if !self.runs.contains_key(run) && !self.is_told_since(*run) {
-                let place = layout::open_place(*run);
-                self.add(FindingCode::RunNotLogged, place, "its opening in the log", "none");
-            }
-            let folder = self.root.join(layout::open_place(*run));
-            self.opening(*run, first_event(&folder), layout::open_place(*run));
-        }
-    }
-
-    /// The checkpoint in a folder's proof, which is one that the log once published. Whose it is,
-    /// the folder's own verification says.
-    fn proven(&mut self, facts: &Facts, place: &str) {
-        let (Some(proven), Some(newest)) = (&facts.proven, self.newest.clone()) else { return };
-        if proven.origin == newest.origin {
-            self.holds(&format!("{place}/{PROOF}"), proven, &newest);
-        }
-    }
-
-    /// The first event of `run` that was `found`, against what the log says of its opening.
-    fn opening(&mut self, run: RunId, found: Option<Digest>, place: String) {
-        let Some(logged) = self.runs.get(&run).and_then(|told| told.opening) else { return };
-        if found != Some(logged) {
-            let found = found.map_or_else(|| "no event".to_owned(), |found| found.to_string());
-            let place = format!("{place}/{EVENTS}:1");
-            self.add(FindingCode::OpeningNotLogged, place, logged.to_string(), found);
-        }
-    }
-
-    /// Whether the log tells of `run` in what was added since it was looked at.
-    fn is_told_since(&self, run: RunId) -> bool {
-        let Ok((_, newest)) = self.reader.checkpoint() else { return false };
-        (self.report.size / WIDTH..newest.size.div_ceil(WIDTH)).any(|bundle| {
-            let entries = self.reader.bundle(bundle, newest.size).unwrap_or_default();
-            entries.iter().any(|entry| Leaf::parse(entry).is_some_and(|leaf| leaf.run == Some(run)))
-        })
-    }
-
-    fn folder(&mut self, run: RunId, folder: &FolderReport, place: String) {
-        // What cannot be unpacked was told of.
-        let read = [FindingCode::ArchiveMalformed, FindingCode::Unreadable, FindingCode::TooLarge];
-        let told = folder.findings.iter().any(|it| read.contains(&it.code) && it.place == ".");
-        if told && folder.facts == Facts::default() {
-            return;
-        }
-        self.opening(run, folder.facts.first_event, place.clone());
-        self.proven(&folder.facts, &place);
-        // Its absence is a finding of the folder's.
-        let Some(seal) = folder.facts.seal else { return };
-        let code = match self.runs.get(&run).map(|told| &told.seals) {
-            Some(seals) if seals.last() == Some(&seal) => return,
-            Some(seals) if !seals.is_empty() => FindingCode::SealNotLogged,
-            _ => FindingCode::RunNotLogged,
-        };
-        self.add(code, format!("{place}/{SEAL}"), "its seal in the log", "another, or none");
-    }
-}
-
-/// The digest of the first line of a folder's events; none when there is no whole one.
-pub(super) fn first_event(folder: &Path) -> Option<Digest> {
-    let path = folder.join(EVENTS);
-    path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-    let line = chain::lines(BufReader::new(File::open(path).ok()?)).next()?.ok()?;
-    line.whole.then(|| Digest::of(&line.bytes))
 }
 
 /// What the tile `part` holds of the bytes of a wider one.

@@ -6,10 +6,12 @@ mod archive;
 mod chain;
 mod custody;
 mod files;
+mod history;
 mod keeping;
 mod log;
 mod parallel;
 mod proof;
+mod runs;
 mod seal;
 mod signature;
 mod stamp;
@@ -99,7 +101,7 @@ impl Facts {
         let proof = proof.and_then(|text| Proof::parse(std::str::from_utf8(&text).ok()?).ok());
         Self {
             seal: seal.map(|seal| Digest::of(&seal)),
-            first_event: log::first_event(folder),
+            first_event: runs::first_event(folder),
             proven: proof.map(|proof| proof.checkpoint),
         }
     }
