@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -80,11 +81,15 @@ impl Process {
         self.try_send("POST", path, &body).await.expect("the daemon answers")
     }
 
+    /// Send it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a process id");
+        kill_process(Pid::from_raw(pid).expect("a process id"), signal).expect("it was running");
+    }
+
     /// SIGTERM, and wait for the orderly end.
     pub(crate) fn terminate(mut self) -> std::process::ExitStatus {
-        let pid = i32::try_from(self.child.id()).expect("a process id");
-        let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it was running");
+        self.signal(Signal::TERM);
         self.child.wait().expect("it ends")
     }
 }
