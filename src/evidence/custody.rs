@@ -6,11 +6,12 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::batch::{Batch, lock};
 use super::error::StoreError;
 use super::layout;
 use crate::clock::Moment;
@@ -105,16 +106,8 @@ pub struct Head {
 #[derive(Debug)]
 pub struct Custody {
     folder: PathBuf,
-    waiting: Mutex<Waiting>,
+    batch: Batch<(Moment, Deed), ()>,
     tail: Mutex<Tail>,
-}
-
-/// Deeds on their way, by ticket.
-#[derive(Debug, Default)]
-struct Waiting {
-    last: u64,
-    deeds: Vec<(u64, Moment, Deed)>,
-    done: std::collections::HashMap<u64, Result<(), StoreError>>,
 }
 
 /// Where the next line goes.
@@ -150,7 +143,7 @@ impl Custody {
         }
         let newest = files.last().cloned();
         let tail = Mutex::new(Tail { head, newest, file: None });
-        Ok(Self { folder, waiting: Mutex::default(), tail })
+        Ok(Self { folder, batch: Batch::default(), tail })
     }
 
     /// How far it goes.
@@ -163,40 +156,19 @@ impl Custody {
     /// # Errors
     /// See [`StoreError`]; then it does not stand there, and what it tells of must not be done.
     pub fn record(&self, deed: Deed, at: Moment) -> Result<(), StoreError> {
-        let ticket = {
-            let mut waiting = lock(&self.waiting);
-            waiting.last += 1;
-            let ticket = waiting.last;
-            waiting.deeds.push((ticket, at, deed));
-            ticket
-        };
-        let mut tail = lock(&self.tail);
-        let taken = lock(&self.waiting).done.remove(&ticket);
-        if let Some(done) = taken {
-            return done;
-        }
-        // Whoever comes first writes for all who wait.
-        let deeds = std::mem::take(&mut lock(&self.waiting).deeds);
-        let tickets: Vec<u64> = deeds.iter().map(|(ticket, ..)| *ticket).collect();
-        let outcome = tail.write(&self.folder, deeds);
-        // While the tail is held: whoever gets it next must find what became of its own.
-        let mut waiting = lock(&self.waiting);
-        for ticket in tickets {
-            waiting.done.insert(ticket, outcome.as_ref().map_err(StoreError::again).copied());
-        }
-        let own = waiting.done.remove(&ticket);
-        own.expect("one's own deed is among those that waited")
+        let commit = |tail: &mut Tail, deeds: Vec<(Moment, Deed)>| tail.write(&self.folder, deeds);
+        self.batch.write((at, deed), &self.tail, commit, |(), _| ())
     }
 }
 
 impl Tail {
     /// Write all `deeds`, each in the file of its month, or none of those of a month.
-    fn write(&mut self, folder: &Path, deeds: Vec<(u64, Moment, Deed)>) -> Result<(), StoreError> {
+    fn write(&mut self, folder: &Path, deeds: Vec<(Moment, Deed)>) -> Result<(), StoreError> {
         let (mut head, mut bytes) = (self.head, Vec::new());
         // All of them go where the last one belongs: a month begins once.
-        let Some((_, last, _)) = deeds.last() else { return Ok(()) };
+        let Some((last, _)) = deeds.last() else { return Ok(()) };
         let path = self.path_for(folder, &last.to_rfc3339());
-        for (_, at, deed) in deeds {
+        for (at, deed) in deeds {
             let event = CustodyEvent {
                 sequence: head.count + 1,
                 time: at.to_rfc3339(),
@@ -305,10 +277,6 @@ pub fn lines(
         }
     }
     Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

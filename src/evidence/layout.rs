@@ -29,7 +29,7 @@ pub(super) const VERIFY: &str = "VERIFY.txt";
 /// The signature over the tag manifest.
 pub(super) const SIGNATURE: &str = "tagmanifest-sha256.txt.sig";
 /// The one value that stands for the folder in the log.
-pub(super) const SEAL: &str = "seal.json";
+pub(crate) const SEAL: &str = "seal.json";
 /// The report, when there is one; covered by the tag manifest.
 pub(crate) const REPORT: &str = "report.html";
 /// What an authority was asked over the signature, when it answered in time.

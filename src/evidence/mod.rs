@@ -6,6 +6,7 @@
 
 mod archive;
 mod bag;
+mod batch;
 mod chain;
 mod custody;
 mod draft;
@@ -42,8 +43,8 @@ pub use index::{Filled, Index, IndexError};
 pub use key_file::KeyKind;
 pub use layout::FORMAT;
 pub(crate) use layout::{
-    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, archived_place, entries,
-    is_safe_path, open_place, sealed_place,
+    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, SEAL, archived_place,
+    entries, is_safe_path, open_place, sealed_place,
 };
 pub use purge::Leaving;
 pub(crate) use purge::seal_digest;

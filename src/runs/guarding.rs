@@ -13,15 +13,13 @@ use super::Runs;
 use crate::disk::flags::is_immutable;
 use crate::disk::own::Window;
 use crate::error::chain;
-use crate::evidence::sealed_in;
+use crate::evidence::{SEAL, sealed_in};
 use crate::id::RunId;
 use crate::integrity::guard::{self, Order};
 use crate::tasks::Tasks;
 
 /// How long until what failed is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
-/// What a sealed folder always has.
-const SEAL: &str = "seal.json";
 
 /// How the guard fares.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

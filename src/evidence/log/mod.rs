@@ -11,7 +11,7 @@ mod writer;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 pub use self::leaf::{Leaf, LeafKind, Life};
 pub use self::reader::{LogReader, TreeReader, read_checkpoint, read_kept_checkpoint};
@@ -20,6 +20,7 @@ pub use self::stamps::{StampRefusal, Stamped};
 pub use self::standing::{Archived, Hold, Standing, Tombstone};
 use self::writer::Writer;
 use super::StoreError;
+use super::batch::{Batch, lock};
 use super::sign::LogKey;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
@@ -46,18 +47,11 @@ pub(super) const STAMPED: &str = "stamped.note";
 pub struct Log {
     root: PathBuf,
     signer: NoteSigner,
-    queue: Mutex<Queue>,
+    /// Entries that wait for the writer, with the index that each gets.
+    batch: Batch<Vec<u8>, u64>,
     writer: Mutex<Writer>,
     /// Held while timestamps are asked for or taken in.
     stamping: Mutex<()>,
-}
-
-/// Entries on their way, by ticket.
-#[derive(Debug, Default)]
-struct Queue {
-    last: u64,
-    waiting: Vec<(u64, Vec<u8>)>,
-    done: HashMap<u64, Result<u64, StoreError>>,
 }
 
 /// The place of a run in the log.
@@ -97,7 +91,7 @@ impl Log {
         }
         let writer = Mutex::new(Writer::open(root, &signer)?);
         let stamping = Mutex::default();
-        Ok(Self { root: root.to_owned(), signer, queue: Mutex::default(), writer, stamping })
+        Ok(Self { root: root.to_owned(), signer, batch: Batch::default(), writer, stamping })
     }
 
     /// The name of the log of the store at `root`, if there is one.
@@ -149,29 +143,10 @@ impl Log {
         if entry.len() > MAX_ENTRY {
             return Err(self.too_long());
         }
-        let ticket = {
-            let mut queue = lock(&self.queue);
-            queue.last += 1;
-            let ticket = queue.last;
-            queue.waiting.push((ticket, entry));
-            ticket
+        let commit = |writer: &mut Writer, entries: Vec<Vec<u8>>| {
+            writer.commit(&self.root, &self.signer, &entries)
         };
-        let mut writer = lock(&self.writer);
-        let taken = |log: &Self| lock(&log.queue).done.remove(&ticket);
-        if let Some(done) = taken(self) {
-            return done;
-        }
-        // Whoever comes first writes for all who wait.
-        let (tickets, entries): (Vec<u64>, Vec<Vec<u8>>) =
-            std::mem::take(&mut lock(&self.queue).waiting).into_iter().unzip();
-        let outcome = writer.commit(&self.root, &self.signer, &entries);
-        // While the writer is held: whoever gets it next must find what became of its own.
-        let mut queue = lock(&self.queue);
-        for (ticket, place) in tickets.iter().zip(0..) {
-            let done = outcome.as_ref().map(|first| first + place);
-            queue.done.insert(*ticket, done.map_err(StoreError::again));
-        }
-        queue.done.remove(&ticket).expect("one's own entry is among those that waited")
+        self.batch.write(entry, &self.writer, commit, |first, place| first + place)
     }
 
     /// The entry `index`, byte for byte.
@@ -312,10 +287,6 @@ impl Log {
         }
         Ok(())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
