@@ -19,16 +19,14 @@ use super::error::StoreError;
 use super::layout::{self, ARCHIVE_SUFFIX, ARCHIVING, MAX_SMALL, RECORD, RUNS};
 use super::purge::{each_below, remove_folder, same_mode};
 use super::record::RunRecord;
-use super::seal;
-use super::store::Store;
+use super::seal::{self, READ_ONLY_FILE};
+use super::store::{Store, in_days};
 use crate::bundle::{self, BundleError, Limits, Unpacked};
 use crate::digest::Digest;
 use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
 use crate::error::chain;
 use crate::id::RunId;
 
-/// Mode of an archive.
-const READ_ONLY_FILE: u32 = 0o444;
 /// Where a bundle is unpacked, in `archiving/`.
 const IMPORT: &str = "import";
 /// Where an archive is unpacked, in `archiving/`.
@@ -249,12 +247,7 @@ pub(super) fn unpacked(path: &Path, run: RunId, folder: &Path) -> Result<PathBuf
 /// The archives in the store at `root`, oldest first, as [`sealed_in`](super::sealed_in) finds
 /// folders.
 pub(crate) fn archived_in(root: &Path) -> impl Iterator<Item = (RunId, PathBuf)> + use<> {
-    let below = |folder: PathBuf| layout::entries(&folder).unwrap_or_default();
-    let folders = move |folder: PathBuf| {
-        below(folder).into_iter().filter(|entry| entry.kind.is_dir()).map(|entry| entry.path)
-    };
-    let days = folders(root.join(RUNS)).flat_map(folders).flat_map(folders);
-    days.flat_map(below)
+    in_days(root)
         .filter(|entry| entry.kind.is_file())
         .filter_map(|entry| Some((layout::archived_run(&entry.name)?, entry.path)))
 }

@@ -28,6 +28,11 @@ pub enum Class {
 }
 
 impl Class {
+    /// Whether evidence is not as it was sealed. Whom to believe is for auditors to say.
+    pub fn is_damage(self) -> bool {
+        !matches!(self, Self::Note | Self::UnknownKey)
+    }
+
     /// The exit code of `exhibit verify` when this is the worst class found: altered before
     /// unreadable before incomplete before unknown key.
     pub fn exit(self) -> u8 {

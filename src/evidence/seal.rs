@@ -39,7 +39,7 @@ pub(crate) const GUIDE: &str = include_str!("VERIFY.txt");
 const STANDS: SignedDuration = SignedDuration::from_mins(1);
 /// Bytes of a report that are written at a time.
 const REPORT_BUFFER: usize = 1 << 18;
-const READ_ONLY_FILE: u32 = 0o444;
+pub(super) const READ_ONLY_FILE: u32 = 0o444;
 const READ_ONLY_FOLDER: u32 = 0o555;
 const PRIVATE_FOLDER: u32 = 0o700;
 

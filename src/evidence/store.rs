@@ -246,13 +246,20 @@ impl Store {
 
 /// The folders of the sealed runs in the store at `root`, oldest first.
 pub(crate) fn sealed_in(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let folders = |folder: PathBuf| {
-        let entries = layout::entries(&folder).unwrap_or_default();
-        entries.into_iter().filter(|entry| entry.kind.is_dir()).map(|entry| entry.path)
+    let is_run = |entry: &layout::Entry| {
+        entry.name.to_str().is_some_and(|name| name.parse::<RunId>().is_ok())
     };
-    folders(root.join(RUNS)).flat_map(folders).flat_map(folders).flat_map(folders).filter(|path| {
-        path.file_name().and_then(|name| name.to_str()?.parse::<RunId>().ok()).is_some()
-    })
+    in_days(root).filter(move |entry| entry.kind.is_dir() && is_run(entry)).map(|entry| entry.path)
+}
+
+/// What lies in the folders of days in the store at `root`, oldest first. What cannot be listed is
+/// left out.
+pub(super) fn in_days(root: &Path) -> impl Iterator<Item = layout::Entry> + use<> {
+    let below = |folder: PathBuf| layout::entries(&folder).unwrap_or_default();
+    let folders = move |folder: PathBuf| {
+        below(folder).into_iter().filter(|entry| entry.kind.is_dir()).map(|entry| entry.path)
+    };
+    folders(root.join(RUNS)).flat_map(folders).flat_map(folders).flat_map(below)
 }
 
 /// Write the beginnings of a run into `unborn`.

@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::disk::own::Window;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{Logged, Standing, Tombstone, leaf};
-use crate::evidence::{Act, Class, Leaving, RunSummary, StoreError, Trust, seal_digest, verify};
+use crate::evidence::{Act, Leaving, RunSummary, StoreError, Trust, seal_digest, verify};
 use crate::id::RunId;
 use crate::integrity::guard::{self, Order};
 use crate::request::PurgeRequest;
@@ -180,12 +180,10 @@ impl Runs {
         Ok(())
     }
 
-    /// What is wrong with a sealed folder: codes of findings. Whom to believe is for auditors to say.
+    /// What is wrong with a sealed folder: codes of findings.
     pub(super) fn damage_of(&self, folder: &Path, place: Logged) -> BTreeSet<String> {
         let report = verify::folder(folder, &Trust::of_signer(&self.0.signer));
-        let bad = report.findings.iter();
-        let bad = bad.filter(|one| !matches!(one.class, Class::Note | Class::UnknownKey));
-        let mut codes: BTreeSet<String> = bad.map(|finding| finding.code.to_string()).collect();
+        let mut codes = Self::codes(&report.findings);
         let logged = place.seal.and_then(|index| self.log().entry(index).ok());
         let logged = logged.map(|entry| Digest::of(&entry));
         if logged.is_none() || logged != seal_digest(folder) {

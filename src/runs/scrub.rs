@@ -16,7 +16,7 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::error::{Problem, chain};
 use crate::evidence::log::leaf;
-use crate::evidence::{Class, Finding, FindingCode, Trust, archived_place, sealed_in, verify};
+use crate::evidence::{Finding, FindingCode, Trust, archived_place, sealed_in, verify};
 use crate::id::RunId;
 use crate::population::{Query, population};
 use crate::tasks::Tasks;
@@ -223,9 +223,7 @@ impl Runs {
 
     /// The codes of what is not as it was sealed.
     pub(super) fn codes(findings: &[Finding]) -> BTreeSet<String> {
-        // Whom to believe is for auditors to say; older folders have older keys.
-        let bad =
-            findings.iter().filter(|one| !matches!(one.class, Class::Note | Class::UnknownKey));
+        let bad = findings.iter().filter(|one| one.class.is_damage());
         bad.map(|finding| finding.code.to_string()).collect()
     }
 
