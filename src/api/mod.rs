@@ -8,6 +8,7 @@ mod events;
 mod hosted;
 mod keeping;
 mod log;
+mod metrics;
 pub mod openapi;
 pub mod peer;
 mod runs;
@@ -74,11 +75,14 @@ pub fn router(api: Api) -> Router {
         .merge(video::routes())
         .merge(runs::routes())
         .layer(middleware::from_fn_with_state(api.clone(), authenticate));
+    let metrics =
+        get(metrics::metrics).layer(middleware::from_fn_with_state(api.clone(), authenticate));
     Router::new()
         .nest("/api/v1", authenticated.clone())
         .nest("/v1", authenticated)
         .route("/llms-full.txt", get(hosted::llms))
         .route("/openapi.json", get(|| async { Json(openapi::document()) }))
+        .route("/metrics", metrics)
         .route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/readyz", get(ready))
         .fallback(no_such_endpoint)

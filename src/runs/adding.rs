@@ -26,7 +26,7 @@ impl Runs {
         work: &Work,
         mut events: Vec<Event>,
     ) -> Result<Vec<Recorded>, Problem> {
-        let config = self.0.config.borrow().clone();
+        let (config, counts) = (self.0.config.borrow().clone(), self.0.counts.clone());
         self.with_draft(work, "recording events", move |draft, at| {
             let agents = events.iter().any(|event| event.actor == Actor::Agent);
             let most = config.runs.max_events;
@@ -37,7 +37,7 @@ impl Runs {
             for event in events.iter_mut().filter(|event| event.actor == Actor::Agent) {
                 admit(event, &config.events)?;
             }
-            draft.record(&events, at).map_err(store_problem)
+            counts.record(draft, &events, at)
         })
         .await
     }
@@ -53,9 +53,10 @@ impl Runs {
         files: Vec<NewArtifact>,
         tell: impl FnOnce(&[Artifact]) -> Event + Send + 'static,
     ) -> Result<(Vec<Artifact>, Recorded), Problem> {
+        let counts = self.0.counts.clone();
         self.with_draft(work, "adding files", move |draft, at| {
             let artifacts = draft.add(files).map_err(store_problem)?;
-            let mut recorded = draft.record(&[tell(&artifacts)], at).map_err(store_problem)?;
+            let mut recorded = counts.record(draft, &[tell(&artifacts)], at)?;
             Ok((artifacts, recorded.remove(0)))
         })
         .await
@@ -102,12 +103,13 @@ impl Runs {
         files: Vec<NewArtifact>,
         tell: impl FnOnce(&[Artifact]) -> Event + Send + 'static,
     ) -> Result<(Vec<Artifact>, Blob), Problem> {
+        let counts = self.0.counts.clone();
         self.with_draft(work, "finishing a recording", move |draft, at| {
             let (artifact, file) = draft.finish_growing(&name).map_err(store_problem)?;
             let blob = Blob::of_file(file, artifact.size_bytes);
             let mut artifacts = vec![artifact];
             artifacts.extend(draft.add(files).map_err(store_problem)?);
-            draft.record(&[tell(&artifacts)], at).map_err(store_problem)?;
+            counts.record(draft, &[tell(&artifacts)], at)?;
             Ok((artifacts, blob))
         })
         .await
@@ -140,11 +142,12 @@ impl Runs {
         attachment: Attachment,
         media_type: String,
     ) -> Result<Artifact, Problem> {
+        let counts = self.0.counts.clone();
         self.with_draft(work, "finishing an attachment", move |draft, at| {
             let artifact =
                 draft.finish_attachment(attachment, &media_type).map_err(store_problem)?;
             let event = Event::exhibit("attachment.added", json!({ "artifact": artifact }));
-            draft.record(&[event], at).map_err(store_problem)?;
+            counts.record(draft, &[event], at)?;
             Ok(artifact)
         })
         .await

@@ -89,6 +89,7 @@ impl Runs {
             })
             .into_iter()
             .collect();
+        let counts = self.0.counts.clone();
         let (artifacts, recorded) = self
             .with_draft(work, "keeping the code reference", move |draft, at| {
                 let artifacts = draft.add(files).map_err(store_problem)?;
@@ -96,7 +97,7 @@ impl Runs {
                     data["artifact"] = json!(artifact);
                 }
                 let event = Event::exhibit(CODE_EVENT, data);
-                let recorded = draft.record(&[event], at).map_err(store_problem)?;
+                let recorded = counts.record(draft, &[event], at)?;
                 Ok((artifacts, recorded))
             })
             .await?;

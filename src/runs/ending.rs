@@ -59,6 +59,7 @@ impl Runs {
             Err(SealError { source: SealCause::Sign(error), .. }) => Some(Some(chain(error))),
             Err(_) => None,
         };
+        self.0.counts.sealed(done.as_ref().ok().map(|receipt| receipt.state));
         if let Some(why) = why {
             *self.0.unsigned.lock().unwrap_or_else(PoisonError::into_inner) = why;
         }

@@ -8,6 +8,7 @@ mod authority;
 mod bundle;
 mod code;
 mod cosigning;
+mod counts;
 mod custody;
 mod ending;
 mod guarding;
@@ -40,6 +41,7 @@ pub use self::archiving::{Archives, Packed};
 pub use self::authority::Asked;
 use self::authority::Authority;
 pub use self::cosigning::Witnessed;
+pub use self::counts::Counts;
 pub use self::custody::Looker;
 pub use self::guarding::Guarded;
 pub use self::importing::Imported;
@@ -95,6 +97,7 @@ struct Shared {
     tasks: Tasks,
     config: watch::Receiver<Arc<Config>>,
     host: String,
+    counts: Counts,
     scrubbed: Mutex<Scrubbed>,
     hurry: Notify,
     watching: Mutex<Watching>,
@@ -131,6 +134,7 @@ impl Runs {
         let (hook, messages) = Hook::new();
         let (lock_soon, sealed_runs) = mpsc::unbounded_channel();
         let shared = Shared {
+            counts: Counts::default(),
             scrubbed: Mutex::new(scrub::remembered(store.root())),
             hurry: Notify::new(),
             watching: Mutex::default(),
@@ -172,6 +176,11 @@ impl Runs {
     /// What `error` means for a caller.
     pub fn problem(&self, error: StoreError) -> Problem {
         store_problem(error)
+    }
+
+    /// What was counted since the daemon started.
+    pub fn counts(&self) -> &Counts {
+        &self.0.counts
     }
 
     /// Number of open runs.
@@ -233,17 +242,26 @@ impl Runs {
                 touched: AtomicU64::new(millis(at)),
             });
             this.registry().insert(run.id, Arc::clone(&run));
+            this.0.counts.opened();
             Ok(run)
         })
         .await
+    }
+
+    /// Bytes that can still be written on the store's disk.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn free_bytes(&self) -> Result<u64, Problem> {
+        disk::free_bytes(self.root())
+            .map_err(|error| store_problem(StoreError::new(self.root(), error)))
     }
 
     /// Refuse new evidence when the disk is nearly full, while there is still room to seal what
     /// is open.
     fn check_room(&self) -> Result<(), Problem> {
         let least = self.0.config.borrow().store.min_free;
-        let free = disk::free_bytes(self.root())
-            .map_err(|error| store_problem(StoreError::new(self.root(), error)))?;
+        let free = self.free_bytes()?;
         if free >= least {
             return Ok(());
         }

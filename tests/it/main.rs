@@ -29,6 +29,7 @@ mod layers;
 mod ledger;
 mod lifecycle;
 mod loading;
+mod metrics;
 mod openapi;
 mod outline;
 mod pdf;

@@ -41,6 +41,7 @@ fn written() -> Value {
             json!({ "get": { "summary": about, "security": [], "responses": responses } }),
         );
     }
+    paths.insert("/metrics".to_owned(), metrics());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -63,6 +64,16 @@ fn written() -> Value {
             "schemas": answers::components(),
         },
     })
+}
+
+fn metrics() -> Value {
+    let text = json!({ "schema": { "type": "string" } });
+    let answer = json!({
+        "description": "OpenMetrics text 1.0",
+        "content": { "application/openmetrics-text": text },
+    });
+    let about = "What was counted since the daemon started, and how things stand";
+    json!({ "get": { "summary": about, "responses": { "200": answer, "default": error() } } })
 }
 
 fn operation(endpoint: &Endpoint) -> Value {
