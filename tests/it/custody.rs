@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestDaemon, trust_in};
 use crate::keeping::{leaves, sealed};
-use crate::process::{Process, exhibit, stock_tools, write_config};
+use crate::process::{Process, stock_tools, told, write_config};
 
 /// The events of custody in `store`, oldest first.
 pub(crate) fn events(store: &Path) -> Vec<Value> {
@@ -132,9 +132,7 @@ async fn the_command_shows_custody_and_the_stock_tools_check_it() {
     let daemon = Process::start(&folder).await;
     let mut runs = Vec::new();
     for _ in 0..2 {
-        let opened = daemon.post("/v1/runs", json!({ "workflow": "w" })).await.ok().json();
-        let run = opened["run"].as_str().expect("an id").to_owned();
-        daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+        let run = daemon.sealed_run("w").await;
         let path = format!("/ui/runs/{run}/data/run.json");
         daemon.try_send("GET", &path, &Value::Null).await.expect("an answer").ok();
         runs.push(run);
@@ -143,19 +141,15 @@ async fn the_command_shows_custody_and_the_stock_tools_check_it() {
     drop(daemon);
     let daemon = Process::start(&folder).await;
     assert!(daemon.terminate().success());
-    let told = |arguments: &[&str]| {
-        let output = exhibit().args(arguments).current_dir(folder.path()).output();
-        let output = output.expect("the binary runs");
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
+    let told = |arguments: &[&str]| told(folder.path(), arguments);
     let (code, text) = told(&["custody"]);
-    assert!(code == Some(0) && runs.iter().all(|run| text.contains(run)), "{text}");
+    assert!(code == 0 && runs.iter().all(|run| text.contains(run)), "{text}");
     let (_, text) = told(&["custody", &runs[1], "--json"]);
     let one: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((one.as_array().map(Vec::len), &one[0]["act"]), (Some(1), &json!("download")));
-    assert_eq!(told(&["keys", "export", "--out", "trust"]).0, Some(0));
+    assert_eq!(told(&["keys", "export", "--out", "trust"]).0, 0);
     let (code, text) = told(&["verify", "--trust", "trust", "store"]);
-    assert!(code == Some(0) && text.contains("2 events of custody"), "{text}");
+    assert!(code == 0 && text.contains("2 events of custody"), "{text}");
     let (passed, said) = stock_tools(folder.path());
     assert!(passed && said.contains("custody"), "{said}");
 }

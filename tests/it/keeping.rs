@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{TestDaemon, trust_in};
-use crate::process::{Process, exhibit, write_config};
+use crate::process::{Process, told, write_config};
 use crate::visitor::Visitor;
 
 /// A sealed run of the workflow `workflow`.
@@ -162,18 +162,12 @@ async fn the_command_puts_lists_and_releases_holds() {
     let folder = tempfile::tempdir().expect("a folder");
     write_config(folder.path(), "");
     let daemon = Process::start(&folder).await;
-    let opened = daemon.post("/v1/runs", json!({ "workflow": "w" })).await.ok().json();
-    let run = opened["run"].as_str().expect("an id").to_owned();
-    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
-    let told = |arguments: &[&str]| {
-        let output = exhibit().args(arguments).current_dir(folder.path()).output();
-        let output = output.expect("the binary runs");
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
+    let run = daemon.sealed_run("w").await;
+    let told = |arguments: &[&str]| told(folder.path(), arguments);
     let add = ["hold", "add", &run, "--reason", "audit of 2026", "--matter", "M-7"];
-    assert_eq!(told(&add).0, Some(0));
-    assert_eq!(told(&add).0, Some(8), "it stands already");
-    assert_eq!(told(&["hold", "add", ABSENT, "--reason", "r"]).0, Some(7));
+    assert_eq!(told(&add).0, 0);
+    assert_eq!(told(&add).0, 8, "it stands already");
+    assert_eq!(told(&["hold", "add", ABSENT, "--reason", "r"]).0, 7);
     let (_, list) = told(&["hold", "list"]);
     assert!(
         list.contains(&run) && list.contains("M-7") && list.contains("audit of 2026"),
@@ -181,8 +175,8 @@ async fn the_command_puts_lists_and_releases_holds() {
     );
     let (_, shown) = told(&["show", &run]);
     assert!(shown.contains("held for `M-7` since ") && shown.contains("kept_until"), "{shown}");
-    assert_eq!(told(&["hold", "release", &run, "--reason", "over"]).0, Some(8), "no such matter");
-    assert_eq!(told(&["hold", "release", &run, "--reason", "over", "--matter", "M-7"]).0, Some(0));
+    assert_eq!(told(&["hold", "release", &run, "--reason", "over"]).0, 8, "no such matter");
+    assert_eq!(told(&["hold", "release", &run, "--reason", "over", "--matter", "M-7"]).0, 0);
     assert!(!told(&["hold", "list"]).1.contains(&run));
     assert!(daemon.terminate().success());
     let report = exhibit::evidence::verify::store(

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::authority::{Authority, NOW, P256};
 use crate::harness::{TestDaemon, config_in, eventually};
 use crate::ledger::leaves;
-use crate::process::{exhibit, stock_tools, write_config};
+use crate::process::{said, stock_tools, write_config};
 use crate::security_key;
 
 /// A real `ssh-agent`, with a folder of its own.
@@ -253,18 +253,9 @@ async fn a_daemon_whose_keys_others_could_use_does_not_start() {
     TestDaemon::start_in(folder, |_| {}).await.stop().await;
 }
 
-/// What the real binary says in `folder`, and its exit code.
-fn told(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let mut command = exhibit();
-    command.args(["--config", "config.toml"]).args(arguments).current_dir(folder);
-    let output = command.output().expect("the binary runs");
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    (output.status.code().expect("an exit code"), text)
-}
-
 #[track_caller]
 fn done(folder: &Path, arguments: &[&str]) -> String {
-    let (code, text) = told(folder, arguments);
+    let (code, text) = said(folder, arguments);
     assert_eq!(code, 0, "{arguments:?}: {text}");
     text
 }
@@ -305,7 +296,7 @@ async fn after_a_rotation_each_key_is_good_for_its_own_time_and_no_other() {
     let first = done(&here, &["keys", "export"]);
     let rotate = ["keys", "rotate", "--algorithm", "p256", "--reason", "a year is over"];
     done(&here, &rotate);
-    let (code, again) = told(&here, &rotate);
+    let (code, again) = said(&here, &rotate);
     assert!(code == 2 && again.contains("start the daemon again"), "{code}: {again}");
     // Until the daemon starts again it signs with the old key, and auditors know no other.
     let still = sealed_run(&daemon).await;
@@ -361,7 +352,7 @@ fn stamped(folder: &Path, authority: &Authority) -> jiff::Timestamp {
 
 /// What `exhibit doctor` thinks of the keys' history.
 fn health(folder: &Path) -> String {
-    let (_, text) = told(folder, &["doctor", "--json"]);
+    let (_, text) = said(folder, &["doctor", "--json"]);
     let answer: Value = serde_json::from_str(&text).expect("JSON");
     let mut checks = answer["checks"].as_array().expect("a list").iter();
     let history = checks.find(|check| check["name"] == "keys' history").expect("a check");
@@ -383,7 +374,7 @@ async fn what_a_revoked_key_signed_counts_only_if_others_say_that_it_was_there_b
     let daemon = TestDaemon::start_in(folder, |_| {}).await;
     eventually("that is past", async || Clock::system().now().wall > there).await;
     let revoke = ["keys", "revoke", &key, "--reason", "the host was broken into"];
-    let (code, text) = told(&here, &revoke);
+    let (code, text) = said(&here, &revoke);
     assert!(code == 2 && text.contains("exhibit keys rotate"), "{text}");
     assert_eq!(health(&here), "ok");
     done(&here, &["keys", "rotate", "--reason", "the host was broken into"]);
@@ -414,7 +405,7 @@ async fn what_a_revoked_key_signed_counts_only_if_others_say_that_it_was_there_b
     // Ours: without a timestamp that counts nothing of the key is believed, with one what was before.
     done(&here, &["keys", "export", "--out", "trust"]);
     let found = |run: &Path| {
-        let (code, text) = told(&here, &["verify", "--trust", "trust", "--json", "store"]);
+        let (code, text) = said(&here, &["verify", "--trust", "trust", "--json", "store"]);
         let report: Value = serde_json::from_str(&text).expect("JSON");
         let of =
             |folder: &&Value| folder["run"] == json!(run.file_name().expect("a name").to_str());

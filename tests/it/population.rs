@@ -7,14 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::sealed_folder;
-use crate::process::{Process, exhibit, write_config};
-
-/// Exit code and standard output of the binary, run in `folder`.
-fn told(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let output = exhibit().args(arguments).current_dir(folder).output().expect("the binary runs");
-    let text = String::from_utf8(output.stdout).expect("text");
-    (output.status.code().expect("an exit code"), text)
-}
+use crate::process::{Process, told, write_config};
 
 fn answer(folder: &Path, arguments: &[&str]) -> (i32, Value) {
     let (code, text) = told(folder, &[arguments, &["--json"]].concat());

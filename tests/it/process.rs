@@ -24,6 +24,25 @@ pub(crate) fn exhibit() -> Command {
     command
 }
 
+/// Exit code and standard output of the binary, run in `folder`.
+pub(crate) fn told(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let (code, text, _) = outcome(folder, arguments);
+    (code, text)
+}
+
+/// Exit code of the binary, run in `folder`, and all it says, standard output first.
+pub(crate) fn said(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let (code, stdout, stderr) = outcome(folder, arguments);
+    (code, stdout + &stderr)
+}
+
+/// Exit code, standard output and standard error of the binary, run in `folder`.
+pub(crate) fn outcome(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = exhibit().args(arguments).current_dir(folder).output().expect("the binary runs");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code().expect("an exit code"), text(output.stdout), text(output.stderr))
+}
+
 /// Write a configuration whose every path lies in `folder`; `more` is added to its tables.
 pub(crate) fn write_config(folder: &Path, more: &str) {
     let sandbox = !rustix::process::geteuid().is_root();
@@ -79,6 +98,19 @@ impl Process {
     /// `POST`, of a daemon that is there.
     pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.try_send("POST", path, &body).await.expect("the daemon answers")
+    }
+
+    /// Open a run of `workflow`; its id.
+    pub(crate) async fn open_run(&self, workflow: &str) -> String {
+        let opened = self.post("/v1/runs", json!({ "workflow": workflow })).await.ok().json();
+        opened["run"].as_str().expect("an id").to_owned()
+    }
+
+    /// Open and seal a run of `workflow`; its id.
+    pub(crate) async fn sealed_run(&self, workflow: &str) -> String {
+        let run = self.open_run(workflow).await;
+        self.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+        run
     }
 
     /// Send it a signal.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestDaemon, eventually, sealed_folder, trust_in};
 use crate::keeping::{leaves, refused_to_agents, sealed, with_tcp};
-use crate::process::{Process, exhibit, stock_tools, write_config};
+use crate::process::{Process, stock_tools, told, write_config};
 
 const ABSENT: &str = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57";
 
@@ -257,10 +257,7 @@ async fn kill_9_during_a_purge_leaves_no_run_between_there_and_gone() {
     let (store, mut runs) = (folder.path().join("store"), Vec::new());
     let mut daemon = Process::start(&folder).await;
     for _ in 0..MANY {
-        let opened = daemon.post("/v1/runs", json!({ "workflow": "w" })).await.ok().json();
-        runs.push(opened["run"].as_str().expect("an id").to_owned());
-        let seal = format!("/v1/runs/{}/seal", runs.last().expect("one"));
-        daemon.post(&seal, json!({})).await.ok();
+        runs.push(daemon.sealed_run("w").await);
     }
     for least in [3, 9, 17] {
         let asked = json!({ "reason": "r" });
@@ -293,36 +290,29 @@ async fn the_command_purges_and_auditors_see_what_was() {
     let daemon = Process::start(&folder).await;
     let mut runs = Vec::new();
     for workflow in ["w", "refund"] {
-        let opened = daemon.post("/v1/runs", json!({ "workflow": workflow })).await.ok().json();
-        runs.push(opened["run"].as_str().expect("an id").to_owned());
-        let seal = format!("/v1/runs/{}/seal", runs.last().expect("one"));
-        daemon.post(&seal, json!({})).await.ok();
+        runs.push(daemon.sealed_run(workflow).await);
     }
-    let told = |arguments: &[&str]| {
-        let output = exhibit().args(arguments).current_dir(folder.path()).output();
-        let output = output.expect("the binary runs");
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    assert_eq!(told(&["purge"]).0, Some(2), "a reason is needed");
+    let told = |arguments: &[&str]| told(folder.path(), arguments);
+    assert_eq!(told(&["purge"]).0, 2, "a reason is needed");
     let (code, text) = told(&["purge", "--dry-run", "--reason", "r"]);
-    assert!(code == Some(0) && text.contains(&runs[0]) && !text.contains(&runs[1]), "{text}");
-    assert_eq!(told(&["purge", "--reason", "r", "--run", &runs[1]]).0, Some(8), "not due");
+    assert!(code == 0 && text.contains(&runs[0]) && !text.contains(&runs[1]), "{text}");
+    assert_eq!(told(&["purge", "--reason", "r", "--run", &runs[1]]).0, 8, "not due");
     let (code, text) = told(&["purge", "--reason", "yearly", "--json"]);
     let answer: Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!((code, &answer["purged"][0]["run"]), (Some(0), &json!(runs[0])));
+    assert_eq!((code, &answer["purged"][0]["run"]), (0, &json!(runs[0])));
     let (_, text) = told(&["show", &runs[0]]);
     assert!(text.contains("purged") && text.contains("yearly"), "{text}");
     assert!(daemon.terminate().success());
 
     let (code, text) = told(&["population", "--json"]);
     let found: Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!((code, &found["runs"][0]["fate"]), (Some(0), &json!("purged")));
+    assert_eq!((code, &found["runs"][0]["fate"]), (0, &json!("purged")));
     assert_eq!(found["runs"][0]["purge_index"], answer["purged"][0]["log_index"]);
     let (_, drawn) = told(&["sample", "-n", "2", "--seed", "x", "--json"]);
     assert!(drawn.contains("\"purged\""), "{drawn}");
-    assert_eq!(told(&["keys", "export", "--out", "trust"]).0, Some(0));
+    assert_eq!(told(&["keys", "export", "--out", "trust"]).0, 0);
     let (code, text) = told(&["verify", "--trust", "trust", "store"]);
-    assert!(code == Some(0) && text.contains("1 purged"), "{text}");
+    assert!(code == 0 && text.contains("1 purged"), "{text}");
     let (passed, said) = stock_tools(folder.path());
     assert!(passed, "{said}");
     let log = LogReader::of_store(&folder.path().join("store"));

@@ -1,7 +1,6 @@
 //! Timestamps over the signature of each run: asked for while it is sealed, from an authority of
 //! openssl's on the loopback, and judged by every tool an auditor has.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::authority::{Authority, NOW, P256, stock};
 use crate::harness::{TestDaemon, sealed_folder, trust_in};
-use crate::process::{Process, exhibit, stock_tools, write_config};
+use crate::process::{Process, said, stock_tools, write_config};
 
 const SIGNATURE: &str = "tagmanifest-sha256.txt.sig";
 const REQUEST: &str = "tagmanifest-sha256.txt.sig.tsq";
@@ -84,13 +83,6 @@ impl Service {
     }
 }
 
-/// Run the binary in `folder`: its exit code and what it says.
-fn told(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let output = exhibit().args(arguments).current_dir(folder).output().expect("the binary runs");
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
-    (output.status.code().expect("a code"), text)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_run_has_a_timestamp_that_every_tool_accepts() {
     let (service, url) = Service::start().await;
@@ -118,12 +110,12 @@ async fn a_sealed_run_has_a_timestamp_that_every_tool_accepts() {
     assert_eq!(time, stamp.time);
 
     // Ours, without and with an authority to believe.
-    assert_eq!(told(at, &["keys", "export", "--out", "trust"]).0, 0);
+    assert_eq!(said(at, &["keys", "export", "--out", "trust"]).0, 0);
     let path = sealed.to_str().expect("text");
-    let (code, text) = told(at, &["verify", "--trust", "trust", path]);
+    let (code, text) = said(at, &["verify", "--trust", "trust", path]);
     assert!(code == 0 && text.contains("timestamp_not_judged"), "{text}");
     std::fs::copy(&root, at.join("trust/tsa-ca.pem")).expect("copied");
-    let (code, text) = told(at, &["verify", "--trust", "trust", path, "store"]);
+    let (code, text) = said(at, &["verify", "--trust", "trust", path, "store"]);
     let line = format!("its signature was there at {}, says CN=Test tsa", stamp.time);
     assert!(code == 0 && text.contains(&line) && !text.contains("timestamp_"), "{text}");
 
@@ -137,7 +129,7 @@ async fn a_sealed_run_has_a_timestamp_that_every_tool_accepts() {
 
     let other = Authority::new(P256, NOW);
     std::fs::copy(other.root(), at.join("trust/tsa-ca.pem")).expect("copied");
-    let (code, text) = told(at, &["verify", "--trust", "trust", path]);
+    let (code, text) = said(at, &["verify", "--trust", "trust", path]);
     assert!(code == 12 && text.contains("timestamp_untrusted"), "{text}");
     assert!(text.contains("NOT ALL OF IT is vouched for"), "{text}");
     let (passed, text) = stock_tools(at);
@@ -232,7 +224,7 @@ async fn nobody_is_asked_where_that_is_off_and_a_stamp_put_in_later_is_found() {
     std::fs::write(at.join("signers"), line).expect("written");
     let path = sealed.to_str().expect("text");
     let asked =
-        |moment: &str| told(at, &["verify", "--allowed-signers", "signers", "--at", moment, path]);
+        |moment: &str| said(at, &["verify", "--allowed-signers", "signers", "--at", moment, path]);
     assert_eq!(asked("2097-12-31").0, 0);
     let (code, text) = asked("2098-01-01T00:00:00Z");
     assert!(code == 12 && text.contains("a key valid at 2098-01-01T00:00:00Z"), "{text}");
@@ -259,7 +251,7 @@ async fn a_revoked_key_counts_for_what_an_authority_saw_before() {
     daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
     assert!(daemon.terminate().success());
     let at = folder.path();
-    assert_eq!(told(at, &["keys", "export", "--out", "trust"]).0, 0);
+    assert_eq!(said(at, &["keys", "export", "--out", "trust"]).0, 0);
     let signers = std::fs::read_to_string(at.join("trust/allowed_signers")).expect("there");
     let key = signers.trim().split_once("\" ").expect("options and a key").1.to_owned();
     let sealed = sealed_folder(&at.join("store"), &run);
@@ -276,7 +268,7 @@ async fn a_revoked_key_counts_for_what_an_authority_saw_before() {
             std::fs::copy(root, at.join("trust/tsa-ca.pem")).expect("copied");
         }
         let good = code == "key_revoked_later at";
-        let (exit, text) = told(at, &["verify", "--trust", "trust", sealed]);
+        let (exit, text) = said(at, &["verify", "--trust", "trust", sealed]);
         assert!(exit == if good { 0 } else { 12 } && text.contains(code), "{since}: {text}");
         let (passed, text) = stock_tools(at);
         assert_eq!(passed, good, "{since}: {text}");

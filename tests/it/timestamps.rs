@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::authority::{Authority, NOW, P256, P384, RSA, stock};
 use crate::harness::{TestDaemon, eventually};
-use crate::process::{Process, exhibit, stock_tools, write_config};
+use crate::process::{Process, said, stock_tools, write_config};
 
 const BODY: &[u8] = b"example.com/log\n3\nK5JFJJm7bDvAz3SWZ0zuZcJQnI1SoxUTzk0nPGFMTO4=\n";
 
@@ -234,32 +234,25 @@ fn a_timestamp_before_what_it_covers_is_told() {
     assert_eq!(log.verified(Some(&own)), (vec![FindingCode::TimestampBeforeEntry], Some(2)));
 }
 
-/// Run the binary in `folder`: its exit code and what it says.
-fn told(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let output = exhibit().args(arguments).current_dir(folder).output().expect("the binary runs");
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("text");
-    (output.status.code().expect("a code"), text)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_courier_brings_a_timestamp() {
     let folder = tempfile::tempdir().expect("a folder");
     write_config(folder.path(), "");
     let daemon = Process::start(&folder).await;
     let (at, authority) = (folder.path(), Authority::new(RSA, NOW));
-    let (code, text) = told(at, &["log", "timestamp", "status"]);
+    let (code, text) = said(at, &["log", "timestamp", "status"]);
     assert!(code == 0 && text.contains("no checkpoint has a timestamp"), "{text}");
-    assert_eq!(told(at, &["log", "timestamp", "export", "--out", "log.tsq"]).0, 0);
+    assert_eq!(said(at, &["log", "timestamp", "export", "--out", "log.tsq"]).0, 0);
     let asked = std::fs::read(at.join("log.tsq")).expect("a request");
     // The log goes on while the courier is away.
     daemon.post("/v1/runs", json!({ "workflow": "refund" })).await.ok();
     let answer = authority.answer(&asked, None);
     std::fs::write(at.join("log.tsr"), &answer).expect("written");
-    let (code, text) = told(at, &["log", "timestamp", "import", "log.tsr"]);
+    let (code, text) = said(at, &["log", "timestamp", "import", "log.tsr"]);
     assert!(code == 0 && text.starts_with("1 entries were there at 20"), "{text}");
-    let (code, text) = told(at, &["log", "timestamp", "import", "log.tsq"]);
+    let (code, text) = said(at, &["log", "timestamp", "import", "log.tsq"]);
     assert!(code == 2 && text.contains("no timestamp of RFC 3161"), "{text}");
-    let (_, text) = told(at, &["log", "timestamp", "status", "--json"]);
+    let (_, text) = said(at, &["log", "timestamp", "status", "--json"]);
     let status: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((&status["size"], &status["stamped"]["size"]), (&json!(2), &json!(1)));
 
@@ -270,23 +263,23 @@ async fn a_courier_brings_a_timestamp() {
     let text: String = note.split_inclusive('\n').take(3).collect();
     let time = Stamp::parse(&answer).expect("sound").time;
     assert!(stock(text.as_bytes(), &answer, &authority.root(), time));
-    assert_eq!(told(at, &["keys", "export", "--out", "trust"]).0, 0);
-    let (code, text) = told(at, &["verify", "--trust", "trust", "store"]);
+    assert_eq!(said(at, &["keys", "export", "--out", "trust"]).0, 0);
+    let (code, text) = said(at, &["verify", "--trust", "trust", "store"]);
     assert!(code == 0 && text.contains("timestamp_not_judged"), "{text}");
     std::fs::copy(authority.root(), at.join("trust/tsa-ca.pem")).expect("copied");
-    let (code, text) = told(at, &["verify", "--trust", "trust", "store"]);
+    let (code, text) = said(at, &["verify", "--trust", "trust", "store"]);
     let line = format!("1 entries were there at {time}, says CN=Test tsa");
     assert!(code == 0 && text.contains(&line), "{text}");
     let (passed, text) = stock_tools(at);
     assert!(passed && text.contains("PASS 17 timestamps"), "{text}");
     let other = Authority::new(P256, NOW);
     std::fs::copy(other.root(), at.join("trust/tsa-ca.pem")).expect("copied");
-    let (code, text) = told(at, &["verify", "--trust", "trust", "store"]);
+    let (code, text) = said(at, &["verify", "--trust", "trust", "store"]);
     assert!(code == 12 && text.contains("timestamp_untrusted"), "{text}");
     let (passed, text) = stock_tools(at);
     assert!(!passed && text.contains("FAIL 17 timestamps"), "{text}");
     std::fs::write(at.join("trust/tsa-ca.pem"), "nothing").expect("written");
-    let (code, text) = told(at, &["verify", "--trust", "trust", "store"]);
+    let (code, text) = said(at, &["verify", "--trust", "trust", "store"]);
     assert!(code == 2 && text.contains("tsa-ca.pem"), "{text}");
 }
 

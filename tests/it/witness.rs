@@ -19,18 +19,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{TestDaemon, eventually};
-use crate::process::{Process, exhibit, stock_tools, write_config};
-
-/// Exit code, standard output and standard error of the binary, run in `folder`.
-fn told(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = exhibit().args(arguments).current_dir(folder).output().expect("the binary runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    (output.status.code().expect("a code"), text(output.stdout), text(output.stderr))
-}
+use crate::process::{Process, outcome, stock_tools, write_config};
 
 #[track_caller]
 fn done(folder: &Path, arguments: &[&str]) -> String {
-    let (code, stdout, stderr) = told(folder, arguments);
+    let (code, stdout, stderr) = outcome(folder, arguments);
     assert_eq!(code, 0, "{arguments:?}: {stdout}{stderr}");
     stdout
 }
@@ -121,7 +114,7 @@ async fn a_witness_cosigns_what_continues_and_refuses_what_does_not() {
     std::fs::write(at.join("trust/trust-policy.txt"), policy).expect("written");
     let sealed = crate::harness::sealed_folder(&at.join("store"), &run);
     let sealed = sealed.to_str().expect("text");
-    let (code, text, _) = told(at, &["verify", "--trust", "trust", sealed]);
+    let (code, text, _) = outcome(at, &["verify", "--trust", "trust", sealed]);
     assert_eq!(code, 12, "its own proof is older than the witness's look: {text}");
     assert!(text.contains("witness_missing"), "{text}");
     done(at, &["log", "proof", &run, "--out", "later.tlog-proof"]);
@@ -138,7 +131,7 @@ async fn a_witness_cosigns_what_continues_and_refuses_what_does_not() {
     assert!(request.starts_with("old 3\n"), "{request}");
     std::fs::write(at.join("request"), request).expect("written");
     done(at, &[&SIGN[..], &["--out", "signed"]].concat());
-    let (code, _, stderr) = told(at, &SIGN);
+    let (code, _, stderr) = outcome(at, &SIGN);
     assert_eq!(code, 6, "{stderr}");
     assert!(stderr.contains("saw the checkpoint at 5 last"), "{stderr}");
     done(at, &["log", "witness", "add", "signed"]);
@@ -154,7 +147,7 @@ async fn a_witness_cosigns_what_continues_and_refuses_what_does_not() {
         sealed_run(&daemon).await;
     }
     done(at, &["log", "witness", "request", "--old", "5", "--out", "request"]);
-    let (code, _, stderr) = told(at, &SIGN);
+    let (code, _, stderr) = outcome(at, &SIGN);
     assert_eq!(code, 6, "{stderr}");
     assert!(stderr.contains("DOES NOT CONTINUE"), "{stderr}");
 }
@@ -168,7 +161,7 @@ async fn only_witnesses_that_were_named_are_taken_in() {
     let mut stranger = stranger.to_vec();
     stranger[1] = "witness";
     done(at, &[&stranger[..], &["--out", "signed"]].concat());
-    let (code, _, stderr) = told(at, &["log", "witness", "add", "signed"]);
+    let (code, _, stderr) = outcome(at, &["log", "witness", "add", "signed"]);
     assert_eq!(code, 2, "{stderr}");
     assert!(stderr.contains("transparency.witnesses"), "{stderr}");
     // Named while the daemon runs, it is.
@@ -178,7 +171,7 @@ async fn only_witnesses_that_were_named_are_taken_in() {
     );
     write_config(at, &format!("[transparency]\nwitnesses = [\"{}\"]\n", key.trim()));
     eventually("the configuration is followed", async || {
-        told(at, &["log", "witness", "add", "signed"]).0 == 0
+        outcome(at, &["log", "witness", "add", "signed"]).0 == 0
     })
     .await;
 }
