@@ -156,7 +156,7 @@ fn signers(common: &Common, config: &config::Keys) -> Result<(), Problem> {
         out::line(format!("{fingerprint} is revoked since {since}: {reason}"));
     }
     if let Some(next) = signers.next().filter(|_| config.place().waits()) {
-        out::note(format!("{} waits for the next start: {}", next.fingerprint, next.reason));
+        out::note(format!("{} waits for a reload or start: {}", next.fingerprint, next.reason));
     }
     Ok(())
 }
@@ -175,8 +175,8 @@ fn rotate(
     } else {
         out::line(made);
         out::note(
-            "the daemon takes it up when it is started again, and signs with the old one until \
-             then; hand `exhibit keys export` to your auditors after that",
+            "the daemon takes it up when it reloads (SIGHUP) or is started again, and signs with the \
+             old one until then; hand `exhibit keys export` to your auditors after that",
         );
     }
     Ok(())
@@ -196,8 +196,9 @@ fn revoke(
     } else {
         out::line(format!("{key} is revoked since {}", revoked.since));
         out::note(format!(
-            "start the daemon again, so that it signs with no such key and the log tells of it; hand \
-             `exhibit keys export --out DIR` to your auditors, now with {REVOKED}"
+            "have the daemon reload (SIGHUP) or start again, so that it signs with no such key and \
+             the log tells of it; hand `exhibit keys export --out DIR` to your auditors, now with \
+             {REVOKED}"
         ));
     }
     Ok(())

@@ -163,8 +163,14 @@ impl Daemon {
         self.browser.started().await
     }
 
-    /// Read the configuration file again now.
+    /// Read the configuration file again now, and sign with the key that waits, where one does.
     pub fn reload(&self) {
+        let runs = self.runs.clone();
+        drop(self.work.spawn(async move {
+            if let Err(error) = runs.exchange_key().await {
+                tracing::error!(error = chain(&error), "the key that signs is not exchanged");
+            }
+        }));
         match &self.watch {
             Some(watch) => watch.reload(),
             None => tracing::info!("there is no configuration file to read again"),

@@ -94,7 +94,7 @@ pub struct KeyPlace {
 }
 
 impl KeyPlace {
-    /// Whether another key waits to take this one's place at the next start.
+    /// Whether another key waits to take this one's place at the next reload or start.
     pub fn waits(&self) -> bool {
         self.agent.is_none() && key_file::next_file(&self.path).symlink_metadata().is_ok()
     }

@@ -84,7 +84,7 @@ pub struct Epoch {
     pub reason: Option<String>,
 }
 
-/// The key that is taken up at the next start.
+/// The key that is taken up at the next reload or start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Next {
@@ -175,13 +175,13 @@ impl Signers {
         &self.file.keys
     }
 
-    /// The key that is taken up at the next start, if one waits.
+    /// The key that is taken up at the next reload or start, if one waits.
     pub fn next(&self) -> Option<&Next> {
         self.file.next.as_ref()
     }
 
-    /// Make a key of the kind `kind` that takes the place of the one at `place` at the next start of
-    /// the daemon; its fingerprint.
+    /// Make a key of the kind `kind` that takes the place of the one at `place` when the daemon next
+    /// reloads or starts; its fingerprint.
     ///
     /// # Errors
     /// [`SignersError::Refused`] when one waits already, or an agent holds the key; see
@@ -205,7 +205,8 @@ impl Signers {
         let next = key_file::next_file(&place.path);
         if next.symlink_metadata().is_ok() {
             return Err(SignersError::Refused(format!(
-                "a new key waits in {} already; start the daemon again to take it up, or remove it",
+                "a new key waits in {} already; have the daemon reload (SIGHUP) or start \
+                 again to take it up, or remove it",
                 next.display()
             )));
         }

@@ -13,7 +13,7 @@ use super::purging::{Staying, refused_by_kernel};
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::leaf;
-use crate::evidence::{Act, Leaving, RunSummary, StoreError, Trust, seal_digest, verify};
+use crate::evidence::{Act, Leaving, RunSummary, StoreError, seal_digest, verify};
 use crate::id::RunId;
 use crate::request::ArchiveRequest;
 use crate::run::Caller;
@@ -202,7 +202,7 @@ impl Runs {
 
     /// Codes of what is wrong with `folder`.
     pub(super) fn sound(&self, folder: &std::path::Path) -> Vec<String> {
-        let report = verify::folder(folder, &Trust::of_signer(&self.0.signer));
+        let report = verify::folder(folder, &self.own_trust());
         let bad = report.findings.iter().filter(|one| one.class.is_damage());
         bad.map(|finding| finding.code.to_string()).collect()
     }

@@ -1,21 +1,18 @@
 //! Owns the ending of runs: by their caller, by time, when the daemon stops, or after a crash.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{FutureExt as _, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-
-use serde_json::{Value, json};
 
 use super::Runs;
 use super::open::{OpenRun, Work, lock, millis};
 use super::problem::{seal_problem, sealed, store_problem};
 use crate::config;
 use crate::error::{Problem, chain};
-use crate::evidence::{Draft, SealCause, SealError};
 use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::run::{Caller, Ending, State};
@@ -50,26 +47,6 @@ impl Runs {
             }
         }
         Ok(())
-    }
-
-    fn seal_draft(&self, draft: Draft, ending: &Ending) -> Result<Receipt, SealError> {
-        let done = draft.seal(ending, &self.0.signer, self.0.clock.now());
-        let why = match &done {
-            Ok(_) => Some(None),
-            Err(SealError { source: SealCause::Sign(error), .. }) => Some(Some(chain(error))),
-            Err(_) => None,
-        };
-        self.0.counts.sealed(done.as_ref().ok().map(|receipt| receipt.state));
-        if let Some(why) = why {
-            *self.0.unsigned.lock().unwrap_or_else(PoisonError::into_inner) = why;
-        }
-        done
-    }
-
-    /// The key that signs, and why it did not sign the last seal, where it did not: for `status`.
-    pub fn signing(&self) -> Value {
-        let failed = self.0.unsigned.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        json!({ "key": self.0.signer.fingerprint(), "failed": failed })
     }
 
     /// Seal a run, once the work under way on it is done.

@@ -154,7 +154,7 @@ impl Trial {
         // Refused the second time because it waits already: so it was done, and not told.
         self.told.keys.extend(self.rotate().or_else(|_| self.rotate()));
         let Some(runs) = self.twice("open", Self::open) else { return };
-        self.told.keys.push(runs.0.signer.fingerprint());
+        self.told.keys.push(runs.0.signing.fingerprint());
         let [due, held, _] = self.runs;
         let asked = || HoldRequest { runs: vec![held], reason: "a suit".to_owned(), matter: None };
         // What is in doubt the second time says so: it is held already.
@@ -194,7 +194,7 @@ impl Trial {
         let mut wrong = Vec::new();
         let signers = Signers::open(&self.config.keys.signers_file()).expect("a history");
         let principal = &self.config.keys.principal;
-        let lines = signers.allowed_signers(principal, runs.0.signer.public());
+        let lines = signers.allowed_signers(principal, runs.0.signing.signer().public());
         let policy = Policy::parse(&format!("log {}\n", runs.log().key())).expect("a policy");
         let trust = Trust::from_allowed_signers(&lines).expect("a list").with_log(policy);
         let report = verify::store(runs.root(), &trust, &[]);
@@ -206,7 +206,7 @@ impl Trial {
         let known = |key: &&String| signers.keys().iter().any(|epoch| epoch.fingerprint == **key);
         let unknown = self.told.keys.iter().filter(|key| !known(key));
         wrong.extend(unknown.map(|key| format!("the key {key} is gone")));
-        if self.told.keys.first().is_some_and(|key| *key != runs.0.signer.fingerprint()) {
+        if self.told.keys.first().is_some_and(|key| *key != runs.0.signing.fingerprint()) {
             wrong.push("another key signs than the one that was to be next".to_owned());
         }
         let mut seen = Vec::new();

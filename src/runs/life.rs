@@ -7,13 +7,14 @@ use std::sync::Arc;
 use super::Runs;
 use super::problem::store_problem;
 use super::provenance::host_name;
+use super::signing::{self, Signing};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{Leaf, LeafKind, Life, Log, LogReader, leaf};
-use crate::evidence::{LogKey, PROOF, Signer, Signers, SignersError, Store, StoreError};
+use crate::evidence::{LogKey, PROOF, Store, StoreError};
 use crate::tasks::Tasks;
 
 /// Letters of a machine's digest by which it is called.
@@ -29,24 +30,25 @@ pub(super) fn begin(
     config: &Config,
     key: &LogKey,
     clock: &Clock,
-) -> Result<(Store, Arc<Log>, Signer), Problem> {
+) -> Result<(Store, Arc<Log>, Signing), Problem> {
     // Nobody signs with the key before while the store is held.
-    let (signer, mut signers) = take_up_key(config, clock)?;
+    let (signing, mut signers) = Signing::begin(config, clock)?;
     let origin = origin(store.root(), config, key)?;
     check_not_taken_away(&store)?;
     let log = Log::open(store.root(), key, &origin).map_err(log_problem)?;
     hand_out(&config.keys.log_public_file(), &log)?;
+    let before = signing::last_told(&log)?;
     let started = log.last(|leaf| leaf.kind == LeafKind::Start).map_err(store_problem)?;
     let last = started.map(|(_, leaf)| leaf);
-    let life = life(config, &signer, &origin);
+    let life = life(config, signing.fingerprint(), &origin);
     let moved = check_machine(last.as_ref(), &life, config)?;
-    let append = |entry| log.append(entry).map_err(store_problem);
-    append(leaf::start(&life, moved, clock.now()))?;
-    let before = last.as_ref().and_then(|leaf| leaf.data.get("key")?.as_str());
+    let mut entries = vec![leaf::start(&life, moved, clock.now())];
     if let Some(before) = before.filter(|before| *before != life.key) {
-        append(leaf::key_change(before, &life.key, signers.reason(), clock.now()))?;
+        entries.push(leaf::key_change(&before, &life.key, signers.reason(), clock.now()));
     }
-    tell_revocations(&log, &mut signers, clock)?;
+    // Together: after a start that names the key nobody would see that it was exchanged.
+    log.append_all(entries).map_err(store_problem)?;
+    signing::tell_revocations(&log, &mut signers, clock)?;
     tracing::info!(log = %log.key(), "runs stand in the log");
     let log = Arc::new(log);
     let store = store.with_log(Arc::clone(&log));
@@ -56,33 +58,7 @@ pub(super) fn begin(
             tracing::warn!(adopted, "runs sealed before there was a log were put into it");
         }
     }
-    Ok((store, log, signer))
-}
-
-fn key_problem(error: SignersError) -> Problem {
-    let message = format!("the signing key cannot be used: {}", chain(&error));
-    Problem::new(Code::InvalidConfig, message).field("keys.signing").because(error)
-}
-
-/// The key that signs from now on: the one that waits to take another's place, if there is one.
-fn take_up_key(config: &Config, clock: &Clock) -> Result<(Signer, Signers), Problem> {
-    let mut signers = Signers::open(&config.keys.signers_file()).map_err(key_problem)?;
-    let signer = signers.take_up(&config.keys.place(), clock.now()).map_err(key_problem)?;
-    tracing::info!(key = signer.fingerprint(), "evidence is signed");
-    Ok((signer, signers))
-}
-
-/// Put into the log which keys were revoked since the last start.
-fn tell_revocations(log: &Log, signers: &mut Signers, clock: &Clock) -> Result<(), Problem> {
-    let new: Vec<_> = signers.revoked().iter().filter(|it| !it.logged).cloned().collect();
-    if new.is_empty() {
-        return Ok(());
-    }
-    let at = clock.now();
-    let entries = new.iter().map(|revocation| leaf::key_revocation(revocation, at)).collect();
-    log.append_all(entries).map_err(store_problem)?;
-    // A crash before this has the log tell it twice.
-    signers.told(&new).map_err(key_problem)
+    Ok((store, log, signing))
 }
 
 /// A new log is begun for folders that never stood in one, not in place of one that is gone.
@@ -148,7 +124,7 @@ fn hand_out(path: &Path, log: &Log) -> Result<(), Problem> {
     })
 }
 
-fn life(config: &Config, signer: &Signer, origin: &str) -> Life {
+fn life(config: &Config, key: String, origin: &str) -> Life {
     let identity = |path: &str| {
         let known = std::fs::read_to_string(path).unwrap_or_else(|_| host_name());
         Digest::of_parts(&[origin.as_bytes(), b"\n", known.trim().as_bytes()])
@@ -157,7 +133,7 @@ fn life(config: &Config, signer: &Signer, origin: &str) -> Life {
         exhibit: env!("CARGO_PKG_VERSION").to_owned(),
         machine: identity(MACHINE),
         boot: identity(BOOT),
-        key: signer.fingerprint(),
+        key,
         config_sha256: digest_of(config),
         heartbeat_ms: leaf::millis(config.transparency.heartbeat),
     }

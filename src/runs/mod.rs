@@ -24,6 +24,7 @@ mod provenance;
 mod purging;
 mod report;
 mod scrub;
+mod signing;
 mod stamping;
 mod turns;
 mod viewing;
@@ -52,6 +53,7 @@ use self::problem::{sealed, store_problem};
 use self::provenance::{host_name, provenance};
 pub use self::purging::{Going, Purged, Staying};
 pub use self::scrub::Scrubbed;
+use self::signing::Signing;
 pub use self::viewing::{Found, Look};
 pub use self::watching::Watching;
 use crate::clock::{Clock, Moment};
@@ -59,9 +61,7 @@ use crate::config::Config;
 use crate::disk;
 use crate::error::{Code, Problem};
 use crate::evidence::log::{Log, Standing};
-use crate::evidence::{
-    Custody, Draft, Index, LogKey, Signer, Store, StoreError, TimestampAuthority,
-};
+use crate::evidence::{Custody, Draft, Index, LogKey, Store, StoreError, TimestampAuthority};
 use crate::id::RunId;
 use crate::integrity::{Hook, Messages};
 use crate::run::{Caller, Opening, RunSpec};
@@ -77,9 +77,7 @@ pub struct Runs(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     store: Store,
-    signer: Signer,
-    /// Why the last seal was not signed; none when it was.
-    unsigned: Mutex<Option<String>>,
+    signing: Signing,
     index: Mutex<Index>,
     open: Mutex<HashMap<RunId, Arc<OpenRun>>>,
     log: Arc<Log>,
@@ -123,7 +121,7 @@ impl Runs {
         let store = Store::open(&root).map_err(store_problem)?;
         store.settle().map_err(store_problem)?;
         let held = Arc::clone(&config.borrow());
-        let (store, log, signer) = life::begin(store, &held, log_key, &clock)?;
+        let (store, log, signing) = life::begin(store, &held, log_key, &clock)?;
         let authority = Authority::new(config.clone(), clock.clone(), tasks.clone());
         let authority = Arc::new(authority);
         let store = store.with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>);
@@ -144,8 +142,7 @@ impl Runs {
             lock_soon,
             sealed: Mutex::new(Some(sealed_runs)),
             store,
-            signer,
-            unsigned: Mutex::default(),
+            signing,
             log,
             witnessed: Mutex::default(),
             authority,

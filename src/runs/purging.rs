@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::disk::own::Window;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{Logged, Standing, Tombstone, leaf};
-use crate::evidence::{Act, Leaving, RunSummary, StoreError, Trust, seal_digest, verify};
+use crate::evidence::{Act, Leaving, RunSummary, StoreError, seal_digest, verify};
 use crate::id::RunId;
 use crate::integrity::guard::{self, Order};
 use crate::request::PurgeRequest;
@@ -182,7 +182,7 @@ impl Runs {
 
     /// What is wrong with a sealed folder: codes of findings.
     pub(super) fn damage_of(&self, folder: &Path, place: Logged) -> BTreeSet<String> {
-        let report = verify::folder(folder, &Trust::of_signer(&self.0.signer));
+        let report = verify::folder(folder, &self.own_trust());
         let mut codes = Self::codes(&report.findings);
         let logged = place.seal.and_then(|index| self.log().entry(index).ok());
         let logged = logged.map(|entry| Digest::of(&entry));

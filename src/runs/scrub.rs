@@ -123,7 +123,7 @@ impl Runs {
             .find(|path| last.is_none_or(|last| run(path).is_some_and(|id| id > last)));
         let bytes = match next.as_ref().and_then(|path| Some((run(path)?, path))) {
             Some((id, path)) => {
-                let report = verify::folder(path, &Trust::of_signer(&self.0.signer));
+                let report = verify::folder(path, &self.own_trust());
                 {
                     let mut scrubbed = self.scrub_state();
                     scrubbed.last = Some(id);

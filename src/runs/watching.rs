@@ -18,7 +18,7 @@ use super::Runs;
 use super::scrub::LOG;
 use crate::disk::own::Ledger;
 use crate::error::{Problem, chain};
-use crate::evidence::{Finding, Trust, verify};
+use crate::evidence::{Finding, verify};
 use crate::id::RunId;
 use crate::integrity::{Burst, Folders, HookCounts, Place, Seen};
 use crate::tasks::Tasks;
@@ -232,7 +232,7 @@ impl Runs {
     fn findings_of(&self, run: RunId) -> Vec<Finding> {
         let folder = self.0.store.folder_of(run);
         if folder.symlink_metadata().is_ok() {
-            return verify::folder(&folder, &Trust::of_signer(&self.0.signer)).findings;
+            return verify::folder(&folder, &self.own_trust()).findings;
         }
         vec![Finding::new(verify::doubt(true), run.to_string(), "a sealed folder", "none")]
     }

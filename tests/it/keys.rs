@@ -297,7 +297,7 @@ async fn after_a_rotation_each_key_is_good_for_its_own_time_and_no_other() {
     let rotate = ["keys", "rotate", "--algorithm", "p256", "--reason", "a year is over"];
     done(&here, &rotate);
     let (code, again) = said(&here, &rotate);
-    assert!(code == 2 && again.contains("start the daemon again"), "{code}: {again}");
+    assert!(code == 2 && again.contains("have the daemon reload"), "{code}: {again}");
     // Until the daemon starts again it signs with the old key, and auditors know no other.
     let still = sealed_run(&daemon).await;
     assert_eq!(done(&here, &["keys", "export"]), first);

@@ -40,6 +40,7 @@ mod privacy;
 mod process;
 mod purges;
 mod report;
+mod rotation;
 mod scenarios;
 mod scrub;
 mod security_key;

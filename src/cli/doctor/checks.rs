@@ -177,7 +177,7 @@ pub(super) fn key(name: &'static str, path: &Path, when: &str) -> Check {
 /// What the history of the signing keys says of the one in use.
 pub(super) fn signers(keys: &config::Keys) -> Check {
     const NAME: &str = "keys' history";
-    let again = "start the daemon again";
+    let again = "have the daemon reload (SIGHUP) or start again";
     let signers = match Signers::open(&keys.signers_file()) {
         Ok(signers) => signers,
         Err(error) => {
