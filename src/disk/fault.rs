@@ -5,7 +5,7 @@
 #[cfg(not(test))]
 pub(super) use plain::{changes, makes, removes, writes};
 #[cfg(test)]
-pub(crate) use planned::{Fault, Plan, try_all};
+pub(crate) use planned::{Fault, Plan, try_all, try_in_turn};
 #[cfg(test)]
 pub(super) use planned::{changes, makes, removes, writes};
 
@@ -138,11 +138,28 @@ mod planned {
         stride: usize,
         outcome: impl Fn(Fault, u64) -> Vec<String> + Sync,
     ) {
+        let all = Fault::ALL.into_iter().flat_map(|fault| (0..steps).map(move |at| (fault, at)));
+        try_cases(all, stride, outcome);
+    }
+
+    /// The same of a fault at each step, another one from step to step.
+    pub(crate) fn try_in_turn(
+        steps: u64,
+        stride: usize,
+        outcome: impl Fn(Fault, u64) -> Vec<String> + Sync,
+    ) {
+        try_cases(Fault::ALL.into_iter().cycle().zip(0..steps), stride, outcome);
+    }
+
+    fn try_cases(
+        all: impl Iterator<Item = (Fault, u64)>,
+        stride: usize,
+        outcome: impl Fn(Fault, u64) -> Vec<String> + Sync,
+    ) {
         let every = std::env::var("EXHIBIT_FAULTS").is_ok_and(|which| which == "all");
         let stride = if every { 1 } else { stride };
-        let all = Fault::ALL.into_iter().flat_map(|fault| (0..steps).map(move |at| (fault, at)));
         let cases: Vec<(Fault, u64)> = all.step_by(stride).collect();
-        println!("{} cases of {steps} steps", cases.len());
+        println!("{} cases of one in {stride}", cases.len());
         let told = |(fault, at): &(Fault, u64)| {
             let wrong = outcome(*fault, *at).into_iter();
             wrong.map(|what| format!("{fault:?} at {at}: {what}")).collect::<Vec<_>>()

@@ -2,22 +2,27 @@
 //! again. At every moment the run lies whole in its place, as one or the other. To archive:
 //!
 //! 1. the archive is written to `archiving/`, synchronised, unpacked beside itself and verified;
-//! 2. the `archive` entry, which holds its digest, is in the log;
-//! 3. the archive takes its place beside the folder;
-//! 4. the guard, where there is one, makes the folder removable, for the entry's sake;
-//! 5. the folder is moved to `archiving/` and removed there.
+//! 2. a mark in `archiving/` says that this is begun;
+//! 3. the `archive` entry, which holds its digest, is in the log;
+//! 4. the archive takes its place beside the folder;
+//! 5. the guard, where there is one, makes the folder removable, for the entry's sake;
+//! 6. the folder is moved to `archiving/` and removed there, and the mark after it.
 //!
-//! To restore: the archive is unpacked in `archiving/`, verified and synchronised; the folder takes
-//! its place; the `restore` entry is in the log; the archive is removed. Whether a run may be
-//! archived is not decided here.
+//! To restore: the archive is unpacked in `archiving/`, verified and synchronised; another mark is
+//! set; the folder takes its place; the `restore` entry is in the log; the archive is removed, and the
+//! mark after it. A start goes on with what is marked, as often as it takes; what lies beside an
+//! archive and has no mark was put there by somebody. Whether a run may be archived is not decided
+//! here.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use super::layout::{self, ARCHIVE_SUFFIX, ARCHIVING, MAX_SMALL, RECORD, RUNS};
-use super::purge::{each_below, remove_folder, same_mode};
+use super::purge::Leaving::Archived;
+use super::purge::{MARK, each_below, listed, remove_folder, same_mode, set_mark, take_mark};
 use super::record::RunRecord;
 use super::seal::{self, READ_ONLY_FILE};
 use super::store::{Store, in_days};
@@ -29,6 +34,8 @@ use crate::id::RunId;
 
 /// Where a bundle is unpacked, in `archiving/`.
 const IMPORT: &str = "import";
+/// What the mark of a run that becomes a folder again is called, behind the run.
+const RESTORING: &str = ".restoring";
 /// Where an archive is unpacked, in `archiving/`.
 const UNPACKED: &str = ".unpacked";
 
@@ -93,16 +100,43 @@ impl Store {
         remove_folder(&self.archiving(run, UNPACKED))
     }
 
-    /// Give the archive of `run` its place. Done already is no error.
+    /// Mark that `run` is becoming an archive, or with `restoring` a folder. Done already is no error.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn mark_archiving(&self, run: RunId, restoring: bool) -> Result<(), StoreError> {
+        set_mark(&self.archiving(run, if restoring { RESTORING } else { MARK }), b"")
+    }
+
+    /// Whether `run` is becoming an archive: it is marked, or its folder was moved aside.
+    pub fn is_archiving(&self, run: RunId) -> bool {
+        self.archiving(run, MARK).is_file() || self.folder_leaving(run, Archived).is_dir()
+    }
+
+    /// Whether `run` is becoming a folder: it is marked.
+    pub fn is_restoring(&self, run: RunId) -> bool {
+        self.archiving(run, RESTORING).is_file()
+    }
+
+    /// The runs of which something lies in `archiving/`, whatever that is.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn in_archiving(&self) -> Result<BTreeSet<RunId>, StoreError> {
+        let entries = listed(&self.root().join(ARCHIVING))?;
+        let run = |entry: &layout::Entry| entry.name.to_str()?.split('.').next()?.parse().ok();
+        Ok(entries.iter().filter_map(run).collect())
+    }
+
+    /// Give the archive of `run` its place, durably. Done already is no error.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn publish_archive(&self, run: RunId) -> Result<(), StoreError> {
         let (from, to) = (self.archiving(run, ARCHIVE_SUFFIX), self.archive_of(run));
-        if !from.is_file() {
-            return Ok(());
+        if from.is_file() {
+            disk::rename_new(&from, &to).map_err(StoreError::at(&to))?;
         }
-        disk::rename_new(&from, &to).map_err(StoreError::at(&to))?;
         sync_parents(&[&from, &to])
     }
 
@@ -131,14 +165,15 @@ impl Store {
     }
 
     /// Give the unpacked folder `from`, of `run`, its place, read-only as it was sealed. One that is
-    /// there already is left.
+    /// there already is left, but for that.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn publish_folder(&self, run: RunId, from: &Path) -> Result<(), StoreError> {
         let to = self.folder_of(run);
-        if to.symlink_metadata().is_ok() {
-            return Ok(());
+        if to.is_dir() {
+            seal::protect_top(&to)?;
+            return sync_parents(&[from, &to]);
         }
         let day = to.parent().expect("a folder of the store");
         disk::make_dirs(day).map_err(StoreError::at(day))?;
@@ -172,12 +207,50 @@ impl Store {
         }
     }
 
-    /// Remove what is left of an import in `scratch`.
+    /// Mark that an import is begun which the log tells of behind its first `size` entries.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn mark_import(&self, size: u64) -> Result<(), StoreError> {
+        set_mark(&self.import_mark(), size.to_string().as_bytes())
+    }
+
+    fn import_mark(&self) -> PathBuf {
+        self.root().join(format!("{ARCHIVING}/{IMPORT}{MARK}"))
+    }
+
+    /// Whether an import is begun.
+    pub fn is_importing(&self) -> bool {
+        self.import_mark().is_file()
+    }
+
+    /// Behind how many entries the log tells of the import that is begun, if it does.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for what is no such mark; see [`StoreError`].
+    pub fn begun_import(&self) -> Result<Option<u64>, StoreError> {
+        let path = self.import_mark();
+        if !self.is_importing() {
+            return Ok(None);
+        }
+        let text = disk::read_limited(&path, MAX_SMALL).map_err(StoreError::at(&path))?;
+        let size = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+        let what = || "it does not say how long the log was".to_owned();
+        size.map(Some).ok_or_else(|| StoreError::Damaged { path: path.clone(), what: what() })
+    }
+
+    /// Where the folder of `run` is that [`Store::unpack_import`] found.
+    pub fn unpacked_import(&self, run: RunId) -> PathBuf {
+        self.root().join(format!("{ARCHIVING}/{IMPORT}/{RUNS}/{run}"))
+    }
+
+    /// Remove what is left of an import in `scratch`, and its mark.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn drop_import(&self, scratch: &Path) -> Result<(), StoreError> {
-        remove_folder(scratch)
+        remove_folder(scratch)?;
+        take_mark(&self.import_mark())
     }
 
     /// Whether the kernel would let the archive of `run` go.
@@ -201,26 +274,35 @@ impl Store {
         sync_parents(&[&path])
     }
 
-    /// Remove from `archiving/` what a crash left there, but for folders of runs, which only go when
-    /// their archive is in place. Answers those runs.
+    /// Remove what lies in `archiving/` of `run`, its marks last: nothing is left to do. Its folder goes
+    /// only where `folder_too` says so.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; then it can be tried again.
+    pub fn clear_archiving(&self, run: RunId, folder_too: bool) -> Result<(), StoreError> {
+        if folder_too {
+            self.remove_aside(run, Archived)?;
+        }
+        self.drop_unpacked(run)?;
+        for ending in [ARCHIVE_SUFFIX.to_owned(), format!("{ARCHIVE_SUFFIX}{PARTIAL_SUFFIX}")] {
+            take_mark(&self.archiving(run, &ending))?;
+        }
+        take_mark(&self.archiving(run, RESTORING))?;
+        take_mark(&self.archiving(run, MARK))
+    }
+
+    /// Remove from `archiving/` what is of no run: what is left of an import, its mark last, and marks
+    /// cut short.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn clear_archiving(&self) -> Result<Vec<RunId>, StoreError> {
-        let folder = self.root().join(ARCHIVING);
-        if folder.symlink_metadata().is_err() {
-            return Ok(Vec::new());
-        }
-        let mut runs = Vec::new();
-        for entry in layout::entries(&folder).map_err(StoreError::at(&folder))? {
-            let run = entry.name.to_str().and_then(|name| name.parse::<RunId>().ok());
-            match run {
-                Some(run) if entry.kind.is_dir() => runs.push(run),
-                _ if entry.kind.is_dir() => remove_folder(&entry.path)?,
-                _ => disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?,
+    pub fn clear_imports(&self) -> Result<(), StoreError> {
+        for entry in listed(&self.root().join(ARCHIVING))? {
+            if !entry.kind.is_dir() && entry.name.to_string_lossy().ends_with(PARTIAL_SUFFIX) {
+                disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
             }
         }
-        Ok(runs)
+        self.drop_import(&self.root().join(ARCHIVING).join(IMPORT))
     }
 }
 
@@ -269,7 +351,6 @@ pub(crate) fn archived_record(path: &Path, run: RunId) -> Result<RunRecord, Stor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Leaving::Archived;
     use crate::evidence::fixture::{Bench, id, verdict};
 
     #[test]
@@ -290,9 +371,11 @@ mod tests {
         let found: Vec<_> = archived_in(store.root()).collect();
         assert_eq!(found, [(run, store.archive_of(run))]);
         store.move_aside(run, Archived).expect("moved");
-        assert_eq!(store.clear_archiving().expect("cleared"), [run], "a folder is not cleared");
-        store.remove_aside(run, Archived).expect("removed");
-        assert!(!folder.exists());
+        store.clear_archiving(run, false).expect("cleared");
+        assert!(store.is_archiving(run), "a folder is not cleared");
+        assert_eq!(store.in_archiving().expect("listed"), [run].into());
+        store.clear_archiving(run, true).expect("cleared");
+        assert!(!folder.exists() && !store.is_archiving(run));
 
         store.unpack_archive(run).expect("an archive");
         store.publish_unpacked(run).expect("in place");
@@ -301,7 +384,13 @@ mod tests {
         store.remove_archive(run).expect("removed");
         store.remove_archive(run).expect("already");
         assert_eq!(store.write_archive(run).expect("again"), first, "as it was");
-        assert_eq!(store.clear_archiving().expect("cleared"), []);
+        store.mark_archiving(run, false).expect("marked");
+        store.mark_archiving(run, true).expect("marked");
+        assert!(store.is_archiving(run) && store.is_restoring(run));
+        store.clear_archiving(run, false).expect("cleared");
+        store.clear_archiving(run, false).expect("already");
+        assert!(!store.is_archiving(run) && !store.is_restoring(run));
+        assert_eq!(store.in_archiving().expect("listed"), [].into());
         assert_eq!(store.begun_archive(run).expect("read"), None, "what was begun is cleared");
     }
 }

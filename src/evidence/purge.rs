@@ -28,8 +28,8 @@ use crate::id::RunId;
 /// Mode of a folder that can be moved and emptied.
 const OPEN_FOLDER: u32 = 0o700;
 const OPEN_FILE: u32 = 0o600;
-/// What the mark of a purge that is begun is called, behind the run.
-const MARK: &str = ".begun";
+/// What the mark of what is begun with a run is called, behind the run.
+pub(super) const MARK: &str = ".begun";
 
 /// Why a sealed folder goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,9 +76,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn mark_purge(&self, run: RunId) -> Result<(), StoreError> {
-        let (mark, purging) = (self.mark_of(run), self.root().join(PURGING));
-        disk::make_dirs(&purging).map_err(StoreError::at(&purging))?;
-        disk::replace(&mark, b"", OPEN_FILE).map_err(StoreError::at(&mark))
+        set_mark(&self.mark_of(run), b"")
     }
 
     /// Take the mark of `run` away: nothing is left to do. Done already is no error.
@@ -86,12 +84,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn unmark_purge(&self, run: RunId) -> Result<(), StoreError> {
-        let (mark, purging) = (self.mark_of(run), self.root().join(PURGING));
-        if mark.symlink_metadata().is_err() {
-            return Ok(());
-        }
-        disk::remove_file(&mark).map_err(StoreError::at(&mark))?;
-        disk::sync_dir(&purging).map_err(StoreError::at(&purging))
+        take_mark(&self.mark_of(run))
     }
 
     /// Move the folder of `run` out of the sealed ones. Done already is no error.
@@ -144,6 +137,24 @@ impl Store {
     }
 }
 
+/// Set the mark at `path`, which says `what`, durably, and make the folder it lies in. Done already is
+/// no error.
+pub(super) fn set_mark(path: &Path, what: &[u8]) -> Result<(), StoreError> {
+    let folder = path.parent().expect("a folder of the store");
+    disk::make_dirs(folder).map_err(StoreError::at(folder))?;
+    disk::replace(path, what, OPEN_FILE).map_err(StoreError::at(path))
+}
+
+/// Take the mark at `path` away. Done already is no error.
+pub(super) fn take_mark(path: &Path) -> Result<(), StoreError> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let folder = path.parent().expect("a folder of the store");
+    disk::remove_file(path).map_err(StoreError::at(path))?;
+    disk::sync_dir(folder).map_err(StoreError::at(folder))
+}
+
 /// Remove `folder`, whose parts may be read-only. Done already is no error.
 pub(super) fn remove_folder(folder: &Path) -> Result<(), StoreError> {
     if folder.symlink_metadata().is_err() {
@@ -172,7 +183,7 @@ pub(super) fn aside_in(root: &Path) -> Result<Vec<RunId>, StoreError> {
     Ok(entries.iter().filter_map(|entry| entry.name.to_str()?.parse().ok()).collect())
 }
 
-fn listed(folder: &Path) -> Result<Vec<layout::Entry>, StoreError> {
+pub(super) fn listed(folder: &Path) -> Result<Vec<layout::Entry>, StoreError> {
     match layout::entries(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         entries => entries.map_err(StoreError::at(folder)),

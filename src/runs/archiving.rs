@@ -1,6 +1,8 @@
 //! Owns archiving: sealed runs that become one file each, and back, by entries of the log. Only
 //! operators archive. What is kept how long does not change by it.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::json;
@@ -10,6 +12,7 @@ use super::custody::decided;
 use super::holds::operator;
 use super::problem::{sealed_first, store_problem, unknown};
 use super::purging::{Staying, refused_by_kernel};
+use super::unfinished::Begun;
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::leaf;
@@ -67,15 +70,19 @@ impl Runs {
     fn archive_now(&self, asked: &ArchiveRequest, by: &Caller) -> Result<Archives, Problem> {
         let named = !asked.runs.is_empty();
         let mut answer = Archives { dry_run: asked.dry_run, runs: Vec::new(), refused: Vec::new() };
-        if !asked.dry_run {
-            self.finish_archives();
-        }
+        let mut before = if asked.dry_run { Begun::default() } else { self.finish_archives(false) };
         let wanted = if named { asked.runs.clone() } else { self.sealed_runs() };
-        let before = asked.older_than_days.map(|days| self.days_ago(days));
+        let sealed_before = asked.older_than_days.map(|days| self.days_ago(days));
         let mut due = Vec::new();
         for run in wanted {
-            match self.judge_archive(run, asked.restore) {
-                Ok(one) if before.is_some_and(|before| !is_before(&one, before)) => {}
+            // What was asked for was cut short before, and has gone on.
+            if before.finished.contains(&run) && self.is_archived(run) != asked.restore {
+                answer.runs.push(self.packed(run)?);
+                continue;
+            }
+            let stuck = before.stuck.remove(&run).map_or(Ok(()), Err);
+            match stuck.and_then(|()| self.judge_archive(run, asked.restore)) {
+                Ok(one) if sealed_before.is_some_and(|before| !is_before(&one, before)) => {}
                 Ok(one) => due.push(one),
                 Err(because) if named => return Err(because.field("runs")),
                 Err(because) => answer.refused.push(Staying { run, because }),
@@ -139,12 +146,24 @@ impl Runs {
         Ok(Packed { run, workflow, sealed_at, sha256, size: None, log_index: None })
     }
 
+    /// What was done with `run`, which the log tells of.
+    fn packed(&self, run: RunId) -> Result<Packed, Problem> {
+        let summary = RunSummary::from(self.record_of(run).map_err(store_problem)?);
+        let RunSummary { workflow, sealed_at, .. } = summary;
+        let last = self.standing().last_archive(run);
+        let sha256 = last.filter(|last| !last.restored).map(|last| last.sha256);
+        let size = self.0.store.archive_of(run).metadata().ok().map(|found| found.len());
+        let log_index = last.map(|last| last.log_index);
+        Ok(Packed { run, workflow, sealed_at, sha256, size, log_index })
+    }
+
     fn archive_one(&self, one: &mut Packed, by: &Caller) -> Result<(), Problem> {
         self.check_room()?;
         let (run, store) = (one.run, &self.0.store);
         let (sha256, size) = store.write_archive(run).map_err(store_problem)?;
         self.check_unpacked(run, seal_digest(&store.folder_of(run)))?;
         store.drop_unpacked(run).map_err(store_problem)?;
+        store.mark_archiving(run, false).map_err(store_problem)?;
         let index = {
             let mut standing = self.standing();
             let entry = leaf::archive(run, sha256, size, by, self.0.clock.now());
@@ -154,6 +173,7 @@ impl Runs {
         tracing::warn!(%run, log_index = index, %sha256, ?by, "a run is archived");
         store.publish_archive(run).map_err(store_problem)?;
         self.take_folder_away(run, Leaving::Archived)?;
+        self.tidy(run, store.clear_archiving(run, true));
         (one.sha256, one.size, one.log_index) = (Some(sha256), Some(size), Some(index));
         Ok(())
     }
@@ -161,19 +181,14 @@ impl Runs {
     fn restore_one(&self, one: &mut Packed, by: &Caller) -> Result<(), Problem> {
         self.check_room()?;
         let (run, store) = (one.run, &self.0.store);
-        let places = self.log().places(&[run]).map_err(store_problem)?;
-        let seal = places.get(&run).and_then(|place| place.seal);
-        let seal = seal.and_then(|seal| self.log().entry(seal).ok());
-        let seal = seal.map(|seal| Digest::of(&seal));
-        self.check_unpacked(run, seal)?;
-        store.publish_unpacked(run).map_err(store_problem)?;
-        // One that lay there before must be the same.
-        if seal_digest(&store.folder_of(run)) != seal
-            || !self.sound(&store.folder_of(run)).is_empty()
-        {
-            let what = "a folder that lies beside the archive is another";
-            return Err(damaged(run, what));
+        let (folder, seal) = (store.folder_of(run), self.logged_seal(run)?);
+        // One that lies there before must be the same.
+        if folder.is_dir() && !self.is_as_sealed(run)? {
+            return Err(damaged(run, "a folder that lies beside the archive is another"));
         }
+        self.check_unpacked(run, seal)?;
+        store.mark_archiving(run, true).map_err(store_problem)?;
+        store.publish_unpacked(run).map_err(store_problem)?;
         let index = {
             let mut standing = self.standing();
             let entry = leaf::restore(run, by, self.0.clock.now());
@@ -182,9 +197,30 @@ impl Runs {
         };
         tracing::warn!(%run, log_index = index, ?by, "a run is restored from its archive");
         store.remove_archive(run).map_err(|error| refused_by_kernel(run, error))?;
+        self.tidy(run, store.clear_archiving(run, false));
         self.lock_soon(run);
         one.log_index = Some(index);
         Ok(())
+    }
+
+    /// The digest of the seal of `run` that the log holds.
+    fn logged_seal(&self, run: RunId) -> Result<Option<Digest>, Problem> {
+        let places = self.log().places(&[run]).map_err(store_problem)?;
+        let seal = places.get(&run).and_then(|place| place.seal);
+        Ok(seal.and_then(|seal| self.log().entry(seal).ok()).map(|seal| Digest::of(&seal)))
+    }
+
+    /// Whether the folder of `run` is sound, and the one that the log holds the seal of.
+    pub(super) fn is_as_sealed(&self, run: RunId) -> Result<bool, Problem> {
+        let (folder, seal) = (self.0.store.folder_of(run), self.logged_seal(run)?);
+        Ok(seal.is_some() && seal_digest(&folder) == seal && self.sound(&folder).is_empty())
+    }
+
+    /// With `run` all is done, and what is left of the doing was `removed`, or is by the next start.
+    pub(super) fn tidy(&self, run: RunId, removed: Result<(), StoreError>) {
+        if let Err(error) = removed {
+            tracing::warn!(%run, error = chain(&error), "its mark stays until the next start");
+        }
     }
 
     /// Unpack the archive of `run` and verify what is in it: sound, and with that seal.
@@ -208,7 +244,7 @@ impl Runs {
     }
 
     /// What is wrong with the archive of `run`: codes of findings.
-    pub(super) fn damage_of_archive(&self, run: RunId) -> std::collections::BTreeSet<String> {
+    pub(super) fn damage_of_archive(&self, run: RunId) -> BTreeSet<String> {
         let stands = self.standing().archive(run);
         let found = std::fs::File::open(self.0.store.archive_of(run)).and_then(Digest::of_reader);
         let found = found.ok().map(|(sha256, _)| sha256);
@@ -220,52 +256,6 @@ impl Runs {
     /// Whether `run` lies in the store as an archive that the log tells of.
     pub fn is_archived(&self, run: RunId) -> bool {
         self.standing().archive(run).is_some() && self.0.store.archive_of(run).is_file()
-    }
-
-    /// Finish what an earlier life of the daemon, or an attempt before, began to archive or restore,
-    /// and remove what it left in `archiving/`. A folder that lies beside an older archive was put
-    /// there by somebody, and is left for `verify` to tell of.
-    pub(super) fn finish_archives(&self) {
-        let begun = self.standing().archived_in_last_life();
-        for (run, archived) in begun {
-            if let Err(problem) = self.finish_archive(run, archived.sha256, archived.restored) {
-                let error = chain(&problem);
-                tracing::error!(%run, error, "archiving is not finished; the next start goes on");
-            }
-        }
-        let left = self.0.store.clear_archiving().unwrap_or_else(|error| {
-            tracing::error!(error = chain(&error), "`archiving/` is not cleared");
-            Vec::new()
-        });
-        for run in left.into_iter().filter(|run| self.is_archived(*run)) {
-            if let Err(error) = self.0.store.remove_aside(run, Leaving::Archived) {
-                tracing::error!(%run, error = chain(&error), "`archiving/` is not cleared");
-            }
-        }
-    }
-
-    fn finish_archive(&self, run: RunId, sha256: Digest, restored: bool) -> Result<(), Problem> {
-        let (store, folder) = (&self.0.store, self.0.store.folder_of(run));
-        if restored {
-            if folder.is_dir() && store.archive_of(run).is_file() {
-                store.remove_archive(run).map_err(store_problem)?;
-                tracing::warn!(%run, "a restoring that was cut short is finished");
-            }
-            return Ok(());
-        }
-        if store.begun_archive(run).map_err(store_problem)? == Some(sha256) {
-            store.publish_archive(run).map_err(store_problem)?;
-        }
-        if folder.is_dir() && self.damage_of_archive(run).is_empty() {
-            // Another than was sealed was put there by somebody.
-            let wrong = self.sound(&folder);
-            if !wrong.is_empty() {
-                return Err(damaged(run, &wrong.join(", ")));
-            }
-            self.take_folder_away(run, Leaving::Archived)?;
-            tracing::warn!(%run, "an archiving that was cut short is finished");
-        }
-        Ok(())
     }
 }
 
@@ -281,7 +271,7 @@ pub(super) fn archived(run: RunId) -> Problem {
     Problem::new(Code::RunArchived, message)
 }
 
-fn damaged(run: RunId, what: &str) -> Problem {
+pub(super) fn damaged(run: RunId, what: &str) -> Problem {
     let message = format!(
         "the run {run} is not as it was sealed ({what}), and stays as it is; look into it with \
          `exhibit verify`"

@@ -64,8 +64,13 @@ impl Runs {
         self.blocking("importing", move || {
             // Neither does a purge go on meanwhile.
             let _turn = this.0.purging.lock();
+            this.go_on_importing()?;
             let (unpacked, scratch) = this.unpack_bundle(&bundle)?;
             let imported = this.import_unpacked(&bundle, &unpacked, &by);
+            // What the log may tell of by now stays for the next start.
+            if imported.is_err() && this.0.store.is_importing() {
+                return imported;
+            }
             let dropped = this.0.store.drop_import(&scratch).map_err(store_problem);
             let imported = imported?;
             dropped?;
@@ -125,6 +130,7 @@ impl Runs {
             let packed = restored.iter().filter(|run| standing.archive(**run).is_some());
             entries.extend(packed.map(|run| leaf::restore(*run, by, at)));
             let deed = decided(by, Act::Import, restored.clone(), json!({ "sha256": sha256 }));
+            self.0.store.mark_import(self.log().checkpoint().1.size).map_err(store_problem)?;
             self.put_down(&mut standing, deed, entries)?
         };
         tracing::warn!(runs = restored.len(), log_index = index, %sha256, ?by, "runs are put back");
@@ -137,7 +143,7 @@ impl Runs {
     }
 
     /// Whether `run` may come back as `folder` has it: sealed as the log says, and sound.
-    fn judge_import(&self, run: RunId, folder: &Path) -> Result<(), Problem> {
+    pub(super) fn judge_import(&self, run: RunId, folder: &Path) -> Result<(), Problem> {
         if self.tombstone(run).is_some() {
             return Err(self.gone(run).field("body"));
         }

@@ -27,6 +27,7 @@ mod scrub;
 mod signing;
 mod stamping;
 mod turns;
+mod unfinished;
 mod viewing;
 mod watching;
 
@@ -160,7 +161,8 @@ impl Runs {
         let runs = Self(Arc::new(shared));
         runs.attest()?;
         runs.finish_purges();
-        runs.finish_archives();
+        runs.finish_archives(true);
+        runs.finish_imports();
         runs.recover()?;
         Ok(runs)
     }

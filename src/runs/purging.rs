@@ -235,8 +235,11 @@ impl Runs {
         self.take_folder_away(run, Leaving::Purged)?;
         let removed = self.0.store.remove_archive(run);
         removed.map_err(|error| refused_by_kernel(run, error))?;
+        // Neither does anything stay of an archiving that was cut short.
+        self.0.store.clear_archiving(run, true).map_err(store_problem)?;
         self.forget(run);
-        self.0.store.unmark_purge(run).map_err(store_problem)
+        self.tidy(run, self.0.store.unmark_purge(run));
+        Ok(())
     }
 
     /// Take the folder of `run` away, of which the log says why.

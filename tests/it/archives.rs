@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestDaemon, eventually, sealed_folder, trust_in};
 use crate::keeping::{leaves, refused_to_agents, sealed, with_tcp};
 use crate::process::{Process, exhibit, stock_tools, write_config};
+use crate::purges::copy_tree;
 
 fn archive_of(store: &Path, run: &str) -> PathBuf {
     let folder = sealed_folder(store, run);
@@ -159,6 +160,10 @@ fn begin(store: &Path, run: &str) -> Digest {
     Digest::of(&bytes)
 }
 
+fn mark(store: &Path, run: &str, ending: &str) {
+    std::fs::write(store.join(format!("archiving/{run}.{ending}")), "").expect("marked");
+}
+
 fn publish(store: &Path, run: &str) {
     let from = store.join(format!("archiving/{run}.tar.zst"));
     std::fs::rename(from, archive_of(store, run)).expect("moved");
@@ -182,6 +187,7 @@ async fn an_archiving_cut_short_at_any_step_is_finished_or_undone_by_the_next_st
     begin(&store, written);
     for run in [logged, placed, moved, half, back] {
         let sha256 = begin(&store, run);
+        mark(&store, run, "begun");
         put_into_log(folder.path(), "archive", run, Some(sha256));
     }
     for run in [placed, moved, half, back] {
@@ -194,6 +200,7 @@ async fn an_archiving_cut_short_at_any_step_is_finished_or_undone_by_the_next_st
     set_mode(&aside.join("data"), 0o700);
     std::fs::remove_file(aside.join("data/events.jsonl")).expect("removed");
     // Its folder came back, and the log says so.
+    mark(&store, back, "restoring");
     put_into_log(folder.path(), "restore", back, None);
     // Until then a verifier sees where it stands, and misses nothing.
     assert_eq!(codes(folder.path()), (0, vec!["archive_unfinished"; 3]));
@@ -206,6 +213,24 @@ async fn an_archiving_cut_short_at_any_step_is_finished_or_undone_by_the_next_st
         assert!(!daemon.sealed(run).exists() && archive_of(&store, run).is_file(), "{run}");
     }
     assert_eq!(left(&store), 0);
+    assert_sound(daemon.folder.path());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_put_beside_an_archive_is_told_and_not_taken_away() {
+    let daemon = TestDaemon::start().await;
+    let run = sealed(&daemon, "w").await;
+    let (store, copy) = (daemon.store(), daemon.folder.path().join("copy"));
+    copy_tree(&daemon.sealed(&run), &copy);
+    daemon.post("/v1/archives", json!({ "runs": [run] })).await.ok();
+    let folder = daemon.stop().await;
+    copy_tree(&copy, &sealed_folder(&store, &run));
+    let daemon = TestDaemon::start_in(folder, |_| {}).await;
+    assert!(daemon.sealed(&run).is_dir() && archive_of(&store, &run).is_file());
+    assert!(codes(daemon.folder.path()).1.contains(&"archive_unfinished"));
+    // Whoever decides which of the two stays restores it.
+    daemon.post("/v1/archives/restore", json!({ "runs": [run] })).await.ok();
+    assert!(daemon.sealed(&run).is_dir() && !archive_of(&store, &run).exists());
     assert_sound(daemon.folder.path());
 }
 

@@ -235,7 +235,7 @@ async fn a_purged_folder_that_is_put_back_is_told_and_not_hidden() {
     assert_eq!(assert_sound(daemon.folder.path()), 1);
 }
 
-fn copy_tree(from: &Path, to: &Path) {
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("made");
     for entry in std::fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry");

@@ -67,8 +67,6 @@ pub struct Standing {
     holds: BTreeMap<RunId, Vec<Hold>>,
     purged: BTreeMap<RunId, Tombstone>,
     archived: BTreeMap<RunId, Archived>,
-    /// Indices of the daemon's last start and of the one before it.
-    starts: [Option<u64>; 2],
     /// Events of custody.
     custody: u64,
 }
@@ -98,9 +96,6 @@ impl Standing {
 
     /// Take over what `leaf`, the entry `index`, says; other kinds say nothing here.
     pub fn take(&mut self, index: u64, leaf: &Leaf) {
-        if leaf.kind == LeafKind::Start {
-            self.starts = [Some(index), self.starts[0]];
-        }
         if leaf.kind == LeafKind::Custody {
             let count = leaf.data.get("count").and_then(Value::as_u64);
             self.custody = self.custody.max(count.unwrap_or(0));
@@ -167,12 +162,9 @@ impl Standing {
         stand.map(|(run, archived)| (*run, *archived))
     }
 
-    /// The runs that were archived or restored since the daemon's start before its last one: only of
-    /// these can a crash have cut it short.
-    pub fn archived_in_last_life(&self) -> Vec<(RunId, Archived)> {
-        let since = self.starts[1].unwrap_or(0);
-        let recent = self.archived.iter().filter(|(_, archived)| archived.log_index > since);
-        recent.map(|(run, archived)| (*run, *archived)).collect()
+    /// What the last entry about an archive of `run` says, also where it became a folder again.
+    pub fn last_archive(&self, run: RunId) -> Option<Archived> {
+        self.archived.get(&run).copied()
     }
 
     /// The holds on `run`, oldest first.
@@ -193,7 +185,7 @@ impl Standing {
 
 /// Whether an entry may be about the keeping of a run: spares the reading of all others.
 fn speaks_of_keeping(entry: &[u8]) -> bool {
-    let kinds = ["hold", "release", "purge", "start", "custody", "archive", "restore"];
+    let kinds = ["hold", "release", "purge", "custody", "archive", "restore"];
     let kinds = kinds.map(|kind| format!("\"kind\":\"{kind}\""));
     std::str::from_utf8(entry).is_ok_and(|text| kinds.iter().any(|kind| text.contains(kind)))
 }

@@ -1,0 +1,199 @@
+//! Runs archived, restored, and purged as archives; and what was cut short of that before, once, or by
+//! two crashes in a row.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Place, is_over, operator, purge_all};
+use crate::disk::fault::{Fault, try_all, try_in_turn};
+use crate::error::{Problem, chain};
+use crate::evidence::Act;
+use crate::evidence::log::leaf;
+use crate::id::RunId;
+use crate::request::{ArchiveRequest, PurgeRequest};
+use crate::runs::Runs;
+use crate::runs::custody::decided;
+
+/// Of so many steps, one is tried by `cargo test`.
+const STRIDE: usize = 61;
+const DAY: Duration = Duration::from_hours(24);
+
+/// What somebody was told, and so must hold.
+#[derive(Debug, Default)]
+struct Told {
+    archived: bool,
+    restored: bool,
+    purged: bool,
+    /// What was refused twice in a row.
+    refused: Vec<String>,
+}
+
+/// A daemon on a disk that can fail.
+struct Trial {
+    place: Place,
+    /// A folder; an archive; a folder whose archiving was cut short behind its entry; an archive whose
+    /// restoring was cut short before its entry, and one behind it.
+    runs: [RunId; 5],
+    told: Told,
+}
+
+fn asked(run: RunId, restore: bool) -> ArchiveRequest {
+    ArchiveRequest { runs: vec![run], older_than_days: None, dry_run: false, restore }
+}
+
+impl Trial {
+    fn new() -> Self {
+        let place = Place::new();
+        let runs = place.open().expect("a store");
+        let sealed = [(); 5].map(|()| place.sealed(&runs).expect("sealed").run);
+        place.clock.advance(2 * DAY);
+        let trial = Self { place, runs: sealed, told: Told::default() };
+        let [_, packed, cut, undone, back] = sealed;
+        for run in [packed, undone, back] {
+            trial.turn(&runs, run, false).expect("archived");
+        }
+        drop(runs);
+        // Their archives are those of an earlier life.
+        drop(trial.place.open().expect("a store"));
+        let runs = trial.place.open().expect("a store");
+        let (store, at) = (&runs.0.store, trial.place.clock.now());
+        let (sha256, size) = store.write_archive(cut).expect("written");
+        store.mark_archiving(cut, false).expect("marked");
+        let entry = leaf::archive(cut, sha256, size, &operator(), at);
+        put_down(&runs, Act::Archive, cut, entry);
+        for run in [undone, back] {
+            store.unpack_archive(run).expect("an archive");
+            store.mark_archiving(run, true).expect("marked");
+            store.publish_unpacked(run).expect("in place");
+        }
+        put_down(&runs, Act::Restore, back, leaf::restore(back, &operator(), at));
+        trial
+    }
+
+    /// Another one that begins where this one is.
+    fn copy(&self) -> Self {
+        Self { place: self.place.copy(), runs: self.runs, told: Told::default() }
+    }
+
+    /// Archive or restore `run`.
+    fn turn(&self, runs: &Runs, run: RunId, restore: bool) -> Result<(), Problem> {
+        let done = self.place.wait(runs.archive(asked(run, restore), &operator()))?;
+        assert_eq!(done.runs.len(), 1, "{run} is told of");
+        Ok(())
+    }
+
+    fn live(&mut self) {
+        let mut told = Told::default();
+        let [plain, packed, cut, ..] = self.runs;
+        let Some(runs) = self.place.twice("open", &mut told.refused, Place::open) else { return };
+        let archive = |_: &Place| self.turn(&runs, plain, false);
+        told.archived = self.place.twice("archive", &mut told.refused, archive).is_some();
+        let restore = |_: &Place| self.turn(&runs, packed, true);
+        told.restored = self.place.twice("restore", &mut told.refused, restore).is_some();
+        let named = || PurgeRequest { runs: vec![cut], ..purge_all() };
+        let purge = |place: &Place| place.wait(runs.purge(named(), &operator())).map(drop);
+        told.purged = self.place.twice("purge", &mut told.refused, purge).is_some();
+        self.place.wait(runs.stopped());
+        self.told = told;
+    }
+
+    /// What is wrong after a start.
+    fn wrong(&self) -> Vec<String> {
+        let runs = match self.place.open() {
+            Ok(runs) => runs,
+            Err(problem) => return vec![format!("no start: {}", chain(&problem))],
+        };
+        let mut wrong = self.place.wrong(&runs);
+        let [plain, packed, cut, undone, back] = self.runs;
+        let folder = |run: RunId| runs.0.store.folder_of(run).is_dir();
+        let archive = |run: RunId| runs.0.store.archive_of(run).is_file();
+        for run in self.runs {
+            let (folder, archive) = (folder(run), archive(run));
+            let purged = runs.tombstone(run).is_some();
+            if u8::from(purged) + u8::from(folder) + u8::from(archive) != 1 {
+                wrong.push(format!("{run}: purged {purged}, folder {folder}, archive {archive}"));
+            } else if archive != runs.is_archived(run) || runs.record_of(run).is_ok() == purged {
+                wrong.push(format!("{run} is not told of as it lies there"));
+            }
+        }
+        let mut must = |what: &str, holds: bool| {
+            wrong.extend((!holds).then(|| format!("{what} does not hold")));
+        };
+        must("the archive that was told of", !self.told.archived || archive(plain));
+        must("the restoring that was told of", !self.told.restored || folder(packed));
+        must("the purge that was told of", !self.told.purged || !archive(cut));
+        must("the archiving that was cut short", !folder(cut));
+        must("the restoring that was undone", archive(undone));
+        must("the restoring that was cut short", folder(back));
+        // What is over stands in the way of nothing.
+        for run in [plain, packed] {
+            let again = self.turn(&runs, run, archive(run));
+            wrong.extend(again.err().map(|error| format!("not again: {}", chain(&error))));
+        }
+        wrong
+    }
+}
+
+fn put_down(runs: &Runs, act: Act, run: RunId, entry: Vec<u8>) {
+    let deed = decided(&operator(), act, vec![run], json!({}));
+    runs.put_down(&mut runs.standing(), deed, vec![entry]).expect("put down");
+}
+
+/// How many steps a life takes on a disk that does as it is told, and how many a start after it.
+fn steps(first: &Trial) -> (u64, u64) {
+    let mut trial = first.copy();
+    let plan = trial.place.plan(Fault::Failed, u64::MAX);
+    drop(trial.place.open().expect("a start"));
+    let start = plan.steps();
+    drop(plan);
+    trial = first.copy();
+    let plan = trial.place.plan(Fault::Failed, u64::MAX);
+    trial.live();
+    assert_eq!(trial.told.refused, Vec::<String>::new());
+    let steps = plan.steps();
+    drop(plan);
+    assert_eq!(trial.wrong(), Vec::<String>::new());
+    assert!(trial.told.archived && trial.told.restored && trial.told.purged);
+    (steps, start)
+}
+
+#[test]
+fn a_disk_that_fails_at_any_step_loses_no_run_between_folder_and_archive() {
+    let first = Trial::new();
+    let (steps, _) = steps(&first);
+    // One at a time is copied: it is read by several.
+    let first = Mutex::new(first);
+    let copy = || first.lock().expect("no copy fails").copy();
+    try_all(steps, STRIDE, |fault, step| {
+        let mut trial = copy();
+        let plan = trial.place.plan(fault, step);
+        trial.live();
+        drop(plan);
+        let mut wrong = trial.wrong();
+        if is_over(fault) {
+            wrong.append(&mut trial.told.refused);
+        }
+        wrong
+    });
+}
+
+#[test]
+fn two_crashes_in_a_row_lose_none_either() {
+    let first = Trial::new();
+    let (steps, start) = steps(&first);
+    let first = Mutex::new(first);
+    let copy = || first.lock().expect("no copy fails").copy();
+    // At each step of a life, twice: the start after it goes wrong elsewhere each time.
+    try_in_turn(steps * 2, STRIDE, |fault, turn| {
+        let mut trial = copy();
+        let plan = trial.place.plan(Fault::Killed, turn % steps);
+        trial.live();
+        drop(plan);
+        let plan = trial.place.plan(fault, turn * 31 % start);
+        drop(trial.place.open());
+        drop(plan);
+        trial.wrong()
+    });
+}

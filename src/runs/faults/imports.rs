@@ -1,0 +1,155 @@
+//! Lost runs put back from a bundle, and an import finished that was cut short behind its entry.
+
+use std::sync::Mutex;
+
+use serde_json::json;
+
+use super::{Place, is_over, operator};
+use crate::bundle;
+use crate::digest::Digest;
+use crate::disk::fault::{Fault, try_all};
+use crate::error::{Problem, chain};
+use crate::evidence::log::{LeafKind, leaf};
+use crate::evidence::{Act, Leaving};
+use crate::id::RunId;
+use crate::request::ArchiveRequest;
+use crate::runs::Runs;
+use crate::runs::custody::decided;
+
+/// Of so many steps, one is tried by `cargo test`.
+const STRIDE: usize = 37;
+
+/// A daemon on a disk that can fail.
+struct Trial {
+    place: Place,
+    /// A folder that is lost, an archive that is lost, a run that is there, and one of which the log
+    /// says that it was put back.
+    runs: [RunId; 4],
+    /// All of them but the last.
+    bundle: Vec<u8>,
+    told: bool,
+    /// What was refused twice in a row.
+    refused: Vec<String>,
+}
+
+impl Trial {
+    fn new() -> Self {
+        let place = Place::new();
+        let runs = place.open().expect("a store");
+        let sealed = [(); 4].map(|()| place.sealed(&runs).expect("sealed").run);
+        let [lost, packed, there, cut] = sealed;
+        let store = &runs.0.store;
+        let bundle_of = |runs: &[RunId]| {
+            let folders: Vec<_> = runs.iter().map(|run| (*run, store.folder_of(*run))).collect();
+            let folders: Vec<_> =
+                folders.iter().map(|(run, folder)| (*run, folder.as_path(), None)).collect();
+            bundle::write(Vec::new(), &folders).expect("in memory")
+        };
+        let (three, one) = (bundle_of(&[lost, packed, there]), bundle_of(&[cut]));
+        let asked = ArchiveRequest {
+            runs: vec![packed],
+            older_than_days: None,
+            dry_run: false,
+            restore: false,
+        };
+        place.wait(runs.archive(asked, &operator())).expect("archived");
+        store.remove_archive(packed).expect("removed");
+        for run in [lost, cut] {
+            store.move_aside(run, Leaving::Purged).expect("moved");
+            store.remove_aside(run, Leaving::Purged).expect("removed");
+        }
+        // The other import is in the log, and its run is not in its place.
+        store.unpack_import(one.as_slice(), bundle::Limits::default()).expect("a bundle");
+        store.mark_import(runs.log().checkpoint().1.size).expect("marked");
+        let sha256 = Digest::of(&one);
+        let entry = leaf::import(&[cut], sha256, &operator(), place.clock.now());
+        let deed = decided(&operator(), Act::Import, vec![cut], json!({}));
+        runs.put_down(&mut runs.standing(), deed, vec![entry]).expect("put down");
+        Self { place, runs: sealed, bundle: three, told: false, refused: Vec::new() }
+    }
+
+    /// Another one that begins where this one is.
+    fn copy(&self) -> Self {
+        let (place, bundle) = (self.place.copy(), self.bundle.clone());
+        Self { place, bundle, runs: self.runs, told: false, refused: Vec::new() }
+    }
+
+    fn import(&self, runs: &Runs) -> Result<(), Problem> {
+        let done = self.place.wait(runs.import(self.bundle.clone().into(), &operator()))?;
+        assert_eq!(done.restored.len() + done.here.len(), 3, "{done:?}");
+        Ok(())
+    }
+
+    fn live(&mut self) {
+        let mut refused = Vec::new();
+        if let Some(runs) = self.place.twice("open", &mut refused, Place::open) {
+            let import = |_: &Place| self.import(&runs);
+            self.told = self.place.twice("import", &mut refused, import).is_some();
+            self.place.wait(runs.stopped());
+        }
+        self.refused = refused;
+    }
+
+    /// What is wrong after a start.
+    fn wrong(&self) -> Vec<String> {
+        let runs = match self.place.open() {
+            Ok(runs) => runs,
+            Err(problem) => return vec![format!("no start: {}", chain(&problem))],
+        };
+        let mut wrong = Vec::new();
+        let logged = runs.log().last(|leaf| leaf.kind == LeafKind::Import).expect("readable");
+        let (_, logged) = logged.expect("one was cut short");
+        let [lost, packed, there, cut] = self.runs;
+        let logged = logged.data["runs"] == json!([lost, packed]);
+        let folder = |run: RunId| runs.0.store.folder_of(run).is_dir();
+        if !folder(cut) || !folder(there) {
+            wrong.push("the import that was cut short is not finished".to_owned());
+        }
+        if self.told && !logged {
+            wrong.push("the log does not tell of the import".to_owned());
+        }
+        if folder(lost) != logged || folder(packed) != logged {
+            wrong.push(format!("the log says {logged} of what was put back, which is not so"));
+        }
+        // What is over stands in the way of nothing.
+        wrong.extend(self.import(&runs).err().map(|error| format!("not again: {}", chain(&error))));
+        wrong.extend(self.place.wrong(&runs));
+        let listed = |run: &&RunId| runs.0.index.lock().expect("whole").get(**run).expect("read");
+        let unlisted = self.runs.iter().filter(|run| listed(run).is_none());
+        wrong.extend(unlisted.map(|run| format!("{run} is not in the index")));
+        wrong
+    }
+}
+
+/// How many steps a life takes on a disk that does as it is told.
+fn steps(first: &Trial) -> u64 {
+    let mut trial = first.copy();
+    let plan = trial.place.plan(Fault::Failed, u64::MAX);
+    trial.live();
+    assert_eq!(trial.refused, Vec::<String>::new());
+    let steps = plan.steps();
+    drop(plan);
+    assert_eq!(trial.wrong(), Vec::<String>::new());
+    assert!(trial.told);
+    steps
+}
+
+#[test]
+fn a_disk_that_fails_at_any_step_puts_back_what_the_log_says_and_nothing_else() {
+    let first = Trial::new();
+    let steps = steps(&first);
+    // One at a time is copied: it is read by several.
+    let first = Mutex::new(first);
+    let copy = || first.lock().expect("no copy fails").copy();
+    try_all(steps, STRIDE, |fault, step| {
+        let mut trial = copy();
+        let plan = trial.place.plan(fault, step);
+        trial.live();
+        drop(plan);
+        let mut wrong = trial.wrong();
+        if is_over(fault) {
+            wrong.append(&mut trial.refused);
+        }
+        wrong
+    });
+}

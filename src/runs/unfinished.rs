@@ -1,0 +1,151 @@
+//! Owns what was begun with archives and imports and cut short, by a crash or an error: finishes what
+//! the log tells of, undoes what it does not, and clears `archiving/`.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Runs;
+use super::archiving::damaged;
+use super::problem::store_problem;
+use super::purging::refused_by_kernel;
+use crate::digest::Digest;
+use crate::error::{Problem, chain};
+use crate::evidence::Leaving;
+use crate::evidence::log::LeafKind;
+use crate::id::RunId;
+
+/// What came of what was begun before.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    pub(super) finished: BTreeSet<RunId>,
+    pub(super) stuck: HashMap<RunId, Problem>,
+}
+
+impl Runs {
+    /// Finish what an earlier life of the daemon (`starting`), or an attempt before, began to archive
+    /// or restore, and remove what it left in `archiving/`. What is not in the log has not happened;
+    /// that is known at a start alone: later, an entry may be in doubt. A folder that lies beside an
+    /// archive and is not marked was put there by somebody, and is left for `verify` to tell of.
+    pub(super) fn finish_archives(&self, starting: bool) -> Begun {
+        let mut begun = Begun::default();
+        let there = self.0.store.in_archiving().unwrap_or_else(|error| {
+            tracing::error!(error = chain(&error), "`archiving/` cannot be read");
+            BTreeSet::new()
+        });
+        for run in there {
+            match self.finish_archive(run, starting) {
+                Ok(false) => {}
+                Ok(true) => {
+                    begun.finished.insert(run);
+                    tracing::warn!(%run, "an archiving or restoring that was cut short is finished");
+                }
+                Err(problem) => {
+                    let error = chain(&problem);
+                    tracing::error!(%run, error, "it is not archived, nor restored; `exhibit archive`, or the next start, goes on");
+                    begun.stuck.insert(run, problem);
+                }
+            }
+        }
+        begun
+    }
+
+    /// Finish the import that an earlier life of the daemon put into the log, and remove what is left of
+    /// it: what no entry tells of has not happened.
+    pub(super) fn finish_imports(&self) {
+        if let Err(problem) = self.finish_import() {
+            let error = chain(&problem);
+            tracing::error!(error, "an import is not finished; the next start goes on");
+        }
+    }
+
+    fn finish_import(&self) -> Result<(), Problem> {
+        self.go_on_importing()?;
+        self.0.store.clear_imports().map_err(store_problem)
+    }
+
+    /// Give the runs their places of which the log says that they were put back, and were not.
+    pub(super) fn go_on_importing(&self) -> Result<(), Problem> {
+        let Some(since) = self.0.store.begun_import().map_err(store_problem)? else {
+            return Ok(());
+        };
+        let last = self.log().last(|leaf| leaf.kind == LeafKind::Import);
+        let last = last.map_err(store_problem)?.filter(|(index, _)| *index >= since);
+        let named = last.and_then(|(_, leaf)| leaf.data.get("runs").cloned());
+        let named: Vec<RunId> =
+            named.and_then(|runs| serde_json::from_value(runs).ok()).unwrap_or_default();
+        named.into_iter().try_for_each(|run| self.finish_importing(run))
+    }
+
+    /// The log says that `run` was put back: have it be so.
+    fn finish_importing(&self, run: RunId) -> Result<(), Problem> {
+        let (store, unpacked) = (&self.0.store, self.0.store.unpacked_import(run));
+        let there = store.folder_of(run).is_dir() || self.is_archived(run);
+        if there || self.tombstone(run).is_some() || !unpacked.is_dir() {
+            return Ok(());
+        }
+        self.judge_import(run, &unpacked)?;
+        store.publish_folder(run, &unpacked).map_err(store_problem)?;
+        self.index_run(run);
+        self.lock_soon(run);
+        tracing::warn!(%run, "an import that was cut short is finished");
+        Ok(())
+    }
+
+    /// Whether something was begun with `run`, and is finished now.
+    fn finish_archive(&self, run: RunId, starting: bool) -> Result<bool, Problem> {
+        let store = &self.0.store;
+        let (archiving, restoring) = (store.is_archiving(run), store.is_restoring(run));
+        let (purged, last) = {
+            let standing = self.standing();
+            (standing.tombstone(run).is_some(), standing.last_archive(run))
+        };
+        let archived = last.filter(|last| !last.restored).map(|last| last.sha256);
+        let in_doubt = if archived.is_some() { restoring } else { archiving };
+        if in_doubt && !starting && !purged {
+            return Ok(false);
+        }
+        let done = match archived {
+            _ if purged => false,
+            Some(sha256) => self.finish_archiving(run, sha256, archiving || restoring)?,
+            None if restoring && last.is_some() => self.finish_restoring(run)?,
+            None => false,
+        };
+        store.clear_archiving(run, purged || archived.is_some()).map_err(store_problem)?;
+        Ok(done)
+    }
+
+    /// The log says that `run` is the archive with that digest: have it be so, where it is `marked`.
+    fn finish_archiving(&self, run: RunId, sha256: Digest, marked: bool) -> Result<bool, Problem> {
+        let (store, folder) = (&self.0.store, self.0.store.folder_of(run));
+        if !store.archive_of(run).is_file() {
+            let mut begun = store.begun_archive(run).map_err(store_problem)?;
+            // The same folder gives the same bytes.
+            if begun != Some(sha256) && marked && folder.is_dir() && self.is_as_sealed(run)? {
+                begun = Some(store.write_archive(run).map_err(store_problem)?.0);
+            }
+            if begun == Some(sha256) {
+                store.publish_archive(run).map_err(store_problem)?;
+            }
+        }
+        if !self.damage_of_archive(run).is_empty() {
+            return Err(damaged(run, "its archive is gone, or another"));
+        }
+        if folder.is_dir() && marked {
+            // Another than was sealed was put there by somebody.
+            if !self.is_as_sealed(run)? {
+                return Err(damaged(run, "a folder that lies beside the archive is another"));
+            }
+            self.take_folder_away(run, Leaving::Archived)?;
+        }
+        Ok(marked)
+    }
+
+    /// The log says that `run` is a folder again: have it be so.
+    fn finish_restoring(&self, run: RunId) -> Result<bool, Problem> {
+        if !self.is_as_sealed(run)? {
+            return Err(damaged(run, "it was restored, and its folder is gone, or another"));
+        }
+        self.0.store.remove_archive(run).map_err(|error| refused_by_kernel(run, error))?;
+        self.lock_soon(run);
+        Ok(true)
+    }
+}
