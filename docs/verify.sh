@@ -13,7 +13,8 @@
 # KEPT is a copy of STORE/log/checkpoint that you kept at an earlier visit.
 #
 # Prints PASS or FAIL for each check; ends with 0 when all passed, 1 when one failed, 2 when it
-# could not begin. Where a store has archived runs, zstd and tar are needed as well.
+# could not begin. Where a store has archived runs or keeps bundles of other stores, zstd and tar are
+# needed as well.
 # Nothing in the evidence is run. Written for bash 5.2, OpenSSH 9.2, OpenSSL 3.0
 # and Python 3.11, as in Debian 12. docs/FORMAT.md says what each file is.
 set -uo pipefail
@@ -147,8 +148,16 @@ signature() { # By a key that is trusted and not revoked, for evidence, at the t
   done <"$trust/allowed_signers"
   return 1
 }
-proof() { # From seal.json to a checkpoint that the log signed.
-  python proof . >"$scratch/note" && signed_note "$scratch/note"
+sound() { # By whatever key, for evidence.
+  ssh-keygen -Y check-novalidate -n evidence@exhibit -s tagmanifest-sha256.txt.sig <tagmanifest-sha256.txt
+}
+proof() { # From seal.json to a checkpoint that the log signed; also by a proof that lies beside the folder.
+  local file
+  for file in seal.json.tlog-proof ${beside:+"$beside"}; do
+    [ -z "$stranger" ] || [ -e "$file" ] || continue
+    python proof . "$file" >"$scratch/note" || return 1
+    [ -n "$stranger" ] || signed_note "$scratch/note" || return 1
+  done
 }
 
 # A checkpoint is a signed note: the log's name, its size, its root; a blank line; and lines
@@ -175,6 +184,8 @@ signed_note() { # signed_note FILE: is it signed with a key in log.vkey?
   return 1
 }
 
+# Of a folder in a kept bundle of another store: whether DIR says nothing of its key, and the proof beside it.
+stranger='' beside=''
 folder() ( # folder PATH: all checks of one folder
   failed=0
   cd -- "$1" || exit 1
@@ -185,15 +196,23 @@ folder() ( # folder PATH: all checks of one folder
   check 4 payload 'the files below data/ are those that were recorded' sha256sum --strict --quiet -c manifest-sha256.txt
   check 5 nothing-added 'nothing was added below data/' nothing_added
   check 6 root 'nothing was added or removed beside data/' root_names
-  check 7 signature 'signed with a key that is trusted' signature
+  if [ -z "$stranger" ]; then
+    check 7 signature 'signed with a key that is trusted' signature
+  else
+    check 7 signature 'signed with a key of which DIR says nothing: of another store' sound
+  fi
   check 8 seal 'seal.json is what the other files give' python seal .
   check 9 chain 'no event was removed, changed or moved' python chain .
-  if [ -f "$trust/log.vkey" ]; then
+  if [ -n "$stranger" ]; then
+    check 10 proof 'the seal is in a log, of another store' proof
+  elif [ -f "$trust/log.vkey" ]; then
     check 10 proof 'the seal is in the log that is trusted' proof
   else
     echo 'SKIP 10 proof         there is no log.vkey in DIR'
   fi
-  if [ -f "$trust/tsa-ca.pem" ]; then
+  if [ -n "$stranger" ]; then
+    : # Whom its own store believes about time is not known here.
+  elif [ -f "$trust/tsa-ca.pem" ]; then
     check 18 timestamp 'the signature was there when it says, by the word of an authority' timestamp
   elif [ -e $stamp ]; then
     echo 'SKIP 18 timestamp     there is no tsa-ca.pem in DIR'
@@ -225,6 +244,20 @@ archives() { # Each is the one that the log holds; then it is unpacked: the fold
     other=$(grep -vE "^runs/$id(/$part)*/?$" "$scratch/names") && { printf '%s holds %s\n' "$path" "$other"; return 1; }
     tar -xf "$scratch/tar" -C "$unpacked" --strip-components=1 --no-same-owner --no-same-permissions || return 1
   done <"$scratch/archives"
+}
+imports() { # Each is one that the log holds; then it is unpacked: folders of runs, their proofs, and nothing else.
+  local path other into
+  python imports . >"$scratch/imports" || return 1
+  while IFS= read -r path; do
+    [ -n "$path" ] || continue
+    into=${path##*/} into=$taken/${into%.tar.zst}
+    zstd -dcq -- "$path" >"$scratch/tar" && tar -tf "$scratch/tar" --quoting-style=escape >"$scratch/names" ||
+      { echo "$path cannot be unpacked"; return 1; }
+    other=$(grep -vE "^(runs/$run_id(/$part)*/?|proofs/$run_id\.tlog-proof)$" "$scratch/names") &&
+      { printf '%s holds %s\n' "$path" "$other"; return 1; }
+    grep -q '^runs/' "$scratch/names" || { echo "$path holds no folder"; return 1; }
+    mkdir -- "$into" && tar -xf "$scratch/tar" -C "$into" --no-same-owner --no-same-permissions || return 1
+  done <"$scratch/imports"
 }
 history_signed() {
   local note
@@ -267,11 +300,14 @@ if [ -n "$folder" ]; then
   folder "$folder" || failed=1
 else
   cd -- "$store" || exit 2
-  unpacked=$scratch/unpacked
-  mkdir -- "$unpacked" || exit 2
+  unpacked=$scratch/unpacked taken=$scratch/taken
+  mkdir -- "$unpacked" "$taken" || exit 2
   if [ -n "$(find runs -mindepth 4 -maxdepth 4 -type f -name '*.tar.zst' 2>/dev/null | head -c1)" ]; then
     for tool in zstd tar; do command -v "$tool" >/dev/null || stop "$tool is needed for archived runs and is not installed"; done
     export EXHIBIT_UNPACKED=$unpacked
+  fi
+  if [ -n "$(find imported -type f 2>/dev/null | head -c1)" ]; then
+    for tool in zstd tar; do command -v "$tool" >/dev/null || stop "$tool is needed for kept bundles and is not installed"; done
   fi
   check 11 checkpoint 'the log is signed by the key that is trusted' signed_note log/checkpoint
   check 12 tiles 'all tiles and the root follow from the entries' python tiles .
@@ -285,10 +321,20 @@ else
     check 19 stamp-order 'runs were stamped in the order of the log' stamp_order
   fi
   check 20 custody 'no event of custody was changed or removed' python custody .
+  check 22 imports 'each kept bundle of another store is one in the log' imports
   while IFS= read -rd '' path; do
     printf 'folder %q\n' "$path"
     folder "$path" || failed=1
   done < <(find runs -mindepth 4 -maxdepth 4 -type d -print0; find "$unpacked" -mindepth 1 -maxdepth 1 -type d -print0)
+  # A key of which the auditor was told nothing is one for the auditor of the store that the bundle comes from.
+  while IFS= read -rd '' path; do
+    run=${path##*/} from=${path%/runs/*}
+    stranger='' beside=$from/proofs/$run.tlog-proof
+    [ -e "$beside" ] || beside=''
+    python named "$path/tagmanifest-sha256.txt.sig" "$trust/allowed_signers" "$trust/revoked_keys" >/dev/null 2>&1 || stranger=yes
+    printf 'folder %q\n' "imported/${from##*/}.tar.zst/runs/$run"
+    folder "$path" || failed=1
+  done < <(find "$taken" -mindepth 3 -maxdepth 3 -type d -path '*/runs/*' -print0)
 fi
 if [ $failed = 0 ]; then echo 'all checks passed'; else echo 'NOT INTACT: a check failed'; fi
 exit $failed

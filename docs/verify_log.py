@@ -6,13 +6,15 @@ pipes and devices are told of and not opened.
 
   seal FOLDER          seal.json is what the folder's other files give
   chain FOLDER         no event was changed, removed, added or moved
-  proof FOLDER         seal.json leads to the checkpoint in its proof; prints that checkpoint
+  proof FOLDER [FILE]  seal.json leads to the checkpoint in its proof, or in FILE; prints that checkpoint
   tiles STORE          the log's tiles and root follow from its entries
   history STORE        the log continues every checkpoint in checkpoints/ and in the folders' proofs
   kept STORE NOTE...   the log continues these checkpoints
   runs STORE           log and folders tell of the same runs; what was purged could go and is gone
   order STORE          prints the folders of the runs, in the order in which the log holds their seals
   archives STORE       every archive is the one that the log holds; prints runs and archives, a line each
+  imports STORE        every kept bundle of another store is one that the log holds; prints them, a line each
+  named SIGNATURE F... one of these files of keys names the key of the signature
   custody STORE        custody/ is one chain of lines, and the log's heads of it are among them
 
 Sources: RFC 6962 section 2.1 (tree), RFC 9162 section 2.1.3.2 (proof), c2sp.org/tlog-tiles,
@@ -154,8 +156,8 @@ def checkpoint(note):
     return lines[0], int(lines[1]), root
 
 
-def proof(folder):
-    text = read(os.path.join(folder, "seal.json.tlog-proof")).decode()
+def proof(folder, file=None):
+    text = read(file or os.path.join(folder, "seal.json.tlog-proof")).decode()
     head, _, note = text.partition("\n\n")
     first, number, *hashes = head.split("\n")
     need(first == "c2sp.org/tlog-proof@v1", "that is no proof")
@@ -363,6 +365,14 @@ def order(store):
         print(there[run])
 
 
+def digest(path):
+    hashed = hashlib.sha256()
+    with opened(path) as file:
+        while chunk := file.read(1 << 20):
+            hashed.update(chunk)
+    return hashed.hexdigest()
+
+
 def archives(store):
     logged, restored, wrong, sound = {}, set(), [], []
     for entry in Log(store).entries:
@@ -377,18 +387,54 @@ def archives(store):
     for place, folders, names in os.walk(os.path.join(store, "runs")):
         folders[:] = [name for name in folders if not RUN.fullmatch(name)]
         for run in [name[:-8] for name in names if name.endswith(".tar.zst") and RUN.fullmatch(name[:-8])]:
-            path, digest = os.path.join(place, run + ".tar.zst"), hashlib.sha256()
-            with opened(path) as archive:
-                while chunk := archive.read(1 << 20):
-                    digest.update(chunk)
+            path = os.path.join(place, run + ".tar.zst")
             # One that became a folder again goes after its folder came.
             left = run not in restored or os.path.isdir(os.path.join(place, run))
-            if logged.get(run) == digest.hexdigest() and left:
+            if logged.get(run) == digest(path) and left:
                 sound.append(f"{run} {path}")
             else:
                 wrong.append(f"not the archive that the log holds: {run}")
     need(not wrong, "\n".join(sorted(wrong)))
     print("\n".join(sorted(sound)))
+
+
+def imports(store):
+    logged, folder, wrong, sound = set(), os.path.join(store, "imported"), [], []
+    for entry in Log(store).entries:
+        value = json.loads(entry)
+        if value.get("kind") == "import" and value.get("kept") is True:
+            logged.add(value["sha256"])
+    there = os.path.lexists(folder)
+    need(not there or stat.S_ISDIR(os.lstat(folder).st_mode), "imported is a link, pipe or device")
+    waiting, found = set(), set()
+    for name in sorted(os.listdir(folder)) if there else []:
+        path, named = os.path.join(folder, name), name.partition(".")[0]
+        kind = stat.S_ISREG(os.lstat(path).st_mode) and re.fullmatch("[0-9a-f]{64}", named)
+        ending = name[len(named) :]
+        if kind and ending in (".begun", ".begun.partial"):  # One that is being taken in.
+            if ending == ".begun" and digest(path) == named:
+                waiting.add(named)
+        elif not kind or ending != ".tar.zst":
+            wrong.append(f"no bundle: imported/{name!r}")
+        elif named not in logged:
+            wrong.append(f"never logged: imported/{name}")
+        else:
+            found.add(named)
+            (sound if digest(path) == named else wrong).append(path)
+    wrong += [f"gone: {named}, of which the log tells" for named in logged - found - waiting]
+    need(not wrong, "\n".join(wrong))
+    print("\n".join(sound))
+
+
+def named(signature, *files):
+    lines = read(signature).decode().split("\n")
+    blob = base64.b64decode("".join(lines[1:-2]))
+    # PROTOCOL.sshsig: a magic word, a version, the key behind its length.
+    length = int.from_bytes(blob[10:14], "big")
+    key = base64.b64encode(blob[14 : 14 + length])
+    lines = [line for file in files if os.path.isfile(file) for line in read(file).splitlines()]
+    found = [line for line in lines if key in line.split() and not line.strip().startswith(b"#")]
+    need(found, "none of these names the key of the signature")
 
 
 def custody(store):
@@ -422,7 +468,8 @@ def custody(store):
 
 
 if __name__ == "__main__":
-    commands = [seal, chain, proof, tiles, history, kept, runs, order, archives, custody]
+    commands = [seal, chain, proof, tiles, history, kept, runs, order, archives, imports, named]
+    commands += [custody]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # Whatever the evidence did to the check: it did not pass.

@@ -116,6 +116,21 @@ impl Client {
     /// As [`Client::text`]; when the file cannot be written.
     pub async fn bundle(&self, runs: &[RunId], path: &Path) -> Result<(Digest, u64), Problem> {
         let request = self.request(Method::POST, "/api/v1/bundles").json(&json!({ "runs": runs }));
+        self.save(request, path).await
+    }
+
+    /// Have the kept bundle of another store with this digest in the file `path`, which must not
+    /// exist: the digest and length of what came.
+    ///
+    /// # Errors
+    /// As [`Client::bundle`].
+    pub async fn import(&self, sha256: Digest, path: &Path) -> Result<(Digest, u64), Problem> {
+        let request = self.request(Method::GET, &format!("/api/v1/imports/{sha256}"));
+        self.save(request, path).await
+    }
+
+    /// Have what is answered to `request` in the file `path`.
+    async fn save(&self, request: RequestBuilder, path: &Path) -> Result<(Digest, u64), Problem> {
         let mut answer = self.send(request).await?;
         let unwritable = |error: std::io::Error| {
             let message = format!("{} cannot be written; name another file", path.display());

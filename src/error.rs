@@ -118,6 +118,8 @@ codes! {
     MethodNotAllowed = ("method_not_allowed", 405, USAGE);
     /// No such run.
     RunNotFound = ("run_not_found", 404, NOT_FOUND);
+    /// No such bundle of another store is kept.
+    ImportNotFound = ("import_not_found", 404, NOT_FOUND);
     /// The run has no such file.
     FileNotFound = ("file_not_found", 404, NOT_FOUND);
     /// No such session of the caller's, or it is closed.

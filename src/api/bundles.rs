@@ -2,11 +2,12 @@
 
 use std::io::Write as _;
 
-use axum::extract::{Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::http::header::CONTENT_DISPOSITION;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -14,6 +15,8 @@ use serde_json::{Value, json};
 use super::Api;
 use super::answer::{Failure, broken_body, file, json_body, run_id};
 use super::keeping::reader;
+use crate::blob::Blob;
+use crate::digest::Digest;
 use crate::error::{Code, Problem};
 use crate::evidence::StoreError;
 use crate::id::RunId;
@@ -24,7 +27,10 @@ use crate::runs::Looker;
 const DIGEST: HeaderName = HeaderName::from_static("x-exhibit-sha256");
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/bundles", post(bundle)).route("/imports", post(import))
+    Router::new()
+        .route("/bundles", post(bundle))
+        .route("/imports", get(imports).post(import))
+        .route("/imports/{sha256}", get(kept))
 }
 
 async fn bundle(
@@ -36,13 +42,42 @@ async fn bundle(
     let looker = Looker::caller(caller.clone(), reader(&api, &caller));
     let bundle = api.runs.bundle(runs, &looker).await?;
     let digest = bundle.digest().map_err(|error| Problem::internal("reading the bundle", error))?;
-    let mut response = file("application/zstd", &bundle);
+    Ok(sent(&bundle, digest))
+}
+
+/// A bundle with its digest.
+fn sent(bundle: &Blob, digest: Digest) -> Response {
+    let mut response = file("application/zstd", bundle);
     let headers = response.headers_mut();
     let digest = HeaderValue::from_str(&digest.to_string()).expect("digits are ASCII");
     headers.insert(DIGEST, digest);
     let name = HeaderValue::from_static("attachment; filename=\"evidence.tar.zst\"");
     headers.insert(CONTENT_DISPOSITION, name);
-    Ok(response)
+    response
+}
+
+async fn imports(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Failure> {
+    let imports = api.runs.imports(&reader(&api, &caller))?;
+    Ok(Json(json!({ "imports": imports })))
+}
+
+/// A bundle of another store that is kept, as it came.
+async fn kept(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    sha256: Result<Path<String>, PathRejection>,
+) -> Result<Response, Failure> {
+    let sha256 = sha256.ok().and_then(|Path(digits)| digits.parse::<Digest>().ok());
+    let sha256 = sha256.ok_or_else(|| {
+        let message = "`sha256` is no digest; give 64 lower-case hexadecimal digits, as GET /imports \
+                       answers them";
+        Problem::new(Code::InvalidField, message).field("sha256")
+    })?;
+    let looker = Looker::caller(caller.clone(), reader(&api, &caller));
+    Ok(sent(&api.runs.give_import(sha256, &looker).await?, sha256))
 }
 
 /// How many bytes of an import are taken before it is asked again whether there is room.

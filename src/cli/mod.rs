@@ -100,7 +100,7 @@ enum Command {
     Sample(population::Sample),
     /// Hand out sealed runs as one file, which is noted in the log
     Export(export::Export),
-    /// Put back runs that were lost, from a bundle or an archive of theirs
+    /// Put back runs that were lost, from a bundle of theirs, or keep a bundle of another store
     Import(import::Import),
     /// Say who looked at evidence, took it away, or decided what is kept
     Custody(custody::Custody),

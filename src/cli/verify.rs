@@ -1,5 +1,6 @@
 //! `exhibit verify`: checks evidence without any daemon and without trusting what it checks.
 
+use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use super::population::time;
 use super::{Common, in_file, out};
 use crate::bundle::{Limits, unpack};
 use crate::error::{Code, Problem, chain, exit};
-use crate::evidence::verify::{FolderReport, StampReport, StampedReport};
+use crate::evidence::verify::{FolderReport, ImportReport, StampReport, StampedReport};
 use crate::evidence::{Class, Trust, verify as check};
 use crate::timestamp::Authorities;
 use crate::tlog::policy::Policy;
@@ -82,6 +83,9 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
             }
             for finding in &report.findings {
                 out::line(format!("{finding}"));
+            }
+            for import in &report.imports {
+                print_import(import);
             }
             let count = report.folders.len();
             out::line(format!("{}: {count} sealed folders checked", path.display()));
@@ -317,6 +321,20 @@ fn print(report: &FolderReport) {
     }
     if bad > 0 {
         out::line(format!("  {bad} findings; docs/FORMAT.md explains the codes"));
+    }
+}
+
+fn print_import(import: &ImportReport) {
+    let ImportReport { place, runs, keys, signed_by, logged } = import;
+    let list = |all: &BTreeSet<String>| all.iter().cloned().collect::<Vec<_>>().join(", ");
+    let who = match (signed_by.is_empty(), keys.is_empty()) {
+        (false, _) => format!("signed by {}", list(signed_by)),
+        (true, false) => format!("signed with {}", list(keys)),
+        (true, true) => "no sound signature".to_owned(),
+    };
+    out::line(format!("{place}: {} folders of another store, {who}", runs.len()));
+    if !logged.is_empty() {
+        out::line(format!("  in the log {}", list(logged)));
     }
 }
 

@@ -149,6 +149,11 @@ codes! {
     ArchiveMalformed = "archive_malformed" Altered "An archive is not the .tar.zst of one run's folder, and of nothing else.";
     ArchiveNotLogged = "archive_not_logged" Altered "An archive is not the one that the log holds.";
     ArchiveUnfinished = "archive_unfinished" Note "A run lies there as folder and as archive, or as a folder although the log tells of an archive: one was becoming the other.";
+    ImportMalformed = "import_malformed" Altered "A bundle of another store that is kept is no bundle of evidence folders.";
+    ImportNotLogged = "import_not_logged" Altered "A bundle in imported/ is not one that the log holds.";
+    ImportGone = "import_gone" Altered "The log tells of a kept bundle of another store that is not there.";
+    ImportUnfinished = "import_unfinished" Note "A bundle of another store is being taken in, or was when something cut it short; the daemon's next start finishes it or takes it back.";
+    ImportNotVouched = "import_not_vouched" Note "A kept bundle of another store is intact, and signed with a key of which the auditor was told nothing.";
     CustodyBroken = "custody_broken" Altered "A line of the custody log is no event, or is not bound to the one before it.";
     CustodyNotLogged = "custody_not_logged" Altered "A line of the custody log is not the one that the log holds.";
     CustodyTruncated = "custody_truncated" Altered "The custody log is shorter than the log says.";

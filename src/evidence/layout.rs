@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::artifact::is_safe_name;
+use crate::digest::Digest;
 use crate::disk::PARTIAL_SUFFIX;
 use crate::id::RunId;
 
@@ -85,6 +86,10 @@ pub(super) const PURGING: &str = "purging";
 pub(super) const ARCHIVING: &str = "archiving";
 /// What a run's archive is called after its id.
 pub(super) const ARCHIVE_SUFFIX: &str = ".tar.zst";
+/// Folder of bundles of other stores that were taken in, in the store.
+pub(crate) const IMPORTED: &str = "imported";
+/// What a bundle that is being taken in is called after its digest.
+pub(super) const BEGUN_SUFFIX: &str = ".begun";
 /// The lock, in the store.
 pub(super) const LOCK: &str = "lock";
 
@@ -116,6 +121,21 @@ pub(crate) fn archiving_place(run: RunId) -> String {
 /// The run whose archive is called `name`.
 pub(crate) fn archived_run(name: &OsStr) -> Option<RunId> {
     name.to_str()?.strip_suffix(ARCHIVE_SUFFIX)?.parse().ok()
+}
+
+/// Place of a bundle of another store that was taken in.
+pub(crate) fn imported_place(sha256: Digest) -> String {
+    format!("{IMPORTED}/{sha256}{ARCHIVE_SUFFIX}")
+}
+
+/// Place of such a bundle until the log tells of it.
+pub(super) fn importing_place(sha256: Digest) -> String {
+    format!("{IMPORTED}/{sha256}{BEGUN_SUFFIX}")
+}
+
+/// The digest after which a bundle called `name` is named, behind which `suffix` stands.
+pub(super) fn imported_as(name: &OsStr, suffix: &str) -> Option<Digest> {
+    name.to_str()?.strip_suffix(suffix)?.parse().ok()
 }
 
 /// Whether `path` can be the path of an artifact below `data/`: safe parts, not too deep, and not

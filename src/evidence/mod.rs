@@ -13,6 +13,7 @@ mod draft;
 mod error;
 mod finding;
 mod growing;
+mod import;
 mod index;
 mod key_file;
 mod layout;
@@ -43,8 +44,8 @@ pub use index::{Filled, Index, IndexError};
 pub use key_file::KeyKind;
 pub use layout::FORMAT;
 pub(crate) use layout::{
-    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, SEAL, archived_place,
-    entries, is_safe_path, open_place, sealed_place,
+    EVENTS, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, SEAL,
+    archived_place, entries, is_safe_path, open_place, sealed_place,
 };
 pub use purge::Leaving;
 pub(crate) use purge::seal_digest;

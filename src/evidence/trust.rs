@@ -146,6 +146,11 @@ impl Trust {
         Self { anchors: vec![anchor], ..Self::default() }
     }
 
+    /// Whether anything was said of `key`: that it is believed, for whatever, or revoked.
+    pub(super) fn names(&self, key: &KeyData) -> bool {
+        self.anchors.iter().any(|anchor| anchor.key == *key) || self.revoked(key).is_some()
+    }
+
     /// Since when and why `key` is not to be believed, if it is revoked: of several lines the one that
     /// takes back the most.
     pub(super) fn revoked(&self, key: &KeyData) -> Option<&Revoked> {

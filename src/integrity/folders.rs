@@ -1,5 +1,5 @@
 //! Owns the watching of a store's folders by inotify(7): one watch for each folder below `runs/`,
-//! `log/` and `checkpoints/`, no link followed, nothing asked for that reading causes. It says what
+//! `log/`, `checkpoints/` and `imported/`, no link followed, nothing asked for that reading causes. It says what
 //! was touched, the daemon's own changes left out, and how much it cannot see. It decides nothing.
 //!
 //! The kernel limits the watches of a user (`fs.inotify.max_user_watches`); what is newest is watched
@@ -22,7 +22,7 @@ use super::touches::{Touch, TouchKind};
 use crate::disk::own::Ledger;
 
 /// Folders of the store that are watched with all below them.
-const PARTS: [&str; 3] = ["log", "checkpoints", "runs"];
+const PARTS: [&str; 4] = ["log", "checkpoints", "imported", "runs"];
 /// Most watches that the kernel gives one user; and how many of those are left to others, such as
 /// the browser.
 const LIMIT_FILE: &str = "/proc/sys/fs/inotify/max_user_watches";
@@ -87,7 +87,7 @@ struct Event {
 
 impl Folders {
     /// The folders of the store at `root` that are watched with all below them.
-    pub fn parts(root: &Path) -> [PathBuf; 3] {
+    pub fn parts(root: &Path) -> [PathBuf; 4] {
         PARTS.map(|part| root.join(part))
     }
 

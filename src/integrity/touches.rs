@@ -60,6 +60,8 @@ pub enum Place {
     Log,
     /// The checkpoints there were.
     Checkpoints,
+    /// The bundles of other stores that are kept.
+    Imported,
     /// The store's own folder.
     Store,
 }
@@ -75,6 +77,7 @@ impl Place {
             }
             Some(b"log") => Self::Log,
             Some(b"checkpoints") => Self::Checkpoints,
+            Some(b"imported") => Self::Imported,
             _ => Self::Store,
         }
     }
@@ -87,6 +90,7 @@ impl fmt::Display for Place {
             Self::Runs => f.write_str("runs"),
             Self::Log => f.write_str("log"),
             Self::Checkpoints => f.write_str("checkpoints"),
+            Self::Imported => f.write_str("imported"),
             Self::Store => f.write_str("store"),
         }
     }
@@ -183,6 +187,7 @@ mod tests {
             ("runs", Place::Runs),
             ("log/tile/0/000", Place::Log),
             ("checkpoints/000000001.note", Place::Checkpoints),
+            ("imported/x.tar.zst", Place::Imported),
             ("", Place::Store),
         ] {
             assert_eq!(Place::of(Path::new(path)), place, "{path}");

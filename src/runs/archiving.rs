@@ -173,7 +173,7 @@ impl Runs {
         tracing::warn!(%run, log_index = index, %sha256, ?by, "a run is archived");
         store.publish_archive(run).map_err(store_problem)?;
         self.take_folder_away(run, Leaving::Archived)?;
-        self.tidy(run, store.clear_archiving(run, true));
+        tidy(run, store.clear_archiving(run, true));
         (one.sha256, one.size, one.log_index) = (Some(sha256), Some(size), Some(index));
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Runs {
         };
         tracing::warn!(%run, log_index = index, ?by, "a run is restored from its archive");
         store.remove_archive(run).map_err(|error| refused_by_kernel(run, error))?;
-        self.tidy(run, store.clear_archiving(run, false));
+        tidy(run, store.clear_archiving(run, false));
         self.lock_soon(run);
         one.log_index = Some(index);
         Ok(())
@@ -214,13 +214,6 @@ impl Runs {
     pub(super) fn is_as_sealed(&self, run: RunId) -> Result<bool, Problem> {
         let (folder, seal) = (self.0.store.folder_of(run), self.logged_seal(run)?);
         Ok(seal.is_some() && seal_digest(&folder) == seal && self.sound(&folder).is_empty())
-    }
-
-    /// With `run` all is done, and what is left of the doing was `removed`, or is by the next start.
-    pub(super) fn tidy(&self, run: RunId, removed: Result<(), StoreError>) {
-        if let Err(error) = removed {
-            tracing::warn!(%run, error = chain(&error), "its mark stays until the next start");
-        }
     }
 
     /// Unpack the archive of `run` and verify what is in it: sound, and with that seal.
@@ -261,6 +254,13 @@ impl Runs {
 
 fn is_before(run: &Packed, before: Timestamp) -> bool {
     run.sealed_at.parse::<Timestamp>().is_ok_and(|sealed_at| sealed_at < before)
+}
+
+/// With `run` all is done, and what is left of the doing was `removed`, or is by the next start.
+pub(super) fn tidy(run: RunId, removed: Result<(), StoreError>) {
+    if let Err(error) = removed {
+        tracing::warn!(%run, error = chain(&error), "its mark stays until the next start");
+    }
 }
 
 /// What is said to whoever wants to look into the archived run `run`.

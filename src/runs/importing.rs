@@ -1,6 +1,6 @@
 //! Owns imports: runs of this store that were lost, put back from a bundle or an archive of theirs,
 //! where the log still holds their seals. Only operators import. A purged run does not come back, and
-//! no run of another store comes in.
+//! no run of another store becomes one of this: a bundle of those is kept as it is (`imports`).
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Runs;
 use super::custody::decided;
 use super::holds::operator;
+use super::imports::Foreign;
 use super::problem::store_problem;
 use crate::blob::{Blob, BlobWriter};
 use crate::bundle::{BundleError, Limits, Unpacked};
@@ -30,8 +31,22 @@ pub struct Imported {
     pub restored: Vec<RunId>,
     /// The runs that were there already, and were left.
     pub here: Vec<RunId>,
+    /// Runs of other stores: their bundle is kept as it is.
+    pub others: Vec<RunId>,
+    /// Whether it is kept since now, or was before; none for runs of this store.
+    pub kept: Option<Keeping>,
     /// Index of the entry in the log; none when nothing was put back.
     pub log_index: Option<u64>,
+}
+
+/// Since when a bundle of another store is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keeping {
+    /// Since now.
+    New,
+    /// It was here already.
+    Here,
 }
 
 impl Runs {
@@ -53,11 +68,13 @@ impl Runs {
         self.check_room()
     }
 
-    /// Put back the runs in `bundle` that are lost: all of them or, when one must not come in, none.
+    /// Put back the runs in `bundle` that are lost: all of them or, when one must not come in, none. A
+    /// bundle without any run of this store is kept as it is.
     ///
     /// # Errors
-    /// `not_an_operator`; `invalid_field` for what is no bundle; `run_purged`; `run_not_found` for a
-    /// run of another store; `run_damaged` for one that is not as it was sealed.
+    /// `not_an_operator`; `invalid_field` for what is no bundle, or one with runs of this store and of
+    /// others; `run_purged`; `run_not_found` for a run of this store that was never sealed;
+    /// `run_damaged` for one that is not as it was sealed; `store_full`.
     pub async fn import(&self, bundle: Blob, by: &Caller) -> Result<Imported, Problem> {
         operator(by)?;
         let (this, by) = (self.clone(), by.clone());
@@ -65,16 +82,26 @@ impl Runs {
             // Neither does a purge go on meanwhile.
             let _turn = this.0.purging.lock();
             this.go_on_importing()?;
-            let (unpacked, scratch) = this.unpack_bundle(&bundle)?;
-            let imported = this.import_unpacked(&bundle, &unpacked, &by);
-            // What the log may tell of by now stays for the next start.
-            if imported.is_err() && this.0.store.is_importing() {
-                return imported;
+            this.finish_kept_imports(false);
+            let digest = bundle.digest();
+            let sha256 = digest.map_err(|error| Problem::internal("reading the bundle", error))?;
+            if let Some(here) = this.kept_already(sha256)? {
+                return Ok(here);
             }
+            let (unpacked, scratch) = this.unpack_bundle(&bundle)?;
+            let judged = this.judge_bundle(sha256, &unpacked, &by);
+            // What the log may tell of by now stays for the next start.
+            let judged = match judged {
+                Err(problem) if this.0.store.is_importing() => return Err(problem),
+                judged => judged,
+            };
             let dropped = this.0.store.drop_import(&scratch).map_err(store_problem);
-            let imported = imported?;
+            let judged = judged?;
             dropped?;
-            Ok(imported)
+            match judged {
+                Judged::Done(imported) => Ok(imported),
+                Judged::Foreign(foreign) => this.keep_foreign(&bundle, sha256, foreign, &by),
+            }
         })
         .await
     }
@@ -101,14 +128,39 @@ impl Runs {
         })
     }
 
+    /// Put back what is this store's; of what is another's, what to keep with it.
+    fn judge_bundle(
+        &self,
+        sha256: Digest,
+        unpacked: &Unpacked,
+        by: &Caller,
+    ) -> Result<Judged, Problem> {
+        let runs: Vec<RunId> = unpacked.runs.keys().copied().collect();
+        let places = self.log().places(&runs).map_err(store_problem)?;
+        let own = |run: &RunId| {
+            let place = places.get(run).copied().unwrap_or_default();
+            place.open.or(place.seal).is_some() || self.tombstone(*run).is_some()
+        };
+        let (own, others): (Vec<RunId>, Vec<RunId>) = runs.into_iter().partition(own);
+        match (own.first(), others.first()) {
+            (Some(one), Some(other)) => {
+                let message = format!(
+                    "the bundle holds runs of this store ({one}) and of another ({other}); make a \
+                     bundle of each, and import them one after the other"
+                );
+                Err(Problem::new(Code::InvalidField, message).field("body"))
+            }
+            (None, _) => Self::judge_foreign(unpacked).map(Judged::Foreign),
+            (Some(_), None) => self.import_unpacked(sha256, unpacked, by).map(Judged::Done),
+        }
+    }
+
     fn import_unpacked(
         &self,
-        bundle: &Blob,
+        sha256: Digest,
         unpacked: &Unpacked,
         by: &Caller,
     ) -> Result<Imported, Problem> {
-        let digest = bundle.digest();
-        let sha256 = digest.map_err(|error| Problem::internal("reading the bundle", error))?;
         let (mut lost, mut here) = (Vec::new(), Vec::new());
         for (run, (folder, _)) in &unpacked.runs {
             self.judge_import(*run, folder)?;
@@ -120,7 +172,7 @@ impl Runs {
         }
         let restored: Vec<RunId> = lost.iter().map(|(run, _)| *run).collect();
         if lost.is_empty() {
-            return Ok(Imported { sha256, restored, here, log_index: None });
+            return Ok(put_back(sha256, restored, here, None));
         }
         let index = {
             let mut standing = self.standing();
@@ -139,7 +191,7 @@ impl Runs {
             self.index_run(run);
             self.lock_soon(run);
         }
-        Ok(Imported { sha256, restored, here, log_index: Some(index) })
+        Ok(put_back(sha256, restored, here, Some(index)))
     }
 
     /// Whether `run` may come back as `folder` has it: sealed as the log says, and sound.
@@ -151,8 +203,8 @@ impl Runs {
         let seal = places.get(&run).and_then(|place| place.seal);
         let Some(seal) = seal else {
             let message = format!(
-                "this store's log holds no seal of the run {run}: it is another store's, and stays \
-                 in its bundle, which `exhibit verify` reads as it is"
+                "this store's log tells of the run {run} and holds no seal of it, so that nothing says \
+                 whether this is the one; `exhibit verify` reads the bundle as it is"
             );
             return Err(Problem::new(Code::RunNotFound, message).field("body"));
         };
@@ -171,4 +223,21 @@ impl Runs {
         );
         Err(Problem::new(Code::RunDamaged, message).field("body"))
     }
+}
+
+/// What a bundle comes to.
+enum Judged {
+    /// Its runs are this store's, and are where they belong.
+    Done(Imported),
+    /// They are another's.
+    Foreign(Foreign),
+}
+
+fn put_back(
+    sha256: Digest,
+    restored: Vec<RunId>,
+    here: Vec<RunId>,
+    log_index: Option<u64>,
+) -> Imported {
+    Imported { sha256, restored, here, others: Vec::new(), kept: None, log_index }
 }

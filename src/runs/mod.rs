@@ -14,6 +14,7 @@ mod ending;
 mod guarding;
 mod holds;
 mod importing;
+mod imports;
 mod keeping;
 mod ledger;
 mod life;
@@ -46,7 +47,8 @@ pub use self::cosigning::Witnessed;
 pub use self::counts::Counts;
 pub use self::custody::Looker;
 pub use self::guarding::Guarded;
-pub use self::importing::Imported;
+pub use self::importing::{Imported, Keeping};
+pub use self::imports::Import;
 use self::listing::open_index;
 pub use self::open::{OpenRun, Work};
 use self::open::{lock, millis};
@@ -163,6 +165,7 @@ impl Runs {
         runs.finish_purges();
         runs.finish_archives(true);
         runs.finish_imports();
+        runs.finish_kept_imports(true);
         runs.recover()?;
         Ok(runs)
     }
@@ -336,3 +339,5 @@ impl Runs {
 
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod import_faults;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Runs;
+use super::archiving::tidy;
 use super::custody::decided;
 use super::holds::operator;
 use super::problem::{sealed_first, store_problem, unknown};
@@ -238,7 +239,7 @@ impl Runs {
         // Neither does anything stay of an archiving that was cut short.
         self.0.store.clear_archiving(run, true).map_err(store_problem)?;
         self.forget(run);
-        self.tidy(run, self.0.store.unmark_purge(run));
+        tidy(run, self.0.store.unmark_purge(run));
         Ok(())
     }
 

@@ -1,5 +1,5 @@
-//! Owns the scrubber: reads every sealed folder and the log again, at a measured pace, for as long as
-//! the daemon lives, and says in the log what is no longer as it was. It goes on where it stopped.
+//! Owns the scrubber: reads every sealed folder, every kept bundle and the log again, at a measured
+//! pace, for as long as the daemon lives, and says in the log what is no longer as it was. It goes on where it stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -16,7 +16,7 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::error::{Problem, chain};
 use crate::evidence::log::leaf;
-use crate::evidence::{Finding, FindingCode, Trust, archived_place, sealed_in, verify};
+use crate::evidence::{Finding, FindingCode, IMPORTED, Trust, archived_place, sealed_in, verify};
 use crate::id::RunId;
 use crate::population::{Query, population};
 use crate::tasks::Tasks;
@@ -149,13 +149,13 @@ impl Runs {
     fn finish(&self) -> u64 {
         let (bytes, findings) = self.log_findings();
         self.judge(LOG, &findings);
-        let bytes = bytes + self.scrub_archives();
-        // Of a run that is gone the log tells.
+        let bytes = bytes + self.scrub_archives() + self.scrub_imports();
+        // Of a run that is gone the log tells; of what is wrong with a bundle, each round anew.
         let there = |run: &RunId| self.0.store.folder_of(*run).is_dir() || self.is_archived(*run);
         let mut scrubbed = self.scrub_state();
-        scrubbed
-            .findings
-            .retain(|place, _| place == LOG || place.parse().is_ok_and(|run| there(&run)));
+        scrubbed.findings.retain(|place, _| {
+            place == LOG || is_import(place) || place.parse().is_ok_and(|run| there(&run))
+        });
         scrubbed.last = None;
         scrubbed.folders = 0;
         scrubbed.rounds += 1;
@@ -185,6 +185,32 @@ impl Runs {
             self.judge(&run.to_string(), &findings);
         }
         bytes
+    }
+
+    /// Hold each kept bundle of another store against the digest in the log; how many bytes were read.
+    fn scrub_imports(&self) -> u64 {
+        let (bytes, found) = self.import_findings();
+        for (place, findings) in found {
+            self.judge(&place, &findings);
+        }
+        bytes
+    }
+
+    /// What is to be said of each kept bundle of another store, by its place, and of what else lies
+    /// beside them; of those for which something was found before, too. How many bytes were read.
+    pub(super) fn import_findings(&self) -> (u64, BTreeMap<String, Vec<Finding>>) {
+        let logged = || self.standing().imports().map(|kept| kept.sha256).collect();
+        let (bytes, findings) = verify::imports(self.root(), logged);
+        let before = self.scrubbed().findings.into_keys().filter(|place| is_import(place));
+        let mut found: BTreeMap<_, Vec<_>> = before.map(|place| (place, Vec::new())).collect();
+        for finding in findings {
+            // Names that somebody else gave do not go into the log.
+            let own = finding.code == FindingCode::ImportNotLogged
+                || finding.code == FindingCode::ImportGone;
+            let place = if own { finding.place.clone() } else { IMPORTED.to_owned() };
+            found.entry(place).or_default().push(finding);
+        }
+        (bytes, found)
     }
 
     /// Hold the log against itself and against the runs there are; about how many bytes were read.
@@ -267,6 +293,11 @@ impl Runs {
             }
         }
     }
+}
+
+/// Whether `place` is that of a kept bundle of another store, or the folder of those.
+fn is_import(place: &str) -> bool {
+    place.strip_prefix(IMPORTED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// How far the scrubber of an earlier life was, by its own note in the store at `root`.

@@ -18,7 +18,7 @@ use super::Runs;
 use super::scrub::LOG;
 use crate::disk::own::Ledger;
 use crate::error::{Problem, chain};
-use crate::evidence::{Finding, verify};
+use crate::evidence::{Finding, IMPORTED, verify};
 use crate::id::RunId;
 use crate::integrity::{Burst, Folders, HookCounts, Place, Seen};
 use crate::tasks::Tasks;
@@ -60,8 +60,14 @@ enum Ended {
     Lost,
 }
 
-/// What is read again after a touch: a run, or the log.
-type Check = Option<RunId>;
+/// What is read again after a touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Check {
+    Log,
+    Imports,
+    Run(RunId),
+}
+
 type Checking = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Runs {
@@ -152,8 +158,9 @@ impl Runs {
                     timer = None;
                     if !round.is_empty() {
                         waiting.extend(round.bursts.keys().map(|place| match place {
-                            Place::Run(run) => Some(*run),
-                            _ => None,
+                            Place::Run(run) => Check::Run(*run),
+                            Place::Imported => Check::Imports,
+                            _ => Check::Log,
                         }));
                         let told = std::mem::take(&mut round);
                         if self.tell_touches(told).await {
@@ -210,12 +217,15 @@ impl Runs {
     async fn check(self, check: Check) {
         let this = self.clone();
         let checked = self.blocking("reading what was touched", move || {
-            let (place, findings) = match check {
-                Some(run) => (run.to_string(), this.findings_of(run)),
-                None => (LOG.to_owned(), this.log_findings().1),
+            let (place, codes) = match check {
+                Check::Run(run) => this.checked(run.to_string(), &this.findings_of(run)),
+                Check::Log => this.checked(LOG.to_owned(), &this.log_findings().1),
+                Check::Imports => {
+                    let found = this.import_findings().1.into_iter();
+                    let codes = found.flat_map(|(place, it)| this.checked(place, &it).1);
+                    (IMPORTED.to_owned(), codes.collect())
+                }
             };
-            let codes = Self::codes(&findings);
-            this.is_news(&place, &codes);
             if codes.is_empty() {
                 tracing::warn!(place, "what was touched is still as it was sealed");
             } else {
@@ -227,6 +237,13 @@ impl Runs {
         if let Err(error) = checked.await {
             tracing::error!(error = chain(&error), "what was touched was not read again");
         }
+    }
+
+    /// Remember what is so with `place`, which was read again; with its codes.
+    fn checked(&self, place: String, findings: &[Finding]) -> (String, BTreeSet<String>) {
+        let codes = Self::codes(findings);
+        self.is_news(&place, &codes);
+        (place, codes)
     }
 
     fn findings_of(&self, run: RunId) -> Vec<Finding> {

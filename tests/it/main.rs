@@ -23,6 +23,7 @@ mod guard;
 mod harness;
 mod hosted;
 mod hosted_server;
+mod imports;
 mod keeping;
 mod keys;
 mod layers;

@@ -385,7 +385,21 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "/imports",
             &[],
             Answer::Json("Imported"),
-            "Put back lost runs of this store from a bundle or archive, streamed, for operators",
+            "Put back lost runs of this store from a bundle or archive, or keep one of another \
+             store as it is, streamed, for operators",
+        )
+    },
+    get(
+        "/imports",
+        "Imports",
+        "The bundles of other stores that are kept, for whoever may see all runs",
+    ),
+    Endpoint {
+        answer: Answer::Bytes,
+        ..get(
+            "/imports/{sha256}",
+            "",
+            "A kept bundle of another store, as it came, noted in the log",
         )
     },
     Endpoint {

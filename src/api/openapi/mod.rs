@@ -109,6 +109,12 @@ fn parameters(endpoint: &Endpoint) -> Value {
             "schema": { "type": "string", "pattern": "^[0-9]{4,9}$" },
         }));
     }
+    if endpoint.path.contains("{sha256}") {
+        parameters.push(json!({
+            "name": "sha256", "in": "path", "required": true,
+            "schema": { "type": "string", "pattern": "^[0-9a-f]{64}$" },
+        }));
+    }
     for &name in endpoint.query {
         let schema = match name {
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),

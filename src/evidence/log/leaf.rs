@@ -53,7 +53,7 @@ pub enum LeafKind {
     Archive,
     /// A run's archive became a folder again.
     Restore,
-    /// Runs were put back from a bundle.
+    /// Runs were put back from a bundle, or a bundle of another store is kept.
     Import,
     /// How far the custody log goes.
     Custody,
@@ -322,6 +322,27 @@ pub(crate) fn restore(run: RunId, by: &Caller, at: Moment) -> Vec<u8> {
 /// The runs `runs` were put back from a bundle with this digest.
 pub(crate) fn import(runs: &[RunId], sha256: Digest, by: &Caller, at: Moment) -> Vec<u8> {
     entry(LeafKind::Import, at, json!({ "runs": runs, "sha256": sha256, "by": by }))
+}
+
+/// The bundle with this digest, of `size` bytes and with `runs` of other stores, was taken in and is
+/// kept as it is. `origins` are the names of the logs that its proofs lead to.
+pub(crate) fn keep_import(
+    runs: &[RunId],
+    sha256: Digest,
+    size: u64,
+    origins: &BTreeSet<String>,
+    by: &Caller,
+    at: Moment,
+) -> Vec<u8> {
+    let data = json!({
+        "runs": runs,
+        "sha256": sha256,
+        "size": size,
+        "origins": origins,
+        "kept": true,
+        "by": by,
+    });
+    entry(LeafKind::Import, at, data)
 }
 
 /// The custody log has `count` events, of which the last line has this digest.

@@ -1,5 +1,5 @@
 //! Owns what the log says of the keeping of runs, folded from its entries: which legal holds stand on
-//! which run, and which runs were purged. The log is the truth; this is read from it at each start,
+//! which run, which runs were purged, and which bundles of other stores are kept. The log is the truth; this is read from it at each start,
 //! and grows with it.
 
 use std::collections::BTreeMap;
@@ -61,12 +61,53 @@ pub struct Archived {
     pub restored: bool,
 }
 
+/// What the log says of a bundle of another store that was taken in and is kept as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeptImport {
+    /// Digest of the bundle.
+    pub sha256: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The runs in it.
+    pub runs: Vec<RunId>,
+    /// Names of the logs that its proofs lead to, by its own word.
+    pub origins: Vec<String>,
+    /// When it was taken in, RFC 3339, UTC.
+    pub imported_at: String,
+    /// Who took it in, where the entry says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Caller>,
+    /// Index of its entry in the log.
+    pub log_index: u64,
+}
+
+impl KeptImport {
+    /// What `leaf`, the entry `index`, says of a bundle that is kept; none when it tells of something
+    /// else.
+    pub fn told_by(index: u64, leaf: &Leaf) -> Option<Self> {
+        let field = |name: &str| leaf.data.get(name).cloned().unwrap_or_default();
+        if leaf.kind != LeafKind::Import || field("kept") != Value::Bool(true) {
+            return None;
+        }
+        Some(Self {
+            sha256: serde_json::from_value(field("sha256")).ok()?,
+            size: field("size").as_u64().unwrap_or(0),
+            runs: serde_json::from_value(field("runs")).unwrap_or_default(),
+            origins: serde_json::from_value(field("origins")).unwrap_or_default(),
+            imported_at: leaf.time.clone(),
+            by: serde_json::from_value(field("by")).ok(),
+            log_index: index,
+        })
+    }
+}
+
 /// What stands.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
     holds: BTreeMap<RunId, Vec<Hold>>,
     purged: BTreeMap<RunId, Tombstone>,
     archived: BTreeMap<RunId, Archived>,
+    imports: BTreeMap<Digest, KeptImport>,
     /// Events of custody.
     custody: u64,
 }
@@ -99,6 +140,9 @@ impl Standing {
         if leaf.kind == LeafKind::Custody {
             let count = leaf.data.get("count").and_then(Value::as_u64);
             self.custody = self.custody.max(count.unwrap_or(0));
+        }
+        if let Some(kept) = KeptImport::told_by(index, leaf) {
+            self.imports.insert(kept.sha256, kept);
         }
         let Some(run) = leaf.run else { return };
         let text = |name: &str| Some(leaf.data.get(name)?.as_str()?.to_owned());
@@ -167,6 +211,16 @@ impl Standing {
         self.archived.get(&run).copied()
     }
 
+    /// What the log says of the bundle of another store with this digest, if it is kept.
+    pub fn import(&self, sha256: Digest) -> Option<&KeptImport> {
+        self.imports.get(&sha256)
+    }
+
+    /// The bundles of other stores that are kept, by digest.
+    pub fn imports(&self) -> impl Iterator<Item = &KeptImport> {
+        self.imports.values()
+    }
+
     /// The holds on `run`, oldest first.
     pub fn holds(&self, run: RunId) -> &[Hold] {
         self.holds.get(&run).map_or(&[], Vec::as_slice)
@@ -185,7 +239,7 @@ impl Standing {
 
 /// Whether an entry may be about the keeping of a run: spares the reading of all others.
 fn speaks_of_keeping(entry: &[u8]) -> bool {
-    let kinds = ["hold", "release", "purge", "custody", "archive", "restore"];
+    let kinds = ["hold", "release", "purge", "custody", "archive", "restore", "import"];
     let kinds = kinds.map(|kind| format!("\"kind\":\"{kind}\""));
     std::str::from_utf8(entry).is_ok_and(|text| kinds.iter().any(|kind| text.contains(kind)))
 }

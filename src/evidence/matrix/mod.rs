@@ -6,6 +6,7 @@
 #[expect(clippy::disallowed_methods, dead_code, reason = "the integration tests' own")]
 mod authority;
 mod folder;
+mod import;
 mod peer;
 mod stamp;
 mod store;
@@ -312,6 +313,7 @@ fn verify_sh_agrees_on_every_attack_and_the_manual_says_so() {
     for (part, scene, rows) in [
         ("folder", &scene, folder::ROWS),
         ("store", &scene, store::ROWS),
+        ("kept bundle", &scene, import::ROWS),
         ("timestamp", &stamped, stamp::ROWS),
     ] {
         let (begin, end) = (format!("<!-- made: attacks on a {part} -->\n"), "<!-- end -->\n");

@@ -259,7 +259,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// After any promise of the runs there are is over.
-const LATER: &str = "2029-01-01T00:00:00.000Z";
+pub(super) const LATER: &str = "2029-01-01T00:00:00.000Z";
 
 /// Put into the log, with its stolen key, that the run number `index` was purged at `time`, after
 /// `before`.
@@ -271,7 +271,7 @@ fn purge(copy: &Victim, index: usize, time: &str, before: Option<Value>) {
 }
 
 /// What an archive of the run number `index` holds.
-fn packed(copy: &Victim, index: usize) -> Vec<u8> {
+pub(super) fn packed(copy: &Victim, index: usize) -> Vec<u8> {
     crate::bundle::write(Vec::new(), &[(id(index), &copy.run(index), None)]).expect("in memory")
 }
 
@@ -290,12 +290,12 @@ fn archive(copy: &Victim, index: usize, change: impl FnOnce(&Path)) -> PathBuf {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test plays an attacker")]
-fn remove_file(path: &Path) {
+pub(super) fn remove_file(path: &Path) {
     fs::remove_file(path).expect("removed");
 }
 
 /// Put entries at the end of the log, with its stolen key.
-fn add(copy: &Victim, entries: Vec<Value>) {
+pub(super) fn add(copy: &Victim, entries: Vec<Value>) {
     let log = Log::open(&copy.root, &log_key(), ORIGIN).expect("a log");
     let entries = entries.into_iter().map(|mut entry| {
         entry["format"] = json!("exhibit-log/1");

@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::layout;
-use crate::evidence::log::{CHECKPOINT, FOLDER, Leaf, LeafKind, LogReader};
+use crate::evidence::log::{CHECKPOINT, FOLDER, KeptImport, Leaf, LeafKind, LogReader};
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
@@ -84,6 +84,8 @@ pub(super) struct LogCheck<'a> {
     pub(super) runs: HashMap<RunId, Told>,
     pub(super) newest: Option<Checkpoint>,
     pub(super) keeping: Keeping,
+    /// Digests of bundles of other stores that are kept.
+    pub(super) imports: BTreeSet<Digest>,
     /// Heads of the custody log.
     pub(super) heads: Vec<Stated>,
     pub(super) dated: Dated,
@@ -114,6 +116,7 @@ impl<'a> LogCheck<'a> {
             runs: HashMap::new(),
             newest: None,
             keeping: Keeping::default(),
+            imports: BTreeSet::new(),
             heads: Vec::new(),
             dated: Dated::in_store(root),
             there_by: Vec::new(),
@@ -316,6 +319,7 @@ impl<'a> LogCheck<'a> {
         if leaf.kind == LeafKind::Custody {
             self.heads.push(Stated::of(index, &leaf));
         }
+        self.imports.extend(KeptImport::told_by(index, &leaf).map(|kept| kept.sha256));
         let Some(run) = leaf.run else { return };
         let told = self.runs.entry(run).or_default();
         let seal = told.seals.last().copied();

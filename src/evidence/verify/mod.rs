@@ -7,6 +7,7 @@ mod chain;
 mod custody;
 mod files;
 mod history;
+mod import;
 mod keeping;
 mod log;
 mod parallel;
@@ -38,6 +39,8 @@ use crate::tlog::note::MAX_NOTE;
 use crate::tlog::proof::Proof;
 use crate::workflow::Verdict;
 
+pub use import::ImportReport;
+pub(crate) use import::{bundled, imports};
 pub use log::{LogReport, log};
 pub(crate) use log::{doubt, log_and_custody};
 pub use stamp::StampReport;
@@ -130,19 +133,9 @@ fn folder_there_at(path: &Path, trust: &Trust, believed: Timestamp) -> FolderRep
 }
 
 fn check_folder(mut check: Check<'_>, trust: &Trust, proof: Option<&Path>) -> FolderReport {
-    if !check.begin() {
-        return check.report;
+    if check.begin() {
+        check.all(trust, proof);
     }
-    let tag_manifest = check.tag_files();
-    check.payload();
-    let record = check.record();
-    check.declaration();
-    check.bag_info(record.as_ref());
-    let stamped = check.timestamp(record.as_ref(), trust);
-    check.signature(tag_manifest.as_deref(), record.as_ref(), stamped, trust);
-    check.events(record.as_ref());
-    check.seal(record.as_ref());
-    check.proof(trust, proof);
     check.report
 }
 
@@ -241,6 +234,20 @@ impl<'a> Check<'a> {
             return false;
         }
         true
+    }
+
+    /// Check all of the folder, with the proof in it, or the one in the file `proof`.
+    fn all(&mut self, trust: &Trust, proof: Option<&Path>) {
+        let tag_manifest = self.tag_files();
+        self.payload();
+        let record = self.record();
+        self.declaration();
+        self.bag_info(record.as_ref());
+        let stamped = self.timestamp(record.as_ref(), trust);
+        self.signature(tag_manifest.as_deref(), record.as_ref(), stamped, trust);
+        self.events(record.as_ref());
+        self.seal(record.as_ref());
+        self.proof(trust, proof);
     }
 
     fn walk(&mut self, folder: &Path, prefix: &str) {

@@ -1,10 +1,14 @@
 //! Owns the check of the signature: that it is over the tag manifest, made for evidence, by a key
 //! somebody vouched for at the time of its timestamp, or of sealing where no timestamp counts.
 
+use std::path::Path;
+
 use jiff::Timestamp;
+use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PublicKey, SshSig};
 
 use super::Check;
+use crate::disk;
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{NAMESPACE, SIGNATURE};
 use crate::evidence::record::RunRecord;
@@ -98,6 +102,12 @@ impl Check<'_> {
         };
         self.add(code, SIGNATURE, expected, found);
     }
+}
+
+/// The key that the signature in `folder` names; none when there is no signature of ours.
+pub(super) fn key_in(folder: &Path) -> Option<KeyData> {
+    let text = disk::read_plain(&folder.join(SIGNATURE), MAX_SIGNATURE).ok()?;
+    Some(parse(&text)?.public_key().clone())
 }
 
 /// The signature in `text`, if it is one in the one form that we write: other spellings of the same

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::log::{LogCheck, LogReport};
 use super::parallel::in_order;
-use super::{Facts, FolderReport, archive, folder, folder_there_at};
+use super::{Facts, FolderReport, ImportReport, archive, folder, folder_there_at, import};
 use crate::disk::PARTIAL_SUFFIX;
 use crate::evidence::finding::{Finding, FindingCode, worst_exit};
 use crate::evidence::layout::{self, OPEN, RUNS, sealed_place};
@@ -16,12 +16,14 @@ use crate::evidence::trust::Trust;
 use crate::id::RunId;
 
 /// What verification says of a store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StoreReport {
     /// One report per sealed folder and per archive, oldest first.
     pub folders: Vec<FolderReport>,
     /// What there is to say of the store itself; places are paths inside it.
     pub findings: Vec<Finding>,
+    /// The bundles of other stores that it keeps.
+    pub imports: Vec<ImportReport>,
     /// What there is to say of its log; none when there is none.
     pub log: Option<LogReport>,
 }
@@ -37,12 +39,15 @@ impl StoreReport {
 /// Verify all sealed folders of the store at `root` and its log, against each other and against the
 /// checkpoints in the files `remembered`, and say which runs are still open.
 pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport {
-    let mut report = StoreReport { folders: Vec::new(), findings: Vec::new(), log: None };
+    let mut report = StoreReport::default();
     let (mut found, mut packed) = (Vec::new(), Vec::new());
     report.walk(root, RUNS, 4, &mut found, &mut packed);
     // What witnesses saw of the log they saw of all folders in it.
     report.read(&found, &trust.without_witnesses());
     let mut archives = archive::read(&packed, &trust.without_witnesses());
+    let (mut kept, beside) = import::read(root, &trust.without_witnesses());
+    report.findings.extend(beside);
+    report.findings.extend(import::findings(&mut kept));
     let mut open = Vec::new();
     for entry in report.list(root, OPEN) {
         let name = layout::readable(&entry.name);
@@ -69,12 +74,14 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
         log.runs(&report.folders, &archives, &open);
         report.reconsider(root, trust, &log);
         archive::reconsider(&mut archives, trust, &log);
+        log.imports(&kept);
         log.custody();
     }
     if !archives.is_empty() {
         report.folders.extend(archives.into_iter().map(|archive| archive.report));
         report.folders.sort_by(|one, other| one.folder.cmp(&other.folder));
     }
+    report.imports = kept.into_iter().map(|kept| kept.report).collect();
     let LogCheck { findings, report: of_log, .. } = log;
     report.findings.extend(findings);
     report.log = (!of_log.origin.is_empty()).then_some(of_log);

@@ -1,0 +1,212 @@
+//! Owns the steps by which a bundle of another store becomes a file of this one, byte for byte:
+//!
+//! 1. the bundle is written to `imported/<digest>.begun`, synchronised and read-only;
+//! 2. the `import` entry, which holds its digest, is in the log;
+//! 3. the file takes its name, `imported/<digest>.tar.zst`, once and for all.
+//!
+//! Up to 1 nothing has happened, and a start takes the file back; after 2 a start finishes. Which
+//! bundle may come in is not decided here.
+
+use std::fs::{File, FileType};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use super::layout::{self, ARCHIVE_SUFFIX, BEGUN_SUFFIX, IMPORTED};
+use super::seal::READ_ONLY_FILE;
+use super::store::Store;
+use crate::digest::Digest;
+use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
+
+impl Store {
+    /// Where the bundle of another store with this digest is kept, or will be.
+    pub fn import_of(&self, sha256: Digest) -> PathBuf {
+        self.root().join(layout::imported_place(sha256))
+    }
+
+    fn importing(&self, sha256: Digest) -> PathBuf {
+        self.root().join(layout::importing_place(sha256))
+    }
+
+    /// Write `bundle`, which has this digest, beside its place. What an earlier attempt wrote whole
+    /// is left.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when it has another digest; see [`StoreError`].
+    pub fn write_import(&self, mut bundle: impl Read, sha256: Digest) -> Result<(), StoreError> {
+        let (folder, path) = (self.root().join(IMPORTED), self.importing(sha256));
+        let at = |error| StoreError::new(&path, error);
+        disk::make_dirs(&folder).map_err(StoreError::at(&folder))?;
+        if !is_that(&path, sha256) {
+            disk::remove_file(&path).map_err(at)?;
+            disk::remove_cut_short(&path).map_err(at)?;
+            let mut file = OnceFile::create(&path).map_err(at)?;
+            if let Err(error) = io::copy(&mut bundle, &mut file) {
+                file.discard();
+                return Err(at(error));
+            }
+            if file.finish().map_err(at)?.0 != sha256 {
+                disk::remove_file(&path).map_err(at)?;
+                let what = "its bytes changed while it was written".to_owned();
+                return Err(StoreError::Damaged { path: path.clone(), what });
+            }
+        }
+        disk::set_mode(&path, READ_ONLY_FILE).map_err(at)?;
+        disk::sync_dir(&folder).map_err(StoreError::at(&folder))
+    }
+
+    /// Give the bundle with this digest, of which the log tells, its place. Done already is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when what waits is not that bundle; see [`StoreError`].
+    pub fn publish_import(&self, sha256: Digest) -> Result<(), StoreError> {
+        let (from, to) = (self.importing(sha256), self.import_of(sha256));
+        if is_that(&to, sha256) {
+            return self.drop_begun_import(sha256);
+        }
+        if !is_that(&from, sha256) {
+            let what = "it is not the bundle that the log tells of".to_owned();
+            return Err(StoreError::Damaged { path: from, what });
+        }
+        disk::rename_new(&from, &to).map_err(StoreError::at(&to))?;
+        let folder = self.root().join(IMPORTED);
+        disk::sync_dir(&folder).map_err(StoreError::at(&folder))
+    }
+
+    /// The bundle that is kept under this digest: its file and its size. None when nothing lies there.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for other bytes than that; see [`StoreError`].
+    pub fn kept_import(&self, sha256: Digest) -> Result<Option<(File, u64)>, StoreError> {
+        let path = self.import_of(sha256);
+        let Ok(found) = path.symlink_metadata() else { return Ok(None) };
+        let damaged =
+            |what: &str| StoreError::Damaged { path: path.clone(), what: what.to_owned() };
+        if !found.is_file() {
+            return Err(damaged("it is no plain file"));
+        }
+        let file = File::open(&path).map_err(StoreError::at(&path))?;
+        let (digest, size) = Digest::of_reader(&file).map_err(StoreError::at(&path))?;
+        if digest == sha256 { Ok(Some((file, size))) } else { Err(damaged("it has other bytes")) }
+    }
+
+    /// The bundles that were being taken in when something cut it short. What was cut short of
+    /// writing one goes.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn begun_imports(&self) -> Result<Vec<Digest>, StoreError> {
+        let folder = self.root().join(IMPORTED);
+        if folder.symlink_metadata().is_err() {
+            return Ok(Vec::new());
+        }
+        let mut begun = Vec::new();
+        for entry in layout::entries(&folder).map_err(StoreError::at(&folder))? {
+            let partial = format!("{BEGUN_SUFFIX}{PARTIAL_SUFFIX}");
+            if layout::imported_as(&entry.name, &partial).is_some() {
+                disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
+            }
+            begun.extend(layout::imported_as(&entry.name, BEGUN_SUFFIX));
+        }
+        Ok(begun)
+    }
+
+    /// Take back the bundle with this digest, of which the log does not tell.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn drop_begun_import(&self, sha256: Digest) -> Result<(), StoreError> {
+        let (folder, path) = (self.root().join(IMPORTED), self.importing(sha256));
+        disk::remove_file(&path).map_err(StoreError::at(&path))?;
+        disk::sync_dir(&folder).map_err(StoreError::at(&folder))
+    }
+}
+
+/// Whether the plain file at `path` has this digest.
+fn is_that(path: &Path, sha256: Digest) -> bool {
+    let plain = path.symlink_metadata().is_ok_and(|found| found.is_file());
+    let found = || File::open(path).and_then(Digest::of_reader).ok();
+    plain && found().is_some_and(|(found, _)| found == sha256)
+}
+
+/// What lies in `imported/`.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A file that is called after the digest of a bundle.
+    Kept(Digest, PathBuf),
+    /// One on its way in, by its place.
+    Begun(String),
+    /// Something else, by its place.
+    Other(String, FileType),
+}
+
+/// What lies in `imported/` of the store at `root`, by name.
+///
+/// # Errors
+/// What the system answers; a folder that does not exist is no error.
+pub(super) fn found_in(root: &Path) -> io::Result<Vec<Found>> {
+    let folder = root.join(IMPORTED);
+    match folder.symlink_metadata() {
+        Err(_) => return Ok(Vec::new()),
+        Ok(found) if !found.is_dir() => {
+            return Ok(vec![Found::Other(IMPORTED.to_owned(), found.file_type())]);
+        }
+        Ok(_) => {}
+    }
+    let entries = layout::entries(&folder)?.into_iter().map(|entry| {
+        let place = format!("{IMPORTED}/{}", layout::readable(&entry.name));
+        let partial = format!("{BEGUN_SUFFIX}{PARTIAL_SUFFIX}");
+        let begun = [BEGUN_SUFFIX, &partial];
+        match layout::imported_as(&entry.name, ARCHIVE_SUFFIX) {
+            _ if !entry.kind.is_file() => Found::Other(place, entry.kind),
+            Some(sha256) => Found::Kept(sha256, entry.path),
+            None if begun.iter().any(|it| layout::imported_as(&entry.name, it).is_some()) => {
+                Found::Begun(place)
+            }
+            None => Found::Other(place, entry.kind),
+        }
+    });
+    Ok(entries.collect())
+}
+
+/// Whether the bundle with this digest waits to take its place in the store at `root`, or has it.
+pub(super) fn waits_in(root: &Path, sha256: Digest) -> Option<bool> {
+    let placed = || root.join(layout::imported_place(sha256)).is_file();
+    if placed() {
+        return Some(false);
+    }
+    let waits = is_that(&root.join(layout::importing_place(sha256)), sha256);
+    // It may have taken it in between.
+    if placed() { Some(false) } else { waits.then_some(true) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::fixture::Bench;
+
+    #[test]
+    fn a_bundle_takes_its_place_in_steps_each_of_which_can_be_done_again() {
+        let bench = Bench::new();
+        let (store, bytes) = (&bench.store, b"a bundle".as_slice());
+        let sha256 = Digest::of(bytes);
+        assert!(store.publish_import(sha256).is_err(), "nothing was written");
+        store.write_import(bytes, sha256).expect("written");
+        store.write_import(&b""[..], sha256).expect("what is whole is left");
+        assert_eq!(store.begun_imports().expect("listed"), [sha256]);
+        assert_eq!(waits_in(store.root(), sha256), Some(true));
+        assert!(store.kept_import(sha256).expect("looked").is_none());
+        store.publish_import(sha256).expect("in place");
+        store.publish_import(sha256).expect("already");
+        assert_eq!(waits_in(store.root(), sha256), Some(false));
+        let (_, size) = store.kept_import(sha256).expect("looked").expect("there");
+        assert_eq!((size, store.begun_imports().expect("listed")), (8, vec![]));
+        // Bytes that are not those of the name stay nowhere.
+        let other = Digest::of(b"other");
+        let refused = store.write_import(bytes, other);
+        assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
+        assert_eq!(store.begun_imports().expect("listed"), []);
+        let found = found_in(store.root()).expect("listed");
+        assert!(matches!(found.as_slice(), [Found::Kept(one, _)] if *one == sha256), "{found:?}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Attacks on kept bundles of other stores: changed, taken away, exchanged and slipped in, with the
+//! stolen key of the log and without.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::store::{LATER, add, packed, remove_file};
+use super::{Row, Victim, What, edit, flip, make_dir, row, unnoticed};
+use crate::digest::Digest;
+use crate::evidence::attacks::{rename, write};
+use crate::evidence::damage::unlock;
+use crate::evidence::fixture::{Bench, ORIGIN, agent_says, revoked, signer, stranger};
+use crate::evidence::layout::{EVENTS, imported_place};
+use crate::evidence::log::remove;
+use crate::evidence::sign::Signer;
+use crate::id::RunId;
+use crate::run::Ending;
+use crate::tlog::proof::Proof;
+
+const STORE: What = What::Store;
+
+pub(super) const ROWS: &[Row] = &[
+    unnoticed(
+        "a bundle of another store kept, as the log says",
+        STORE,
+        |copy| drop(import(copy, &stranger(), |_| {})),
+        "it is intact; whose key it is, DIR does not say",
+    ),
+    unnoticed(
+        "the same, the auditor was told of its key",
+        STORE,
+        |copy| drop(import(copy, &signer(), |_| {})),
+        "it is intact, and judged like a folder of the store's",
+    ),
+    row("the same, the key was revoked", STORE, |copy| drop(import(copy, &revoked().0, |_| {}))),
+    row("a byte of a kept bundle changed", STORE, |copy| {
+        let path = import(copy, &stranger(), |_| {});
+        let name = path.file_name().and_then(|name| name.to_str()).expect("text");
+        flip(&copy.root.join("imported"), name);
+    }),
+    row("a kept bundle removed", STORE, |copy| remove_file(&import(copy, &stranger(), |_| {}))),
+    row("`imported/` removed", STORE, |copy| {
+        drop(import(copy, &stranger(), |_| {}));
+        remove(&copy.root.join("imported"));
+    }),
+    row("another bundle in the place of a kept one", STORE, |copy| {
+        let place = import(copy, &stranger(), |_| {});
+        write(&place, &packed(copy, 1));
+    }),
+    row("a kept bundle made anew of a changed folder", STORE, |copy| {
+        let place = import(copy, &stranger(), |_| {});
+        write(&place, &bundle_of(&stranger(), |folder| edit(folder, EVENTS, "paid", "took")));
+    }),
+    row("the same, under its own digest, its import put into the log", STORE, |copy| {
+        drop(import(copy, &stranger(), |folder| edit(folder, EVENTS, "paid", "took")));
+    }),
+    row("the same with the proof beside the folder of another", STORE, |copy| {
+        let (bench, _) = of_another(&stranger());
+        let proof = bench.log().proof(0).expect("a proof");
+        let folders = [(Bench::third(), bench.store.folder_of(Bench::third()), Some(proof))];
+        drop(keep(copy, &bundle(&folders)));
+    }),
+    row("a bundle put into `imported/` that the log does not tell of", STORE, |copy| {
+        let bytes = bundle_of(&stranger(), |_| {});
+        put(copy, &bytes);
+    }),
+    row("what is no bundle kept, its import put into the log", STORE, |copy| {
+        drop(keep(copy, b"no bundle"));
+    }),
+    row("a file of another name added to `imported/`", STORE, |copy| {
+        drop(import(copy, &stranger(), |_| {}));
+        write(&copy.root.join("imported/x \n-y"), b"x");
+    }),
+    row("a link in the place of a kept bundle", STORE, |copy| {
+        let path = import(copy, &stranger(), |_| {});
+        rename(&path, &copy.root.join("elsewhere"));
+        std::os::unix::fs::symlink("../elsewhere", &path).expect("linked");
+    }),
+    row("a link in the place of `imported/`", STORE, |copy| {
+        drop(import(copy, &stranger(), |_| {}));
+        rename(&copy.root.join("imported"), &copy.root.join("elsewhere"));
+        std::os::unix::fs::symlink("elsewhere", copy.root.join("imported")).expect("linked");
+    }),
+];
+
+/// Another store, whose run was signed with `key`; and the index of the run's seal in its log.
+fn of_another(key: &Signer) -> (Bench, u64) {
+    let bench = Bench::logged();
+    let mut draft = bench.begin_third();
+    draft.record(&[agent_says("paid")], bench.now()).expect("recorded");
+    draft.seal(&Ending::sealed("succeeded"), key, bench.now()).expect("sealed");
+    let places = bench.log().places(&[Bench::third()]).expect("found");
+    (bench, places[&Bench::third()].seal.expect("sealed"))
+}
+
+fn bundle(folders: &[(RunId, PathBuf, Option<Proof>)]) -> Vec<u8> {
+    let folders: Vec<_> =
+        folders.iter().map(|(run, path, proof)| (*run, path.as_path(), proof.clone())).collect();
+    crate::bundle::write(Vec::new(), &folders).expect("in memory")
+}
+
+/// The bundle of a run of another store that was signed with `key`, after a `change` in its folder.
+fn bundle_of(key: &Signer, change: impl FnOnce(&Path)) -> Vec<u8> {
+    let (bench, seal) = of_another(key);
+    let folder = bench.store.folder_of(Bench::third());
+    unlock(&folder);
+    change(&folder);
+    let proof = bench.log().proof(seal).expect("a proof");
+    bundle(&[(Bench::third(), folder, Some(proof))])
+}
+
+/// Put `bytes` into `imported/`, under their digest; where they lie.
+fn put(copy: &Victim, bytes: &[u8]) -> PathBuf {
+    let path = copy.root.join(imported_place(Digest::of(bytes)));
+    make_dir(path.parent().expect("a folder"));
+    write(&path, bytes);
+    path
+}
+
+/// The same, and put that into the log, with its stolen key.
+fn keep(copy: &Victim, bytes: &[u8]) -> PathBuf {
+    let (sha256, runs) = (Digest::of(bytes), [Bench::third()]);
+    let entry = json!({
+        "kind": "import", "time": LATER, "runs": runs, "sha256": sha256, "size": bytes.len(),
+        "origins": [ORIGIN], "kept": true,
+    });
+    add(copy, vec![entry]);
+    put(copy, bytes)
+}
+
+/// Keep the bundle of a run of another store, as the log then says.
+fn import(copy: &Victim, key: &Signer, change: impl FnOnce(&Path)) -> PathBuf {
+    keep(copy, &bundle_of(key, change))
+}

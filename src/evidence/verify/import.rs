@@ -1,0 +1,239 @@
+//! Owns the verification of kept bundles of other stores: each is the one that the log tells of, and
+//! every folder in it is sound. Whose folders they are is judged where the auditor says something of
+//! the key that signed them, and noted otherwise: it is for the auditor of their own store to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use serde::Serialize;
+
+use super::log::LogCheck;
+use super::parallel::in_order;
+use super::signature::key_in;
+use super::{Check, FolderReport, check_folder};
+use crate::bundle::{self, BundleError, Limits, Unpacked};
+use crate::digest::Digest;
+use crate::error::chain;
+use crate::evidence::finding::{Finding, FindingCode, shown};
+use crate::evidence::import::{Found, found_in, waits_in};
+use crate::evidence::layout::{IMPORTED, imported_place};
+use crate::evidence::trust::Trust;
+use crate::id::RunId;
+
+/// What verification says of a kept bundle of another store. What it found stands with the store's
+/// own findings, under the bundle's place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ImportReport {
+    /// Its place in the store.
+    pub place: String,
+    /// The runs in it.
+    pub runs: Vec<RunId>,
+    /// Fingerprints of the keys of sound signatures.
+    pub keys: BTreeSet<String>,
+    /// Who vouched for them.
+    pub signed_by: BTreeSet<String>,
+    /// Where seals stand in logs that somebody vouched for.
+    pub logged: BTreeSet<String>,
+}
+
+/// A kept bundle that was read.
+pub(super) struct Kept {
+    /// The digest after which it is called.
+    named: Digest,
+    /// Its digest; none when it cannot be read.
+    found: Option<Digest>,
+    pub(super) report: ImportReport,
+    findings: Vec<Finding>,
+}
+
+/// What is to be said of a folder out of a bundle: with the proof in it, and of the `proof` beside it.
+pub(crate) fn bundled(
+    folder: &Path,
+    proof: Option<&Path>,
+    trust: &Trust,
+) -> (FolderReport, Vec<Finding>) {
+    let report = check_folder(Check::new(folder), trust, None);
+    let mut beside = Check::new(folder);
+    if let Some(proof) = proof
+        && beside.begin()
+    {
+        beside.report.findings.clear();
+        beside.proof(trust, Some(proof));
+    }
+    (report, beside.report.findings)
+}
+
+/// Read the kept bundles in the store at `root`, as many at a time as there are processors, and say
+/// what else lies beside them.
+pub(super) fn read(root: &Path, trust: &Trust) -> (Vec<Kept>, Vec<Finding>) {
+    let (found, findings) = listed(root);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let read = |(named, path): &(Digest, PathBuf)| {
+        let place = imported_place(*named);
+        let report = ImportReport { place, ..ImportReport::default() };
+        let mut kept = Kept { named: *named, found: digest(path), report, findings: Vec::new() };
+        kept.unpack(path, trust);
+        kept
+    };
+    (in_order(workers, &found, read), findings)
+}
+
+/// Hold the files in `imported/` of the store at `root` against the digests that are `logged`, which
+/// is asked after they were listed; about how many bytes were read, and what is to be said.
+pub(crate) fn imports(
+    root: &Path,
+    logged: impl FnOnce() -> BTreeSet<Digest>,
+) -> (u64, Vec<Finding>) {
+    let (found, mut findings) = listed(root);
+    let logged = logged();
+    let size = |path: &Path| path.metadata().map_or(0, |found| found.len());
+    let bytes = found.iter().map(|(_, path)| size(path)).sum();
+    let found = found.iter().map(|(named, path)| (*named, digest(path)));
+    findings.extend(against(root, &found.collect(), &logged));
+    (bytes, findings)
+}
+
+/// The files in `imported/` that are called after digests, and what is to be said of the others.
+fn listed(root: &Path) -> (Vec<(Digest, PathBuf)>, Vec<Finding>) {
+    let (mut found, mut findings) = (Vec::new(), Vec::new());
+    let entries = found_in(root).unwrap_or_else(|error| {
+        let expected = "a readable folder";
+        let code = FindingCode::Unreadable;
+        findings.push(Finding::new(code, IMPORTED, expected, error.to_string()));
+        Vec::new()
+    });
+    for entry in entries {
+        let (code, place, found) = match entry {
+            Found::Kept(sha256, path) => {
+                found.push((sha256, path));
+                continue;
+            }
+            Found::Begun(place) => (FindingCode::ImportUnfinished, place, "one on its way in"),
+            Found::Other(place, kind) if kind.is_file() => {
+                (FindingCode::UnexpectedFile, place, "a file")
+            }
+            Found::Other(place, kind) if kind.is_dir() => {
+                (FindingCode::UnexpectedFolder, place, "a folder")
+            }
+            Found::Other(place, _) => (FindingCode::NotAFile, place, "a link or device"),
+        };
+        findings.push(Finding::new(code, place, "bundles that the log tells of", found));
+    }
+    (found, findings)
+}
+
+fn digest(path: &Path) -> Option<Digest> {
+    File::open(path).and_then(Digest::of_reader).ok().map(|(digest, _)| digest)
+}
+
+/// What is wrong with the files that were `found`, by the digest in their names, by what is `logged`.
+fn against(
+    root: &Path,
+    found: &BTreeMap<Digest, Option<Digest>>,
+    logged: &BTreeSet<Digest>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (named, found) in found {
+        if logged.contains(named) && *found == Some(*named) {
+            continue;
+        }
+        let known = logged.contains(named).then(|| named.to_string());
+        let expected = known.unwrap_or_else(|| "no bundle".to_owned());
+        let found = found.map_or("what cannot be read".to_owned(), |found| found.to_string());
+        let place = imported_place(*named);
+        findings.push(Finding::new(FindingCode::ImportNotLogged, place, expected, found));
+    }
+    for sha256 in logged.iter().filter(|sha256| !found.contains_key(*sha256)) {
+        // One that waits is told of under the name it has.
+        if waits_in(root, *sha256).is_none() {
+            let place = imported_place(*sha256);
+            let expected = "a bundle that is kept";
+            findings.push(Finding::new(FindingCode::ImportGone, place, expected, "nothing"));
+        }
+    }
+    findings
+}
+
+impl Kept {
+    fn add(&mut self, code: FindingCode, expected: &str, found: String) {
+        let place = self.report.place.clone();
+        self.findings.push(Finding::new(code, place, expected, found));
+    }
+
+    fn unpack(&mut self, path: &Path, trust: &Trust) {
+        let scratch = match tempfile::tempdir() {
+            Ok(scratch) => scratch,
+            Err(error) => {
+                let expected = "room in the temporary folder to unpack it";
+                return self.add(FindingCode::Unreadable, expected, error.to_string());
+            }
+        };
+        let unpacked = File::open(path).map_err(BundleError::from).and_then(|file| {
+            bundle::unpack(BufReader::new(file), scratch.path(), Limits::default())
+        });
+        match unpacked {
+            Ok(unpacked) => self.judge(&unpacked, trust),
+            Err(error) => {
+                let code = match &error {
+                    BundleError::TooMuch(_) => FindingCode::TooLarge,
+                    _ if error.is_of_the_system() => FindingCode::Unreadable,
+                    _ => FindingCode::ImportMalformed,
+                };
+                self.add(code, "a bundle of evidence folders", chain(&error));
+            }
+        }
+    }
+
+    fn judge(&mut self, unpacked: &Unpacked, trust: &Trust) {
+        let (nobody, mut strangers) = (Trust::none(), BTreeSet::new());
+        for (run, (folder, proof)) in &unpacked.runs {
+            // Of a key that the auditor was told nothing of, its own store's auditor was.
+            let stranger = key_in(folder).is_some_and(|key| !trust.names(&key));
+            let trust = if stranger { &nobody } else { trust };
+            let (report, beside) = bundled(folder, proof.as_deref(), trust);
+            let inside = format!("{}/runs/{run}", self.report.place);
+            for mut finding in report.findings {
+                if stranger && finding.code == FindingCode::UnknownKey {
+                    strangers.insert(finding.found);
+                    continue;
+                }
+                let place = if finding.place == "." {
+                    String::new()
+                } else {
+                    format!("/{}", finding.place)
+                };
+                finding.place = shown(&format!("{inside}{place}"));
+                self.findings.push(finding);
+            }
+            for mut finding in beside {
+                finding.place = format!("{}/proofs/{run}.tlog-proof", self.report.place);
+                self.findings.push(finding);
+            }
+            self.report.runs.push(*run);
+            self.report.keys.extend(report.key);
+            self.report.signed_by.extend(report.signed_by);
+            self.report.logged.extend(report.logged);
+        }
+        if !strangers.is_empty() {
+            let found = strangers.into_iter().collect::<Vec<_>>().join(", ");
+            let expected = "keys of which the auditor was told";
+            self.add(FindingCode::ImportNotVouched, expected, found);
+        }
+    }
+}
+
+impl LogCheck<'_> {
+    /// Hold the kept bundles that were `read` against what the log says of them.
+    pub(super) fn imports(&mut self, read: &[Kept]) {
+        let found = read.iter().map(|kept| (kept.named, kept.found)).collect();
+        self.findings.extend(against(self.root, &found, &self.imports));
+    }
+}
+
+/// What was found in the bundles that were `read`.
+pub(super) fn findings(read: &mut [Kept]) -> impl Iterator<Item = Finding> {
+    read.iter_mut().flat_map(|kept| std::mem::take(&mut kept.findings))
+}

@@ -1,0 +1,261 @@
+//! Owns the bundles of other stores that this one keeps: taken in as they are, with an entry of the
+//! log before each has its place, listed, and given out again. Nothing of them becomes a run of this
+//! store, and whose they are is not judged here.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::Runs;
+use super::custody::{Looker, decided};
+use super::importing::{Imported, Keeping};
+use super::problem::store_problem;
+use crate::blob::Blob;
+use crate::bundle::Unpacked;
+use crate::digest::Digest;
+use crate::disk;
+use crate::error::{Code, Problem, chain};
+use crate::evidence::log::{KeptImport, leaf};
+use crate::evidence::{Act, Finding, PROOF, StoreError, Trust, verify};
+use crate::id::RunId;
+use crate::run::{Caller, Reader};
+use crate::shown::shown_within;
+use crate::tlog::note::MAX_NOTE;
+use crate::tlog::proof::Proof;
+use crate::tlog::tile::MAX_ENTRY;
+
+/// Most logs that one bundle's runs are of.
+const MAX_ORIGINS: usize = 16;
+/// Most letters of a log's name that are repeated.
+const MAX_ORIGIN: usize = 200;
+
+/// A bundle of another store that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Import {
+    /// What the log says of it.
+    #[serde(flatten)]
+    pub kept: KeptImport,
+    /// Whether its file is there.
+    pub there: bool,
+}
+
+/// What of a bundle of another store its entry says.
+pub(super) struct Foreign {
+    runs: Vec<RunId>,
+    origins: BTreeSet<String>,
+}
+
+impl Runs {
+    /// The answer to whoever brings a bundle that is kept already.
+    ///
+    /// # Errors
+    /// `run_damaged` when other bytes lie in its place.
+    pub(super) fn kept_already(&self, sha256: Digest) -> Result<Option<Imported>, Problem> {
+        let Some(kept) = self.standing().import(sha256).cloned() else { return Ok(None) };
+        let there = self.0.store.kept_import(sha256).map_err(in_its_place)?;
+        Ok(there.map(|_| kept_answer(sha256, kept.runs, Keeping::Here, kept.log_index)))
+    }
+
+    /// Whether the runs in `unpacked`, none of which is this store's, are sound as far as can be said
+    /// without believing anybody.
+    ///
+    /// # Errors
+    /// `run_damaged`; `invalid_field` for more logs than one entry tells of.
+    pub(super) fn judge_foreign(unpacked: &Unpacked) -> Result<Foreign, Problem> {
+        let mut origins = BTreeSet::new();
+        for (run, (folder, proof)) in &unpacked.runs {
+            let (report, beside) = verify::bundled(folder, proof.as_deref(), &Trust::none());
+            let bad = |finding: &&Finding| finding.class.is_damage();
+            let wrong = report.findings.iter().chain(&beside).filter(bad);
+            let wrong: BTreeSet<String> = wrong.map(|finding| finding.code.to_string()).collect();
+            if !wrong.is_empty() {
+                let wrong: Vec<String> = wrong.into_iter().collect();
+                return Err(damaged(*run, &wrong.join(", ")));
+            }
+            let proofs = [Some(folder.join(PROOF)), proof.clone()];
+            origins.extend(proofs.iter().flatten().filter_map(|path| origin(path)));
+        }
+        if origins.len() > MAX_ORIGINS {
+            let message = format!(
+                "the bundle holds runs of {} logs; send bundles with runs of at most {MAX_ORIGINS}",
+                origins.len()
+            );
+            return Err(Problem::new(Code::InvalidField, message).field("body"));
+        }
+        Ok(Foreign { runs: unpacked.runs.keys().copied().collect(), origins })
+    }
+
+    /// Keep `bundle` as it is, with what its entry says of it.
+    ///
+    /// # Errors
+    /// `store_full`; `invalid_field` for more runs than an entry can name; `run_damaged` when
+    /// something lies in its place of which the log does not tell.
+    pub(super) fn keep_foreign(
+        &self,
+        bundle: &Blob,
+        sha256: Digest,
+        foreign: Foreign,
+        by: &Caller,
+    ) -> Result<Imported, Problem> {
+        let Foreign { runs, origins } = foreign;
+        let (store, size) = (&self.0.store, bundle.len());
+        let entry = leaf::keep_import(&runs, sha256, size, &origins, by, self.0.clock.now());
+        if entry.len() > MAX_ENTRY {
+            let message = format!(
+                "the bundle holds {} runs, more than one entry of the log can name; send it in parts",
+                runs.len()
+            );
+            return Err(Problem::new(Code::InvalidField, message).field("body"));
+        }
+        self.check_room_for(size)?;
+        if store.import_of(sha256).symlink_metadata().is_ok() {
+            let path = store.import_of(sha256);
+            let what = "the log does not tell of it".to_owned();
+            return Err(in_its_place(StoreError::Damaged { path, what }));
+        }
+        store.write_import(bundle.reader(), sha256).map_err(store_problem)?;
+        let index = {
+            let mut standing = self.standing();
+            let detail = json!({ "sha256": sha256, "kept": true });
+            let deed = decided(by, Act::Import, runs.clone(), detail);
+            self.put_down(&mut standing, deed, vec![entry])?
+        };
+        tracing::warn!(runs = runs.len(), log_index = index, %sha256, ?origins, ?by, "a bundle of another store is kept");
+        store.publish_import(sha256).map_err(store_problem)?;
+        Ok(kept_answer(sha256, runs, Keeping::New, index))
+    }
+
+    /// Whether `bytes` more leave what is to stay free.
+    fn check_room_for(&self, bytes: u64) -> Result<(), Problem> {
+        let least = self.0.config.borrow().store.min_free;
+        let free = self.free_bytes()?;
+        if free.saturating_sub(least) >= bytes {
+            return Ok(());
+        }
+        let message = format!(
+            "the bundle has {} MiB, and the store's disk {} MiB left, of which `store.min_free` stays \
+             free ({} MiB); free some space",
+            bytes >> 20,
+            free >> 20,
+            least >> 20
+        );
+        Err(Problem::new(Code::StoreFull, message))
+    }
+
+    /// Finish the taking in of bundles that something cut short after the log told of them. What the
+    /// log does not tell of is taken back where that is `sure`: at a start, when what was in doubt is
+    /// settled.
+    pub(super) fn finish_kept_imports(&self, sure: bool) {
+        let store = &self.0.store;
+        let begun = store.begun_imports().unwrap_or_else(|error| {
+            tracing::error!(error = chain(&error), "`imported/` is not read");
+            Vec::new()
+        });
+        for sha256 in begun {
+            let told = self.standing().import(sha256).is_some();
+            let done = match told {
+                true => store.publish_import(sha256),
+                false if sure => store.drop_begun_import(sha256),
+                false => continue,
+            };
+            match done {
+                Ok(()) => {
+                    tracing::warn!(%sha256, told, "an import that was cut short is finished or undone");
+                }
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::error!(%sha256, error, "an import is not finished; the next start goes on");
+                }
+            }
+        }
+    }
+
+    /// The bundles of other stores that are kept.
+    ///
+    /// # Errors
+    /// `not_a_viewer` for whoever may not look at everybody's runs.
+    pub fn imports(&self, reader: &Reader) -> Result<Vec<Import>, Problem> {
+        viewer(reader)?;
+        let kept: Vec<KeptImport> = self.standing().imports().cloned().collect();
+        let there = |kept: KeptImport| {
+            let there = self.0.store.import_of(kept.sha256).is_file();
+            Import { kept, there }
+        };
+        let mut imports: Vec<Import> = kept.into_iter().map(there).collect();
+        imports.sort_by_key(|import| import.kept.log_index);
+        Ok(imports)
+    }
+
+    /// The kept bundle with this digest, byte for byte, for `looker`, who is put on record.
+    ///
+    /// # Errors
+    /// `not_a_viewer`; `import_not_found`; `run_damaged` when other bytes lie in its place.
+    pub async fn give_import(&self, sha256: Digest, looker: &Looker) -> Result<Blob, Problem> {
+        viewer(&looker.reader)?;
+        let (this, looker) = (self.clone(), looker.clone());
+        self.blocking("giving out a bundle", move || {
+            let told = this.standing().import(sha256).cloned();
+            let kept = told.ok_or_else(|| not_found(sha256))?;
+            let there = this.0.store.kept_import(sha256).map_err(in_its_place)?;
+            let (file, size) = there.ok_or_else(|| not_found(sha256))?;
+            let detail = json!({ "sha256": sha256 });
+            this.put_on_record(looker.deed(Act::Export, kept.runs.clone(), detail))?;
+            let by = &looker.caller;
+            let entry = leaf::export(&kept.runs, sha256, by, this.0.clock.now());
+            this.append_with_head(vec![entry])?;
+            tracing::info!(%sha256, ?by, "a kept bundle of another store was given out");
+            Ok(Blob::of_file(file, size))
+        })
+        .await
+    }
+}
+
+fn kept_answer(sha256: Digest, others: Vec<RunId>, kept: Keeping, index: u64) -> Imported {
+    let (restored, here, log_index) = (Vec::new(), Vec::new(), Some(index));
+    Imported { sha256, restored, here, others, kept: Some(kept), log_index }
+}
+
+/// The name of the log that the proof in the file at `path` leads to.
+fn origin(path: &Path) -> Option<String> {
+    let text = disk::read_plain(path, MAX_NOTE).ok()?;
+    let proof = Proof::parse(std::str::from_utf8(&text).ok()?).ok()?;
+    Some(shown_within(&proof.checkpoint.origin, MAX_ORIGIN))
+}
+
+fn viewer(reader: &Reader) -> Result<(), Problem> {
+    if *reader == Reader::Everything {
+        return Ok(());
+    }
+    let message = "bundles of other stores are for whoever may look at everybody's runs; ask the \
+                   operator to put you into `web.viewers`";
+    Err(Problem::new(Code::NotAViewer, message))
+}
+
+fn not_found(sha256: Digest) -> Problem {
+    let message = format!(
+        "no bundle with the digest {sha256} is kept here; `exhibit import --list` says which are"
+    );
+    Problem::new(Code::ImportNotFound, message).field("sha256")
+}
+
+/// Something that is not the bundle lies where it is kept.
+fn in_its_place(error: StoreError) -> Problem {
+    if !matches!(error, StoreError::Damaged { .. }) {
+        return store_problem(error);
+    }
+    let message = "what lies in the bundle's place in `imported/` is not the bundle that the log tells \
+                   of; have the operator look into it with `exhibit verify`, move it away, and import \
+                   the bundle again";
+    Problem::new(Code::RunDamaged, message).field("body").because(error)
+}
+
+/// A run of another store is not sound.
+fn damaged(run: RunId, what: &str) -> Problem {
+    let message = format!(
+        "the run {run} in the bundle is not as it was sealed ({what}), so the bundle is not taken in; \
+         send another copy"
+    );
+    Problem::new(Code::RunDamaged, message).field("body")
+}
