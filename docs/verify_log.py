@@ -400,10 +400,24 @@ def archives(store):
 
 def imports(store):
     logged, folder, wrong, sound = set(), os.path.join(store, "imported"), [], []
-    for entry in Log(store).entries:
+    taken, purged, held = {}, set(), set()
+    for index, entry in enumerate(Log(store).entries):
         value = json.loads(entry)
         if value.get("kind") == "import" and value.get("kept") is True:
             logged.add(value["sha256"])
+            purged.discard(value["sha256"])
+            taken[value["sha256"]] = value
+        elif value.get("kind") == "hold":
+            held.add((value["run"], value.get("matter")))
+        elif value.get("kind") == "release":
+            held.discard((value["run"], value.get("matter")))
+        elif value.get("kind") == "purge-import":
+            kept = taken.get(value["sha256"])
+            early = kept and "kept_until" in kept and moment(value["time"]) < moment(kept["kept_until"])
+            if not kept or early or any(run in kept["runs"] for run, _ in held):
+                wrong.append(f"unfounded: entry {index} purges the bundle {value['sha256']}")
+            logged.discard(value["sha256"])
+            purged.add(value["sha256"])
     there = os.path.lexists(folder)
     need(not there or stat.S_ISDIR(os.lstat(folder).st_mode), "imported is a link, pipe or device")
     waiting, found = set(), set()
@@ -411,11 +425,13 @@ def imports(store):
         path, named = os.path.join(folder, name), name.partition(".")[0]
         kind = stat.S_ISREG(os.lstat(path).st_mode) and re.fullmatch("[0-9a-f]{64}", named)
         ending = name[len(named) :]
-        if kind and ending in (".begun", ".begun.partial"):  # One that is being taken in.
+        if kind and ending in (".begun", ".begun.partial", ".going", ".going.partial"):  # One on its way in or out.
             if ending == ".begun" and digest(path) == named:
                 waiting.add(named)
         elif not kind or ending != ".tar.zst":
             wrong.append(f"no bundle: imported/{name!r}")
+        elif named in purged and os.path.isfile(os.path.join(folder, named + ".going")):
+            continue  # On its way out.
         elif named not in logged:
             wrong.append(f"never logged: imported/{name}")
         else:

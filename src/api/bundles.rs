@@ -20,6 +20,7 @@ use crate::digest::Digest;
 use crate::error::{Code, Problem};
 use crate::evidence::StoreError;
 use crate::id::RunId;
+use crate::request::ImportPurgeRequest;
 use crate::run::Caller;
 use crate::runs::Looker;
 
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/bundles", post(bundle))
         .route("/imports", get(imports).post(import))
         .route("/imports/{sha256}", get(kept))
+        .route("/imports/{sha256}/purge", post(purge))
 }
 
 async fn bundle(
@@ -70,14 +72,31 @@ async fn kept(
     Extension(caller): Extension<Caller>,
     sha256: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
-    let sha256 = sha256.ok().and_then(|Path(digits)| digits.parse::<Digest>().ok());
-    let sha256 = sha256.ok_or_else(|| {
+    let sha256 = digest_in(sha256)?;
+    let looker = Looker::caller(caller.clone(), reader(&api, &caller));
+    Ok(sent(&api.runs.give_import(sha256, &looker).await?, sha256))
+}
+
+/// Take away a bundle of another store that is kept.
+async fn purge(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    sha256: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Json<Value>, Failure> {
+    let sha256 = digest_in(sha256)?;
+    let asked = ImportPurgeRequest::read(json_body(&api, request).await?)?;
+    Ok(Json(json!(api.runs.purge_import(sha256, asked, &caller).await?)))
+}
+
+/// The digest that a path names.
+fn digest_in(path: Result<Path<String>, PathRejection>) -> Result<Digest, Problem> {
+    let sha256 = path.ok().and_then(|Path(digits)| digits.parse::<Digest>().ok());
+    sha256.ok_or_else(|| {
         let message = "`sha256` is no digest; give 64 lower-case hexadecimal digits, as GET /imports \
                        answers them";
         Problem::new(Code::InvalidField, message).field("sha256")
-    })?;
-    let looker = Looker::caller(caller.clone(), reader(&api, &caller));
-    Ok(sent(&api.runs.give_import(sha256, &looker).await?, sha256))
+    })
 }
 
 /// How many bytes of an import are taken before it is asked again whether there is room.

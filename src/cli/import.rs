@@ -48,7 +48,8 @@ async fn list(common: &Common) -> Result<u8, Problem> {
         return DONE;
     }
     let imports = answer["imports"].as_array().cloned().unwrap_or_default();
-    let columns = ["sha256", "size", "imported_at", "log_index", "runs", "origins", "there"];
+    let columns =
+        ["sha256", "size", "imported_at", "kept_until", "log_index", "runs", "origins", "there"];
     let row = |import: &Value| {
         let shown = columns.map(|name| match (name, import[name].as_array()) {
             ("runs", Some(runs)) => runs.len().to_string(),

@@ -1,13 +1,15 @@
-//! `exhibit purge`: takes away runs whose time is over. The log keeps that they were there.
+//! `exhibit purge`: takes away runs, or a kept bundle of another store, whose time is over. The log keeps that they were there.
 
 use serde_json::json;
 
 use super::runs::cell;
 use super::{Common, DONE, out};
+use crate::digest::Digest;
 use crate::error::Problem;
 use crate::id::RunId;
 
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("named").args(["runs", "imported"])))]
 pub(super) struct Purge {
     /// Only say what would go
     #[arg(long)]
@@ -18,8 +20,11 @@ pub(super) struct Purge {
     /// Why; it stands in the log
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Also a run that is not as it was sealed; name it with --run
-    #[arg(long, requires = "runs")]
+    /// A bundle of another store that is kept here, instead of runs: its digest, by `import --list`
+    #[arg(long, value_name = "SHA256", conflicts_with = "runs")]
+    imported: Option<Digest>,
+    /// Also what is not as it was sealed or taken in; name it with --run or --imported
+    #[arg(long, requires = "named")]
     even_damaged: bool,
 }
 
@@ -27,6 +32,18 @@ pub(super) async fn purge(common: &Common, purge: Purge) -> Result<u8, Problem> 
     let mut body = json!({
         "reason": purge.reason, "dry_run": purge.dry_run, "even_damaged": purge.even_damaged,
     });
+    if let Some(sha256) = purge.imported {
+        let path = format!("/imports/{sha256}/purge");
+        let answer = common.client()?.call(&path, None, body).await?;
+        if common.json {
+            out::json(&answer);
+            return DONE;
+        }
+        let runs = answer["runs"].as_array().map_or(0, Vec::len);
+        let what = if purge.dry_run { "would be purged" } else { "purged" };
+        out::line(format!("{sha256}: {runs} folders of another store {what}"));
+        return DONE;
+    }
     if !purge.runs.is_empty() {
         body["runs"] = json!(purge.runs);
     }

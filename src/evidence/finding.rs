@@ -144,7 +144,7 @@ codes! {
     SealNotLogged = "seal_not_logged" Altered "A folder's seal is not the one that the log holds.";
     OpeningNotLogged = "opening_not_logged" Altered "A run's first event is not the one that the log holds of its opening.";
     PurgedRunThere = "purged_run_there" Altered "The store holds a run that the log says was purged: a purge cut short, which the daemon's next start finishes, or a folder put back.";
-    PurgeUnfounded = "purge_unfounded" Altered "An entry of the log purges a run that was not sealed so, whose promised time was not over, or that was on hold.";
+    PurgeUnfounded = "purge_unfounded" Altered "An entry of the log purges a run that was not sealed so, or a bundle that was not kept, whose promised time was not over, or that was on hold.";
     PurgeUnfinished = "purge_unfinished" Note "A purged run is not wholly removed yet.";
     ArchiveMalformed = "archive_malformed" Altered "An archive is not the .tar.zst of one run's folder, and of nothing else.";
     ArchiveNotLogged = "archive_not_logged" Altered "An archive is not the one that the log holds.";
@@ -152,7 +152,7 @@ codes! {
     ImportMalformed = "import_malformed" Altered "A bundle of another store that is kept is no bundle of evidence folders.";
     ImportNotLogged = "import_not_logged" Altered "A bundle in imported/ is not one that the log holds.";
     ImportGone = "import_gone" Altered "The log tells of a kept bundle of another store that is not there.";
-    ImportUnfinished = "import_unfinished" Note "A bundle of another store is being taken in, or was when something cut it short; the daemon's next start finishes it or takes it back.";
+    ImportUnfinished = "import_unfinished" Note "A bundle of another store is being taken in or purged, or was when something cut it short; the daemon's next start finishes it or takes it back.";
     ImportNotVouched = "import_not_vouched" Note "A kept bundle of another store is intact, and signed with a key of which the auditor was told nothing.";
     CustodyBroken = "custody_broken" Altered "A line of the custody log is no event, or is not bound to the one before it.";
     CustodyNotLogged = "custody_not_logged" Altered "A line of the custody log is not the one that the log holds.";

@@ -4,15 +4,20 @@
 //! 2. the `import` entry, which holds its digest, is in the log;
 //! 3. the file takes its name, `imported/<digest>.tar.zst`, once and for all.
 //!
-//! Up to 1 nothing has happened, and a start takes the file back; after 2 a start finishes. Which
-//! bundle may come in is not decided here.
+//! Up to 1 nothing has happened, and a start takes the file back; after 2 a start finishes.
+//!
+//! And by which it goes again: a mark, `imported/<digest>.going`, says that its purge is begun; the
+//! `purge-import` entry is in the log; the file is removed, and its mark after it. Without the entry a
+//! start takes the mark away, with it the start finishes. Which bundle may come in or go is not
+//! decided here.
 
 use std::fs::{File, FileType};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use super::layout::{self, ARCHIVE_SUFFIX, BEGUN_SUFFIX, IMPORTED};
+use super::layout::{self, ARCHIVE_SUFFIX, BEGUN_SUFFIX, GOING_SUFFIX, IMPORTED};
+use super::purge::same_mode;
 use super::seal::READ_ONLY_FILE;
 use super::store::Store;
 use crate::digest::Digest;
@@ -102,13 +107,89 @@ impl Store {
         }
         let mut begun = Vec::new();
         for entry in layout::entries(&folder).map_err(StoreError::at(&folder))? {
-            let partial = format!("{BEGUN_SUFFIX}{PARTIAL_SUFFIX}");
-            if layout::imported_as(&entry.name, &partial).is_some() {
+            let cut_short = |suffix: &str| {
+                let suffix = format!("{suffix}{PARTIAL_SUFFIX}");
+                layout::imported_as(&entry.name, &suffix).is_some()
+            };
+            if [BEGUN_SUFFIX, GOING_SUFFIX].into_iter().any(cut_short) {
                 disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
             }
             begun.extend(layout::imported_as(&entry.name, BEGUN_SUFFIX));
         }
         Ok(begun)
+    }
+
+    /// Where the purge of the bundle with this digest is marked.
+    fn mark_of_import(&self, sha256: Digest) -> PathBuf {
+        self.root().join(format!("{IMPORTED}/{sha256}{GOING_SUFFIX}"))
+    }
+
+    /// Whether the kernel would let the bundle with this digest go: it and its folder are given the
+    /// mode that they have. One that is not there goes.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn check_import_removable(&self, sha256: Digest) -> Result<(), StoreError> {
+        let path = self.import_of(sha256);
+        if path.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        same_mode(&self.root().join(IMPORTED))?;
+        same_mode(&path)
+    }
+
+    /// Mark the purge of the bundle with this digest as begun. Done already is no error.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn mark_import_going(&self, sha256: Digest) -> Result<(), StoreError> {
+        let (mark, folder) = (self.mark_of_import(sha256), self.root().join(IMPORTED));
+        disk::make_dirs(&folder).map_err(StoreError::at(&folder))?;
+        if mark.symlink_metadata().is_ok() {
+            return disk::sync_dir(&folder).map_err(StoreError::at(&folder));
+        }
+        disk::write_once(&mark, b"").map(drop).map_err(StoreError::at(&mark))
+    }
+
+    /// The bundles that are marked as going.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn going_imports(&self) -> Result<Vec<Digest>, StoreError> {
+        let folder = self.root().join(IMPORTED);
+        if folder.symlink_metadata().is_err() {
+            return Ok(Vec::new());
+        }
+        let entries = layout::entries(&folder).map_err(StoreError::at(&folder))?;
+        let going = entries.iter().filter_map(|it| layout::imported_as(&it.name, GOING_SUFFIX));
+        Ok(going.collect())
+    }
+
+    /// Remove the bundle with this digest, of which the log says that it goes, and its mark. Done
+    /// already is no error.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn remove_import(&self, sha256: Digest) -> Result<(), StoreError> {
+        let (folder, path) = (self.root().join(IMPORTED), self.import_of(sha256));
+        if path.symlink_metadata().is_ok() {
+            disk::remove_file(&path).map_err(StoreError::at(&path))?;
+            disk::sync_dir(&folder).map_err(StoreError::at(&folder))?;
+        }
+        self.unmark_import(sha256)
+    }
+
+    /// Take the mark of the bundle with this digest away. Done already is no error.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn unmark_import(&self, sha256: Digest) -> Result<(), StoreError> {
+        let (folder, mark) = (self.root().join(IMPORTED), self.mark_of_import(sha256));
+        if mark.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        disk::remove_file(&mark).map_err(StoreError::at(&mark))?;
+        disk::sync_dir(&folder).map_err(StoreError::at(&folder))
     }
 
     /// Take back the bundle with this digest, of which the log does not tell.
@@ -134,7 +215,7 @@ fn is_that(path: &Path, sha256: Digest) -> bool {
 pub(super) enum Found {
     /// A file that is called after the digest of a bundle.
     Kept(Digest, PathBuf),
-    /// One on its way in, by its place.
+    /// One on its way in or out, by its place.
     Begun(String),
     /// Something else, by its place.
     Other(String, FileType),
@@ -155,8 +236,8 @@ pub(super) fn found_in(root: &Path) -> io::Result<Vec<Found>> {
     }
     let entries = layout::entries(&folder)?.into_iter().map(|entry| {
         let place = format!("{IMPORTED}/{}", layout::readable(&entry.name));
-        let partial = format!("{BEGUN_SUFFIX}{PARTIAL_SUFFIX}");
-        let begun = [BEGUN_SUFFIX, &partial];
+        let partials = [BEGUN_SUFFIX, GOING_SUFFIX].map(|it| format!("{it}{PARTIAL_SUFFIX}"));
+        let begun = [BEGUN_SUFFIX, GOING_SUFFIX, &partials[0], &partials[1]];
         match layout::imported_as(&entry.name, ARCHIVE_SUFFIX) {
             _ if !entry.kind.is_file() => Found::Other(place, entry.kind),
             Some(sha256) => Found::Kept(sha256, entry.path),
@@ -167,6 +248,11 @@ pub(super) fn found_in(root: &Path) -> io::Result<Vec<Found>> {
         }
     });
     Ok(entries.collect())
+}
+
+/// Whether the bundle with this digest is marked as going in the store at `root`.
+pub(super) fn goes_in(root: &Path, sha256: Digest) -> bool {
+    root.join(format!("{IMPORTED}/{sha256}{GOING_SUFFIX}")).is_file()
 }
 
 /// Whether the bundle with this digest waits to take its place in the store at `root`, or has it.
@@ -201,6 +287,12 @@ mod tests {
         assert_eq!(waits_in(store.root(), sha256), Some(false));
         let (_, size) = store.kept_import(sha256).expect("looked").expect("there");
         assert_eq!((size, store.begun_imports().expect("listed")), (8, vec![]));
+        store.check_import_removable(sha256).expect("nothing holds it");
+        store.mark_import_going(sha256).expect("marked");
+        store.mark_import_going(sha256).expect("already");
+        assert_eq!(store.going_imports().expect("listed"), [sha256]);
+        store.unmark_import(sha256).expect("unmarked");
+        assert!(store.kept_import(sha256).expect("looked").is_some());
         // Bytes that are not those of the name stay nowhere.
         let other = Digest::of(b"other");
         let refused = store.write_import(bytes, other);
@@ -208,5 +300,9 @@ mod tests {
         assert_eq!(store.begun_imports().expect("listed"), []);
         let found = found_in(store.root()).expect("listed");
         assert!(matches!(found.as_slice(), [Found::Kept(one, _)] if *one == sha256), "{found:?}");
+        store.mark_import_going(sha256).expect("marked");
+        store.remove_import(sha256).expect("removed");
+        store.remove_import(sha256).expect("already");
+        assert!(found_in(store.root()).expect("listed").is_empty());
     }
 }

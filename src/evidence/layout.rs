@@ -90,6 +90,8 @@ pub(super) const ARCHIVE_SUFFIX: &str = ".tar.zst";
 pub(crate) const IMPORTED: &str = "imported";
 /// What a bundle that is being taken in is called after its digest.
 pub(super) const BEGUN_SUFFIX: &str = ".begun";
+/// What the mark of one that is being purged is called after its digest.
+pub(super) const GOING_SUFFIX: &str = ".going";
 /// The lock, in the store.
 pub(super) const LOCK: &str = "lock";
 

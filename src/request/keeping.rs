@@ -77,6 +77,32 @@ impl PurgeRequest {
     }
 }
 
+/// The body of `POST /imports/{sha256}/purge`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportPurgeRequest {
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Whether it is only asked what would go.
+    pub dry_run: bool,
+    /// Whether a bundle may go that is not as it was taken in.
+    pub even_damaged: bool,
+}
+
+impl ImportPurgeRequest {
+    /// Read the body.
+    ///
+    /// # Errors
+    /// Every problem found.
+    pub fn read(body: Value) -> Result<Self, Problem> {
+        let mut fields = Fields::of(body)?;
+        let reason = reason(&mut fields);
+        let dry_run = fields.flag("dry_run").unwrap_or(false);
+        let even_damaged = fields.flag("even_damaged").unwrap_or(false);
+        fields.refuse_leftovers();
+        fields.finish(reason.map(|reason| Self { reason, dry_run, even_damaged }))
+    }
+}
+
 /// The body of `POST /archives` and `POST /archives/restore`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveRequest {

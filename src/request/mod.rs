@@ -17,7 +17,7 @@ mod stored;
 mod video;
 
 pub use comparison::ComparisonRequest;
-pub use keeping::{ArchiveRequest, HoldRequest, PurgeRequest};
+pub use keeping::{ArchiveRequest, HoldRequest, ImportPurgeRequest, PurgeRequest};
 pub use og_image::read_og_image;
 pub use outline::{read_inspect, read_observe};
 pub use pdf::read_pdf;

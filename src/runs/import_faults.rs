@@ -1,6 +1,6 @@
-//! A disk that fails, at every step of taking in bundles of other stores. A start afterwards finishes
-//! what the log tells of and takes back the rest: who was told that a bundle is kept finds it, and
-//! verification finds nothing. `cargo test` tries some of the steps, `EXHIBIT_FAULTS=all` every one.
+//! A disk that fails, at every step of taking in bundles of other stores, and of purging one. A start
+//! afterwards finishes what the log tells of and takes back the rest: who was told that a bundle is
+//! kept finds it, one that was purged is gone, and verification finds nothing. `cargo test` tries some of the steps, `EXHIBIT_FAULTS=all` every one.
 
 use std::fs;
 use std::path::Path;
@@ -17,14 +17,17 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::disk::fault::{Fault, Plan, try_all};
-use crate::error::{Problem, chain};
+use crate::error::{Code, Problem, chain};
 use crate::evidence::{FindingCode, LogKey, verify};
+use crate::request::ImportPurgeRequest;
 use crate::run::{Caller, Ending, Reader, RunSpec};
 use crate::tasks::Tasks;
 use crate::tlog::policy::Policy;
 
 /// Of so many steps, one is tried by `cargo test`.
 const STRIDE: usize = 11;
+/// After whatever was promised.
+const LATER: Duration = Duration::from_hours(24 * 500);
 
 /// A daemon on a disk that can fail.
 struct Trial {
@@ -34,6 +37,8 @@ struct Trial {
     runtime: Runtime,
     /// Digests of bundles of which somebody was told that they are kept.
     kept: Vec<Digest>,
+    /// That one is purged.
+    purged: Option<Digest>,
     /// What was refused twice in a row.
     refused: Vec<String>,
 }
@@ -52,7 +57,7 @@ impl Trial {
         let runtime = runtime.expect("a runtime");
         let clock = Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time"));
         let (kept, refused) = (Vec::new(), Vec::new());
-        Self { place, config: Arc::new(config), clock, runtime, kept, refused }
+        Self { place, config: Arc::new(config), clock, runtime, kept, purged: None, refused }
     }
 
     fn open(&self) -> Result<Runs, Problem> {
@@ -78,7 +83,8 @@ impl Trial {
         self.wait(runs.bundle(vec![run], &looker)).expect("a bundle")
     }
 
-    /// Both bundles are brought, each once more when that fails; then the first one again.
+    /// Both bundles are brought, each once more when that fails; then the first one again; then the
+    /// second one is purged.
     fn live(&mut self, bundles: &[Blob]) {
         let Ok(runs) = self.open().or_else(|_| self.open()) else { return };
         for bundle in [&bundles[0], &bundles[1], &bundles[0]] {
@@ -87,6 +93,18 @@ impl Trial {
                 Ok(Imported { sha256, .. }) => self.kept.push(sha256),
                 Err(problem) => self.refused.push(chain(&problem)),
             }
+        }
+        let second = bundles[1].digest().expect("read");
+        if self.kept.contains(&second) {
+            self.clock.advance(LATER);
+            let purge = || self.wait(runs.purge_import(second, asked(), &operator()));
+            match purge().or_else(|_| purge()) {
+                Ok(_) => self.purged = Some(second),
+                // What is in doubt the second time says so: it is purged already.
+                Err(problem) if problem.code == Code::ImportNotFound => self.purged = Some(second),
+                Err(problem) => self.refused.push(chain(&problem)),
+            }
+            self.kept.retain(|kept| *kept != second);
         }
         self.wait(runs.stopped());
     }
@@ -109,6 +127,13 @@ impl Trial {
                 wrong.push(format!("{sha256} is not kept"));
             }
         }
+        let there = |sha256: &Digest| {
+            let named = runs.0.store.import_of(*sha256).exists();
+            named || runs.standing().import(*sha256).is_some()
+        };
+        if let Some(sha256) = self.purged.filter(there) {
+            wrong.push(format!("{sha256} is not purged"));
+        }
         for entry in fs::read_dir(runs.root().join("imported")).into_iter().flatten().flatten() {
             if !entry.file_name().to_string_lossy().ends_with(".tar.zst") {
                 wrong.push(format!("{} is left", entry.path().display()));
@@ -130,6 +155,11 @@ impl Trial {
     }
 }
 
+fn asked() -> ImportPurgeRequest {
+    let reason = "its time is over".to_owned();
+    ImportPurgeRequest { reason, dry_run: false, even_damaged: false }
+}
+
 fn operator() -> Caller {
     let uid = rustix::process::geteuid().as_raw();
     Caller::Socket { uid, gid: 0, pid: Some(1) }
@@ -142,7 +172,8 @@ fn steps(bundles: &[Blob]) -> u64 {
     trial.live(bundles);
     let steps = plan.steps();
     drop(plan);
-    assert_eq!((trial.refused.as_slice(), trial.kept.len()), (&[][..], 3));
+    assert_eq!((trial.refused.as_slice(), trial.kept.len()), (&[][..], 2));
+    assert!(trial.purged.is_some());
     assert_eq!(trial.wrong(bundles), Vec::<String>::new());
     steps
 }

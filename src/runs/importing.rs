@@ -150,7 +150,7 @@ impl Runs {
                 );
                 Err(Problem::new(Code::InvalidField, message).field("body"))
             }
-            (None, _) => Self::judge_foreign(unpacked).map(Judged::Foreign),
+            (None, _) => self.judge_foreign(unpacked).map(Judged::Foreign),
             (Some(_), None) => self.import_unpacked(sha256, unpacked, by).map(Judged::Done),
         }
     }

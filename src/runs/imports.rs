@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
@@ -14,11 +15,12 @@ use super::importing::{Imported, Keeping};
 use super::problem::store_problem;
 use crate::blob::Blob;
 use crate::bundle::Unpacked;
+use crate::clock::rfc3339_millis;
 use crate::digest::Digest;
 use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{KeptImport, leaf};
-use crate::evidence::{Act, Finding, PROOF, StoreError, Trust, verify};
+use crate::evidence::{Act, Finding, PROOF, RunSummary, StoreError, Trust, verify};
 use crate::id::RunId;
 use crate::run::{Caller, Reader};
 use crate::shown::shown_within;
@@ -45,6 +47,7 @@ pub struct Import {
 pub(super) struct Foreign {
     runs: Vec<RunId>,
     origins: BTreeSet<String>,
+    kept_until: Timestamp,
 }
 
 impl Runs {
@@ -63,8 +66,8 @@ impl Runs {
     ///
     /// # Errors
     /// `run_damaged`; `invalid_field` for more logs than one entry tells of.
-    pub(super) fn judge_foreign(unpacked: &Unpacked) -> Result<Foreign, Problem> {
-        let mut origins = BTreeSet::new();
+    pub(super) fn judge_foreign(&self, unpacked: &Unpacked) -> Result<Foreign, Problem> {
+        let (mut origins, mut kept_until) = (BTreeSet::new(), Timestamp::MIN);
         for (run, (folder, proof)) in &unpacked.runs {
             let (report, beside) = verify::bundled(folder, proof.as_deref(), &Trust::none());
             let bad = |finding: &&Finding| finding.class.is_damage();
@@ -74,6 +77,9 @@ impl Runs {
                 let wrong: Vec<String> = wrong.into_iter().collect();
                 return Err(damaged(*run, &wrong.join(", ")));
             }
+            // As long as was promised of each, and as long as this store keeps its like.
+            let summary = RunSummary::read(folder).map_err(store_problem)?;
+            kept_until = kept_until.max(self.kept_until(&summary));
             let proofs = [Some(folder.join(PROOF)), proof.clone()];
             origins.extend(proofs.iter().flatten().filter_map(|path| origin(path)));
         }
@@ -84,7 +90,7 @@ impl Runs {
             );
             return Err(Problem::new(Code::InvalidField, message).field("body"));
         }
-        Ok(Foreign { runs: unpacked.runs.keys().copied().collect(), origins })
+        Ok(Foreign { runs: unpacked.runs.keys().copied().collect(), origins, kept_until })
     }
 
     /// Keep `bundle` as it is, with what its entry says of it.
@@ -99,9 +105,11 @@ impl Runs {
         foreign: Foreign,
         by: &Caller,
     ) -> Result<Imported, Problem> {
-        let Foreign { runs, origins } = foreign;
+        let Foreign { runs, origins, kept_until } = foreign;
         let (store, size) = (&self.0.store, bundle.len());
-        let entry = leaf::keep_import(&runs, sha256, size, &origins, by, self.0.clock.now());
+        let kept_until = rfc3339_millis(kept_until);
+        let keep = leaf::Keep { runs: &runs, sha256, size, origins: &origins, kept_until, by };
+        let entry = leaf::keep_import(&keep, self.0.clock.now());
         if entry.len() > MAX_ENTRY {
             let message = format!(
                 "the bundle holds {} runs, more than one entry of the log can name; send it in parts",
@@ -144,30 +152,39 @@ impl Runs {
         Err(Problem::new(Code::StoreFull, message))
     }
 
-    /// Finish the taking in of bundles that something cut short after the log told of them. What the
-    /// log does not tell of is taken back where that is `sure`: at a start, when what was in doubt is
-    /// settled.
+    /// Finish the taking in and the purges of bundles that something cut short after the log told of
+    /// them. What the log does not tell of is taken back where that is `sure`: at a start, when what was
+    /// in doubt is settled.
     pub(super) fn finish_kept_imports(&self, sure: bool) {
         let store = &self.0.store;
-        let begun = store.begun_imports().unwrap_or_else(|error| {
-            tracing::error!(error = chain(&error), "`imported/` is not read");
-            Vec::new()
-        });
-        for sha256 in begun {
-            let told = self.standing().import(sha256).is_some();
-            let done = match told {
-                true => store.publish_import(sha256),
-                false if sure => store.drop_begun_import(sha256),
-                false => continue,
-            };
-            match done {
-                Ok(()) => {
-                    tracing::warn!(%sha256, told, "an import that was cut short is finished or undone");
-                }
+        let (begun, going) =
+            match store.begun_imports().and_then(|it| Ok((it, store.going_imports()?))) {
+                Ok(found) => found,
                 Err(error) => {
-                    let error = chain(&error);
-                    tracing::error!(%sha256, error, "an import is not finished; the next start goes on");
+                    return tracing::error!(error = chain(&error), "`imported/` is not read");
                 }
+            };
+        let report = |sha256: Digest, done: Result<(), StoreError>| match done {
+            Ok(()) => {
+                tracing::warn!(%sha256, "what was cut short of an import is finished or undone");
+            }
+            Err(error) => {
+                let error = chain(&error);
+                tracing::error!(%sha256, error, "an import is not finished; the next start goes on");
+            }
+        };
+        for sha256 in begun {
+            if self.standing().import(sha256).is_some() {
+                report(sha256, store.publish_import(sha256));
+            } else if sure {
+                report(sha256, store.drop_begun_import(sha256));
+            }
+        }
+        for sha256 in going {
+            if self.standing().purged_imports().contains(&sha256) {
+                report(sha256, store.remove_import(sha256));
+            } else if sure {
+                report(sha256, store.unmark_import(sha256));
             }
         }
     }
@@ -233,7 +250,7 @@ fn viewer(reader: &Reader) -> Result<(), Problem> {
     Err(Problem::new(Code::NotAViewer, message))
 }
 
-fn not_found(sha256: Digest) -> Problem {
+pub(super) fn not_found(sha256: Digest) -> Problem {
     let message = format!(
         "no bundle with the digest {sha256} is kept here; `exhibit import --list` says which are"
     );

@@ -323,7 +323,7 @@ impl Runs {
     }
 }
 
-fn check_not_held(standing: &Standing, run: RunId) -> Result<(), Problem> {
+pub(super) fn check_not_held(standing: &Standing, run: RunId) -> Result<(), Problem> {
     let holds = standing.holds(run);
     let Some(first) = holds.first() else { return Ok(()) };
     let matters: Vec<&str> = holds.iter().filter_map(|hold| hold.matter.as_deref()).collect();

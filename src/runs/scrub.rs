@@ -199,7 +199,11 @@ impl Runs {
     /// What is to be said of each kept bundle of another store, by its place, and of what else lies
     /// beside them; of those for which something was found before, too. How many bytes were read.
     pub(super) fn import_findings(&self) -> (u64, BTreeMap<String, Vec<Finding>>) {
-        let logged = || self.standing().imports().map(|kept| kept.sha256).collect();
+        let logged = || {
+            let standing = self.standing();
+            let kept = standing.imports().map(|kept| kept.sha256).collect();
+            verify::LoggedImports { kept, purged: standing.purged_imports().clone() }
+        };
         let (bytes, findings) = verify::imports(self.root(), logged);
         let before = self.scrubbed().findings.into_keys().filter(|place| is_import(place));
         let mut found: BTreeMap<_, Vec<_>> = before.map(|place| (place, Vec::new())).collect();

@@ -182,6 +182,71 @@ async fn a_kept_bundle_that_is_lost_comes_back_and_what_lies_in_its_place_stays(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_kept_bundle_goes_when_the_time_of_its_runs_is_over_and_its_entry_stays() {
+    let branch = TestDaemon::start().await;
+    let office = TestDaemon::start_with(|config| {
+        with_tcp(config);
+        config.retention.default = 0;
+    })
+    .await;
+    let brief = TestDaemon::start_with(|config| config.retention.default = 0).await;
+    let (store, folder) = (office.store(), office.folder.path());
+    let kept = bundle(&branch, &[&sealed(&branch, "w").await]).await;
+    let run = sealed(&brief, "w").await;
+    let due = bundle(&brief, &[&run]).await;
+    let path = |bytes: &[u8]| format!("/v1/imports/{}/purge", Digest::of(bytes));
+    let asked = json!({ "reason": "r" });
+    assert_eq!(office.post(&path(&due), asked.clone()).await.refusal().1, "import_not_found");
+    for bytes in [&kept, &due] {
+        import(&office, bytes).await.ok();
+    }
+    refused_to_agents(&office, &path(&due), &asked).await;
+    assert_eq!(office.post(&path(&due), json!({})).await.refusal().1, "missing_field");
+    let refused = office.post(&path(&kept), asked.clone()).await.refusal();
+    assert_eq!(refused, (409, "not_due".to_owned(), "sha256".to_owned()), "as was promised");
+    let dry = json!({ "reason": "r", "dry_run": true });
+    let told = office.post(&path(&due), dry).await.ok().json();
+    assert_eq!((&told["runs"], &told["log_index"]), (&json!([run]), &Value::Null));
+    assert!(place_of(&store, &due).is_file());
+    let gone = office.post(&path(&due), asked.clone()).await.ok().json();
+    assert!(!place_of(&store, &due).exists() && left(&store).len() == 1);
+    let entries = leaves(&store, |leaf| leaf.kind == LeafKind::PurgeImport);
+    assert_eq!(
+        (&entries[0].data["runs"], &entries[0].data["reason"]),
+        (&json!([run]), &json!("r"))
+    );
+    assert_eq!(gone["sha256"], entries[0].data["sha256"]);
+    assert_codes(folder, 0, ["import_not_vouched"]);
+    assert_eq!(office.post(&path(&due), asked.clone()).await.refusal().1, "import_not_found");
+
+    // One that somebody puts back is told of; one that is brought is kept anew.
+    std::fs::write(place_of(&store, &due), &due).expect("ours");
+    assert_codes(folder, 10, ["import_not_logged", "import_not_vouched"]);
+    std::fs::remove_file(place_of(&store, &due)).expect("ours");
+    assert_eq!(import(&office, &due).await.ok().json()["kept"], "new");
+    std::fs::remove_file(place_of(&store, &due)).expect("ours");
+    assert_eq!(office.post(&path(&due), asked.clone()).await.refusal().1, "run_damaged");
+    let even = json!({ "reason": "r", "even_damaged": true });
+    office.post(&path(&due), even).await.ok();
+    let entries = leaves(&store, |leaf| leaf.kind == LeafKind::PurgeImport);
+    assert_eq!(entries[1].data["damage"], "import_gone");
+    assert_codes(folder, 0, ["import_not_vouched"]);
+
+    // A purge that was cut short before its entry has not happened, after it is finished.
+    import(&office, &due).await.ok();
+    let folder = office.stop().await;
+    let mark = |bytes: &[u8]| store.join(format!("imported/{}.going", Digest::of(bytes)));
+    std::fs::write(mark(&kept), b"").expect("ours");
+    std::fs::write(mark(&due), b"").expect("ours");
+    let entry = json!({ "kind": "purge-import", "sha256": Digest::of(&due), "runs": [run] });
+    append(folder.path(), entry);
+    assert_codes(folder.path(), 0, ["import_unfinished", "import_not_vouched"]);
+    let office = TestDaemon::start_in(folder, |config| config.retention.default = 0).await;
+    assert_eq!(left(&store), [format!("{}.tar.zst", Digest::of(&kept))]);
+    assert_codes(office.folder.path(), 0, ["import_not_vouched"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_damaged_mixed_or_brought_by_an_agent_is_not_kept() {
     let office = TestDaemon::start_with(with_tcp).await;
     let branch = TestDaemon::start().await;
@@ -250,18 +315,25 @@ async fn what_is_damaged_mixed_or_brought_by_an_agent_is_not_kept() {
     }
 }
 
-/// Put an `import` entry of a bundle that is kept into the log of a store that nobody uses.
-fn put_into_log(folder: &Path, bytes: &[u8]) {
+/// Put an entry into the log of a store that nobody uses.
+fn append(folder: &Path, mut entry: Value) {
     let store = folder.join("store");
     let key = LogKey::load_or_create(&folder.join("keys/log_ed25519")).expect("the log's key");
     let origin = Log::origin_of(&store).expect("readable").expect("a log");
     let log = Log::open(&store, &key, &origin).expect("sound");
-    let entry = json!({
-        "by": { "gid": 0, "pid": 1, "uid": 0, "via": "socket" }, "format": "exhibit-log/1",
-        "kept": true, "kind": "import", "origins": [], "runs": [], "sha256": Digest::of(bytes),
-        "size": bytes.len(), "time": "2099-01-01T00:00:00.000Z",
-    });
+    entry["format"] = json!("exhibit-log/1");
+    entry["time"] = json!("2099-01-01T00:00:00.000Z");
+    entry["by"] = json!({ "gid": 0, "pid": 1, "uid": 0, "via": "socket" });
     log.append(serde_json::to_vec(&entry).expect("JSON")).expect("added");
+}
+
+/// The same with an `import` entry of a bundle that is kept.
+fn put_into_log(folder: &Path, bytes: &[u8]) {
+    let (sha256, size) = (Digest::of(bytes), bytes.len());
+    let entry = json!({
+        "kept": true, "kind": "import", "origins": [], "runs": [], "sha256": sha256, "size": size,
+    });
+    append(folder, entry);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -383,6 +455,9 @@ async fn the_command_keeps_lists_and_passes_on_and_auditors_check_what_is_kept()
     let (code, text) = said(to, &asked);
     assert!(code == Some(0) && text.contains(&sha256), "{text}");
     assert!(std::fs::read(to.join("again.tar.zst")).expect("given out") == bytes);
+    let purge = ["purge", "--imported", &sha256, "--reason", "r"];
+    let (code, text) = said(to, &purge);
+    assert!(code == Some(8) && text.contains("not_due"), "{text}");
     let (_, text) = said(to, &["custody", &run]);
     assert!(text.contains("import") && text.contains("export"), "{text}");
 

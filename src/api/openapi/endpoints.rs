@@ -6,7 +6,7 @@ use super::fields::{
     MARKDOWN, OBSERVE, OPEN_SESSION, PDF, PDF_VIEW, PICTURE, RECORD, REGION, RUN_KEPT, SEQUENCE,
     SESSION, SHOT, STAGE, TARGET, TARGETS, TIME, VIEW, VIEWPORT,
 };
-use super::runs::{ARCHIVE, CODE, CODE_SEEN, HOLD, PURGE, RESTORE, RUN, SEAL};
+use super::runs::{ARCHIVE, CODE, CODE_SEEN, HOLD, PURGE, PURGE_IMPORT, RESTORE, RUN, SEAL};
 
 /// What an endpoint answers when it succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -400,6 +400,16 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "/imports/{sha256}",
             "",
             "A kept bundle of another store, as it came, noted in the log",
+        )
+    },
+    Endpoint {
+        needs: &["reason"],
+        recorded: false,
+        ..post(
+            "/imports/{sha256}/purge",
+            &[PURGE_IMPORT],
+            Answer::Json("PurgedImport"),
+            "Take away a kept bundle of another store whose time is over, for operators",
         )
     },
     Endpoint {

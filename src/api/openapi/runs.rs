@@ -61,6 +61,12 @@ pub(super) const PURGE: &[Field] = &[
     field("even_damaged", Kind::Flag, "false", "also of `runs` what is not as it was sealed"),
 ];
 
+pub(super) const PURGE_IMPORT: &[Field] = &[
+    field("reason", Kind::Text(2_000), "", "why, on one line; it stands in the log"),
+    field("dry_run", Kind::Flag, "false", "only say what would go"),
+    field("even_damaged", Kind::Flag, "false", "also one that is not as it was taken in"),
+];
+
 pub(super) const ARCHIVE: &[Field] = &[
     field("runs", Kind::Runs(1_000), "", "which runs: all of them, or none when one is refused"),
     field("older_than_days", Kind::Int(0, 36_500), "", "runs that were sealed longer ago"),

@@ -55,6 +55,8 @@ pub enum LeafKind {
     Restore,
     /// Runs were put back from a bundle, or a bundle of another store is kept.
     Import,
+    /// A kept bundle of another store was purged.
+    PurgeImport,
     /// How far the custody log goes.
     Custody,
     /// An entry of a kind that this version does not know.
@@ -79,6 +81,7 @@ impl LeafKind {
             "archive" => Self::Archive,
             "restore" => Self::Restore,
             "import" => Self::Import,
+            "purge-import" => Self::PurgeImport,
             "custody" => Self::Custody,
             _ => Self::Other,
         }
@@ -102,6 +105,7 @@ impl LeafKind {
             Self::Archive => "archive",
             Self::Restore => "restore",
             Self::Import => "import",
+            Self::PurgeImport => "purge-import",
             Self::Custody => "custody",
             Self::Other => "other",
         }
@@ -324,25 +328,51 @@ pub(crate) fn import(runs: &[RunId], sha256: Digest, by: &Caller, at: Moment) ->
     entry(LeafKind::Import, at, json!({ "runs": runs, "sha256": sha256, "by": by }))
 }
 
-/// The bundle with this digest, of `size` bytes and with `runs` of other stores, was taken in and is
-/// kept as it is. `origins` are the names of the logs that its proofs lead to.
-pub(crate) fn keep_import(
-    runs: &[RunId],
-    sha256: Digest,
-    size: u64,
-    origins: &BTreeSet<String>,
-    by: &Caller,
-    at: Moment,
-) -> Vec<u8> {
-    let data = json!({
-        "runs": runs,
-        "sha256": sha256,
-        "size": size,
-        "origins": origins,
-        "kept": true,
-        "by": by,
-    });
+/// A bundle of another store that was taken in and is kept as it is.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Keep<'a> {
+    /// The runs in it.
+    pub(crate) runs: &'a [RunId],
+    /// Its digest.
+    pub(crate) sha256: Digest,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// Names of the logs that its proofs lead to.
+    pub(crate) origins: &'a BTreeSet<String>,
+    /// Before when it must not be purged.
+    pub(crate) kept_until: String,
+    /// Who took it in.
+    pub(crate) by: &'a Caller,
+}
+
+/// A bundle of another store is kept.
+pub(crate) fn keep_import(keep: &Keep<'_>, at: Moment) -> Vec<u8> {
+    let mut data = json!(keep);
+    data["kept"] = json!(true);
     entry(LeafKind::Import, at, data)
+}
+
+/// A kept bundle of another store that is purged: what stays of it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct BurialOfImport<'a> {
+    /// Its digest.
+    pub(crate) sha256: Digest,
+    /// The runs in it.
+    pub(crate) runs: &'a [RunId],
+    /// Index of its `import` entry.
+    pub(crate) import_index: u64,
+    /// What was wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) damage: Option<&'a str>,
+    /// Why, in the operator's words.
+    pub(crate) reason: &'a str,
+    /// Who purged it.
+    pub(crate) by: &'a Caller,
+}
+
+/// A kept bundle of another store is purged.
+pub(crate) fn purge_import(buried: &BurialOfImport<'_>, at: Moment) -> Vec<u8> {
+    entry(LeafKind::PurgeImport, at, json!(buried))
 }
 
 /// The custody log has `count` events, of which the last line has this digest.

@@ -17,6 +17,7 @@ pub use self::leaf::{Leaf, LeafKind, Life};
 pub use self::reader::{LogReader, TreeReader, read_checkpoint, read_kept_checkpoint};
 pub(super) use self::stamps::StampFile;
 pub use self::stamps::{StampRefusal, Stamped};
+pub(crate) use self::standing::purged_import;
 pub use self::standing::{Archived, Hold, KeptImport, Standing, Tombstone};
 use self::writer::Writer;
 use super::StoreError;

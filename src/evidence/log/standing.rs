@@ -2,7 +2,7 @@
 //! which run, which runs were purged, and which bundles of other stores are kept. The log is the truth; this is read from it at each start,
 //! and grows with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
@@ -74,6 +74,9 @@ pub struct KeptImport {
     pub origins: Vec<String>,
     /// When it was taken in, RFC 3339, UTC.
     pub imported_at: String,
+    /// Before when it must not be purged, RFC 3339, UTC, where the entry says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<String>,
     /// Who took it in, where the entry says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Caller>,
@@ -95,10 +98,17 @@ impl KeptImport {
             runs: serde_json::from_value(field("runs")).unwrap_or_default(),
             origins: serde_json::from_value(field("origins")).unwrap_or_default(),
             imported_at: leaf.time.clone(),
+            kept_until: serde_json::from_value(field("kept_until")).ok(),
             by: serde_json::from_value(field("by")).ok(),
             log_index: index,
         })
     }
+}
+
+/// The digest of the kept bundle of whose purge `leaf` tells, if it does.
+pub(crate) fn purged_import(leaf: &Leaf) -> Option<Digest> {
+    let told = leaf.kind == LeafKind::PurgeImport;
+    leaf.data.get("sha256").filter(|_| told)?.as_str()?.parse().ok()
 }
 
 /// What stands.
@@ -108,6 +118,8 @@ pub struct Standing {
     purged: BTreeMap<RunId, Tombstone>,
     archived: BTreeMap<RunId, Archived>,
     imports: BTreeMap<Digest, KeptImport>,
+    /// Kept bundles that were purged.
+    purged_imports: BTreeSet<Digest>,
     /// Events of custody.
     custody: u64,
 }
@@ -142,7 +154,12 @@ impl Standing {
             self.custody = self.custody.max(count.unwrap_or(0));
         }
         if let Some(kept) = KeptImport::told_by(index, leaf) {
+            self.purged_imports.remove(&kept.sha256);
             self.imports.insert(kept.sha256, kept);
+        }
+        if let Some(sha256) = purged_import(leaf) {
+            self.imports.remove(&sha256);
+            self.purged_imports.insert(sha256);
         }
         let Some(run) = leaf.run else { return };
         let text = |name: &str| Some(leaf.data.get(name)?.as_str()?.to_owned());
@@ -216,6 +233,11 @@ impl Standing {
         self.imports.get(&sha256)
     }
 
+    /// Digests of the bundles of other stores that were purged, and not taken in again.
+    pub fn purged_imports(&self) -> &BTreeSet<Digest> {
+        &self.purged_imports
+    }
+
     /// The bundles of other stores that are kept, by digest.
     pub fn imports(&self) -> impl Iterator<Item = &KeptImport> {
         self.imports.values()
@@ -239,7 +261,8 @@ impl Standing {
 
 /// Whether an entry may be about the keeping of a run: spares the reading of all others.
 fn speaks_of_keeping(entry: &[u8]) -> bool {
-    let kinds = ["hold", "release", "purge", "custody", "archive", "restore", "import"];
+    let kinds =
+        ["hold", "release", "purge", "custody", "archive", "restore", "import", "purge-import"];
     let kinds = kinds.map(|kind| format!("\"kind\":\"{kind}\""));
     std::str::from_utf8(entry).is_ok_and(|text| kinds.iter().any(|kind| text.contains(kind)))
 }

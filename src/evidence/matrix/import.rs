@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::store::{LATER, add, packed, remove_file};
 use super::{Row, Victim, What, edit, flip, make_dir, row, unnoticed};
@@ -43,6 +43,34 @@ pub(super) const ROWS: &[Row] = &[
     row("`imported/` removed", STORE, |copy| {
         drop(import(copy, &stranger(), |_| {}));
         remove(&copy.root.join("imported"));
+    }),
+    unnoticed(
+        "a kept bundle removed whose purge is in the log",
+        STORE,
+        |copy| {
+            let path = import(copy, &stranger(), |_| {});
+            purge(copy, &path, LATER, None);
+            remove_file(&path);
+        },
+        "it was purged, and the log says by whom and why",
+    ),
+    row("a purge of a kept bundle put into the log, the bundle left", STORE, |copy| {
+        let path = import(copy, &stranger(), |_| {});
+        purge(copy, &path, LATER, None);
+    }),
+    row("a kept bundle removed and purged before its time", STORE, |copy| {
+        let path = import(copy, &stranger(), |_| {});
+        purge(copy, &path, "2027-12-31T23:59:59.999Z", None);
+        remove_file(&path);
+    }),
+    row("a kept bundle removed and purged while one of its runs was on hold", STORE, |copy| {
+        let path = import(copy, &stranger(), |_| {});
+        let hold = json!({ "kind": "hold", "time": LATER, "run": Bench::third(), "reason": "r" });
+        purge(copy, &path, LATER, Some(hold));
+        remove_file(&path);
+    }),
+    row("the purge of a bundle that was never kept put into the log", STORE, |copy| {
+        purge(copy, Path::new(&Digest::ZERO.to_string()), LATER, None);
     }),
     row("another bundle in the place of a kept one", STORE, |copy| {
         let place = import(copy, &stranger(), |_| {});
@@ -123,10 +151,22 @@ fn keep(copy: &Victim, bytes: &[u8]) -> PathBuf {
     let (sha256, runs) = (Digest::of(bytes), [Bench::third()]);
     let entry = json!({
         "kind": "import", "time": LATER, "runs": runs, "sha256": sha256, "size": bytes.len(),
-        "origins": [ORIGIN], "kept": true,
+        "origins": [ORIGIN], "kept": true, "kept_until": "2028-01-01T00:00:00.000Z",
     });
     add(copy, vec![entry]);
     put(copy, bytes)
+}
+
+/// Put into the log, with its stolen key, that the kept bundle at `path` was purged at `time`, after
+/// `before`.
+fn purge(copy: &Victim, path: &Path, time: &str, before: Option<Value>) {
+    let name = path.file_name().and_then(|name| name.to_str()).expect("text");
+    let sha256 = name.trim_end_matches(".tar.zst");
+    let entry = json!({
+        "kind": "purge-import", "time": time, "sha256": sha256, "runs": [Bench::third()],
+        "reason": "r",
+    });
+    add(copy, before.into_iter().chain([entry]).collect());
 }
 
 /// Keep the bundle of a run of another store, as the log then says.

@@ -8,6 +8,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::log::LogCheck;
@@ -18,8 +19,9 @@ use crate::bundle::{self, BundleError, Limits, Unpacked};
 use crate::digest::Digest;
 use crate::error::chain;
 use crate::evidence::finding::{Finding, FindingCode, shown};
-use crate::evidence::import::{Found, found_in, waits_in};
+use crate::evidence::import::{Found, found_in, goes_in, waits_in};
 use crate::evidence::layout::{IMPORTED, imported_place};
+use crate::evidence::log::{FOLDER, KeptImport, Leaf, LeafKind, purged_import};
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
 
@@ -81,18 +83,23 @@ pub(super) fn read(root: &Path, trust: &Trust) -> (Vec<Kept>, Vec<Finding>) {
     (in_order(workers, &found, read), findings)
 }
 
-/// Hold the files in `imported/` of the store at `root` against the digests that are `logged`, which
-/// is asked after they were listed; about how many bytes were read, and what is to be said.
-pub(crate) fn imports(
-    root: &Path,
-    logged: impl FnOnce() -> BTreeSet<Digest>,
-) -> (u64, Vec<Finding>) {
+/// What the log says of bundles of other stores.
+#[derive(Debug, Default)]
+pub(crate) struct Logged {
+    /// Digests of those that are kept.
+    pub(crate) kept: BTreeSet<Digest>,
+    /// Of those that were purged.
+    pub(crate) purged: BTreeSet<Digest>,
+}
+
+/// Hold the files in `imported/` of the store at `root` against what is `logged`, which is asked after
+/// they were read; about how many bytes that were, and what is to be said.
+pub(crate) fn imports(root: &Path, logged: impl FnOnce() -> Logged) -> (u64, Vec<Finding>) {
     let (found, mut findings) = listed(root);
-    let logged = logged();
     let size = |path: &Path| path.metadata().map_or(0, |found| found.len());
     let bytes = found.iter().map(|(_, path)| size(path)).sum();
-    let found = found.iter().map(|(named, path)| (*named, digest(path)));
-    findings.extend(against(root, &found.collect(), &logged));
+    let found = found.iter().map(|(named, path)| (*named, digest(path))).collect();
+    findings.extend(against(root, &found, &logged()));
     (bytes, findings)
 }
 
@@ -111,7 +118,7 @@ fn listed(root: &Path) -> (Vec<(Digest, PathBuf)>, Vec<Finding>) {
                 found.push((sha256, path));
                 continue;
             }
-            Found::Begun(place) => (FindingCode::ImportUnfinished, place, "one on its way in"),
+            Found::Begun(place) => (FindingCode::ImportUnfinished, place, "one on its way"),
             Found::Other(place, kind) if kind.is_file() => {
                 (FindingCode::UnexpectedFile, place, "a file")
             }
@@ -130,23 +137,25 @@ fn digest(path: &Path) -> Option<Digest> {
 }
 
 /// What is wrong with the files that were `found`, by the digest in their names, by what is `logged`.
-fn against(
-    root: &Path,
-    found: &BTreeMap<Digest, Option<Digest>>,
-    logged: &BTreeSet<Digest>,
-) -> Vec<Finding> {
+fn against(root: &Path, found: &BTreeMap<Digest, Option<Digest>>, logged: &Logged) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (named, found) in found {
-        if logged.contains(named) && *found == Some(*named) {
+        let kept = logged.kept.contains(named);
+        if kept && *found == Some(*named) {
             continue;
         }
-        let known = logged.contains(named).then(|| named.to_string());
-        let expected = known.unwrap_or_else(|| "no bundle".to_owned());
+        // It may have been purged while it was read, or be on its way out, of which its mark tells.
+        let gone = || root.join(imported_place(*named)).symlink_metadata().is_err();
+        let goes = || logged.purged.contains(named) && goes_in(root, *named);
+        if !kept && (gone() || goes()) {
+            continue;
+        }
+        let expected = if kept { named.to_string() } else { "no bundle".to_owned() };
         let found = found.map_or("what cannot be read".to_owned(), |found| found.to_string());
         let place = imported_place(*named);
         findings.push(Finding::new(FindingCode::ImportNotLogged, place, expected, found));
     }
-    for sha256 in logged.iter().filter(|sha256| !found.contains_key(*sha256)) {
+    for sha256 in logged.kept.iter().filter(|sha256| !found.contains_key(*sha256)) {
         // One that waits is told of under the name it has.
         if waits_in(root, *sha256).is_none() {
             let place = imported_place(*sha256);
@@ -229,7 +238,43 @@ impl LogCheck<'_> {
     /// Hold the kept bundles that were `read` against what the log says of them.
     pub(super) fn imports(&mut self, read: &[Kept]) {
         let found = read.iter().map(|kept| (kept.named, kept.found)).collect();
-        self.findings.extend(against(self.root, &found, &self.imports));
+        let of = |was_purged: bool| {
+            let told = self.imports.iter().filter(move |(_, (_, purged))| *purged == was_purged);
+            told.map(|(sha256, _)| *sha256).collect()
+        };
+        let logged = Logged { kept: of(false), purged: of(true) };
+        self.findings.extend(against(self.root, &found, &logged));
+    }
+
+    /// Take over what the entry `index` says of kept bundles, and hold the purge of one against what
+    /// is before it.
+    pub(super) fn import(&mut self, index: u64, leaf: &Leaf) {
+        self.imports
+            .extend(KeptImport::told_by(index, leaf).map(|kept| (kept.sha256, (kept, false))));
+        if leaf.kind != LeafKind::PurgeImport {
+            return;
+        }
+        let known = purged_import(leaf).and_then(|sha256| self.imports.get_mut(&sha256));
+        let wrong = match known {
+            None => Some(("a bundle that is kept".to_owned(), "none".to_owned())),
+            Some((kept, purged)) => {
+                *purged = true;
+                let until = kept.kept_until.as_deref();
+                let time = |text: &str| text.parse::<Timestamp>().ok();
+                let early = until.and_then(time) > time(&leaf.time);
+                let held = self.keeping.holds_one_of(&kept.runs);
+                let until = until.unwrap_or_default();
+                if held {
+                    Some(("runs that nobody holds".to_owned(), "one on hold".to_owned()))
+                } else {
+                    early.then(|| (format!("a time after {until}"), leaf.time.clone()))
+                }
+            }
+        };
+        if let Some((expected, found)) = wrong {
+            let place = format!("{FOLDER}#{index}");
+            self.add(FindingCode::PurgeUnfounded, place, expected, found);
+        }
     }
 }
 

@@ -35,6 +35,11 @@ impl Keeping {
         self.purged.contains(&run)
     }
 
+    /// Whether a hold stands on one of `runs`.
+    pub(super) fn holds_one_of(&self, runs: &[RunId]) -> bool {
+        self.holds.iter().any(|(held, _)| runs.contains(held))
+    }
+
     /// Take over an entry about `run`; what is wrong with a purge. `seal` is the digest of its last
     /// seal before this entry.
     pub(super) fn take(&mut self, run: RunId, leaf: &Leaf, seal: Option<Digest>) -> Option<Wrong> {

@@ -2,7 +2,7 @@
 //! from them, that checkpoints somebody remembers still hold, and that log and folders tell of the
 //! same runs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -84,8 +84,8 @@ pub(super) struct LogCheck<'a> {
     pub(super) runs: HashMap<RunId, Told>,
     pub(super) newest: Option<Checkpoint>,
     pub(super) keeping: Keeping,
-    /// Digests of bundles of other stores that are kept.
-    pub(super) imports: BTreeSet<Digest>,
+    /// Bundles of other stores that were taken in, and whether they were purged since.
+    pub(super) imports: BTreeMap<Digest, (KeptImport, bool)>,
     /// Heads of the custody log.
     pub(super) heads: Vec<Stated>,
     pub(super) dated: Dated,
@@ -116,7 +116,7 @@ impl<'a> LogCheck<'a> {
             runs: HashMap::new(),
             newest: None,
             keeping: Keeping::default(),
-            imports: BTreeSet::new(),
+            imports: BTreeMap::new(),
             heads: Vec::new(),
             dated: Dated::in_store(root),
             there_by: Vec::new(),
@@ -319,7 +319,7 @@ impl<'a> LogCheck<'a> {
         if leaf.kind == LeafKind::Custody {
             self.heads.push(Stated::of(index, &leaf));
         }
-        self.imports.extend(KeptImport::told_by(index, &leaf).map(|kept| kept.sha256));
+        self.import(index, &leaf);
         let Some(run) = leaf.run else { return };
         let told = self.runs.entry(run).or_default();
         let seal = told.seals.last().copied();

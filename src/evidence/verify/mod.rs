@@ -40,7 +40,7 @@ use crate::tlog::proof::Proof;
 use crate::workflow::Verdict;
 
 pub use import::ImportReport;
-pub(crate) use import::{bundled, imports};
+pub(crate) use import::{Logged as LoggedImports, bundled, imports};
 pub use log::{LogReport, log};
 pub(crate) use log::{doubt, log_and_custody};
 pub use stamp::StampReport;
