@@ -2,8 +2,8 @@
 # Check evidence without any software of Exhibit's: coreutils, findutils, ssh-keygen, openssl, and
 # Python's standard library (verify_log.py, beside this script) for the log.
 #
-#   verify.sh --trust DIR FOLDER                            one evidence folder
-#   verify.sh --trust DIR --store STORE [--checkpoint KEPT]…   a whole store
+#   verify.sh --trust DIR [--at TIME] FOLDER                            one evidence folder
+#   verify.sh --trust DIR [--at TIME] --store STORE [--checkpoint KEPT]…   a whole store
 #
 # DIR holds whom you trust, and comes from the operator BY ANOTHER WAY than the evidence:
 #   allowed_signers   the keys that sign evidence (ssh-keygen(1), ALLOWED SIGNERS)
@@ -11,6 +11,9 @@
 #   log.vkey          the public key of the store's log (c2sp.org/signed-note)
 #   tsa-ca.pem        authorities whose timestamps count, if you trust any (RFC 3161)
 # KEPT is a copy of STORE/log/checkpoint that you kept at an earlier visit.
+# TIME is when signing keys are judged where no timestamp over the signature says when they signed: a
+# day, or a time such as 2026-11-01T08:00:00Z, such as when you received the evidence. Without it, the
+# time of sealing counts, by the folder's own word.
 #
 # Prints PASS or FAIL for each check; ends with 0 when all passed, 1 when one failed, 2 when it
 # could not begin. Where a store has archived runs or keeps bundles of other stores, zstd and tar are
@@ -23,9 +26,9 @@ export LC_ALL=C TZ=UTC
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) || exit 2
 
 stop() { printf 'verify.sh: %s\n' "$*" >&2; exit 2; }
-usage() { stop "usage: verify.sh --trust DIR FOLDER | --trust DIR --store STORE [--checkpoint KEPT]…"; }
+usage() { stop "usage: verify.sh --trust DIR [--at TIME] FOLDER | --trust DIR [--at TIME] --store STORE [--checkpoint KEPT]…"; }
 
-trust='' store='' folder='' kept=()
+trust='' store='' folder='' moment='' kept=()
 while [ $# -gt 0 ]; do
   case $1 in
     --trust | --store | --checkpoint) [ $# -ge 2 ] && [ -e "$2" ] || stop "$1 needs a path that exists"
@@ -33,6 +36,9 @@ while [ $# -gt 0 ]; do
     --trust) trust=$path; shift 2 ;;
     --store) store=$path; shift 2 ;;
     --checkpoint) kept+=("$path"); shift 2 ;;
+    --at) [[ ${2-} =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z)?$ ]] && moment=$(date -ud "$2" +%Y%m%d%H%M%SZ) ||
+        stop "--at needs a day or a time, such as 2026-11-01T08:00:00Z"
+      shift 2 ;;
     --) shift; break ;;
     -*) usage ;;
     *) break ;;
@@ -136,9 +142,12 @@ signature() { # By a key that is trusted and not revoked, for evidence, at the t
   local at principal time there='' more=()
   at=$(sed -nE 's/.*"sealed_at":"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.[0-9]+Z".*/\1\2\3\4\5\6Z/p' seal.json)
   [[ $at =~ ^[0-9]{14}Z$ ]] || { echo "seal.json says no time"; return 1; }
+  at=${moment:-$at}
   if [ -f "$trust/tsa-ca.pem" ] && [ -e $stamp ] && time=$(stamp_time $stamp -data tagmanifest-sha256.txt.sig); then
     at=$(date -ud @"$time" +%Y%m%d%H%M%SZ) there=$at
   fi
+  # A timestamp over the log says so of every seal below it.
+  [ -z "$believed" ] || [[ -n $there && $there < $believed ]] || there=$believed
   if [ -f "$trust/revoked_keys" ]; then revoked "$there" >"$scratch/revoked"; more=(-r "$scratch/revoked"); fi
   while read -r principal _ || [ -n "$principal" ]; do
     case $principal in '' | \#*) continue ;; esac
@@ -185,7 +194,8 @@ signed_note() { # signed_note FILE: is it signed with a key in log.vkey?
 }
 
 # Of a folder in a kept bundle of another store: whether DIR says nothing of its key, and the proof beside it.
-stranger='' beside=''
+# Of one of the store's: when its seal was there at the latest, by a timestamp over the log.
+stranger='' beside='' believed=''
 folder() ( # folder PATH: all checks of one folder
   failed=0
   cd -- "$1" || exit 1
@@ -274,14 +284,18 @@ kept_hold() {
 }
 
 timestamps() { # Each is over its checkpoint's text, by an authority in tsa-ca.pem, judged at its own time.
-  local stamp note
+  local stamp note time wrong=0
+  : >"$scratch/stamps"
   while IFS= read -rd '' stamp; do
-    [[ $stamp =~ ^(checkpoints/[x0-9/]+)(\.[0-9]+)?\.tsr$ ]] || { echo "$stamp"; return 1; }
+    [[ $stamp =~ ^(checkpoints/[x0-9/]+)(\.[0-9]+)?\.tsr$ ]] || { echo "$stamp"; wrong=1; continue; }
     note=${BASH_REMATCH[1]}.note
-    sed '/^$/,$d' "$note" >"$scratch/text" || return 1
-    stamp_time "$stamp" -data "$scratch/text" &&
-      { [ ! -e "${note%.note}.tsq" ] || stamp_time "$stamp" -queryfile "${note%.note}.tsq"; } || { printf '%s\n' "$stamp"; return 1; }
+    sed '/^$/,$d' "$note" >"$scratch/text" && time=$(stamp_time "$stamp" -data "$scratch/text") &&
+      { [ ! -e "${note%.note}.tsq" ] || stamp_time "$stamp" -queryfile "${note%.note}.tsq" >/dev/null; } ||
+      { printf '%s\n' "$stamp"; wrong=1; continue; }
+    # How many entries were there, and when at the latest: fractions of a second are left out above.
+    echo "$(sed -n 2p "$scratch/text") $((time + $(accuracy "$stamp") + 1))" >>"$scratch/stamps"
   done < <(find checkpoints -type f -name '*.tsr' -print0)
+  return $wrong
 }
 
 stamp_order() { # Runs were stamped in the order in which the log holds their seals, give or take ten minutes.
@@ -319,17 +333,23 @@ else
   if [ -f "$trust/tsa-ca.pem" ]; then
     check 17 timestamps 'every timestamp is over its checkpoint' timestamps
     check 19 stamp-order 'runs were stamped in the order of the log' stamp_order
+    python there . "$scratch/stamps" >"$scratch/there" 2>/dev/null
   fi
   check 20 custody 'no event of custody was changed or removed' python custody .
   check 22 imports 'each kept bundle of another store is one in the log' imports
   while IFS= read -rd '' path; do
     printf 'folder %q\n' "$path"
+    run=${path##*/} believed=''
+    if [[ $run =~ ^$run_id$ ]] && [ -e "$scratch/there" ]; then
+      believed=$(sed -nE "s/^$run ([0-9]+)$/\1/p" "$scratch/there")
+      [ -z "$believed" ] || believed=$(date -ud "@$believed" +%Y%m%d%H%M%SZ)
+    fi
     folder "$path" || failed=1
   done < <(find runs -mindepth 4 -maxdepth 4 -type d -print0; find "$unpacked" -mindepth 1 -maxdepth 1 -type d -print0)
   # A key of which the auditor was told nothing is one for the auditor of the store that the bundle comes from.
   while IFS= read -rd '' path; do
     run=${path##*/} from=${path%/runs/*}
-    stranger='' beside=$from/proofs/$run.tlog-proof
+    stranger='' believed='' beside=$from/proofs/$run.tlog-proof
     [ -e "$beside" ] || beside=''
     python named "$path/tagmanifest-sha256.txt.sig" "$trust/allowed_signers" "$trust/revoked_keys" >/dev/null 2>&1 || stranger=yes
     printf 'folder %q\n' "imported/${from##*/}.tar.zst/runs/$run"

@@ -12,6 +12,8 @@ pipes and devices are told of and not opened.
   kept STORE NOTE...   the log continues these checkpoints
   runs STORE           log and folders tell of the same runs; what was purged could go and is gone
   order STORE          prints the folders of the runs, in the order in which the log holds their seals
+  there STORE STAMPS   prints runs and when their seals were there at the latest, a line each, by a file of
+                       timestamps over the log: how many entries each covers, and its time in seconds
   archives STORE       every archive is the one that the log holds; prints runs and archives, a line each
   imports STORE        every kept bundle of another store is one that the log holds; prints them, a line each
   named SIGNATURE F... one of these files of keys names the key of the signature
@@ -365,6 +367,23 @@ def order(store):
         print(there[run])
 
 
+def there(store, stamps):
+    over = [tuple(map(int, line.split())) for line in read(stamps).decode().splitlines()]
+    last = {}
+    for index, entry in enumerate(Log(store).entries):
+        value = json.loads(entry)
+        if value["format"] == "exhibit/1":
+            last[value["run"]] = (index, sha256(entry))
+    folders = folders_of_runs(store)
+    for run in folders.keys() & last.keys():
+        index, seal = last[run]
+        times = [time for size, time in over if index < size]
+        path = os.path.join(folders[run], "seal.json")
+        # Of another seal than the one it holds the log says nothing.
+        if times and os.path.isfile(path) and sha256(read(path)) == seal:
+            print(run, min(times))
+
+
 def digest(path):
     hashed = hashlib.sha256()
     with opened(path) as file:
@@ -484,8 +503,8 @@ def custody(store):
 
 
 if __name__ == "__main__":
-    commands = [seal, chain, proof, tiles, history, kept, runs, order, archives, imports, named]
-    commands += [custody]
+    commands = [seal, chain, proof, tiles, history, kept, runs, order, there, archives, imports]
+    commands += [named, custody]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # Whatever the evidence did to the check: it did not pass.

@@ -151,11 +151,16 @@ pub(crate) fn assert_store_is_sound(folder: &Path) -> usize {
 /// What docs/verify.sh says of the store in `folder`, by the word of `trust` beside it, and whether it
 /// passed.
 pub(crate) fn stock_tools(folder: &Path) -> (bool, String) {
+    let (code, said) = verify_sh(folder, &["--trust", "trust", "--store", "store"]);
+    (code == Some(0), said)
+}
+
+/// How docs/verify.sh ends with `arguments`, in `folder`, and what it says.
+pub(crate) fn verify_sh(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/verify.sh");
-    let arguments = ["--trust", "trust", "--store", "store"];
     let output = Command::new(script).args(arguments).current_dir(folder).output();
     let output = output.expect("bash is there");
-    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A screenshot of `url` that waits for `load` only.

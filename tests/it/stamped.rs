@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::authority::{Authority, NOW, P256, stock};
 use crate::harness::{TestDaemon, sealed_folder, trust_in};
-use crate::process::{Process, said, stock_tools, write_config};
+use crate::process::{Process, said, stock_tools, verify_sh, write_config};
 
 const SIGNATURE: &str = "tagmanifest-sha256.txt.sig";
 const REQUEST: &str = "tagmanifest-sha256.txt.sig.tsq";
@@ -228,6 +228,19 @@ async fn nobody_is_asked_where_that_is_off_and_a_stamp_put_in_later_is_found() {
     assert_eq!(asked("2097-12-31").0, 0);
     let (code, text) = asked("2098-01-01T00:00:00Z");
     assert!(code == 12 && text.contains("a key valid at 2098-01-01T00:00:00Z"), "{text}");
+    // verify.sh judges alike, but that ssh-keygen counts the very second in which a key ends.
+    std::fs::create_dir(at.join("trust")).expect("made");
+    std::fs::copy(at.join("signers"), at.join("trust/allowed_signers")).expect("copied");
+    for (moment, code) in [
+        ("2097-12-31", 0),
+        ("2098-01-01T00:00:01Z", 1),
+        ("2097-12-31T23:59:59.5Z", 0),
+        ("tomorrow", 2),
+    ] {
+        let (found, text) = verify_sh(at, &["--trust", "trust", "--at", moment, path]);
+        assert_eq!(found, Some(code), "{moment}: {text}");
+        assert_eq!(text.contains("FAIL  7 signature"), code == 1, "{moment}: {text}");
+    }
     let (code, text) = asked("tomorrow");
     assert!(code == 2 && text.contains("write a day such as"), "{text}");
     // A sealed folder never changes: not even an honest timestamp may be put into it.
