@@ -236,13 +236,18 @@ impl Kept {
 
 impl LogCheck<'_> {
     /// Hold the kept bundles that were `read` against what the log says of them.
-    pub(super) fn imports(&mut self, read: &[Kept]) {
-        let found = read.iter().map(|kept| (kept.named, kept.found)).collect();
+    pub(super) fn imports(&mut self, read: &mut Vec<Kept>) {
         let of = |was_purged: bool| {
             let told = self.imports.iter().filter(move |(_, (_, purged))| *purged == was_purged);
             told.map(|(sha256, _)| *sha256).collect()
         };
         let logged = Logged { kept: of(false), purged: of(true) };
+        // Of one that was purged while it was read there is nothing to say.
+        read.retain(|kept| {
+            let gone = || self.root.join(&kept.report.place).symlink_metadata().is_err();
+            !logged.purged.contains(&kept.named) || !gone()
+        });
+        let found = read.iter().map(|kept| (kept.named, kept.found)).collect();
         self.findings.extend(against(self.root, &found, &logged));
     }
 

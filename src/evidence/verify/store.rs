@@ -47,7 +47,6 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
     let mut archives = archive::read(&packed, &trust.without_witnesses());
     let (mut kept, beside) = import::read(root, &trust.without_witnesses());
     report.findings.extend(beside);
-    report.findings.extend(import::findings(&mut kept));
     let mut open = Vec::new();
     for entry in report.list(root, OPEN) {
         let name = layout::readable(&entry.name);
@@ -74,13 +73,14 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
         log.runs(&report.folders, &archives, &open);
         report.reconsider(root, trust, &log);
         archive::reconsider(&mut archives, trust, &log);
-        log.imports(&kept);
+        log.imports(&mut kept);
         log.custody();
     }
     if !archives.is_empty() {
         report.folders.extend(archives.into_iter().map(|archive| archive.report));
         report.folders.sort_by(|one, other| one.folder.cmp(&other.folder));
     }
+    report.findings.extend(import::findings(&mut kept));
     report.imports = kept.into_iter().map(|kept| kept.report).collect();
     let LogCheck { findings, report: of_log, .. } = log;
     report.findings.extend(findings);
