@@ -86,6 +86,14 @@ pub fn sync_dir(folder: &Path) -> io::Result<()> {
     changes(folder, || folder_file.sync_all())
 }
 
+/// Make durable what was written to `file`, which is `path`, by whomever.
+///
+/// # Errors
+/// What the system answers.
+pub fn sync_file(path: &Path, file: &File) -> io::Result<()> {
+    changes(path, || file.sync_all())
+}
+
 /// Make `folder` and what is missing above it, each readable by its owner only, and make the new
 /// names durable.
 ///

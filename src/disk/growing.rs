@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::fault::{changes, makes, writes};
-use super::{PRIVATE_FILE, parent, sync_dir};
+use super::{PRIVATE_FILE, parent, remove_file, sync_dir};
 
 /// A file that has its name from the beginning and grows: what a crash leaves of it is kept.
 #[derive(Debug)]
@@ -20,14 +20,21 @@ impl Growing {
     /// Begin `path`. Its folder must exist; the name is durable when this returns.
     ///
     /// # Errors
-    /// `AlreadyExists` when it exists; else what the system answers.
+    /// `AlreadyExists` when it exists; else what the system answers. Nothing is left of it then.
     #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(PRIVATE_FILE);
-        let file = makes(path, || options.open(path))?;
-        sync_dir(parent(path))?;
-        Ok(Self { file, path: path.to_owned() })
+        let file = makes(path, || options.open(path));
+        let begun = file.and_then(|file| sync_dir(parent(path)).map(|()| file));
+        match begun {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                // A disk that says it failed may have done as it was told.
+                drop(remove_file(path));
+                Err(error)
+            }
+            begun => Ok(Self { file: begun?, path: path.to_owned() }),
+        }
     }
 
     /// Append `bytes`: to the page cache, which outlives the process but not the host.

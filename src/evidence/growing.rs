@@ -64,7 +64,7 @@ impl Draft {
     pub fn finish_growing(&mut self, name: &str) -> Result<(Artifact, File), StoreError> {
         let path = self.folder().join("data").join(name);
         let file = File::open(&path).map_err(StoreError::at(&path))?;
-        file.sync_all().map_err(StoreError::at(&path))?;
+        disk::sync_file(&path, &file).map_err(StoreError::at(&path))?;
         let read = Digest::of_reader(io::BufReader::with_capacity(1 << 16, &file));
         let (sha256, size_bytes) = read.map_err(StoreError::at(&path))?;
         let media_type = layout::media_type_of(name).to_owned();

@@ -4,7 +4,7 @@
 
 #[path = "../../../tests/it/authority.rs"]
 #[expect(clippy::disallowed_methods, dead_code, reason = "the integration tests' own")]
-mod authority;
+pub(super) mod authority;
 mod folder;
 mod import;
 mod peer;
@@ -86,7 +86,7 @@ struct Scene {
 }
 
 /// Somebody's taking a file of the first run.
-fn look(path: &str) -> Deed {
+pub(super) fn look(path: &str) -> Deed {
     let caller = Caller::Socket { uid: 1000, gid: 1000, pid: Some(42) };
     let detail = serde_json::Map::from_iter([("path".to_owned(), path.into())]);
     let by = Custodian { caller, session: false };
