@@ -68,6 +68,13 @@ pub(super) fn load_or_create(
         Err(SignError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             create(path, kind, comment)
         }
+        Ok(key) => {
+            // A crash may have come between the two halves; without the public one all goes on.
+            if public_file(path).symlink_metadata().is_err() {
+                drop(remove_cut_short(path).and_then(|()| write_public(path, &key)));
+            }
+            Ok(key)
+        }
         read => read,
     }
 }

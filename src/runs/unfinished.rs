@@ -10,7 +10,7 @@ use super::purging::refused_by_kernel;
 use crate::digest::Digest;
 use crate::error::{Problem, chain};
 use crate::evidence::Leaving;
-use crate::evidence::log::LeafKind;
+use crate::evidence::log::{LeafKind, Standing};
 use crate::id::RunId;
 
 /// What came of what was begun before.
@@ -67,6 +67,9 @@ impl Runs {
         let Some(since) = self.0.store.begun_import().map_err(store_problem)? else {
             return Ok(());
         };
+        // An entry that was in doubt is there or not, once another one is.
+        self.attest()?;
+        *self.standing() = Standing::of_store(self.root()).map_err(store_problem)?;
         let last = self.log().last(|leaf| leaf.kind == LeafKind::Import);
         let last = last.map_err(store_problem)?.filter(|(index, _)| *index >= since);
         let named = last.and_then(|(_, leaf)| leaf.data.get("runs").cloned());
