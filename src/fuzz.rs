@@ -6,7 +6,14 @@ use std::path::Path;
 
 use crate::artifact::is_safe_name;
 use crate::bundle::{Limits, unpack};
-use crate::evidence::{Manifest, entries};
+use crate::clock::Clock;
+use crate::digest::Digest;
+use crate::evidence::{
+    Act, Custodian, Custody, CustodyEvent, Deed, Manifest, RunRecord, archived_record,
+    custody_lines, entries,
+};
+use crate::id::RunId;
+use crate::run::Caller;
 use crate::timestamp::{Authorities, Request, Stamp};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{Note, VerifierKey};
@@ -16,12 +23,14 @@ use crate::tlog::proof::Proof;
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target, by name.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("manifest", manifest),
     ("note", note),
     ("proof", proof),
     ("timestamp", timestamp),
     ("bundle", bundle),
+    ("archive", archive),
+    ("custody", custody),
 ];
 
 /// The key of the frozen log, and all that it ever signed.
@@ -39,6 +48,9 @@ const SIGNED: [&str; 7] = [
 /// What a believed authority stamped, and who that is.
 const STAMPED: &[u8] = include_bytes!("../tests/data/timestamp/body");
 const AUTHORITY: &[u8] = include_bytes!("../tests/data/timestamp/ca.pem");
+
+/// The run without pictures in the frozen store.
+const ARCHIVED: &str = "01a20f2c-4438-73f5-87d9-43ef0178776f";
 
 /// Where a bundle made of any bytes may not get beyond.
 const SMALL: Limits = Limits { bytes: 1 << 20, entries: 100 };
@@ -107,11 +119,7 @@ fn timestamp(bytes: &[u8]) -> bool {
 /// What a bundle unpacks to is plain, named as the format says, within the limits, and all in its
 /// place. Bytes that are no zstd are taken as the archive, so that they need not hit upon a frame.
 fn bundle(bytes: &[u8]) -> bool {
-    let packed = if bytes.starts_with(&ZSTD) {
-        bytes.to_vec()
-    } else {
-        zstd::encode_all(bytes, 1).expect("in memory")
-    };
+    let packed = packed(bytes);
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let inside = scratch.path().join("inside");
     crate::disk::make_dirs(&inside).expect("a folder");
@@ -120,6 +128,66 @@ fn bundle(bytes: &[u8]) -> bool {
     assert_eq!(beside.len(), 1, "something was written beside");
     assert!(bytes_below(&inside) <= SMALL.bytes);
     unpacked.is_ok()
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    if bytes.starts_with(&ZSTD) {
+        return bytes.to_vec();
+    }
+    zstd::encode_all(bytes, 1).expect("in memory")
+}
+
+/// The record of an archived run is read without unpacking the archive, and is what unpacking gives.
+fn archive(bytes: &[u8]) -> bool {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let (path, inside) = (scratch.path().join("packed"), scratch.path().join("inside"));
+    crate::disk::make_dirs(&inside).expect("a folder");
+    let mut packed = &packed(bytes)[..];
+    crate::disk::unpack_file(&path, &mut packed).expect("written");
+    let run: RunId = ARCHIVED.parse().expect("an id");
+    let read = archived_record(&path, run);
+    let file = std::fs::File::open(&path).expect("written");
+    let Ok(unpacked) = unpack(file, &inside, SMALL) else { return false };
+    let folder = unpacked.runs.get(&run).map(|(folder, _)| folder);
+    let there = folder.and_then(|folder| RunRecord::read(folder).ok());
+    assert_eq!(read.ok(), there);
+    there.is_some()
+}
+
+/// What is read of a custody log is what stands in it, line by line, and what is added to one is bound
+/// to its last whole line.
+fn custody(bytes: &[u8]) -> bool {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let (root, folder) = (scratch.path(), scratch.path().join("custody"));
+    crate::disk::make_dirs(&folder).expect("a folder");
+    let mut rest = bytes;
+    crate::disk::unpack_file(&folder.join("2026-11.jsonl"), &mut rest).expect("written");
+    let (mut seen, mut last) = (Vec::new(), None);
+    custody_lines(root, |_, _, line, whole| {
+        seen.extend_from_slice(line);
+        seen.extend(whole.then_some(b'\n'));
+        last = if whole { Some(line.to_vec()) } else { last.take() };
+        false
+    })
+    .expect("a file of ours");
+    assert_eq!(seen, bytes);
+    let Ok(log) = Custody::open(root) else { return false };
+    let event = |line: &[u8]| serde_json::from_slice::<CustodyEvent>(line).ok();
+    let before = last.as_deref().and_then(event);
+    assert_eq!(log.head().count, before.as_ref().map_or(0, |it| it.sequence));
+    let by = Custodian { caller: Caller::Daemon, session: false };
+    let deed = Deed { by, act: Act::View, runs: Vec::new(), detail: serde_json::Map::new() };
+    let now = Clock::fixed("2026-11-30T00:00:00Z".parse().expect("a time")).now();
+    log.record(deed, now).expect("recorded");
+    let mut newest = None;
+    let newer = |_: &Path, _, line: &[u8], _| {
+        newest = event(line);
+        false
+    };
+    custody_lines(root, newer).expect("a file of ours");
+    let newest = newest.expect("it was recorded");
+    assert_eq!(newest.previous, last.map_or(Digest::ZERO, |last| Digest::of(&last)));
+    before.is_some()
 }
 
 fn bytes_below(folder: &Path) -> u64 {
@@ -152,14 +220,25 @@ mod tests {
     }
 
     /// Of the run without pictures.
-    fn a_bundle() -> Vec<u8> {
-        let run = "01a20f2c-4438-73f5-87d9-43ef0178776f";
+    fn a_bundle(proof: Option<Proof>) -> Vec<u8> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(FROZEN);
-        let folder = root.join("runs/2026/11/24").join(run);
-        let proof = String::from_utf8(a_run("seal.json.tlog-proof")).expect("text");
-        let proof = Proof::parse(&proof).expect("a proof");
-        let run = run.parse().expect("an id");
-        crate::bundle::write(Vec::new(), &[(run, folder.as_path(), Some(proof))]).expect("written")
+        let folder = root.join("runs/2026/11/24").join(ARCHIVED);
+        let run = ARCHIVED.parse().expect("an id");
+        crate::bundle::write(Vec::new(), &[(run, folder.as_path(), proof)]).expect("written")
+    }
+
+    fn a_custody_log() -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = Custody::open(folder.path()).expect("begun");
+        let clock = Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time"));
+        for act in [Act::View, Act::Download, Act::Hold] {
+            let caller = Caller::Socket { uid: 7, gid: 7, pid: Some(1) };
+            let by = Custodian { caller, session: act == Act::View };
+            let detail = serde_json::Map::from_iter([("path".to_owned(), "report.html".into())]);
+            let runs = vec![ARCHIVED.parse().expect("an id")];
+            log.record(Deed { by, act, runs, detail }, clock.now()).expect("recorded");
+        }
+        std::fs::read(folder.path().join("custody/2026-11.jsonl")).expect("there")
     }
 
     /// What each target accepts, so that fuzzing begins with something.
@@ -177,11 +256,14 @@ mod tests {
                 all.push(Request::over(b"something").expect("a nonce").bytes().to_vec());
                 all
             }
-            "bundle" => {
-                let packed = a_bundle();
+            "bundle" | "archive" => {
+                let proof = String::from_utf8(a_run("seal.json.tlog-proof")).expect("text");
+                let proof = Proof::parse(&proof).expect("a proof");
+                let packed = a_bundle((target == "bundle").then_some(proof));
                 let archive = zstd::decode_all(packed.as_slice()).expect("a frame");
                 vec![packed, archive]
             }
+            "custody" => vec![a_custody_log()],
             other => panic!("no seeds for {other}"),
         }
     }

@@ -170,7 +170,7 @@ impl Tail {
         let path = self.path_for(folder, &last.to_rfc3339());
         for (at, deed) in deeds {
             let event = CustodyEvent {
-                sequence: head.count + 1,
+                sequence: head.count.saturating_add(1),
                 time: at.to_rfc3339(),
                 by: deed.by,
                 act: deed.act,

@@ -1,20 +1,25 @@
-//! Random single changes anywhere in a sealed store: every one must be told by whoever verifies the
+//! Random single changes anywhere in a store of sealed runs, archives and custody: every one must be told by whoever verifies the
 //! store, but for what docs/FORMAT.md says is no evidence; docs/verify.sh is asked about some of them
 //! as well. `cargo test` makes some hundreds, `make mutations` ten thousand; `EXHIBIT_SEED` gives
 //! others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::attacks::write;
+use super::custody::Custody;
 use super::damage::unlock;
-use super::fixture::{Bench, trust_in_log};
+use super::fixture::{Bench, id, signer, trust_in_log};
 use super::hostile::copy_tree;
-use super::log::{grow, remove};
-use super::matrix::{hand_over, stamped_bench, verify_sh};
+use super::log::{Log, grow, leaf, remove};
+use super::matrix::{hand_over, look, stamped_bench, verify_sh};
+use super::purge::Leaving;
 use super::verify;
 use crate::error::exit;
+use crate::id::RunId;
+use crate::receipt::Receipt;
+use crate::run::{Caller, Ending};
 use crate::tlog::tile::Tile;
 
 /// How many at the least; what `EXHIBIT_MUTATIONS` says otherwise.
@@ -22,21 +27,66 @@ const SOME: u64 = 300;
 /// Of so many changes, docs/verify.sh is asked about one: it takes a hundred times as long.
 const STOCK: u64 = 250;
 /// The folders of a store that hold evidence.
-const EVIDENCE: [&str; 3] = ["runs", "log", "checkpoints"];
+const EVIDENCE: [&str; 4] = ["runs", "log", "checkpoints", "custody"];
 /// Entries of the log: full tiles, partial ones, and partial ones left over from before.
 const ENTRIES: u64 = 264;
 
-/// A store of two sealed runs, which an authority stamped.
+/// A store of a sealed run, of one that became an archive and of one that was purged, which an authority
+/// stamped, and of what was put down about who looked at them.
 fn scene() -> Bench {
     let bench = stamped_bench();
-    bench.sealed(0);
-    bench.sealed(1);
+    for index in [0, 1] {
+        bench.sealed(index);
+    }
+    let draft = bench.begin_third();
+    let ending = Ending::sealed("succeeded");
+    let purged = draft.seal(&ending, &signer(), bench.now()).expect("sealed");
     let log = bench.log();
-    grow(&log, 258);
+    let custody = Custody::open(bench.store.root()).expect("begun");
+    for path in ["data/run.json", "report.html", "data/events.jsonl"] {
+        custody.record(look(path), bench.now()).expect("recorded");
+    }
+    let head = custody.head();
+    log.append(leaf::custody(head.count, head.sha256, bench.now())).expect("appended");
+    archive(&bench, &log, id(1));
+    purge(&bench, &log, &purged);
+    grow(&log, 253);
     grow(&log, 1);
     grow(&log, 1);
     assert_eq!(log.checkpoint().1.size, ENTRIES);
     bench
+}
+
+fn operator() -> Caller {
+    Caller::Socket { uid: 0, gid: 0, pid: Some(1) }
+}
+
+fn archive(bench: &Bench, log: &Log, run: RunId) {
+    let store = &bench.store;
+    let (sha256, size) = store.write_archive(run).expect("written");
+    log.append(leaf::archive(run, sha256, size, &operator(), bench.now())).expect("appended");
+    store.publish_archive(run).expect("in place");
+    store.move_aside(run, Leaving::Archived).expect("moved");
+    store.remove_aside(run, Leaving::Archived).expect("removed");
+}
+
+fn purge(bench: &Bench, log: &Log, sealed: &Receipt) {
+    let run = sealed.run;
+    let buried = leaf::Burial {
+        run,
+        workflow: "refund",
+        seal_index: sealed.log_index,
+        seal_sha256: Some(sealed.seal_sha256),
+        sealed_at: &sealed.sealed_at,
+        kept_until: sealed.sealed_at.clone(),
+        retention: None,
+        damage: &BTreeSet::new(),
+        reason: "its time is over",
+        by: &operator(),
+    };
+    log.append(leaf::purge(&buried, bench.now())).expect("appended");
+    bench.store.move_aside(run, Leaving::Purged).expect("moved");
+    bench.store.remove_aside(run, Leaving::Purged).expect("removed");
 }
 
 /// SplitMix64: small, and the same everywhere.
