@@ -42,6 +42,7 @@ mod process;
 mod purges;
 mod report;
 mod rotation;
+mod rotation_killed;
 mod scenarios;
 mod scrub;
 mod security_key;
