@@ -140,6 +140,14 @@ impl Store {
         sync_parents(&[&from, &to])
     }
 
+    /// Make durable that the archive of `run` is in its place.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn sync_archive(&self, run: RunId) -> Result<(), StoreError> {
+        sync_parents(&[&self.archive_of(run)])
+    }
+
     /// The digest of the archive of `run` that waits to take its place, if one does.
     ///
     /// # Errors

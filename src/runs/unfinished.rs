@@ -8,7 +8,7 @@ use super::archiving::damaged;
 use super::problem::store_problem;
 use super::purging::refused_by_kernel;
 use crate::digest::Digest;
-use crate::error::{Problem, chain};
+use crate::error::{Code, Problem, chain};
 use crate::evidence::Leaving;
 use crate::evidence::log::{LeafKind, Standing};
 use crate::id::RunId;
@@ -85,7 +85,15 @@ impl Runs {
         if there || self.tombstone(run).is_some() || !unpacked.is_dir() {
             return Ok(());
         }
-        self.judge_import(run, &unpacked)?;
+        match self.judge_import(run, &unpacked) {
+            // `verify` tells that it is gone; another import may bring it.
+            Err(problem) if problem.code == Code::RunDamaged => {
+                let error = chain(&problem);
+                tracing::error!(%run, error, "an import that was cut short is not finished");
+                return Ok(());
+            }
+            judged => judged?,
+        }
         store.publish_folder(run, &unpacked).map_err(store_problem)?;
         self.index_run(run);
         self.lock_soon(run);
@@ -119,7 +127,10 @@ impl Runs {
     /// The log says that `run` is the archive with that digest: have it be so, where it is `marked`.
     fn finish_archiving(&self, run: RunId, sha256: Digest, marked: bool) -> Result<bool, Problem> {
         let (store, folder) = (&self.0.store, self.0.store.folder_of(run));
-        if !store.archive_of(run).is_file() {
+        if store.archive_of(run).is_file() {
+            // Durably, before the folder goes.
+            store.sync_archive(run).map_err(store_problem)?;
+        } else {
             let mut begun = store.begun_archive(run).map_err(store_problem)?;
             // The same folder gives the same bytes.
             if begun != Some(sha256) && marked && folder.is_dir() && self.is_as_sealed(run)? {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Place, is_over, operator, purge_all};
 use crate::clock::rfc3339_millis;
-use crate::disk::fault::{Fault, try_all};
+use crate::disk::fault::{Fault, try_all, try_in_turn};
 use crate::error::chain;
 use crate::evidence::log::leaf;
 use crate::evidence::{Act, CustodyEvent, RunSummary, Signers, custody_lines, seal_digest};
@@ -208,4 +208,21 @@ fn a_disk_that_fails_at_any_step_undoes_no_hold_no_purge_and_no_key() {
     let first = Mutex::new(first);
     let copy = || first.lock().expect("no copy fails").copy();
     try_all(steps, STRIDE, |fault, step| outcome(copy(), fault, step));
+}
+
+#[test]
+fn two_crashes_in_a_row_undo_none_either() {
+    let first = Trial::new();
+    let (steps, start) = (steps(&first), first.copy().place.steps_of_a_start());
+    let first = Mutex::new(first);
+    let copy = || first.lock().expect("no copy fails").copy();
+    // At each step of a life, twice: the start after it goes wrong elsewhere each time.
+    try_in_turn(steps * 2, STRIDE, |fault, turn| {
+        let mut trial = copy();
+        let plan = trial.place.plan(Fault::Killed, turn % steps);
+        trial.live();
+        drop(plan);
+        trial.place.start_badly(fault, turn * 31 % start);
+        trial.wrong()
+    });
 }

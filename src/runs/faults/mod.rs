@@ -78,6 +78,20 @@ impl Place {
         Runs::open(config, &log_key, self.clock.clone(), Tasks::new())
     }
 
+    /// How many steps a start takes.
+    fn steps_of_a_start(&self) -> u64 {
+        let plan = self.plan(Fault::Failed, u64::MAX);
+        drop(self.open().expect("a start"));
+        plan.steps()
+    }
+
+    /// A start while `fault` happens at `step`.
+    fn start_badly(&self, fault: Fault, step: u64) {
+        let plan = self.plan(fault, step);
+        drop(self.open());
+        drop(plan);
+    }
+
     fn wait<T>(&self, work: impl Future<Output = T>) -> T {
         self.clock.advance(Duration::from_millis(10));
         self.runtime.block_on(work)
