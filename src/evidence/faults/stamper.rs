@@ -46,7 +46,7 @@ impl fmt::Debug for Asked {
 /// The value, its tag included, that begins at `at`.
 fn value(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let (first, rest) = (*bytes.get(at + 1)?, bytes.get(at + 2..)?);
-    let more = usize::from(first.checked_sub(0x80).unwrap_or(0));
+    let more = usize::from(first.saturating_sub(0x80));
     let length = match more {
         0 => usize::from(first),
         1..=3 => rest.get(..more)?.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
@@ -86,7 +86,7 @@ impl Stamper {
                 let at = answer.windows(32).position(|found| found == digest.as_bytes())?;
                 Some((info, at))
             })
-            .last()
+            .next_back()
             .expect("something is signed");
         let tagged = (0..digest).rev().filter(|at| answer[*at] == 0xa0);
         let attributes = tagged.filter_map(|at| value(&answer, at)).find(|it| it.contains(&digest));
