@@ -66,8 +66,8 @@ fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Path below the repository, and text, of every file of the program; files that are only there
-/// for tests, by the word of their folder's `mod.rs`, are left out.
+/// Path below the repository, and text, of every file of the program; files and folders that are
+/// only there for tests, by the word of the `mod.rs` above them, are left out.
 fn sources() -> Vec<(String, String)> {
     let all = all_sources();
     let of_tests: Vec<String> = all
@@ -75,10 +75,14 @@ fn sources() -> Vec<(String, String)> {
         .filter_map(|(name, text)| Some((name.strip_suffix("mod.rs")?, text)))
         .flat_map(|(folder, text)| {
             let parts = text.split("#[cfg(test)]\nmod ").skip(1);
-            parts.filter_map(move |part| Some(format!("{folder}{}.rs", part.split_once(';')?.0)))
+            parts.filter_map(move |part| Some(format!("{folder}{}", part.split_once(';')?.0)))
         })
         .collect();
-    all.into_iter().filter(|(name, _)| !of_tests.contains(name)).collect()
+    let is_of_tests = |name: &str| {
+        let mut rest = of_tests.iter().filter_map(|part| name.strip_prefix(part.as_str()));
+        rest.any(|rest| rest == ".rs" || rest.starts_with('/'))
+    };
+    all.into_iter().filter(|(name, _)| !is_of_tests(name)).collect()
 }
 
 fn all_sources() -> Vec<(String, String)> {
