@@ -252,13 +252,6 @@ impl Runs {
     }
 }
 
-/// With `run` all is done, and what is left of the doing was `removed`, or is by the next start.
-pub(super) fn tidy(run: RunId, removed: Result<(), StoreError>) {
-    if let Err(error) = removed {
-        tracing::warn!(%run, error = chain(&error), "its mark stays until the next start");
-    }
-}
-
 fn is_before(run: &Packed, before: Timestamp) -> bool {
     run.sealed_at.parse::<Timestamp>().is_ok_and(|sealed_at| sealed_at < before)
 }

@@ -35,7 +35,7 @@ fn live(place: &Place) -> Told {
     let mut told = Told::default();
     let Some(runs) = place.twice("open", &mut told.refused, Place::open) else { return told };
     told.sealed.extend(place.twice("seal", &mut told.refused, |place| place.sealed(&runs)));
-    let first = runs.0.signer.fingerprint();
+    let first = runs.0.signing.fingerprint();
     drop(runs);
     // Refused the second time because another key waits already, or this one is revoked already.
     drop(place.rotate().or_else(|_| place.rotate()));
