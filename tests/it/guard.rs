@@ -19,7 +19,7 @@ use crate::process::{exhibit, write_config};
 use crate::scrub::{findings, sealed_run, told};
 
 /// Clears all flags of a store when it goes, so that its folder can be removed.
-struct Unlock(PathBuf);
+pub(crate) struct Unlock(pub(crate) PathBuf);
 
 impl Drop for Unlock {
     fn drop(&mut self) {
@@ -82,7 +82,7 @@ fn assert_withstands(folder: &Path) {
 }
 
 /// Whether chattr(1), which is not ours, can set the flag in `folder`.
-fn chattr_works(folder: &Path) -> bool {
+pub(crate) fn chattr_works(folder: &Path) -> bool {
     let file = folder.join("probe");
     fs::write(&file, "").expect("written");
     let chattr = |flag| {

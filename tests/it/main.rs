@@ -20,6 +20,7 @@ mod format;
 mod formats;
 mod framed;
 mod guard;
+mod guard_user;
 mod harness;
 mod hosted;
 mod hosted_server;
