@@ -10,6 +10,7 @@ pub mod flags;
 pub mod growing;
 pub mod once;
 pub mod own;
+pub mod verity;
 
 pub(crate) mod fault;
 

@@ -8,7 +8,7 @@ use super::{logging, tell_systemd};
 use crate::config::Config;
 use crate::disk;
 use crate::error::{Code, Problem};
-use crate::integrity::guard::{Guard, measure};
+use crate::integrity::guard::{Flag, Guard, measure};
 
 /// For the store's user alone; peers are asked who they are besides.
 const MODE: u32 = 0o600;
@@ -38,14 +38,21 @@ pub fn serve(config: &Config) -> Result<(), Problem> {
         let message = format!("the store {} cannot be held: {error}", store.display());
         Problem::new(Code::InvalidConfig, message).field("store.path")
     })?;
+    for flag in [Flag::Immutable, Flag::AppendOnly] {
+        match measure(store, flag) {
+            Ok(()) => tracing::info!(store = %store.display(), ?flag, "the flag holds"),
+            Err(why) => tracing::error!(?flag, why, "the flag does not hold"),
+        }
+    }
+    match guard.close_days() {
+        Ok(changed) => tracing::info!(changed, "the folders of all days are append-only"),
+        Err(why) => tracing::error!(why, "the folders of days are not all append-only"),
+    }
+    // Nobody is answered before the days are closed.
     let listener = bind(socket).map_err(|error| {
         let message = format!("{} cannot be listened on: {error}", socket.display());
         Problem::new(Code::InvalidConfig, message).field("integrity.guard")
     })?;
-    match measure(store) {
-        Ok(()) => tracing::info!(store = %store.display(), "the immutable flag holds"),
-        Err(why) => tracing::error!(why, "the immutable flag does not hold"),
-    }
     tell_systemd(sd_notify::NotifyState::Ready);
     guard.serve(&listener);
     Ok(())

@@ -1,7 +1,8 @@
-//! Owns the immutable flag of files and folders (chattr(1), ioctl_iflags(2)): setting, clearing and
-//! seeing it, by paths below a folder that is held open, no link followed. With the flag nobody
-//! changes, renames or removes a thing, root included, until somebody clears it who has the
-//! capability `CAP_LINUX_IMMUTABLE`.
+//! Owns the flags of files and folders (chattr(1), ioctl_iflags(2)): setting, clearing and seeing them,
+//! by paths below a folder that is held open, no link followed. With the immutable flag nobody
+//! changes, renames or removes a thing; with the append-only flag a folder takes new names and lets
+//! none go, its own included. Both hold root too, until somebody clears them who has the capability
+//! `CAP_LINUX_IMMUTABLE`.
 
 use std::ffi::{CStr, OsStr};
 use std::io;
@@ -9,7 +10,9 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, IFlags, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, IFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags,
+};
 use rustix::io::Errno;
 
 /// Deepest folder that is gone into: a sealed folder has fewer.
@@ -37,19 +40,55 @@ impl Held {
         Ok(rustix::fs::fstat(&self.0)?.st_uid)
     }
 
-    /// Set or clear the flag of the folder `path` below this one, and of all that lies in it: plain
-    /// files and folders. How many things were changed.
+    /// Set or clear the immutable flag of the file or folder `path` below this one, and of all that
+    /// lies in it: plain files and folders. How many things were changed.
     ///
     /// # Errors
     /// What the system answers: `PermissionDenied` without the capability, `Unsupported` on a file
     /// system without flags; `InvalidInput` for what is neither file nor folder. Some things may
     /// have been changed by then.
     pub fn set_immutable(&self, path: &Path, on: bool) -> io::Result<u64> {
+        set_all(&self.below(path, OFlags::empty())?, on, DEEPEST)
+    }
+
+    /// Set or clear the append-only flag of the folder `path` below this one, and of nothing in it.
+    /// Whether it was changed.
+    ///
+    /// # Errors
+    /// As [`Held::set_immutable`].
+    pub fn set_append_only(&self, path: &Path, on: bool) -> io::Result<bool> {
+        set(&self.below(path, OFlags::DIRECTORY)?, IFlags::APPEND, on)
+    }
+
+    /// Set the append-only flag of the folder `path` below this one and of the folders in it, down to
+    /// `levels` below it. How many were changed.
+    ///
+    /// # Errors
+    /// As [`Held::set_immutable`].
+    pub fn set_append_only_to(&self, path: &Path, levels: usize) -> io::Result<u64> {
+        let folder = self.below(path, OFlags::DIRECTORY)?;
+        let mut changed = 0;
+        for entry in Dir::read_from(&folder)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            let may_be_folder =
+                matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
+            if levels == 0 || !may_be_folder || name == "." || name == ".." {
+                continue;
+            }
+            match self.set_append_only_to(&path.join(name), levels - 1) {
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+                set => changed += set?,
+            }
+        }
+        Ok(changed + u64::from(set(&folder, IFlags::APPEND, true)?))
+    }
+
+    fn below(&self, path: &Path, more: OFlags) -> io::Result<OwnedFd> {
         if path.components().any(|part| !matches!(part, Component::Normal(_))) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let folder = open_below(self.0.as_fd(), path.as_os_str(), OFlags::DIRECTORY)?;
-        set_all(&folder, on, DEEPEST)
+        open_below(self.0.as_fd(), path.as_os_str(), more)
     }
 }
 
@@ -60,31 +99,33 @@ fn open_below(folder: BorrowedFd<'_>, name: &OsStr, more: OFlags) -> io::Result<
     Ok(rustix::fs::openat2(folder, name.as_bytes(), flags, Mode::empty(), resolve)?)
 }
 
-fn set_all(folder: &OwnedFd, on: bool, deeper: usize) -> io::Result<u64> {
-    let deeper = deeper.checked_sub(1).ok_or(io::ErrorKind::InvalidInput)?;
+/// Set or clear the immutable flag of `thing` and of all that lies in it.
+fn set_all(thing: &OwnedFd, on: bool, deeper: usize) -> io::Result<u64> {
     let mut changed = 0;
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name: &CStr = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
+    match FileType::from_raw_mode(rustix::fs::fstat(thing)?.st_mode) {
+        FileType::Directory => {
+            let deeper = deeper.checked_sub(1).ok_or(io::ErrorKind::InvalidInput)?;
+            for entry in Dir::read_from(thing)? {
+                let entry = entry?;
+                let name: &CStr = entry.file_name();
+                if matches!(name.to_bytes(), b"." | b"..") {
+                    continue;
+                }
+                let name = OsStr::from_bytes(name.to_bytes());
+                changed += set_all(&open_below(thing.as_fd(), name, OFlags::empty())?, on, deeper)?;
+            }
         }
-        let thing =
-            open_below(folder.as_fd(), OsStr::from_bytes(name.to_bytes()), OFlags::empty())?;
-        match FileType::from_raw_mode(rustix::fs::fstat(&thing)?.st_mode) {
-            FileType::Directory => changed += set_all(&thing, on, deeper)?,
-            FileType::RegularFile => changed += u64::from(set(&thing, on)?),
-            _ => return Err(io::ErrorKind::InvalidInput.into()),
-        }
+        FileType::RegularFile => {}
+        _ => return Err(io::ErrorKind::InvalidInput.into()),
     }
-    Ok(changed + u64::from(set(folder, on)?))
+    Ok(changed + u64::from(set(thing, IFlags::IMMUTABLE, on)?))
 }
 
 /// Whether the flag was changed.
-fn set(thing: &OwnedFd, on: bool) -> io::Result<bool> {
+fn set(thing: &OwnedFd, flag: IFlags, on: bool) -> io::Result<bool> {
     let before = rustix::fs::ioctl_getflags(thing).map_err(unsupported)?;
     let mut after = before;
-    after.set(IFlags::IMMUTABLE, on);
+    after.set(flag, on);
     if after != before {
         rustix::fs::ioctl_setflags(thing, after).map_err(unsupported)?;
     }
@@ -99,13 +140,25 @@ fn unsupported(error: Errno) -> io::Error {
     }
 }
 
-/// Whether `path` itself has the flag.
+/// Whether `path` itself has the immutable flag.
 ///
 /// # Errors
 /// What the system answers.
 pub fn is_immutable(path: &Path) -> io::Result<bool> {
+    has(path, StatxAttributes::IMMUTABLE)
+}
+
+/// Whether `path` itself has the append-only flag.
+///
+/// # Errors
+/// What the system answers.
+pub fn is_append_only(path: &Path) -> io::Result<bool> {
+    has(path, StatxAttributes::APPEND)
+}
+
+pub(super) fn has(path: &Path, attribute: StatxAttributes) -> io::Result<bool> {
     let seen = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())?;
-    Ok(seen.stx_attributes.contains(rustix::fs::StatxAttributes::IMMUTABLE))
+    Ok(seen.stx_attributes.contains(attribute))
 }
 
 #[cfg(test)]
@@ -125,6 +178,7 @@ mod tests {
         let held = Held::open(&inside).expect("held");
         for path in ["../out", "/etc", "run/../../out", "link", "link/x", "none"] {
             held.set_immutable(Path::new(path), false).expect_err(path);
+            held.set_append_only(Path::new(path), false).expect_err(path);
         }
         std::os::unix::fs::symlink("/etc/passwd", inside.join("run/x")).expect("linked");
         held.set_immutable(Path::new("run"), false).expect_err("a link in it");

@@ -6,13 +6,14 @@
 //! 3. the `archive` entry, which holds its digest, is in the log;
 //! 4. the archive takes its place beside the folder;
 //! 5. the guard, where there is one, makes the folder removable, for the entry's sake;
-//! 6. the folder is moved to `archiving/` and removed there, and the mark after it.
+//! 6. the folder is moved to `archiving/`, the guard closes its day again, and it is removed there, and
+//!    the mark after it.
 //!
 //! To restore: the archive is unpacked in `archiving/`, verified and synchronised; another mark is
-//! set; the folder takes its place; the `restore` entry is in the log; the archive is removed, and the
-//! mark after it. A start goes on with what is marked, as often as it takes; what lies beside an
-//! archive and has no mark was put there by somebody. Whether a run may be archived is not decided
-//! here.
+//! set; the folder takes its place; the `restore` entry is in the log; the guard makes the archive
+//! removable, for the entry's sake; it is removed, the guard closes the day again, and the mark goes.
+//! A start goes on with what is marked, as often as it takes; what lies beside an archive and has no
+//! mark was put there by somebody. Whether a run may be archived is not decided here.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -22,7 +23,9 @@ use std::path::{Path, PathBuf};
 use super::error::StoreError;
 use super::layout::{self, ARCHIVE_SUFFIX, ARCHIVING, MAX_SMALL, RECORD, RUNS};
 use super::purge::Leaving::Archived;
-use super::purge::{MARK, each_below, listed, remove_folder, same_mode, set_mark, take_mark};
+use super::purge::{
+    MARK, check_above, each_below, listed, remove_folder, same_mode, set_mark, take_mark,
+};
 use super::record::RunRecord;
 use super::seal::{self, READ_ONLY_FILE};
 use super::store::{Store, in_days};
@@ -261,12 +264,16 @@ impl Store {
         take_mark(&self.import_mark())
     }
 
-    /// Whether the kernel would let the archive of `run` go.
+    /// Whether the kernel would let the archive of `run` go, as [`Store::check_removable`] asks of a
+    /// folder.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn check_archive_removable(&self, run: RunId) -> Result<(), StoreError> {
-        same_mode(&self.archive_of(run))
+    pub fn check_archive_removable(&self, run: RunId, guarded: bool) -> Result<(), StoreError> {
+        let archive = self.archive_of(run);
+        check_above(&archive, guarded)?;
+        let passed = guarded && disk::flags::is_immutable(&archive).unwrap_or(false);
+        if passed { Ok(()) } else { same_mode(&archive) }
     }
 
     /// Remove the archive of `run`. Done already is no error.

@@ -79,7 +79,7 @@ const MAX_DEPTH: usize = 8;
 /// Folder of unsealed runs, in the store.
 pub(super) const OPEN: &str = "open";
 /// Folder of sealed runs, in the store.
-pub(super) const RUNS: &str = "runs";
+pub(crate) const RUNS: &str = "runs";
 /// Folder of purged runs on their way out, in the store.
 pub(super) const PURGING: &str = "purging";
 /// Folder of archives on their way in, and of what they were made from on its way out.

@@ -31,7 +31,7 @@ mod store;
 mod trust;
 pub mod verify;
 
-pub(crate) use archive::archived_record;
+pub(crate) use archive::{archived_in, archived_record};
 pub(crate) use bag::Manifest;
 pub(crate) use chain::{Line, artifacts_named, lines};
 pub use custody::{Act, Custodian, Custody, CustodyEvent, Deed, Head, lines as custody_lines};
@@ -44,7 +44,7 @@ pub use index::{Filled, Index, IndexError};
 pub use key_file::KeyKind;
 pub use layout::FORMAT;
 pub(crate) use layout::{
-    EVENTS, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, SEAL,
+    EVENTS, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, RUNS, SEAL,
     archived_place, entries, is_safe_path, open_place, sealed_place,
 };
 pub use purge::Leaving;
@@ -58,7 +58,7 @@ pub use sign::{KeyPlace, LogKey, SignError, Signer};
 pub use signers::{Epoch, Next, Signers, SignersError};
 pub use stamp::TimestampAuthority;
 pub use store::Store;
-pub(crate) use store::sealed_in;
+pub(crate) use store::{days_in, sealed_in};
 pub use trust::{Trust, TrustError};
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Owns the taking away of a sealed folder whose purge stands in the log. The order, of which any
 //! step can be the last before a crash:
 //!
-//! 1. the folder is asked whether it can go (nothing of it is immutable, but for what a guard lets
-//!    go);
+//! 1. the folder is asked whether it can go (nothing of it is immutable, nor the folder of its day
+//!    append-only, but for what a guard lets go);
 //! 2. a mark in `purging/` says that its purge is begun;
 //! 3. the `purge` entry is in the log;
 //! 4. the guard, where there is one, makes the folder removable, for the entry's sake;
-//! 5. the folder is moved out of `runs/` into `purging/`;
+//! 5. the folder is moved out of `runs/` into `purging/`, and the guard closes its day again;
 //! 6. it is removed there, and the mark after it.
 //!
 //! Up to 2 nothing has happened, and the mark goes; after 3, 4 and 5 the next start, or the next
@@ -51,16 +51,14 @@ impl Store {
 
     /// Whether the kernel would let the folder of `run` go: nothing of it, nor the folder it lies
     /// in, is immutable or append-only. Each is given the mode that it has, which such a thing
-    /// refuses, and so nothing is changed. What of the folder itself is immutable is passed over
-    /// where a guard lets it go later (`guarded`).
+    /// refuses, and so nothing is changed. What of the folder itself is immutable, and that the one
+    /// it lies in is append-only, is passed over where a guard lets it go later (`guarded`).
     ///
     /// # Errors
     /// [`StoreError::Unwritable`] naming what refuses; see [`StoreError`].
     pub fn check_removable(&self, run: RunId, guarded: bool) -> Result<(), StoreError> {
         let folder = self.folder_of(run);
-        if let Some(above) = folder.parent() {
-            same_mode(above)?;
-        }
+        check_above(&folder, guarded)?;
         each_below(&folder, &mut |path| {
             let passed = guarded && disk::flags::is_immutable(path).unwrap_or(false);
             if passed { Ok(()) } else { same_mode(path) }
@@ -188,6 +186,13 @@ pub(super) fn listed(folder: &Path) -> Result<Vec<layout::Entry>, StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         entries => entries.map_err(StoreError::at(folder)),
     }
+}
+
+/// Whether the folder that `path` lies in lets names go.
+pub(super) fn check_above(path: &Path, guarded: bool) -> Result<(), StoreError> {
+    let above = path.parent().expect("a folder of the store");
+    let passed = guarded && disk::flags::is_append_only(above).unwrap_or(false);
+    if passed { Ok(()) } else { same_mode(above) }
 }
 
 /// Give `path` the mode that it has.

@@ -255,11 +255,16 @@ pub(crate) fn sealed_in(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 /// What lies in the folders of days in the store at `root`, oldest first. What cannot be listed is
 /// left out.
 pub(super) fn in_days(root: &Path) -> impl Iterator<Item = layout::Entry> + use<> {
-    let below = |folder: PathBuf| layout::entries(&folder).unwrap_or_default();
-    let folders = move |folder: PathBuf| {
-        below(folder).into_iter().filter(|entry| entry.kind.is_dir()).map(|entry| entry.path)
+    days_in(root).into_iter().flat_map(|day| layout::entries(&day).unwrap_or_default())
+}
+
+/// The folders of days in the store at `root`, oldest first. What cannot be listed is left out.
+pub(crate) fn days_in(root: &Path) -> Vec<PathBuf> {
+    let folders = |folder: PathBuf| {
+        let below = layout::entries(&folder).unwrap_or_default().into_iter();
+        below.filter(|entry| entry.kind.is_dir()).map(|entry| entry.path)
     };
-    folders(root.join(RUNS)).flat_map(folders).flat_map(folders).flat_map(below)
+    folders(root.join(RUNS)).flat_map(folders).flat_map(folders).collect()
 }
 
 /// Write the beginnings of a run into `unborn`.

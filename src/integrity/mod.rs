@@ -1,12 +1,12 @@
 //! Owns what keeps sealed evidence as it is beside cryptography, and what notices when it is not
 //! left alone: watched folders, the touches seen in them, the operator's hook, the guard that makes
-//! folders immutable. Judges no evidence
-//! and writes to no log.
+//! folders immutable, fs-verity. Judges no evidence and writes to no log.
 
 mod folders;
 pub mod guard;
 mod hook;
 mod touches;
+pub mod verity;
 
 pub use folders::{Folders, Seen};
 pub use hook::{Hook, HookCounts, Messages};

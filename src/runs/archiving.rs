@@ -174,6 +174,7 @@ impl Runs {
         store.publish_archive(run).map_err(store_problem)?;
         self.take_folder_away(run, Leaving::Archived)?;
         tidy(run, store.clear_archiving(run, true));
+        self.lock_soon(run);
         (one.sha256, one.size, one.log_index) = (Some(sha256), Some(size), Some(index));
         Ok(())
     }
@@ -196,7 +197,7 @@ impl Runs {
             self.put_down(&mut standing, deed, vec![entry])?
         };
         tracing::warn!(%run, log_index = index, ?by, "a run is restored from its archive");
-        store.remove_archive(run).map_err(|error| refused_by_kernel(run, error))?;
+        self.take_archive_away(run)?;
         tidy(run, store.clear_archiving(run, false));
         self.lock_soon(run);
         one.log_index = Some(index);
@@ -214,6 +215,12 @@ impl Runs {
     pub(super) fn is_as_sealed(&self, run: RunId) -> Result<bool, Problem> {
         let (folder, seal) = (self.0.store.folder_of(run), self.logged_seal(run)?);
         Ok(seal.is_some() && seal_digest(&folder) == seal && self.sound(&folder).is_empty())
+    }
+
+    /// Remove the archive of `run`, of which the log says that it is a folder again.
+    pub(super) fn take_archive_away(&self, run: RunId) -> Result<(), Problem> {
+        let removed = self.let_go(run, || self.0.store.remove_archive(run))?;
+        removed.map_err(|error| refused_by_kernel(run, error))
     }
 
     /// Unpack the archive of `run` and verify what is in it: sound, and with that seal.

@@ -15,12 +15,10 @@ use super::holds::operator;
 use super::problem::{sealed_first, store_problem, unknown};
 use crate::clock::rfc3339_millis;
 use crate::digest::Digest;
-use crate::disk::own::Window;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{Logged, Standing, Tombstone, leaf};
 use crate::evidence::{Act, Leaving, RunSummary, StoreError, seal_digest, verify};
 use crate::id::RunId;
-use crate::integrity::guard::{self, Order};
 use crate::request::PurgeRequest;
 use crate::run::Caller;
 
@@ -169,11 +167,16 @@ impl Runs {
         Ok(Due { summary, until, damage, place })
     }
 
-    /// Whether the kernel would let go what there is of `run`.
+    /// Whether the kernel would let go what there is of `run`, with the guard's help where there is
+    /// one.
     pub(super) fn check_removable(&self, run: RunId) -> Result<(), StoreError> {
-        let guarded = self.0.config.borrow().integrity.guard.is_some();
+        self.check_lets_go(run, self.0.config.borrow().integrity.guard.is_some())
+    }
+
+    /// The same, with a guard's help or (`guarded` is false) without.
+    pub(super) fn check_lets_go(&self, run: RunId, guarded: bool) -> Result<(), StoreError> {
         if self.0.store.archive_of(run).is_file() {
-            self.0.store.check_archive_removable(run)?;
+            self.0.store.check_archive_removable(run, guarded)?;
         }
         if self.0.store.folder_of(run).is_dir() {
             self.0.store.check_removable(run, guarded)?;
@@ -234,8 +237,6 @@ impl Runs {
 
     fn take_away(&self, run: RunId) -> Result<(), Problem> {
         self.take_folder_away(run, Leaving::Purged)?;
-        let removed = self.0.store.remove_archive(run);
-        removed.map_err(|error| refused_by_kernel(run, error))?;
         // Neither does anything stay of an archiving that was cut short.
         self.0.store.clear_archiving(run, true).map_err(store_problem)?;
         self.forget(run);
@@ -243,32 +244,15 @@ impl Runs {
         Ok(())
     }
 
-    /// Take the folder of `run` away, of which the log says why.
+    /// Take the folder of `run` away, of which the log says why; and its archive, if it was purged.
     pub(super) fn take_folder_away(&self, run: RunId, why: Leaving) -> Result<(), Problem> {
         let store = &self.0.store;
-        // The guard changes it for us.
-        let _own = Window::below(&store.folder_of(run));
-        self.let_go(run)?;
-        let done = store.move_aside(run, why).and_then(|()| store.remove_aside(run, why));
+        let taken = self.let_go(run, || {
+            store.move_aside(run, why)?;
+            if why == Leaving::Purged { store.remove_archive(run) } else { Ok(()) }
+        })?;
+        let done = taken.and_then(|()| store.remove_aside(run, why));
         done.map_err(|error| refused_by_kernel(run, error))
-    }
-
-    /// Have the guard make the folder of `run` removable, where there is a guard: the log says by now
-    /// that it goes.
-    fn let_go(&self, run: RunId) -> Result<(), Problem> {
-        let socket = self.0.config.borrow().integrity.guard.clone();
-        let (Some(socket), true) = (socket, self.0.store.folder_of(run).is_dir()) else {
-            return Ok(());
-        };
-        let Err(why) = guard::ask(&socket, Order::Release(run)) else { return Ok(()) };
-        // A guard that is away matters only where it was before.
-        self.0.store.check_removable(run, false).map_err(|error| {
-            let message = format!(
-                "the log says that the run {run} goes, but its folder is immutable and the guard \
-                 does not let it go ({why}); start the guard (`exhibit guard`), then ask again"
-            );
-            Problem::new(Code::StoreUnwritable, message).because(error)
-        })
     }
 
     /// Finish the purges that are begun, and of the runs `named` those that were purged and still lie in

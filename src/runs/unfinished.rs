@@ -6,7 +6,6 @@ use std::collections::{BTreeSet, HashMap};
 use super::Runs;
 use super::archiving::damaged;
 use super::problem::store_problem;
-use super::purging::refused_by_kernel;
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::Leaving;
@@ -150,6 +149,9 @@ impl Runs {
             }
             self.take_folder_away(run, Leaving::Archived)?;
         }
+        if marked {
+            self.lock_soon(run);
+        }
         Ok(marked)
     }
 
@@ -158,7 +160,7 @@ impl Runs {
         if !self.is_as_sealed(run)? {
             return Err(damaged(run, "it was restored, and its folder is gone, or another"));
         }
-        self.0.store.remove_archive(run).map_err(|error| refused_by_kernel(run, error))?;
+        self.take_archive_away(run)?;
         self.lock_soon(run);
         Ok(true)
     }

@@ -7,10 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use exhibit::disk::flags::Held;
+use exhibit::disk::flags::is_append_only;
 use exhibit::evidence::LogKey;
 use exhibit::evidence::log::Log;
-use exhibit::integrity::guard::{Order, ask, measure};
+use exhibit::integrity::guard::{Flag, Order, ask, measure, release};
 use serde_json::{Value, json};
 
 use crate::harness::{TestDaemon, eventually, sealed_folder};
@@ -23,17 +23,15 @@ pub(crate) struct Unlock(pub(crate) PathBuf);
 
 impl Drop for Unlock {
     fn drop(&mut self) {
-        if let Ok(held) = Held::open(&self.0) {
-            drop(held.set_immutable(Path::new("runs"), false));
-        }
+        drop(Command::new("chattr").args(["-R", "-i", "-a"]).arg(&self.0).output());
     }
 }
 
 /// The guard, as the process that it is.
-struct Guard(Child);
+pub(crate) struct Guard(Child);
 
 impl Guard {
-    async fn start(folder: &Path, socket: &Path) -> Self {
+    pub(crate) async fn start(folder: &Path, socket: &Path) -> Self {
         let own = format!("[integrity]\nguard = \"{}\"\n", socket.display());
         write_config(folder, &own);
         let mut guard = exhibit();
@@ -70,7 +68,7 @@ fn attacks(folder: &Path) -> Vec<(&'static str, std::io::Result<()>)> {
     ]
 }
 
-fn assert_withstands(folder: &Path) {
+pub(crate) fn assert_withstands(folder: &Path) {
     for (what, done) in attacks(folder) {
         let error = done.expect_err(what);
         let not_permitted = rustix::io::Errno::PERM.raw_os_error();
@@ -78,6 +76,25 @@ fn assert_withstands(folder: &Path) {
         if what != "remove the folder" {
             assert_eq!(error.raw_os_error(), Some(not_permitted), "{what}: {error}");
         }
+    }
+}
+
+/// Neither the folder of the day of `folder` nor those above it let a name go, and they take new ones.
+pub(crate) fn assert_day_withstands(folder: &Path) {
+    let not_permitted = Some(rustix::io::Errno::PERM.raw_os_error());
+    let refused = |what: &str, done: std::io::Result<()>| {
+        assert_eq!(done.expect_err(what).raw_os_error(), not_permitted, "{what}");
+    };
+    let name = format!("of-{}", std::process::id());
+    for above in folder.ancestors().skip(1).take(4) {
+        let aside = above.with_extension("aside");
+        refused("move it", fs::rename(above, &aside));
+        refused("chmod", fs::set_permissions(above, Permissions::from_mode(0o755)));
+        // What is new comes in, and stays: it is there already the second time.
+        drop(fs::create_dir(above.join(&name)));
+        refused("remove from it", fs::remove_dir(above.join(&name)));
+        refused("rename in it", fs::rename(above.join(&name), above.join("other")));
+        refused("move out of it", fs::rename(above.join(&name), &aside));
     }
 }
 
@@ -95,7 +112,7 @@ pub(crate) fn chattr_works(folder: &Path) -> bool {
     works
 }
 
-async fn guarded(daemon: &TestDaemon) -> Value {
+pub(crate) async fn guarded(daemon: &TestDaemon) -> Value {
     told(daemon).await["guard"].clone()
 }
 
@@ -119,7 +136,10 @@ async fn sealed_folders_are_immutable_until_the_log_says_that_they_go() {
     .await;
     let said = guarded(&daemon).await;
     assert_eq!(said["holds"], can, "{said}");
-    assert_eq!(measure(&store).is_ok(), can, "the same by ourselves");
+    assert_eq!(said["append_only"]["holds"], can, "{said}");
+    for flag in [Flag::Immutable, Flag::AppendOnly] {
+        assert_eq!(measure(&store, flag).is_ok(), can, "the same by ourselves");
+    }
     let second = sealed_run(&daemon).await;
     if !can {
         // Read-only, and said to be no more than that.
@@ -136,6 +156,7 @@ async fn sealed_folders_are_immutable_until_the_log_says_that_they_go() {
         assert_withstands(&daemon.sealed(run));
         daemon.assert_verifies(run);
     }
+    assert!(is_append_only(&store.join("runs")).expect("seen"));
     assert_eq!(findings(&daemon.store()), [Value::Null; 0], "the guard works for the daemon");
 
     let run = first.parse().expect("an id");
@@ -190,34 +211,55 @@ async fn a_purge_has_the_guard_let_go_and_without_it_is_finished_later() {
     drop(unlock);
 }
 
+/// Say in the log of a store that nobody uses that `run` is purged.
+pub(crate) fn purge_in_log(folder: &Path, run: &str) {
+    let store = folder.join("store");
+    let key = LogKey::load_or_create(&folder.join("keys/log_ed25519")).expect("the key");
+    let origin = Log::origin_of(&store).expect("read").expect("a log");
+    let log = Log::open(&store, &key, &origin).expect("opened");
+    let entry = json!({
+        "format": "exhibit-log/1", "kind": "purge", "run": run,
+        "time": "2026-11-29T00:00:00.000Z",
+    });
+    log.append(entry.to_string().into_bytes()).expect("appended");
+}
+
 /// Say in the log that `first` goes, and have it let go; `second` stays.
 async fn unlock_later(daemon: TestDaemon, socket: &Path, first: &str, second: &str) -> Unlock {
     let folder = daemon.stop().await;
     let store = folder.path().join("store");
     let unlock = Unlock(store.clone());
-    let purge = |key: &LogKey, run: &str| {
-        let origin = Log::origin_of(&store).expect("read").expect("a log");
-        let log = Log::open(&store, key, &origin).expect("opened");
-        let entry = json!({
-            "format": "exhibit-log/1", "kind": "purge", "run": run,
-            "time": "2026-11-29T00:00:00.000Z",
-        });
-        log.append(entry.to_string().into_bytes()).expect("appended");
-    };
-    let key = LogKey::load_or_create(&folder.path().join("keys/log_ed25519")).expect("the key");
-    purge(&key, first);
-    let order = |run: &str| Order::Release(run.parse().expect("an id"));
-    ask(socket, order(second)).expect_err("of this nothing was said");
-    assert_withstands(&sealed_folder(&store, second));
-    ask(socket, order(first)).expect("the log says so");
-    let going = sealed_folder(&store, first);
+    purge_in_log(folder.path(), first);
+    let order = |run: &str| release(socket, run.parse().expect("an id"));
+    order(second).expect_err("of this nothing was said");
+    let (going, stays) = (sealed_folder(&store, first), sealed_folder(&store, second));
+    assert_withstands(&stays);
+    assert_day_withstands(&stays);
+    let released = order(first).expect("the log says so");
     fs::set_permissions(&going, Permissions::from_mode(0o755)).expect("it may be changed again");
+    let aside = going.with_extension("aside");
+    fs::rename(&going, &aside)
+        .and_then(|()| fs::rename(&aside, &going))
+        .expect("and its day lets go");
+    for above in going.ancestors().skip(2).take(3) {
+        assert!(is_append_only(above).expect("seen"), "that day and no more");
+    }
+    assert_withstands(&stays);
+    released.close().expect("closed again");
+    assert_day_withstands(&going);
+    // Whoever asked dies: the guard does not wait for a word.
+    drop(order(first).expect("the log says so"));
+    eventually("the day is closed", async || {
+        is_append_only(going.parent().expect("a day")).expect("seen")
+    })
+    .await;
+    assert_day_withstands(&going);
     // A checkpoint of somebody else's log is no word of this one.
     let note = store.join("log/checkpoint");
     let text = fs::read_to_string(&note).expect("there");
     let forged = text.replace("\u{2014} ", "\u{2014} x");
     fs::remove_file(&note).and_then(|()| fs::write(&note, forged)).expect("written");
-    let refused = ask(socket, order(first)).expect_err("not signed");
+    let refused = order(first).expect_err("not signed");
     assert!(refused.contains("log"), "{refused}");
     drop(unlock);
     Unlock(store)

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use exhibit::integrity::guard::{Order, ask};
+use exhibit::integrity::guard::{Flag, Order, ask};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -62,7 +62,8 @@ impl Running {
 impl Drop for Host {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{}", fs::read_to_string(self.path("log")).unwrap_or_default());
+            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+            drop(writeln!(std::io::stderr(), "{log}"));
         }
     }
 }
@@ -176,6 +177,10 @@ fn assert_withstands(user: u32, at: &Path) {
         "echo >> data/events.jsonl",
         "mv seal.json other",
         "mv $PWD ../aside",
+        "mv .. ../../aside",
+        "mv ../../.. ../../../../aside",
+        "mv ../../../.. ../../../../../aside",
+        "chmod 755 ..",
         "ln seal.json ../link",
         "rm -rf seal.json",
         "rm -rf data",
@@ -209,14 +214,18 @@ async fn an_ordinary_user_with_one_capability_guards_what_its_own_user_cannot_le
     let blind = host.start(&NOBODY, "blind.toml", "guard");
     let socket = answers("blind.sock").await;
     assert_eq!(blind.powers(), (RECORDER, 0));
-    let why = ask(&socket, Order::Measure).expect_err("it cannot");
-    assert!(why.contains("CAP_LINUX_IMMUTABLE"), "{why}");
+    for flag in [Flag::Immutable, Flag::AppendOnly] {
+        let why = ask(&socket, Order::Measure(flag)).expect_err("it cannot");
+        assert!(why.contains("CAP_LINUX_IMMUTABLE"), "{why}");
+    }
     drop(blind);
 
     let guard = host.start(&GUARD, "config.toml", "guard");
     let socket = answers("guard.sock").await;
     assert_eq!(guard.powers(), (RECORDER, CAPABILITY));
-    ask(&socket, Order::Measure).expect("it holds");
+    for flag in [Flag::Immutable, Flag::AppendOnly] {
+        ask(&socket, Order::Measure(flag)).expect("it holds");
+    }
     let daemon = host.start(&NOBODY, "config.toml", "serve");
     answers("exhibit.sock").await;
     assert_eq!(daemon.powers(), (RECORDER, 0));
@@ -230,7 +239,8 @@ async fn an_ordinary_user_with_one_capability_guards_what_its_own_user_cannot_le
     let agent = agent.args(["cat", "store/lock"]).current_dir(host.folder.path()).output();
     assert!(!agent.expect("it runs").status.success(), "the agent reads no store");
     let (_, told) = host.ran(RECORDER, &["--config", "config.toml", "doctor"]);
-    assert!(told.contains("2 of 2 sealed folders have it"), "{told}");
+    assert!(told.contains("1 of 1 folders of days have it"), "{told}");
+    assert!(told.contains("2 of 2 sealed folders and archives have it"), "{told}");
 
     let purge = |user, run: &str| {
         let purge = ["--socket", "exhibit.sock", "purge", "--reason", "r", "--run", run];

@@ -1,23 +1,17 @@
 //! Owns the checks of what keeps sealed evidence as it is: whether it can be watched, what modes and
-//! the immutable flag keep from it, both by trying to break a canary, and what the kernel has besides.
+//! the flags and fs-verity keep from it, each by trying to break a canary.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Check;
 use crate::config::Config;
 use crate::disk::canary::Canary;
-use crate::disk::flags::is_immutable;
-use crate::evidence::sealed_in;
+use crate::disk::flags::{is_append_only, is_immutable};
+use crate::evidence::{archived_in, days_in, sealed_in};
 use crate::integrity::Folders;
-use crate::integrity::guard::{self, Order};
-
-/// Where kernels say whether a file system has fs-verity.
-const VERITY: [&str; 3] = [
-    "/sys/fs/ext4/features/verity",
-    "/sys/fs/f2fs/features/verity",
-    "/sys/fs/btrfs/features/verity",
-];
+use crate::integrity::guard::{self, Flag, Order};
+use crate::integrity::verity;
 
 /// Whether the kernel gives as many watches as the store has folders.
 pub(super) fn watch(config: &Config) -> Check {
@@ -66,40 +60,65 @@ pub(super) fn modes(store: &Path) -> Check {
     }
 }
 
-/// Whether the immutable flag holds, and how many sealed folders have it.
+/// Whether the immutable flag holds, and how many sealed folders and archives have it.
 pub(super) fn immutable(config: &Config) -> Check {
-    const NAME: &str = "immutable flag";
+    let store = &config.store.path;
+    held(config, "immutable flag", Flag::Immutable, || {
+        let with = sealed(store).filter(|path| is_immutable(path).unwrap_or(false)).count();
+        format!("{with} of {} sealed folders and archives have it", sealed(store).count())
+    })
+}
+
+/// Whether the append-only flag holds, and how many folders of days have it.
+pub(super) fn append_only(config: &Config) -> Check {
+    let days = days_in(&config.store.path);
+    held(config, "append-only flag", Flag::AppendOnly, || {
+        let with = days.iter().filter(|path| is_append_only(path).unwrap_or(false)).count();
+        format!("{with} of {} folders of days have it", days.len())
+    })
+}
+
+fn held(config: &Config, name: &'static str, flag: Flag, count: impl Fn() -> String) -> Check {
     const REMEDY: &str =
         "see `The guard` in docs/OPERATIONS.md; until then modes and signatures stand alone";
     let store = &config.store.path;
     if !store.is_dir() {
-        return Check::ok(NAME, "no store yet: made at the first start");
+        return Check::ok(name, "no store yet: made at the first start");
     }
-    let (with, all) = sealed_in(store).fold((0, 0), |(with, all), folder| {
-        (with + u64::from(is_immutable(&folder).unwrap_or(false)), all + 1)
-    });
-    let count = format!("{with} of {all} sealed folders have it");
     let Some(socket) = &config.integrity.guard else {
-        let can = match guard::measure(store) {
+        let can = match guard::measure(store, flag) {
             Ok(()) => "it holds here when it is set, but nobody sets it".to_owned(),
             Err(why) => why,
         };
-        return Check::warning(NAME, format!("no guard is configured ({can}); {count}"), REMEDY);
+        let found = format!("no guard is configured ({can}); {}", count());
+        return Check::warning(name, found, REMEDY);
     };
-    match guard::ask(socket, Order::Measure) {
-        Ok(()) => Check::ok(NAME, format!("active: a canary withstood all attempts; {count}")),
-        Err(why) => Check::warning(NAME, format!("not active: {why}; {count}"), REMEDY),
+    match guard::ask(socket, Order::Measure(flag)) {
+        Ok(()) => Check::ok(name, format!("active: a canary withstood all attempts; {}", count())),
+        Err(why) => Check::warning(name, format!("not active: {why}; {}", count()), REMEDY),
     }
 }
 
-/// Whether the kernel has fs-verity, which is not used.
-pub(super) fn verity() -> Check {
-    let there = VERITY.iter().find(|path| Path::new(path).exists());
-    let found = match there {
-        Some(path) => format!("the kernel has it ({path}); Exhibit does not use it"),
-        None => "the kernel does not have it; Exhibit does not use it".to_owned(),
-    };
-    Check::ok("fs-verity", found)
+/// Whether fs-verity holds, and how many sealed folders and archives have it.
+pub(super) fn verity(store: &Path) -> Check {
+    const NAME: &str = "fs-verity";
+    if !store.is_dir() {
+        return Check::ok(NAME, "no store yet: made at the first start");
+    }
+    let with = sealed(store).filter(|path| verity::is_enabled(path)).count();
+    let count = format!("{with} of {} sealed folders and archives have it", sealed(store).count());
+    // Few machines have it, and nothing is amiss without.
+    Check::ok(
+        NAME,
+        match verity::measure(store) {
+            Ok(()) => format!("active: a canary withstood all attempts; {count}"),
+            Err(why) => format!("not active: {why}; {count}"),
+        },
+    )
+}
+
+fn sealed(store: &Path) -> impl Iterator<Item = PathBuf> {
+    sealed_in(store).chain(archived_in(store).map(|(_, archive)| archive))
 }
 
 fn judge(name: &'static str, folders: usize, most: usize) -> Check {
@@ -153,13 +172,24 @@ mod tests {
         } else {
             assert_eq!(check.health, Health::Ok, "{check:?}");
         }
-        let check = immutable(&config);
-        assert_eq!(check.health, Health::Warning, "{check:?}");
-        let can = guard::measure(&config.store.path).is_ok();
-        assert_eq!(check.found.contains("it holds here"), can, "{check:?}");
-        config.integrity.guard = Some(folder.path().join("nobody.sock"));
-        let check = immutable(&config);
-        assert!(check.found.starts_with("not active: the guard on "), "{check:?}");
+        for flag in [Flag::Immutable, Flag::AppendOnly] {
+            let look = if flag == Flag::Immutable { immutable } else { append_only };
+            config.integrity.guard = None;
+            let check = look(&config);
+            assert_eq!(check.health, Health::Warning, "{check:?}");
+            let can = guard::measure(&config.store.path, flag).is_ok();
+            assert_eq!(check.found.contains("it holds here"), can, "{check:?}");
+            config.integrity.guard = Some(folder.path().join("nobody.sock"));
+            let check = look(&config);
+            assert!(check.found.starts_with("not active: the guard on "), "{check:?}");
+        }
+        let check = verity(&config.store.path);
+        let can = verity::measure(&config.store.path).is_ok();
+        assert_eq!(
+            (check.health, check.found.starts_with("active")),
+            (Health::Ok, can),
+            "{check:?}"
+        );
         assert_eq!(fs::read_dir(&config.store.path).expect("there").count(), 0, "nothing is left");
     }
 

@@ -1,0 +1,180 @@
+//! Owns what is said over the guard's socket: one line with an order, one with the answer, and for what
+//! is let go a last pair when it has gone. It sets no flag.
+
+use std::fmt;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::id::RunId;
+
+/// Longest line, either way.
+const LINE: u64 = 1024;
+/// How long the other side may be silent: also the longest that a day stays open.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One of the two flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// Of sealed folders and archives.
+    Immutable,
+    /// Of the folders of days, months and years, and of `runs/`.
+    AppendOnly,
+}
+
+impl Flag {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Immutable => "immutable",
+            Self::AppendOnly => "append-only",
+        }
+    }
+}
+
+/// What the guard is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Make what there is of a sealed run immutable, and the folders above it append-only.
+    Lock(RunId),
+    /// Make of it removable what goes by the word of the log, and let names go from the folder of its
+    /// day, until whoever asked hangs up.
+    Release(RunId),
+    /// Try whether a flag holds.
+    Measure(Flag),
+}
+
+impl FromStr for Order {
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, Self::Err> {
+        let run = |id: &str| id.parse().map_err(|error| format!("{error}"));
+        match line.split_once(' ') {
+            Some(("lock", id)) => return Ok(Self::Lock(run(id)?)),
+            Some(("release", id)) => return Ok(Self::Release(run(id)?)),
+            Some(("measure", flag)) => {
+                let flags = [Flag::Immutable, Flag::AppendOnly];
+                if let Some(flag) = flags.into_iter().find(|one| one.word() == flag) {
+                    return Ok(Self::Measure(flag));
+                }
+            }
+            _ => {}
+        }
+        let orders = "`lock RUN`, `release RUN`, `measure immutable` or `measure append-only`";
+        Err(format!("not an order; say {orders}"))
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lock(run) => write!(f, "lock {run}"),
+            Self::Release(run) => write!(f, "release {run}"),
+            Self::Measure(flag) => write!(f, "measure {}", flag.word()),
+        }
+    }
+}
+
+/// Give `order` to the guard on `socket`.
+///
+/// # Errors
+/// Why it was not done, in words.
+pub fn ask(socket: &Path, order: Order) -> Result<(), String> {
+    send(socket, order).map(drop)
+}
+
+/// What the guard let go: while this lasts, it can be taken out of the folder of its day.
+#[must_use = "what is let go is held again when this is dropped"]
+#[derive(Debug)]
+pub struct Released(UnixStream);
+
+/// Have the guard on `socket` let go of `run` what the log says that goes.
+///
+/// # Errors
+/// Why it was not done, in words.
+pub fn release(socket: &Path, run: RunId) -> Result<Released, String> {
+    send(socket, Order::Release(run)).map(Released)
+}
+
+impl Released {
+    /// Say that it is gone, and hear that the folder of its day lets no name go any more.
+    ///
+    /// # Errors
+    /// Why it does, in words.
+    pub fn close(self) -> Result<(), String> {
+        let answer = self.0.shutdown(Shutdown::Write).and_then(|()| line(&self.0));
+        judge(&answer.map_err(|error| format!("the guard does not answer any more: {error}"))?)
+    }
+}
+
+fn send(socket: &Path, order: Order) -> Result<UnixStream, String> {
+    let sent = || -> io::Result<(UnixStream, String)> {
+        let mut stream = UnixStream::connect(socket)?;
+        be_patient(&stream)?;
+        stream.write_all(format!("{order}\n").as_bytes())?;
+        let answer = line(&stream)?;
+        Ok((stream, answer))
+    };
+    let (stream, answer) = sent()
+        .map_err(|error| format!("the guard on {} does not answer: {error}", socket.display()))?;
+    judge(&answer).map(|()| stream)
+}
+
+fn judge(answer: &str) -> Result<(), String> {
+    match answer.trim_end().split_once(' ') {
+        None if answer.trim_end() == "ok" => Ok(()),
+        Some(("no", why)) => Err(why.to_owned()),
+        _ => Err("the guard's answer cannot be understood".to_owned()),
+    }
+}
+
+/// Wait for the other side of `stream` for a limited time.
+///
+/// # Errors
+/// What the system answers.
+pub(super) fn be_patient(stream: &UnixStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))
+}
+
+/// The next line of the other side, empty when it has hung up.
+///
+/// # Errors
+/// What the system answers, `WouldBlock` when it is silent for too long.
+pub(super) fn line(stream: &UnixStream) -> io::Result<String> {
+    let mut line = String::new();
+    BufReader::new(stream.take(LINE)).read_line(&mut line)?;
+    Ok(line)
+}
+
+/// Answer what came of an order.
+///
+/// # Errors
+/// What the system answers.
+pub(super) fn answer(mut stream: &UnixStream, done: &Result<(), String>) -> io::Result<()> {
+    let answer = match done {
+        Ok(()) => "ok\n".to_owned(),
+        Err(why) => format!("no {}\n", why.replace('\n', " ")),
+    };
+    stream.write_all(answer.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_a_word_and_a_run_or_flag_and_nothing_else() {
+        let run: RunId = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57".parse().expect("an id");
+        let measure = [Flag::Immutable, Flag::AppendOnly].map(Order::Measure);
+        for order in [Order::Lock(run), Order::Release(run)].into_iter().chain(measure) {
+            assert_eq!(order.to_string().parse(), Ok(order));
+        }
+        for other in ["", "lock", "lock ../../etc", "lock /etc", "measure", "measure x", "unlock x"]
+        {
+            other.parse::<Order>().expect_err(other);
+        }
+    }
+}
