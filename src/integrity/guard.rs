@@ -1,5 +1,5 @@
-//! Owns the guard: the one part that may set and clear the flags of sealed folders and archives and of
-//! the folders they lie in, in a process of its own with the capability for it and no other. It knows
+//! Owns the guard: the one part that may set and clear the flags of sealed folders and archives, of the
+//! folders they lie in and of the log's full tiles, in a process of its own with the capability for it and no other. It knows
 //! runs by their ids and nothing by a path, and clears a flag only for what goes by the word of the
 //! store's log ([`word`]). It writes nothing but flags, and a canary to measure them.
 //!
@@ -11,6 +11,7 @@
 mod asking;
 mod word;
 
+use std::cell::Cell;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -20,9 +21,10 @@ use self::asking::{answer, be_patient, line};
 use self::word::Word;
 use crate::disk::canary::{Attempt, Canary};
 use crate::disk::flags::Held;
-use crate::evidence::{RUNS, archived_place, sealed_place};
+use crate::evidence::{RUNS, archived_place, log, sealed_place};
 use crate::id::RunId;
 use crate::tlog::note::VerifierKey;
+use crate::tlog::tile::Tile;
 
 /// Folders of years, months and days: levels below `runs/`.
 const LEVELS: usize = 3;
@@ -34,6 +36,8 @@ pub struct Guard {
     held: Held,
     owner: u32,
     log_key: VerifierKey,
+    /// Entries of the log whose full tiles are immutable.
+    tiled: Cell<u64>,
 }
 
 impl Guard {
@@ -44,7 +48,7 @@ impl Guard {
     pub fn open(store: &Path, log_key: VerifierKey) -> io::Result<Self> {
         let held = Held::open(store)?;
         let owner = held.owner()?;
-        Ok(Self { store: store.to_owned(), held, owner, log_key })
+        Ok(Self { store: store.to_owned(), held, owner, log_key, tiled: Cell::new(0) })
     }
 
     /// Make `runs/` and the folders of all days append-only: also one that an earlier guard had let go
@@ -108,6 +112,10 @@ impl Guard {
                 let changed = self.let_go(run, word)?;
                 tracing::warn!(%run, ?word, changed, "what the log says that goes may be changed");
             }
+            Order::Tiles(size) => {
+                let changed = self.lock_tiles(size)?;
+                tracing::info!(size, changed, "full tiles of the log were made immutable");
+            }
             Order::Measure(flag) => measure(&self.store, flag)?,
         }
         Ok(())
@@ -138,6 +146,22 @@ impl Guard {
             let set = self.held.set_append_only(&folder, true);
             changed += u64::from(set.map_err(|error| cause(&error))?);
         }
+        Ok(changed)
+    }
+
+    /// Make the tiles immutable that are full in a log of `size` entries: they never change, and nothing
+    /// lets them go.
+    fn lock_tiles(&self, size: u64) -> Result<u64, String> {
+        let (_, checkpoint) = word::checkpoint(&self.store, &self.log_key)?;
+        if size > checkpoint.size {
+            return Err(format!("the log has {} entries, not {size}", checkpoint.size));
+        }
+        let mut changed = 0;
+        let full = Tile::all(size).filter(|tile| tile.is_full());
+        for tile in full.filter(|tile| tile.is_beyond(self.tiled.get())) {
+            changed += self.set(&format!("{}/{tile}", log::FOLDER), true)?;
+        }
+        self.tiled.set(self.tiled.get().max(size));
         Ok(changed)
     }
 
@@ -215,7 +239,7 @@ fn cause(error: &io::Error) -> String {
             "the process lacks the capability CAP_LINUX_IMMUTABLE, or does not own the files"
                 .to_owned()
         }
-        io::ErrorKind::NotFound => "there is no such sealed folder or archive".to_owned(),
+        io::ErrorKind::NotFound => "there is no such sealed folder, archive or tile".to_owned(),
         io::ErrorKind::InvalidInput => "it holds what is neither file nor folder".to_owned(),
         _ => error.to_string(),
     }

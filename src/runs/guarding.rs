@@ -14,11 +14,12 @@ use super::Runs;
 use crate::disk::flags::{is_append_only, is_immutable};
 use crate::disk::own::Window;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::{SEAL, StoreError, archived_in, sealed_in};
+use crate::evidence::{SEAL, StoreError, archived_in, log, sealed_in};
 use crate::id::RunId;
 use crate::integrity::guard::{self, Flag, Order};
 use crate::integrity::verity;
 use crate::tasks::Tasks;
+use crate::tlog::tile::Tile;
 
 /// How long until what failed is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -37,9 +38,11 @@ pub struct Guarded {
     /// Sealed folders and archives that were made immutable, or were found to be, since the daemon
     /// started.
     pub immutable: u64,
-    /// Those on which fs-verity was enabled, or was found to be, likewise.
+    /// Full tiles of the log that are immutable.
+    pub tiles: u64,
+    /// Sealed folders and archives on which fs-verity was enabled, or was found to be, likewise.
     pub with_verity: u64,
-    /// Those that lack what can be had here, and whose turn comes again.
+    /// Sealed folders and archives that lack what can be had here, and whose turn comes again.
     pub waiting: u64,
 }
 
@@ -97,6 +100,9 @@ impl Runs {
             self.guard_state().waiting = waiting.len() as u64;
             waiting = self.lock_all(waiting, socket.as_deref(), &tasks).await;
             self.guard_state().waiting = waiting.len() as u64;
+            if let Some(socket) = &socket {
+                self.lock_tiles(socket).await;
+            }
             let again = !waiting.is_empty() || socket.is_some() && !self.both_hold();
             tokio::select! {
                 () = tasks.stopping() => return,
@@ -192,6 +198,24 @@ impl Runs {
             }
         }
         true
+    }
+
+    /// Have the tiles of the log made immutable that have become full.
+    async fn lock_tiles(&self, socket: &Path) {
+        let (_, checkpoint) = self.log().checkpoint();
+        let full = Tile::all(checkpoint.size).filter(|tile| tile.is_full()).count() as u64;
+        if !self.both_hold() || self.guard_state().tiles == full {
+            return;
+        }
+        let (own, tiles) = (socket.to_owned(), self.root().join(log::FOLDER).join("tile"));
+        let asked = self.blocking("asking the guard", move || {
+            let _own = Window::below(&tiles);
+            Ok(guard::ask(&own, Order::Tiles(checkpoint.size)))
+        });
+        match asked.await.unwrap_or_else(|error| Err(chain(&error))) {
+            Ok(()) => self.guard_state().tiles = full,
+            Err(why) => tracing::error!(why, "full tiles of the log are not immutable"),
+        }
     }
 
     /// Whether fs-verity holds, by trying.

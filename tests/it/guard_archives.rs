@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use exhibit::disk::flags::{is_append_only, is_immutable};
 use exhibit::disk::verity::has_verity;
+use exhibit::evidence::LogKey;
+use exhibit::evidence::log::Log;
 use exhibit::id::RunId;
-use exhibit::integrity::guard::release;
+use exhibit::integrity::guard::{Order, ask, release};
 use exhibit::integrity::verity::measure;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -122,6 +124,37 @@ async fn an_archive_is_immutable_and_each_goes_only_in_the_others_favour() {
     assert!(!archive.exists() && !folder.exists());
     assert!(is_append_only(archive.parent().expect("a day")).expect("seen"), "closed again");
     assert_eq!(findings(&bench.store), [Value::Null; 0], "the guard works for the daemon");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_tiles_of_the_log_are_immutable_and_the_log_goes_on() {
+    let Some(bench) = Bench::new().await else { return };
+    let Bench { daemon, guard, socket, store, _unlock } = bench;
+    let folder = daemon.stop().await;
+    let beat = json!({
+        "format": "exhibit-log/1", "kind": "heartbeat", "time": "2026-11-29T00:00:00.000Z",
+    });
+    let key = LogKey::load_or_create(&folder.path().join("keys/log_ed25519")).expect("the key");
+    let origin = Log::origin_of(&store).expect("read").expect("a log");
+    let log = Log::open(&store, &key, &origin).expect("opened");
+    log.append_all(vec![beat.to_string().into_bytes(); 600]).expect("appended");
+    drop(log);
+    let daemon = start(folder, &socket).await;
+    // Two of entries and two of hashes.
+    eventually("the full ones are immutable", async || guarded(&daemon).await["tiles"] == 4).await;
+    let tile = |name: &str| store.join("log/tile").join(name);
+    for name in ["entries/000", "entries/001", "0/000", "0/001"] {
+        assert_archive_withstands(&tile(name));
+    }
+    for name in ["entries/002.p", "1/000.p", ""] {
+        assert!(!is_immutable(&tile(name)).expect("seen"), "{name} still changes");
+    }
+    let why = ask(&socket, Order::Tiles(u64::MAX)).expect_err("none so long");
+    assert!(why.contains("entries, not"), "{why}");
+    let run = sealed(&daemon, "w").await;
+    daemon.assert_verifies(&run);
+    assert_eq!(findings(&store), [Value::Null; 0], "the guard works for the daemon");
+    drop(guard);
 }
 
 #[track_caller]

@@ -8,10 +8,12 @@ use super::Check;
 use crate::config::Config;
 use crate::disk::canary::Canary;
 use crate::disk::flags::{is_append_only, is_immutable};
+use crate::evidence::log::{self, LogReader};
 use crate::evidence::{archived_in, days_in, sealed_in};
 use crate::integrity::Folders;
 use crate::integrity::guard::{self, Flag, Order};
 use crate::integrity::verity;
+use crate::tlog::tile::Tile;
 
 /// Whether the kernel gives as many watches as the store has folders.
 pub(super) fn watch(config: &Config) -> Check {
@@ -65,8 +67,23 @@ pub(super) fn immutable(config: &Config) -> Check {
     let store = &config.store.path;
     held(config, "immutable flag", Flag::Immutable, || {
         let with = sealed(store).filter(|path| is_immutable(path).unwrap_or(false)).count();
-        format!("{with} of {} sealed folders and archives have it", sealed(store).count())
+        let sealed = sealed(store).count();
+        let (tiles, full) = tiles(store);
+        format!(
+            "{with} of {sealed} sealed folders and archives have it, {tiles} of {full} full tiles of the \
+             log"
+        )
     })
+}
+
+/// How many full tiles of the log are immutable, and how many there are.
+fn tiles(store: &Path) -> (usize, usize) {
+    let size = LogReader::of_store(store).checkpoint().map_or(0, |(_, checkpoint)| checkpoint.size);
+    let full = Tile::all(size).filter(|tile| tile.is_full());
+    let paths: Vec<PathBuf> =
+        full.map(|tile| store.join(log::FOLDER).join(tile.to_string())).collect();
+    let with = paths.iter().filter(|path| is_immutable(path).unwrap_or(false)).count();
+    (with, paths.len())
 }
 
 /// Whether the append-only flag holds, and how many folders of days have it.

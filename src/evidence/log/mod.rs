@@ -32,7 +32,7 @@ use crate::tlog::tree;
 use crate::tlog::witness::Request;
 
 /// Folder of the log, in the store.
-pub(super) const FOLDER: &str = "log";
+pub(crate) const FOLDER: &str = "log";
 /// The newest checkpoint, in that folder.
 pub(super) const CHECKPOINT: &str = "checkpoint";
 /// Folder of every checkpoint there was, in the store.

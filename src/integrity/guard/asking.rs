@@ -42,6 +42,8 @@ pub enum Order {
     /// Make of it removable what goes by the word of the log, and let names go from the folder of its
     /// day, until whoever asked hangs up.
     Release(RunId),
+    /// Make the full tiles of the log immutable that it has with so many entries, all of them published.
+    Tiles(u64),
     /// Try whether a flag holds.
     Measure(Flag),
 }
@@ -54,6 +56,9 @@ impl FromStr for Order {
         match line.split_once(' ') {
             Some(("lock", id)) => return Ok(Self::Lock(run(id)?)),
             Some(("release", id)) => return Ok(Self::Release(run(id)?)),
+            Some(("tiles", size)) => {
+                return size.parse().map(Self::Tiles).map_err(|error| format!("{size}: {error}"));
+            }
             Some(("measure", flag)) => {
                 let flags = [Flag::Immutable, Flag::AppendOnly];
                 if let Some(flag) = flags.into_iter().find(|one| one.word() == flag) {
@@ -62,7 +67,8 @@ impl FromStr for Order {
             }
             _ => {}
         }
-        let orders = "`lock RUN`, `release RUN`, `measure immutable` or `measure append-only`";
+        let orders =
+            "`lock RUN`, `release RUN`, `tiles SIZE`, `measure immutable` or `measure append-only`";
         Err(format!("not an order; say {orders}"))
     }
 }
@@ -72,6 +78,7 @@ impl fmt::Display for Order {
         match self {
             Self::Lock(run) => write!(f, "lock {run}"),
             Self::Release(run) => write!(f, "release {run}"),
+            Self::Tiles(size) => write!(f, "tiles {size}"),
             Self::Measure(flag) => write!(f, "measure {}", flag.word()),
         }
     }
@@ -166,13 +173,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_a_word_and_a_run_or_flag_and_nothing_else() {
+    fn an_order_is_a_word_with_what_it_is_about_and_nothing_else() {
         let run: RunId = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57".parse().expect("an id");
         let measure = [Flag::Immutable, Flag::AppendOnly].map(Order::Measure);
-        for order in [Order::Lock(run), Order::Release(run)].into_iter().chain(measure) {
+        for order in
+            [Order::Lock(run), Order::Release(run), Order::Tiles(7)].into_iter().chain(measure)
+        {
             assert_eq!(order.to_string().parse(), Ok(order));
         }
-        for other in ["", "lock", "lock ../../etc", "lock /etc", "measure", "measure x", "unlock x"]
+        for other in
+            ["", "lock", "lock ../../etc", "lock /etc", "measure", "measure x", "tiles -1", "x"]
         {
             other.parse::<Order>().expect_err(other);
         }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::evidence::log::{Leaf, LeafKind, LogReader};
 use crate::id::RunId;
-use crate::tlog::note::VerifierKey;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::note::{Note, VerifierKey};
 use crate::tlog::tile::WIDTH;
 
 /// What the log says last of a run.
@@ -25,13 +26,8 @@ pub(super) enum Word {
 /// # Errors
 /// Why there is none that counts, in words.
 pub(super) fn of_log(store: &Path, key: &VerifierKey, run: RunId) -> Result<Word, String> {
-    let damaged = |error: &dyn Display| format!("the log cannot be read: {error}");
-    let log = LogReader::of_store(store);
-    let (note, checkpoint) = log.checkpoint().map_err(|error| damaged(&error))?;
-    if note.signed_by(key).is_none() {
-        return Err("the log's checkpoint is not signed with the log's key".to_owned());
-    }
-    let size = checkpoint.size;
+    let (note, checkpoint) = checkpoint(store, key)?;
+    let (log, size) = (LogReader::of_store(store), checkpoint.size);
     for bundle in (0..size.div_ceil(WIDTH)).rev() {
         let entries = log.bundle(bundle, size).map_err(|error| damaged(&error))?;
         let mut newest = entries.iter().enumerate().rev();
@@ -46,6 +42,23 @@ pub(super) fn of_log(store: &Path, key: &VerifierKey, run: RunId) -> Result<Word
         };
     }
     Err(format!("the log holds no purge of {run}; what is sealed stays until it does"))
+}
+
+/// The newest checkpoint of the log of the store at `store`.
+///
+/// # Errors
+/// Why there is none that counts, in words.
+pub(super) fn checkpoint(store: &Path, key: &VerifierKey) -> Result<(Note, Checkpoint), String> {
+    let (note, checkpoint) =
+        LogReader::of_store(store).checkpoint().map_err(|error| damaged(&error))?;
+    if note.signed_by(key).is_none() {
+        return Err("the log's checkpoint is not signed with the log's key".to_owned());
+    }
+    Ok((note, checkpoint))
+}
+
+fn damaged(error: &dyn Display) -> String {
+    format!("the log cannot be read: {error}")
 }
 
 /// What `entry` says of `run`, if it says that something of it goes.
