@@ -6,12 +6,15 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::flags::Held;
 use super::{make_dirs, set_mode, verity, write_once};
 
-/// What the folder of the day is called in the store; a number follows.
+/// What the folder of the day is called in the store; the number of the process follows, and its own.
 const NAME: &str = ".canary";
+/// How many this process has made: several may try at once.
+static MADE: AtomicU64 = AtomicU64::new(0);
 /// What lies in it: what is like a run, and a file that nothing protects but the folder.
 const SEALED: &str = "sealed";
 const LOOSE: &str = "loose";
@@ -42,7 +45,8 @@ impl Canary {
     /// # Errors
     /// What the system answers.
     pub fn make(store: &Path) -> io::Result<Self> {
-        let name = PathBuf::from(format!("{NAME}-{}", std::process::id()));
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = PathBuf::from(format!("{NAME}-{}-{number}", std::process::id()));
         let canary = Self { store: store.to_owned(), name };
         canary.remove();
         let data = canary.sealed().join("data");
@@ -279,6 +283,7 @@ mod tests {
     fn what_keeps_names_in_a_day_is_measured_and_not_assumed() {
         let store = tempfile::tempdir().expect("a folder");
         let canary = Canary::make(store.path()).expect("made");
+        drop(Canary::make(store.path()).expect("another beside it"));
         let refused = |canary: &Canary| -> Vec<&str> {
             let attempts = canary.attack_day();
             assert_eq!(attempts.len(), 6);

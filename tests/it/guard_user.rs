@@ -12,7 +12,7 @@ use exhibit::integrity::guard::{Flag, Order, ask};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::guard::{Unlock, chattr_works};
+use crate::guard::{Unlock, chattr_works, skipped};
 use crate::harness::{eventually, sealed_folder};
 use crate::process::write_config;
 
@@ -84,9 +84,7 @@ impl Host {
             host.furnish();
             return Some(host);
         };
-        // Past the test's own capturing of what is printed.
-        writeln!(std::io::stderr(), "SKIPPED (1 test): the guard as a user of its own: {why_not}")
-            .expect("told");
+        skipped("the guard as a user of its own", why_not);
         None
     }
 
