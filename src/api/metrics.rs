@@ -67,7 +67,11 @@ fn integrity(now: &mut Now<'_>, runs: &Runs) {
 
     let guarded = runs.guarded();
     now.is("guard_holds", "Whether the immutable flag was seen to hold", guarded.holds);
-    let about = "Sealed folders that are not immutable yet, where there is a guard";
+    let about = "Whether the append-only flag of the folders of days was seen to hold";
+    now.is("append_only_holds", about, guarded.append_only.holds);
+    let about = "Whether fs-verity was seen to hold";
+    now.is("verity_holds", about, guarded.verity.holds);
+    let about = "Sealed folders and archives that lack what can be had here";
     now.gauge("guard_waiting", about, guarded.waiting);
 }
 

@@ -1,4 +1,5 @@
-//! `exhibit purge`: takes away runs, or a kept bundle of another store, whose time is over. The log keeps that they were there.
+//! `exhibit purge`: takes away runs, or a kept bundle of another store, whose time is over. The log
+//! keeps that they were there.
 
 use serde_json::json;
 

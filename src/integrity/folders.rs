@@ -1,6 +1,7 @@
 //! Owns the watching of a store's folders by inotify(7): one watch for each folder below `runs/`,
-//! `log/`, `checkpoints/` and `imported/`, no link followed, nothing asked for that reading causes. It says what
-//! was touched, the daemon's own changes left out, and how much it cannot see. It decides nothing.
+//! `log/`, `checkpoints/` and `imported/`, no link followed, nothing asked for that reading causes.
+//! It says what was touched, the daemon's own changes left out, and how much it cannot see. It
+//! decides nothing.
 //!
 //! The kernel limits the watches of a user (`fs.inotify.max_user_watches`); what is newest is watched
 //! first. It does not see a change by another name of a file (a hard link in a folder elsewhere).

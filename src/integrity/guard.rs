@@ -1,7 +1,7 @@
 //! Owns the guard: the one part that may set and clear the flags of sealed folders and archives, of the
-//! folders they lie in and of the log's full tiles, in a process of its own with the capability for it and no other. It knows
-//! runs by their ids and nothing by a path, and clears a flag only for what goes by the word of the
-//! store's log (`word.rs`). It writes nothing but flags, and a canary to measure them.
+//! folders they lie in and of the log's full tiles, in a process of its own with the capability for it
+//! and no other. It knows runs by their ids and nothing by a path, and clears a flag only for what goes
+//! by the word of the store's log (`word.rs`). It writes nothing but flags, and a canary to measure them.
 //!
 //! Sealed folders and archives are immutable; `runs/` and the folders of years, months and days are
 //! append-only, so that runs come in and none goes. A run that goes needs the folder of its day without

@@ -1,6 +1,7 @@
-//! A disk that fails, at every step of taking in bundles of other stores, and of purging one. A start
-//! afterwards finishes what the log tells of and takes back the rest: who was told that a bundle is
-//! kept finds it, one that was purged is gone, and verification finds nothing. `cargo test` tries some of the steps, `EXHIBIT_FAULTS=all` every one.
+//! A disk that fails, at every step of taking in bundles of other stores, and of purging one. A
+//! start afterwards finishes what the log tells of and takes back the rest: who was told that a
+//! bundle is kept finds it, one that was purged is gone, and verification finds nothing. `cargo
+//! test` tries some of the steps, `EXHIBIT_FAULTS=all` every one.
 
 use std::fs;
 use std::path::Path;

@@ -17,8 +17,10 @@ pub(super) enum Answer {
     Json(&'static str),
     /// Plain text.
     Text,
-    /// Bytes of a file.
-    Bytes,
+    /// JSON of this schema or, by what was asked for, a file.
+    JsonOr(&'static str, &'static [&'static str]),
+    /// Bytes of this media type.
+    Bytes(&'static str),
     /// A page for a browser.
     Page,
     /// Nothing.
@@ -200,7 +202,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     post(
         "/sequences/{id}/run",
         &[RUN_KEPT, COOKIES, SESSION, LISTS, VIEWPORT, STAGE],
-        Answer::Json("SequenceResult"),
+        Answer::JsonOr("SequenceResult", &["video/mp4"]),
         "Run a kept sequence",
     ),
     get("/devices", "Devices", "The device presets"),
@@ -320,7 +322,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         method: "post",
         body: Body::Any,
-        answer: Answer::Bytes,
+        answer: Answer::Bytes("application/zstd"),
         ..get(
             "/bundles",
             "",
@@ -395,7 +397,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "The bundles of other stores that are kept, for whoever may see all runs",
     ),
     Endpoint {
-        answer: Answer::Bytes,
+        answer: Answer::Bytes("application/zstd"),
         ..get(
             "/imports/{sha256}",
             "",
@@ -443,7 +445,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         )
     },
     Endpoint {
-        answer: Answer::Bytes,
+        answer: Answer::Bytes("application/timestamp-query"),
         ..get(
             "/log/timestamp-request",
             "",
@@ -461,7 +463,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         )
     },
     Endpoint {
-        answer: Answer::Bytes,
+        answer: Answer::Bytes("application/octet-stream"),
         ..get(
             "/log/tile/{path}",
             "",

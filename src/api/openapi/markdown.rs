@@ -50,7 +50,10 @@ fn endpoints() -> String {
             Answer::Json(name) => format!("`{name}`"),
             Answer::Page => "`text/html`".to_owned(),
             Answer::Text => "`text/plain`".to_owned(),
-            Answer::Bytes => "`application/octet-stream`".to_owned(),
+            Answer::JsonOr(name, media_types) => {
+                format!("`{name}` or `{}`", media_types.join("`, `"))
+            }
+            Answer::Bytes(media_type) => format!("`{media_type}`"),
             Answer::Nothing => "nothing".to_owned(),
             Answer::NotSupported => "`Error`".to_owned(),
         };

@@ -95,26 +95,22 @@ fn operation(endpoint: &Endpoint) -> Value {
     operation
 }
 
+/// The parameters in `path`.
+fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
+    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    names.map(|(name, _)| {
+        let schema = match name {
+            "id" => json!({ "type": "string", "format": "uuid" }),
+            "recording" => json!({ "type": "string", "pattern": "^[0-9]{4,9}$" }),
+            "sha256" => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
+            _ => json!({ "type": "string" }),
+        };
+        json!({ "name": name, "in": "path", "required": true, "schema": schema })
+    })
+}
+
 fn parameters(endpoint: &Endpoint) -> Value {
-    let mut parameters = Vec::new();
-    if endpoint.path.contains("{id}") {
-        parameters.push(json!({
-            "name": "id", "in": "path", "required": true,
-            "schema": { "type": "string", "format": "uuid" },
-        }));
-    }
-    if endpoint.path.contains("{recording}") {
-        parameters.push(json!({
-            "name": "recording", "in": "path", "required": true,
-            "schema": { "type": "string", "pattern": "^[0-9]{4,9}$" },
-        }));
-    }
-    if endpoint.path.contains("{sha256}") {
-        parameters.push(json!({
-            "name": "sha256", "in": "path", "required": true,
-            "schema": { "type": "string", "pattern": "^[0-9a-f]{64}$" },
-        }));
-    }
+    let mut parameters: Vec<Value> = path_parameters(endpoint.path).collect();
     for &name in endpoint.query {
         let schema = match name {
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
@@ -223,6 +219,13 @@ fn responses(endpoint: &Endpoint) -> Value {
             "schema": { "$ref": format!("#/components/schemas/{name}") },
         } })
     };
+    let json_or = |name: &str, media_types: &[&str]| {
+        let mut content = json_of(name);
+        for media_type in media_types {
+            content[*media_type] = json!({});
+        }
+        json!({ "description": "the file, or JSON with it", "content": content })
+    };
     let mut response = match endpoint.answer {
         Answer::NotSupported => return json!({ "501": error(), "default": error() }),
         Answer::Nothing => json!({ "description": "done" }),
@@ -233,16 +236,11 @@ fn responses(endpoint: &Endpoint) -> Value {
         Answer::Text => {
             json!({ "description": "the text", "content": { "text/plain": {} } })
         }
-        Answer::Bytes => {
-            json!({ "description": "the bytes", "content": { "application/octet-stream": {} } })
+        Answer::Bytes(media_type) => {
+            json!({ "description": "the bytes", "content": { media_type: {} } })
         }
-        Answer::File(media_types) => {
-            let mut content = json_of("CaptureResult");
-            for media_type in media_types {
-                content[*media_type] = json!({});
-            }
-            json!({ "description": "the file, or JSON with it", "content": content })
-        }
+        Answer::File(media_types) => json_or("CaptureResult", media_types),
+        Answer::JsonOr(name, media_types) => json_or(name, media_types),
     };
     if endpoint.recorded {
         let text = |about: &str| json!({ "description": about, "schema": { "type": "string" } });

@@ -164,6 +164,19 @@ fn without(endpoint: &Endpoint, field: &Field) -> Value {
 }
 
 #[test]
+fn every_name_in_a_path_is_a_parameter() {
+    let paths = super::document()["paths"].as_object().expect("paths");
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let named = operation["parameters"].as_array().into_iter().flatten();
+            let named = named.filter(|one| one["in"] == "path").map(|one| one["name"].as_str());
+            let wanted = path.split('{').skip(1).map(|rest| rest.split('}').next());
+            assert!(named.eq(wanted), "{method} {path}");
+        }
+    }
+}
+
+#[test]
 fn every_field_is_read_just_inside_its_limits_and_refused_just_outside() {
     let mut tried = 0;
     for endpoint in ENDPOINTS {
