@@ -61,9 +61,10 @@ async fn what_is_sealed_has_fs_verity_where_that_holds() {
     })
     .await;
     let said = guarded(&daemon).await;
-    assert_eq!((&said["verity"]["holds"], &said["waiting"]), (&json!(can), &json!(0)), "{said}");
+    assert_eq!(said["verity"]["holds"], can, "{said}");
     if !can {
-        assert_eq!(said["with_verity"], 0, "{said}");
+        let counted = (&said["waiting"], &said["with_verity"]);
+        assert_eq!(counted, (&json!(0), &json!(0)), "{said}");
         assert!(files(&daemon.sealed(&run)).iter().all(|file| !has_verity(file).expect("seen")));
         let why = said["verity"]["why_not"].as_str().expect("told");
         return skipped("fs-verity of what is sealed", why);
