@@ -1,13 +1,11 @@
 //! Runs archived, restored, and purged as archives; and what was cut short of that before, once, or by
 //! two crashes in a row.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Place, is_over, operator, purge_all};
-use crate::disk::fault::{Fault, try_all, try_in_turn};
+use super::{Life, Place, operator, purge_all, try_life, try_two_crashes};
 use crate::error::{Problem, chain};
 use crate::evidence::Act;
 use crate::evidence::log::leaf;
@@ -72,16 +70,21 @@ impl Trial {
         trial
     }
 
-    /// Another one that begins where this one is.
-    fn copy(&self) -> Self {
-        Self { place: self.place.copy(), runs: self.runs, told: Told::default() }
-    }
-
     /// Archive or restore `run`.
     fn turn(&self, runs: &Runs, run: RunId, restore: bool) -> Result<(), Problem> {
         let done = self.place.wait(runs.archive(asked(run, restore), &operator()))?;
         assert_eq!(done.runs.len(), 1, "{run} is told of");
         Ok(())
+    }
+}
+
+impl Life for Trial {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn copy(&self) -> Self {
+        Self { place: self.place.copy(), runs: self.runs, told: Told::default() }
     }
 
     fn live(&mut self) {
@@ -99,7 +102,6 @@ impl Trial {
         self.told = told;
     }
 
-    /// What is wrong after a start.
     fn wrong(&self) -> Vec<String> {
         let runs = match self.place.open() {
             Ok(runs) => runs,
@@ -134,6 +136,15 @@ impl Trial {
         }
         wrong
     }
+
+    fn refused(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told.refused)
+    }
+
+    fn is_all_told(&self) -> bool {
+        let told = &self.told;
+        told.archived && told.restored && told.purged
+    }
 }
 
 fn put_down(runs: &Runs, act: Act, run: RunId, entry: Vec<u8>) {
@@ -141,52 +152,12 @@ fn put_down(runs: &Runs, act: Act, run: RunId, entry: Vec<u8>) {
     runs.put_down(&mut runs.standing(), deed, vec![entry]).expect("put down");
 }
 
-/// How many steps a life takes on a disk that does as it is told.
-fn steps(first: &Trial) -> u64 {
-    let mut trial = first.copy();
-    let plan = trial.place.plan(Fault::Failed, u64::MAX);
-    trial.live();
-    assert_eq!(trial.told.refused, Vec::<String>::new());
-    let steps = plan.steps();
-    drop(plan);
-    assert_eq!(trial.wrong(), Vec::<String>::new());
-    assert!(trial.told.archived && trial.told.restored && trial.told.purged);
-    steps
-}
-
 #[test]
 fn a_disk_that_fails_at_any_step_loses_no_run_between_folder_and_archive() {
-    let first = Trial::new();
-    let steps = steps(&first);
-    // One at a time is copied: it is read by several.
-    let first = Mutex::new(first);
-    let copy = || first.lock().expect("no copy fails").copy();
-    try_all(steps, STRIDE, |fault, step| {
-        let mut trial = copy();
-        let plan = trial.place.plan(fault, step);
-        trial.live();
-        drop(plan);
-        let mut wrong = trial.wrong();
-        if is_over(fault) {
-            wrong.append(&mut trial.told.refused);
-        }
-        wrong
-    });
+    try_life(Trial::new(), STRIDE);
 }
 
 #[test]
 fn two_crashes_in_a_row_lose_none_either() {
-    let first = Trial::new();
-    let (steps, start) = (steps(&first), first.copy().place.steps_of_a_start());
-    let first = Mutex::new(first);
-    let copy = || first.lock().expect("no copy fails").copy();
-    // At each step of a life, twice: the start after it goes wrong elsewhere each time.
-    try_in_turn(steps * 2, STRIDE, |fault, turn| {
-        let mut trial = copy();
-        let plan = trial.place.plan(Fault::Killed, turn % steps);
-        trial.live();
-        drop(plan);
-        trial.place.start_badly(fault, turn * 31 % start);
-        trial.wrong()
-    });
+    try_two_crashes(Trial::new(), STRIDE);
 }

@@ -1,13 +1,10 @@
 //! Lost runs put back from a bundle, and an import finished that was cut short behind its entry.
 
-use std::sync::Mutex;
-
 use serde_json::json;
 
-use super::{Place, is_over, operator};
+use super::{Life, Place, operator, try_life};
 use crate::bundle;
 use crate::digest::Digest;
-use crate::disk::fault::{Fault, try_all};
 use crate::error::{Problem, chain};
 use crate::evidence::log::{LeafKind, leaf};
 use crate::evidence::{Act, Leaving};
@@ -68,16 +65,21 @@ impl Trial {
         Self { place, runs: sealed, bundle: three, told: false, refused: Vec::new() }
     }
 
-    /// Another one that begins where this one is.
-    fn copy(&self) -> Self {
-        let (place, bundle) = (self.place.copy(), self.bundle.clone());
-        Self { place, bundle, runs: self.runs, told: false, refused: Vec::new() }
-    }
-
     fn import(&self, runs: &Runs) -> Result<(), Problem> {
         let done = self.place.wait(runs.import(self.bundle.clone().into(), &operator()))?;
         assert_eq!(done.restored.len() + done.here.len(), 3, "{done:?}");
         Ok(())
+    }
+}
+
+impl Life for Trial {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn copy(&self) -> Self {
+        let (place, bundle) = (self.place.copy(), self.bundle.clone());
+        Self { place, bundle, runs: self.runs, told: false, refused: Vec::new() }
     }
 
     fn live(&mut self) {
@@ -90,7 +92,6 @@ impl Trial {
         self.refused = refused;
     }
 
-    /// What is wrong after a start.
     fn wrong(&self) -> Vec<String> {
         let runs = match self.place.open() {
             Ok(runs) => runs,
@@ -119,37 +120,17 @@ impl Trial {
         wrong.extend(unlisted.map(|run| format!("{run} is not in the index")));
         wrong
     }
-}
 
-/// How many steps a life takes on a disk that does as it is told.
-fn steps(first: &Trial) -> u64 {
-    let mut trial = first.copy();
-    let plan = trial.place.plan(Fault::Failed, u64::MAX);
-    trial.live();
-    assert_eq!(trial.refused, Vec::<String>::new());
-    let steps = plan.steps();
-    drop(plan);
-    assert_eq!(trial.wrong(), Vec::<String>::new());
-    assert!(trial.told);
-    steps
+    fn refused(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.refused)
+    }
+
+    fn is_all_told(&self) -> bool {
+        self.told
+    }
 }
 
 #[test]
 fn a_disk_that_fails_at_any_step_puts_back_what_the_log_says_and_nothing_else() {
-    let first = Trial::new();
-    let steps = steps(&first);
-    // One at a time is copied: it is read by several.
-    let first = Mutex::new(first);
-    let copy = || first.lock().expect("no copy fails").copy();
-    try_all(steps, STRIDE, |fault, step| {
-        let mut trial = copy();
-        let plan = trial.place.plan(fault, step);
-        trial.live();
-        drop(plan);
-        let mut wrong = trial.wrong();
-        if is_over(fault) {
-            wrong.append(&mut trial.refused);
-        }
-        wrong
-    });
+    try_life(Trial::new(), STRIDE);
 }

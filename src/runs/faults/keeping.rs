@@ -2,14 +2,12 @@
 //! purged.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Place, is_over, operator, purge_all};
+use super::{Life, Place, operator, purge_all, try_life, try_two_crashes};
 use crate::clock::rfc3339_millis;
-use crate::disk::fault::{Fault, try_all, try_in_turn};
 use crate::error::chain;
 use crate::evidence::log::leaf;
 use crate::evidence::{Act, CustodyEvent, RunSummary, Signers, custody_lines, seal_digest};
@@ -56,11 +54,6 @@ impl Trial {
         trial
     }
 
-    /// Another one that begins where this one is.
-    fn copy(&self) -> Self {
-        Self { place: self.place.copy(), runs: self.runs, told: Told::default() }
-    }
-
     /// The purge of `run` is in the log, and that is all.
     fn cut_short(&self, runs: &Runs, run: RunId) {
         let asked = purge_all();
@@ -82,6 +75,44 @@ impl Trial {
         let deed = decided(&operator(), Act::Purge, vec![run], json!({}));
         let entry = leaf::purge(&buried, self.place.clock.now());
         runs.put_down(&mut runs.standing(), deed, vec![entry]).expect("put down");
+    }
+
+    /// What is not as it was told, or neither there nor gone.
+    fn runs_wrong(&self, runs: &Runs) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for run in self.runs {
+            let there = runs.0.store.folder_of(run).is_dir();
+            let indexed = runs.0.index.lock().expect("whole").get(run).expect("read").is_some();
+            if runs.tombstone(run).is_some() == there || there != indexed {
+                wrong.push(format!("{run}: there is {there}, indexed {indexed}"));
+            }
+        }
+        let [_, held, cut_short] = self.runs;
+        let purged = self.told.purged.iter().chain([&cut_short]);
+        let stayed = purged.filter(|run| runs.tombstone(**run).is_none());
+        wrong.extend(stayed.map(|run| format!("the purge of {run} is gone")));
+        if runs.tombstone(held).is_some() && self.told.held.contains(&held) {
+            wrong.push("a run was purged that is held".to_owned());
+        }
+        let let_go = self.told.held.iter().filter(|run| runs.holds_on(**run).is_empty());
+        wrong.extend(let_go.map(|run| format!("the hold on {run} is gone")));
+        let sealed = |receipt: &&Receipt| {
+            let folder = runs.0.store.folder_of(receipt.run);
+            seal_digest(&folder) != Some(receipt.seal_sha256)
+        };
+        let lost = self.told.sealed.iter().filter(sealed);
+        wrong.extend(lost.map(|receipt| format!("the seal of {} is gone", receipt.run)));
+        wrong
+    }
+}
+
+impl Life for Trial {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn copy(&self) -> Self {
+        Self { place: self.place.copy(), runs: self.runs, told: Told::default() }
     }
 
     fn live(&mut self) {
@@ -114,7 +145,6 @@ impl Trial {
         place.wait(runs.stopped());
     }
 
-    /// What is wrong after a start.
     fn wrong(&self) -> Vec<String> {
         let runs = match self.place.open() {
             Ok(runs) => runs,
@@ -143,86 +173,23 @@ impl Trial {
         wrong
     }
 
-    /// What is not as it was told, or neither there nor gone.
-    fn runs_wrong(&self, runs: &Runs) -> Vec<String> {
-        let mut wrong = Vec::new();
-        for run in self.runs {
-            let there = runs.0.store.folder_of(run).is_dir();
-            let indexed = runs.0.index.lock().expect("whole").get(run).expect("read").is_some();
-            if runs.tombstone(run).is_some() == there || there != indexed {
-                wrong.push(format!("{run}: there is {there}, indexed {indexed}"));
-            }
-        }
-        let [_, held, cut_short] = self.runs;
-        let purged = self.told.purged.iter().chain([&cut_short]);
-        let stayed = purged.filter(|run| runs.tombstone(**run).is_none());
-        wrong.extend(stayed.map(|run| format!("the purge of {run} is gone")));
-        if runs.tombstone(held).is_some() && self.told.held.contains(&held) {
-            wrong.push("a run was purged that is held".to_owned());
-        }
-        let let_go = self.told.held.iter().filter(|run| runs.holds_on(**run).is_empty());
-        wrong.extend(let_go.map(|run| format!("the hold on {run} is gone")));
-        let sealed = |receipt: &&Receipt| {
-            let folder = runs.0.store.folder_of(receipt.run);
-            seal_digest(&folder) != Some(receipt.seal_sha256)
-        };
-        let lost = self.told.sealed.iter().filter(sealed);
-        wrong.extend(lost.map(|receipt| format!("the seal of {} is gone", receipt.run)));
-        wrong
+    fn refused(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told.refused)
     }
-}
 
-/// How many steps a life takes on a disk that does as it is told.
-fn steps(first: &Trial) -> u64 {
-    let mut trial = first.copy();
-    let plan = trial.place.plan(Fault::Failed, u64::MAX);
-    trial.live();
-    assert_eq!(trial.told.refused, Vec::<String>::new());
-    let steps = plan.steps();
-    drop(plan);
-    assert_eq!(trial.wrong(), Vec::<String>::new());
-    let told = &trial.told;
-    let counts = [told.sealed.len(), told.held.len(), told.seen.len(), told.purged.len()];
-    assert_eq!((counts, told.keys.len()), ([1, 1, 1, 1], 2));
-    steps
-}
-
-/// What is wrong after `fault` at `step`, and a start.
-fn outcome(mut trial: Trial, fault: Fault, step: u64) -> Vec<String> {
-    let plan = trial.place.plan(fault, step);
-    trial.live();
-    drop(plan);
-    let mut wrong = trial.wrong();
-    // What went wrong once does not stand in the way of a second attempt.
-    if is_over(fault) {
-        wrong.append(&mut trial.told.refused);
+    fn is_all_told(&self) -> bool {
+        let told = &self.told;
+        let counts = [told.sealed.len(), told.held.len(), told.seen.len(), told.purged.len()];
+        (counts, told.keys.len()) == ([1, 1, 1, 1], 2)
     }
-    wrong
 }
 
 #[test]
 fn a_disk_that_fails_at_any_step_undoes_no_hold_no_purge_and_no_key() {
-    let first = Trial::new();
-    let steps = steps(&first);
-    // One at a time is copied: it is read by several.
-    let first = Mutex::new(first);
-    let copy = || first.lock().expect("no copy fails").copy();
-    try_all(steps, STRIDE, |fault, step| outcome(copy(), fault, step));
+    try_life(Trial::new(), STRIDE);
 }
 
 #[test]
 fn two_crashes_in_a_row_undo_none_either() {
-    let first = Trial::new();
-    let (steps, start) = (steps(&first), first.copy().place.steps_of_a_start());
-    let first = Mutex::new(first);
-    let copy = || first.lock().expect("no copy fails").copy();
-    // At each step of a life, twice: the start after it goes wrong elsewhere each time.
-    try_in_turn(steps * 2, STRIDE, |fault, turn| {
-        let mut trial = copy();
-        let plan = trial.place.plan(Fault::Killed, turn % steps);
-        trial.live();
-        drop(plan);
-        trial.place.start_badly(fault, turn * 31 % start);
-        trial.wrong()
-    });
+    try_two_crashes(Trial::new(), STRIDE);
 }

@@ -11,7 +11,7 @@ use std::fs;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ use super::Runs;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk;
-use crate::disk::fault::{Fault, Plan};
+use crate::disk::fault::{Fault, Plan, try_all, try_in_turn};
 use crate::error::{Problem, chain};
 use crate::evidence::{Finding, KeyKind, LogKey, Signers, SignersError, Trust, verify};
 use crate::id::RunId;
@@ -140,6 +140,73 @@ impl Place {
         left_over(self.folder.path(), &mut wrong);
         wrong
     }
+}
+
+/// What a daemon does on a disk that can fail, and what must hold afterwards.
+trait Life: Send + Sized {
+    fn place(&self) -> &Place;
+
+    /// Another one that begins where this one is.
+    fn copy(&self) -> Self;
+
+    fn live(&mut self);
+
+    /// What is wrong after a start.
+    fn wrong(&self) -> Vec<String>;
+
+    /// What was refused twice in a row.
+    fn refused(&mut self) -> Vec<String>;
+
+    /// Whether all was told that can be, which it is on a disk that does as it is told.
+    fn is_all_told(&self) -> bool;
+}
+
+/// How many steps a life takes on a disk that does as it is told.
+fn steps(first: &impl Life) -> u64 {
+    let mut trial = first.copy();
+    let plan = trial.place().plan(Fault::Failed, u64::MAX);
+    trial.live();
+    assert_eq!(trial.refused(), Vec::<String>::new());
+    let steps = plan.steps();
+    drop(plan);
+    assert_eq!(trial.wrong(), Vec::<String>::new());
+    assert!(trial.is_all_told());
+    steps
+}
+
+/// Each fault at each step of a life, and a start.
+fn try_life(first: impl Life, stride: usize) {
+    let steps = steps(&first);
+    // One at a time is copied: it is read by several.
+    let first = Mutex::new(first);
+    let copy = || first.lock().expect("no copy fails").copy();
+    try_all(steps, stride, |fault, step| {
+        let mut trial = copy();
+        let plan = trial.place().plan(fault, step);
+        trial.live();
+        drop(plan);
+        let mut wrong = trial.wrong();
+        // What went wrong once does not stand in the way of a second attempt.
+        if is_over(fault) {
+            wrong.append(&mut trial.refused());
+        }
+        wrong
+    });
+}
+
+/// A crash at each step of a life, twice: the start after it goes wrong elsewhere each time.
+fn try_two_crashes(first: impl Life, stride: usize) {
+    let (steps, start) = (steps(&first), first.copy().place().steps_of_a_start());
+    let first = Mutex::new(first);
+    let copy = || first.lock().expect("no copy fails").copy();
+    try_in_turn(steps * 2, stride, |fault, turn| {
+        let mut trial = copy();
+        let plan = trial.place().plan(Fault::Killed, turn % steps);
+        trial.live();
+        drop(plan);
+        trial.place().start_badly(fault, turn * 31 % start);
+        trial.wrong()
+    });
 }
 
 /// Whether a fault is over once it was told of: then a second attempt succeeds.
