@@ -115,6 +115,8 @@ impl Runs {
                     continue;
                 }
                 () = tokio::time::sleep(every) => {}
+                // One that was just opened may have less time than any before it.
+                () = self.0.opened.notified() => {}
                 () = tasks.stopping() => return,
             }
             let now = millis(self.0.clock.now());

@@ -103,6 +103,8 @@ struct Shared {
     counts: Counts,
     scrubbed: Mutex<Scrubbed>,
     hurry: Notify,
+    /// A run was opened.
+    opened: Notify,
     watching: Mutex<Watching>,
     hook: Hook,
     messages: Mutex<Option<Messages>>,
@@ -140,6 +142,7 @@ impl Runs {
             counts: Counts::default(),
             scrubbed: Mutex::new(scrub::remembered(store.root())),
             hurry: Notify::new(),
+            opened: Notify::new(),
             watching: Mutex::default(),
             hook,
             messages: Mutex::new(Some(messages)),
@@ -247,6 +250,7 @@ impl Runs {
             });
             this.registry().insert(run.id, Arc::clone(&run));
             this.0.counts.opened();
+            this.0.opened.notify_one();
             Ok(run)
         })
         .await
