@@ -15,7 +15,6 @@ use super::problem::store_problem;
 use crate::blob::{Blob, BlobWriter};
 use crate::bundle::{BundleError, Limits, Unpacked};
 use crate::digest::Digest;
-use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::leaf;
 use crate::evidence::{Act, RunRecord, seal_digest};
@@ -107,8 +106,7 @@ impl Runs {
     }
 
     fn unpack_bundle(&self, bundle: &Blob) -> Result<(Unpacked, PathBuf), Problem> {
-        let free = disk::free_bytes(self.root())
-            .map_err(|error| Problem::internal("asking for free space", error))?;
+        let free = self.free_bytes()?;
         let room = free.saturating_sub(self.0.config.borrow().store.min_free);
         let most = Limits::default();
         let limits = Limits { bytes: most.bytes.min(room), ..most };

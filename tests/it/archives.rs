@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestDaemon, eventually, sealed_folder, trust_in};
 use crate::keeping::{leaves, refused_to_agents, sealed, with_tcp};
-use crate::process::{Process, exhibit, stock_tools, write_config};
+use crate::process::{Process, said, stock_tools, told, write_config};
 use crate::purges::copy_tree;
 
 fn archive_of(store: &Path, run: &str) -> PathBuf {
@@ -241,20 +241,12 @@ async fn lost_runs_come_back_from_a_bundle_and_changed_ones_do_not_come_in() {
     let daemon = Process::start(&folder).await;
     let (store, mut runs) = (folder.path().join("store"), Vec::new());
     for _ in 0..3 {
-        let opened = daemon.post("/v1/runs", json!({ "workflow": "w" })).await.ok().json();
-        runs.push(opened["run"].as_str().expect("an id").to_owned());
-        let seal = format!("/v1/runs/{}/seal", runs.last().expect("one"));
-        daemon.post(&seal, json!({})).await.ok();
+        runs.push(daemon.sealed_run("w").await);
     }
-    let told = |arguments: &[&str]| {
-        let output = exhibit().args(arguments).current_dir(folder.path()).output();
-        let output = output.expect("the binary runs");
-        let text = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
-    };
+    let told = |arguments: &[&str]| said(folder.path(), arguments);
     let [lost, packed, stays] = runs.as_slice() else { panic!("{runs:?}") };
-    assert_eq!(told(&["export", lost, stays, "--out", "two.tar.zst"]).0, Some(0));
-    assert_eq!(told(&["archive", packed]).0, Some(0));
+    assert_eq!(told(&["export", lost, stays, "--out", "two.tar.zst"]).0, 0);
+    assert_eq!(told(&["archive", packed]).0, 0);
     let archive = archive_of(&store, packed);
     std::fs::rename(&archive, folder.path().join("one.tar.zst")).expect("moved");
     let lose = |run: &str, to: &str| {
@@ -265,11 +257,11 @@ async fn lost_runs_come_back_from_a_bundle_and_changed_ones_do_not_come_in() {
     lose(lost, "first");
     assert_eq!(codes(folder.path()), (10, vec!["run_gone", "run_gone"]));
     let (code, text) = told(&["import", "two.tar.zst"]);
-    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(code, 0, "{text}");
     assert!(text.contains(&format!("{lost}: put back")), "{text}");
     assert!(text.contains(&format!("{stays}: already here")), "{text}");
     let (code, text) = told(&["import", "one.tar.zst"]);
-    assert!(code == Some(0) && text.contains(&format!("{packed}: put back")), "{text}");
+    assert!(code == 0 && text.contains(&format!("{packed}: put back")), "{text}");
     assert_sound(folder.path());
     let entries = leaves(&store, |leaf| leaf.kind == LeafKind::Import);
     assert_eq!(entries[0].data["runs"], json!([lost]));
@@ -279,10 +271,10 @@ async fn lost_runs_come_back_from_a_bundle_and_changed_ones_do_not_come_in() {
     assert_eq!(leaves(&store, |leaf| leaf.kind == LeafKind::Import).len(), 2, "nothing was done");
 
     // What was purged is gone, what was changed does not come in.
-    assert_eq!(told(&["purge", "--run", stays, "--reason", "r"]).0, Some(0));
+    assert_eq!(told(&["purge", "--run", stays, "--reason", "r"]).0, 0);
     lose(lost, lost);
     let (code, text) = told(&["import", "two.tar.zst"]);
-    assert!(code == Some(7) && text.contains("purged"), "{text}");
+    assert!(code == 7 && text.contains("purged"), "{text}");
     let changed = folder.path().join(lost);
     let path = changed.join("data/provenance.json");
     set_mode(&path, 0o600);
@@ -291,9 +283,9 @@ async fn lost_runs_come_back_from_a_bundle_and_changed_ones_do_not_come_in() {
     let bytes = exhibit::bundle::write(Vec::new(), &folders).expect("in memory");
     std::fs::write(folder.path().join("changed"), bytes).expect("written");
     let (found, text) = told(&["import", "changed"]);
-    assert!(found == Some(8) && text.contains("file_altered"), "{text}");
+    assert!(found == 8 && text.contains("file_altered"), "{text}");
     std::fs::write(folder.path().join("none"), b"no bundle").expect("written");
-    assert_eq!(told(&["import", "none"]).0, Some(2));
+    assert_eq!(told(&["import", "none"]).0, 2);
     assert!(!sealed_folder(&store, lost).exists() && left(&store) == 0);
     assert!(daemon.terminate().success());
 }
@@ -307,10 +299,7 @@ async fn kill_9_while_archiving_and_restoring_loses_no_run() {
     let (store, mut runs) = (folder.path().join("store"), Vec::new());
     let mut daemon = Process::start(&folder).await;
     for _ in 0..MANY {
-        let opened = daemon.post("/v1/runs", json!({ "workflow": "w" })).await.ok().json();
-        runs.push(opened["run"].as_str().expect("an id").to_owned());
-        let seal = format!("/v1/runs/{}/seal", runs.last().expect("one"));
-        daemon.post(&seal, json!({})).await.ok();
+        runs.push(daemon.sealed_run("w").await);
     }
     let told = |kind| leaves(&store, |leaf| leaf.kind == kind).len();
     let all = json!({ "older_than_days": 0 });
@@ -346,29 +335,23 @@ async fn the_command_archives_and_auditors_check_what_is_archived() {
     let folder = tempfile::tempdir().expect("a folder");
     write_config(folder.path(), "");
     let daemon = Process::start(&folder).await;
-    let opened = daemon.post("/v1/runs", json!({ "workflow": "refund" })).await.ok().json();
-    let run = opened["run"].as_str().expect("an id").to_owned();
-    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
-    let told = |arguments: &[&str]| {
-        let output = exhibit().args(arguments).current_dir(folder.path()).output();
-        let output = output.expect("the binary runs");
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    assert_eq!(told(&["archive"]).0, Some(2), "runs or an age are needed");
-    assert_eq!(told(&["archive", "--older-than", "soon"]).0, Some(2));
+    let run = daemon.sealed_run("refund").await;
+    let told = |arguments: &[&str]| told(folder.path(), arguments);
+    assert_eq!(told(&["archive"]).0, 2, "runs or an age are needed");
+    assert_eq!(told(&["archive", "--older-than", "soon"]).0, 2);
     let (code, text) = told(&["archive", "--older-than", "90d", "--json"]);
-    assert!(code == Some(0) && !text.contains(&run), "{text}");
+    assert!(code == 0 && !text.contains(&run), "{text}");
     let (code, text) = told(&["archive", &run]);
-    assert!(code == Some(0) && text.contains(&run), "{text}");
+    assert!(code == 0 && text.contains(&run), "{text}");
     let (_, text) = told(&["population", "--json"]);
     let found: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(found["runs"][0]["fate"], "archived");
-    assert_eq!(told(&["keys", "export", "--out", "trust"]).0, Some(0));
+    assert_eq!(told(&["keys", "export", "--out", "trust"]).0, 0);
     let archive = archive_of(&folder.path().join("store"), &run);
     let alone = archive.to_str().expect("text").to_owned();
     for what in ["store", alone.as_str()] {
         let (code, text) = told(&["verify", "--trust", "trust", what]);
-        assert!(code == Some(0) && text.contains(&run), "{text}");
+        assert!(code == 0 && text.contains(&run), "{text}");
     }
     let (passed, said) = stock_tools(folder.path());
     assert!(passed && said.contains("PASS 21 archives"), "{said}");
@@ -378,13 +361,13 @@ async fn the_command_archives_and_auditors_check_what_is_archived() {
     set_mode(&archive, 0o600);
     std::fs::write(&archive, &bytes).expect("ours");
     let (code, text) = told(&["verify", "--trust", "trust", "store"]);
-    assert!(code == Some(10) && text.contains("archive_not_logged"), "{text}");
+    assert!(code == 10 && text.contains("archive_not_logged"), "{text}");
     let (passed, said) = stock_tools(folder.path());
     assert!(!passed && said.contains("FAIL 21 archives"), "{said}");
-    assert_eq!(told(&["archive", "--restore", &run]).0, Some(8), "it is damaged");
+    assert_eq!(told(&["archive", "--restore", &run]).0, 8, "it is damaged");
     bytes[middle] ^= 1;
     std::fs::write(&archive, &bytes).expect("ours");
-    assert_eq!(told(&["archive", "--restore", &run]).0, Some(0));
-    assert_eq!(told(&["verify", "--trust", "trust", "store"]).0, Some(0));
+    assert_eq!(told(&["archive", "--restore", &run]).0, 0);
+    assert_eq!(told(&["verify", "--trust", "trust", "store"]).0, 0);
     assert!(daemon.terminate().success());
 }

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Reply, TestDaemon, eventually, trust_in};
 use crate::keeping::{leaves, refused_to_agents, sealed, with_tcp};
-use crate::process::{Process, exhibit, stock_tools, write_config};
+use crate::process::{Process, said, stock_tools, write_config};
 use crate::scrub::{findings, told};
 use crate::visitor::Visitor;
 
@@ -418,17 +418,8 @@ async fn with_run(more: &str) -> (TempDir, Process, String) {
     let folder = tempfile::tempdir().expect("a folder");
     write_config(folder.path(), more);
     let daemon = Process::start(&folder).await;
-    let opened = daemon.post("/v1/runs", json!({ "workflow": "w" })).await.ok().json();
-    let run = opened["run"].as_str().expect("an id").to_owned();
-    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    let run = daemon.sealed_run("w").await;
     (folder, daemon, run)
-}
-
-fn said(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = exhibit().args(arguments).current_dir(folder).output();
-    let output = output.expect("the binary runs");
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -438,34 +429,34 @@ async fn the_command_keeps_lists_and_passes_on_and_auditors_check_what_is_kept()
     let (from, to) = (branch.path(), office.path());
     let file = from.join("bundle.tar.zst");
     let file = file.to_str().expect("text");
-    assert_eq!(said(from, &["export", &run, "--out", file]).0, Some(0));
-    assert_eq!(said(from, &["keys", "export", "--out", "trust"]).0, Some(0));
+    assert_eq!(said(from, &["export", &run, "--out", file]).0, 0);
+    assert_eq!(said(from, &["keys", "export", "--out", "trust"]).0, 0);
     assert!(exporting.terminate().success());
     let bytes = std::fs::read(file).expect("a bundle");
     let sha256 = Digest::of(&bytes).to_string();
 
     let (code, text) = said(to, &["import", file]);
-    assert!(code == Some(0) && text.contains(&format!("{run}: another store's, its")), "{text}");
+    assert!(code == 0 && text.contains(&format!("{run}: another store's, its")), "{text}");
     let (code, text) = said(to, &["import", file]);
-    assert!(code == Some(0) && text.contains("kept here already"), "{text}");
+    assert!(code == 0 && text.contains("kept here already"), "{text}");
     let (code, text) = said(to, &["import", "--list"]);
-    assert!(code == Some(0) && text.contains(&sha256), "{text}");
-    assert_eq!(said(to, &["import"]).0, Some(2));
+    assert!(code == 0 && text.contains(&sha256), "{text}");
+    assert_eq!(said(to, &["import"]).0, 2);
     let asked = ["export", "--imported", &sha256, "--out", "again.tar.zst"];
     let (code, text) = said(to, &asked);
-    assert!(code == Some(0) && text.contains(&sha256), "{text}");
+    assert!(code == 0 && text.contains(&sha256), "{text}");
     assert!(std::fs::read(to.join("again.tar.zst")).expect("given out") == bytes);
     let purge = ["purge", "--imported", &sha256, "--reason", "r"];
     let (code, text) = said(to, &purge);
-    assert!(code == Some(8) && text.contains("not_due"), "{text}");
+    assert!(code == 8 && text.contains("not_due"), "{text}");
     let (_, text) = said(to, &["custody", &run]);
     assert!(text.contains("import") && text.contains("export"), "{text}");
 
     // Without a word about the other store's key, and with it.
-    assert_eq!(said(to, &["keys", "export", "--out", "trust"]).0, Some(0));
+    assert_eq!(said(to, &["keys", "export", "--out", "trust"]).0, 0);
     let judge = || said(to, &["verify", "--trust", "trust", "store"]);
     let (code, text) = judge();
-    assert!(code == Some(0) && text.contains("import_not_vouched"), "{text}");
+    assert!(code == 0 && text.contains("import_not_vouched"), "{text}");
     let (passed, told) = stock_tools(to);
     assert!(passed && told.contains("of which DIR says nothing"), "{told}");
     for name in ["allowed_signers", "log.vkey"] {
@@ -477,7 +468,7 @@ async fn the_command_keeps_lists_and_passes_on_and_auditors_check_what_is_kept()
         std::fs::write(to.join("trust").join(name), both).expect("ours");
     }
     let (code, text) = judge();
-    assert!(code == Some(0) && !text.contains("import_not_vouched"), "{text}");
+    assert!(code == 0 && !text.contains("import_not_vouched"), "{text}");
     assert!(text.contains("1 folders of another store, signed by"), "{text}");
     let (passed, told) = stock_tools(to);
     assert!(passed && !told.contains("of which DIR says nothing"), "{told}");
@@ -489,10 +480,10 @@ async fn the_command_keeps_lists_and_passes_on_and_auditors_check_what_is_kept()
     set_mode(&path, 0o600);
     std::fs::write(&path, &changed).expect("ours");
     let (code, text) = judge();
-    assert!(code == Some(10) && text.contains(&format!("imported/{sha256}.tar.zst")), "{text}");
+    assert!(code == 10 && text.contains(&format!("imported/{sha256}.tar.zst")), "{text}");
     let (passed, told) = stock_tools(to);
     assert!(!passed && told.contains("FAIL 22 imports"), "{told}");
-    assert_eq!(said(to, &["import", file]).0, Some(8), "other bytes lie there");
+    assert_eq!(said(to, &["import", file]).0, 8, "other bytes lie there");
     assert!(daemon.terminate().success());
 }
 
@@ -512,7 +503,7 @@ async fn kill_9_while_bundles_are_taken_in_loses_none_that_was_told_of() {
         let names: Vec<String> = (0..bundles.len()).map(|it| format!("{it}.tar.zst")).collect();
         let at = folder.to_owned();
         let importing = std::thread::spawn(move || {
-            names.iter().filter(|name| said(&at, &["import", name]).0 == Some(0)).count()
+            names.iter().filter(|name| said(&at, &["import", name]).0 == 0).count()
         });
         eventually("some are kept", async || imports(&store).len() >= least).await;
         // SIGKILL.
