@@ -345,5 +345,3 @@ impl Runs {
 
 #[cfg(test)]
 mod faults;
-#[cfg(test)]
-mod import_faults;

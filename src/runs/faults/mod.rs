@@ -6,6 +6,7 @@ mod archives;
 mod first;
 mod imports;
 mod keeping;
+mod kept;
 
 use std::fs;
 use std::future::Future;
