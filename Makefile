@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench soak axe oscal mutations faults verity tlog-peer docs fuzz fuzz-api clean
+.PHONY: help setup build demo test check bench soak axe oscal mutations faults verity model tlog-peer docs fuzz fuzz-api clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -50,6 +50,9 @@ verity: ## fs-verity, under a kernel that has it, in a virtual machine (apt: qem
 
 faults: ## a disk that fails, in each of seven ways at every step of a store's life and a daemon's
 	EXHIBIT_FAULTS=all cargo test --lib -- faults::
+
+model: ## recovery: crashes, starts and an insider's actions in every order, six deep
+	EXHIBIT_DEPTH=$${EXHIBIT_DEPTH:-6} cargo test --lib -- evidence::model
 
 tlog-peer: build ## have aics-tlog (PyPI), another implementation, judge logs, sound and damaged
 	@scripts/tlog-peer

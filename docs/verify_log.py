@@ -10,7 +10,9 @@ pipes and devices are told of and not opened.
   tiles STORE          the log's tiles and root follow from its entries
   history STORE        the log continues every checkpoint in checkpoints/ and in the folders' proofs
   kept STORE NOTE...   the log continues these checkpoints
-  runs STORE           log and folders tell of the same runs; what was purged could go and is gone
+  runs STORE           log and folders tell of the same runs; what was purged could go and is gone; what is in
+                       open/ is as far as the log says
+  unpublished STORE    prints the folders in open/ whose seal is in the log: each must be a sealed folder
   order STORE          prints the folders of the runs, in the order in which the log holds their seals
   there STORE STAMPS   prints runs and when their seals were there at the latest, a line each, by a file of
                        timestamps over the log: how many entries each covers, and its time in seconds
@@ -303,57 +305,142 @@ def moment(time):
     return datetime.fromisoformat(time.replace("Z", "+00:00"))
 
 
+def newborn(folder):
+    """Whether it holds nothing but the beginnings of a run, as a crash leaves it while one is opened."""
+    names = {name for name in files_below(folder) if not name.endswith(".partial")}
+    events = os.path.join(folder, "data", "events.jsonl")
+    if not names <= {"data/events.jsonl", "data/provenance.json"}:
+        return False
+    lines = read(events).split(b"\n") if os.path.lexists(events) else [b""]
+    if len(lines) == 1:
+        return True  # Not even its opening is whole.
+    opening = json.loads(lines[0])
+    opens = opening["kind"] == "run.opened" and opening["data"]["run"] == os.path.basename(folder)
+    return opens and lines[1:] == [b""]
+
+
+def lines_of(folder):
+    """The whole lines of a folder's events, without their line feeds."""
+    with opened(os.path.join(folder, "data", "events.jsonl")) as events:
+        while (line := events.readline(LIMIT)).endswith(b"\n"):
+            yield line[:-1]
+
+
+def open_run(folder):
+    """What is wrong with a run that is not sealed yet: its chain, and the files that it tells of."""
+    previous = "0" * 64
+    for _ in files_below(folder):
+        pass  # Links, pipes and devices are wrong.
+    for number, line in enumerate(lines_of(folder), 1):
+        event = json.loads(line)
+        bound = line.endswith(f'"previous":"{previous}"}}'.encode()) and event["sequence"] == number
+        if not bound:
+            yield f"event {number} of {folder} is not bound to the one before it"
+        previous = sha256(line).hex()
+        data = event["data"] if event["actor"] == "exhibit" else {}
+        named = [data.get("provenance"), data.get("artifact"), *(data.get("artifacts") or [])]
+        for artifact in filter(None, named):
+            path = os.path.join(folder, artifact["path"])
+            if not os.path.lexists(path) or digest(path) != artifact["sha256"]:
+                yield f"{path} is not what event {number} tells of"
+
+
+class Told:
+    """What the log tells of runs."""
+
+    def __init__(self, store):
+        self.runs, self.first, self.wrong = {}, {}, []  # Digests of seals, and of the opening, by run.
+        self.heads, self.purged = {}, set()
+        promised, sealed_at, held = {}, {}, set()
+        for index, entry in enumerate(Log(store).entries):
+            value = json.loads(entry)
+            need(value["format"] in ("exhibit/1", "exhibit-log/1"), f"{entry[:200]!r} is no entry")
+            run = value.get("run")
+            seals = self.runs.setdefault(run, []) if run else []
+            if value["format"] == "exhibit/1":
+                if seals and seals[-1] != sha256(entry):
+                    self.wrong.append(f"sealed twice: entry {index} is another seal of {run}")
+                seals.append(sha256(entry))
+                sealed_at[run] = value["sealed_at"]
+            elif value["kind"] == "open":
+                self.first.setdefault(run, value["first_event_sha256"])
+                promised[run] = value.get("retention", {}).get("days", 0)
+            elif value["kind"] == "progress":
+                for head in value["runs"]:
+                    self.runs.setdefault(head["run"], [])
+                    self.heads.setdefault(head["run"], []).append((head["events"], head["sha256"]))
+            elif value["kind"] == "hold":
+                held.add((run, value.get("matter")))
+                stated = value.get("seal_sha256")
+                if stated and [stated] != [seal.hex() for seal in seals[-1:]]:
+                    self.wrong.append(f"entry {index} holds another seal of {run} than the log does")
+            elif value["kind"] == "release":
+                held.discard((run, value.get("matter")))
+            elif value["kind"] == "purge":
+                stated = value.get("seal_sha256")
+                founded = seals and ("damage" in value or stated == seals[-1].hex())
+                if founded:
+                    days = timedelta(days=promised.get(run, 0))
+                    founded = moment(value["time"]) >= moment(sealed_at[run]) + days
+                if not founded or any(run == other for other, _ in held):
+                    self.wrong.append(f"unfounded: entry {index} purges {run}")
+                self.purged.add(run)
+
+
+def open_folders(store):
+    """The folders in open/ by run, and what else is there."""
+    place = os.path.join(store, "open")
+    names = os.listdir(place) if os.path.isdir(place) else []
+    paths = {name: os.path.join(place, name) for name in names}
+    folders = {name for name, path in paths.items() if stat.S_ISDIR(os.lstat(path).st_mode)}
+    known = {name for name in folders if RUN.fullmatch(name.removesuffix(".partial"))}
+    runs = {name: paths[name] for name in known if RUN.fullmatch(name)}
+    return runs, [f"no run: open/{name!r}" for name in names if name not in known]
+
+
 def runs(store):
-    told, first, wrong = {}, {}, []  # Seals and opening, by run.
-    promised, sealed_at, held, purged = {}, {}, set(), set()
-    for index, entry in enumerate(Log(store).entries):
-        value = json.loads(entry)
-        need(value["format"] in ("exhibit/1", "exhibit-log/1"), f"{entry[:200]!r} is no entry")
-        if "run" in value:
-            told.setdefault(value["run"], [])
-        if value["format"] == "exhibit/1":
-            told[value["run"]].append(sha256(entry))
-            sealed_at[value["run"]] = value["sealed_at"]
-        elif value["kind"] == "open":
-            first.setdefault(value["run"], value["first_event_sha256"])
-            promised[value["run"]] = value.get("retention", {}).get("days", 0)
-        elif value["kind"] == "hold":
-            held.add((value["run"], value.get("matter")))
-        elif value["kind"] == "release":
-            held.discard((value["run"], value.get("matter")))
-        elif value["kind"] == "purge":
-            run = value["run"]
-            seals = [seal.hex() for seal in told[run]]
-            founded = seals and ("damage" in value or value.get("seal_sha256") == seals[-1])
-            if founded:
-                days = timedelta(days=promised.get(run, 0))
-                founded = moment(value["time"]) >= moment(sealed_at[run]) + days
-            if not founded or any(run == other for other, _ in held):
-                wrong.append(f"unfounded: entry {index} purges {run}")
-            purged.add(run)
-    there = folders_of_runs(store)
-    openings = os.path.join(store, "open")
-    names = os.listdir(openings) if os.path.isdir(openings) else []
-    still_open = {name: os.path.join(openings, name) for name in names if RUN.fullmatch(name)}
-    others = [name for name in names if not RUN.fullmatch(name.removesuffix(".partial"))]
-    others += [name for name in names if not stat.S_ISDIR(os.lstat(os.path.join(openings, name)).st_mode)]
-    wrong += [f"no run: open/{name!r}" for name in others]
+    told, there = Told(store), folders_of_runs(store)
+    still_open, wrong = open_folders(store)
+    wrong += told.wrong
     for run, folder in there.items():
-        if not told.get(run):
+        if not told.runs.get(run):
             wrong.append(f"never logged: {run}")
-        elif sha256(read(os.path.join(folder, "seal.json"))) != told[run][-1]:
+        elif sha256(read(os.path.join(folder, "seal.json"))) != told.runs[run][-1]:
             wrong.append(f"exchanged: the log holds another seal of {run}")
-    for run, seals in told.items():
-        if run not in purged and run not in there and (seals or run not in still_open):
+    for run in told.runs:
+        if run not in told.purged and run not in there and run not in still_open:
             wrong.append(f"gone: {run}, which the log tells of")
-    wrong += [f"never logged: {run}, which is open" for run in still_open if run not in told]
-    for run, folder in (there | still_open).items():
-        with opened(os.path.join(folder, "data", "events.jsonl")) as events:
-            opening = sha256(events.readline(LIMIT).removesuffix(b"\n")).hex()
-        if run in first and first[run] != opening:
+    for run, folder in still_open.items():
+        if run not in told.runs:
+            wrong += [] if newborn(folder) else [f"never logged: {run}, which is open"]
+        elif run in told.purged or (told.runs[run] and run in there):
+            wrong.append(f"reopened: {run}, which was sealed or purged")
+        elif told.runs[run]:
+            seal = os.path.join(folder, "seal.json")
+            if not os.path.lexists(seal) or sha256(read(seal)) != told.runs[run][-1]:
+                wrong.append(f"reopened: {run}, and it is not the seal that the log holds")
+        else:
+            wrong += open_run(folder)
+    for run, folder in [*there.items(), *still_open.items()]:
+        if run not in told.runs:
+            continue
+        events = os.path.join(folder, "data", "events.jsonl")
+        lines = [sha256(line).hex() for line in lines_of(folder)] if os.path.lexists(events) else []
+        if run in told.first and [told.first[run]] != lines[:1]:
             wrong.append(f"another opening than the log holds: {run}")
-    wrong += [f"there although purged: {run}" for run in purged if run in there]
+        for count, digest in told.heads.get(run, []):
+            if lines[count - 1 : count] != [digest]:
+                wrong.append(f"the log holds another event {count} of {run}")
+    wrong += [f"there although purged: {run}" for run in told.purged if run in there]
     need(not wrong, "\n".join(sorted(wrong)))
+
+
+def unpublished(store):
+    """Runs whose seal is in the log, and that are not moved to their place yet."""
+    told, there = Told(store), folders_of_runs(store)
+    for run, folder in sorted(open_folders(store)[0].items()):
+        if told.runs.get(run) and run not in there:
+            print(os.path.relpath(folder, store))
 
 
 def order(store):
@@ -503,7 +590,7 @@ def custody(store):
 
 
 if __name__ == "__main__":
-    commands = [seal, chain, proof, tiles, history, kept, runs, order, there, archives, imports]
+    commands = [seal, chain, proof, tiles, history, kept, runs, unpublished, order, there, archives, imports]
     commands += [named, custody]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])

@@ -165,7 +165,8 @@ pub fn remove_dir_all(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// An exclusive advisory lock on a file (`flock`), held until dropped or until the process dies.
+/// An exclusive advisory lock on a file or folder (`flock`), held until dropped or until the process
+/// dies.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
@@ -180,7 +181,18 @@ impl Lock {
     pub fn take(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(PRIVATE_FILE);
-        let file = makes(path, || options.open(path))?;
+        Self::hold(makes(path, || options.open(path))?)
+    }
+
+    /// Take the lock on the folder `path` itself: nobody gets around it by removing a file in it.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn take_folder(path: &Path) -> io::Result<Self> {
+        Self::hold(File::open(path)?)
+    }
+
+    fn hold(file: File) -> io::Result<Self> {
         for _ in 0..LOCK_ATTEMPTS {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),

@@ -273,6 +273,7 @@ impl Captures {
         let spec = RunSpec { workflow: STANDALONE.to_owned(), ..RunSpec::default() };
         let provenance = self.0.backends.provenance(by);
         let run = self.0.runs.begin(spec, caller.clone(), provenance).await?;
+        run.sealed_next();
         Ok((self.0.runs.work(run.id, &caller).await?, true))
     }
 

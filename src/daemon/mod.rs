@@ -121,6 +121,7 @@ impl Daemon {
         }
         drop(background.spawn(runs.clone().expire(background.clone())));
         drop(background.spawn(runs.clone().live(background.clone())));
+        drop(background.spawn(runs.clone().keep_heads(background.clone())));
         drop(background.spawn(runs.clone().scrub(background.clone())));
         drop(background.spawn(runs.clone().keep_custody(background.clone())));
         drop(background.spawn(runs.clone().stamp(background.clone())));

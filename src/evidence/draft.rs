@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::chain::{self, Tip};
 use super::error::{SealError, StoreError};
 use super::layout::{self, ATTACHMENTS, EVENTS, MAX_EVENT_DEPTH, MAX_EVENT_WRITE, MAX_FILES};
-use super::log::Log;
-use super::seal;
+use super::log::{Log, RunHead};
+use super::seal::{self, Bound};
 use super::sign::Signer;
 use super::stamp::TimestampAuthority;
 use crate::artifact::{Artifact, NewArtifact};
@@ -57,8 +57,9 @@ pub struct Draft {
     pub(super) closing: Option<(Ending, Recorded)>,
     /// Digest of the first line of the chain.
     pub(super) first_event: Digest,
-    /// Where a seal of this run stands in the log already.
-    pub(super) logged: Option<u64>,
+    /// What is bound by a seal that is in the log, or may be: from then on nothing is added, and the
+    /// run is sealed as that or not at all.
+    pub(super) bound: Option<Bound>,
     /// The receipt, once the folder has its final place.
     pub(super) published: Option<Receipt>,
 }
@@ -97,6 +98,16 @@ impl Draft {
     /// Number of events so far.
     pub fn events(&self) -> u64 {
         self.lines
+    }
+
+    /// The head of its chain.
+    pub fn head(&self) -> RunHead {
+        RunHead { run: self.id(), events: self.lines, sha256: self.tip.sha256 }
+    }
+
+    /// Whether a seal of it is in the log, or may be: then nothing can be added to it any more.
+    pub fn is_bound(&self) -> bool {
+        self.bound.is_some()
     }
 
     /// When the run was opened: RFC 3339, UTC.

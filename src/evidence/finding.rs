@@ -142,6 +142,14 @@ codes! {
     RunGone = "run_gone" Altered "The log tells of a run that is not in the store.";
     RunNotLogged = "run_not_logged" Altered "The store holds a run that the log does not tell of.";
     SealNotLogged = "seal_not_logged" Altered "A folder's seal is not the one that the log holds.";
+    HeadNotLogged = "head_not_logged" Altered "A run's events do not contain what the log says that they had come to: its chain was cut short or changed.";
+    SealedTwice = "sealed_twice" Altered "The log holds two different seals of one run.";
+    RunReopened = "run_reopened" Altered "A run that the log says was sealed or purged lies in open/, and is not that seal on its way.";
+    SealUnpublished = "seal_unpublished" Note "A sealed run, as the log holds it, is not in its place yet: the daemon moves it there, at its next start at the latest.";
+    Quarantined = "quarantined" Note "A folder that was not what the log tells was set aside at a start; it is no evidence.";
+    HoldSealMismatch = "hold_seal_mismatch" Altered "A hold was put on another seal of its run than the log holds.";
+    ReceiptMismatch = "receipt_mismatch" Altered "A receipt names another seal of its run, or another place in the log, than there is.";
+    EventsUnlogged = "events_unlogged" Note "The run was taken up after a crash, and the log did not hold its last events: only their own chain binds them, and they meet no requirement.";
     OpeningNotLogged = "opening_not_logged" Altered "A run's first event is not the one that the log holds of its opening.";
     PurgedRunThere = "purged_run_there" Altered "The store holds a run that the log says was purged: a purge cut short, which the daemon's next start finishes, or a folder put back.";
     PurgeUnfounded = "purge_unfounded" Altered "An entry of the log purges a run that was not sealed so, or a bundle that was not kept, whose promised time was not over, or that was on hold.";

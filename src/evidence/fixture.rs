@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::draft::Draft;
 use super::error::StoreError;
-use super::log::{Log, Logged};
+use super::log::Log;
 use super::recover::Salvage;
 use super::sign::{LogKey, Signer};
 use super::stamp::TimestampAuthority;
@@ -182,9 +182,9 @@ impl Bench {
         self.clock.now()
     }
 
-    /// Take up a run that was left open, as if no log told of it.
+    /// Take up a run that was left open, whatever the log tells of it.
     pub(super) fn resume(&self, run: RunId) -> Result<(Draft, Salvage), StoreError> {
-        self.store.resume(run, Logged::default(), self.now())
+        self.store.resume(run, None)
     }
 
     pub(super) fn begin(&self, index: usize) -> Draft {

@@ -78,6 +78,8 @@ const MAX_DEPTH: usize = 8;
 
 /// Folder of unsealed runs, in the store.
 pub(super) const OPEN: &str = "open";
+/// Folder of what was set aside at a start, because it is not what the log tells.
+pub(crate) const QUARANTINE: &str = "quarantine";
 /// Folder of sealed runs, in the store.
 pub(crate) const RUNS: &str = "runs";
 /// Folder of purged runs on their way out, in the store.

@@ -18,6 +18,7 @@ mod index;
 mod key_file;
 mod layout;
 pub mod log;
+mod publish;
 mod purge;
 mod query;
 mod record;
@@ -28,6 +29,7 @@ mod sign;
 mod signers;
 mod stamp;
 mod store;
+mod triage;
 mod trust;
 pub mod verify;
 
@@ -44,14 +46,14 @@ pub use index::{Filled, Index, IndexError};
 pub use key_file::KeyKind;
 pub use layout::FORMAT;
 pub(crate) use layout::{
-    EVENTS, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, RECORD, REPORT, RUNS, SEAL,
-    archived_place, entries, is_safe_path, open_place, sealed_place,
+    EVENTS, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, QUARANTINE, RECORD, REPORT, RUNS,
+    SEAL, archived_place, entries, is_safe_path, open_place, sealed_place,
 };
 pub use purge::Leaving;
 pub(crate) use purge::seal_digest;
 pub use query::{Choice, Filter, MAX_LIST, Tally};
 pub use record::{Counts, RunRecord, RunSummary};
-pub use recover::{Salvage, Torn};
+pub use recover::{Salvage, Torn, Unlogged};
 pub use revocation::Revocation;
 pub(crate) use seal::GUIDE;
 pub use sign::{KeyPlace, LogKey, SignError, Signer};
@@ -59,6 +61,7 @@ pub use signers::{Epoch, Next, Signers, SignersError};
 pub use stamp::TimestampAuthority;
 pub use store::Store;
 pub(crate) use store::{days_in, sealed_in};
+pub use triage::Triage;
 pub use trust::{Trust, TrustError};
 
 #[cfg(test)]
@@ -75,6 +78,8 @@ mod fixture;
 mod hostile;
 #[cfg(test)]
 mod matrix;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]

@@ -7,19 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::attacks::write;
 use super::custody::Custody;
 use super::damage::unlock;
-use super::fixture::{Bench, id, signer, trust_in_log};
+use super::draft::Draft;
+use super::fixture::{Bench, agent_says, file, id, opening, signer, trust_in_log};
 use super::hostile::copy_tree;
-use super::log::{Log, grow, leaf, remove};
+use super::log::{Log, RunHead, grow, leaf, remove};
 use super::matrix::{hand_over, look, stamped_bench, verify_sh};
 use super::purge::Leaving;
 use super::verify;
 use crate::error::exit;
 use crate::id::RunId;
 use crate::receipt::Receipt;
-use crate::run::{Caller, Ending};
+use crate::run::{Caller, Ending, Event};
 use crate::tlog::tile::Tile;
 
 /// How many at the least; what `EXHIBIT_MUTATIONS` says otherwise.
@@ -27,12 +30,14 @@ const SOME: u64 = 300;
 /// Of so many changes, docs/verify.sh is asked about one: it takes a hundred times as long.
 const STOCK: u64 = 250;
 /// The folders of a store that hold evidence.
-const EVIDENCE: [&str; 4] = ["runs", "log", "checkpoints", "custody"];
+const EVIDENCE: [&str; 5] = ["runs", "open", "log", "checkpoints", "custody"];
 /// Entries of the log: full tiles, partial ones, and partial ones left over from before.
-const ENTRIES: u64 = 264;
+const ENTRIES: u64 = 266;
+/// The run that is open.
+const OPEN: &str = "019ab2f0-6c21-7000-8000-000000000004";
 
-/// A store of a sealed run, of one that became an archive and of one that was purged, which an authority
-/// stamped, and of what was put down about who looked at them.
+/// A store of a sealed run, of one that became an archive, of one that was purged and of one that is open,
+/// which an authority stamped, and of what was put down about who looked at them.
 fn scene() -> Bench {
     let bench = stamped_bench();
     for index in [0, 1] {
@@ -41,7 +46,10 @@ fn scene() -> Bench {
     let draft = bench.begin_third();
     let ending = Ending::sealed("succeeded");
     let purged = draft.seal(&ending, &signer(), bench.now()).expect("sealed");
+    let draft = begin(&bench);
     let log = bench.log();
+    log.append_all(RunHead::entries(&[draft.head()], bench.now())).expect("appended");
+    drop(draft);
     let custody = Custody::open(bench.store.root()).expect("begun");
     for path in ["data/run.json", "report.html", "data/events.jsonl"] {
         custody.record(look(path), bench.now()).expect("recorded");
@@ -59,6 +67,19 @@ fn scene() -> Bench {
 
 fn operator() -> Caller {
     Caller::Socket { uid: 0, gid: 0, pid: Some(1) }
+}
+
+/// Begin a run that stays open, with a capture.
+fn begin(bench: &Bench) -> Draft {
+    let run = OPEN.parse().expect("an id");
+    let provenance = json!({ "browser": "none" });
+    let mut draft = bench.store.begin(&opening(run), &provenance, bench.now()).expect("begun");
+    let name = "captures/0001-before/screenshot.png";
+    let artifacts = draft.add(vec![file(name, b"a picture")]).expect("added");
+    let taken = json!({ "stage": "before", "artifacts": artifacts });
+    let taken = Event::exhibit("capture.taken", taken);
+    draft.record(&[taken, agent_says("paid")], bench.now()).expect("recorded");
+    draft
 }
 
 fn archive(bench: &Bench, log: &Log, run: RunId) {
@@ -197,7 +218,7 @@ impl Subject {
             |path: &Path| path.strip_prefix(&self.root).expect("below").display().to_string();
         let at = dice.below(bytes.len().max(1));
         let mut changed = bytes.to_vec();
-        let what = match dice.below(8) {
+        let what = match dice.below(10) {
             0 | 1 if !bytes.is_empty() => {
                 let bit = dice.below(8);
                 changed[at] ^= 1 << bit;
@@ -215,6 +236,7 @@ impl Subject {
             4 => return self.removed(path, bytes, stock),
             5 => return Some(self.added(dice, stock)),
             6 => return Some(self.renamed(dice, stock)),
+            7 | 8 => return self.moved(dice, stock),
             _ => return self.exchanged(dice, (path, bytes), stock),
         };
         write(path, &changed);
@@ -235,6 +257,10 @@ impl Subject {
 
     fn added(&self, dice: &mut Dice, stock: bool) -> (String, bool) {
         let folder = &self.folders[dice.below(self.folders.len())];
+        // A file of an open run may be there before the event that tells of it.
+        if folder.starts_with(self.root.join("open").join(OPEN)) {
+            return (String::new(), true);
+        }
         let name = ["x", "-", ".hidden", "0", "001", "seal.json.bak"][dice.below(6)];
         let path = folder.join(format!("{name}{}", ["", ".note", ".p"][dice.below(3)]));
         if path.exists() {
@@ -259,6 +285,53 @@ impl Subject {
         let noticed = self.is_noticed(stock);
         fs::rename(&other, path).expect("renamed");
         (format!("{} renamed to {}", path.display(), other.display()), noticed)
+    }
+
+    /// A run, or what holds some, is moved or copied to where another kind of thing lies.
+    #[expect(clippy::disallowed_methods, reason = "a test does damage")]
+    fn moved(&self, dice: &mut Dice, stock: bool) -> Option<(String, bool)> {
+        let runs = self.root.join("runs");
+        let movable = |path: &&PathBuf| {
+            let depth = path.strip_prefix(&runs).map_or(0, |below| below.components().count());
+            (1..=4).contains(&depth) || path.ends_with(OPEN)
+        };
+        let archives =
+            self.files.keys().filter(|path| path.to_string_lossy().ends_with(".tar.zst"));
+        let sources: Vec<&PathBuf> = self.folders.iter().filter(movable).chain(archives).collect();
+        let source = sources[dice.below(sources.len())];
+        let name = source.file_name().expect("a name");
+        let copies = dice.below(2) == 0;
+        // What lies elsewhere in the store is no evidence, and a copy there takes nothing away.
+        let elsewhere = ["open", "runs/2020/01/01", "purging", "archiving", "quarantine", "aside"];
+        let place = self.root.join(elsewhere[dice.below(if copies { 2 } else { 6 })]);
+        let target = place.join(name);
+        if target.exists() || place.starts_with(source) {
+            return None;
+        }
+        let new = !place.exists();
+        fs::create_dir_all(&place).expect("made");
+        if source.is_dir() {
+            copy_tree(source, &target);
+        } else {
+            fs::copy(source, &target).expect("copied");
+        }
+        let aside = self.root.with_file_name("taken");
+        if !copies {
+            fs::rename(source, &aside).expect("moved");
+        }
+        let noticed = self.is_noticed(stock);
+        if !copies {
+            fs::rename(&aside, source).expect("moved");
+        }
+        remove(&target);
+        if new {
+            let top = place.strip_prefix(&self.root).expect("below").components().take(2).collect();
+            let top: PathBuf = top;
+            let top = if top.starts_with("runs") { self.root.join(top) } else { place };
+            remove(&top);
+        }
+        let verb = if copies { "copied" } else { "moved" };
+        Some((format!("{} {verb} to {}", source.display(), target.display()), noticed))
     }
 
     fn exchanged(

@@ -42,9 +42,22 @@ pub struct Salvage {
     /// Lines of the chain, from 1, that are no events or do not follow: damage.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub broken: Vec<u64>,
+    /// Events that the log does not hold: only their own chain binds them, and whoever has the files
+    /// could have written them while no daemon ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlogged: Option<Unlogged>,
     /// How the run was about to be sealed when it was cut short.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
+}
+
+/// Lines of a chain, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Unlogged {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
 }
 
 /// A last line that was cut short.
@@ -69,14 +82,17 @@ impl Salvage {
     }
 }
 
-/// Take up the open run at `place`.
-pub(super) fn resume(place: Place) -> Result<(Draft, Salvage), StoreError> {
+/// Take up the open run at `place`, of whose chain the log holds the first `logged` events, where it
+/// stands in one.
+pub(super) fn resume(place: Place, logged: Option<u64>) -> Result<(Draft, Salvage), StoreError> {
     let path = place.folder.join(EVENTS);
     if !place.folder.is_dir() {
         return Err(StoreError::NotFound { path: place.folder });
     }
     let mut salvage = Salvage::default();
     let chain = Scanned::read(&path, &mut salvage)?;
+    let first = logged.map(|logged| logged + 1).filter(|first| *first <= chain.lines);
+    salvage.unlogged = first.map(|first| Unlogged { first, last: chain.lines });
     salvage.removed = seal::clear(&place.folder)?;
     let artifacts = compare(&place.folder, &chain.named, &mut salvage)?;
     if salvage.torn.is_some() {
@@ -103,7 +119,7 @@ pub(super) fn resume(place: Place) -> Result<(Draft, Salvage), StoreError> {
         damaged: salvage.is_damaged(),
         closing: None,
         first_event: chain.first,
-        logged: None,
+        bound: None,
         published: None,
     };
     Ok((draft, salvage))

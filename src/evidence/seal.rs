@@ -3,7 +3,7 @@
 //! permission bits are left to set. docs/FORMAT.md states the order.
 
 use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,10 @@ use super::bag::{self, BagInfo};
 use super::chain;
 use super::draft::Draft;
 use super::error::{SealCause, SealError, StoreError};
+use super::finding::Class;
 use super::layout::{self, EVENTS, MAX_EVENT_READ, RECORD, TAG_FILES};
+use super::publish;
+pub(super) use super::publish::protect_top;
 use super::record::{
     COMPLETENESS, Counts, NOT_PROVEN, RunRecord, SealParts, seal_bytes, seal_value,
 };
@@ -29,7 +32,6 @@ use crate::receipt::Receipt;
 use crate::report;
 use crate::run::{Ending, Event, Recorded};
 use crate::timestamp::{MAX_STAMP, Request, Stamp};
-use crate::tlog::proof::Proof;
 
 /// How to check a folder with stock tools; `{run}` stands for the run.
 pub(crate) const GUIDE: &str = include_str!("VERIFY.txt");
@@ -40,7 +42,7 @@ const STANDS: SignedDuration = SignedDuration::from_mins(1);
 /// Bytes of a report that are written at a time.
 const REPORT_BUFFER: usize = 1 << 18;
 pub(super) const READ_ONLY_FILE: u32 = 0o444;
-const READ_ONLY_FOLDER: u32 = 0o555;
+pub(super) const READ_ONLY_FOLDER: u32 = 0o555;
 const PRIVATE_FOLDER: u32 = 0o700;
 
 /// A seal on its way: what the steps so far found out.
@@ -56,14 +58,21 @@ pub(super) struct Sealing<'a> {
     /// When an authority saw the signature.
     stamped: Option<Timestamp>,
     seal_sha256: Digest,
-    /// That the seal is in the log.
-    proof: Option<Proof>,
+}
+
+/// What a seal in the log binds.
+#[derive(Debug)]
+pub(super) struct Bound {
+    /// What the caller gets for it.
+    receipt: Receipt,
+    /// Where it stands in the log; none while that is in doubt.
+    index: Option<u64>,
 }
 
 type Step = fn(&mut Sealing<'_>) -> Result<(), SealCause>;
 
-/// The steps, in order.
-pub(super) const STEPS: [Step; 14] = [
+/// The steps, in order. Those from [`CHECK`] on are all that is left to do once the seal is in the log.
+pub(super) const STEPS: [Step; 15] = [
     |sealing| sealing.clear(),
     |sealing| sealing.close_chain(),
     |sealing| sealing.write_record(),
@@ -77,8 +86,11 @@ pub(super) const STEPS: [Step; 14] = [
     |sealing| sealing.protect(),
     |sealing| sealing.check(),
     |sealing| sealing.enter_log(),
+    |sealing| sealing.prove(),
     |sealing| sealing.publish(),
 ];
+/// The step that reads everything back.
+const CHECK: usize = 11;
 
 /// Seal `draft`; on failure it comes back.
 pub(super) fn seal(
@@ -110,6 +122,7 @@ pub(super) fn run(
     if draft.published.is_some() {
         return Ok(());
     }
+    let first = if is_bound(draft)? { CHECK } else { 0 };
     let mut sealing = Sealing {
         draft,
         ending,
@@ -120,25 +133,35 @@ pub(super) fn run(
         parts: SealParts::default(),
         stamped: None,
         seal_sha256: Digest::ZERO,
-        proof: None,
     };
-    STEPS[..steps].iter().try_for_each(|step| step(&mut sealing))
+    let steps = STEPS.get(first..steps).unwrap_or_default();
+    steps.iter().try_for_each(|step| step(&mut sealing))
+}
+
+/// Whether a seal of `draft` is in the log, after an attempt that failed behind it: then the run is
+/// that seal, and no other is ever made.
+fn is_bound(draft: &mut Draft) -> Result<bool, SealCause> {
+    let (run, Some(bound), Some(log)) = (draft.id(), &mut draft.bound, &draft.place.log) else {
+        return Ok(false);
+    };
+    if bound.index.is_none() {
+        log.settle()?;
+        let logged = log.histories(&[run])?.remove(&run).and_then(|history| history.seal);
+        let ours = |(_, sha256): &(u64, Digest)| *sha256 == bound.receipt.seal_sha256;
+        bound.index = logged.filter(ours).map(|(index, _)| index);
+    }
+    let stands = bound.index.is_some();
+    if !stands {
+        draft.bound = None;
+    }
+    Ok(stands)
 }
 
 /// Make the move durable and the folder read-only: what is left once it has its final place.
 fn settle(draft: &Draft) -> Result<Receipt, SealCause> {
     let receipt = draft.published.clone().expect("the last step publishes");
-    let folder = draft.place.root.join(&receipt.folder);
-    for parent in [folder.parent(), draft.place.folder.parent()].into_iter().flatten() {
-        disk::sync_dir(parent).map_err(StoreError::at(parent))?;
-    }
-    protect_top(&folder)?;
+    publish::settle(&draft.place.root, draft.id())?;
     Ok(receipt)
-}
-
-/// Make the top folder of a sealed run read-only.
-pub(super) fn protect_top(folder: &Path) -> Result<(), StoreError> {
-    disk::set_mode(folder, READ_ONLY_FOLDER).map_err(StoreError::at(folder))
 }
 
 impl Sealing<'_> {
@@ -318,63 +341,74 @@ impl Sealing<'_> {
         Ok(())
     }
 
-    /// Read the folder back from disk and verify it, as an auditor will.
+    /// Read the folder back from disk and verify it, as an auditor will. Of one that is in the log
+    /// already the key is no question any more: it may have been exchanged since.
     fn check(&mut self) -> Result<(), SealCause> {
-        let trust = Trust::of_signer(self.signer);
+        let bound = self.draft.is_bound();
+        let trust = if bound { Trust::default() } else { Trust::of_signer(self.signer) };
         let report = verify::folder(&self.draft.place.folder, &trust);
         let damaged = self.draft.damaged;
-        let hinders = |finding: &super::finding::Finding| {
-            finding.class != super::finding::Class::Note
-                && !(damaged && finding.code.is_recorded_damage())
+        let hinders = |finding: &super::finding::Finding| match finding.class {
+            Class::Note => false,
+            Class::UnknownKey => !bound,
+            _ => !(damaged && finding.code.is_recorded_damage()),
         };
         let findings: Vec<_> = report.findings.into_iter().filter(hinders).collect();
         if findings.is_empty() { Ok(()) } else { Err(SealCause::NotVerified(findings)) }
     }
 
-    /// Put the seal into the log, and the proof of it beside the seal. A crash from here on is
-    /// followed by the same seal, which is not put in again.
+    /// Put the seal into the log. From here on the run is this seal: another attempt, and a start
+    /// after a crash, go on behind it.
     fn enter_log(&mut self) -> Result<(), SealCause> {
-        let Some(log) = self.draft.place.log.clone() else { return Ok(()) };
+        let Some(log) = self.draft.place.log.clone().filter(|_| !self.draft.is_bound()) else {
+            return Ok(());
+        };
         let path = self.path(layout::SEAL);
         let seal = disk::read_limited(&path, layout::MAX_SMALL).map_err(StoreError::at(&path))?;
-        let standing = self.draft.logged.map(|index| log.entry(index)).transpose()?;
-        let index = match (self.draft.logged, standing) {
-            (Some(index), Some(entry)) if entry == seal => index,
-            _ => log.append(seal)?,
-        };
-        self.draft.logged = Some(index);
-        let proof = log.proof(index)?;
-        self.write(layout::PROOF, proof.to_string().as_bytes())?;
-        let path = self.path(layout::PROOF);
-        disk::set_mode(&path, READ_ONLY_FILE).map_err(StoreError::at(&path))?;
-        let folder = &self.draft.place.folder;
-        disk::sync_dir(folder).map_err(StoreError::at(folder))?;
-        self.proof = Some(proof);
+        self.draft.bound = Some(Bound { receipt: self.receipt(), index: None });
+        match log.append(seal) {
+            Ok(index) => {
+                self.draft.bound = Some(Bound { receipt: self.receipt(), index: Some(index) });
+                Ok(())
+            }
+            Err(error) => {
+                if !matches!(error, StoreError::InDoubt { .. }) {
+                    self.draft.bound = None;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Put the proof that the seal is in the log beside it.
+    fn prove(&mut self) -> Result<(), SealCause> {
+        let Some(log) = self.draft.place.log.clone() else { return Ok(()) };
+        let bound = self.draft.bound.as_mut().expect("it is in the log by now");
+        let index = bound.index.expect("it is in the log by now");
+        let proof = publish::prove(&self.draft.place.folder, &log, index)?;
+        bound.receipt.log_index = Some(index);
+        bound.receipt.checkpoint = Some(proof.note.to_string());
         Ok(())
     }
 
     /// One rename makes the run sealed.
     fn publish(&mut self) -> Result<(), SealCause> {
-        let folder = layout::sealed_place(self.draft.id());
-        let place = self.draft.place.root.join(&folder);
-        let parent = place.parent().expect("a sealed place lies in a folder");
-        disk::make_dirs(parent).map_err(StoreError::at(parent))?;
-        if let Err(error) = disk::rename_new(&self.draft.place.folder, &place) {
-            // A disk that says it failed may have done as it was told.
-            let gone = self.draft.place.folder.symlink_metadata();
-            if !gone.is_err_and(|gone| gone.kind() == ErrorKind::NotFound) || !place.is_dir() {
-                return Err(StoreError::new(&place, error).into());
-            }
-        }
+        publish::move_to_place(&self.draft.place.root, self.draft.id())?;
+        let bound = self.draft.bound.as_ref().map(|bound| bound.receipt.clone());
+        self.draft.published = Some(bound.unwrap_or_else(|| self.receipt()));
+        Ok(())
+    }
+
+    fn receipt(&self) -> Receipt {
         let record = self.record();
         let known = "every part is known once all steps before have been taken";
-        let receipt = Receipt {
+        Receipt {
             run: self.draft.id(),
             state: record.ending.state,
             outcome: record.ending.outcome.clone(),
             completeness: record.completeness.clone(),
             sealed_at: record.sealed_at.clone(),
-            folder,
+            folder: layout::sealed_place(self.draft.id()),
             events: record.counts.events,
             files: record.counts.files,
             size_bytes: self.bytes(),
@@ -382,11 +416,9 @@ impl Sealing<'_> {
             seal_sha256: self.seal_sha256,
             key: self.signer.fingerprint(),
             timestamp: self.stamped.map(rfc3339_millis),
-            log_index: self.proof.as_ref().map(|proof| proof.index),
-            checkpoint: self.proof.as_ref().map(|proof| proof.note.to_string()),
-        };
-        self.draft.published = Some(receipt);
-        Ok(())
+            log_index: None,
+            checkpoint: None,
+        }
     }
 
     /// Write one file of the folder; the folder is synchronised by a later step.

@@ -12,9 +12,9 @@ use super::chain::{self, Tip};
 use super::draft::{Draft, Place};
 use super::error::StoreError;
 use super::layout::{self, EVENTS, LOCK, OPEN, PROVENANCE, RUNS};
-use super::log::{Log, Logged, leaf};
+use super::log::{Log, leaf};
+use super::publish;
 use super::recover::{self, Salvage};
-use super::seal;
 use super::stamp::TimestampAuthority;
 use crate::artifact::Artifact;
 use crate::clock::Moment;
@@ -31,7 +31,7 @@ pub struct Store {
     organization: Option<String>,
     log: Option<Arc<Log>>,
     authority: Option<Arc<dyn TimestampAuthority>>,
-    _lock: Lock,
+    _locks: [Lock; 2],
 }
 
 impl Store {
@@ -46,16 +46,20 @@ impl Store {
             disk::make_dirs(&folder).map_err(StoreError::at(&folder))?;
         }
         let path = root.join(LOCK);
-        let lock = Lock::take(&path).map_err(|error| match error.kind() {
+        let locked = |error: io::Error| match error.kind() {
             io::ErrorKind::WouldBlock => StoreError::Locked { path: path.clone() },
             _ => StoreError::new(&path, error),
-        })?;
+        };
+        // The file keeps out daemons of before; the folder those that find the file removed.
+        let locks = [Lock::take_folder(root), Lock::take(&path)];
+        let [folder, file] = locks;
+        let locks = [folder.map_err(locked)?, file.map_err(locked)?];
         let store = Self {
             root: root.to_owned(),
             organization: None,
             log: None,
             authority: None,
-            _lock: lock,
+            _locks: locks,
         };
         store.drop_unborn()?;
         Ok(store)
@@ -80,6 +84,11 @@ impl Store {
     pub fn with_authority(mut self, authority: Arc<dyn TimestampAuthority>) -> Self {
         self.authority = Some(authority);
         self
+    }
+
+    /// Whether its runs stand in a log.
+    pub(super) fn has_log(&self) -> bool {
+        self.log.is_some()
     }
 
     /// Remove runs whose opening a crash cut short: nobody was told of them.
@@ -112,7 +121,7 @@ impl Store {
         self.root.join(layout::open_place(run))
     }
 
-    fn place(&self, run: RunId) -> Place {
+    pub(super) fn place(&self, run: RunId) -> Place {
         Place {
             root: self.root.clone(),
             folder: self.root.join(layout::open_place(run)),
@@ -151,7 +160,7 @@ impl Store {
         let open = self.root.join(OPEN);
         disk::sync_dir(&open).map_err(StoreError::at(&open))?;
         let draft = draft?;
-        if let Err(error) = self.enter(&draft, false, at) {
+        if let Err(error) = self.enter(&draft, at) {
             // Nobody was told of it, so it may go again; unless the log may tell of it, in which case
             // the next start seals it.
             if !matches!(error, StoreError::InDoubt { .. })
@@ -165,9 +174,9 @@ impl Store {
     }
 
     /// Put the opening of `draft` into the log.
-    fn enter(&self, draft: &Draft, late: bool, at: Moment) -> Result<(), StoreError> {
+    fn enter(&self, draft: &Draft, at: Moment) -> Result<(), StoreError> {
         let Some(log) = &self.log else { return Ok(()) };
-        let entry = leaf::open(&draft.opening, draft.first_event, late, at);
+        let entry = leaf::open(&draft.opening, draft.first_event, at);
         log.append(entry).map(drop)
     }
 
@@ -181,25 +190,15 @@ impl Store {
         Ok(ids.collect())
     }
 
-    /// Take up a run that a crash left open. The first events recorded afterwards are preceded by
-    /// one that tells of the recovery. `place` is where it stands in the log; a run that the crash
-    /// kept from it is put in now.
+    /// Take up a run that a crash left open, and that [`Store::triage`] says may be resumed; of its chain
+    /// the log holds the first `logged` events ([`History::events`](super::log::History::events)). The first
+    /// events recorded afterwards are preceded by one that tells of the recovery.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Damaged`] when the run's first event cannot be read;
     /// see [`StoreError`].
-    pub fn resume(
-        &self,
-        run: RunId,
-        place: Logged,
-        at: Moment,
-    ) -> Result<(Draft, Salvage), StoreError> {
-        let (mut draft, salvage) = recover::resume(self.place(run))?;
-        draft.logged = place.seal;
-        if place.open.is_none() {
-            self.enter(&draft, true, at)?;
-        }
-        Ok((draft, salvage))
+    pub fn resume(&self, run: RunId, logged: Option<u64>) -> Result<(Draft, Salvage), StoreError> {
+        recover::resume(self.place(run), logged)
     }
 
     /// Put into the log what was sealed before there was one: the first entries of a log.
@@ -230,7 +229,7 @@ impl Store {
         for folder in self.sealed() {
             let metadata = std::fs::metadata(&folder).map_err(StoreError::at(&folder))?;
             if metadata.permissions().mode() & 0o222 != 0 {
-                seal::protect_top(&folder)?;
+                publish::protect_top(&folder)?;
                 touched.push(folder);
             }
         }
@@ -304,7 +303,7 @@ fn prepare(
         damaged: false,
         closing: None,
         first_event: Digest::ZERO,
-        logged: None,
+        bound: None,
         published: None,
     };
     draft.record(&[opened(opening, &artifact)], at)?;

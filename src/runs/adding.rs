@@ -27,7 +27,8 @@ impl Runs {
         mut events: Vec<Event>,
     ) -> Result<Vec<Recorded>, Problem> {
         let (config, counts) = (self.0.config.borrow().clone(), self.0.counts.clone());
-        self.with_draft(work, "recording events", move |draft, at| {
+        let concludes = events.iter().any(concludes);
+        let recorded = self.with_draft(work, "recording events", move |draft, at| {
             let agents = events.iter().any(|event| event.actor == Actor::Agent);
             let most = config.runs.max_events;
             if agents && draft.events() + events.len() as u64 > most {
@@ -38,8 +39,14 @@ impl Runs {
                 admit(event, &config.events)?;
             }
             counts.record(draft, &events, at)
-        })
-        .await
+        });
+        let recorded = recorded.await?;
+        if concludes {
+            self.fix_head(work).await;
+        } else {
+            self.0.grown.notify_one();
+        }
+        Ok(recorded)
     }
 
     /// Add files to a run, and the event that `tell` makes of them: both are on disk when this
@@ -54,12 +61,14 @@ impl Runs {
         tell: impl FnOnce(&[Artifact]) -> Event + Send + 'static,
     ) -> Result<(Vec<Artifact>, Recorded), Problem> {
         let counts = self.0.counts.clone();
-        self.with_draft(work, "adding files", move |draft, at| {
+        let added = self.with_draft(work, "adding files", move |draft, at| {
             let artifacts = draft.add(files).map_err(store_problem)?;
             let mut recorded = counts.record(draft, &[tell(&artifacts)], at)?;
             Ok((artifacts, recorded.remove(0)))
-        })
-        .await
+        });
+        let added = added.await?;
+        self.fix_head(work).await;
+        Ok(added)
     }
 
     /// What the run's events since `begun` say, for captions: from and to, in seconds since the
@@ -104,15 +113,17 @@ impl Runs {
         tell: impl FnOnce(&[Artifact]) -> Event + Send + 'static,
     ) -> Result<(Vec<Artifact>, Blob), Problem> {
         let counts = self.0.counts.clone();
-        self.with_draft(work, "finishing a recording", move |draft, at| {
+        let finished = self.with_draft(work, "finishing a recording", move |draft, at| {
             let (artifact, file) = draft.finish_growing(&name).map_err(store_problem)?;
             let blob = Blob::of_file(file, artifact.size_bytes);
             let mut artifacts = vec![artifact];
             artifacts.extend(draft.add(files).map_err(store_problem)?);
             counts.record(draft, &[tell(&artifacts)], at)?;
             Ok((artifacts, blob))
-        })
-        .await
+        });
+        let finished = finished.await?;
+        self.fix_head(work).await;
+        Ok(finished)
     }
 
     /// Begin a file of the caller's.
@@ -143,15 +154,23 @@ impl Runs {
         media_type: String,
     ) -> Result<Artifact, Problem> {
         let counts = self.0.counts.clone();
-        self.with_draft(work, "finishing an attachment", move |draft, at| {
+        let finished = self.with_draft(work, "finishing an attachment", move |draft, at| {
             let artifact =
                 draft.finish_attachment(attachment, &media_type).map_err(store_problem)?;
             let event = Event::exhibit("attachment.added", json!({ "artifact": artifact }));
             counts.record(draft, &[event], at)?;
             Ok(artifact)
-        })
-        .await
+        });
+        let finished = finished.await?;
+        self.fix_head(work).await;
+        Ok(finished)
     }
+}
+
+/// Whether `event` tells what became of a capture that left no file, or of a sequence.
+fn concludes(event: &Event) -> bool {
+    let kinds = ["capture.failed", "capture.refused", "sequence.ended", "recording.failed"];
+    event.actor == Actor::Exhibit && kinds.contains(&event.kind.as_str())
 }
 
 /// Judge the size of an agent's event and take secrets out of it.

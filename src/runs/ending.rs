@@ -7,45 +7,71 @@ use std::time::Duration;
 
 use futures_util::future::{FutureExt as _, join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use serde_json::json;
 
 use super::Runs;
 use super::open::{OpenRun, Work, lock, millis};
 use super::problem::{seal_problem, sealed, store_problem};
 use crate::config;
 use crate::error::{Problem, chain};
+use crate::evidence::{FindingCode, Triage};
 use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::run::{Caller, Ending, State};
 use crate::tasks::Tasks;
 
 impl Runs {
-    /// Seal the runs that an earlier life of the daemon left open.
+    /// Bring the runs to their end that an earlier life of the daemon left in `open/`: what the log
+    /// tells of each decides how.
     pub(super) fn recover(&self) -> Result<(), Problem> {
         let unfinished = self.0.store.unfinished().map_err(store_problem)?;
-        let places = self.0.log.places(&unfinished).map_err(store_problem)?;
+        let histories = self.0.log.histories(&unfinished).map_err(store_problem)?;
         for id in unfinished {
-            let place = places.get(&id).copied().unwrap_or_default();
-            let resumed = self.0.store.resume(id, place, self.0.clock.now());
-            let (draft, salvage) = match resumed {
-                Ok(resumed) => resumed,
-                Err(error) => {
-                    tracing::error!(run = %id, error = chain(&error), "a run cannot be taken up; it stays where it is");
-                    continue;
-                }
-            };
-            let ending = salvage.ending.clone().unwrap_or_else(|| {
-                Ending::interrupted("the daemon ended without sealing this run")
+            let history = histories.get(&id).cloned().unwrap_or_default();
+            let triage = self.0.store.triage(id, &history);
+            let done = triage.map_err(store_problem).and_then(|triage| match triage {
+                Triage::Resume => self.resume(id, history.events()),
+                Triage::Publish(index) => self.publish_sealed(id, index),
+                Triage::Discard => self.0.store.discard(id).map_err(store_problem),
+                Triage::Quarantine(code) => self.quarantine(id, code),
             });
-            match self.seal_draft(draft, &ending) {
-                Ok(receipt) => {
-                    tracing::warn!(run = %id, state = ?receipt.state, "an unfinished run was sealed");
-                    self.index(&receipt);
-                }
-                Err(error) => {
-                    tracing::error!(run = %id, error = chain(&error), "an unfinished run cannot be sealed; it stays open");
-                }
+            if let Err(error) = done {
+                tracing::error!(run = %id, error = chain(&error), "an open run is not brought to its end; it stays where it is");
             }
         }
+        Ok(())
+    }
+
+    /// Seal a run that a crash left open.
+    fn resume(&self, id: RunId, logged: Option<u64>) -> Result<(), Problem> {
+        let (draft, salvage) = self.0.store.resume(id, logged).map_err(store_problem)?;
+        let ending = salvage
+            .ending
+            .clone()
+            .unwrap_or_else(|| Ending::interrupted("the daemon ended without sealing this run"));
+        let receipt = self.seal_draft(draft, &ending).map_err(|error| seal_problem(&error))?;
+        tracing::warn!(run = %id, state = ?receipt.state, "an unfinished run was sealed");
+        self.index(&receipt);
+        Ok(())
+    }
+
+    /// Move a run to its place whose seal is in the log.
+    fn publish_sealed(&self, id: RunId, index: u64) -> Result<(), Problem> {
+        self.0.store.publish_sealed(id, index).map_err(store_problem)?;
+        tracing::warn!(run = %id, "a run that was sealed was moved to its place");
+        self.index_run(id);
+        self.lock_soon(id);
+        Ok(())
+    }
+
+    /// Set aside what is not as the log tells: in the log first, then it goes.
+    fn quarantine(&self, id: RunId, code: FindingCode) -> Result<(), Problem> {
+        let told = json!({ "place": id, "codes": [code], "quarantined": true });
+        self.tell_finding(&told);
+        let place = self.0.store.quarantine(id).map_err(store_problem)?;
+        let mut scrubbed = self.scrub_state();
+        scrubbed.findings.entry(place.clone()).or_default().insert(code.to_string());
+        tracing::error!(run = %id, place, %code, "a folder in `open/` is not what the log tells; it was set aside and is not signed");
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Runs;
 use super::custody::decided;
-use super::problem::unknown;
+use super::problem::{store_problem, unknown};
 use crate::error::{Code, Problem};
 use crate::evidence::log::{Hold, Leaf, Standing, leaf};
 use crate::evidence::{Act, Deed};
@@ -53,7 +53,10 @@ impl Runs {
             }
             let at = this.0.clock.now();
             let matter = asked.matter.as_deref();
-            let entry = |run: &RunId| leaf::hold(*run, matter, &asked.reason, &by, at);
+            let histories = this.log().histories(&asked.runs).map_err(store_problem)?;
+            let seal =
+                |run: &RunId| histories.get(run).and_then(|history| history.seal).map(|it| it.1);
+            let entry = |run: &RunId| leaf::hold(*run, seal(run), matter, &asked.reason, &by, at);
             let entries = asked.runs.iter().map(entry).collect();
             this.put_down(&mut standing, asked.deed(Act::Hold, &by), entries)?;
             tracing::warn!(runs = asked.runs.len(), matter, ?by, "runs were put on hold");

@@ -207,6 +207,7 @@ impl Runs {
 
     async fn beat(&self) {
         self.attest_soon().await;
+        self.fix_all_heads().await;
         let every = self.0.config.borrow().transparency.heartbeat;
         self.tell(leaf::heartbeat(self.open_count(), every, self.0.clock.now())).await;
     }

@@ -12,6 +12,7 @@ mod counts;
 mod custody;
 mod ending;
 mod guarding;
+mod heads;
 mod holds;
 mod import_purging;
 mod importing;
@@ -105,6 +106,8 @@ struct Shared {
     hurry: Notify,
     /// A run was opened.
     opened: Notify,
+    /// An event was recorded of which the log does not hold the head.
+    grown: Notify,
     watching: Mutex<Watching>,
     hook: Hook,
     messages: Mutex<Option<Messages>>,
@@ -143,6 +146,7 @@ impl Runs {
             scrubbed: Mutex::new(scrub::remembered(store.root())),
             hurry: Notify::new(),
             opened: Notify::new(),
+            grown: Notify::new(),
             watching: Mutex::default(),
             hook,
             messages: Mutex::new(Some(messages)),
@@ -247,6 +251,8 @@ impl Runs {
                 codes: AtomicU32::new(0),
                 opened: millis(at),
                 touched: AtomicU64::new(millis(at)),
+                // The log has its first event.
+                fixed: AtomicU64::new(1),
             });
             this.registry().insert(run.id, Arc::clone(&run));
             this.0.counts.opened();
@@ -325,7 +331,9 @@ impl Runs {
         let (run, clock) = (Arc::clone(&work.run), self.0.clock.clone());
         self.blocking(what, move || {
             let mut draft = lock(&run.draft);
-            let draft = draft.as_mut().ok_or_else(|| sealed(run.id))?;
+            // One whose seal is in the log is not changed any more, though it may not be moved yet.
+            let draft = draft.as_mut().filter(|draft| !draft.is_bound());
+            let draft = draft.ok_or_else(|| sealed(run.id))?;
             let at = clock.now();
             run.touched.store(millis(at), Ordering::Relaxed);
             act(draft, at)

@@ -30,6 +30,8 @@ pub struct OpenRun {
     /// Monotonic milliseconds of the opening and of the last addition.
     pub(super) opened: u64,
     pub(super) touched: AtomicU64,
+    /// Events of which the log has the head.
+    pub(super) fixed: AtomicU64,
 }
 
 /// Work that will still add to a run: the run is not sealed while this, or a clone, is held.
@@ -58,6 +60,11 @@ impl Work {
 }
 
 impl OpenRun {
+    /// It is sealed before its only work is answered: the log needs no head of it.
+    pub fn sealed_next(&self) {
+        self.fixed.store(u64::MAX, Ordering::Release);
+    }
+
     /// How long its workflow lets it stay open.
     pub(super) fn longest(&self) -> Option<Duration> {
         self.opening.policy.as_ref()?.max_duration_ms.map(Duration::from_millis)

@@ -16,7 +16,9 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::error::{Problem, chain};
 use crate::evidence::log::leaf;
-use crate::evidence::{Finding, FindingCode, IMPORTED, Trust, archived_place, sealed_in, verify};
+use crate::evidence::{
+    Finding, FindingCode, IMPORTED, QUARANTINE, Trust, archived_place, sealed_in, verify,
+};
 use crate::id::RunId;
 use crate::population::{Query, population};
 use crate::tasks::Tasks;
@@ -111,7 +113,7 @@ impl Runs {
         self.scrub_state().clone()
     }
 
-    fn scrub_state(&self) -> MutexGuard<'_, Scrubbed> {
+    pub(super) fn scrub_state(&self) -> MutexGuard<'_, Scrubbed> {
         self.0.scrubbed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -154,7 +156,9 @@ impl Runs {
         let there = |run: &RunId| self.0.store.folder_of(*run).is_dir() || self.is_archived(*run);
         let mut scrubbed = self.scrub_state();
         scrubbed.findings.retain(|place, _| {
-            place == LOG || is_import(place) || place.parse().is_ok_and(|run| there(&run))
+            // What was set aside stays told of until somebody takes it away.
+            let aside = place.starts_with(QUARANTINE) && self.root().join(place).exists();
+            place == LOG || aside || is_import(place) || place.parse().is_ok_and(|run| there(&run))
         });
         scrubbed.last = None;
         scrubbed.folders = 0;

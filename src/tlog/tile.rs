@@ -115,6 +115,13 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// The number that [`grouped`] writes so; none for any other text.
+pub fn ungrouped(text: &str) -> Option<u64> {
+    let digits: String = text.split('/').map(|group| group.trim_start_matches('x')).collect();
+    let number = digits.parse().ok()?;
+    (grouped(number) == text).then_some(number)
+}
+
 /// Add an entry to a bundle: its length in two bytes, most significant first, and its bytes.
 ///
 /// # Panics

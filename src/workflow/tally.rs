@@ -9,9 +9,14 @@ use crate::run::{Actor, CodeReference};
 /// Kind of the event that tells of a code reference given after the run was opened.
 pub const CODE_EVENT: &str = "code.referenced";
 
+/// Kind of the event that tells of a recovery.
+const RECOVERY_EVENT: &str = "run.recovered";
+
 /// A capture or a recording that succeeded, with the file that shows it.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
+    /// Line of the event that tells of it.
+    line: u64,
     /// Path inside the folder, with `data/`.
     pub(super) path: String,
     pub(super) sha256: Digest,
@@ -55,9 +60,10 @@ impl Tally {
         }
         let text = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default();
         match kind {
-            "capture.taken" | "recording.taken" => self.shown(data, text("stage")),
+            "capture.taken" | "recording.taken" => self.shown(line, data, text("stage")),
             "capture.failed" | "capture.refused" => self.failure(text("stage"), text("code")),
             "recording.failed" => self.failed_recordings += 1,
+            RECOVERY_EVENT => self.forget(data),
             CODE_EVENT => {
                 let code = data.get("code").cloned().unwrap_or_default();
                 self.code.extend(serde_json::from_value(code).ok().map(|code| (line, code)));
@@ -66,7 +72,20 @@ impl Tally {
         }
     }
 
-    fn shown(&mut self, data: &Map<String, Value>, stage: &str) {
+    /// What recovery found in the chain and not in the log meets no requirement: whoever has the files
+    /// can write it while no daemon runs.
+    fn forget(&mut self, data: &Map<String, Value>) {
+        let bound = |name: &str| data.get("unlogged").and_then(|unlogged| unlogged[name].as_u64());
+        let (Some(first), Some(last)) = (bound("first"), bound("last")) else { return };
+        let unlogged = first..=last;
+        self.shown.retain(|shown| !unlogged.contains(&shown.line));
+        self.code.retain(|(line, _)| !unlogged.contains(line));
+        for line in [&mut self.said, &mut self.approval] {
+            *line = line.filter(|line| !unlogged.contains(line));
+        }
+    }
+
+    fn shown(&mut self, line: u64, data: &Map<String, Value>, stage: &str) {
         let altered =
             data.get("altered_by").and_then(Value::as_array).is_some_and(|by| !by.is_empty());
         for artifact in data.get("artifacts").and_then(Value::as_array).into_iter().flatten() {
@@ -85,7 +104,7 @@ impl Tally {
                 _ => continue,
             };
             let (path, stage) = (path.to_owned(), stage.to_owned());
-            self.shown.push(Shown { path, sha256, kind, stage, altered });
+            self.shown.push(Shown { line, path, sha256, kind, stage, altered });
         }
     }
 

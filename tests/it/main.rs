@@ -43,6 +43,7 @@ mod population;
 mod privacy;
 mod process;
 mod purges;
+mod recovery;
 mod report;
 mod rotation;
 mod rotation_killed;

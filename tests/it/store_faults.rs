@@ -146,7 +146,9 @@ async fn a_store_that_cannot_be_written_says_so_and_recovers() {
         let (status, code, _) = reply.refusal();
         assert_eq!((status, code.as_str()), (503, "store_unwritable"));
     }
-    daemon.post(&format!("/v1/runs/{run}/events"), json!({ "message": "x" })).await.ok();
+    // Its seal is in the log, so nothing is added any more; sealing goes on where it stopped.
+    let more = daemon.post(&format!("/v1/runs/{run}/events"), json!({ "message": "x" })).await;
+    assert_eq!(more.refusal().1, "run_sealed");
     daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
     daemon.assert_verifies(&run);
     daemon.quick_shot(&site.url("/ok")).await.ok();
@@ -203,7 +205,8 @@ async fn a_damaged_store_does_not_keep_the_daemon_from_starting() {
         daemon.quick_shot(&site.url("/ok")).await.ok();
         drop(daemon.stop().await);
     }
-    assert!(broken.join("events.jsonl").exists(), "what is not understood is left alone");
+    let aside = store.join("quarantine/019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57/data/events.jsonl");
+    assert!(aside.exists(), "what the log does not tell of is set aside, whole");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +221,6 @@ async fn odd_things_in_the_store_are_left_alone_and_stop_nobody() {
     let kept = [
         ("open/notes.txt", "a file"),
         ("open/not-a-run/x", "a folder of another name"),
-        ("open/019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b58", "a file with the name of a run"),
         ("runs/notes.txt", "a file among the years"),
         ("runs/2026/notes.txt", "a file among the months"),
     ];
@@ -227,9 +229,11 @@ async fn odd_things_in_the_store_are_left_alone_and_stop_nobody() {
         std::fs::create_dir_all(path.parent().expect("below the store")).expect("made");
         std::fs::write(path, text).expect("written");
     }
-    std::fs::create_dir_all(store.join("open/019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b59")).expect("made");
-    std::os::unix::fs::symlink("/", store.join("open/019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b5a"))
-        .expect("a link");
+    // What has the name of a run and is none goes out of the way.
+    let runs = ["8", "9", "a"].map(|last| format!("019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b5{last}"));
+    std::fs::write(store.join("open").join(&runs[0]), "a file").expect("written");
+    std::fs::create_dir_all(store.join("open").join(&runs[1])).expect("made");
+    std::os::unix::fs::symlink("/", store.join("open").join(&runs[2])).expect("a link");
     std::fs::remove_file(&spoiled).expect("removed");
     std::fs::write(&spoiled, "no record").expect("written");
     std::fs::remove_file(store.join("index.sqlite")).expect("there was one");
@@ -241,6 +245,9 @@ async fn odd_things_in_the_store_are_left_alone_and_stop_nobody() {
     assert_eq!(listed[0]["run"], json!(sealed));
     for (name, text) in kept {
         assert_eq!(std::fs::read_to_string(store.join(name)).expect("left alone"), text);
+    }
+    for run in runs {
+        assert!(store.join("quarantine").join(&run).symlink_metadata().is_ok(), "{run}");
     }
     let shot = daemon.quick_shot(&site.url("/ok")).await.ok();
     daemon.assert_verifies(&shot.run());

@@ -23,6 +23,7 @@ use super::growing::GrowingFile;
 use super::layout::{EVENTS, SEAL};
 use super::log::{Log, grow, leaf};
 use super::store::Store;
+use super::triage::Triage;
 use super::verify;
 use crate::artifact::Artifact;
 use crate::clock::{Clock, Moment};
@@ -236,15 +237,28 @@ impl Trial {
         let log = Arc::new(Log::open(&root, &log_key(), ORIGIN).expect("a log"));
         let store = store.with_log(Arc::clone(&log));
         let unfinished = store.unfinished().expect("listed");
-        let places = log.places(&unfinished).expect("found");
+        let mut histories = log.histories(&unfinished).expect("found");
         for run in unfinished {
-            let (draft, salvage) = store.resume(run, places[&run], self.now()).expect("taken up");
-            assert!(!salvage.is_damaged(), "{salvage:?}");
-            let ending = salvage.ending.clone();
-            let ending = ending.unwrap_or_else(|| Ending::interrupted("the daemon ended"));
-            draft.seal(&ending, &signer(), self.now()).expect("sealed");
+            let history = histories.remove(&run).expect("asked for");
+            match store.triage(run, &history).expect("judged") {
+                Triage::Resume => self.resume(&store, run, history.events()),
+                Triage::Publish(index) => store.publish_sealed(run, index).expect("published"),
+                Triage::Discard => {
+                    assert!(!self.told.runs.contains_key(&run), "{run} was told of");
+                    store.discard(run).expect("discarded");
+                }
+                Triage::Quarantine(code) => panic!("{run} is set aside: {code}"),
+            }
         }
         store.settle().expect("settled");
+    }
+
+    fn resume(&self, store: &Store, run: RunId, logged: Option<u64>) {
+        let (draft, salvage) = store.resume(run, logged).expect("taken up");
+        assert!(!salvage.is_damaged(), "{salvage:?}");
+        let ending = salvage.ending.clone();
+        let ending = ending.unwrap_or_else(|| Ending::interrupted("the daemon ended"));
+        draft.seal(&ending, &signer(), self.now()).expect("sealed");
     }
 
     /// What is wrong with the store, which was started again.

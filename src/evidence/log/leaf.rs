@@ -33,6 +33,8 @@ pub enum LeafKind {
     Stop,
     /// The daemon was there.
     Heartbeat,
+    /// How far the event chains of open runs had come.
+    Progress,
     /// A new configuration came into force.
     ConfigChange,
     /// Evidence is signed with another key from here on.
@@ -70,6 +72,7 @@ impl LeafKind {
             "start" => Self::Start,
             "stop" => Self::Stop,
             "heartbeat" => Self::Heartbeat,
+            "progress" => Self::Progress,
             "config-change" => Self::ConfigChange,
             "key-change" => Self::KeyChange,
             "key-revocation" => Self::KeyRevocation,
@@ -94,6 +97,7 @@ impl LeafKind {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Heartbeat => "heartbeat",
+            Self::Progress => "progress",
             Self::ConfigChange => "config-change",
             Self::KeyChange => "key-change",
             Self::KeyRevocation => "key-revocation",
@@ -154,7 +158,7 @@ fn entry(kind: LeafKind, at: Moment, data: Value) -> Vec<u8> {
 
 /// A run is opened. `first_event` is the digest of the first line of its chain, which holds all
 /// that is known of it.
-pub(crate) fn open(opening: &Opening, first_event: Digest, late: bool, at: Moment) -> Vec<u8> {
+pub(crate) fn open(opening: &Opening, first_event: Digest, at: Moment) -> Vec<u8> {
     let mut data = json!({
         "run": opening.run,
         "workflow": opening.spec.workflow,
@@ -162,9 +166,6 @@ pub(crate) fn open(opening: &Opening, first_event: Digest, late: bool, at: Momen
     });
     if let Some(retention) = &opening.retention {
         data["retention"] = json!(retention);
-    }
-    if late {
-        data["late"] = json!(true);
     }
     entry(LeafKind::Open, at, data)
 }
@@ -212,6 +213,11 @@ pub(crate) fn heartbeat(open: usize, every: Duration, at: Moment) -> Vec<u8> {
     entry(LeafKind::Heartbeat, at, data)
 }
 
+/// The event chains of open runs had come as far as `heads` say.
+pub(super) fn progress(heads: &Value, at: Moment) -> Vec<u8> {
+    entry(LeafKind::Progress, at, json!({ "runs": heads }))
+}
+
 /// A new configuration is in force.
 pub(crate) fn config_change(keys: &[&str], config_sha256: Digest, at: Moment) -> Vec<u8> {
     entry(LeafKind::ConfigChange, at, json!({ "keys": keys, "config_sha256": config_sha256 }))
@@ -248,15 +254,21 @@ pub(crate) fn finding(told: &Value, at: Moment) -> Vec<u8> {
     entry(LeafKind::Finding, at, told.clone())
 }
 
-/// `run` is kept whatever its retention says, for the sake of `matter`, until it is released.
+/// `run` is kept whatever its retention says, for the sake of `matter`, until it is released. `seal`
+/// is the digest of its `seal.json`, where it is sealed: what is kept is that folder and no other.
 pub(crate) fn hold(
     run: RunId,
+    seal: Option<Digest>,
     matter: Option<&str>,
     reason: &str,
     by: &Caller,
     at: Moment,
 ) -> Vec<u8> {
-    entry(LeafKind::Hold, at, about_hold(run, matter, reason, by))
+    let mut data = about_hold(run, matter, reason, by);
+    if let Some(seal) = seal {
+        data["seal_sha256"] = json!(seal);
+    }
+    entry(LeafKind::Hold, at, data)
 }
 
 /// `run` is no longer held for the sake of `matter`.

@@ -2,6 +2,8 @@
 //! twice, when it is opened and when it is sealed, beside the daemon's own life. It only grows;
 //! what is in it is on disk before anybody hears of it.
 
+mod head;
+mod history;
 pub(crate) mod leaf;
 mod reader;
 mod stamps;
@@ -13,6 +15,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+pub use self::head::RunHead;
+pub use self::history::History;
 pub use self::leaf::{Leaf, LeafKind, Life};
 pub use self::reader::{LogReader, TreeReader, read_checkpoint, read_kept_checkpoint};
 pub(super) use self::stamps::StampFile;
@@ -150,6 +154,14 @@ impl Log {
         self.batch.write(entry, &self.writer, commit, |first, place| first + place)
     }
 
+    /// Find out what became of a commit that was in doubt, and what the last entry is.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn settle(&self) -> Result<(), StoreError> {
+        lock(&self.writer).settle(&self.root, &self.signer)
+    }
+
     /// The entry `index`, byte for byte.
     ///
     /// # Errors
@@ -237,7 +249,7 @@ impl Log {
     /// See [`StoreError`].
     pub fn last(&self, is: impl Fn(&Leaf) -> bool) -> Result<Option<(u64, Leaf)>, StoreError> {
         let mut found = None;
-        self.backwards(|index, leaf| {
+        self.backwards(|index, leaf, _| {
             if is(&leaf) {
                 found = Some((index, leaf));
             }
@@ -257,7 +269,7 @@ impl Log {
         if missing == 0 {
             return Ok(places);
         }
-        self.backwards(|index, leaf| {
+        self.backwards(|index, leaf, _| {
             let place = leaf.run.and_then(|run| places.get_mut(&run));
             match (leaf.kind, place) {
                 (LeafKind::Seal, Some(place)) if place.seal.is_none() => place.seal = Some(index),
@@ -274,14 +286,17 @@ impl Log {
 
     /// Show the entries from the last to the first, until `enough`. What is no entry of ours is
     /// passed over.
-    fn backwards(&self, mut enough: impl FnMut(u64, Leaf) -> bool) -> Result<(), StoreError> {
+    fn backwards(
+        &self,
+        mut enough: impl FnMut(u64, Leaf, &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
         let (_, checkpoint) = self.checkpoint();
         let (reader, path) = (self.reader(), self.root.join(FOLDER));
         for bundle in (0..checkpoint.size.div_ceil(WIDTH)).rev() {
             let entries = reader.bundle(bundle, checkpoint.size).map_err(StoreError::at(&path))?;
             for (place, entry) in entries.iter().enumerate().rev() {
                 let index = bundle * WIDTH + place as u64;
-                if Leaf::parse(entry).is_some_and(|leaf| enough(index, leaf)) {
+                if Leaf::parse(entry).is_some_and(|leaf| enough(index, leaf, entry)) {
                     return Ok(());
                 }
             }

@@ -10,6 +10,7 @@ use crate::error::exit;
 use crate::evidence::attacks::{forge, write};
 use crate::evidence::damage::unlock;
 use crate::evidence::fixture::{Bench, ORIGIN, id, log_key, signer, trust_in_log};
+use crate::evidence::triage::Triage;
 use crate::evidence::verify;
 use crate::tlog::tree;
 
@@ -217,13 +218,34 @@ fn a_seal_that_is_tried_again_stands_in_the_log_once() {
     let steps = crate::evidence::seal::STEPS.len() - 1;
     crate::evidence::seal::run(&mut draft, &ending, &signer(), bench.now(), steps).expect("done");
     drop(draft);
-    let place = bench.log().places(&[id(0)]).expect("read")[&id(0)];
-    let (draft, salvage) = bench.store.resume(id(0), place, bench.now()).expect("taken up");
-    assert_eq!(salvage.ending, Some(ending.clone()));
-    draft.seal(&ending, &signer(), bench.now()).expect("sealed");
-    let size = bench.log().checkpoint().1.size;
-    // The recovery is told in the chain, so it is another seal; both stand there, the last counts.
-    assert_eq!(size, 3);
+    // Nobody is accused of what is on its way.
+    assert_eq!(codes(&told(bench.store.root(), "", &[])), ["run_open", "seal_unpublished"]);
+    let history = bench.log().histories(&[id(0)]).expect("read").remove(&id(0)).expect("told of");
+    let triage = bench.store.triage(id(0), &history).expect("judged");
+    assert_eq!(triage, Triage::Publish(1));
+    bench.store.publish_sealed(id(0), 1).expect("published");
+    assert_eq!(bench.log().checkpoint().1.size, 2);
+    assert_eq!(told(bench.store.root(), "", &[]), [""; 0]);
+}
+
+#[test]
+fn a_seal_whose_publishing_fails_is_finished_as_it_is_by_the_next_attempt() {
+    let bench = Bench::logged();
+    let ending = crate::run::Ending::sealed("succeeded");
+    let mut draft = bench.filled(0);
+    let steps = crate::evidence::seal::STEPS.len();
+    for step in steps - 2..steps {
+        crate::evidence::seal::run(&mut draft, &ending, &signer(), bench.now(), step)
+            .expect("done");
+        assert!(draft.is_bound());
+    }
+    let other = crate::run::Ending::sealed("something else");
+    // With another key, later, as something else: what the log holds stands.
+    let receipt = draft.seal(&other, &crate::evidence::fixture::stranger(), bench.now());
+    let receipt = receipt.expect("sealed");
+    assert_eq!((receipt.outcome.as_deref(), receipt.log_index), (Some("succeeded"), Some(1)));
+    assert_eq!(receipt.key, signer().fingerprint());
+    assert_eq!(bench.log().checkpoint().1.size, 2);
     assert_eq!(told(bench.store.root(), "", &[]), [""; 0]);
 }
 

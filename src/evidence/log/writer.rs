@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use super::reader::{LogReader, read_checkpoint};
-use super::{CHECKPOINT, FOLDER, HISTORY, WITNESSED};
+use super::reader::{LogReader, TreeReader, read_checkpoint};
+use super::{CHECKPOINT, FOLDER, HISTORY, STAMPED, WITNESSED};
 use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::{StoreError, layout};
@@ -105,6 +105,8 @@ pub(super) struct Writer {
     checkpoint: Checkpoint,
     /// A commit failed, so that what is on disk may be more than what is known here.
     stale: bool,
+    /// What the last commit was to publish.
+    tried: Option<Checkpoint>,
 }
 
 impl Writer {
@@ -121,7 +123,7 @@ impl Writer {
         let origin = signer.name().to_owned();
         let checkpoint = Checkpoint { origin, size: 0, root: tree::empty_root() };
         let note = signed(&checkpoint, signer);
-        let mut writer = Self { end: End::empty(), note, checkpoint, stale: false };
+        let mut writer = Self { end: End::empty(), note, checkpoint, stale: false, tried: None };
         writer.publish(root, writer.note.clone(), writer.checkpoint.clone())?;
         Ok(writer)
     }
@@ -142,12 +144,13 @@ impl Writer {
         if end.root() != checkpoint.root {
             return Err(damaged("it does not follow from the log's tiles"));
         }
+        check_history(root, &reader, &checkpoint)?;
         sweep(&root.join(FOLDER), "", Some(checkpoint.size))?;
         let place = format!("{HISTORY}/{}.note", tile::grouped(checkpoint.size));
         if read_checkpoint(&root.join(place)).is_err() {
             remember(root, &note, &checkpoint)?;
         }
-        Ok(Self { end, note, checkpoint, stale: false })
+        Ok(Self { end, note, checkpoint, stale: false, tried: None })
     }
 
     /// The newest checkpoint.
@@ -163,9 +166,7 @@ impl Writer {
         signer: &NoteSigner,
         entries: &[Vec<u8>],
     ) -> Result<u64, StoreError> {
-        if self.stale {
-            *self = Self::load(root, signer)?;
-        }
+        self.settle(root, signer)?;
         let (mut end, mut files) = (self.end.clone(), Files::new());
         let first = end.size;
         for entry in entries {
@@ -180,6 +181,7 @@ impl Writer {
         }
         let origin = self.checkpoint.origin.clone();
         let checkpoint = Checkpoint { origin, size: end.size, root: end.root() };
+        self.tried = Some(checkpoint.clone());
         self.publish_surely(root, signed(&checkpoint, signer), checkpoint)?;
         (self.end, self.stale) = (end, false);
         // Only now is nobody in need of the partial tiles that became full; nor harmed by them.
@@ -187,6 +189,30 @@ impl Writer {
             drop(disk::remove_dir_all(&root.join(FOLDER).join(format!("{tile}.p"))));
         }
         Ok(first)
+    }
+
+    /// Be sure of what the log's last checkpoint is: the one that this process published last, or
+    /// tried to. Any other was written by somebody else, and a log that two continue contradicts
+    /// itself: it is not gone on with.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`]; what the system answers.
+    pub(super) fn settle(&mut self, root: &Path, signer: &NoteSigner) -> Result<(), StoreError> {
+        let path = root.join(FOLDER).join(CHECKPOINT);
+        let (_, there) = read_checkpoint(&path)?;
+        let tried = self.tried.as_ref().filter(|_| self.stale);
+        if there != self.checkpoint && Some(&there) != tried {
+            let (ours, size) = (self.checkpoint.size, there.size);
+            let what = format!(
+                "it states {size} entries, and this process published {ours} last: somebody else \
+                 wrote to the log, or put an older one back"
+            );
+            return Err(StoreError::Damaged { path, what });
+        }
+        if self.stale {
+            *self = Self::load(root, signer)?;
+        }
+        Ok(())
     }
 
     /// Publish a checkpoint that states more than the last. A disk that says it failed may have
@@ -245,6 +271,52 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Whether the log still holds what it published before: the largest of the checkpoints there were,
+/// and those that witnesses and authorities saw last. A log that was put back to an earlier state, or
+/// that two continued, is not gone on with.
+fn check_history(root: &Path, reader: &LogReader, now: &Checkpoint) -> Result<(), StoreError> {
+    let folder = root.join(HISTORY);
+    let mut largest = None;
+    find_largest(&folder, "", &mut largest)?;
+    let largest = largest.map(|size| format!("{}.note", tile::grouped(size)));
+    for name in largest.iter().map(String::as_str).chain([WITNESSED, STAMPED]) {
+        let path = folder.join(name);
+        // What is no checkpoint of this log is for `verify` to tell of.
+        let Ok((_, old)) = read_checkpoint(&path) else { continue };
+        if old.origin != now.origin {
+            continue;
+        }
+        let root = (old.size <= now.size).then(|| TreeReader::new(reader, now.size));
+        let root = root.and_then(|tree| tree::root(&tree, old.size).ok());
+        if root != Some(old.root) {
+            let what = format!(
+                "it states {} entries, and the log, which has {}, does not hold them: the log was \
+                 put back to an earlier state, or written by two at once",
+                old.size, now.size
+            );
+            return Err(StoreError::Damaged { path, what });
+        }
+    }
+    Ok(())
+}
+
+/// The largest size of which there is a checkpoint below `folder`, whose names begin with `prefix`.
+fn find_largest(folder: &Path, prefix: &str, largest: &mut Option<u64>) -> Result<(), StoreError> {
+    let entries = match layout::entries(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(StoreError::at(folder))?,
+    };
+    for entry in entries {
+        let name = format!("{prefix}{}", layout::readable(&entry.name));
+        if entry.kind.is_dir() {
+            find_largest(&entry.path, &format!("{name}/"), largest)?;
+        } else if let Some(size) = name.strip_suffix(".note").and_then(tile::ungrouped) {
+            *largest = (*largest).max(Some(size));
+        }
+    }
+    Ok(())
 }
 
 /// Put a checkpoint among those there were.

@@ -7,6 +7,7 @@
 pub(super) mod authority;
 mod folder;
 mod import;
+mod open;
 mod peer;
 mod stamp;
 mod store;
@@ -313,6 +314,7 @@ fn verify_sh_agrees_on_every_attack_and_the_manual_says_so() {
     for (part, scene, rows) in [
         ("folder", &scene, folder::ROWS),
         ("store", &scene, store::ROWS),
+        ("run in `open/`", &scene, open::ROWS),
         ("kept bundle", &scene, import::ROWS),
         ("timestamp", &stamped, stamp::ROWS),
     ] {

@@ -277,6 +277,11 @@ fn a_crash_after_any_step_of_sealing_leaves_the_timestamp_of_the_seal_that_count
         bench.clock.advance(Duration::from_secs(7200));
         let receipt = draft.seal(&ending, &signer(), bench.now()).expect("sealed");
         let (codes, time) = told(&scene, &bench.store.root().join(&receipt.folder));
+        if steps == STEPS.len() - 1 {
+            // The log holds the first attempt's seal, with its timestamp, and the run is that.
+            assert_eq!((codes, time), (Vec::new(), Some("2020-06-01T12:00:00Z".to_owned())));
+            continue;
+        }
         let late = "2020-06-01T14:00:00Z".to_owned();
         assert_eq!((codes, time), (vec!["key_not_valid_then".to_owned()], Some(late)));
         assert_eq!(receipt.timestamp.as_deref(), Some("2020-06-01T14:00:00.000Z"));

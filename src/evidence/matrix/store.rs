@@ -119,16 +119,6 @@ pub(super) const ROWS: &[Row] = &[
         remove(&copy.root.join("open"));
     }),
     row("an open run removed", STORE, |copy| remove(&copy.root.join("open"))),
-    row("an open run slipped in", STORE, |copy| {
-        let other = Bench::new();
-        drop(other.begin(0));
-        let run = format!("open/{}", id(0)).replace("8b57", "8b58");
-        copy_tree(&other.store.root().join(format!("open/{}", id(0))), &copy.root.join(run));
-    }),
-    row("an open run's first event edited", STORE, |copy| {
-        let folder = copy.root.join(format!("open/{}", Bench::third()));
-        edit(&folder, EVENTS, "desk-agent", "deck-agent");
-    }),
     row("a link in the place of the log's checkpoint", STORE, |copy| {
         let path = copy.root.join("log/checkpoint");
         rename(&path, &copy.root.join("elsewhere"));
@@ -263,7 +253,7 @@ pub(super) const LATER: &str = "2029-01-01T00:00:00.000Z";
 
 /// Put into the log, with its stolen key, that the run number `index` was purged at `time`, after
 /// `before`.
-fn purge(copy: &Victim, index: usize, time: &str, before: Option<Value>) {
+pub(super) fn purge(copy: &Victim, index: usize, time: &str, before: Option<Value>) {
     let seal = fs::read(copy.run(index).join(SEAL)).expect("there");
     let sha256 = Digest::of(&seal);
     let entry = json!({ "kind": "purge", "time": time, "run": id(index), "seal_sha256": sha256 });
@@ -277,7 +267,7 @@ pub(super) fn packed(copy: &Victim, index: usize) -> Vec<u8> {
 
 /// Make an archive of the folder of the run number `index` after a `change` in it, and put that into
 /// the log, with its stolen key; where it lies.
-fn archive(copy: &Victim, index: usize, change: impl FnOnce(&Path)) -> PathBuf {
+pub(super) fn archive(copy: &Victim, index: usize, change: impl FnOnce(&Path)) -> PathBuf {
     change(&copy.run(index));
     let (bytes, folder) = (packed(copy, index), copy.run(index));
     let path = copy.root.join(archived_place(id(index)));
@@ -317,7 +307,7 @@ fn custody(copy: &Victim, change: impl FnOnce(&mut Vec<String>)) {
 }
 
 /// Bind each line to the one before it.
-fn chain(lines: &mut [String]) {
+pub(super) fn chain(lines: &mut [String]) {
     let mut previous = Digest::ZERO;
     for line in lines {
         let (before, _) = line.rsplit_once("\"previous\":").expect("the last key");

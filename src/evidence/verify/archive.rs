@@ -61,7 +61,7 @@ fn verified(
                 Some(_) => check_folder(Check { believed, ..Check::new(&place) }, trust, None),
                 None => folder(&place, trust),
             };
-            FolderReport { facts: Facts::of(&place), ..report }
+            FolderReport { facts: Facts::of_passing(&place), ..report }
         }
         Err(error) => {
             let code = match &error {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Check;
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::evidence::chain::{self, CAPTURED, Line, OPENED, SEALED};
+use crate::evidence::chain::{self, CAPTURED, Line, OPENED, RECOVERED, SEALED};
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{EVENTS, RECORD};
 use crate::evidence::record::{COMPLETENESS, Counts, RunRecord};
@@ -19,8 +19,8 @@ use crate::workflow::{Completeness, Tally, judge};
 
 /// What is remembered while going down the chain.
 #[derive(Default)]
-struct Walk {
-    lines: u64,
+pub(super) struct Walk {
+    pub(super) lines: u64,
     captures: u64,
     tally: Tally,
     first: Option<Line>,
@@ -31,7 +31,7 @@ struct Walk {
     before: Option<(u64, String)>,
     /// Files that events told of, by path and digest, with the first line that did: two events
     /// that tell of one path differently cannot both be right.
-    told: BTreeMap<(String, Digest), u64>,
+    pub(super) told: BTreeMap<(String, Digest), u64>,
 }
 
 impl Check<'_> {
@@ -65,7 +65,7 @@ impl Check<'_> {
         self.ends(&walk, record);
     }
 
-    fn event(&mut self, walk: &mut Walk, raw: &chain::RawLine) {
+    pub(super) fn event(&mut self, walk: &mut Walk, raw: &chain::RawLine) {
         walk.lines += 1;
         let place = format!("{EVENTS}:{}", walk.lines);
         let before = walk.last_sha256.unwrap_or(Digest::ZERO);
@@ -92,6 +92,13 @@ impl Check<'_> {
         if line.sequence != sequence {
             let (expected, found) = (sequence.to_string(), line.sequence.to_string());
             self.add(FindingCode::EventSequence, &place, expected, found);
+        }
+        if line.kind == RECOVERED
+            && line.actor == Actor::Exhibit
+            && line.data.contains_key("unlogged")
+        {
+            let found = line.data["unlogged"].to_string();
+            self.add(FindingCode::EventsUnlogged, &place, "events that the log held", found);
         }
         if let Some((_, time)) = walk.before.as_ref().filter(|(_, time)| line.time < *time) {
             let expected = format!("{time} or later");

@@ -110,6 +110,17 @@ impl LogCheck<'_> {
         self.report.purged += u64::from(leaf.kind == LeafKind::Purge && !again);
     }
 
+    /// A hold names the seal of the run that it keeps, where that was sealed: `seal`, as the log holds it.
+    pub(super) fn held(&mut self, run: RunId, index: u64, leaf: &Leaf, seal: Option<Digest>) {
+        let stated = leaf.data.get("seal_sha256").filter(|_| leaf.kind == LeafKind::Hold);
+        let Some(stated) = stated.and_then(Value::as_str) else { return };
+        if stated.parse().ok() != seal || seal.is_none() {
+            let place = format!("{FOLDER}#{index}");
+            let expected = seal.map_or_else(|| format!("no seal of {run}"), |it| it.to_string());
+            self.add(FindingCode::HoldSealMismatch, place, expected, stated);
+        }
+    }
+
     /// Purged runs of which something is there.
     pub(super) fn purged(&mut self) {
         for run in self.keeping.purged.clone() {

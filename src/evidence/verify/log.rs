@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::layout;
-use crate::evidence::log::{CHECKPOINT, FOLDER, KeptImport, Leaf, LeafKind, LogReader};
+use crate::evidence::log::{CHECKPOINT, FOLDER, KeptImport, Leaf, LeafKind, LogReader, RunHead};
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
@@ -104,6 +104,8 @@ pub(super) struct Told {
     pub(super) seals: Vec<Digest>,
     /// Where the last of them stands.
     pub(super) last: Option<u64>,
+    /// How far its chain had come while it was open.
+    pub(super) heads: Vec<RunHead>,
 }
 
 impl<'a> LogCheck<'a> {
@@ -320,6 +322,9 @@ impl<'a> LogCheck<'a> {
             self.heads.push(Stated::of(index, &leaf));
         }
         self.import(index, &leaf);
+        for head in RunHead::told_by(&leaf) {
+            self.runs.entry(head.run).or_default().heads.push(head);
+        }
         let Some(run) = leaf.run else { return };
         let told = self.runs.entry(run).or_default();
         let seal = told.seals.last().copied();
@@ -338,6 +343,13 @@ impl<'a> LogCheck<'a> {
             }
             _ => {}
         }
+        if let (LeafKind::Seal, Some(before), now) = (leaf.kind, seal, Digest::of(entry))
+            && before != now
+        {
+            let place = format!("{FOLDER}#{index}");
+            self.add(FindingCode::SealedTwice, place, before.to_string(), now.to_string());
+        }
+        self.held(run, index, &leaf, seal);
         self.keeping(run, index, &leaf, seal);
     }
 

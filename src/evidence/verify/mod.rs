@@ -10,8 +10,10 @@ mod history;
 mod import;
 mod keeping;
 mod log;
+mod open;
 mod parallel;
 mod proof;
+mod receipt;
 mod runs;
 mod seal;
 mod signature;
@@ -43,9 +45,10 @@ pub use import::ImportReport;
 pub(crate) use import::{Logged as LoggedImports, bundled, imports};
 pub use log::{LogReport, log};
 pub(crate) use log::{doubt, log_and_custody};
+pub use receipt::{folder_against_receipt, read_receipt};
 pub use stamp::StampReport;
 pub use stamps::StampedReport;
-pub use store::{StoreReport, store};
+pub use store::{StoreReport, store, store_with_receipts};
 
 /// Most findings of one code that a report lists. A folder made to be verified for ever must not
 /// fill the memory; the first of each code are always listed, so the exit code is never affected.
@@ -95,6 +98,8 @@ pub(crate) struct Facts {
     first_event: Option<Digest>,
     /// The checkpoint in its proof.
     proven: Option<Checkpoint>,
+    /// The digests of its events, of a folder that will not be there any more when they are asked for.
+    lines: Option<Vec<Digest>>,
 }
 
 impl Facts {
@@ -106,7 +111,13 @@ impl Facts {
             seal: seal.map(|seal| Digest::of(&seal)),
             first_event: runs::first_event(folder),
             proven: proof.map(|proof| proof.checkpoint),
+            lines: None,
         }
+    }
+
+    /// The same of a folder that goes, with what would be read from it later.
+    fn of_passing(folder: &Path) -> Self {
+        Self { lines: runs::line_digests(folder), ..Self::of(folder) }
     }
 }
 

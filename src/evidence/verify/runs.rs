@@ -12,7 +12,8 @@ use crate::digest::Digest;
 use crate::evidence::chain;
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{self, EVENTS, PROOF, SEAL};
-use crate::evidence::log::Leaf;
+use crate::evidence::log::{Leaf, LeafKind};
+use crate::evidence::triage::Heads;
 use crate::id::RunId;
 use crate::tlog::tile::WIDTH;
 
@@ -26,7 +27,14 @@ impl LogCheck<'_> {
 
     /// The runs of the log against the folders: `folders` and `archives` are those that are sealed,
     /// `open` the runs that are not yet.
-    pub(super) fn runs(&mut self, folders: &[FolderReport], archives: &[Packed], open: &[RunId]) {
+    ///
+    /// Answers what was read of runs that were found elsewhere than where they lay at first.
+    pub(super) fn runs(
+        &mut self,
+        folders: &[FolderReport],
+        archives: &[Packed],
+        open: &[RunId],
+    ) -> Vec<FolderReport> {
         let mut there: BTreeMap<RunId, &FolderReport> = BTreeMap::new();
         for archive in archives {
             there.insert(archive.run, &archive.report);
@@ -44,32 +52,19 @@ impl LogCheck<'_> {
         let placed = there.iter().filter_map(|(run, folder)| Some((last(run)?, *folder)));
         self.stamped_in_order(placed.collect());
         self.purged();
-        let told: Vec<(RunId, bool)> =
-            self.runs.iter().map(|(run, told)| (*run, told.seals.is_empty())).collect();
-        for (run, unsealed) in told {
-            let place = layout::sealed_place(run);
-            let purged = self.keeping.is_purged(run);
-            if purged || there.contains_key(&run) || (unsealed && open.contains(&run)) {
-                continue;
+        let told: Vec<RunId> = self.runs.keys().copied().collect();
+        let mut late = Vec::new();
+        for run in told {
+            let unsealed = self.runs.get(&run).is_none_or(|told| told.seals.is_empty());
+            let elsewhere = there.contains_key(&run) || (unsealed && open.contains(&run));
+            if !elsewhere && !self.keeping.is_purged(run) {
+                late.extend(self.elsewhere(run));
             }
-            // In a store in use it may have been opened or sealed since, or be on its way from one
-            // place to the other: its seal is in the log before its folder is moved.
-            let now = [&place, &layout::open_place(run), &place];
-            let archive = self.root.join(layout::archived_place(run));
-            if archive.is_file() || now.into_iter().any(|now| self.root.join(now).is_dir()) {
-                continue;
-            }
-            let expected = if unsealed { "a run that was opened" } else { "a run that was sealed" };
-            self.add(FindingCode::RunGone, place, expected, "nothing");
         }
         for run in open {
-            if !self.runs.contains_key(run) && !self.is_told_since(*run) {
-                let place = layout::open_place(*run);
-                self.add(FindingCode::RunNotLogged, place, "its opening in the log", "none");
-            }
-            let folder = self.root.join(layout::open_place(*run));
-            self.opening(*run, first_event(&folder), layout::open_place(*run));
+            late.extend(self.in_open(*run, there.contains_key(run)));
         }
+        late
     }
 
     /// The checkpoint in a folder's proof, which is one that the log once published. Whose it is,
@@ -82,7 +77,7 @@ impl LogCheck<'_> {
     }
 
     /// The first event of `run` that was `found`, against what the log says of its opening.
-    fn opening(&mut self, run: RunId, found: Option<Digest>, place: String) {
+    pub(super) fn opening(&mut self, run: RunId, found: Option<Digest>, place: String) {
         let Some(logged) = self.runs.get(&run).and_then(|told| told.opening) else { return };
         if found != Some(logged) {
             let found = found.map_or_else(|| "no event".to_owned(), |found| found.to_string());
@@ -91,8 +86,46 @@ impl LogCheck<'_> {
         }
     }
 
+    /// The heads that the log holds of `run`, against the events in its folder.
+    fn heads(&mut self, run: RunId, folder: &FolderReport, place: &str) {
+        let Some(told) = self.runs.get(&run).filter(|told| !told.heads.is_empty()) else { return };
+        let mut heads = Heads::of(&told.heads);
+        let passing = folder.facts.lines.clone();
+        let Some(lines) = passing.or_else(|| line_digests(Path::new(&folder.folder))) else {
+            // Its absence, or its being unreadable, is a finding of the folder's.
+            return;
+        };
+        for line in lines {
+            heads.take(line);
+        }
+        if let Some((events, sha256)) = heads.missing() {
+            let (place, found) =
+                (format!("{place}/{EVENTS}:{events}"), format!("{} events", heads.lines));
+            self.add(FindingCode::HeadNotLogged, place, sha256.to_string(), found);
+        }
+    }
+
+    /// Take over what the log tells of `run` in what was added since it was looked at.
+    pub(super) fn catch_up(&mut self, run: RunId) {
+        let Ok((_, newest)) = self.reader.checkpoint() else { return };
+        let since = self.report.size;
+        for bundle in since / WIDTH..newest.size.div_ceil(WIDTH) {
+            let entries = self.reader.bundle(bundle, newest.size).unwrap_or_default();
+            for (index, entry) in (bundle * WIDTH..).zip(entries).filter(|(at, _)| *at >= since) {
+                let leaf = Leaf::parse(&entry).filter(|leaf| leaf.run == Some(run));
+                if leaf.is_some_and(|leaf| leaf.kind == LeafKind::Seal)
+                    && let Some(told) = self.runs.get_mut(&run)
+                    && told.last.is_none_or(|last| last < index)
+                {
+                    told.seals.push(Digest::of(&entry));
+                    told.last = Some(index);
+                }
+            }
+        }
+    }
+
     /// Whether the log tells of `run` in what was added since it was looked at.
-    fn is_told_since(&self, run: RunId) -> bool {
+    pub(super) fn is_told_since(&self, run: RunId) -> bool {
         let Ok((_, newest)) = self.reader.checkpoint() else { return false };
         (self.report.size / WIDTH..newest.size.div_ceil(WIDTH)).any(|bundle| {
             let entries = self.reader.bundle(bundle, newest.size).unwrap_or_default();
@@ -100,7 +133,7 @@ impl LogCheck<'_> {
         })
     }
 
-    fn folder(&mut self, run: RunId, folder: &FolderReport, place: String) {
+    pub(super) fn folder(&mut self, run: RunId, folder: &FolderReport, place: String) {
         // What cannot be unpacked was told of.
         let read = [FindingCode::ArchiveMalformed, FindingCode::Unreadable, FindingCode::TooLarge];
         let told = folder.findings.iter().any(|it| read.contains(&it.code) && it.place == ".");
@@ -109,6 +142,7 @@ impl LogCheck<'_> {
         }
         self.opening(run, folder.facts.first_event, place.clone());
         self.proven(&folder.facts, &place);
+        self.heads(run, folder, &place);
         // Its absence is a finding of the folder's.
         let Some(seal) = folder.facts.seal else { return };
         let code = match self.runs.get(&run).map(|told| &told.seals) {
@@ -118,6 +152,15 @@ impl LogCheck<'_> {
         };
         self.add(code, format!("{place}/{SEAL}"), "its seal in the log", "another, or none");
     }
+}
+
+/// The digests of the whole lines of a folder's events; none when they cannot be read.
+pub(super) fn line_digests(folder: &Path) -> Option<Vec<Digest>> {
+    let path = folder.join(EVENTS);
+    path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let lines = chain::lines(BufReader::new(File::open(path).ok()?));
+    let digests = lines.filter(|line| line.as_ref().map_or(true, |line| line.whole));
+    digests.map(|line| line.map(|line| Digest::of(&line.bytes))).collect::<Result<_, _>>().ok()
 }
 
 /// The digest of the first line of a folder's events; none when there is no whole one.

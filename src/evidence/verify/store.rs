@@ -10,10 +10,19 @@ use super::log::{LogCheck, LogReport};
 use super::parallel::in_order;
 use super::{Facts, FolderReport, ImportReport, archive, folder, folder_there_at, import};
 use crate::disk::PARTIAL_SUFFIX;
+use crate::evidence::custody::CUSTODY;
 use crate::evidence::finding::{Finding, FindingCode, worst_exit};
-use crate::evidence::layout::{self, OPEN, RUNS, sealed_place};
+use crate::evidence::layout::{
+    self, ARCHIVING, IMPORTED, OPEN, PURGING, QUARANTINE, RUNS, sealed_place,
+};
+use crate::evidence::log::{FOLDER, HISTORY};
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
+use crate::receipt::Receipt;
+
+/// The folders of a store, each of which is one and no link to elsewhere.
+const FOLDERS: [&str; 9] =
+    [ARCHIVING, FOLDER, HISTORY, IMPORTED, OPEN, PURGING, QUARANTINE, RUNS, CUSTODY];
 
 /// What verification says of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -39,6 +48,16 @@ impl StoreReport {
 /// Verify all sealed folders of the store at `root` and its log, against each other and against the
 /// checkpoints in the files `remembered`, and say which runs are still open.
 pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport {
+    store_with_receipts(root, trust, remembered, &[])
+}
+
+/// The same, also against receipts, each with the file it comes from.
+pub fn store_with_receipts(
+    root: &Path,
+    trust: &Trust,
+    remembered: &[PathBuf],
+    receipts: &[(PathBuf, Receipt)],
+) -> StoreReport {
     let mut report = StoreReport::default();
     let (mut found, mut packed) = (Vec::new(), Vec::new());
     report.walk(root, RUNS, 4, &mut found, &mut packed);
@@ -64,22 +83,23 @@ pub fn store(root: &Path, trust: &Trust, remembered: &[PathBuf]) -> StoreReport 
         };
         report.findings.push(Finding::new(code, format!("{OPEN}/{name}"), expected, found));
     }
+    report.set_aside(root);
     // The log comes last: what is sealed stood in it before.
     let mut log = LogCheck::new(root, trust);
     if log.run(remembered) {
         report.folders.retain(|folder| !log.went(folder));
         archives.retain(|archive| !log.went(&archive.report));
         log.archives(&archives);
-        log.runs(&report.folders, &archives, &open);
+        let late = log.runs(&report.folders, &archives, &open);
+        report.folders.extend(late);
+        log.receipts(receipts);
         report.reconsider(root, trust, &log);
         archive::reconsider(&mut archives, trust, &log);
         log.imports(&mut kept);
         log.custody();
     }
-    if !archives.is_empty() {
-        report.folders.extend(archives.into_iter().map(|archive| archive.report));
-        report.folders.sort_by(|one, other| one.folder.cmp(&other.folder));
-    }
+    report.folders.extend(archives.into_iter().map(|archive| archive.report));
+    report.folders.sort_by(|one, other| one.folder.cmp(&other.folder));
     report.findings.extend(import::findings(&mut kept));
     report.imports = kept.into_iter().map(|kept| kept.report).collect();
     let LogCheck { findings, report: of_log, .. } = log;
@@ -117,6 +137,22 @@ impl StoreReport {
             } else {
                 self.walk(root, &below, depth - 1, found, packed);
             }
+        }
+    }
+
+    /// What was set aside at a start, which is no evidence; and links where the store has folders.
+    fn set_aside(&mut self, root: &Path) {
+        for name in FOLDERS {
+            let kind = root.join(name).symlink_metadata();
+            if kind.is_ok_and(|found| !found.is_dir()) {
+                let found = Finding::new(FindingCode::NotAFile, name, "a folder", "something else");
+                self.findings.push(found);
+            }
+        }
+        for entry in layout::entries(&root.join(QUARANTINE)).unwrap_or_default() {
+            let place = format!("{QUARANTINE}/{}", layout::readable(&entry.name));
+            let (code, found) = (FindingCode::Quarantined, "what the log contradicts");
+            self.findings.push(Finding::new(code, place, "nothing", found));
         }
     }
 
