@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::shown::shown_sentence;
+
 /// CLI exit codes: a documented contract (docs/API.md).
 pub mod exit {
     /// Done.
@@ -140,6 +142,8 @@ codes! {
     BackendNotConfigured = ("backend_not_configured", 400, USAGE);
     /// The hosted backend did not deliver.
     BackendFailed = ("backend_failed", 502, CAPTURE_FAILED);
+    /// The hosted backend delivered something that moves, runs, bursts, or is of another size.
+    BackendAnswerRefused = ("backend_answer_refused", 502, CAPTURE_FAILED);
     /// The run is sealed: nothing can be added.
     RunSealed = ("run_sealed", 409, CONFLICT);
     /// The run is still open: it cannot be given out.
@@ -235,6 +239,10 @@ impl Serialize for Code {
     }
 }
 
+/// Most characters of a sentence, and of a field's name: a caller may have chosen either.
+const MESSAGE: usize = 2_000;
+const FIELD: usize = 200;
+
 /// The cause underneath a problem, for the log.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -261,22 +269,31 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with its sentence.
+    /// A problem with its sentence, which may quote a caller, a page or a file: it is shown in one
+    /// line, and of what is long the middle is left out.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { message: message.into(), code, field: None, hint: None, cause: None }
+        let message = shown_sentence(&message.into(), MESSAGE);
+        Self { message, code, field: None, hint: None, cause: None }
+    }
+
+    /// The same with a line for each of several things.
+    pub fn of_lines(code: Code, lines: impl IntoIterator<Item = impl ToString>) -> Self {
+        let lines = lines.into_iter().map(|line| shown_sentence(&line.to_string(), MESSAGE));
+        let message = lines.collect::<Vec<_>>().join("\n");
+        Self { message, ..Self::new(code, "") }
     }
 
     /// The same, about `field`.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.field = Some(shown_sentence(&field.into(), FIELD));
         self
     }
 
     /// The same, with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(shown_sentence(&hint.into(), MESSAGE));
         self
     }
 
@@ -323,6 +340,26 @@ mod tests {
             assert!(!Code::ALL[..index].iter().any(|other| other.as_str() == code.as_str()));
             assert!((400..600).contains(&code.status()), "{code}");
         }
+    }
+
+    #[test]
+    fn what_a_sentence_quotes_cannot_draw_nor_fill_the_screen() {
+        let evil = format!("a\n\u{1b}[2Jerror: forged\u{202e}{}", "x".repeat(1_000_000));
+        let message = format!("`{evil}` is not a field here; leave it out");
+        let problem = Problem::new(Code::UnknownField, message).field(&*evil).hint(evil);
+        let hint = problem.hint.as_deref().unwrap_or_default();
+        for text in [&problem.message, problem.field.as_deref().unwrap_or_default(), hint] {
+            assert!(
+                text.starts_with("a\\u{a}\\u{1b}[2J") || text.starts_with("`a\\u{a}"),
+                "{text}"
+            );
+            assert!(
+                text.chars().all(crate::shown::is_seen) && text.len() < 2_200,
+                "{}",
+                text.len()
+            );
+        }
+        assert!(problem.message.ends_with("is not a field here; leave it out"), "{problem}");
     }
 
     #[test]

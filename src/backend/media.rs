@@ -1,5 +1,5 @@
-//! Owns what the bytes of a picture or document say of themselves: what they are, whether they are
-//! whole, how large the picture is.
+//! Owns what the bytes of a picture or document say of themselves: what they are, how
+//! large the picture is.
 
 /// The media type that the first bytes tell.
 pub(super) fn sniffed(bytes: &[u8]) -> Option<&'static str> {
@@ -17,24 +17,6 @@ pub(super) fn sniffed(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether the end that belongs to such bytes is there.
-pub(super) fn is_whole(media_type: &str, bytes: &[u8]) -> bool {
-    let ending = &bytes[bytes.len().saturating_sub(1024)..];
-    let within = |mark: &[u8]| ending.windows(mark.len()).any(|part| part == mark);
-    match media_type {
-        "image/png" => bytes.ends_with(b"IEND\xaeB\x60\x82"),
-        "image/jpeg" => within(b"\xff\xd9"),
-        "image/webp" => {
-            let declared = bytes.get(4..8).and_then(|size| size.try_into().ok());
-            let declared =
-                declared.map(u32::from_le_bytes).and_then(|size| usize::try_from(size).ok());
-            declared.is_some_and(|size| bytes.len() >= size.saturating_add(8))
-        }
-        "application/pdf" => within(b"%%EOF"),
-        _ => true,
-    }
-}
-
 /// Width and height of a PNG, from its header (PNG specification, §11.2.1).
 pub(super) fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let header = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(4..16)?.strip_prefix(b"IHDR")?;
@@ -47,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_known_by_their_beginning_and_whole_by_their_end() {
+    fn bytes_are_known_by_their_beginning() {
         let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x05\0\0\0\x02\xd0..IEND\xaeB\x60\x82";
         let whole: [(&str, &[u8]); 4] = [
             ("image/png", png),
@@ -57,8 +39,6 @@ mod tests {
         ];
         for (media_type, bytes) in whole {
             assert_eq!(sniffed(bytes), Some(media_type));
-            assert!(is_whole(media_type, bytes), "{media_type}");
-            assert!(!is_whole(media_type, &bytes[..bytes.len() - 6]), "{media_type}");
         }
         assert_eq!(sniffed(b"<!doctype html>"), None);
         assert_eq!(sniffed(b""), None);

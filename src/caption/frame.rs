@@ -109,6 +109,22 @@ pub fn frame(
     Ok(canvas.inside)
 }
 
+/// Decode `picture` without keeping it: whether all of it is there, and sound.
+///
+/// # Errors
+/// See [`FrameError`].
+pub fn decoded(
+    picture: impl BufRead + Seek,
+    encoding: Encoding,
+    max_pixels: u64,
+) -> Result<(), FrameError> {
+    let mut source = Source::open(picture, encoding, max_pixels)?;
+    for _ in 0..source.height {
+        source.row()?;
+    }
+    source.finish()
+}
+
 /// All that is around the page.
 struct Canvas {
     strip: Strip,

@@ -14,7 +14,7 @@ mod strip;
 mod words;
 
 pub use address::Address;
-pub use frame::{FrameError, Inside, frame};
+pub use frame::{FrameError, Inside, decoded, frame};
 pub use source::Encoding;
 pub use strip::Caption;
 pub use words::Words;

@@ -109,7 +109,10 @@ impl<R: BufRead + Seek> Source<R> {
         let (width, height) = (side(size.0), side(size.1));
         check_size(width, height, max_pixels.min(WHOLE))?;
         let samples = decoder.decode().map_err(FrameError::unreadable)?;
-        Ok(Self::whole(width, height, ColorType::Rgb, samples))
+        // A grey one stays grey, whatever is asked for.
+        let grey = samples.len() as u64 == u64::from(width) * u64::from(height);
+        let color = if grey { ColorType::Grayscale } else { ColorType::Rgb };
+        Ok(Self::whole(width, height, color, samples))
     }
 
     fn webp(picture: R, max_pixels: u64) -> Result<Self, FrameError> {

@@ -20,6 +20,7 @@ use crate::id::RunId;
 use crate::request::{SequenceRequest, VideoRequest};
 use crate::run::Event;
 use crate::settings::Stage;
+use crate::shown::quoted_within;
 use crate::video::{Format, Settings};
 
 /// A recording of steps, on disk.
@@ -268,6 +269,9 @@ fn no_converter() -> Problem {
     Problem::new(Code::InvalidField, message).field("format")
 }
 
+/// Most characters of what an agent says of a step.
+const SAID: usize = 400;
+
 /// What is said of a step: when it began and ended, in seconds since the epoch, and what it was.
 fn cue(request: &SequenceRequest, report: &StepReport, until: f64) -> Said {
     let took = Duration::from_millis(report.duration_ms.unwrap_or(0)).as_secs_f64();
@@ -281,10 +285,13 @@ fn cue(request: &SequenceRequest, report: &StepReport, until: f64) -> Said {
                 other => other.to_string(),
             })
         });
-        format!("{} {}", step.word, what.unwrap_or_default()).trim().to_owned()
+        match what {
+            Some(what) => format!("{} {}", step.word, quoted_within(&what, SAID)),
+            None => step.word.to_owned(),
+        }
     });
     if let Some(note) = step.and_then(|step| step.note.as_ref()) {
-        text = format!("{note} ({text})");
+        text = format!("{text}; the agent says {}", quoted_within(note, SAID));
     }
     if let Some(problem) = &report.problem {
         text = format!("{text}: failed, {}", problem.code);

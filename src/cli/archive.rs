@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::runs::cell;
+use super::out::cell;
 use super::{Common, DONE, out};
 use crate::error::Problem;
 use crate::id::RunId;

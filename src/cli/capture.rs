@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Common, DONE, in_file, out, save};
+use super::{Common, DONE, out, save};
 use crate::error::Problem;
 use crate::id::RunId;
 
@@ -90,7 +90,7 @@ async fn capture(common: &Common, kind: &str, of: Of, mut body: Value) -> Result
     let taken = taken?;
     match &of.out {
         Some(path) if path.as_os_str() == "-" => {
-            out::bytes(&taken.bytes).map_err(|error| in_file(path, error))?;
+            out::bytes(&taken.bytes);
             return DONE;
         }
         Some(path) => save(path, &taken.bytes)?,

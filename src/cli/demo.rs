@@ -102,10 +102,11 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
     out::line(format!("  cd {}", done.folder.display()));
     out::line("  sha256sum --strict --quiet -c tagmanifest-sha256.txt manifest-sha256.txt");
     out::line(format!(
-        "  ssh-keygen -Y verify -f {} -I {} -n evidence@exhibit \\\n      -s tagmanifest-sha256.txt.sig < tagmanifest-sha256.txt",
+        "  ssh-keygen -Y verify -f {} -I {} -n evidence@exhibit \\",
         done.allowed_signers.display(),
         done.principal
     ));
+    out::line("      -s tagmanifest-sha256.txt.sig < tagmanifest-sha256.txt");
     out::line("  less VERIFY.txt");
     let (trust, store) = (done.trust.display(), done.store.display());
     out::line(

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::runs::cell;
+use super::out::cell;
 use super::{Common, DONE, out};
 use crate::error::Problem;
 use crate::id::RunId;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::runs::cell;
+use super::out::cell;
 use super::{Common, DONE, in_file, out};
 use crate::error::Problem;
 

@@ -99,7 +99,7 @@ pub(super) fn keys(common: &Common, keys: Keys) -> Result<u8, Problem> {
         Keys::Revoke { key, reason, since } => {
             revoke(common, &config, &key, (since, reason.as_str()))?;
         }
-        Keys::Export { out: None } => out::line(vouched(&config)?.0.trim_end()),
+        Keys::Export { out: None } => out::text(&vouched(&config)?.0),
         Keys::Export { out: Some(folder) } => export(&folder, &config)?,
     }
     DONE

@@ -111,7 +111,8 @@ pub(super) async fn log(common: &Common, log: Log) -> Result<u8, Problem> {
                     "the checkpoint has too many signatures for a QR code; leave out --qr";
                 Problem::new(Code::InvalidField, message).field("qr")
             })?;
-            code.lines().for_each(out::line);
+            // Drawn by us: block letters, and the colours that a camera needs.
+            code.lines().for_each(|line| out::bytes(format!("{line}\n").as_bytes()));
             DONE
         }
         Log::Proof { run, out } => {
@@ -148,8 +149,7 @@ pub(super) async fn log(common: &Common, log: Log) -> Result<u8, Problem> {
 fn hand(file: Option<&Path>, text: &str) -> Result<u8, Problem> {
     match file {
         None => {
-            let printed = out::bytes(text.as_bytes());
-            printed.map_err(|error| Problem::internal("writing to standard output", error))?;
+            out::text(text);
         }
         Some(path) => {
             disk::replace(path, text.as_bytes(), PUBLIC).map_err(|error| in_file(path, error))?;

@@ -39,7 +39,8 @@ use crate::secret::Secret;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 1 internal · 2 usage or request · 3 daemon unreachable · 4 denied · \
 5 capture failed (and recorded) · 6 configuration · 7 no such run · 8 conflict · 9 unavailable · \
-verify: 10 altered · 11 incomplete · 12 unknown key · 13 unreadable · doctor: 14 unhealthy";
+verify: 10 altered · 11 incomplete · 12 unknown key · 13 unreadable · doctor: 14 unhealthy\n\
+A reader of the output may stop reading: the command goes on, and its exit code is the same.";
 
 /// Visual proof of what an AI agent did: captured, hashed, signed and sealed, checked by anybody.
 #[derive(Debug, Parser)]
@@ -135,12 +136,22 @@ enum Command {
 
 /// Run the command line of this process; its exit code.
 pub fn main() -> u8 {
-    let cli = Cli::parse();
-    let done = run(cli);
-    done.unwrap_or_else(|problem| {
+    std::panic::set_hook(Box::new(out::panicked));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return out::ended(out::usage(&error)),
+    };
+    let code = run(cli).unwrap_or_else(|problem| {
         out::problem(&problem);
         problem.code.exit()
-    })
+    });
+    out::ended(code)
+}
+
+/// Every command that there is: what tests go through, so that a new one is not forgotten.
+#[doc(hidden)]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 #[tokio::main]

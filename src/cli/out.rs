@@ -1,50 +1,71 @@
 //! Owns what the command line prints: results to standard output, everything else to standard
-//! error. Nothing else in the program prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
+//! error. Nothing else in the program prints, and nothing is printed but by the one escape of
+//! `shown`. Whoever reads may stop: what is left is dropped, and the exit code stays the command's.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::error::{Problem, chain};
+use crate::error::{Code, Problem, chain, exit};
+use crate::shown::{is_seen, shown_json, shown_value, shown_within};
+
+/// Most characters of a value of others; `--json` has all of it.
+const VALUE: usize = 2_000;
+
+/// Why standard output takes no more.
+static STOPPED: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// A line of result.
-pub(super) fn line(text: impl std::fmt::Display) {
-    println!("{text}");
+pub(super) fn line(text: impl Display) {
+    put(format!("{}\n", whole_line(&text)).as_bytes());
+}
+
+/// A text of several lines that somebody signed, or that was escaped where it was made: the same
+/// bytes, unless something in it cannot be seen.
+pub(super) fn text(text: &str) {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter == '\n' || is_seen(letter) {
+            shown.push(letter);
+        } else {
+            shown.extend(letter.escape_unicode());
+        }
+    }
+    put(shown.as_bytes());
 }
 
 /// A result as JSON, indented.
 pub(super) fn json(value: &impl Serialize) {
     let text = serde_json::to_string_pretty(value).expect("results are plain data");
-    println!("{text}");
+    put(format!("{}\n", shown_json(&text)).as_bytes());
 }
 
-/// Bytes of result, as they are.
-///
-/// # Errors
-/// When standard output takes no more.
-pub(super) fn bytes(bytes: &[u8]) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()
+/// A file as a result, its bytes as they are: a picture that was asked for, a table that was escaped
+/// where it was made.
+pub(super) fn bytes(bytes: &[u8]) {
+    put(bytes);
 }
 
 /// A remark that is no result.
-pub(super) fn note(text: impl std::fmt::Display) {
-    eprintln!("{text}");
+pub(super) fn note(text: impl Display) {
+    tell(&whole_line(&text));
 }
 
 /// What went wrong, its hint and its causes.
 pub(super) fn problem(problem: &Problem) {
-    eprintln!("error: {problem} [{}]", problem.code);
+    // Where it tells of several things, each has a line.
+    format!("error: {problem} [{}]", problem.code).lines().for_each(note);
     if let Some(hint) = &problem.hint {
-        eprintln!("  hint: {hint}");
+        note(format!("  hint: {hint}"));
     }
     if let Some(cause) = std::error::Error::source(problem) {
-        eprintln!("  cause: {}", chain(cause));
+        note(format!("  cause: {}", chain(cause)));
     }
 }
 
@@ -53,11 +74,91 @@ pub(super) fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>
     let mut table = Table::new();
     table.load_preset(comfy_table::presets::NOTHING).set_header(heading.iter().copied());
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| shown_value(cell, VALUE)));
     }
-    for line in table.lines() {
-        println!("{}", line.trim());
+    table.lines().for_each(|row| line(row.trim()));
+}
+
+/// A value of others in a line: a text as it is, else as JSON; empty for null.
+pub(super) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => shown_value(text, VALUE),
+        other => shown_value(&other.to_string(), VALUE),
     }
+}
+
+/// The exit code of this process, when its command came to `code`.
+pub(super) fn ended(code: u8) -> u8 {
+    flushed();
+    let stopped = STOPPED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match stopped {
+        // Nobody reads any more, and what came of the command is as it is.
+        None => code,
+        Some(error) if error.kind() == ErrorKind::BrokenPipe => code,
+        Some(error) => {
+            let message = "standard output takes no more; mend where it goes, and ask again";
+            problem(&Problem::new(Code::Internal, message).because(error));
+            if code == exit::OK { exit::INTERNAL } else { code }
+        }
+    }
+}
+
+/// Say what is wrong with the command line, or what was asked of it; its exit code. It may quote
+/// arguments, whose line feeds must not look like those of the message.
+pub(super) fn usage(error: &clap::Error) -> u8 {
+    let plain = error.render().to_string();
+    let mut said = plain.clone();
+    for argument in std::env::args_os().skip(1) {
+        let argument = argument.to_string_lossy();
+        let value = argument.split_once('=').map_or("", |(_, value)| value);
+        for part in [&*argument, value] {
+            let shown = shown_within(part, VALUE);
+            if shown != part {
+                said = said.replace(part, &shown);
+            }
+        }
+    }
+    if said == plain {
+        // With its colours, where there are some; whoever stopped reading has seen enough.
+        let _ = error.print();
+    } else {
+        said.lines().for_each(note);
+    }
+    u8::try_from(error.exit_code()).unwrap_or(exit::USAGE)
+}
+
+/// What a panic says, by the same escape: it may quote what the program works on.
+pub(super) fn panicked(info: &std::panic::PanicHookInfo<'_>) {
+    let backtrace = std::backtrace::Backtrace::capture();
+    tell(&whole_line(info));
+    if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+        backtrace.to_string().lines().for_each(note);
+    }
+}
+
+fn whole_line(text: &impl Display) -> String {
+    shown_within(&text.to_string(), usize::MAX)
+}
+
+/// Write to standard output, unless it takes no more.
+fn put(bytes: &[u8]) {
+    let mut stopped = STOPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    if stopped.is_none() {
+        *stopped = io::stdout().lock().write_all(bytes).err();
+    }
+}
+
+fn flushed() {
+    let mut stopped = STOPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    if stopped.is_none() {
+        *stopped = io::stdout().lock().flush().err();
+    }
+}
+
+/// Write to standard error; there is nobody to tell when it takes no more.
+fn tell(text: &str) {
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Steps of something that takes a while, told on standard error: a moving line on a terminal,
@@ -67,7 +168,7 @@ pub(super) struct Steps(Option<ProgressBar>);
 impl Steps {
     /// No step yet.
     pub(super) fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
             let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
@@ -79,14 +180,15 @@ impl Steps {
 
     /// The next step begins.
     pub(super) fn begin(&mut self, what: &str) {
+        let what = shown_within(what, VALUE);
         match &self.0 {
             Some(bar) => {
                 if !bar.message().is_empty() {
                     bar.println(format!("✓ {}", bar.message()));
                 }
-                bar.set_message(what.to_owned());
+                bar.set_message(what);
             }
-            None => eprintln!("- {what}"),
+            None => note(format!("- {what}")),
         }
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn population(common: &Common, population: &Population) -> Result<u8,
     if common.json {
         out::json(&found);
     } else if asked.csv {
-        print(&table(|out| write_runs(out, &found.runs))?)?;
+        out::bytes(&table(|out| write_runs(out, &found.runs))?);
     } else {
         told(&found);
     }
@@ -99,7 +99,7 @@ pub(super) fn sample(common: &Common, sample: &Sample) -> Result<u8, Problem> {
     if common.json {
         out::json(&chosen);
     } else if asked.csv {
-        print(&table(|out| write_runs(out, rows.iter().copied()))?)?;
+        out::bytes(&table(|out| write_runs(out, rows.iter().copied()))?);
     } else {
         out::line(format!(
             "{} of {} runs, by the seed {:?}, of the log {} at {}",
@@ -201,8 +201,4 @@ fn table(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> Result<Vec<
     let mut bytes = Vec::new();
     write(&mut bytes).map_err(|error| Problem::internal("writing a table", error))?;
     Ok(bytes)
-}
-
-fn print(bytes: &[u8]) -> Result<(), Problem> {
-    out::bytes(bytes).map_err(|error| Problem::internal("writing to standard output", error))
 }

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::runs::cell;
+use super::out::cell;
 use super::{Common, DONE, out};
 use crate::digest::Digest;
 use crate::error::Problem;

@@ -53,7 +53,7 @@ pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem
         if common.json {
             out::json(&changes);
         } else {
-            out::line(changes);
+            out::text(&format!("{changes}\n"));
         }
         return DONE;
     }

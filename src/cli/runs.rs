@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
+use super::out::cell;
 use super::{Common, DONE, in_file, out};
 use crate::error::{Code, Problem};
 use crate::id::RunId;
@@ -355,13 +356,5 @@ fn print_facts(common: &Common, facts: &Value) {
             let width = width.unwrap_or_default();
             out::line(format!("{name:width$}  {}", cell(value)));
         }
-    }
-}
-
-pub(super) fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }

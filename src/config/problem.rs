@@ -51,7 +51,7 @@ impl fmt::Display for ConfigErrors {
 
 impl From<ConfigErrors> for Problem {
     fn from(errors: ConfigErrors) -> Self {
-        let problem = Self::new(Code::InvalidConfig, errors.to_string());
+        let problem = Self::of_lines(Code::InvalidConfig, &errors.0);
         match errors.0.as_slice() {
             [only] if !only.key.is_empty() => problem.field(only.key.clone()),
             _ => problem,

@@ -85,7 +85,7 @@ impl Daemon {
 
         let tcp_address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
         let policy = follow_policy(following.clone(), tcp_address, &background)?;
-        let hosted = Hosted::new(following.clone())?;
+        let hosted = Hosted::new(following.clone(), work.clone())?;
         let backends =
             Backends::new(Arc::new(browser.clone()), Arc::new(hosted), following.clone());
         let captures =

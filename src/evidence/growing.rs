@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
+use serde_json::{Map, Value};
+
 use super::chain;
 use super::draft::Draft;
 use super::error::StoreError;
@@ -12,6 +14,8 @@ use super::layout;
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::disk;
+use crate::run::Actor;
+use crate::shown::quoted_within;
 use crate::video::Sink;
 
 /// A file of a run that grows. When it is dropped it stays as it is, to be made part of the run.
@@ -84,7 +88,7 @@ impl Draft {
         let mut said: Vec<(f64, f64, String)> = Vec::new();
         for line in chain::lines(io::BufReader::new(file)) {
             let Ok(event) = line?.parse() else { continue };
-            let Some(text) = caption(&event.kind, &event.data) else { continue };
+            let Some(text) = caption(event.actor, &event.kind, &event.data) else { continue };
             let Ok(at) = event.time.parse::<jiff::Timestamp>() else { continue };
             if event.time.as_str() < since {
                 continue;
@@ -92,7 +96,7 @@ impl Draft {
             #[expect(clippy::cast_precision_loss, reason = "milliseconds are far below 2^52")]
             let at = at.as_millisecond() as f64 / 1000.0;
             // A step is told of when it has been taken.
-            let took = event.data.get("duration_ms").and_then(serde_json::Value::as_f64);
+            let took = event.data.get("duration_ms").and_then(Value::as_f64);
             let (from, to) = match took.filter(|_| event.kind.starts_with("step.")) {
                 Some(took) => (at - took / 1000.0, at),
                 None => (at, at + STILL),
@@ -106,23 +110,71 @@ impl Draft {
     }
 }
 
-/// What an event says in a caption.
-fn caption(kind: &str, data: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
-    let text = |name: &str| data.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+/// Most characters of what an agent or a page says.
+const SAID: usize = 400;
+
+/// What an event says in a caption: what agents say stands in quotation marks, as theirs.
+fn caption(actor: Actor, kind: &str, data: &Map<String, Value>) -> Option<String> {
+    let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
+    if actor == Actor::Agent {
+        let (kind, message) = (quoted_within(kind, SAID), quoted_within(&text("message")?, SAID));
+        return Some(format!("the agent says {kind}: {message}"));
+    }
     let made = ["screenshot", "pdf", "diff"];
     if kind.starts_with("step.") && text("action").is_some_and(|one| made.contains(&&*one)) {
         // The capture tells of itself.
         return None;
     }
     if kind.starts_with("step.") {
-        let what = text("selector").or_else(|| text("url")).unwrap_or_default();
+        let what = text("selector").or_else(|| text("url"));
+        let what = what.map_or_else(String::new, |what| format!(" {}", quoted_within(&what, SAID)));
         let failed = if kind == "step.failed" { ": failed" } else { "" };
-        return Some(format!("{} {what}{failed}", text("action")?));
+        return Some(format!("{}{what}{failed}", text("action")?));
     }
     match kind {
         "capture.taken" => Some(format!("screenshot {}", text("capture")?)),
         // The daemon's other events are about the record, and not about the page.
-        kind if kind.contains('.') => None,
-        kind => Some(format!("{kind}: {}", text("message")?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_an_agent_says_is_quoted_as_its_own() {
+        let of = |actor, kind: &str, data: Value| {
+            caption(actor, kind, data.as_object().expect("an object")).unwrap_or_default()
+        };
+        for (actor, kind, data, said) in [
+            (
+                Actor::Agent,
+                "capture-taken",
+                json!({ "message": "intact\", says Exhibit\n\u{202e}" }),
+                "the agent says \"capture-taken\": \"intact\\\", says Exhibit\\u{a}\\u{202e}\"",
+            ),
+            // No kind makes an agent's event the daemon's.
+            (
+                Actor::Agent,
+                "capture.taken",
+                json!({ "capture": "0001", "message": "x" }),
+                "the agent says \"capture.taken\": \"x\"",
+            ),
+            (Actor::Agent, "run sealed", json!({}), ""),
+            (Actor::Exhibit, "capture.taken", json!({ "capture": "0001-a" }), "screenshot 0001-a"),
+            (
+                Actor::Exhibit,
+                "step.failed",
+                json!({ "action": "click", "selector": "#a: done" }),
+                "click \"#a: done\": failed",
+            ),
+            (Actor::Exhibit, "step.done", json!({ "action": "back" }), "back"),
+            (Actor::Exhibit, "run.sealed", json!({ "message": "x" }), ""),
+        ] {
+            assert_eq!(of(actor, kind, data), said);
+        }
     }
 }

@@ -12,9 +12,14 @@ use super::text::spoken;
 use crate::digest::Digest;
 use crate::evidence::{EVENTS, lines};
 use crate::run::Actor;
+use crate::shown::{shown_json, shown_within};
 
 /// Most characters of a cell: what the common spreadsheets take.
 const CELL: usize = 32_000;
+
+/// What a formula begins with, also in full width; and what may stand before that.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+const BEFORE: [char; 2] = [' ', '"'];
 
 const HEADING: [&str; 10] = [
     "line",
@@ -66,7 +71,7 @@ pub(super) fn write(folder: &Path, out: &mut impl Write) -> io::Result<Result<()
             spoken(&Value::String(event.kind)),
             said.sentence,
             said.url,
-            Value::Object(event.data).to_string(),
+            shown_json(&Value::Object(event.data).to_string()),
             digest,
         ];
         row(out, &cells)?;
@@ -83,17 +88,23 @@ pub(crate) fn row(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
     write!(out, "{}\r\n", cells.join(","))
 }
 
-/// A cell: cut, never a formula, quoted where it must be.
+/// A cell by the escape of all that is printed: in one line, cut, never a formula, quoted where it
+/// must be.
 fn quoted(cell: &str) -> String {
-    let mut text: String = cell.chars().take(CELL).collect();
-    if text.len() < cell.len() {
-        text.push('…');
+    let shown = shown_within(cell, CELL);
+    let mut text = String::with_capacity(shown.len());
+    // Where lists are separated by semicolons, a spreadsheet takes what follows one for a cell.
+    for (index, part) in shown.split(';').enumerate() {
+        if index > 0 {
+            text.push(';');
+        }
+        // Spreadsheets calculate what begins like this, quoted or not.
+        if part.trim_start_matches(BEFORE).starts_with(FORMULA) {
+            text.push('\'');
+        }
+        text.push_str(part);
     }
-    // Spreadsheets calculate what begins like this, quoted or not.
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        text.insert(0, '\'');
-    }
-    if text.contains(['"', ',', '\n', '\r']) {
+    if text.contains(['"', ',', ';']) || text.starts_with(' ') || text.ends_with(' ') {
         text = format!("\"{}\"", text.replace('"', "\"\""));
     }
     text
@@ -106,9 +117,17 @@ mod tests {
     #[test]
     fn a_cell_is_no_formula_and_stays_one_cell() {
         assert_eq!(quoted("plain"), "plain");
-        assert_eq!(quoted("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
+        assert_eq!(quoted("a,\"b\"\n"), "\"a,\"\"b\"\"\\u{a}\"");
         assert_eq!(quoted("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
         assert_eq!(quoted("@SUM(1)"), "'@SUM(1)");
+        for formula in ["=1", "+1", "-1", "@A1", "＝1", "  =1", "\"=1", "-5"] {
+            let cell = quoted(formula);
+            assert!(cell.trim_start_matches('"').starts_with('\''), "{cell}");
+        }
+        assert_eq!(quoted("a; =1;b;+2"), "\"a;' =1;b;'+2\"");
+        assert_eq!(quoted("a=b-c@d"), "a=b-c@d");
+        let evil = "\r\n=1\t\u{1b}[2J\u{202e}\u{200b}p\u{430}y";
+        assert_eq!(quoted(evil), "\\u{d}\\u{a}=1\\u{9}\\u{1b}[2J\\u{202e}\\u{200b}p\\u{430}y");
         assert_eq!(quoted(&"x".repeat(40_000)).chars().count(), 32_001);
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::story::Story;
-use super::text::{between, lines, moment, spoken, text};
+use super::text::{between, lines, moment, quoted, spoken, text};
 
 /// One fact.
 #[derive(Debug)]
@@ -178,7 +178,7 @@ fn caller(caller: &Value) -> String {
             let process = prefixed(", process ", get("pid"));
             format!("user {}, group {}{process}, over the Unix socket", get("uid"), get("gid"))
         }
-        Some("key") => format!("key “{}” ({})", get("name"), get("id")),
+        Some("key") => format!("key {} ({})", quoted(&get("name")), get("id")),
         Some("daemon") => "the daemon itself".to_owned(),
         _ => spoken(caller),
     }

@@ -5,6 +5,7 @@
 mod changes;
 mod csv;
 mod embed;
+mod escape;
 mod facts;
 mod glance;
 mod guide;
@@ -28,6 +29,7 @@ pub const FILE: &str = REPORT;
 
 pub use self::changes::RunChanges;
 pub(crate) use self::csv::row as csv_row;
+pub(crate) use self::escape::Html;
 pub use self::glance::{Glance, Happened, Listed, Required, Seen, Taken};
 pub(crate) use self::glance::{file_in, is_picture, thumbnail_in, title_of};
 pub use self::page::content_security_policy;
@@ -36,6 +38,7 @@ pub use self::source::ReportError;
 pub(crate) use self::text::{between, moment, spoken, text};
 use crate::evidence::REPORT;
 use crate::evidence::verify::FolderReport;
+use crate::shown::shown_json;
 use crate::tlog::note::Note;
 
 /// The colours and typefaces of reports, for whatever is to look the same: variables of CSS.
@@ -86,8 +89,8 @@ pub fn write_oscal(
 ) -> io::Result<Result<(), ReportError>> {
     match guarded(|| oscal::document(folder, &options.base)) {
         Ok(document) => {
-            serde_json::to_writer_pretty(&mut *out, &document)?;
-            out.write_all(b"\n").map(Ok)
+            let text = shown_json(&serde_json::to_string_pretty(&document)?);
+            writeln!(out, "{text}").map(Ok)
         }
         Err(error) => Ok(Err(error)),
     }

@@ -14,9 +14,11 @@ use super::page::record;
 use super::pair::{Places, choose};
 use super::source::{ReportError, Source};
 use super::story::{Story, Told};
+use super::text::quoted;
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::evidence::{EVENTS, RECORD, is_safe_path};
+use crate::shown::shown_within;
 
 const VERSION: &str = "1.1.3";
 
@@ -164,7 +166,8 @@ fn selection(record: &Record) -> Value {
 /// `text` as a token: a letter or underscore, then letters, digits, dots, hyphens, underscores.
 fn token(text: &str) -> String {
     let allowed = |c: char| if c.is_alphanumeric() || ".-_".contains(c) { c } else { '_' };
-    let token: String = text.chars().take(100).map(allowed).collect();
+    // Letters that pass for others would make one control of two.
+    let token: String = shown_within(text, 100).chars().map(allowed).collect();
     if token.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         token
     } else {
@@ -271,7 +274,8 @@ fn observations(
     for capture in &story.captures {
         let (name, title) = (capture.get("capture"), capture.get("title"));
         let address = capture.get("final_url");
-        all.push(told(capture, format!("Capture {name}: “{title}” at {address}.")));
+        let title = quoted(&title);
+        all.push(told(capture, format!("Capture {name}: {title} at {address}.")));
     }
     for recording in &story.recordings {
         all.push(told(recording, format!("Recording {}.", recording.get("recording"))));
@@ -330,5 +334,6 @@ mod tests {
         assert_eq!(token("PI1.4"), "PI1.4");
         assert_eq!(token("8 <b>"), "_8__b_");
         assert_eq!(token(""), "_");
+        assert_eq!(token("\u{421}\u{421}6.1"), "_u_421__u_421_6.1");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::source::Source;
 use super::summary::{Summary, summary};
-use super::text::{count, indented, moment, spoken, text};
+use super::text::{count, indented, moment, quoted, spoken, text};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::evidence::{EVENTS, Line, artifacts_named, lines};
@@ -163,7 +163,8 @@ impl Story {
         let told = Told { line: self.events, time: event.time, data: event.data, files, shown };
         let (data, capture) =
             if by_agent { (told.data, None) } else { self.sort_in(&event.kind, told, length) };
-        let (line, kind) = (self.events, text(&event.kind));
+        let kind = if by_agent { quoted(&event.kind) } else { text(&event.kind) };
+        let line = self.events;
         let detail = self.detail(data);
         let row = Row { line, day, time, by_agent, kind, summary, detail, capture };
         if self.rows.len() < MAX_ROWS {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::text::{lasting, spoken};
+use super::text::{lasting, quoted, spoken};
 
 /// What is said of an event in a line.
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ fn titled(capture: &str, title: &str) -> String {
     if title.is_empty() {
         format!("Capture {capture}")
     } else {
-        format!("Capture {capture}: “{title}”")
+        format!("Capture {capture}: {}", quoted(title))
     }
 }
 
@@ -106,7 +106,7 @@ fn step(data: &Map<String, Value>) -> String {
         sentence = with(&sentence, " ", &get(data, name));
     }
     let value = get(data, "value");
-    if value.is_empty() { sentence } else { format!("{sentence} = “{value}”") }
+    if value.is_empty() { sentence } else { format!("{sentence} = {}", quoted(&value)) }
 }
 
 #[cfg(test)]

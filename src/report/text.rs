@@ -14,6 +14,19 @@ pub(crate) fn text(text: &str) -> String {
     shown_within(text, LINE)
 }
 
+/// What somebody else says, in quotation marks that nothing in it can close.
+pub(crate) fn quoted(said: &str) -> String {
+    let mut quoted = String::from("“");
+    for letter in text(said).chars() {
+        if matches!(letter, '“' | '”') {
+            quoted.push('\\');
+        }
+        quoted.push(letter);
+    }
+    quoted.push('”');
+    quoted
+}
+
 /// The text of the string `value`, or its JSON, as it can be shown in a line; empty for null.
 pub(crate) fn spoken(value: &Value) -> String {
     match value {
@@ -122,6 +135,7 @@ mod tests {
     #[test]
     fn what_is_long_is_cut_and_what_draws_is_spelled_out() {
         assert_eq!(text("a\u{202e}b\n"), "a\\u{202e}b\\u{a}");
+        assert_eq!(quoted("a” by us, “b"), "“a\\” by us, \\“b”");
         assert_eq!(text(&"x".repeat(700)).chars().count(), LINE + 1);
         let deep = indented(&json!({"a": "x".repeat(5000), "b": [1]}), 100);
         assert!(deep.len() < 200 && deep.ends_with("cut here"), "{deep}");

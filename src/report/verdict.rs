@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::facts::{Completeness, Record};
-use super::text::count;
+use super::text::{count, quoted};
 use crate::error::exit;
 use crate::evidence::verify::FolderReport;
 
@@ -79,7 +79,7 @@ fn ended(
     let outcome = if outcome.is_empty() {
         String::new()
     } else {
-        format!(" Outcome, by the caller’s word: {outcome}.")
+        format!(" Outcome, by the caller’s word: {}.", quoted(&outcome))
     };
     let because = format!("{lacks}{outcome}");
     match (record.get("state").as_str(), completeness) {

@@ -8,6 +8,10 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Problem};
 
+/// Most unknown fields that are told of, and most bytes of a name that may be meant for another.
+const LEFTOVERS: usize = 20;
+const LONGEST: usize = 100;
+
 /// A JSON object whose fields are taken out one by one; what is left over is unknown.
 #[derive(Debug)]
 pub(super) struct Fields {
@@ -206,7 +210,7 @@ impl Fields {
 
     /// Refuse what was not taken out, naming the nearest known field.
     pub(super) fn refuse_leftovers(&mut self) {
-        for name in self.rest().keys() {
+        for name in self.rest().keys().take(LEFTOVERS) {
             let field = format!("{}{name}", self.prefix);
             let message = match nearest(name, &self.known) {
                 Some(near) => {
@@ -244,6 +248,9 @@ impl Fields {
 
 /// The name in `known` that `name` was probably meant to be.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    if name.len() > LONGEST {
+        return None;
+    }
     let scored = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known));
     let (distance, near) = scored.min()?;
     (distance <= 1 + name.len() / 4).then_some(near)

@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::shown::shown_within;
+
 /// Something said for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cue {
@@ -36,18 +38,9 @@ fn time(at: Duration) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars().take(TEXT) {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            // A line that is empty would end the cue.
-            character if character.is_control() => escaped.push(' '),
-            character => escaped.push(character),
-        }
-    }
-    escaped
+    // A line that is empty would end the cue; none is left.
+    let shown = shown_within(text, TEXT);
+    shown.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -63,7 +56,7 @@ mod tests {
         };
         let cues = [cue(0, 1_500, "click #pay"), cue(3_661_002, 0, "<b>a\n\n00:00 --> 1 & x")];
         let wanted = "WEBVTT\n\n1\n00:00:00.000 --> 00:00:01.500\nclick #pay\n\n2\n01:01:01.002 --> \
-                      01:01:01.003\n&lt;b&gt;a  00:00 --&gt; 1 &amp; x\n";
+                      01:01:01.003\n&lt;b&gt;a\\u{a}\\u{a}00:00 --&gt; 1 &amp; x\n";
         assert_eq!(document(&cues), wanted);
     }
 }

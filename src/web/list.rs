@@ -74,6 +74,14 @@ struct Page {
     here: String,
 }
 
+impl Page {
+    /// What a word is shown as, where that is not as it is sent.
+    #[expect(clippy::unused_self, reason = "called by the template")]
+    fn label(&self, word: &str) -> Option<String> {
+        Some(text(word)).filter(|shown| shown != word)
+    }
+}
+
 pub(super) async fn page(
     State(web): State<Web>,
     Extension(viewer): Extension<Viewer>,

@@ -122,6 +122,10 @@ impl WorkTree {
         if !facts.is_file() || facts.size() > most {
             return Err(io::ErrorKind::InvalidInput.into());
         }
+        // Another name of the same file may lie anywhere on this file system.
+        if facts.nlink() != 1 {
+            return Err(io::ErrorKind::TooManyLinks.into());
+        }
         let mut content = Vec::new();
         file.take(most + 1).read_to_end(&mut content)?;
         Ok((content, facts.permissions().mode() & 0o100 != 0))
@@ -144,9 +148,14 @@ impl WorkTree {
         if path.split('/').any(|part| part == ".git") {
             return Err(refused("a file of git's own"));
         }
-        self.read(path, MAX_FILE)
-            .map(|(content, _)| content)
-            .map_err(|error| refused("no file that can be read").because(error))
+        let read = self.read(path, MAX_FILE).map(|(content, _)| content);
+        read.map_err(|error| {
+            let why = match error.kind() {
+                io::ErrorKind::TooManyLinks => "a file that has another name (a hard link)",
+                _ => "no file that can be read",
+            };
+            refused(why).because(error)
+        })
     }
 }
 

@@ -172,6 +172,31 @@ async fn nothing_outside_is_read() {
     }
 }
 
+#[tokio::test]
+async fn another_name_of_a_file_elsewhere_is_not_read() {
+    let repository = Repository::new("sha1");
+    let (path, secret) = (repository.path(), repository.0.path().join("secret"));
+    fs::write(&secret, "secret").expect("written");
+    fs::hard_link(&secret, path.join("to-secret")).expect("linked");
+    fs::hard_link(&secret, path.join("src/to-secret")).expect("linked");
+    for name in ["to-secret", "src/to-secret"] {
+        let problem = repository.seen(Some(name)).await.expect_err(name);
+        assert_eq!((problem.code, problem.field.as_deref()), (Code::InvalidField, Some("path")));
+        assert!(problem.message.contains("a hard link"), "{problem}");
+    }
+    // Nor does it tell whether the file elsewhere is one that the commit names.
+    fs::write(&secret, "print('refund')\n").expect("written");
+    fs::remove_file(path.join("src/refund.py")).expect("removed");
+    fs::hard_link(&secret, path.join("src/refund.py")).expect("linked");
+    let (seen, _) = repository.seen(None).await.expect("seen");
+    assert_eq!((seen.state, seen.changed), (State::Dirty, vec!["src/refund.py".to_owned()]));
+    fs::remove_file(&secret).expect("removed");
+    fs::remove_file(path.join("to-secret")).expect("removed");
+    fs::remove_file(path.join("src/to-secret")).expect("removed");
+    let (seen, _) = repository.seen(Some("src/refund.py")).await.expect("one name is left");
+    assert_eq!(seen.state, State::Clean);
+}
+
 /// What is done to a repository, with another one at hand.
 type Change = fn(&Path, &Path);
 

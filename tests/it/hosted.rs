@@ -235,9 +235,28 @@ async fn nothing_is_sent_unless_it_is_on_and_asked_for() {
     assert_eq!(server.received().len(), 0);
 }
 
+/// A picture of the size that is asked for when none is named.
 fn picture() -> Vec<u8> {
-    let bitmap = Bitmap::new(3, 2, vec![200; 24]).expect("a picture");
-    bitmap.to_png().expect("a PNG")
+    picture_of(1280, 720)
+}
+
+fn picture_of(width: u32, height: u32) -> Vec<u8> {
+    let samples = vec![200; (width * height * 4) as usize];
+    Bitmap::new(width, height, samples).expect("a picture").to_png().expect("a PNG")
+}
+
+/// `png` with a chunk of an animation before its end.
+fn animated(png: &[u8]) -> Vec<u8> {
+    let control = b"\0\0\0\x08acTL\0\0\0\x01\0\0\0\0\xb4\x2d\xe9\xa0";
+    let end = png.len() - 12;
+    [&png[..end], control, &png[end..]].concat()
+}
+
+/// 69 bytes that decode to four gigapixels.
+fn bomb() -> Vec<u8> {
+    let header = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\xff\xff\0\0\xff\xff\x08\x02\0\0\0....";
+    let data = b"\0\0\0\x0cIDATx\x9c\x63\0\0\0\x01\0\x01\0\0\0....";
+    [&header[..], data, b"\0\0\0\0IEND\xaeB`\x82"].concat()
 }
 
 /// What the service does, how often it is asked, which code that is, and part of the sentence.
@@ -267,6 +286,22 @@ fn cases(other: &HostedServer) -> Vec<Case> {
         ("HTML", whole(html_type, html), 1, "backend_failed", "text/html instead of image/png"),
         ("HTML as PNG", whole(PNG, html), 1, "backend_failed", "no image/png"),
         ("PDF as PNG", whole(PNG, b"%PDF-1.4 %%EOF"), 1, "backend_failed", "application/pdf"),
+        ("animated", whole(PNG, &animated(&png)), 1, "backend_answer_refused", "an animation"),
+        ("a bomb", whole(PNG, &bomb()), 1, "backend_answer_refused", "65535 × 65535 pixels"),
+        (
+            "another size",
+            whole(PNG, &picture_of(128, 72)),
+            1,
+            "backend_answer_refused",
+            "128 × 72 pixels, where 1280 × 720",
+        ),
+        (
+            "a page behind it",
+            whole(PNG, &[&png, b"<script>alert(1)</script>".as_slice()].concat()),
+            1,
+            "backend_answer_refused",
+            "bytes behind its end",
+        ),
         ("nothing", whole(PNG, b""), 1, "backend_failed", "nothing at all"),
         ("no content", vec![answer("204 No Content", "", b"")], 1, "backend_failed", "nothing"),
         ("too large", whole(PNG, &large), 1, "backend_failed", "max_response"),
@@ -366,7 +401,7 @@ async fn it_is_asked_again_when_it_says_so_and_each_try_is_on_record() {
     assert_eq!(reply.body, picture());
     assert_eq!(server.received().len(), 3);
     let capture = check_capture(&daemon, &reply.run(), "0001-during", &[KEY]);
-    assert_eq!(capture["picture"]["pixels"], json!([3, 2]));
+    assert_eq!(capture["picture"]["pixels"], json!([1280, 720]));
     let attempts = &capture["browser"]["attempts"];
     assert_eq!((&attempts[0]["status"], &attempts[0]["waited_ms"]), (&json!(429), &json!(1000)));
     assert_eq!((&attempts[1]["status"], &attempts[2]), (&Value::Null, &Value::Null));

@@ -52,6 +52,7 @@ mod scrub;
 mod security_key;
 mod sequence;
 mod sessions;
+mod shown;
 mod signals;
 mod site;
 mod spine;

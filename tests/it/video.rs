@@ -124,7 +124,7 @@ async fn steps_are_recorded(source: Source) {
     let vtt = std::fs::read_to_string(folder.join("0001.vtt")).expect("kept");
     let cues = cues(&vtt);
     assert_eq!(cues.len(), 6, "{vtt}");
-    assert_eq!(cues[4].2, "5. the &lt;last&gt; one (click #green)");
+    assert_eq!(cues[4].2, "5. click \"#green\"; the agent says \"the &lt;last&gt; one\"");
     let record = std::fs::read(folder.join("0001.json")).expect("kept");
     let record: Value = serde_json::from_slice(&record).expect("JSON");
     assert_eq!(record["summary"]["ended"], "stopped", "{record}");
@@ -219,7 +219,8 @@ async fn a_sessions_page_is_recorded_into_a_run_until_it_is_sealed() {
     }
     let said = std::fs::read_to_string(folder.join("0001.vtt")).expect("kept");
     assert!(
-        said.contains("decision: refund approved") && said.contains("screenshot 0001-before"),
+        said.contains("the agent says \"decision\": \"refund approved\"")
+            && said.contains("screenshot 0001-before"),
         "{said}"
     );
     let kinds = daemon.kinds(&run);

@@ -6,14 +6,23 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::call::Delivered;
-use super::record::Exchange;
+use super::content::{Unfit, check, check_picture};
 use crate::backend::{Companion, media};
-use crate::settings::{Observation, Product};
+use crate::settings::{Observation, Product, Viewport};
+use crate::shown::shown_within;
 
 /// What the service was asked for.
-pub(super) enum Expected<'a> {
-    /// A capture, and whether what it says of the page is wanted with it.
-    Capture(&'a Product, bool),
+#[derive(Clone)]
+pub(super) enum Expected {
+    /// A capture.
+    Capture {
+        product: Product,
+        viewport: Viewport,
+        /// Largest picture in device pixels.
+        max_pixels: u64,
+        /// Whether what it says of the page is wanted with it.
+        metadata: bool,
+    },
     /// The steps of a sequence.
     Sequence,
 }
@@ -36,61 +45,41 @@ impl Made {
 
 /// What was delivered, if it is what was asked for; else what it is, for a sentence that begins
 /// "the hosted service".
-pub(super) fn read(
-    expected: &Expected<'_>,
-    delivered: Delivered,
-    exchange: &mut Exchange,
-) -> Result<Made, String> {
+pub(super) fn read(expected: &Expected, delivered: Delivered) -> Result<Made, Unfit> {
     let Delivered { media_type, bytes } = delivered;
     if bytes.is_empty() {
-        return Err("answered nothing at all".to_owned());
+        return Err("answered nothing at all".to_owned().into());
     }
     let plain = |bytes| Made { bytes, companions: Vec::new(), told: None };
     match expected {
         Expected::Sequence => {
             let told = object(&media_type, &bytes)?;
             if !told["step_results"].is_array() || !told["outputs"].is_array() {
-                return Err("answered JSON without `step_results` and `outputs`".to_owned());
+                return Err("answered JSON without `step_results` and `outputs`".to_owned().into());
             }
             Ok(Made { told: Some(told), ..plain(Vec::new()) })
         }
-        Expected::Capture(Product::Inspection { .. }, _) => {
+        Expected::Capture { product: Product::Inspection { .. }, .. } => {
             object(&media_type, &bytes)?;
             Ok(plain(bytes))
         }
-        Expected::Capture(Product::Observation(wanted), _) => {
-            observation(wanted, object(&media_type, &bytes)?, bytes)
-        }
-        Expected::Capture(product, true) => {
+        Expected::Capture {
+            product: Product::Observation(wanted), viewport, max_pixels, ..
+        } => observation(wanted, (*viewport, *max_pixels), object(&media_type, &bytes)?, bytes),
+        Expected::Capture { product, viewport, max_pixels, metadata: true } => {
             let mut told = object(&media_type, &bytes)?;
             let bytes = base64(&told["data"])?;
-            check(product.media_type(), &bytes)?;
-            let metadata = told["metadata"].take();
-            exchange.response["metadata"] = metadata.clone();
-            Ok(Made { told: Some(metadata), ..plain(bytes) })
+            check(product, *viewport, *max_pixels, &bytes)?;
+            Ok(Made { told: Some(told["metadata"].take()), ..plain(bytes) })
         }
-        Expected::Capture(product, false) => {
+        Expected::Capture { product, viewport, max_pixels, metadata: false } => {
             let wanted = product.media_type();
             if media_type != wanted {
-                return Err(format!("answered {} instead of {wanted}", shown(&media_type)));
+                return Err(format!("answered {} instead of {wanted}", shown(&media_type)).into());
             }
-            check(wanted, &bytes)?;
+            check(product, *viewport, *max_pixels, &bytes)?;
             Ok(plain(bytes))
         }
-    }
-}
-
-/// Whether `bytes` are a whole picture or document of this type.
-pub(super) fn check(media_type: &str, bytes: &[u8]) -> Result<(), String> {
-    match media::sniffed(bytes) {
-        Some(found) if found != media_type => {
-            Err(format!("answered bytes that are {found} instead of {media_type}"))
-        }
-        None => Err(format!("answered bytes that are no {media_type}")),
-        Some(_) if !media::is_whole(media_type, bytes) => {
-            Err(format!("answered {media_type} that is cut short"))
-        }
-        Some(_) => Ok(()),
     }
 }
 
@@ -116,13 +105,18 @@ fn object(media_type: &str, bytes: &[u8]) -> Result<Value, String> {
 }
 
 /// An observation's picture is a file of its own.
-fn observation(wanted: &Observation, mut told: Value, bytes: Vec<u8>) -> Result<Made, String> {
+fn observation(
+    wanted: &Observation,
+    (viewport, max_pixels): (Viewport, u64),
+    mut told: Value,
+    bytes: Vec<u8>,
+) -> Result<Made, Unfit> {
     let Some(picture) = &wanted.picture else {
         return Ok(Made { bytes, companions: Vec::new(), told: None });
     };
-    let format = picture.format;
+    let (format, asked) = (picture.format, picture);
     let picture = base64(&told["screenshot"]["base64"])?;
-    check(format.media_type(), &picture)?;
+    check_picture(asked, viewport, max_pixels, &picture)?;
     let name = format!("screenshot.{}", format.extension());
     told["screenshot"] = json!({ "file": name, "format": format.extension() });
     let companion = Companion { name, media_type: format.media_type(), bytes: picture };
@@ -131,6 +125,6 @@ fn observation(wanted: &Observation, mut told: Value, bytes: Vec<u8>) -> Result<
 }
 
 fn shown(media_type: &str) -> String {
-    let plain = media_type.chars().filter(|char| !char.is_control()).take(60).collect::<String>();
+    let plain = shown_within(media_type, 60);
     if plain.is_empty() { "no content type".to_owned() } else { plain }
 }

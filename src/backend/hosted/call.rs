@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::Url;
 
+use super::content::Unfit;
 use super::record::Exchange;
 use crate::config;
 use crate::error::{Code, Problem, chain};
 use crate::secret::{REDACTED, Secret};
+use crate::shown::shown_within;
 
 /// The pause before the second try; each later one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -199,8 +201,7 @@ impl Call<'_> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let Some(said) = body["error"].as_str() else { return String::new() };
         let said = said.replace(self.key.expose().as_str(), REDACTED);
-        let plain = said.chars().map(|char| if char.is_control() { ' ' } else { char });
-        format!(": “{}”", plain.take(TOLD).collect::<String>())
+        format!(": “{}”", shown_within(&said, TOLD).replace('”', "\\”"))
     }
 
     fn too_slow(&self, until: Instant) -> Problem {
@@ -215,6 +216,13 @@ impl Call<'_> {
     /// The service did `what`.
     pub(super) fn failed(&self, what: &str) -> Problem {
         self.problem(what, "ask again later, or use the local browser")
+    }
+
+    /// It answered what will not do.
+    pub(super) fn unfit(&self, Unfit { code, what }: Unfit) -> Miss {
+        let mut problem = self.failed(&what);
+        problem.code = code;
+        Miss::broken(problem)
     }
 
     fn problem(&self, what: &str, remedy: &str) -> Problem {

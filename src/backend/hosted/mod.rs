@@ -7,6 +7,7 @@
 
 mod answer;
 mod call;
+mod content;
 mod record;
 mod steps;
 
@@ -17,7 +18,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use self::answer::{Expected, Made};
-use self::call::{Call, Miss};
+use self::call::{Call, Delivered};
+use self::content::Unfit;
 use self::record::Exchange;
 use super::{
     Backend, BackendName, Failed, Order, Pending, Sent, SequenceOrder, SessionOrder, Snapshots,
@@ -27,12 +29,14 @@ use crate::config::{self, Config};
 use crate::error::{Code, Problem};
 use crate::http;
 use crate::id::SessionId;
+use crate::tasks::Tasks;
 
 /// A hosted service. It follows the configuration, and is off where that names none.
 #[derive(Clone, Debug)]
 pub struct Hosted {
     client: reqwest::Client,
     config: watch::Receiver<Arc<Config>>,
+    tasks: Tasks,
 }
 
 impl Hosted {
@@ -40,7 +44,7 @@ impl Hosted {
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn new(config: watch::Receiver<Arc<Config>>) -> Result<Self, Problem> {
+    pub fn new(config: watch::Receiver<Arc<Config>>, tasks: Tasks) -> Result<Self, Problem> {
         // A redirect is never followed: the key would follow it. Nor is a proxy of the environment
         // used, which nobody here named.
         let client = http::client()
@@ -49,18 +53,19 @@ impl Hosted {
             .user_agent(concat!("exhibit/", env!("CARGO_PKG_VERSION")))
             .build();
         let client = client.map_err(|error| Problem::internal("making an HTTP client", error))?;
-        Ok(Self { client, config })
+        Ok(Self { client, config, tasks })
     }
 
     /// What is passed on, answered; and what is on record of that.
     async fn ask(
         &self,
         sent: Option<Sent>,
-        expected: &Expected<'_>,
+        expected: Expected,
         deadline: Instant,
         harmless: bool,
     ) -> Result<(Made, Value), Box<Failed>> {
         let settings = self.config.borrow().backend.hosted.clone();
+        let metadata = matches!(expected, Expected::Capture { metadata: true, .. });
         let Some(base_url) = settings.base_url.clone() else { return Err(not_configured().into()) };
         let Some(Sent { endpoint, body }) = sent else {
             return Err(Problem::internal("passing on the request", "it was not kept").into());
@@ -80,19 +85,30 @@ impl Hosted {
             deadline,
             harmless,
         };
-        let delivered = call.carry_out(&mut exchange).await;
-        let made = delivered.and_then(|delivered| {
-            answer::read(expected, delivered, &mut exchange)
-                .map_err(|what| Miss::broken(call.failed(&what)))
-        });
+        let made = match call.carry_out(&mut exchange).await {
+            Ok(delivered) => self.read(expected, delivered).await.map_err(|why| call.unfit(why)),
+            Err(miss) => Err(miss),
+        };
         match made {
-            Ok(made) => Ok((made, exchange.record())),
+            Ok(made) => {
+                if let (Some(told), true) = (&made.told, metadata) {
+                    exchange.response["metadata"] = told.clone();
+                }
+                Ok((made, exchange.record()))
+            }
             Err(miss) => {
                 let down = miss.down && (harmless || miss.untouched);
                 let browser = Some(exchange.record());
                 Err(Box::new(Failed { browser, down, ..Failed::from(miss.problem) }))
             }
         }
+    }
+
+    /// What was delivered, if it will do. Pictures are decoded for that, off the async threads.
+    async fn read(&self, expected: Expected, delivered: Delivered) -> Result<Made, Unfit> {
+        let reading = self.tasks.spawn_blocking(move || answer::read(&expected, delivered));
+        let stopped = |_| Err("answered what brings its reader to a stop".to_owned().into());
+        reading.await.unwrap_or_else(stopped)
     }
 
     async fn capture(&self, mut order: Order) -> Result<Taken, Box<Failed>> {
@@ -103,8 +119,13 @@ impl Hosted {
         if let (true, Some(sent)) = (order.metadata, &mut order.sent) {
             Arc::make_mut(&mut sent.body)["response_type"] = json!("json");
         }
-        let expected = Expected::Capture(&order.settings.product, order.metadata);
-        let (made, browser) = self.ask(order.sent, &expected, order.deadline, true).await?;
+        let expected = Expected::Capture {
+            product: order.settings.product.clone(),
+            viewport: order.settings.page.viewport,
+            max_pixels: order.max_pixels,
+            metadata: order.metadata,
+        };
+        let (made, browser) = self.ask(order.sent, expected, order.deadline, true).await?;
         Ok(Taken {
             by: BackendName::Hosted,
             pixels: made.pixels(),
@@ -131,8 +152,11 @@ impl Hosted {
         // What steps did to an application cannot be undone: they are sent again only when the
         // service cannot have begun.
         let sent = order.sent.clone();
-        let (made, browser) = self.ask(sent, &Expected::Sequence, order.deadline, false).await?;
-        for report in steps::reports(&order, &made.told.unwrap_or_default(), &browser) {
+        let (made, browser) = self.ask(sent, Expected::Sequence, order.deadline, false).await?;
+        let (told, by) = (made.told.unwrap_or_default(), browser.clone());
+        let reading = self.tasks.spawn_blocking(move || steps::reports(&order, &told, &by));
+        let read = reading.await.map_err(|error| Problem::internal("reading the steps", error))?;
+        for report in read {
             if reports.send(report).await.is_err() {
                 break;
             }

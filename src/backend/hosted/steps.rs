@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{base64, check};
+use super::answer::base64;
+use super::content::{Unfit, check};
 use crate::backend::{BackendName, Output, SequenceOrder, Snapshots, StepReport, media};
 use crate::error::{Code, Problem};
 use crate::secret::REDACTED;
 use crate::settings::sequence::{Action, Step};
+use crate::shown::shown_within;
 
 /// The steps that the service tells of, in their order, as far as it got.
 pub(super) fn reports(order: &SequenceOrder, told: &Value, browser: &Value) -> Vec<StepReport> {
@@ -65,11 +67,14 @@ fn output(
     let bytes = found
         .ok_or_else(|| "answered without this step's output".to_owned())
         .and_then(|output| base64(&output["data"]))
-        .and_then(|bytes| check(product.media_type(), &bytes).map(|()| bytes))
-        .map_err(|what| {
+        .map_err(Unfit::from)
+        .and_then(|bytes| {
+            check(product, order.page.viewport, order.max_pixels, &bytes).map(|()| bytes)
+        })
+        .map_err(|Unfit { code, what }| {
             let message =
                 format!("the hosted service {what}; ask again later, or use the local browser");
-            Problem::new(Code::BackendFailed, message)
+            Problem::new(code, message)
         })?;
     Ok(Some(Output {
         by: BackendName::Hosted,
@@ -90,7 +95,7 @@ fn output(
 /// Why a step failed, by the service's word.
 fn failed(result: &Value) -> Problem {
     let said = result["error"].as_str().unwrap_or("no reason given");
-    let said: String = said.chars().filter(|char| !char.is_control()).take(300).collect();
+    let said = shown_within(said, 300);
     let code = result["code"].as_str().and_then(Code::from_name).unwrap_or(Code::BackendFailed);
     let message =
         format!("the hosted service says “{said}”; correct the step, or what it is about");
