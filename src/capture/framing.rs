@@ -142,7 +142,7 @@ fn said(attempt: &Attempt, taken: &Taken, at: Moment) -> Caption {
     caption = caption
         .field("Agent", declared(spec.agent.as_deref()))
         .field("Principal", declared(spec.principal.as_deref()))
-        .field("Workflow", declared(Some(&spec.workflow)))
+        .field("Workflow", Words::default().quoted(&spec.workflow, DECLARED))
         .field("Run", Words::default().plain(&attempt.work.run.id.to_string()))
         .field("Capture", place(attempt))
         .field("View", view(attempt));
@@ -226,7 +226,7 @@ fn declared(text: Option<&str>) -> Words {
 fn place(attempt: &Attempt) -> Words {
     let number = attempt.name.split('-').next().unwrap_or_default();
     let words = Words::default().plain(&format!("{number}, stage "));
-    words.quoted(&attempt.stage.to_string(), DECLARED).plain(", by its caller's word")
+    words.quoted(&attempt.stage.to_string(), DECLARED)
 }
 
 /// Whether the page is as its server made it for everybody.

@@ -26,6 +26,7 @@ mod serve;
 mod timestamp;
 mod verify;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
@@ -35,6 +36,10 @@ use crate::config::{Config, SYSTEM_FILE, load};
 use crate::disk;
 use crate::error::{Code, Problem, exit};
 use crate::secret::Secret;
+use crate::shown::shown_within;
+
+/// Most characters of an argument that an error quotes.
+const ARGUMENT: usize = 500;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 1 internal · 2 usage or request · 3 daemon unreachable · 4 denied · \
@@ -139,13 +144,20 @@ pub fn main() -> u8 {
     std::panic::set_hook(Box::new(out::panicked));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return out::ended(out::usage(&error)),
+        Err(error) => return out::ended(out::usage(&presentable(error))),
     };
     let code = run(cli).unwrap_or_else(|problem| {
         out::problem(&problem);
         problem.code.exit()
     });
     out::ended(code)
+}
+
+/// `error` as it is of arguments that can be shown: it quotes them.
+fn presentable(error: clap::Error) -> clap::Error {
+    let shown = |argument: OsString| shown_within(&argument.to_string_lossy(), ARGUMENT);
+    let again = Cli::try_parse_from(std::env::args_os().map(shown)).err();
+    again.filter(|again| again.kind() == error.kind()).unwrap_or(error)
 }
 
 /// Every command that there is: what tests go through, so that a new one is not forgotten.

@@ -104,26 +104,14 @@ pub(super) fn ended(code: u8) -> u8 {
     }
 }
 
-/// Say what is wrong with the command line, or what was asked of it; its exit code. It may quote
-/// arguments, whose line feeds must not look like those of the message.
+/// Say what is wrong with the command line, or what was asked of it; its exit code.
 pub(super) fn usage(error: &clap::Error) -> u8 {
     let plain = error.render().to_string();
-    let mut said = plain.clone();
-    for argument in std::env::args_os().skip(1) {
-        let argument = argument.to_string_lossy();
-        let value = argument.split_once('=').map_or("", |(_, value)| value);
-        for part in [&*argument, value] {
-            let shown = shown_within(part, VALUE);
-            if shown != part {
-                said = said.replace(part, &shown);
-            }
-        }
-    }
-    if said == plain {
+    if plain.chars().all(|letter| letter == '\n' || is_seen(letter)) {
         // With its colours, where there are some; whoever stopped reading has seen enough.
         let _ = error.print();
     } else {
-        said.lines().for_each(note);
+        note(plain);
     }
     u8::try_from(error.exit_code()).unwrap_or(exit::USAGE)
 }

@@ -12,7 +12,7 @@ use super::{Common, in_file, out};
 use crate::disk;
 use crate::error::{Code, Problem, chain, exit};
 use crate::population::{self, Query, Row, write_absences, write_runs};
-use crate::shown::shown_within;
+use crate::shown::{shown_json, shown_within};
 
 /// For everybody to read.
 const MODE: u32 = 0o644;
@@ -186,9 +186,8 @@ fn list(rows: &[&Row]) {
 /// Write the whole answer and its rows.
 fn write(folder: &Path, name: &str, answer: &impl Serialize, rows: &[&Row]) -> Result<(), Problem> {
     disk::make_dirs(folder).map_err(|error| in_file(folder, error))?;
-    let mut text = serde_json::to_vec_pretty(answer).expect("an answer is plain data");
-    text.push(b'\n');
-    put(folder, &format!("{name}.json"), &text)?;
+    let text = serde_json::to_string_pretty(answer).expect("an answer is plain data");
+    put(folder, &format!("{name}.json"), format!("{}\n", shown_json(&text)).as_bytes())?;
     put(folder, &format!("{name}.csv"), &table(|out| write_runs(out, rows.iter().copied()))?)
 }
 

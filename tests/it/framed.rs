@@ -211,7 +211,7 @@ async fn the_caption_says_what_is_on_record_and_a_page_cannot_paint_it() {
     assert_eq!(picture.get("Principal"), r#""Zoë \"A\"", by its caller's word"#);
     assert_eq!(picture.get("Workflow"), "\"ad-hoc\"");
     assert_eq!(picture.get("Run"), run);
-    assert_eq!(picture.get("Capture"), "0001, stage before");
+    assert_eq!(picture.get("Capture"), "0001, stage \"before\"");
     assert_eq!(picture.get("View"), "plain: nothing was changed or pretended");
     let digest = reply.header("x-exhibit-sha256").expect("a digest");
     assert_eq!(picture.get("SHA-256"), format!("{digest} of screenshot.png"));
@@ -353,7 +353,7 @@ async fn pictures_of_steps_of_comparisons_and_of_observations_are_framed_and_doc
             continue;
         }
         let picture = framed(&daemon, &run, &name, 1);
-        assert_eq!(picture.get("Capture"), format!("{capture}, stage during"));
+        assert_eq!(picture.get("Capture"), format!("{capture}, stage \"during\""));
         assert_eq!(picture.get("Asked for"), asked, "{name}");
         let altered =
             if *capture == "0004" { " ALTERED : script run by a step before" } else { "plain" };
@@ -387,7 +387,7 @@ async fn of_a_services_picture_it_is_said_that_nothing_was_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_picture_that_cannot_be_framed_is_kept_and_the_record_says_why() {
+async fn a_broken_picture_is_refused_and_one_that_is_not_framed_is_kept() {
     let server = HostedServer::start();
     let daemon = TestDaemon::start_with(|config| use_hosted(config, &server.url(), "key")).await;
     // The beginning and the end of a PNG, and nothing sound between.
@@ -395,9 +395,9 @@ async fn a_picture_that_cannot_be_framed_is_kept_and_the_record_says_why() {
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x05\0\0\0\x02\xd0\x08\x02\0\0\0....IEND\xaeB\x60\x82";
     server.play([answer("200 OK", "content-type: image/png\r\n", broken)]);
     let reply =
-        ask(&daemon, "hosted", "/v1/screenshot", json!({ "url": "http://a.example/" })).await.ok();
-    assert_eq!(reply.body, broken);
-    check_unframed(&daemon, &reply.run(), "the picture cannot be decoded: ");
+        ask(&daemon, "hosted", "/v1/screenshot", json!({ "url": "http://a.example/" })).await;
+    assert_eq!(reply.refusal().1, "backend_failed");
+    daemon.assert_verifies(&reply.run());
 
     let (off, site) =
         (TestDaemon::start_with(|config| config.capture.framed = false).await, Site::start().await);

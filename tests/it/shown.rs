@@ -15,6 +15,8 @@ use crate::site::Site;
 /// What an agent says: a forged line, what moves the cursor, what turns and hides text, a letter that
 /// passes for another, and a formula.
 const EVIL: &str = "=ok\nVerdict: complete\r\u{1b}[2J\u{9b}1A\u{202e}\u{200b}\u{e0041}p\u{430}y";
+/// The same where no controls are taken.
+const MILD: &str = "=ok Verdict: complete\u{202e}\u{200b}\u{e0041}p\u{430}y";
 /// Exit codes of the contract (docs/API.md).
 const CODES: std::ops::RangeInclusive<i32> = 0..=14;
 /// It prints nothing and logs: its journal is looked at.
@@ -67,12 +69,13 @@ import: --list
 import: EVIL
 custody:
 custody: --store EVIL
-hold add: SEALED --reason EVIL --matter m-2
+hold add: SEALED --reason MILD --matter m-2
 hold add: SEALED --reason x --matter EVIL
-hold release: SEALED --reason EVIL --matter m-2
+hold release: SEALED --reason MILD --matter m-2
 hold list:
 purge: --dry-run --run SEALED --reason EVIL
 purge: --dry-run --reason EVIL
+purge: --dry-run --reason MILD
 archive: --dry-run SEALED
 archive: EVIL
 log checkpoint:
@@ -93,6 +96,7 @@ keys add: EVIL
 keys list:
 keys remove: EVIL
 keys signers:
+keys rotate: --reason MILD
 keys rotate: --reason EVIL
 keys revoke: EVIL --reason EVIL
 keys export:
@@ -158,7 +162,7 @@ impl Scene {
         }
         let end = json!({ "outcome": EVIL, "reason": EVIL });
         daemon.post(&format!("/v1/runs/{sealed}/seal"), end).await.ok();
-        let hold = json!({ "runs": [sealed], "reason": EVIL, "matter": "m-1" });
+        let hold = json!({ "runs": [sealed], "reason": MILD, "matter": "m-1" });
         daemon.post("/v1/holds", hold).await.ok();
         std::fs::write(folder.path().join(EVIL.replace('/', "_")), "no bundle").expect("written");
         Self { folder, daemon, site, sealed, open }
@@ -179,6 +183,7 @@ impl Scene {
         let (page, folder) = (self.site.url("/ok"), self.sealed_folder());
         let word = |word: &str| match word {
             "EVIL" => EVIL.to_owned(),
+            "MILD" => MILD.to_owned(),
             "SEALED" => self.sealed.clone(),
             "OPEN" => self.open.clone(),
             "FOLDER" => folder.clone(),
@@ -272,7 +277,7 @@ async fn nothing_that_is_printed_draws_or_forges() {
         let text = std::fs::read_to_string(scene.at().join(name)).expect("written");
         let body = text.split("<script type=\"text/plain\"").next().expect("a part");
         assert_honest(name, &body.replace(['\t', '\r'], ""));
-        assert!(body.contains("\\u{200b}") || body.contains("\\u200b"), "{name}");
+        assert!(body.contains("\\u{e0041}"), "{name}");
     }
     let rows = std::fs::read_to_string(scene.at().join("a.csv")).expect("written");
     assert!(!rows.split(['\n', ',']).any(|cell| cell.trim_matches('"').starts_with('=')), "{rows}");

@@ -1,6 +1,8 @@
 //! Tests of what a hosted service may answer: honest pictures and documents of each kind, and each
 //! way to make of them something that moves, runs, bursts, or is another picture.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::compare::Bitmap;
 use crate::settings::{Format, FullPage, Rect};
@@ -14,7 +16,7 @@ fn bitmap(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// A chunk of a PNG, its check not minded by whom it is for here.
-fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn chunk(kind: &[u8], data: &[u8]) -> Vec<u8> {
     let length = u32::try_from(data.len()).expect("short").to_be_bytes();
     [&length[..], kind, data, &crc(kind, data).to_be_bytes()].concat()
 }
@@ -221,4 +223,24 @@ fn a_pdf_does_nothing_and_carries_nothing() {
     assert!(found.what.contains("behind its end"), "{found:?}");
     let found = check(&honest.as_bytes()[..honest.len() - 8]).expect_err("cut");
     assert_eq!((found.code, found.what.contains("cut short")), (Code::BackendFailed, true));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn whatever_is_answered_is_judged(at in any::<prop::sample::Index>(), byte in any::<u8>(),
+        cut in any::<prop::sample::Index>(), noise in prop::collection::vec(any::<u8>(), 0..200)) {
+        let whole = [bitmap(4, 3), jpeg(), webp(b""), b"%PDF-1.4\n/A#4\n%%EOF".to_vec()];
+        for mut bytes in whole {
+            let place = at.index(bytes.len());
+            bytes[place] = byte;
+            let part = &bytes[..cut.index(bytes.len() + 1)];
+            let noisy = [&bytes[..12.min(bytes.len())], &noise].concat();
+            for bytes in [&bytes[..], part, &noisy] {
+                let png = super::png::read(bytes);
+                prop_assert!(png.is_err() || bytes[bytes.len() - 8..].starts_with(b"IEND"));
+                drop((super::jpeg::read(bytes), super::webp::read(bytes), super::pdf::read(bytes)));
+            }
+        }
+    }
 }
