@@ -2,9 +2,12 @@
 
 use super::{Fault, no_markup};
 
+/// Most scans: each is decoded over the whole picture, however short it is.
+const SCANS: u32 = 64;
+
 /// Width and height.
 pub(super) fn read(bytes: &[u8]) -> Result<(u32, u32), Fault> {
-    let (mut at, mut size) = (2, None);
+    let (mut at, mut size, mut scans) = (2, None, 0);
     loop {
         if *bytes.get(at).ok_or(Fault::Cut)? != 0xff {
             return Err(Fault::holds("bytes between its segments"));
@@ -33,25 +36,32 @@ pub(super) fn read(bytes: &[u8]) -> Result<(u32, u32), Fault> {
         let data = bytes.get(at + 4..at + 2 + length.max(2)).ok_or(Fault::Cut)?;
         at += 2 + length.max(2);
         match marker {
-            // Frame headers; what is no frame among these numbers are tables.
-            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
-                let &[_, high, low, wide, side, ..] = data else { return Err(Fault::Cut) };
-                let sides = (
-                    u32::from(u16::from_be_bytes([wide, side])),
-                    u32::from(u16::from_be_bytes([high, low])),
-                );
-                if size.replace(sides).is_some() {
+            // A scan: coded data follow, in which 0xff is followed by 0 or a restart.
+            0xda if scans == SCANS => return Err(Fault::holds("more scans than a picture has")),
+            0xda => (at, scans) = (end_of_scan(bytes, at)?, scans + 1),
+            marker => {
+                if let Some(sides) = segment(marker, data)?
+                    && size.replace(sides).is_some()
+                {
                     return Err(Fault::holds("a second picture"));
                 }
             }
-            0xe2 if data.starts_with(b"MPF\0") => {
-                return Err(Fault::holds("further pictures (MPF)"));
-            }
-            0xe0..=0xef | 0xfe => no_markup_in(marker, data)?,
-            // A scan: coded data follow, in which 0xff is followed by 0 or a restart.
-            0xda => at = end_of_scan(bytes, at)?,
-            _ => {}
         }
+    }
+}
+
+/// Width and height, if the segment says them: among the numbers of frame headers are some of tables.
+fn segment(marker: u8, data: &[u8]) -> Result<Option<(u32, u32)>, Fault> {
+    let side = |high: u8, low: u8| u32::from(u16::from_be_bytes([high, low]));
+    match marker {
+        0xc4 | 0xc8 | 0xcc => Ok(None),
+        0xc0..=0xcf => match data {
+            &[_, high, low, wide, narrow, ..] => Ok(Some((side(wide, narrow), side(high, low)))),
+            _ => Err(Fault::Cut),
+        },
+        0xe2 if data.starts_with(b"MPF\0") => Err(Fault::holds("further pictures (MPF)")),
+        0xe0..=0xef | 0xfe => no_markup_in(marker, data).map(|()| None),
+        _ => Ok(None),
     }
 }
 

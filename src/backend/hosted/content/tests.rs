@@ -165,6 +165,10 @@ fn a_jpeg_holds_one_still_picture_and_nothing_else() {
     not(refused, "markup", format, &with(0xe1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta>"));
     not(refused, "a second picture", format, &with(0xc0, &[8, 0, 9, 0, 9, 1, 1, 0x11, 0]));
     not(refused, "between", format, &[&jpeg[..20], b"x", &jpeg[20..]].concat());
+    let scan = &jpeg[jpeg.len() - 13..jpeg.len() - 2];
+    assert!(scan.starts_with(b"\xff\xda"), "{scan:x?}");
+    let scans = [&jpeg[..jpeg.len() - 2], &scan.repeat(64), b"\xff\xd9"].concat();
+    not(refused, "more scans", format, &scans);
     for length in 3..jpeg.len() {
         not(Code::BackendFailed, "cut short", format, &jpeg[..length]);
     }
