@@ -134,11 +134,13 @@ impl Record {
         let code = self.fields.get("code").and_then(Value::as_object).unwrap_or(&none);
         let mut facts = Facts::default();
         for (name, label) in KNOWN {
-            facts = facts.add(label, code.get(name).map_or_else(String::new, block), true, true);
+            // Only code has lines of its own; elsewhere they could pass for facts of ours.
+            let value = |value| if name == "snippet" { block(value) } else { spoken(value) };
+            facts = facts.add(label, code.get(name).map_or_else(String::new, value), true, true);
         }
         let others = code.iter().filter(|(name, _)| !KNOWN.iter().any(|known| known.0 == *name));
         for (name, value) in others.take(20) {
-            facts = facts.add(&text(name), block(value), true, true);
+            facts = facts.add(&text(name), spoken(value), true, true);
         }
         facts.list()
     }
