@@ -156,10 +156,6 @@ async fn seal(
     let id = run_in_path(id)?;
     let SealRequest { outcome, reason } = SealRequest::read(json_body(&api, request).await?)?;
     let ending = Ending { state: RunState::Sealed, outcome, reason };
-    // A recording under way is ended and part of what is sealed.
-    if api.runs.open_run(id, &caller).is_ok() {
-        api.captures.end_recordings(Some(id), None).await;
-    }
     Ok(Json(api.runs.seal(id, &caller, ending).await?))
 }
 

@@ -198,17 +198,52 @@ pub struct RecordingOrder {
     pub ended: oneshot::Sender<()>,
     /// Told of each window that the page, or a window of its, opens; none where these are told of
     /// already.
-    pub popups: Option<mpsc::Sender<Popup>>,
+    pub popups: Option<mpsc::Sender<News>>,
+}
+
+/// What is told of the windows of a recorded page.
+pub enum News {
+    /// There is one more.
+    Window(Popup),
+    /// So many more were opened than are watched: nothing else is known of them.
+    Unwatched(u64),
 }
 
 /// A window that a recorded page opened: a recording of its own is asked for.
 pub struct Popup {
-    /// The address it was opened with.
-    pub url: String,
-    /// How it is to be recorded; dropped when it is not to be.
+    /// Its number among the windows of the recording, from 1.
+    pub number: u64,
+    /// To be told when it is on record that there is the window, which waits for that.
+    pub noted: oneshot::Sender<()>,
+    /// Where it is; dropped when it was closed before it could be recorded.
+    pub url: oneshot::Receiver<String>,
+    /// Its recording, dropped when it is not to be recorded.
+    pub filming: Filmed,
+    /// What it did, once it or its opener's recording has ended; dropped when nobody saw that.
+    pub seen: oneshot::Receiver<WindowSeen>,
+}
+
+/// The recording of a window.
+pub struct Filmed {
+    /// How it is to be made.
     pub order: oneshot::Sender<RecordingOrder>,
-    /// What was recorded, once it or its opener's recording has ended.
+    /// What was recorded, once the window is gone or its opener's recording has ended.
     pub recorded: oneshot::Receiver<Result<Recorded, Problem>>,
+}
+
+/// What a window was seen doing from its first request on, recorded or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowSeen {
+    /// Where it was last, or what it asked for first.
+    pub url: Option<String>,
+    /// What was seen.
+    pub facts: PageFacts,
+    /// Its network traffic, HAR 1.2; null when there was none, or it is not to be kept.
+    pub network: Value,
+    /// Why policy lets nothing of it be kept.
+    pub forbidden: Option<String>,
+    /// Whether it was closed before the recording of its opener ended.
+    pub closed: bool,
 }
 
 /// A recording that was made, as far as it went. Nobody writes to its file any more.

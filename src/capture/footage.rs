@@ -1,5 +1,4 @@
-//! Owns what all recordings have in common: their place in a run, their files on record, and the
-//! windows that a recorded page opens, which are recordings of their own.
+//! Owns what all recordings have in common: their place in a run, and their files on record.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::Captures;
 use super::record::with_artifacts;
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{Popup, Recorded, RecordingOrder};
+use crate::backend::{News, Recorded, RecordingOrder};
 use crate::blob::Blob;
 use crate::clock::Moment;
 use crate::error::{Code, Problem, chain};
@@ -65,7 +64,7 @@ pub(super) struct Take {
     pub(super) stage: Stage,
     pub(super) begun: Moment,
     /// The recording whose page opened this one's.
-    opener: Option<String>,
+    pub(super) opener: Option<String>,
 }
 
 impl Take {
@@ -142,89 +141,25 @@ impl Captures {
         take: &Take,
         settings: Settings,
     ) -> Result<(RecordingOrder, Filming), Problem> {
-        let (opened, popups) = mpsc::channel(1);
-        let (order, ending) = self.recording_order(take, settings, Some(opened)).await?;
+        let (told, news) = mpsc::channel(1);
+        let (order, ending) = self.recording_order(take, settings, Some(told)).await?;
         let (this, take) = (self.clone(), take.clone());
-        let windows = self.0.tasks.spawn(this.follow_windows(take, settings, popups));
+        let windows = self.0.tasks.spawn(this.follow_windows(take, settings, news));
         Ok((order, Filming { ending, windows }))
     }
 
     /// What is asked of a backend for a recording, its file begun; and what tells when it ends by
     /// itself.
-    async fn recording_order(
+    pub(super) async fn recording_order(
         &self,
         take: &Take,
         settings: Settings,
-        popups: Option<mpsc::Sender<Popup>>,
+        popups: Option<mpsc::Sender<News>>,
     ) -> Result<(RecordingOrder, oneshot::Receiver<()>), Problem> {
         let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
         let (ended, ending) = oneshot::channel();
         let clock = self.0.runs.clock().clone();
         Ok((RecordingOrder { settings, file, clock, ended, popups }, ending))
-    }
-
-    /// Record the windows that a recorded page opens, and the windows that these open.
-    async fn follow_windows(
-        self,
-        opener: Take,
-        settings: Settings,
-        mut popups: mpsc::Receiver<Popup>,
-    ) {
-        let mut windows = Vec::new();
-        while let Some(popup) = popups.recv().await {
-            let (this, opener) = (self.clone(), opener.clone());
-            let following = async move {
-                if let Err(problem) = this.film_window(&opener, settings, popup).await {
-                    tracing::error!(error = chain(&problem), "a window is not on record");
-                }
-            };
-            windows.push(self.0.tasks.spawn(following));
-        }
-        for window in windows {
-            if let Err(error) = window.await {
-                tracing::error!(%error, "a window of a recording is lost");
-            }
-        }
-    }
-
-    async fn film_window(
-        &self,
-        opener: &Take,
-        settings: Settings,
-        popup: Popup,
-    ) -> Result<(), Problem> {
-        let Popup { url, order, recorded } = popup;
-        let begun = self.0.runs.clock().now();
-        let work = opener.work.clone();
-        let of = Some(opener.name.clone());
-        let seat = match self.seat() {
-            Ok(seat) => seat,
-            Err(problem) => {
-                let data = json!({
-                    "opener": of, "url": url, "code": problem.code, "message": problem.message,
-                });
-                let event = Event::exhibit("recording.failed", data);
-                return self.0.runs.record(&work, vec![event]).await.map(drop);
-            }
-        };
-        let take = Take::new(work, opener.stage.clone(), begun, of);
-        let (recording, _ending) = self.recording_order(&take, settings, None).await?;
-        let data = json!({
-            "recording": take.name, "opener": take.opener, "url": url,
-            "width": settings.width, "height": settings.height, "framerate": settings.frame_rate,
-        });
-        self.0.runs.record(&take.work, vec![Event::exhibit("recording.started", data)]).await?;
-        let gone = || Problem::internal("recording a window", "its page is gone");
-        let recorded = match order.send(recording) {
-            Ok(()) => recorded.await.unwrap_or_else(|_| Err(gone())),
-            Err(_) => Err(gone()),
-        };
-        drop(seat);
-        let said = self.0.runs.said_since(&take.work, take.begun).await.unwrap_or_default();
-        if let Err(problem) = self.conclude_take(&take, recorded, said).await {
-            tracing::warn!(error = chain(&problem), "a window was not recorded, as its event says");
-        }
-        Ok(())
     }
 
     /// Put on record what a recording came to: its files, or that there are none.

@@ -12,6 +12,7 @@ mod recording;
 mod sequence;
 mod session;
 mod video;
+mod windows;
 
 use std::path::PathBuf;
 use std::sync::Arc;

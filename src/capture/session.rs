@@ -96,7 +96,8 @@ impl Captures {
         self.0.sessions.list(caller)
     }
 
-    /// Close a session of `caller`'s; on record in `run`, or in a run of its own.
+    /// Close a session of `caller`'s; on record in `run`, or in a run of its own. The work goes on
+    /// when the caller hangs up.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -106,8 +107,21 @@ impl Captures {
         run: Option<RunId>,
         id: SessionId,
     ) -> Result<(), Box<Refused>> {
+        let this = self.clone();
+        let closing = async move { this.carry_out_closing(caller, run, id).await };
+        let closed = self.0.tasks.spawn(closing).await;
+        let closed = closed.map_err(|error| Problem::internal("closing the session", error));
+        closed.map_err(|problem| Box::new(problem.into()))?
+    }
+
+    async fn carry_out_closing(
+        &self,
+        caller: Caller,
+        run: Option<RunId>,
+        id: SessionId,
+    ) -> Result<(), Box<Refused>> {
         self.0.sessions.forget(id, &caller)?;
-        self.end_recordings(None, Some(id)).await;
+        self.end_recordings(id).await;
         self.0.backends.local().close_session(id).await;
         let (work, standalone) = self.run(run, caller, BackendName::Chromium).await?;
         let event = Event::exhibit("session.closed", json!({ "session_id": id }));
@@ -127,7 +141,7 @@ impl Captures {
             }
             for id in self.0.sessions.expired() {
                 tracing::info!(session = %id, "a session has outlived its time");
-                self.end_recordings(None, Some(id)).await;
+                self.end_recordings(id).await;
                 self.0.backends.local().close_session(id).await;
             }
         }
@@ -136,6 +150,7 @@ impl Captures {
     /// Close every session: the daemon is stopping.
     pub async fn close_sessions(&self) {
         for id in self.0.sessions.forget_all() {
+            self.end_recordings(id).await;
             self.0.backends.local().close_session(id).await;
         }
     }

@@ -146,9 +146,9 @@ impl Captures {
             }
         }
         drop(reported);
-        let recorded = running.await.map_err(|error| Problem::internal("recording", error))?;
+        let recorded = running.await.map_err(|error| Problem::internal("recording", error));
         filming.windows().await;
-        kept.and(recorded)
+        kept.and(recorded.flatten())
     }
 
     /// Have the steps of a sequence taken and recorded.

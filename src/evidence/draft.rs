@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -44,6 +44,8 @@ pub struct Draft {
     pub(super) tally: Tally,
     /// By path inside the folder; without `events.jsonl` and `run.json`.
     pub(super) artifacts: BTreeMap<String, Artifact>,
+    /// The writers of files that grow and are not part of the run yet, by name below `data/`.
+    pub(super) growing: BTreeMap<String, Weak<()>>,
     /// The monotonic clock when the run was opened or taken up again.
     pub(super) origin: Option<Duration>,
     /// The time of the last event in this life of the daemon.

@@ -47,6 +47,12 @@ pub enum StoreError {
         /// The name as it was given.
         name: String,
     },
+    /// Somebody still writes to the file.
+    #[error("{} is still being written; try again when its writer has ended", .path.display())]
+    BeingWritten {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is no such run or file.
     #[error("{} does not exist", .path.display())]
     NotFound {
@@ -104,6 +110,7 @@ impl StoreError {
                 return Self::Damaged { path: path.clone(), what: what.clone() };
             }
             Self::Locked { path } => return Self::Locked { path: path.clone() },
+            Self::BeingWritten { path } => return Self::BeingWritten { path: path.clone() },
             Self::NameTaken { path } => (path, io::ErrorKind::AlreadyExists),
             Self::NotFound { path } => (path, io::ErrorKind::NotFound),
             Self::Full { path, source }

@@ -1,9 +1,12 @@
 //! Owns files that grow while a run is open and must survive a crash as far as they are: recordings.
-//! Such a file has its name from the beginning; recovery takes what is there.
+//! Such a file has its name from the beginning; recovery takes what is there. While its writer lives
+//! it is not hashed, and its run is not sealed.
 
+use std::any::Any;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -26,6 +29,19 @@ pub struct GrowingFile {
     /// Bytes that must stay free on its file system.
     head_room: u64,
     since_checked: u64,
+    /// Alive while somebody may write. The fields are dropped in this order: the file is closed
+    /// before anybody can see that its writer is gone.
+    _writer: Arc<()>,
+    /// What has to last as long as the file is written.
+    _held: Option<Box<dyn Any + Send>>,
+}
+
+impl GrowingFile {
+    /// The same file, which keeps `held` until nobody writes to it any more.
+    #[must_use]
+    pub fn holding(self, held: impl Any + Send) -> Self {
+        Self { _held: Some(Box::new(held)), ..self }
+    }
 }
 
 /// The disk is looked at again after so many bytes.
@@ -57,16 +73,22 @@ impl Draft {
     pub fn begin_growing(&mut self, name: &str, head_room: u64) -> Result<GrowingFile, StoreError> {
         let path = self.claim(name, 1)?;
         let file = disk::Growing::create(&path).map_err(StoreError::at(&path))?;
-        Ok(GrowingFile { path, file, head_room, since_checked: 0 })
+        let writer = Arc::new(());
+        self.growing.insert(name.to_owned(), Arc::downgrade(&writer));
+        Ok(GrowingFile { path, file, head_room, since_checked: 0, _writer: writer, _held: None })
     }
 
-    /// Make a file that has grown part of the run, as it is: nobody may write to it any more. It is
-    /// on disk when this returns; the file itself is handed out for reading.
+    /// Make a file that has grown part of the run, as it is. It is on disk when this returns; the
+    /// file itself is handed out for reading.
     ///
     /// # Errors
-    /// See [`StoreError`]; the file then stays as it is.
+    /// [`StoreError::BeingWritten`] while its writer lives: a digest taken now would not be the
+    /// file's. See [`StoreError`]; the file then stays as it is.
     pub fn finish_growing(&mut self, name: &str) -> Result<(Artifact, File), StoreError> {
         let path = self.folder().join("data").join(name);
+        if self.growing.get(name).is_some_and(|writer| writer.strong_count() > 0) {
+            return Err(StoreError::BeingWritten { path });
+        }
         let file = File::open(&path).map_err(StoreError::at(&path))?;
         disk::sync_file(&path, &file).map_err(StoreError::at(&path))?;
         let read = Digest::of_reader(io::BufReader::with_capacity(1 << 16, &file));
@@ -74,7 +96,25 @@ impl Draft {
         let media_type = layout::media_type_of(name).to_owned();
         let artifact = Artifact { path: format!("data/{name}"), media_type, size_bytes, sha256 };
         self.keep(artifact.clone());
+        self.growing.remove(name);
         Ok((artifact, file))
+    }
+
+    /// Make part of the run what grew and was left by its writer without a word, so that the run can
+    /// be sealed: its closing event tells of such a file.
+    ///
+    /// # Errors
+    /// [`StoreError::BeingWritten`] when a writer still lives; see [`StoreError`].
+    pub(super) fn take_in_abandoned(&mut self) -> Result<(), StoreError> {
+        let abandoned: Vec<String> = self.growing.keys().cloned().collect();
+        for name in abandoned {
+            match self.finish_growing(&name) {
+                // It never came about, or is gone: verification tells of what an event promised.
+                Err(StoreError::NotFound { .. }) => drop(self.growing.remove(&name)),
+                taken => drop(taken?),
+            }
+        }
+        Ok(())
     }
 
     /// What the events since `since` (RFC 3339) say, for captions: from and to, in seconds since
@@ -176,5 +216,51 @@ mod tests {
         ] {
             assert_eq!(of(actor, kind, data), said);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Bench, signer, verdict};
+    use super::*;
+    use crate::evidence::SealCause;
+    use crate::run::Ending;
+
+    const NAME: &str = "recordings/0001.mp4";
+
+    #[test]
+    fn a_file_is_not_taken_over_from_a_writer_that_lives() {
+        let bench = Bench::new();
+        let mut draft = bench.filled(0);
+        let mut file = draft.begin_growing(NAME, 0).expect("begun");
+        file.append(b"the beginning, ").expect("written");
+        let early = draft.finish_growing(NAME);
+        assert!(matches!(early, Err(StoreError::BeingWritten { .. })), "{early:?}");
+        let refused = draft.seal(&Ending::sealed("done"), &signer(), bench.now());
+        let refused = refused.expect_err("it is still being written");
+        let cause = &refused.source;
+        assert!(matches!(cause, SealCause::Store(StoreError::BeingWritten { .. })), "{cause:?}");
+        file.append(b"and the end").expect("written");
+        let mut draft = *refused.draft;
+        drop(file);
+        let (artifact, _) = draft.finish_growing(NAME).expect("nobody writes");
+        assert_eq!(artifact.sha256, Digest::of(b"the beginning, and the end"));
+        let receipt = draft.seal(&Ending::sealed("done"), &signer(), bench.now()).expect("sealed");
+        assert_eq!(verdict(&bench.store.root().join(receipt.folder)), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_that_its_writer_left_without_a_word_does_not_keep_a_run_open() {
+        let bench = Bench::new();
+        let mut draft = bench.filled(0);
+        let mut file = draft.begin_growing(NAME, 0).expect("begun");
+        file.append(b"all there is").expect("written");
+        drop(file);
+        let receipt = draft.seal(&Ending::sealed("done"), &signer(), bench.now()).expect("sealed");
+        let folder = bench.store.root().join(receipt.folder);
+        assert_eq!(verdict(&folder), [""; 0]);
+        let manifest = std::fs::read_to_string(folder.join(layout::MANIFEST)).expect("text");
+        let line = format!("{}  data/{NAME}\n", Digest::of(b"all there is"));
+        assert!(manifest.contains(&line), "{manifest}");
     }
 }

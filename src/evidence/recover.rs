@@ -113,6 +113,7 @@ pub(super) fn resume(place: Place, logged: Option<u64>) -> Result<(Draft, Salvag
         captures: chain.captures,
         tally: chain.tally,
         artifacts,
+        growing: BTreeMap::new(),
         origin: None,
         latest: None,
         recovered: Some(salvage.event()),

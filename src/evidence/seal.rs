@@ -169,8 +169,10 @@ impl Sealing<'_> {
         self.draft.place.folder.join(name)
     }
 
-    /// Drop what an earlier attempt left: this one writes all of it anew.
+    /// Drop what an earlier attempt left: this one writes all of it anew. What still has a writer
+    /// cannot be sealed.
     fn clear(&mut self) -> Result<(), SealCause> {
+        self.draft.take_in_abandoned()?;
         clear(&self.draft.place.folder)?;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Owns the store: the directory tree with its open and its sealed runs, and the lock that keeps
 //! other daemons out. Knows where runs are, not what is in them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -297,6 +298,7 @@ fn prepare(
         captures: 0,
         tally: Tally::default(),
         artifacts: [(artifact.path.clone(), artifact.clone())].into(),
+        growing: BTreeMap::new(),
         origin: Some(at.monotonic),
         latest: None,
         recovered: None,

@@ -45,6 +45,22 @@ fn said(data: &Map<String, Value>) -> String {
     first.map_or_else(String::new, spoken)
 }
 
+/// What the daemon saw of windows that a recorded page opened.
+fn windows(kind: &str, data: &Map<String, Value>) -> String {
+    let get = |name: &str| get(data, name);
+    match kind {
+        "window.opened" => format!("A window of recording {} was opened", get("opener")),
+        "window.closed" => {
+            let recorded = data.get("recorded") == Some(&Value::Bool(true));
+            let recorded = if recorded { "recorded" } else { "not recorded" };
+            let asked = data.get("requests").map_or_else(|| "unknown".to_owned(), spoken);
+            let of = format!("A window of recording {} was {recorded}", get("opener"));
+            with(&format!("{of}, requests: {asked}"), ", last at ", &get("url"))
+        }
+        _ => format!("{} more windows of recording {} were opened", get("count"), get("opener")),
+    }
+}
+
 /// What the daemon saw.
 fn seen(kind: &str, data: &Map<String, Value>) -> String {
     let get = |name: &str| get(data, name);
@@ -72,6 +88,7 @@ fn seen(kind: &str, data: &Map<String, Value>) -> String {
         "step.done" => step(data),
         "step.failed" => with(&format!("{} failed", step(data)), ": ", &get("message")),
         "recording.started" => format!("Recording {} began", get("recording")),
+        "window.opened" | "window.closed" | "windows.unwatched" => windows(kind, data),
         "recording.taken" => {
             let millis = data.get("summary").and_then(|summary| summary["duration_ms"].as_u64());
             let ended = format!("Recording {} ended", get("recording"));

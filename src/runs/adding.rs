@@ -1,6 +1,8 @@
 //! Owns what is added to an open run: events, files, files that grow, attachments. Each is on disk
 //! before it is acknowledged.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::Runs;
@@ -14,6 +16,9 @@ use crate::error::{Code, Problem};
 use crate::evidence::{Attachment, GrowingFile};
 use crate::redact::redact;
 use crate::run::{Actor, Event, Recorded};
+
+/// How long a file's writer may take to end, once nothing more comes to it.
+const WRITER: Duration = Duration::from_secs(60);
 
 impl Runs {
     /// Add events to a run, those of agents without what the configuration calls a secret. They are
@@ -88,23 +93,28 @@ impl Runs {
         .await
     }
 
-    /// Begin a file that grows while the run goes on.
+    /// Begin a file that grows while the run goes on. The run is not sealed, and the store not let
+    /// go of, until whoever has the file has dropped it.
     ///
     /// # Errors
     /// `name_taken`, or what the store says.
     pub async fn begin_growing(&self, work: &Work, name: String) -> Result<GrowingFile, Problem> {
         let head_room = self.0.config.borrow().store.min_free;
+        let (this, held) = (self.clone(), work.clone());
         self.with_draft(work, "beginning a recording", move |draft, _| {
-            draft.begin_growing(&name, head_room).map_err(store_problem)
+            let file = draft.begin_growing(&name, head_room).map_err(store_problem)?;
+            let writer = held.run.writers.begin(&name);
+            Ok(file.holding((writer, held, this)))
         })
         .await
     }
 
     /// Make the file `name`, which has grown, and others part of a run, and the event that `tell`
-    /// makes of them, the grown one first. The grown file is handed out for reading.
+    /// makes of them, the grown one first. The grown file is handed out for reading. Waits until its
+    /// writer has ended, however that came about.
     ///
     /// # Errors
-    /// What the store says; the grown file then stays as it is.
+    /// When the writer does not end; what the store says. The grown file then stays as it is.
     pub async fn finish_growing(
         &self,
         work: &Work,
@@ -113,6 +123,11 @@ impl Runs {
         tell: impl FnOnce(&[Artifact]) -> Event + Send + 'static,
     ) -> Result<(Vec<Artifact>, Blob), Problem> {
         let counts = self.0.counts.clone();
+        let gone = work.run.writers.gone(&name);
+        if tokio::time::timeout(WRITER, gone).await.is_err() {
+            let message = "its file is still being written; the run is sealed when that has ended";
+            return Err(Problem::new(Code::Internal, message));
+        }
         let finished = self.with_draft(work, "finishing a recording", move |draft, at| {
             let (artifact, file) = draft.finish_growing(&name).map_err(store_problem)?;
             let blob = Blob::of_file(file, artifact.size_bytes);

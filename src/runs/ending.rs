@@ -101,7 +101,10 @@ impl Runs {
     }
 
     async fn seal_run(&self, run: Arc<OpenRun>, ending: Ending) -> Result<Receipt, Problem> {
+        // Recordings end by this, also those that begin while the others are waited for.
+        let wanted = run.endings.want();
         let guard = Arc::clone(&run.work).write_owned().await;
+        drop(wanted);
         let this = self.clone();
         self.blocking("sealing the run", move || {
             let _guard = guard;

@@ -53,8 +53,8 @@ pub use self::import_purging::PurgedImport;
 pub use self::importing::{Imported, Keeping};
 pub use self::imports::Import;
 use self::listing::open_index;
+use self::open::{Endings, Writers, lock, millis};
 pub use self::open::{OpenRun, Work};
-use self::open::{lock, millis};
 use self::problem::{sealed, store_problem};
 use self::provenance::{host_name, provenance};
 pub use self::purging::{Going, Purged, Staying};
@@ -246,6 +246,8 @@ impl Runs {
                 opening,
                 draft: Mutex::new(Some(draft)),
                 work: Arc::default(),
+                endings: Endings::default(),
+                writers: Writers::default(),
                 captures: AtomicU32::new(0),
                 recordings: AtomicU32::new(0),
                 codes: AtomicU32::new(0),
@@ -304,6 +306,14 @@ impl Runs {
             return Err(sealed(id));
         }
         Ok(Work { run, _guard: Arc::new(guard) })
+    }
+
+    /// Whether `caller` may act on the open run `id`. Waits for nothing.
+    ///
+    /// # Errors
+    /// `run_not_found`, `run_sealed`, `not_your_run`.
+    pub fn may_act_on(&self, id: RunId, caller: &Caller) -> Result<(), Problem> {
+        self.find(id, caller).map(drop)
     }
 
     fn find(&self, id: RunId, caller: &Caller) -> Result<Arc<OpenRun>, Problem> {

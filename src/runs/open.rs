@@ -1,11 +1,14 @@
-//! Owns one open run in memory: its draft, its counters, and the work under way on it.
+//! Owns one open run in memory: its draft, its counters, the work under way on it, and who writes to
+//! its files.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Moment;
 use crate::evidence::Draft;
@@ -24,6 +27,8 @@ pub struct OpenRun {
     /// Read-held by work that will still add to the run; sealing takes it for writing, so that
     /// nothing accepted before is left out.
     pub(super) work: Arc<RwLock<()>>,
+    pub(super) endings: Endings,
+    pub(super) writers: Writers,
     pub(super) captures: AtomicU32,
     pub(super) recordings: AtomicU32,
     pub(super) codes: AtomicU32,
@@ -53,9 +58,65 @@ impl Work {
         self.run.codes.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Completes when somebody wants to seal the run, which waits for this work: what would go on
+    /// until it is told to end, must end now.
+    pub async fn ending(&self) {
+        let mut endings = self.run.endings.0.subscribe();
+        // The sender lives in the run, which this work holds.
+        drop(endings.wait_for(|count| *count > 0).await);
+    }
+
     /// The number of the next recording in this run, from 1.
     pub fn next_recording(&self) -> u32 {
         self.run.recordings.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// How many want to seal a run and wait for the work under way: what would go on until it is told to
+/// end, ends then.
+#[derive(Debug, Default)]
+pub(super) struct Endings(watch::Sender<usize>);
+
+/// Somebody waits to seal a run.
+pub(super) struct Wanted<'a>(&'a Endings);
+
+impl Endings {
+    /// One more, until the answer is dropped.
+    pub(super) fn want(&self) -> Wanted<'_> {
+        self.0.send_modify(|count| *count += 1);
+        Wanted(self)
+    }
+}
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Who writes to the files of a run that grow: by name, what is cancelled when its writer is gone.
+#[derive(Debug, Default)]
+pub(super) struct Writers(Mutex<HashMap<String, CancellationToken>>);
+
+impl Writers {
+    /// The writer of `name`: it is gone when the answer is dropped.
+    pub(super) fn begin(&self, name: &str) -> DropGuard {
+        let writer = CancellationToken::new();
+        self.lock().insert(name.to_owned(), writer.clone());
+        writer.drop_guard()
+    }
+
+    /// Completes when nobody writes to `name`.
+    pub(super) async fn gone(&self, name: &str) {
+        let writer = self.lock().get(name).cloned();
+        if let Some(writer) = writer {
+            writer.cancelled().await;
+            self.lock().remove(name);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -43,9 +43,10 @@ fn store_code(error: &StoreError) -> Code {
         StoreError::NameTaken { .. } => Code::NameTaken,
         StoreError::UnsafeName { .. } => Code::InvalidField,
         StoreError::InDoubt { source } => store_code(source),
-        StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::Io { .. } => {
-            Code::Internal
-        }
+        StoreError::NotFound { .. }
+        | StoreError::BeingWritten { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Io { .. } => Code::Internal,
     }
 }
 

@@ -152,7 +152,7 @@ impl Judge<'_> {
 
     fn recording(&self) -> Requirement {
         let found = self.shown.iter().copied().filter(|shown| shown.kind.is_none()).collect();
-        seen(RequirementKind::Recording, "recording", found, || {
+        let mut requirement = seen(RequirementKind::Recording, "recording", found, || {
             let tried = match self.tally.failed_recordings {
                 0 => String::new(),
                 times => format!(" ({times} failed)"),
@@ -161,7 +161,17 @@ impl Judge<'_> {
                 "there is no recording{tried}; make one of a session's page with POST \
                  /runs/{{id}}/recordings"
             )
-        })
+        });
+        let windows = self.tally.unrecorded_windows;
+        if requirement.met && windows > 0 {
+            requirement.met = false;
+            requirement.reason = Some(format!(
+                "windows that recorded pages opened and that were not recorded: {windows}; the \
+                 events `window.closed` tell what they did, and another run can record more of them \
+                 at a time with a larger `video.max`"
+            ));
+        }
+        requirement
     }
 
     fn field(&self, field: Field) -> Requirement {

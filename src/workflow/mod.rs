@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use judge::judge;
-pub use tally::{CODE_EVENT, Tally};
+pub use tally::{CODE_EVENT, Tally, WINDOW_CLOSED, WINDOW_OPENED, WINDOWS_UNWATCHED};
 
 /// A part of the evidence that a run can be required to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -11,6 +11,12 @@ pub const CODE_EVENT: &str = "code.referenced";
 
 /// Kind of the event that tells of a recovery.
 const RECOVERY_EVENT: &str = "run.recovered";
+/// Kind of the event that tells that a recorded page, or a window of its, opened one more.
+pub const WINDOW_OPENED: &str = "window.opened";
+/// Kind of the event that tells what such a window did, and whether that is recorded.
+pub const WINDOW_CLOSED: &str = "window.closed";
+/// Kind of the event that tells how many windows were opened beyond those that are watched.
+pub const WINDOWS_UNWATCHED: &str = "windows.unwatched";
 
 /// A capture or a recording that succeeded, with the file that shows it.
 #[derive(Clone, Debug)]
@@ -46,6 +52,8 @@ pub struct Tally {
     pub(super) shown: Vec<Shown>,
     pub(super) failed: Vec<Failed>,
     pub(super) failed_recordings: u64,
+    /// Windows of recorded pages that are in no recording, as far as is known yet.
+    pub(super) unrecorded_windows: u64,
 }
 
 impl Tally {
@@ -64,6 +72,14 @@ impl Tally {
             "capture.failed" | "capture.refused" => self.failure(text("stage"), text("code")),
             "recording.failed" => self.failed_recordings += 1,
             RECOVERY_EVENT => self.forget(data),
+            WINDOW_OPENED => self.unrecorded_windows = self.unrecorded_windows.saturating_add(1),
+            WINDOW_CLOSED if data.get("recorded") == Some(&Value::Bool(true)) => {
+                self.unrecorded_windows = self.unrecorded_windows.saturating_sub(1);
+            }
+            WINDOWS_UNWATCHED => {
+                let count = data.get("count").and_then(Value::as_u64).unwrap_or_default();
+                self.unrecorded_windows = self.unrecorded_windows.saturating_add(count);
+            }
             CODE_EVENT => {
                 let code = data.get("code").cloned().unwrap_or_default();
                 self.code.extend(serde_json::from_value(code).ok().map(|code| (line, code)));

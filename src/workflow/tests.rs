@@ -213,6 +213,34 @@ fn each_thing_left_out_is_the_one_that_is_named() {
 }
 
 #[test]
+fn windows_that_are_in_no_recording_are_counted() {
+    let window = |made: &mut Made, kind: &'static str, data: Value| {
+        made.events.push((Actor::Exhibit, kind, data));
+    };
+    let mut made = Made::whole();
+    window(&mut made, WINDOW_OPENED, json!({ "window": "0001-window-01" }));
+    window(&mut made, WINDOW_CLOSED, json!({ "window": "0001-window-01", "recorded": true }));
+    assert_eq!(made.missing(), Vec::<String>::new(), "all of it is recorded");
+    // One that no recording shows, one of which a crash leaves nobody to tell, and some that nobody
+    // watched.
+    window(&mut made, WINDOW_OPENED, json!({ "window": "0001-window-02" }));
+    window(&mut made, WINDOW_CLOSED, json!({ "window": "0001-window-02", "recorded": false }));
+    window(&mut made, WINDOW_OPENED, json!({ "window": "0001-window-03" }));
+    window(&mut made, WINDOWS_UNWATCHED, json!({ "count": 5 }));
+    assert_eq!(made.missing(), ["recording recording"]);
+    let judged = made.judged();
+    let reason = judged.missing().next().expect("a reason");
+    assert!(reason.contains("not recorded: 7;"), "{reason}");
+    // What an agent says of windows is its own word.
+    for (actor, kind, _) in &mut made.events {
+        if kind.starts_with("window") {
+            *actor = Actor::Agent;
+        }
+    }
+    assert_eq!(made.missing(), Vec::<String>::new());
+}
+
+#[test]
 fn an_agent_can_claim_no_capture_and_a_failed_one_is_told() {
     let mut made = Made::whole().without(|_, data| data["stage"] == "before");
     let claim = Made::whole().events[3].2.clone();

@@ -44,6 +44,7 @@ mod privacy;
 mod process;
 mod purges;
 mod recovery;
+mod recordings;
 mod report;
 mod rotation;
 mod rotation_killed;

@@ -109,3 +109,112 @@ async fn a_window_beyond_the_limit_is_on_record_and_the_page_is_recorded_on() {
     daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
     daemon.assert_verifies(&run);
 }
+
+/// A page whose button opens windows in every way: one that is closed at once, one that does not know
+/// its opener, one that is written into and closed, and two ordinary ones.
+async fn opener() -> String {
+    let first = "<!doctype html><button id=open>open</button><script>
+        document.getElementById('open').onclick = () => {
+            window.open('/quick').close();
+            window.open('/alone', '_blank', 'noopener');
+            const written = window.open();
+            written.document.write('<img src=/written.png>');
+            written.close();
+            window.open('/second');
+            window.open('/third');
+        }</script>";
+    let alone = "<!doctype html><title>Alone</title><script>fetch('/told?secret=4711')</script>";
+    let page = |html: &'static str| get(move || async move { Html(html) });
+    let router = Router::new()
+        .route("/first", page(first))
+        .route("/alone", page(alone))
+        .route("/quick", page("quick"))
+        .route("/second", page("second"))
+        .route("/third", page("third"))
+        .route("/told", page("told"));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(axum::serve(listener, router).into_future());
+    format!("http://{address}/first")
+}
+
+/// What the daemon told of the windows of `run`: the data of each event of this kind.
+fn told(daemon: &TestDaemon, run: &str, kind: &str) -> Vec<Value> {
+    let events = daemon.events(run).into_iter().filter(|event| event["kind"] == kind);
+    events.map(|mut event| event["data"].take()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_windows_do_is_on_record_from_their_first_request_on() {
+    let daemon = TestDaemon::start_with(|config| {
+        config.video.max = 2;
+        let workflow = config.workflows.0.get_mut("access-change").expect("a workflow");
+        workflow.recording = true;
+    })
+    .await;
+    let run = daemon.open_run("access-change").await;
+    let session = daemon.post("/v1/sessions", json!({})).await.ok().json()["session_id"].clone();
+    let recordings = format!("/v1/runs/{run}/recordings");
+    daemon.post(&recordings, json!({ "session_id": session })).await.ok();
+    let steps = json!([
+        { "action": "navigate", "url": opener().await },
+        { "action": "click", "selector": "#open", "pauseAfter": 1_500 },
+    ]);
+    let body = json!({ "session_id": session, "steps": steps });
+    daemon.post("/v1/sequence", body).await.ok();
+    daemon.post(&format!("{recordings}/0001/stop"), json!({})).await.ok();
+    let receipt = daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok().json();
+    daemon.assert_verifies(&run);
+
+    let opened = told(&daemon, &run, "window.opened");
+    let names: Vec<&str> =
+        opened.iter().map(|one| one["window"].as_str().expect("a name")).collect();
+    let all = [1, 2, 3, 4, 5].map(|number| format!("0001-window-0{number}"));
+    assert_eq!(names, all);
+    let closed = told(&daemon, &run, "window.closed");
+    assert_eq!(closed.len(), 5, "{closed:?}");
+    let traffic = |one: &Value| {
+        let Some(path) = one["artifacts"][0]["path"].as_str() else { return String::new() };
+        let packed = std::fs::read(daemon.sealed(&run).join(path)).expect("kept");
+        let har = exhibit::pack::decompress(&packed, 1 << 20).expect("a sound frame");
+        String::from_utf8(har).expect("text")
+    };
+    let asked = ["/quick", "/told?secret=4711", "/written.png", "/second", "/third"];
+    for (name, asked) in all.iter().zip(asked) {
+        let one = closed.iter().find(|one| one["window"] == *name).expect("told");
+        assert!(traffic(one).contains(asked), "{one} {}", traffic(one));
+        assert!(one["requests"].as_u64() > Some(0), "{one}");
+        assert_eq!(one["closed"], name.ends_with('1') || name.ends_with('3'), "{one}");
+        assert_eq!((&one["opener"], &one["watched"]), (&json!("0001"), &json!(true)), "{one}");
+    }
+    // One seat was left for the windows.
+    let recorded = closed.iter().filter(|one| one["recorded"] == true).count();
+    assert!(recorded <= 1, "{closed:?}");
+    let requirements = receipt["completeness"]["requirements"].as_array().expect("a list");
+    let recording = requirements.iter().find(|one| one["kind"] == "recording").expect("required");
+    assert_eq!(recording["met"], false, "{recording}");
+    let reason = recording["reason"].as_str().expect("a reason");
+    assert!(reason.contains(&format!("not recorded: {};", 5 - recorded)), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_windows_than_are_watched_are_counted_and_keep_nobody_waiting() {
+    let daemon = TestDaemon::start_with(|config| config.video.max = 1).await;
+    let script = "for (let i = 0; i < 103; i++) window.open('/ok?' + i)";
+    let site = crate::site::Site::start().await;
+    let steps = json!([
+        { "action": "navigate", "url": site.url("/ok") },
+        { "action": "evaluate", "script": script },
+        { "action": "wait", "ms": 1_000 },
+    ]);
+    let reply = daemon.post("/v1/video", json!({ "steps": steps })).await.ok();
+    let run = reply.run();
+    daemon.assert_verifies(&run);
+    assert_eq!(told(&daemon, &run, "window.opened").len(), 100);
+    assert_eq!(told(&daemon, &run, "window.closed").len(), 100);
+    let unwatched = json!({ "opener": "0001", "count": 3 });
+    assert_eq!(told(&daemon, &run, "windows.unwatched"), [unwatched]);
+    // The browser still takes pages, and windows of pages that nobody records.
+    let body = json!({ "url": site.url("/ok"), "injectJs": "window.open('/ok')" });
+    daemon.shot(body).await.ok();
+}

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::{Mutex, Notify, OnceCell, mpsc};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::hub::Hub;
 use super::page::Page;
-use super::pipe::Connection;
+use super::pipe::{CallError, Connection};
 use crate::tasks::Tasks;
 
 /// A browser that takes captures.
@@ -24,6 +25,8 @@ pub(super) struct Instance {
     prepared: Mutex<mpsc::Receiver<Page>>,
     taken: AtomicU32,
     under_way: TaskTracker,
+    /// What hears of new windows, from the first recording on.
+    hub: OnceCell<Arc<Hub>>,
     /// Asked for: a successor, because this one is old or behaves oddly.
     replace: Notify,
 }
@@ -45,6 +48,7 @@ impl Instance {
             prepared: Mutex::new(receiver),
             taken: AtomicU32::new(0),
             under_way: TaskTracker::new(),
+            hub: OnceCell::new(),
             replace: Notify::new(),
         })
     }
@@ -52,6 +56,14 @@ impl Instance {
     /// The browser's own word for itself: `HeadlessChrome/156.0.8078.79`.
     pub(super) fn product(&self) -> String {
         self.provenance["version"]["product"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What hears of the browser's new windows.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn hub(&self, tasks: &Tasks) -> Result<&Arc<Hub>, CallError> {
+        self.hub.get_or_try_init(|| Hub::start(&self.connection, tasks)).await
     }
 
     /// A page nobody has used; none when the browser dies first.

@@ -8,6 +8,7 @@ mod edit;
 mod emulate;
 mod events;
 pub mod find;
+mod hub;
 mod instance;
 mod launch;
 mod load;
@@ -240,9 +241,15 @@ impl Backend for Chromium {
 
     fn close_session(&self, id: SessionId) -> Pending<'_, ()> {
         Box::pin(async move {
-            if let Some(Held { page, instance, token, .. }) = self.0.sessions.release(id).await {
-                self.let_go(page, instance, token);
+            let Some(held) = self.0.sessions.release(id).await else { return };
+            let Held { page, instance, token, recorder } = held;
+            // Whoever records it was to end that before: so that its file is whole.
+            if let Some(recorder) = recorder
+                && let Err(problem) = recorder.stop(&page).await
+            {
+                tracing::warn!(%problem, "the recording of a closed session broke");
             }
+            self.let_go(page, instance, token);
         })
     }
 

@@ -101,6 +101,11 @@ impl NetworkLog {
         self.under_way.remove(id);
     }
 
+    /// The address of the first request.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.entries.first().map(|entry| entry.url.as_str())
+    }
+
     fn entry(&mut self, id: &str) -> Option<&mut Entry> {
         self.under_way.get(id).and_then(|at| self.entries.get_mut(*at))
     }

@@ -19,6 +19,7 @@ use chromiumoxide_cdp::cdp::js_protocol::runtime;
 use chromiumoxide_types::Command;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::observe::Observed;
@@ -43,6 +44,8 @@ pub(super) struct Page {
     target: String,
     session: String,
     seen: Arc<Seen>,
+    /// What takes note of the page's events.
+    watching: Mutex<Option<JoinHandle<()>>>,
     /// Scripts that put local storage into place: origin and identifier.
     storage: Mutex<Vec<(String, String)>>,
     /// The masks that are on, and the identifier of the script that puts them on.
@@ -90,7 +93,8 @@ impl Page {
         );
         denied?;
         let target = target?.target_id.inner().clone();
-        let page = Self::adopt(connection, context, target, tasks).await?;
+        let page = Self::attach(connection, context, target, tasks).await?;
+        page.watch().await?;
         page.set_viewport(viewport).await?;
         // The empty page's own life must be over before another one's is waited for.
         let until = Instant::now() + QUICK;
@@ -100,11 +104,12 @@ impl Page {
         Ok(page)
     }
 
-    /// Watch a page that is there already. It is closed with its context, not by whoever adopts it.
+    /// A page that is there already, of which nothing but its end is seen before [`Page::watch`]. It
+    /// is closed with its context, not by whoever has it.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub(super) async fn adopt(
+    pub(super) async fn attach(
         connection: &Connection,
         context: String,
         target: String,
@@ -123,21 +128,31 @@ impl Page {
             target,
             session,
             seen,
+            watching: Mutex::default(),
             storage: Mutex::default(),
             masks: Mutex::default(),
         };
         let watch = Watch::of_page(page.line(), Arc::clone(&page.seen), tasks);
-        drop(tasks.spawn(watch.run(events)));
-        tokio::try_join!(
-            page.call(page::EnableParams::default(), QUICK),
-            page.call(SetLifecycleEventsEnabledParams::new(true), QUICK),
-            page.call(network::EnableParams::default(), QUICK),
-            page.call(runtime::EnableParams::default(), QUICK),
-            page.call(log::EnableParams::default(), QUICK),
-            page.call(inspector::EnableParams::default(), QUICK),
-            page.call(auto_attach(), QUICK),
-        )?;
+        *page.watching.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(tasks.spawn(watch.run(events)));
         Ok(page)
+    }
+
+    /// Have the browser tell what the page does.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn watch(&self) -> Result<(), CallError> {
+        tokio::try_join!(
+            self.call(page::EnableParams::default(), QUICK),
+            self.call(SetLifecycleEventsEnabledParams::new(true), QUICK),
+            self.call(network::EnableParams::default(), QUICK),
+            self.call(runtime::EnableParams::default(), QUICK),
+            self.call(log::EnableParams::default(), QUICK),
+            self.call(inspector::EnableParams::default(), QUICK),
+            self.call(auto_attach(), QUICK),
+        )
+        .map(drop)
     }
 
     /// Call a typed command on the page.
@@ -209,13 +224,22 @@ impl Page {
         std::mem::replace(&mut *kept, (masks, Some(script))).1
     }
 
-    /// Let go of a page that was adopted.
-    pub(super) async fn detach(self) {
+    /// Let go of a page that was there already; all it was seen doing until then.
+    pub(super) async fn leave(self) -> Arc<Seen> {
         let params = json!({ "sessionId": self.session });
         let detached = self.connection.call_raw("", "Target.detachFromTarget", params, QUICK).await;
         if let Err(error) = detached {
-            tracing::debug!(%error, "a page that was adopted is gone");
+            tracing::debug!(%error, "a page is gone already");
         }
+        self.connection.end_session(&self.session);
+        // Events that have arrived are still taken note of.
+        let watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(watching) = watching
+            && tokio::time::timeout(QUICK, watching).await.is_err()
+        {
+            tracing::warn!("not all that a page did is known");
+        }
+        self.seen
     }
 
     /// Id of the page's context.

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use super::instance::Instance;
 use super::mask;
 use super::page::{Page, QUICK};
 use super::picture;
@@ -33,18 +34,28 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Begin to record `page`.
+    /// Begin to record `page`, and the windows it opens where the order asks for that: `instance` is
+    /// its browser then.
     ///
     /// # Errors
     /// `not_supported` when the browser has no such recorder; what the browser says.
     pub(super) async fn start(
         page: &Page,
+        instance: Option<&Instance>,
         order: RecordingOrder,
         tasks: &Tasks,
     ) -> Result<Self, Problem> {
         page.observed().may_be_shown()?;
         mask::cover(page).await.map_err(super::into_problem)?;
         let RecordingOrder { settings, mut file, clock, ended, popups } = order;
+        // First: a page whose windows nobody watches is not recorded.
+        let windows = match (popups, instance) {
+            (Some(news), Some(instance)) => {
+                let following = Windows::follow(page, instance, news, tasks).await;
+                Some(following.map_err(|error| super::into_problem(error.into()))?)
+            }
+            _ => None,
+        };
         let (messages, coming) = channel();
         let segments = match settings.source {
             Some(Source::Screencast) => None,
@@ -75,16 +86,6 @@ impl Recorder {
             let _ = coding.await;
             return Err(super::into_problem(error.into()));
         }
-        let windows = match popups {
-            Some(popups) => match Windows::follow(page, popups, tasks).await {
-                Ok(windows) => Some(windows),
-                Err(error) => {
-                    tracing::warn!(%error, "windows that a page opens are not recorded");
-                    None
-                }
-            },
-            None => None,
-        };
         Ok(Self { messages, segments, windows, coding })
     }
 

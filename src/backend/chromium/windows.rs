@@ -1,29 +1,32 @@
-//! Owns the windows that a recorded page opens, and that these open: each is watched, covered and
-//! recorded like the page itself, until it is closed or its opener's recording ends.
+//! Owns the windows that a recorded page opens, and that these open: each is watched from its first
+//! request on, covered and recorded like the page itself, until it is closed or the page's recording
+//! ends. What it did is told even where it is not recorded.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use super::hub::{Arrivals, Change, Newcomer};
+use super::instance::Instance;
 use super::mask;
 use super::observe::Observed;
-use super::page::{Look, Page, QUICK};
-use super::pipe::{CallError, Connection, Events};
+use super::page::{Look, Page};
+use super::pipe::{CallError, Connection};
 use super::record::Recorder;
-use super::watcher::Line;
-use crate::backend::{Pending, Popup};
+use crate::backend::{Filmed, News, Pending, Popup, Recorded, RecordingOrder, WindowSeen};
+use crate::error::Problem;
 use crate::policy::Policy;
-use crate::settings::presentable_text;
 use crate::tasks::Tasks;
 
 /// How long a window may be empty before it is recorded as that.
-const OPENING: Duration = Duration::from_secs(1);
+const OPENING: Duration = Duration::from_millis(250);
+/// Most windows of a recording that are watched; of more, only the number is told.
+const MOST: u64 = 100;
 
 /// The windows of a recorded page.
 #[derive(Debug)]
@@ -38,62 +41,52 @@ struct Opener {
     connection: Connection,
     context: String,
     policy: Policy,
-    popups: mpsc::Sender<Popup>,
+    /// The browser's word for itself.
+    product: String,
+    news: mpsc::Sender<News>,
     tasks: Tasks,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Created {
-    target_info: TargetInfo,
+/// The end of a window, as far as its recording is concerned.
+#[derive(Clone)]
+struct Over {
+    /// It is gone.
+    gone: CancellationToken,
+    /// The recording of the page has ended.
+    stopped: CancellationToken,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TargetInfo {
-    target_id: String,
-    opener_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Destroyed {
-    target_id: String,
+impl Over {
+    async fn come(&self) {
+        tokio::select! {
+            () = self.gone.cancelled() => {}
+            () = self.stopped.cancelled() => {}
+        }
+    }
 }
 
 impl Windows {
-    /// Begin to record the windows that `page` opens, telling `popups` of each.
+    /// Begin to record the windows that `page` of `instance` opens, telling `news` of each.
     ///
     /// # Errors
     /// See [`CallError`].
     pub(super) async fn follow(
         page: &Page,
-        popups: mpsc::Sender<Popup>,
+        instance: &Instance,
+        news: mpsc::Sender<News>,
         tasks: &Tasks,
     ) -> Result<Self, CallError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Attached {
-            session_id: String,
-        }
-        let Line { connection, .. } = page.line();
-        // A session of its own with the browser, whose events are nobody else's.
-        let browser = Line { connection: connection.clone(), session: String::new() };
-        let attached: Attached = browser.call("Target.attachToBrowserTarget", json!({})).await?;
-        let events = connection.subscribe(&attached.session_id);
-        let line = Line { connection: connection.clone(), session: attached.session_id };
-        let params = json!({ "discover": true, "filter": [{ "type": "page" }] });
-        line.call::<IgnoredAny>("Target.setDiscoverTargets", params).await?;
+        let arrivals = instance.hub(tasks).await?.follow(page.context(), page.main_frame());
         let opener = Opener {
-            connection,
+            connection: instance.connection.clone(),
             context: page.context().to_owned(),
             policy: page.observed().policy(),
-            popups,
+            product: instance.product(),
+            news,
             tasks: tasks.clone(),
         };
         let (stop, stopped) = oneshot::channel();
-        let first = page.main_frame().to_owned();
-        let following = tasks.spawn(opener.run(line, events, first, stopped));
+        let following = tasks.spawn(opener.run(arrivals, stopped));
         Ok(Self { stop, following })
     }
 
@@ -107,105 +100,145 @@ impl Windows {
 }
 
 impl Opener {
-    async fn run(
-        self,
-        line: Line,
-        mut events: Events,
-        first: String,
-        mut stopped: oneshot::Receiver<()>,
-    ) {
-        // The windows there are; who lets go of the value ends its recording.
-        let mut windows: HashMap<String, Option<oneshot::Sender<()>>> =
-            HashMap::from([(first, None)]);
-        let mut filming = Vec::new();
+    async fn run(self, mut arrivals: Arrivals, mut stopped: oneshot::Receiver<()>) {
+        let stop = CancellationToken::new();
+        // The windows there are; their tokens tell that they are gone.
+        let mut windows: HashMap<String, CancellationToken> = HashMap::new();
+        let (mut filming, mut opened) = (Vec::new(), 0);
+        let mut take = |change| match change {
+            Change::Opened(newcomer) => {
+                opened += 1;
+                if opened <= MOST {
+                    let over = Over { gone: CancellationToken::new(), stopped: stop.clone() };
+                    windows.insert(newcomer.target.clone(), over.gone.clone());
+                    let film = self.clone().film(opened, newcomer, over);
+                    filming.push(self.tasks.spawn(film));
+                }
+            }
+            Change::Gone(target) => {
+                if let Some(gone) = windows.remove(&target) {
+                    gone.cancel();
+                }
+            }
+        };
         loop {
-            let event = tokio::select! {
-                event = events.next() => event,
+            tokio::select! {
+                change = arrivals.next() => match change {
+                    Some(change) => take(change),
+                    None => break,
+                },
                 _ = &mut stopped => break,
-            };
-            let Some(event) = event else { break };
-            match event.method.as_str() {
-                "Target.targetCreated" => {
-                    let Some(Created { target_info }) = event.read() else { continue };
-                    let opener = target_info.opener_id.as_ref();
-                    let ours = opener.is_some_and(|opener| windows.contains_key(opener));
-                    if ours && !windows.contains_key(&target_info.target_id) {
-                        let (end, ended) = oneshot::channel();
-                        windows.insert(target_info.target_id.clone(), Some(end));
-                        filming.push(self.tasks.spawn(self.clone().film(target_info, ended)));
-                    }
-                }
-                "Target.targetDestroyed" => {
-                    let Some(Destroyed { target_id }) = event.read() else { continue };
-                    if let Some(window) = windows.get_mut(&target_id) {
-                        *window = None;
-                    }
-                }
-                _ => {}
             }
         }
-        drop(windows);
+        // What came about before the end is told all the same.
+        arrivals.close();
+        while let Some(change) = arrivals.known() {
+            take(change);
+        }
+        stop.cancel();
         for film in filming {
             if let Err(error) = film.await {
                 tracing::warn!(%error, "a window of a recording is lost");
             }
         }
-        let params = json!({ "sessionId": line.session });
-        if let Err(error) =
-            line.connection.call_raw("", "Target.detachFromTarget", params, QUICK).await
-        {
-            tracing::debug!(%error, "a session with the browser was not ended");
+        if let Some(more) = opened.checked_sub(MOST).filter(|more| *more > 0) {
+            // Whoever records the opener may have ended meanwhile.
+            drop(self.news.send(News::Unwatched(more)).await);
         }
     }
 
     /// Record one window until it is over: a recording within a recording.
-    fn film(self, window: TargetInfo, ended: oneshot::Receiver<()>) -> Pending<'static, ()> {
-        Box::pin(self.film_one(window, ended))
+    fn film(self, number: u64, window: Newcomer, over: Over) -> Pending<'static, ()> {
+        Box::pin(self.film_one(number, window, over))
     }
 
-    async fn film_one(self, window: TargetInfo, ended: oneshot::Receiver<()>) {
-        let page = Page::adopt(&self.connection, self.context, window.target_id, &self.tasks).await;
+    async fn film_one(self, number: u64, window: Newcomer, over: Over) {
+        let ((noted, on_record), (address, url)) = (oneshot::channel(), oneshot::channel());
+        let ((order, ordered), (done, recorded)) = (oneshot::channel(), oneshot::channel());
+        let (told, seen) = oneshot::channel();
+        let filming = Filmed { order, recorded };
+        let popup = Popup { number, noted, url, filming, seen };
+        // Whoever records the opener may have ended meanwhile. Otherwise the window does nothing
+        // before it is on record.
+        if self.news.send(News::Window(popup)).await.is_ok() {
+            let _ = on_record.await;
+        }
+        let target = window.target.clone();
+        let page = Page::attach(&self.connection, self.context, target, &self.tasks).await;
         let page = match page {
             Ok(page) => page,
             Err(error) => return tracing::debug!(%error, "a window was gone at once"),
         };
         page.observed().set_policy(self.policy.clone());
-        let (order, ordered) = oneshot::channel();
-        let (done, recorded) = oneshot::channel();
-        let url = address(&page).await;
-        // Whoever records the opener may have ended meanwhile.
-        let _ = self.popups.send(Popup { url, order, recorded }).await;
-        drop(self.popups);
+        // In this order, and without waiting for the answers: a window that waits may give none.
+        let masks = self.policy.masks();
+        let (watched, masked, ()) =
+            tokio::join!(page.watch(), mask::put_on(&page, masks), window.go_on());
+        let masked = masked.map_err(super::into_problem);
+        if let Err(error) = watched {
+            tracing::debug!(%error, "a window is not watched in full");
+        }
+        let found = tokio::select! {
+            biased;
+            () = over.come() => None,
+            found = where_it_is(&page) => Some(found),
+        };
+        // Without an address, there is nothing left to record.
+        drop(found.map(|found| address.send(found)));
         if let Ok(order) = ordered.await {
-            let filmed = async {
-                mask::put_on(&page, self.policy.masks()).await.map_err(super::into_problem)?;
-                let recorder = Recorder::start(&page, order, &self.tasks).await?;
-                // It ends either way.
-                let _ = ended.await;
-                recorder.stop(&page).await
+            let filmed = match masked {
+                Ok(()) => film_until(&page, order, &over, &self.tasks).await,
+                Err(problem) => Err(problem),
             };
             // Whoever asked may have gone.
-            let _ = done.send(filmed.await);
+            let _ = done.send(filmed);
         }
-        page.detach().await;
+        over.come().await;
+        let closed = over.gone.is_cancelled();
+        let last = page.leave().await;
+        let _ = told.send(what_was_seen(&last.observed(), &self.product, closed));
     }
 }
 
+async fn film_until(
+    page: &Page,
+    order: RecordingOrder,
+    over: &Over,
+    tasks: &Tasks,
+) -> Result<Recorded, Problem> {
+    let recorder = Recorder::start(page, None, order, tasks).await?;
+    over.come().await;
+    recorder.stop(page).await
+}
+
 /// Where a window is, or soon will be.
-async fn address(page: &Page) -> String {
+async fn where_it_is(page: &Page) -> String {
     let until = Instant::now() + OPENING;
-    let elsewhere = |seen: &Observed, _| match seen.facts.final_url.as_deref() {
-        None | Some("" | "about:blank") => Look::NotYet,
-        Some(url) => Look::Found(url.to_owned()),
+    let elsewhere = |seen: &Observed, _| match address(seen) {
+        Some(url) => Look::Found(url),
+        None => Look::NotYet,
     };
-    // Where it was before it was watched, the browser has to be asked.
-    let told = async {
-        let told = page.call_raw("Target.getTargetInfo", json!({}), QUICK).await.ok()?;
-        let told: Value = serde_json::from_str(told.get()).ok()?;
-        told["targetInfo"]["url"].as_str().map(str::to_owned)
+    page.wait_for(until, elsewhere).await.unwrap_or_else(|| "about:blank".to_owned())
+}
+
+/// The address of a window, or that of its first request.
+fn address(seen: &Observed) -> Option<String> {
+    let there = seen.facts.final_url.as_deref().filter(|url| !matches!(*url, "" | "about:blank"));
+    there.or_else(|| seen.network.first()).map(str::to_owned)
+}
+
+/// What a window was seen doing. Of one that was led to what policy forbids, its words and its
+/// traffic are not kept.
+fn what_was_seen(seen: &Observed, product: &str, closed: bool) -> WindowSeen {
+    let (mut facts, url) = (seen.facts.clone(), address(seen));
+    let forbidden = seen.may_be_shown().err().map(|problem| problem.message);
+    let network = if forbidden.is_some() || facts.requests == 0 {
+        Value::Null
+    } else {
+        seen.network.archive(product)
     };
-    match told.await {
-        Some(url) if !matches!(url.as_str(), "" | "about:blank") => presentable_text(url),
-        _ => page.wait_for(until, elsewhere).await.unwrap_or_else(|| "about:blank".to_owned()),
+    if forbidden.is_some() {
+        facts.withhold_words();
     }
+    WindowSeen { url, facts, network, forbidden, closed }
 }

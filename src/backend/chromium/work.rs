@@ -91,7 +91,9 @@ impl Chromium {
     ) -> Result<Option<Recorded>, Problem> {
         steps::ready(page, order).await.map_err(into_problem)?;
         let recorder = match recording {
-            Some(recording) => Some(Recorder::start(page, recording, &self.0.tasks).await?),
+            Some(recording) => {
+                Some(Recorder::start(page, Some(instance), recording, &self.0.tasks).await?)
+            }
             None => None,
         };
         let run = steps::run(page, instance, order, reports, recorder.as_ref());
@@ -120,7 +122,8 @@ impl Chromium {
         if held.recorder.is_some() {
             return Err(already_recording());
         }
-        held.recorder = Some(Recorder::start(&held.page, order, &self.0.tasks).await?);
+        let recorder = Recorder::start(&held.page, Some(&held.instance), order, &self.0.tasks);
+        held.recorder = Some(recorder.await?);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod first;
 mod imports;
 mod keeping;
 mod kept;
+mod writers;
 
 use std::fs;
 use std::future::Future;
