@@ -107,7 +107,8 @@ async fn what_is_covered_is_in_no_picture_and_no_snapshot() {
         .collect();
     assert_eq!(rules, ["input[type=\"password\" i]", ".iban"], "{page}");
     let covered = &page["masked"][1];
-    assert_eq!(covered["count"], 6 * 4, "{covered}");
+    // In the document, in what it was given, in two shadows, and in two frames.
+    assert_eq!(covered["count"], 6 * 6, "{covered}");
     let [x, y, width, height]: [u32; 4] =
         serde_json::from_value(covered["places"][0].clone()).expect("a place");
     assert_eq!(picture.pixel(x + width / 2, y + height / 2)[..3], [0, 0, 0], "{covered}");
@@ -118,6 +119,47 @@ async fn what_is_covered_is_in_no_picture_and_no_snapshot() {
     }
     let bytes = daemon.post("/api/v1/pdf", json!({ "url": everywhere })).await.ok().body;
     assert!(bytes.starts_with(b"%PDF"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_frames_cover_is_told_once_and_where_it_is_in_the_page() {
+    const COVERED: &str = "<body style='margin:0'><div class=iban style='position:absolute;\
+                           left:10px;top:20px;width:50px;height:30px'>secret</div>";
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let frame = |source: &str, place: &str| {
+        format!(
+            "<iframe src='{source}' style='position:absolute;border:5px solid;{place}'></iframe>"
+        )
+    };
+    let deep = format!("{COVERED}{}", frame("/inner", "left:100px;top:200px;padding:7px"));
+    let other = format!("http://localhost:{port}/inner");
+    let outer = format!(
+        "{COVERED}{}{}{}<p style='position:absolute;top:1800px'>end</p>",
+        frame("/deep", "left:300px;top:400px;width:500px;height:500px"),
+        frame(&other, "left:20px;top:1000px"),
+        frame("/inner", "display:none"),
+    );
+    let page = |html: String| get(move || async move { Html(html) });
+    let router = Router::new()
+        .route("/", page(outer))
+        .route("/deep", page(deep))
+        .route("/inner", page(COVERED.to_owned()));
+    tokio::spawn(axum::serve(listener, router).into_future());
+    let daemon = masking(&[".iban"]).await;
+    for (full, script) in [(true, "0"), (false, "scrollTo(0, 300)")] {
+        let url = format!("http://127.0.0.1:{port}/");
+        let body = json!({ "url": url, "fullPage": full, "injectJs": script, "waitUntil": "load" });
+        let run = daemon.shot(body).await.ok().run();
+        let record = daemon.capture(&run, "0001-during");
+        let covered = &record["page"]["masked"][0];
+        assert_eq!(covered["count"], 4, "{covered}");
+        let mut places: Vec<[i64; 4]> =
+            serde_json::from_value(covered["places"].clone()).expect("places");
+        places.sort_unstable_by_key(|place| place[1]);
+        let wanted = [[10, 20, 50, 30], [315, 425, 50, 30], [427, 637, 50, 30], [35, 1025, 50, 30]];
+        assert_eq!(places, wanted, "{full}: {covered}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

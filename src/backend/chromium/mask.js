@@ -60,19 +60,19 @@ rules => {
       sheet.replaceSync(valid.map(cover).join('\n'));
       ensure();
     },
-    // What is covered now, and where in the page.
+    // What is covered now, and where in the frame's window.
     places(most) {
       ensure();
       const all = rule => [...roots].flatMap(root => [...root.querySelectorAll(rule)]);
       return {
-        frames: document.querySelector('iframe, frame, object, embed, fencedframe') !== null,
+        frames: [...roots].some(root => root.querySelector('iframe, frame, object, embed, fencedframe')),
+        scroll: [scrollX, scrollY],
+        size: [innerWidth, innerHeight],
         masked: rules.map(rule => {
           if (!valid.includes(rule)) return { rule, valid: false, count: 0, places: [] };
           const boxes = all(rule).map(element => element.getBoundingClientRect());
           const shown = boxes.filter(box => box.width > 0 && box.height > 0);
-          const places = shown.slice(0, most).map(box => [
-            box.x + scrollX, box.y + scrollY, box.width, box.height,
-          ].map(Math.round));
+          const places = shown.slice(0, most).map(box => [box.x, box.y, box.width, box.height]);
           return { rule, valid: true, count: shown.length, places };
         }),
       };

@@ -8,6 +8,7 @@ mod edit;
 mod emulate;
 mod events;
 pub mod find;
+mod frames;
 mod hub;
 mod instance;
 mod launch;

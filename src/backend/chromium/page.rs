@@ -196,6 +196,11 @@ impl Page {
         Line { connection: self.connection.clone(), session: self.session.clone() }
     }
 
+    /// The ways to call the parts of the page that have sessions of their own.
+    pub(super) fn parts(&self) -> Vec<Line> {
+        self.seen.parts().clone()
+    }
+
     /// Send the page's frames there from now on; or nowhere.
     pub(super) fn send_frames_to(&self, frames: Option<Sender<Message>>) {
         *self.seen.frames() = frames;

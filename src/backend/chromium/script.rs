@@ -11,14 +11,15 @@ use serde_json::{Value, json};
 use super::load::Trouble;
 use super::page::{Page, QUICK};
 use super::pipe::CallError;
+use super::watcher::Line;
 use crate::error::{Code, Problem};
 
 /// Name of our world.
 pub(super) const WORLD: &str = "exhibit";
 
-/// A script world of the page's main frame. It ends with the document it was made for.
-pub(super) struct World<'a> {
-    page: &'a Page,
+/// A script world of a frame. It ends with the document it was made for.
+pub(super) struct World {
+    line: Line,
     /// The parameter of `Runtime.callFunctionOn` that names the world.
     place: (&'static str, Value),
 }
@@ -53,17 +54,21 @@ struct Exception {
     description: Option<String>,
 }
 
-impl<'a> World<'a> {
+impl World {
     /// A world of our own: it sees the document, and the page's scripts do not see it.
-    pub(super) async fn isolated(page: &'a Page) -> Result<Self, Trouble> {
-        let params = json!({ "frameId": page.main_frame(), "worldName": WORLD });
-        let created = page.call_raw("Page.createIsolatedWorld", params, QUICK).await?;
-        let created: Created = parse("Page.createIsolatedWorld", created.get())?;
-        Ok(Self { page, place: ("executionContextId", json!(created.execution_context_id)) })
+    pub(super) async fn isolated(page: &Page) -> Result<Self, Trouble> {
+        Self::of_frame(page.line(), page.main_frame()).await
+    }
+
+    /// The same of any frame, which is called by `line`.
+    pub(super) async fn of_frame(line: Line, id: &str) -> Result<Self, Trouble> {
+        let params = json!({ "frameId": id, "worldName": WORLD });
+        let created: Created = line.call("Page.createIsolatedWorld", params).await?;
+        Ok(Self { line, place: ("executionContextId", json!(created.execution_context_id)) })
     }
 
     /// The page's own world: only for a page in which nothing has run yet.
-    pub(super) async fn main(page: &'a Page) -> Result<Self, Trouble> {
+    pub(super) async fn main(page: &Page) -> Result<Self, Trouble> {
         #[derive(Deserialize)]
         struct Evaluated {
             result: Handle,
@@ -76,7 +81,8 @@ impl<'a> World<'a> {
         let params = json!({ "expression": "globalThis" });
         let evaluated = page.call_raw("Runtime.evaluate", params, QUICK).await?;
         let evaluated: Evaluated = parse("Runtime.evaluate", evaluated.get())?;
-        Ok(Self { page, place: ("objectId", json!(evaluated.result.object_id)) })
+        let line = page.line();
+        Ok(Self { line, place: ("objectId", json!(evaluated.result.object_id)) })
     }
 
     /// Call `function` with `arguments` and wait for its value, or its promise's.
@@ -96,7 +102,8 @@ impl<'a> World<'a> {
             "awaitPromise": true,
             "returnByValue": true,
         });
-        let answer = self.page.call_raw("Runtime.callFunctionOn", params, limit).await?;
+        let Line { connection, session } = &self.line;
+        let answer = connection.call_raw(session, "Runtime.callFunctionOn", params, limit).await?;
         let outcome: Outcome = parse("Runtime.callFunctionOn", answer.get())?;
         if let Some(thrown) = outcome.exception_details {
             let said = thrown.exception.and_then(|exception| exception.description);

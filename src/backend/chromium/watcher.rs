@@ -24,18 +24,25 @@ pub(super) struct Seen {
     observed: Mutex<Observed>,
     /// Where frames go while the page is recorded.
     frames: Mutex<Option<Sender<Message>>>,
+    /// The parts of the page with sessions of their own.
+    parts: Mutex<Vec<Line>>,
     pub(super) changed: watch::Sender<()>,
 }
 
 impl Seen {
     pub(super) fn new(observed: Observed) -> Self {
         let (observed, changed) = (Mutex::new(observed), watch::Sender::new(()));
-        Self { observed, frames: Mutex::default(), changed }
+        Self { observed, frames: Mutex::default(), parts: Mutex::default(), changed }
     }
 
     /// What was seen. Not to be held across an await.
     pub(super) fn observed(&self) -> MutexGuard<'_, Observed> {
         self.observed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The parts of the page with sessions of their own. Not to be held across an await.
+    pub(super) fn parts(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where frames go. Not to be held across an await.
@@ -133,6 +140,7 @@ impl Watch {
             let frames = self.seen.frames().take();
             drop(frames.map(|frames| frames.send(Message::Gone)));
         } else {
+            self.seen.parts().retain(|part| part.session != self.line.session);
             self.seen.observed().part_ended(self.number, Instant::now());
         }
         self.seen.changed.send_replace(());
@@ -181,6 +189,7 @@ impl Watch {
             (seen.is_blocking(), seen.masks())
         };
         let line = Line { connection, session };
+        seen.parts().push(line.clone());
         let part = Self { line: line.clone(), number, seen, tasks };
         drop(self.tasks.spawn(Box::pin(part.run(events))));
         drop(self.tasks.spawn(async move {
