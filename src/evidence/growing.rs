@@ -182,7 +182,10 @@ fn caption(actor: Actor, kind: &str, data: &Map<String, Value>) -> Option<String
 mod tests {
     use serde_json::json;
 
+    use super::super::fixture::{Bench, signer, verdict};
     use super::*;
+    use crate::evidence::SealCause;
+    use crate::run::Ending;
 
     #[test]
     fn what_an_agent_says_is_quoted_as_its_own() {
@@ -217,14 +220,6 @@ mod tests {
             assert_eq!(of(actor, kind, data), said);
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::fixture::{Bench, signer, verdict};
-    use super::*;
-    use crate::evidence::SealCause;
-    use crate::run::Ending;
 
     const NAME: &str = "recordings/0001.mp4";
 
