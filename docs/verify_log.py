@@ -1,28 +1,45 @@
-"""The part of verify.sh that a shell does badly: the Merkle tree, the chain of events, JSON.
+"""The part of verify.sh that a shell does badly: the Merkle tree, the chain of events, JSON, DER,
+signed notes.
 
-Python's standard library only. Each command checks one thing, prints what is wrong with it, and
-ends with 0 when nothing is. Nothing found in the evidence is run, imported or followed: links,
-pipes and devices are told of and not opened.
+Python's standard library only, and openssl for signatures, of which it takes the exit code and never
+the text. Each command checks one thing, prints what is wrong with it, and ends with 0 when nothing
+is; a line that begins with "note: " is no fault. Nothing found in the evidence is run, imported or
+followed: links, pipes and devices are told of and not opened.
 
+TRUST is the folder with whom the auditor believes; "-" is nobody.
+
+  trust TRUST FILE [since]  TRUST can be read, and names witnesses that are needed where `since` is
+                       asked for; writes the names that lines of allowed_signers are for into FILE, a
+                       line each; prints what makes the policy ask for less than it seems to
   seal FOLDER          seal.json is what the folder's other files give
   chain FOLDER         no event was changed, removed, added or moved
-  proof FOLDER [FILE]  seal.json leads to the checkpoint in its proof, or in FILE; prints that checkpoint
+  facts FOLDER TRUST   prints the run that seal.json states and, in seconds, its time of sealing and the
+                       moment of the timestamp over the signature; "-" when that does not count
+  timestamp FOLDER TRUST  that timestamp is sound, answers its request, and is near the time of sealing
+  proof FOLDER FILE TRUST HOW  seal.json leads to the checkpoint in the proof FILE, which the log
+                       signed; and enough witnesses, where HOW is `quorum`
+  signed TRUST NOTE    the note is signed by a log that is believed
   tiles STORE          the log's tiles and root follow from its entries
-  history STORE        the log continues every checkpoint in checkpoints/ and in the folders' proofs
-  kept STORE NOTE...   the log continues these checkpoints
+  history STORE TRUST  the log continues every checkpoint in checkpoints/ and in the folders' proofs
+  kept STORE TRUST NOTE...  the log continues these checkpoints
+  witnesses STORE TRUST [SINCE]  enough witnesses cosigned; and since that second, where it is given
   runs STORE           log and folders tell of the same runs; what was purged could go and is gone; what is in
                        open/ is as far as the log says
   unpublished STORE    prints the folders in open/ whose seal is in the log: each must be a sealed folder
-  order STORE          prints the folders of the runs, in the order in which the log holds their seals
-  there STORE STAMPS   prints runs and when their seals were there at the latest, a line each, by a file of
-                       timestamps over the log: how many entries each covers, and its time in seconds
+  stamps STORE TRUST FILE  each timestamp over a checkpoint is sound, and those that the log tells of
+                       are there; writes those that count into FILE: entries covered, and the second
+                       by which these were there
+  order STORE TRUST    runs were stamped in the order in which the log holds their seals
+  there STORE STAMPS   prints runs and when their seals were there at the latest, a line each, by the
+                       file that `stamps` writes
   archives STORE       every archive is the one that the log holds; prints runs and archives, a line each
   imports STORE        every kept bundle of another store is one that the log holds; prints them, a line each
   named SIGNATURE F... one of these files of keys names the key of the signature
   custody STORE        custody/ is one chain of lines, and the log's heads of it are among them
 
 Sources: RFC 6962 section 2.1 (tree), RFC 9162 section 2.1.3.2 (proof), c2sp.org/tlog-tiles,
-c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof, docs/FORMAT.md.
+c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof, c2sp.org/signed-note, c2sp.org/tlog-cosignature,
+c2sp.org/tlog-policy, RFC 3161 (timestamps), RFC 5652 (CMS), docs/FORMAT.md.
 """
 
 import base64
@@ -31,8 +48,11 @@ import json
 import os
 import re
 import stat
+import subprocess
 import sys
-from datetime import datetime, timedelta
+import tempfile
+import unicodedata
+from datetime import datetime, timedelta, timezone
 
 LIMIT = 64 << 20  # Longest line, and largest file that is read whole.
 RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -84,6 +104,197 @@ def files_below(folder):
             yield os.path.relpath(os.path.join(place, name), folder)
 
 
+def refused(text):
+    raise Wrong(f"the number {text[:40]} is no whole one")
+
+
+def same(one, other):
+    """Whether two JSON values are the same: to Python 7.0 and True are 7 and 1."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def openssl(arguments, files):
+    """Whether openssl is content with the files, by name, in a folder of their own; what it prints
+    is for binary outputs only."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(content)
+        quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        done = subprocess.run(["openssl", *arguments], cwd=folder, stdout=subprocess.PIPE, **quiet)
+    return done.returncode == 0
+
+
+# Whom the auditor believes.
+
+
+def key_line(line, kind):
+    """A public key of signed notes: its name, its id, its 32 bytes."""
+    parts = line.split("+", 2)
+    need(len(parts) == 3, f"{line!r} is no public key of a note")
+    name, number, encoded = parts
+    key = unbase64(encoded)
+    need(named_well(name) and len(key) == 33, f"{line!r} is no public key of a note")
+    need(key[0] == kind, f"{line!r} is a key of another kind")
+    number_of = sha256(name.encode(), b"\n", key)[:4]
+    need(number == number_of.hex(), f"the number in {line!r} is not that of name and key")
+    return name, number_of, key[1:]
+
+
+def named_well(name):
+    bad = any(letter.isspace() or unicodedata.category(letter) == "Cc" for letter in name)
+    return 0 < len(name.encode()) <= 200 and not bad and "+" not in name
+
+
+LOG, WITNESS = 1, 4  # Kinds of keys.
+
+
+class Policy:
+    """Logs, witnesses, and how many of these are needed (c2sp.org/tlog-policy)."""
+
+    def __init__(self, trust):
+        self.logs, self.witnesses, self.groups, self.quorum = [], {}, {}, None
+        self.weakness = None
+        if trust == "-":
+            return
+        policy, keys = (os.path.join(trust, name) for name in ("trust-policy.txt", "log.vkey"))
+        if os.path.lexists(policy):
+            for number, line in enumerate(read(policy).decode().split("\n"), 1):
+                try:
+                    self.line(line.split())
+                except Wrong as wrong:
+                    raise Wrong(f"trust-policy.txt, line {number}: {wrong}") from wrong
+        elif os.path.lexists(keys):
+            lines = read(keys).decode().removesuffix("\n")
+            self.logs = [key_line(line.removesuffix("\r"), LOG) for line in lines.split("\n") if lines]
+        else:
+            return
+        if not self.logs:
+            self.weakness = "the trust policy names no log: it believes nobody"
+        elif self.witnesses and self.quorum is None:
+            self.weakness = "the trust policy names witnesses and no quorum: it asks for none of them"
+
+    def line(self, words):
+        match words:
+            case []:
+                pass
+            case [comment, *_] if comment.startswith("#"):
+                pass
+            case ["log", key] | ["log", key, _]:
+                self.logs.append(key_line(key, LOG))
+            case ["witness", name, key] | ["witness", name, key, _]:
+                self.free(name)
+                key = key_line(key, WITNESS)
+                need(key not in self.witnesses.values(), "another witness has that key")
+                self.witnesses[name] = key
+            case ["group", name, needed, *members]:
+                self.free(name)
+                for member in members:
+                    self.known(member)
+                need(len(set(members)) == len(members), "a member stands twice in the group")
+                if needed in ("any", "all"):
+                    needed = 1 if needed == "any" else len(members)
+                else:
+                    need(re.fullmatch("[0-9]+", needed), f"{needed!r} is not any, all or a number")
+                    needed = int(needed)
+                need(1 <= needed <= len(members), f"{needed} of {len(members)} members")
+                self.groups[name] = (needed, members)
+            case ["quorum", name]:
+                need(self.quorum is None, "there is a quorum already")
+                if name != "none":
+                    self.known(name)
+                self.quorum = name
+            case _:
+                raise Wrong("expected log, witness, group or quorum with what belongs to it")
+
+    def free(self, name):
+        taken = name == "none" or name in self.witnesses or name in self.groups
+        need(not taken, f"the name {name!r} is taken")
+
+    def known(self, name):
+        known = name in self.witnesses or name in self.groups
+        need(known, f"no line before this one names {name!r}")
+
+    def asks(self):
+        return self.quorum not in (None, "none")
+
+    def met(self, has, name=None):
+        """Whether the witnesses `has` are enough."""
+        if not self.asks():
+            return True
+        name = name or self.quorum
+        if name not in self.groups:
+            return name in has
+        needed, members = self.groups[name]
+        return sum(self.met(has, member) for member in members) >= needed
+
+    def check_log(self, text, lines, what):
+        """The note is signed by a log that is believed and is called what its first line says."""
+        origin = text.split("\n")[0]
+        keys = [key for key in self.logs if key[0] == origin]
+        sound = any(signed_by(key, LOG, text, lines) is not None for key in keys)
+        need(sound, f"{what!r} is not signed by a log that is trusted")
+
+    def seen(self, text, lines):
+        """Times of the sound cosignatures, by witness."""
+        times = {name: signed_by(key, WITNESS, text, lines) for name, key in self.witnesses.items()}
+        return {name: time for name, time in times.items() if time is not None}
+
+    def strange(self, what, *notes):
+        """Say that there are lines of keys of which nothing was said: they count for nothing."""
+        known = {key[:2] for key in [*self.logs, *self.witnesses.values()]}
+        strange = sum(any(line[:2] not in known for line in lines) for lines in notes)
+        if strange and self.logs:
+            print(f"note: {what}: {strange} with a signature of a key of which nothing was said")
+
+
+def signed_by(key, kind, text, lines):
+    """The latest time of a sound signature of the key, 0 of a log's; none where there is none. That
+    another line claims the same key takes nothing from it."""
+    found = None
+    for name, number, signature in lines:
+        if (name, number) != key[:2]:
+            continue
+        time, signed = 0, text.encode()
+        if kind == WITNESS:
+            time = int.from_bytes(signature[:8], "big")
+            signed, signature = f"cosignature/v1\ntime {time}\n{text}".encode(), signature[8:]
+        if len(signature) == 64 and (found is None or time > found):
+            files = {"key": ED25519 + key[2], "signed": signed, "signature": signature}
+            ask = "pkeyutl -verify -rawin -pubin -keyform DER -inkey key -in signed -sigfile signature"
+            found = time if openssl(ask.split(), files) else found
+    return found
+
+
+ED25519 = bytes.fromhex("302a300506032b6570032100")  # What stands before such a key in DER.
+
+
+def trust(trust, file, since=None):
+    policy = Policy(trust)
+    need(since is None or policy.asks(), "trust-policy.txt names no witness that is needed")
+    with open(file, "wb") as out:
+        out.writelines(name + b"\n" for name in sorted(principals(trust)))
+    print(policy.weakness or "", end="")
+
+
+def principals(trust):
+    """As ssh-keygen reads them: up to a blank, or between quotes; a list with commas, in which names
+    with an exclamation mark are exceptions."""
+    found = set()
+    for line in read(os.path.join(trust, "allowed_signers")).split(b"\n"):
+        line = line.split(b"\0")[0].lstrip(b" \t")
+        if not line or line.startswith(b"#"):
+            continue
+        end = re.search(rb'[ \t\r\n"]', line)
+        if end and end[0] == b'"':
+            before, inside = line[: end.start()], line[end.end() :]
+            line = before + inside.partition(b'"')[0]
+        elif end:
+            line = line[: end.start()]
+        found |= {name for name in line.split(b",") if name and not name.startswith(b"!")}
+    return found
+
+
 # The folder.
 
 
@@ -92,7 +303,7 @@ def seal(folder):
         return sha256(read(os.path.join(folder, name))).hex()
 
     content = read(os.path.join(folder, "seal.json"))
-    value = json.loads(content)
+    value = json.loads(content, parse_float=refused, parse_constant=refused)
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     need(canonical.encode() == content, "seal.json is not in its canonical form")
     record = json.loads(read(os.path.join(folder, "data", "run.json")))
@@ -113,7 +324,7 @@ def seal(folder):
     expected |= {name: record[name] for name in names if record.get(name) is not None}
     for name in expected.keys() | value.keys():
         what = f"{name}: expected {expected.get(name)!r}, found {value.get(name)!r}"
-        need(expected.get(name) == value.get(name), what)
+        need(same(expected.get(name), value.get(name)), what)
 
 
 def chain(folder):
@@ -125,15 +336,243 @@ def chain(folder):
             need(line.endswith(b"\n"), f"event {number} is cut short")
             line = line[:-1]
             event = json.loads(line)
-            need(event["sequence"] == number, f"event {number} has the number {event['sequence']!r}")
+            number_of = event["sequence"]
+            need(same(number_of, number), f"event {number} has the number {number_of!r}")
             bound = line.endswith(f'"previous":"{previous}"}}'.encode())
             need(bound, f"event {number} is not bound to the one before it")
             if number == 1:
                 need(event["kind"] == "run.opened", "the first event is not run.opened")
             previous = sha256(line).hex()
     need(number > 0 and event["kind"] == "run.sealed", "the last event is not run.sealed")
-    need(record["counts"]["events"] == number, "run.json counts other events")
+    need(same(record["counts"]["events"], number), "run.json counts other events")
     need(record["last_event_sha256"] == previous, "run.json names another last event")
+
+
+# Timestamps. What an authority answers is read from the bytes that it signed: openssl prints words
+# that nobody signed among those that somebody did.
+
+SHA256, SIGNED_DATA = bytes.fromhex("608648016503040201"), bytes.fromhex("2a864886f70d010702")
+TST_INFO = bytes.fromhex("2a864886f70d0109100104")
+OKAY = bytes.fromhex("30100c0e") + b"Operation Okay"  # Words of Bouncy Castle's and Apple's authorities.
+SECOND = 10**9  # Times are nanoseconds.
+
+
+def values(data, *tags):
+    """The values in `data`, in DER: the tag and the bytes of each. `tags` are what they must be: a
+    number, or a tuple with the one that may be left out."""
+    found = []
+    while data:
+        need(len(data) >= 2 and data[0] & 31 != 31, "that is no DER")
+        length, start = data[1], 2
+        if length & 128:
+            start = 2 + (length & 127)
+            need(2 < start <= 6 and len(data) >= start, "that is no DER")
+            length = int.from_bytes(data[2:start], "big")
+            need(data[2] and length >= 128, "that is no DER")
+        need(start + length <= len(data), "that is no DER")
+        found.append((data[0], data[start : start + length]))
+        data = data[start + length :]
+    if not tags:
+        return found
+    fitted, rest = [], list(found)
+    for tag in tags:
+        fits = rest and rest[0][0] == (tag[0] if isinstance(tag, tuple) else tag)
+        need(fits or isinstance(tag, tuple), "that is not in the form of RFC 3161")
+        fitted.append(rest.pop(0)[1] if fits else None)
+    need(not rest, "that is not in the form of RFC 3161")
+    return fitted
+
+
+INTEGER, OCTETS, OID, SEQUENCE, SET, TIME, BOOLEAN, BITS = 2, 4, 6, 48, 49, 24, 1, 3
+
+
+def imprint_in(data):
+    algorithm, digest = values(data, SEQUENCE, OCTETS)
+    algorithm = values(algorithm)
+    sha = algorithm[0] == (OID, SHA256) and algorithm[1:] in ([], [(5, b"")])
+    need(sha and len(digest) == 32, "it is over no SHA-256")
+    return digest
+
+
+class Request:
+    """What an authority was asked."""
+
+    def __init__(self, data):
+        (request,) = values(data, SEQUENCE)
+        version, imprint, _, self.nonce, certificate = values(
+            request, INTEGER, SEQUENCE, (OID,), (INTEGER,), (BOOLEAN,)
+        )
+        self.imprint = imprint_in(imprint)
+        asked = version == b"\1" and self.nonce is not None and certificate == b"\xff"
+        need(asked, "a request has a nonce, and asks for the certificate")
+
+
+class Stamp:
+    """What an authority answered: what was there, when, and how far that may be off."""
+
+    def __init__(self, data):
+        self.data = data
+        (response,) = values(data, SEQUENCE)
+        status, token = values(response, SEQUENCE, SEQUENCE)
+        state, words, failure = values(status, INTEGER, (SEQUENCE,), (BITS,))
+        need(state == b"\0" and failure is None, "the authority gave no timestamp")
+        need(words is None or words == OKAY[2:], "it holds words that nobody signed")
+        self.token = response[len(response) - encoded(token) :]
+        kind, content = values(token, OID, 0xA0)
+        need(kind == SIGNED_DATA, "what was given is not signed")
+        (content,) = values(content, SEQUENCE)
+        fields = values(content, INTEGER, SET, SEQUENCE, (0xA0,), (0xA1,), SET)
+        version, _, content, _, _, signers = fields
+        need(version == b"\3" and len(values(signers)) == 1, "a timestamp has one signer")
+        kind, content = values(content, OID, 0xA0)
+        need(kind == TST_INFO, "what is signed is no TSTInfo")
+        (content,) = values(content, OCTETS)
+        self.info(*values(content, SEQUENCE))
+
+    def info(self, content):
+        version, _, imprint, _, time, accuracy, _, self.nonce, _, extensions = values(
+            content, INTEGER, OID, SEQUENCE, INTEGER, TIME, (SEQUENCE,), (BOOLEAN,), (INTEGER,),
+            (0xA0,), (0xA1,),
+        )
+        self.imprint = imprint_in(imprint)
+        known = all(values(it)[1][0] != BOOLEAN or values(it)[1][1] == b"\0" for _, it in values(extensions or b""))
+        need(version == b"\1" and known, "a version or an extension that is not known")
+        form = re.fullmatch(rb"([0-9]{14})(?:\.([0-9]*[1-9]))?Z", time)
+        need(form, "its time cannot be read")
+        whole = datetime.strptime(form[1].decode(), "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
+        fraction = int((form[2] or b"0").ljust(9, b"0")[:9])
+        self.time = int(whole.timestamp()) * SECOND + fraction
+        parts = values(accuracy or b"", (INTEGER,), (0x80,), (0x81,))
+        numbers = [int.from_bytes(part or b"", "big") for part in parts]
+        off = sum(number * unit for number, unit in zip(numbers, (SECOND, 10**6, 1000)))
+        self.off = min(off, 600 * SECOND)  # It must not reach so far that the time says nothing.
+
+    def sound(self, data, request=None):
+        """It is over `data`, answers the request, and is signed by the certificate in it."""
+        need(self.imprint == sha256(data), "it is over something else")
+        answers = request is None or (request.imprint, request.nonce) == (self.imprint, self.nonce)
+        need(answers, "it answers another request")
+        ask = "cms -verify -noverify -binary -inform DER -in token -out info".split()
+        need(openssl(ask, {"token": self.token}), "it is not signed by the certificate in it")
+
+    def counts(self, data, trust):
+        """Whether an authority gave it that is believed and could give it at that moment. Without
+        -attime openssl refuses good old ones and accepts ones dated before their certificate."""
+        with open(os.path.join(trust, "tsa-ca.pem"), "rb") as roots:
+            files = {"stamp": self.data, "data": data, "roots": roots.read()}
+        ask = "ts -verify -data data -in stamp -CAfile roots -attime".split()
+        return openssl([*ask, str(self.time // SECOND)], files)
+
+
+def encoded(content):
+    """How long a value with this content is, with tag and length."""
+    length = len(content)
+    return length + 2 + (0 if length < 128 else (length.bit_length() + 7) // 8)
+
+
+def believes(trust):
+    return trust != "-" and os.path.lexists(os.path.join(trust, "tsa-ca.pem"))
+
+
+def stamp_of(folder):
+    """The timestamp over the signature in the folder, and the signature."""
+    name = os.path.join(folder, "tagmanifest-sha256.txt.sig")
+    stamp, request, signature = Stamp(read(name + ".tsr")), Request(read(name + ".tsq")), read(name)
+    stamp.sound(signature, request)
+    return stamp, signature
+
+
+def facts(folder, trust):
+    value, stamped = json.loads(read(os.path.join(folder, "seal.json"))), "-"
+    try:
+        stamp, signature = stamp_of(folder)
+        if believes(trust) and stamp.counts(signature, trust):
+            stamped = stamp.time // SECOND
+    except (Wrong, OSError):
+        pass  # Whether it is sound is a check of its own.
+    print(value["run"], int(moment(value["sealed_at"]).timestamp()), stamped)
+
+
+def timestamp(folder, trust):
+    stamp, signature = stamp_of(folder)
+    if not believes(trust):
+        return
+    need(stamp.counts(signature, trust), "no authority that is believed gave it, or could then")
+    at = moment(json.loads(read(os.path.join(folder, "seal.json")))["sealed_at"])
+    sealed = (at - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1) * 1000
+    near = -(stamp.off + 60 * SECOND) <= stamp.time - sealed <= stamp.off + 600 * SECOND
+    there = datetime.fromtimestamp(stamp.time // SECOND, timezone.utc).isoformat()
+    need(near, f"sealed at {at.isoformat()}, it says; there at {there}, says the authority")
+
+
+def stamp_name(size, ending):
+    return tile_name("entries", size, 256)[len("tile/entries/") :] + ending
+
+
+def stamp_file(name):
+    """Of a file among the checkpoints: the size it is over, and which answer it is, 0 for the request;
+    none when it is called in another way."""
+    found = re.fullmatch(r"([x0-9/]+)(?:\.([0-9]{1,2}))?\.ts([qr])", name)
+    if not found:
+        return None
+    size = int(re.sub("[x/]", "", found[1]) or "0")
+    number = int(found[2] or 1)
+    endings = {".tsq": 0, ".tsr": 1} | {f".{other}.tsr": other for other in range(2, 17)}
+    for ending, which in endings.items():
+        if name == stamp_name(size, ending):
+            return size, which
+    return None
+
+
+def stamps(store, trust, file):
+    folder, wrong, lines, there = os.path.join(store, "checkpoints"), [], [], set()
+    names = sorted(name for name in files_below(folder) if stamp_file(name))
+    for name in names:
+        (size, which), path = stamp_file(name), os.path.join(folder, name)
+        try:
+            text, _ = split_note(read(os.path.join(folder, stamp_name(size, ".note"))))
+            text = text.encode()
+            if which == 0:
+                need(Request(read(path)).imprint == sha256(text), "it is over something else")
+                continue
+            data, asked = read(path), os.path.join(folder, stamp_name(size, ".tsq"))
+            stamp, there = Stamp(data), there | {(size, sha256(data).hex())}
+            stamp.sound(text, Request(read(asked)) if os.path.lexists(asked) else None)
+            if not believes(trust):
+                continue
+            if stamp.counts(text, trust):
+                lines.append(f"{size} {(stamp.time + stamp.off) // SECOND}\n")
+            else:
+                print(f"note: checkpoints/{name} is by an authority that is not believed, and counts for nothing")
+        except (Wrong, OSError) as error:
+            wrong.append(f"checkpoints/{name}: {error}")
+    for index, entry in enumerate(Log(store).entries):
+        value = json.loads(entry)
+        if value.get("kind") == "timestamp" and (value["size"], value["sha256"]) not in there:
+            wrong.append(f"entry {index} tells of a timestamp over {value['size']} entries that is not there")
+    with open(file, "w", encoding="utf-8") as out:
+        out.writelines(lines)
+    need(not wrong, "\n".join(wrong))
+
+
+def order(store, trust):
+    last, latest = {}, None
+    for index, entry in enumerate(Log(store).entries):
+        value = json.loads(entry)
+        if value["format"] == "exhibit/1":
+            last[value["run"]] = index
+    there = folders_of_runs(store)
+    for run in sorted(there.keys() & last.keys(), key=last.get):
+        try:
+            stamp, signature = stamp_of(there[run])
+        except (Wrong, OSError):
+            continue  # Whether it is sound is a check of the folder.
+        if not stamp.counts(signature, trust):
+            continue
+        off = stamp.off // 10**6 * 10**6
+        early = latest is not None and stamp.time + off + 600 * SECOND < latest
+        need(not early, f"{run} was stamped before one that stands before it")
+        latest = max(latest or 0, stamp.time - off)
 
 
 # The log.
@@ -147,32 +586,54 @@ def node(left, right):
     return sha256(b"\1", left, right)
 
 
-def checkpoint(note):
-    """Origin, size and root that a signed note states. Who signed it, openssl says."""
-    text, _, signatures = note.decode().partition("\n\n")
+def split_note(note):
+    """A signed note: its text, and its signatures, each as name, number and bytes."""
+    note = note.decode()
+    control = any(ord(letter) < 32 and letter != "\n" or ord(letter) == 127 for letter in note)
+    head, blank, tail = note.rpartition("\n\n")
+    need(blank and not control and tail.endswith("\n"), "that is no signed note")
+    lines = []
+    for line in tail[:-1].split("\n"):
+        dash, _, rest = line.partition(" ")
+        name, _, signature = rest.partition(" ")
+        need(dash == "\u2014" and named_well(name), "a line of a signature is none")
+        signature = unbase64(signature)
+        need(len(signature) > 4 and len(lines) < 100, "a line of a signature is none")
+        lines.append((name, signature[:4], signature[4:]))
+    return head + "\n", lines
+
+
+def checkpoint(text):
+    """Origin, size and root that the text of a note states. Who signed it, a policy says."""
     lines = text.split("\n")
-    need(len(lines) >= 3 and re.fullmatch("0|[1-9][0-9]*", lines[1]), "that is no checkpoint")
+    stated = len(lines) >= 4 and lines[0] and re.fullmatch("0|[1-9][0-9]{0,18}", lines[1])
+    need(stated and all(lines[3:-1]), "that is no checkpoint")
     root = unbase64(lines[2])
-    need(len(root) == 32 and signatures.endswith("\n"), "that is no checkpoint")
-    for line in signatures[:-1].split("\n"):
-        need(re.fullmatch("\u2014 [^ ]+ [^ ]+", line), "a line of a signature is none")
-        unbase64(line.split(" ")[2])
+    need(len(root) == 32, "that is no checkpoint")
     return lines[0], int(lines[1]), root
 
 
-def proof(folder, file=None):
-    text = read(file or os.path.join(folder, "seal.json.tlog-proof")).decode()
-    head, _, note = text.partition("\n\n")
+def signed(trust, path):
+    text, lines = split_note(read(path))
+    policy = Policy(trust)
+    policy.check_log(text, lines, path)
+    policy.strange("the newest checkpoint", lines)
+
+
+def proof(folder, file, trust, how):
+    text = read(os.path.join(folder, file)).decode()
+    head, blank, note = text.partition("\n\n")
     first, number, *hashes = head.split("\n")
-    need(first == "c2sp.org/tlog-proof@v1", "that is no proof")
-    need(re.fullmatch("index (0|[1-9][0-9]*)", number), "that is no proof")
+    need(blank and first == "c2sp.org/tlog-proof@v1", "that is no proof")
+    need(re.fullmatch("index (0|[1-9][0-9]{0,18})", number), "that is no proof")
     index = int(number[6:])
-    _, size, root = checkpoint(note.encode())
+    stated, lines = split_note(note.encode())
+    _, size, root = checkpoint(stated)
     need(index < size, "the index is beyond the log")
     at, last = index, size - 1
     found = leaf(read(os.path.join(folder, "seal.json")))
     for step in map(unbase64, hashes):
-        need(last > 0, "the proof is longer than the tree is high")
+        need(last > 0 and len(step) == 32, "the proof is longer than the tree is high")
         if at & 1 or at == last:
             found = node(step, found)
             while at and not at & 1:
@@ -181,7 +642,13 @@ def proof(folder, file=None):
             found = node(found, step)
         at, last = at >> 1, last >> 1
     need(last == 0 and found == root, "the proof does not lead from seal.json to its checkpoint")
-    sys.stdout.write(note)
+    policy = Policy(trust)
+    if not policy.logs:
+        return
+    policy.check_log(stated, lines, file)
+    enough = how != "quorum" or policy.met(policy.seen(stated, lines))
+    need(enough, "too few witnesses cosigned its checkpoint")
+    policy.strange("the proof", lines)
 
 
 def tile_name(kind, index, width):
@@ -197,7 +664,8 @@ class Log:
 
     def __init__(self, store):
         self.folder = os.path.join(store, "log")
-        self.origin, self.size, self.root = checkpoint(read(os.path.join(self.folder, "checkpoint")))
+        text, _ = split_note(read(os.path.join(self.folder, "checkpoint")))
+        self.origin, self.size, self.root = checkpoint(text)
         self.entries = []
         for index in range(-(-self.size // 256)):
             self.entries += self.bundle(index, min(256, self.size - 256 * index))
@@ -226,8 +694,8 @@ class Log:
                 root = left if root is None else node(left, root)
         return sha256() if root is None else root
 
-    def continues(self, what, note):
-        origin, size, root = checkpoint(note)
+    def continues(self, what, text):
+        origin, size, root = checkpoint(text)
         need(origin == self.origin, f"{what!r} is of another log, {origin!r}")
         need(size <= self.size, f"the log is cut short: {what!r} has {size} entries, it {self.size}")
         need(root == self.root_of(size), f"the log was rewritten: {what!r} states another root")
@@ -276,28 +744,69 @@ def folders_of_runs(store):
     return found
 
 
-def history(store):
-    log, folder = Log(store), os.path.join(store, "checkpoints")
+def history(store, trust):
+    log, policy, folder = Log(store), Policy(trust), os.path.join(store, "checkpoints")
+    signatures = []
+    need(os.path.isdir(folder), "there is no checkpoints/")
     for name in files_below(folder):
         # Files being written were promised to nobody; timestamps have a check of their own.
-        if name.endswith(".partial") or re.fullmatch(r"[x0-9/]+(\.[0-9]+)?\.ts[qr]", name):
+        if name.endswith(".partial") or stamp_file(name):
             continue
-        size = log.continues(name, read(os.path.join(folder, name)))
-        place = tile_name("entries", size, 256)[len("tile/entries/") :]
+        text, lines = split_note(read(os.path.join(folder, name)))
+        size = log.continues(name, text)
         # The newest that was cosigned, or stamped, has a copy of its own.
-        known = (f"{place}.note", "witnessed.note", "stamped.note")
+        known = (stamp_name(size, ".note"), "witnessed.note", "stamped.note")
         need(name in known, f"{name!r} states {size} entries")
+        policy.check_log(text, lines, name)
+        signatures.append(lines)
+    policy.strange("checkpoints", *signatures)
     for folder in folders_of_runs(store).values():
         path = os.path.join(folder, "seal.json.tlog-proof")
         if os.path.lexists(path):  # That there must be one is a check of the folder.
-            log.continues(path, read(path).partition(b"\n\n")[2])
+            log.continues(path, split_note(read(path).partition(b"\n\n")[2])[0])
 
 
-def kept(store, *notes):
-    log = Log(store)
+def kept(store, trust, *notes):
+    log, policy = Log(store), Policy(trust)
     for note in notes:
         with open(note, "rb") as file:
-            log.continues(note, file.read(LIMIT))
+            text, lines = split_note(file.read(LIMIT))
+        policy.check_log(text, lines, note)
+        size = log.continues(note, text)
+        print(f"note: the log continues {note!r}, which has {size} of its {log.size} entries")
+
+
+def witnesses(store, trust, since=None):
+    log, policy, seen = Log(store), Policy(trust), {}
+    folder = os.path.join(store, "checkpoints")
+    notes = [os.path.join(log.folder, "checkpoint")]
+    notes += [os.path.join(folder, name) for name in files_below(folder) if name.endswith(".note")]
+    enough = {}
+    for path in notes:
+        text, lines = split_note(read(path))
+        try:
+            size, times = log.continues(path, text), policy.seen(text, lines)
+        except Wrong:
+            continue  # Whether the log continues it is a check of its own.
+        enough[path] = policy.met(times)
+        for name, time in times.items():
+            seen[name] = max(seen.get(name, (0, 0)), (time, size))
+    for name in policy.witnesses:
+        time, size = seen.get(name, (0, None))
+        saw = f"saw {size} of {log.size} entries at {when(time)}" if size is not None else "saw nothing"
+        print(f"note: the witness {name!r} {saw}")
+    newest = enough[notes[0]] or enough.get(os.path.join(folder, "witnessed.note"))
+    need(newest, "fewer witnesses cosigned than the policy asks for")
+    if since is not None:
+        fresh = {name for name, (time, _) in seen.items() if time >= int(since)}
+        need(policy.met(fresh), f"fewer witnesses cosigned since {when(int(since))} than the policy asks for")
+
+
+def when(seconds):
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        return f"second {seconds}"
 
 
 def moment(time):
@@ -443,17 +952,6 @@ def unpublished(store):
             print(os.path.relpath(folder, store))
 
 
-def order(store):
-    last = {}
-    for index, entry in enumerate(Log(store).entries):
-        value = json.loads(entry)
-        if value["format"] == "exhibit/1":
-            last[value["run"]] = index
-    there = folders_of_runs(store)
-    for run in sorted(there.keys() & last.keys(), key=last.get):
-        print(there[run])
-
-
 def there(store, stamps):
     over = [tuple(map(int, line.split())) for line in read(stamps).decode().splitlines()]
     last = {}
@@ -578,20 +1076,20 @@ def custody(store):
                     break  # One that is just being written was promised to nobody.
                 line, count = line[:-1], count + 1
                 what = f"{name}: event {count}"
-                need(json.loads(line)["sequence"] == count, f"{what} has another number")
+                need(same(json.loads(line)["sequence"], count), f"{what} has another number")
                 bound = line.endswith(f'"previous":"{previous}"}}'.encode())
                 need(bound, f"{what} is not bound to the one before it")
                 previous = sha256(line).hex()
                 while heads and heads[0][0] <= count:
                     stated, digest, index = heads.pop(0)
-                    sound = stated == count and digest == previous
+                    sound = same(stated, count) and digest == previous
                     need(sound, f"{what} is not the one that entry {index} of the log states")
     need(not heads, f"the log states {heads[-1][0] if heads else 0} events, there are {count}")
 
 
 if __name__ == "__main__":
-    commands = [seal, chain, proof, tiles, history, kept, runs, unpublished, order, there, archives, imports]
-    commands += [named, custody]
+    commands = [trust, seal, chain, facts, timestamp, proof, signed, tiles]
+    commands += [history, kept, witnesses, runs, unpublished, stamps, order, there, archives, imports, named, custody]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # Whatever the evidence did to the check: it did not pass.

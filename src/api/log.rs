@@ -1,5 +1,5 @@
 //! Owns the store's log over HTTP: read-only but for the cosignatures of witnesses the operator
-//! named, and for timestamps that answer a request of the log.
+//! named, and for timestamps that operators bring.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -75,6 +75,7 @@ async fn tile(
 #[derive(Deserialize)]
 struct RequestQuery {
     old: Option<u64>,
+    witness: Option<String>,
 }
 
 /// What a witness is asked.
@@ -86,7 +87,7 @@ async fn request(
         let message = format!("`old` is no size ({}); give a number", rejection.body_text());
         Problem::new(Code::InvalidField, message).field("old")
     })?;
-    let request = api.runs.witness_request(query.old).await?;
+    let request = api.runs.offline_request(query.old, query.witness).await?;
     Ok(([TEXT], request.to_string()).into_response())
 }
 
@@ -102,18 +103,25 @@ async fn cosignatures(State(api): State<Api>, body: Bytes) -> Result<Json<Value>
 }
 
 /// What an authority is asked over the newest checkpoint.
-async fn timestamp_request(State(api): State<Api>) -> Result<Response, Failure> {
-    let (_, request) = api.runs.timestamp_request().await?;
+async fn timestamp_request(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, Failure> {
+    let request = api.runs.timestamp_request(&caller).await?;
     Ok(([(CONTENT_TYPE, timestamp::QUERY)], request.bytes().to_vec()).into_response())
 }
 
 /// Take in what it answered.
-async fn take_timestamp(State(api): State<Api>, body: Bytes) -> Result<Json<Value>, Failure> {
+async fn take_timestamp(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Json<Value>, Failure> {
     if body.len() as u64 > timestamp::MAX_STAMP {
         let message = "the body is too long for a timestamp; send what an authority answered";
         return Err(Problem::new(Code::InvalidField, message).field("body").into());
     }
-    Ok(Json(stamped(&api.runs.take_stamp(body.to_vec()).await?)))
+    Ok(Json(stamped(&api.runs.bring_stamp(&caller, body.to_vec()).await?)))
 }
 
 async fn timestamps(State(api): State<Api>) -> Result<Json<Value>, Failure> {

@@ -53,7 +53,10 @@ pub(super) enum Witness {
     Key(Identity),
     /// Make the request for a witness; at the daemon
     Request {
-        /// Size of the checkpoint the witness saw last [default: the last that was cosigned]
+        /// Which witness it is for, by its name; needed where several saw different checkpoints last
+        #[arg(long, value_name = "NAME")]
+        witness: Option<String>,
+        /// Size of the checkpoint the witness saw last [default: the last that it cosigned]
         #[arg(long, value_name = "SIZE")]
         old: Option<u64>,
         /// Write it there instead of printing it
@@ -124,9 +127,16 @@ pub(super) async fn log(common: &Common, log: Log) -> Result<u8, Problem> {
                 out::line(identity.signer()?.verifier(Algorithm::Cosignature));
                 DONE
             }
-            Witness::Request { old, out } => {
-                let old = old.map_or_else(String::new, |old| format!("?old={old}"));
-                let request = common.client()?.text(&format!("/log/request{old}")).await?;
+            Witness::Request { witness, old, out } => {
+                let mut query = url::form_urlencoded::Serializer::new(String::new());
+                if let Some(name) = witness {
+                    query.append_pair("witness", &name);
+                }
+                if let Some(old) = old {
+                    query.append_pair("old", &old.to_string());
+                }
+                let request = format!("/log/request?{}", query.finish());
+                let request = common.client()?.text(&request).await?;
                 hand(out.as_deref(), &request)
             }
             Witness::Sign(sign) => sign.run(),

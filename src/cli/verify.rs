@@ -12,17 +12,16 @@ use super::population::time;
 use super::{Common, in_file, out};
 use crate::bundle::{Limits, unpack};
 use crate::error::{Code, Problem, chain, exit};
-use crate::evidence::verify::{FolderReport, ImportReport, StampReport, StampedReport};
-use crate::evidence::{Class, Trust, verify as check};
-use crate::timestamp::Authorities;
+use crate::evidence::verify::{
+    FolderReport, ImportReport, LogReport, StampReport, StampedReport, WitnessReport,
+};
+use crate::evidence::{Class, Trust, Unfit, verify as check};
+pub(super) use crate::evidence::{LOG_KEY, REVOKED, SIGNERS};
+use crate::shown::shown_within;
 use crate::tlog::policy::Policy;
 
-/// Files of a folder that says whom to believe.
-pub(super) const SIGNERS: &str = "allowed_signers";
-pub(super) const REVOKED: &str = "revoked_keys";
-pub(super) const LOG_KEY: &str = "log.vkey";
-const TRUST_POLICY: &str = "trust-policy.txt";
-const TIME: &str = "tsa-ca.pem";
+/// Most letters of a witness's name that are shown.
+const MAX_NAME: usize = 200;
 
 /// Which log is believed.
 #[derive(Debug, clap::Args)]
@@ -35,6 +34,10 @@ pub(super) struct LogTrust {
     /// A checkpoint of the log that was kept elsewhere: the log must still continue it
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
+    /// The witnesses that trust-policy.txt needs must have looked at the log at this time or later: a
+    /// day or a time. An old state of a store, put back whole, is told by this or by --checkpoint
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "trust")]
+    witnessed_since: Option<Timestamp>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -63,7 +66,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
         Some(folder) => trust_in(folder, &verify.paths)?,
         None => trust(common, verify.allowed_signers.as_deref())?,
     };
-    let trust = trust.at(verify.at);
+    let trust = verify.log.asked(trust)?.at(verify.at);
     check_checkpoints(&verify)?;
     check_proof(&verify)?;
     let mut worst = exit::OK;
@@ -90,16 +93,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
             let count = report.folders.len();
             out::line(format!("{}: {count} sealed folders checked", path.display()));
             if let Some(log) = &report.log {
-                out::line(format!(
-                    "log {}: {} entries, {} runs opened, {} sealed, {} purged",
-                    log.origin, log.size, log.opened, log.sealed, log.purged
-                ));
-                if log.custody > 0 {
-                    out::line(format!("  {} events of custody", log.custody));
-                }
-                if let Some(StampedReport { size, time, authority }) = &log.stamped {
-                    out::line(format!("  {size} entries were there at {time}, says {authority}"));
-                }
+                print_log(log);
             }
         } else {
             let report = check::folder_with(path, &trust, verify.proof.as_deref());
@@ -160,6 +154,7 @@ pub(super) fn judge_log(common: &Common, asked: &LogTrust, root: &Path) -> Resul
         Some(folder) => trust_in(folder, &[root.to_owned()])?,
         None => trust(common, None)?,
     };
+    let trust = asked.asked(trust)?;
     let (_, findings) = check::log(root, &trust, &asked.checkpoint);
     for finding in &findings {
         out::note(format!("{finding}"));
@@ -182,7 +177,10 @@ pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<T
             return Ok(Trust::none());
         }
         if let Ok(key) = std::fs::read_to_string(keys.log_public_file()) {
-            policy = policy_of(&key, "this machine's log key")?;
+            policy = Policy::of_keys(&key).map_err(|error| {
+                let message = format!("this machine's log key: {error}; hand it over again");
+                Problem::new(Code::InvalidField, message).field("trust")
+            })?;
         }
         let (signers, list) = vouched(&keys).map_err(|error| {
             let message = "this machine's signing key cannot be read; give --allowed-signers";
@@ -214,45 +212,25 @@ fn trust_in(folder: &Path, verified: &[PathBuf]) -> Result<Trust, Problem> {
             return Err(refused(message));
         }
     }
-    let read = |name: &str| {
-        let path = folder.join(name);
-        match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            read => read.map(Some).map_err(|error| in_file(&path, error)),
-        }
-    };
-    let signers = read(SIGNERS)?.ok_or_else(|| {
-        let path = folder.join(SIGNERS);
-        refused(format!("{} is not there; put the trusted keys there", path.display()))
+    let trust = Trust::in_folder(folder).map_err(|unfit| match unfit {
+        Unfit::Unreadable(path, error) => in_file(&path, error),
+        unfit => refused(unfit.to_string()),
     })?;
-    let trust = Trust::from_allowed_signers(&signers);
-    let trust = trust.map_err(|error| refused(format!("{SIGNERS}, {error}; correct it")))?;
-    let revoked = read(REVOKED)?.unwrap_or_default();
-    let trust = trust.with_revoked(&revoked);
-    let trust = trust.map_err(|error| refused(format!("{REVOKED}, {error}; correct it")))?;
-    let policy = match (read(TRUST_POLICY)?, read(LOG_KEY)?) {
-        (Some(policy), _) => {
-            let policy = Policy::parse(&policy);
-            policy.map_err(|error| refused(format!("{error}; correct {TRUST_POLICY}")))?
-        }
-        (None, Some(keys)) => policy_of(&keys, LOG_KEY)?,
-        (None, None) => Policy::default(),
-    };
-    let time = match read(TIME)? {
-        None => Authorities::default(),
-        Some(pem) => Authorities::from_pem(pem.as_bytes())
-            .map_err(|error| refused(format!("{error}; put PEM certificates into {TIME}")))?,
-    };
-    Ok(trust.with_log(policy).with_time(time))
+    for line in trust.passed_over() {
+        out::note(format!("{SIGNERS}, {line}; passed over, as ssh-keygen does"));
+    }
+    Ok(trust)
 }
 
-/// The policy that believes the logs with these keys, one a line.
-fn policy_of(keys: &str, place: &str) -> Result<Policy, Problem> {
-    let lines: Vec<String> = keys.lines().map(|key| format!("log {key}\n")).collect();
-    Policy::parse(&lines.concat()).map_err(|error| {
-        let message = format!("{place}: {error}; hand it over again");
-        Problem::new(Code::InvalidField, message).field("trust")
-    })
+impl LogTrust {
+    /// `trust`, asking witnesses for what was asked for.
+    fn asked(&self, trust: Trust) -> Result<Trust, Problem> {
+        if self.witnessed_since.is_some() && !trust.log().asks_for_witnesses() {
+            let message = "--witnessed-since needs a trust-policy.txt with a quorum of witnesses";
+            return Err(Problem::new(Code::InvalidField, message).field("witnessed-since"));
+        }
+        Ok(trust.witnessed_since(self.witnessed_since))
+    }
 }
 
 fn is_store(path: &Path) -> bool {
@@ -271,11 +249,16 @@ fn check_proof(verify: &Verify) -> Result<(), Problem> {
 
 /// A checkpoint speaks of a whole log.
 fn check_checkpoints(verify: &Verify) -> Result<(), Problem> {
-    if verify.log.checkpoint.is_empty() || verify.paths.iter().all(|path| is_store(path)) {
+    let field = match (verify.log.checkpoint.is_empty(), verify.log.witnessed_since) {
+        (true, None) => return Ok(()),
+        (true, Some(_)) => "witnessed-since",
+        (false, _) => "checkpoint",
+    };
+    if verify.paths.iter().all(|path| is_store(path)) {
         return Ok(());
     }
-    let message = "--checkpoint is held against the log of a store; name stores only";
-    Err(Problem::new(Code::ConflictingFields, message).field("checkpoint"))
+    let message = format!("--{field} is held against the log of a store; name stores only");
+    Err(Problem::new(Code::ConflictingFields, message).field(field))
 }
 
 /// Altered is the worst, then unreadable, incomplete, unknown key.
@@ -321,6 +304,31 @@ fn print(report: &FolderReport) {
     }
     if bad > 0 {
         out::line(format!("  {bad} findings; docs/FORMAT.md explains the codes"));
+    }
+}
+
+fn print_log(log: &LogReport) {
+    out::line(format!(
+        "log {}: {} entries, {} runs opened, {} sealed, {} purged",
+        log.origin, log.size, log.opened, log.sealed, log.purged
+    ));
+    if log.custody > 0 {
+        out::line(format!("  {} events of custody", log.custody));
+    }
+    for WitnessReport { name, time, size } in &log.seen {
+        let name = shown_within(name, MAX_NAME);
+        out::line(match (time, size) {
+            (Some(time), Some(size)) => {
+                format!("  the witness {name} saw {size} of {} entries at {time}", log.size)
+            }
+            _ => format!("  the witness {name} saw nothing"),
+        });
+    }
+    if log.remembered > 0 {
+        out::line(format!("  it continues {} checkpoints that were kept", log.remembered));
+    }
+    if let Some(StampedReport { size, time, authority }) = &log.stamped {
+        out::line(format!("  {size} entries were there at {time}, says {authority}"));
     }
 }
 

@@ -68,6 +68,7 @@ keys! {
     transparency.witnesses: live;
     transparency.cosign_every: live;
     timestamp.url: live;
+    timestamp.authorities: live;
     timestamp.every: live;
     timestamp.patience: live;
     browser.path: restart;

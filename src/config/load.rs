@@ -240,6 +240,7 @@ fn timestamp(document: &mut Document<'_>, default: Timestamping) -> Timestamping
         url: table.option("url", default.url, |value| {
             plain_url(&read::text(value)?, "http://tsa.internal/")
         }),
+        authorities: table.option("authorities", default.authorities, read::path),
         every: table.get("every", default.every, read::duration),
         patience: table.get("patience", default.patience, read::duration),
     };

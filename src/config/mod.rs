@@ -201,6 +201,9 @@ impl fmt::Display for Witness {
 pub struct Timestamping {
     /// Address of an authority (RFC 3161) that is asked over the network; nobody is when not given.
     pub url: Option<Url>,
+    /// File with the certificates of the authorities whose timestamps are taken in; any when not
+    /// given.
+    pub authorities: Option<PathBuf>,
     /// How often, when the log has grown.
     pub every: Duration,
     /// How long the sealing of a run waits for a timestamp over its signature; nothing asks for none.
@@ -209,7 +212,8 @@ pub struct Timestamping {
 
 impl Default for Timestamping {
     fn default() -> Self {
-        Self { url: None, every: Duration::from_hours(1), patience: Duration::from_secs(5) }
+        let (every, patience) = (Duration::from_hours(1), Duration::from_secs(5));
+        Self { url: None, authorities: None, every, patience }
     }
 }
 

@@ -135,6 +135,9 @@ impl Config {
                 optional(&integrity.guard.as_ref().map(|path| path.display().to_string()))
             }
             "timestamp.url" => optional(&timestamp.url.as_ref().map(ToString::to_string)),
+            "timestamp.authorities" => {
+                optional(&timestamp.authorities.as_ref().map(|path| path.display().to_string()))
+            }
             "timestamp.every" => duration(timestamp.every),
             "timestamp.patience" => duration(timestamp.patience),
             "transparency.origin" => optional(&transparency.origin),

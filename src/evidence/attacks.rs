@@ -200,7 +200,9 @@ fn a_key_is_judged_at_the_time_of_sealing() {
     let trust = Trust::from_allowed_signers(&line).expect("a list");
     for (at, code) in [
         ("2026-11-30T23:59:59Z", None),
-        ("2026-12-01T00:00:00Z", Some(FindingCode::KeyNotValidThen)),
+        // The last second still belongs to it, as ssh-keygen has it.
+        ("2026-12-01T00:00:00.9Z", None),
+        ("2026-12-01T00:00:01Z", Some(FindingCode::KeyNotValidThen)),
     ] {
         let trust = trust.clone().at(Some(at.parse().expect("a time")));
         let report = verify::folder(&folder, &trust);

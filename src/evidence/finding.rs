@@ -122,6 +122,9 @@ codes! {
     ProofMismatch = "proof_mismatch" Altered "The proof does not lead from the seal to the checkpoint.";
     LogUnknown = "log_unknown" UnknownKey "The checkpoint is not signed by a log that somebody vouched for.";
     WitnessMissing = "witness_missing" UnknownKey "Fewer witnesses cosigned the checkpoint than the trust policy asks for.";
+    WitnessStale = "witness_stale" UnknownKey "Fewer witnesses than the trust policy asks for looked at the log since the moment that the auditor gave: it may be an old state of it.";
+    PolicyWeak = "policy_weak" UnknownKey "The trust policy names witnesses and no quorum, or no log: it asks for less than it seems to.";
+    SignatureUnknown = "signature_unknown" Note "A checkpoint has a signature of a key of which the auditor was told nothing; it counts for nothing.";
     WitnessBehind = "witness_behind" Note "Witnesses have not seen the newest entries of the log yet.";
     LogMissing = "log_missing" Incomplete "The store's log, or part of it, is not there.";
     LogMalformed = "log_malformed" Altered "A checkpoint of the log cannot be read.";
@@ -134,8 +137,9 @@ codes! {
     TimestampMalformed = "timestamp_malformed" Altered "A timestamp, or the request for one, is not in the form of RFC 3161, or not signed soundly.";
     TimestampMismatch = "timestamp_mismatch" Altered "A timestamp is not over the checkpoint or the signature beside it, or answers another request.";
     TimestampUntrusted = "timestamp_untrusted" UnknownKey "A timestamp is sound, but leads to no authority that is believed and that could give it at that moment.";
+    TimestampForeign = "timestamp_foreign" Note "A timestamp over a checkpoint leads to no authority that is believed and that could give it at that moment; it counts for nothing.";
     TimestampNotJudged = "timestamp_not_judged" Note "There are timestamps, and nobody said whom to believe about time.";
-    TimestampMissing = "timestamp_missing" Incomplete "A timestamp over the signature, or the request for it, is not there, though seal.json tells of it.";
+    TimestampMissing = "timestamp_missing" Incomplete "A timestamp over the signature, the request for it, or a timestamp over a checkpoint is not there, or not that one, though seal.json or the log tells of it.";
     SealedTimeMismatch = "sealed_time_mismatch" Altered "The time of sealing is not near that of the timestamp over the signature: one of the two was dated back or ahead.";
     TimestampOrder = "timestamp_order" Altered "A run was stamped before one that stands before it in the log: the log was put together anew, or an authority's clock was set back.";
     TimestampBeforeEntry = "timestamp_before_entry" Note "A timestamp is earlier than the time of an entry it covers: the host's clock was ahead.";

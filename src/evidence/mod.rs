@@ -4,6 +4,7 @@
 //! Knows no HTTP, no async runtime and no clock of its own: a [`Moment`](crate::clock::Moment) is
 //! passed in. Everything blocks; all writing goes through [`disk`](crate::disk).
 
+mod allowed;
 mod archive;
 mod bag;
 mod batch;
@@ -62,7 +63,8 @@ pub use stamp::TimestampAuthority;
 pub use store::Store;
 pub(crate) use store::{days_in, sealed_in};
 pub use triage::Triage;
-pub use trust::{Trust, TrustError};
+pub(crate) use trust::{LOG_KEY, REVOKED, SIGNERS};
+pub use trust::{Trust, TrustError, Unfit};
 
 #[cfg(test)]
 mod attacks;

@@ -1,39 +1,62 @@
-//! Owns whom the verifier believes: keys that somebody vouched for, in OpenSSH's `allowed_signers`
-//! form (ssh-keygen(1), ALLOWED SIGNERS). They always come from outside the folder; a key found
-//! inside one is never trusted.
+//! Owns whom the verifier believes: keys that somebody vouched for, logs, witnesses, and authorities
+//! about time, in the files of one folder. They always come from outside the evidence; a key found
+//! inside it is never trusted.
 
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use ssh_key::PublicKey;
 use ssh_key::public::KeyData;
 
-use super::layout::NAMESPACE;
+use super::allowed::{Anchor, Read};
 use super::revocation::Revoked;
 use super::sign::Signer;
 use crate::timestamp::Authorities;
 use crate::tlog::policy::Policy;
 
+/// Files of a folder that says whom to believe.
+pub(crate) const SIGNERS: &str = "allowed_signers";
+/// See [`SIGNERS`].
+pub(crate) const REVOKED: &str = "revoked_keys";
+/// See [`SIGNERS`].
+pub(crate) const LOG_KEY: &str = "log.vkey";
+/// See [`SIGNERS`].
+pub(super) const TRUST_POLICY: &str = "trust-policy.txt";
+/// See [`SIGNERS`].
+const TIME: &str = "tsa-ca.pem";
+
 /// The keys somebody vouched for.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     anchors: Vec<Anchor>,
+    /// Lines of `allowed_signers` that are none, as ssh-keygen reads them.
+    passed_over: Vec<TrustError>,
+    /// Every word of its lines: keys of which something was said.
+    words: BTreeSet<String>,
     revoked: Vec<Revoked>,
     log: Policy,
     time: Authorities,
     /// When keys are judged where no timestamp says when they signed.
     moment: Option<Timestamp>,
+    /// Since when the witnesses that are needed must have looked at the log.
+    since: Option<Timestamp>,
 }
 
-/// One line of `allowed_signers`.
-#[derive(Clone, Debug)]
-struct Anchor {
-    principal: String,
-    key: KeyData,
-    /// Purposes, when the line limits them.
-    namespaces: Option<Vec<String>>,
-    valid_after: Option<Timestamp>,
-    valid_before: Option<Timestamp>,
+/// Why a folder does not say whom to believe.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// A file cannot be read.
+    #[error("{} cannot be read", .0.display())]
+    Unreadable(PathBuf, #[source] io::Error),
+    /// There is no list of keys.
+    #[error("{} is not there; put the trusted keys there", .0.display())]
+    NoSigners(PathBuf),
+    /// A file says something that cannot be understood.
+    #[error("{0}, {1}; correct it")]
+    Malformed(&'static str, String),
 }
 
 /// Why a text is not a list of allowed signers, or of revoked keys.
@@ -65,23 +88,66 @@ impl Trust {
         Self::default()
     }
 
-    /// The signers that the text of an `allowed_signers` file vouches for. Times without `Z` are
-    /// taken as UTC. Certificate authorities are not supported: such a line is an error, so that
-    /// nobody takes silence for trust.
+    /// The signers that the text of an `allowed_signers` file vouches for, as ssh-keygen reads it: a
+    /// line that it passes over counts for nothing, and is among those of [`Trust::passed_over`].
+    /// Times without `Z` are taken as UTC. Certificate authorities are not supported.
     ///
     /// # Errors
-    /// [`TrustError`] for the first line that cannot be understood.
+    /// [`TrustError`] for the first such line, when there is no other: nobody takes silence for trust.
     pub fn from_allowed_signers(text: &str) -> Result<Self, TrustError> {
-        let mut anchors = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
+        let mut trust = Self::default();
+        for (index, line) in text.split('\n').enumerate() {
+            match Anchor::read(line) {
+                Read::Nothing => continue,
+                Read::Anchor(anchor) => trust.anchors.push(anchor),
+                Read::Unfit(what) => trust.passed_over.push(TrustError { line: index + 1, what }),
             }
-            let anchor = Anchor::parse(line);
-            anchors.push(anchor.map_err(|what| TrustError { line: index + 1, what })?);
+            let blank = |letter: char| letter.is_ascii_whitespace() || letter == '\u{b}';
+            trust.words.extend(line.split(blank).map(str::to_owned));
         }
-        Ok(Self { anchors, ..Self::default() })
+        match trust.passed_over.first() {
+            Some(first) if trust.anchors.is_empty() => Err(first.clone()),
+            _ => Ok(trust),
+        }
+    }
+
+    /// Whom the files in `folder` say to believe.
+    ///
+    /// # Errors
+    /// [`Unfit`].
+    pub fn in_folder(folder: &Path) -> Result<Self, Unfit> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            match std::fs::read(&path) {
+                Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(Unfit::Unreadable(path, error)),
+            }
+        };
+        let signers = read(SIGNERS)?.ok_or_else(|| Unfit::NoSigners(folder.join(SIGNERS)))?;
+        let trust = Self::from_allowed_signers(&signers)
+            .map_err(|error| Unfit::Malformed(SIGNERS, error.to_string()))?;
+        let trust = trust
+            .with_revoked(&read(REVOKED)?.unwrap_or_default())
+            .map_err(|error| Unfit::Malformed(REVOKED, error.to_string()))?;
+        let policy = match (read(TRUST_POLICY)?, read(LOG_KEY)?) {
+            (Some(policy), _) => Policy::parse(&policy)
+                .map_err(|error| Unfit::Malformed(TRUST_POLICY, error.to_string()))?,
+            (None, Some(keys)) => Policy::of_keys(&keys)
+                .map_err(|error| Unfit::Malformed(LOG_KEY, error.to_string()))?,
+            (None, None) => Policy::default(),
+        };
+        let time = match read(TIME)? {
+            None => Authorities::default(),
+            Some(pem) => Authorities::from_pem(pem.as_bytes())
+                .map_err(|error| Unfit::Malformed(TIME, error))?,
+        };
+        Ok(trust.with_log(policy).with_time(time))
+    }
+
+    /// Lines of `allowed_signers` that count for nothing.
+    pub fn passed_over(&self) -> &[TrustError] {
+        &self.passed_over
     }
 
     /// The same, but for the keys in the text of a `revoked_keys` file: public keys in OpenSSH's form,
@@ -122,6 +188,18 @@ impl Trust {
         self.moment
     }
 
+    /// The same, asking that the witnesses that are needed looked at the log at `since` or later.
+    #[must_use]
+    pub fn witnessed_since(mut self, since: Option<Timestamp>) -> Self {
+        self.since = since;
+        self
+    }
+
+    /// Since when witnesses must have looked, if somebody said so.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
     /// Who is believed about time.
     pub(super) fn time(&self) -> &Authorities {
         &self.time
@@ -129,26 +207,30 @@ impl Trust {
 
     /// The same, asking for no witness.
     pub(super) fn without_witnesses(&self) -> Self {
-        Self { log: self.log.clone().without_quorum(), ..self.clone() }
+        Self { log: self.log.clone().without_quorum(), since: None, ..self.clone() }
     }
 
     /// Which logs and witnesses are believed.
-    pub(super) fn log(&self) -> &Policy {
+    pub fn log(&self) -> &Policy {
         &self.log
     }
 
     /// Believe `signer` itself: for reading back what it has just signed.
     pub(crate) fn of_signer(signer: &Signer) -> Self {
-        let key = signer.public().key_data().clone();
-        let principal = signer.fingerprint();
-        let anchor =
-            Anchor { principal, key, namespaces: None, valid_after: None, valid_before: None };
+        let anchor = Anchor::of(signer.public().key_data().clone(), signer.fingerprint());
         Self { anchors: vec![anchor], ..Self::default() }
     }
 
-    /// Whether anything was said of `key`: that it is believed, for whatever, or revoked.
+    /// Whether anything was said of `key`: that it is believed, for whatever, or revoked. A line that
+    /// counts for nothing says something, too.
     pub(super) fn names(&self, key: &KeyData) -> bool {
-        self.anchors.iter().any(|anchor| anchor.key == *key) || self.revoked(key).is_some()
+        let named = || {
+            let blob = ssh_key::PublicKey::from(key.clone()).to_bytes().ok();
+            blob.is_some_and(|blob| self.words.contains(&STANDARD.encode(blob)))
+        };
+        self.anchors.iter().any(|anchor| anchor.key == *key)
+            || self.revoked(key).is_some()
+            || named()
     }
 
     /// Since when and why `key` is not to be believed, if it is revoked: of several lines the one that
@@ -175,120 +257,6 @@ impl Trust {
         }
         verdict
     }
-}
-
-impl Anchor {
-    fn parse(line: &str) -> Result<Self, String> {
-        let (principal, rest) =
-            line.split_once(' ').ok_or("expected a principal, a space and a key")?;
-        let mut anchor = Self {
-            principal: principal.trim_matches('"').to_owned(),
-            key: KeyData::Ed25519(ssh_key::public::Ed25519PublicKey([0; 32])),
-            namespaces: None,
-            valid_after: None,
-            valid_before: None,
-        };
-        let rest = rest.trim_start();
-        let key = if is_key(rest) {
-            rest
-        } else {
-            let (options, key) = split_options(rest).ok_or("expected options and a key")?;
-            for option in split_list(options) {
-                anchor.set(&option)?;
-            }
-            key
-        };
-        let key = PublicKey::from_openssh(key).map_err(|error| format!("the key: {error}"))?;
-        anchor.key = key.key_data().clone();
-        Ok(anchor)
-    }
-
-    fn set(&mut self, option: &str) -> Result<(), String> {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        let value = value.trim_matches('"');
-        match name.to_ascii_lowercase().as_str() {
-            "namespaces" => self.namespaces = Some(value.split(',').map(str::to_owned).collect()),
-            "valid-after" => self.valid_after = Some(parse_time(value)?),
-            "valid-before" => self.valid_before = Some(parse_time(value)?),
-            _ => return Err(format!("the option {name:?} is not supported")),
-        }
-        Ok(())
-    }
-
-    fn allows_evidence(&self) -> bool {
-        let Some(patterns) = &self.namespaces else { return true };
-        let (refused, allowed): (Vec<&String>, Vec<&String>) =
-            patterns.iter().partition(|pattern| pattern.starts_with('!'));
-        allowed.iter().any(|pattern| matches(pattern.as_bytes(), NAMESPACE.as_bytes()))
-            && !refused
-                .iter()
-                .any(|pattern| matches(&pattern.as_bytes()[1..], NAMESPACE.as_bytes()))
-    }
-
-    /// The limit that keeps the key from being valid at `at`.
-    fn excludes(&self, at: Option<Timestamp>) -> Option<String> {
-        let early = self.valid_after.filter(|limit| at.is_none_or(|at| at < *limit));
-        let late = self.valid_before.filter(|limit| at.is_none_or(|at| at >= *limit));
-        early
-            .map(|limit| format!("valid after {limit}"))
-            .or_else(|| late.map(|limit| format!("valid before {limit}")))
-    }
-}
-
-/// Whether `text` matches `pattern`, where `*` stands for anything and `?` for one letter
-/// (ssh_config(5), PATTERNS). Takes time in proportion to the product of the lengths.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    // For each length of the beginning of `text`: whether the pattern so far matches it.
-    let mut reached: Vec<bool> = (0..=text.len()).map(|length| length == 0).collect();
-    for letter in pattern {
-        let before = reached.clone();
-        for length in 0..=text.len() {
-            let longer = length.checked_sub(1);
-            reached[length] = match letter {
-                b'*' => before[length] || longer.is_some_and(|length| reached[length]),
-                b'?' => longer.is_some_and(|length| before[length]),
-                _ => longer.is_some_and(|at| before[at] && text[at] == *letter),
-            };
-        }
-    }
-    reached[text.len()]
-}
-
-fn is_key(text: &str) -> bool {
-    ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| text.starts_with(kind))
-}
-
-/// Options and what follows them: the first space outside quotes divides the two.
-fn split_options(text: &str) -> Option<(&str, &str)> {
-    let mut quoted = false;
-    let end = text.find(|letter| {
-        quoted ^= letter == '"';
-        letter == ' ' && !quoted
-    })?;
-    Some((&text[..end], text[end..].trim_start()))
-}
-
-/// The options of a list: commas outside quotes divide them.
-fn split_list(options: &str) -> Vec<String> {
-    let mut quoted = false;
-    let divides = |letter| {
-        quoted ^= letter == '"';
-        letter == ',' && !quoted
-    };
-    options.split(divides).map(str::to_owned).collect()
-}
-
-/// `YYYYMMDD[HHMM[SS]][Z]`.
-fn parse_time(text: &str) -> Result<Timestamp, String> {
-    let digits = text.strip_suffix('Z').unwrap_or(text);
-    if !matches!(digits.len(), 8 | 12 | 14) {
-        return Err(format!("{text:?} is not a time; write YYYYMMDD[HHMM[SS]][Z]"));
-    }
-    let padded = format!("{digits:0<14}");
-    DateTime::strptime("%Y%m%d%H%M%S", padded)
-        .and_then(|time| time.to_zoned(TimeZone::UTC))
-        .map(|time| time.timestamp())
-        .map_err(|error| format!("{text:?} is not a time: {error}"))
 }
 
 #[cfg(test)]
@@ -325,7 +293,9 @@ mod tests {
         let other = judge("namespaces=\"git\" ", at);
         assert_eq!(other, Verdict::NotForEvidence("exhibit@host".to_owned()));
         assert!(matches!(judge(open, "2025-12-31T23:59:59Z"), Verdict::NotValidThen(..)));
-        assert!(matches!(judge(open, "2027-12-31T23:59:59Z"), Verdict::NotValidThen(..)));
+        // The last second still belongs to it, as ssh-keygen has it.
+        assert_eq!(judge(open, "2027-12-31T23:59:59.9Z"), trusted);
+        assert!(matches!(judge(open, "2028-01-01T00:00:00Z"), Verdict::NotValidThen(..)));
     }
 
     #[test]
@@ -334,20 +304,5 @@ mod tests {
         let trust = Trust::of_signer(&signer());
         assert_eq!(trust.judge(stranger.public().key_data(), None), Verdict::Unknown);
         assert_eq!(Trust::none().judge(signer().public().key_data(), None), Verdict::Unknown);
-    }
-
-    #[test]
-    fn a_line_that_is_not_understood_is_an_error_with_its_number() {
-        let line = signer().allowed_signers_line("exhibit@host");
-        for bad in [
-            "exhibit@host".to_owned(),
-            "exhibit@host ssh-ed25519 AAAA".to_owned(),
-            line.replace("namespaces=\"evidence@exhibit\"", "cert-authority"),
-            line.replace("namespaces=\"evidence@exhibit\"", "valid-after=\"soon\""),
-            line.replace("namespaces=\"evidence@exhibit\"", "namespaces=\"open"),
-        ] {
-            let error = Trust::from_allowed_signers(&format!("{line}\n{bad}")).expect_err(&bad);
-            assert_eq!(error.line, 2, "{bad}");
-        }
     }
 }

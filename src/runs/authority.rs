@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::Runs;
-use super::stamping::ask;
+use super::stamping::{ask, authorities_in};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::evidence::TimestampAuthority;
@@ -97,11 +97,22 @@ impl Authority {
             Ok(Err(error)) => return Err(Failure::Failed(error)),
             Err(_) => return Err(Failure::Late(patience)),
         };
+        let response = Stamp::without_words(&response);
         let stamp = Stamp::parse(&response).map_err(|error| Failure::Unsound(error.to_string()))?;
         if !stamp.answers(request) {
             return Err(Failure::Unsound("it is over something else".to_owned()));
         }
+        self.judge(&stamp)?;
         Ok((response, stamp))
+    }
+
+    /// Whether the configured authorities, if any are, include the one that gave `stamp`.
+    fn judge(&self, stamp: &Stamp) -> Result<(), Failure> {
+        let file = self.config.borrow().timestamp.authorities.clone();
+        let Some(file) = file else { return Ok(()) };
+        let believed = authorities_in(&file).map_err(Failure::Failed)?;
+        let foreign = |why| Failure::Unsound(format!("not one of `timestamp.authorities`: {why}"));
+        believed.judge(stamp).map(drop).map_err(foreign)
     }
 }
 

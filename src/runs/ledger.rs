@@ -77,6 +77,52 @@ impl Runs {
         .await
     }
 
+    /// What to carry to a witness that cannot be asked over the network: one that saw the checkpoint at
+    /// `old` last, or the one called `name`. Each has seen another, and signs only what continues that.
+    ///
+    /// # Errors
+    /// `invalid_field` when nothing says which of several witnesses it is for, or the configuration
+    /// names none like it; what the log says.
+    pub async fn offline_request(
+        &self,
+        old: Option<u64>,
+        name: Option<String>,
+    ) -> Result<Request, Problem> {
+        let named = self.0.config.borrow().transparency.witnesses.clone();
+        let asked = match (&name, old) {
+            (Some(name), _) => {
+                let found = named.into_iter().filter(|witness| witness.key.name() == name);
+                let found: Vec<_> = found.collect();
+                if found.is_empty() {
+                    let message =
+                        format!("`transparency.witnesses` names no {name:?}; add its key");
+                    return Err(Problem::new(Code::InvalidField, message).field("witness"));
+                }
+                found
+            }
+            (None, Some(_)) => Vec::new(),
+            (None, None) => named.into_iter().filter(|witness| witness.url.is_none()).collect(),
+        };
+        if old.is_some() || asked.is_empty() {
+            return self.witness_request(old).await;
+        }
+        let seen = self.ask_log(move |log| {
+            let seen = asked.iter().map(|it| Ok((it.key.name().to_owned(), log.seen_by(&it.key)?)));
+            seen.collect::<Result<Vec<_>, StoreError>>().map_err(store_problem)
+        });
+        let seen = seen.await?;
+        let (_, first) = seen[0];
+        if seen.iter().any(|(_, other)| *other != first) {
+            let seen: Vec<_> = seen.iter().map(|(name, at)| format!("{name} saw {at}")).collect();
+            let message = format!(
+                "witnesses saw different checkpoints last ({}); name one with `witness`",
+                seen.join(", ")
+            );
+            return Err(Problem::new(Code::InvalidField, message).field("witness"));
+        }
+        self.witness_request(Some(first)).await
+    }
+
     /// Take in the cosignatures on `note` of the witnesses that the configuration names.
     ///
     /// # Errors

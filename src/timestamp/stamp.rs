@@ -12,6 +12,10 @@ use super::{StampError, malformed};
 use crate::digest::Digest;
 use crate::shown::shown_within;
 
+/// What authorities made with Bouncy Castle say beside every timestamp they give. It is the only
+/// word that nobody signed in a response which is read: tools print others, line feeds and all, among
+/// what was signed.
+const OKAY: &str = "Operation Okay";
 /// Most letters of an authority's words that are repeated.
 const MAX_WORDS: usize = 300;
 
@@ -43,6 +47,9 @@ impl Stamp {
             let words = shown_within(&words, MAX_WORDS);
             return Err(StampError::Refused(format!("status {} {words}", status.status)));
         }
+        if status.words.is_some_and(|words| words != [OKAY]) {
+            return Err(malformed("it holds words that nobody signed"));
+        }
         let token = response.token.ok_or(malformed("nothing was given"))?;
         if token.content_type != SIGNED_DATA {
             return Err(malformed("what was given is not signed"));
@@ -70,6 +77,18 @@ impl Stamp {
             signer: signed.signer,
             others: signed.others,
         })
+    }
+
+    /// A granted response without the words in its status, which nobody signed; any other as it is.
+    pub fn without_words(response: &[u8]) -> Vec<u8> {
+        let granted = TimeStampResp::from_der(response).ok().filter(|read| {
+            read.status.status == 0 && read.status.failure.is_none() && read.token.is_some()
+        });
+        let plain = granted.and_then(|mut read| {
+            read.status.words = None;
+            read.to_der().ok()
+        });
+        plain.unwrap_or_else(|| response.to_vec())
     }
 
     /// Whether it is over `data`.

@@ -20,7 +20,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Read the text of a note. Lines of extensions are left alone.
+    /// Read the text of a note. Lines of extensions, none of which is empty, are left alone.
     ///
     /// # Errors
     /// [`NoteError::Malformed`].
@@ -37,8 +37,12 @@ impl Checkpoint {
         let root = STANDARD.decode(lines.next().unwrap_or_default()).ok();
         let root = root.and_then(|root| <[u8; 32]>::try_from(root).ok());
         let root = root.ok_or(malformed("a checkpoint's root is 32 bytes in Base64"))?;
-        if lines.next().is_none() {
+        if lines.next_back() != Some("") {
             return Err(malformed("a checkpoint's lines end with line feeds"));
+        }
+        // After an empty line other readers expect signatures.
+        if lines.any(str::is_empty) {
+            return Err(malformed("a checkpoint has no empty line"));
         }
         Ok(Self { origin: origin.to_owned(), size: read, root: Digest::from_bytes(root) })
     }
@@ -69,6 +73,9 @@ mod tests {
             text.replace("\n5\n", "\n-5\n"),
             text.replace("example.com/log", ""),
             text.trim_end().to_owned(),
+            format!("{text}\n"),
+            format!("{text}\nan extension\n"),
+            format!("{text}an extension"),
             text.replace('=', ""),
             String::new(),
         ] {

@@ -258,26 +258,34 @@ impl Note {
     }
 
     /// Take over the line with which `key` signed `other`, a note of the same text; whether there
-    /// was a sound one.
+    /// was a sound one. Other lines that claim the same key go.
     pub fn take_signature(&mut self, other: &Self, key: &VerifierKey) -> bool {
-        if other.text != self.text || other.signed_by(key).is_none() {
+        let Some((line, _)) = other.newest(key).filter(|_| other.text == self.text) else {
             return false;
-        }
-        let id = key.id();
-        let mut lines = other.lines.iter().filter(|line| line.name == key.name && line.id == id);
-        let Some(line) = lines.next() else { return false };
-        self.lines.retain(|own| (&own.name, own.id) != (&line.name, line.id));
-        self.lines.push(line.clone());
+        };
+        let line = line.clone();
+        self.lines.retain(|own| !own.claims(key));
+        self.lines.push(line);
         true
     }
 
-    /// Whether `key` signed: the time of its cosignature in seconds since the epoch, 0 where it is
-    /// none. A note in which a second line claims the same key is not believed.
+    /// Whether `key` signed: the time of its latest cosignature in seconds since the epoch, 0 where
+    /// it makes none. Anybody can add a line that claims the key and is none of its signatures; that
+    /// takes nothing from one that is.
     pub fn signed_by(&self, key: &VerifierKey) -> Option<u64> {
-        let id = key.id();
-        let mut lines = self.lines.iter().filter(|line| line.name == key.name && line.id == id);
-        let (line, None) = (lines.next()?, lines.next()) else { return None };
-        key.check(&self.text, &line.signature)
+        self.newest(key).map(|(_, time)| time)
+    }
+
+    fn newest(&self, key: &VerifierKey) -> Option<(&Line, u64)> {
+        let claimed = self.lines.iter().filter(|line| line.claims(key));
+        let sound =
+            claimed.filter_map(|line| Some((line, key.check(&self.text, &line.signature)?)));
+        sound.max_by_key(|(_, time)| *time)
+    }
+
+    /// Whether a line claims none of `keys`.
+    pub fn has_strangers<'a>(&self, keys: impl Iterator<Item = &'a VerifierKey> + Clone) -> bool {
+        self.lines.iter().any(|line| !keys.clone().any(|key| line.claims(key)))
     }
 
     /// Who signed, by their own word.
@@ -287,6 +295,11 @@ impl Note {
 }
 
 impl Line {
+    /// Whether it says that `key` made it.
+    fn claims(&self, key: &VerifierKey) -> bool {
+        self.name == key.name && self.id == key.id()
+    }
+
     fn parse(line: &str) -> Option<Self> {
         let (name, encoded) = line.strip_prefix(DASH)?.split_once(' ')?;
         check_name(name).ok()?;
@@ -353,9 +366,26 @@ mod tests {
         let changed = Note::parse(&text.replace("\n5\n", "\n6\n")).expect("a note");
         assert_eq!(changed.signed_by(&of_log), None);
         assert_eq!(changed.signed_by(&of_witness), None);
-        // Two lines of one key: neither is believed.
-        let twice = format!("{text}{}", log.sign("other\n"));
-        assert_eq!(Note::parse(&twice).expect("a note").signed_by(&of_log), None);
+        // A second line that claims a key takes nothing from its signature, wherever it stands.
+        let (head, lines) = text.split_once("\n\n").expect("a note");
+        let (false_log, false_witness) = (log.sign("other\n"), witness.cosign("other\n", u64::MAX));
+        for twice in [
+            format!("{text}{false_log}{false_witness}"),
+            format!("{head}\n\n{false_log}{false_witness}{lines}"),
+        ] {
+            let twice = Note::parse(&twice).expect("a note");
+            assert_eq!(twice.signed_by(&of_log), Some(0));
+            assert_eq!(twice.signed_by(&of_witness), Some(1_790_000_000));
+            let mut bare = Note::new(twice.text.clone());
+            assert!(bare.take_signature(&twice, &of_witness));
+            assert_eq!(bare.signed_by(&of_witness), Some(1_790_000_000));
+            assert!(!twice.has_strangers([&of_log, &of_witness].into_iter()));
+            assert!(twice.has_strangers([&of_log].into_iter()));
+        }
+        // Of two sound cosignatures the later one counts.
+        let later = format!("{text}{}", witness.cosign(&note.text, 1_790_000_060));
+        let later = Note::parse(&later).expect("a note");
+        assert_eq!(later.signed_by(&of_witness), Some(1_790_000_060));
     }
 
     #[test]

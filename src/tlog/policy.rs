@@ -15,6 +15,8 @@ pub struct Policy {
     witnesses: BTreeMap<String, VerifierKey>,
     groups: BTreeMap<String, Group>,
     quorum: Option<String>,
+    /// Whether somebody stated it, rather than said nothing.
+    stated: bool,
 }
 
 /// So many of these.
@@ -26,7 +28,7 @@ struct Group {
 
 /// Why a text is not a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("trust policy, line {line}: {what}")]
+#[error("line {line}: {what}")]
 pub struct PolicyError {
     /// Line number, from 1.
     pub line: usize,
@@ -59,7 +61,7 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`] for the first line that cannot be understood.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let mut policy = Self::default();
+        let mut policy = Self { stated: true, ..Self::default() };
         for (index, line) in text.lines().enumerate() {
             let words: Vec<&str> = line.split_whitespace().collect();
             let read = match words.as_slice() {
@@ -76,6 +78,15 @@ impl Policy {
         Ok(policy)
     }
 
+    /// The policy that believes the logs with these keys, one a line.
+    ///
+    /// # Errors
+    /// [`PolicyError`] for the first line that is no such key.
+    pub fn of_keys(keys: &str) -> Result<Self, PolicyError> {
+        let lines: Vec<String> = keys.lines().map(|key| format!("log {key}\n")).collect();
+        Self::parse(&lines.concat())
+    }
+
     /// Whether anybody is believed at all.
     pub fn is_empty(&self) -> bool {
         self.logs.is_empty()
@@ -84,8 +95,52 @@ impl Policy {
     /// The same, asking for no witness.
     #[must_use]
     pub fn without_quorum(mut self) -> Self {
-        self.quorum = None;
+        (self.quorum, self.stated) = (Some(NONE.to_owned()), false);
         self
+    }
+
+    /// Why a policy that somebody stated asks for less than it seems to.
+    pub fn weakness(&self) -> Option<&'static str> {
+        if !self.stated {
+            None
+        } else if self.logs.is_empty() {
+            Some("no log: nobody is believed")
+        } else if !self.witnesses.is_empty() && self.quorum.is_none() {
+            Some("witnesses and no quorum: none of them is needed")
+        } else {
+            None
+        }
+    }
+
+    /// Whether any witness is needed.
+    pub fn asks_for_witnesses(&self) -> bool {
+        self.quorum.as_ref().is_some_and(|name| name != NONE)
+    }
+
+    /// Names of the witnesses, in their order.
+    pub fn witnesses(&self) -> impl Iterator<Item = &str> {
+        self.witnesses.keys().map(String::as_str)
+    }
+
+    /// The witnesses whose cosignatures of `note` are sound, with their times in seconds since the
+    /// epoch.
+    pub fn cosigned(&self, note: &Note) -> Vec<(String, u64)> {
+        let signed =
+            |(name, key): (&String, &VerifierKey)| Some((name.clone(), note.signed_by(key)?));
+        self.witnesses.iter().filter_map(signed).collect()
+    }
+
+    /// Whether those that `have` done something are as many as are needed.
+    pub fn is_quorum(&self, have: impl Fn(&str) -> bool) -> bool {
+        match &self.quorum {
+            Some(name) if name != NONE => self.is_met(name, &have),
+            _ => true,
+        }
+    }
+
+    /// Whether `note` has a signature of a key of which nothing was said.
+    pub fn has_strangers(&self, note: &Note) -> bool {
+        !self.is_empty() && note.has_strangers(self.logs.iter().chain(self.witnesses.values()))
     }
 
     fn log(&mut self, key: &str) -> Result<(), String> {
@@ -161,19 +216,12 @@ impl Policy {
         if !self.logs.iter().any(|key| signed(&key)) {
             return Judgement::UnknownLog;
         }
-        let mut witnesses = Vec::new();
-        for (name, key) in &self.witnesses {
-            if let Some(time) = note.signed_by(key) {
-                witnesses.push((name.clone(), time));
-            }
-        }
-        let has = |name: &str| witnesses.iter().any(|(there, _)| there == name);
-        match &self.quorum {
-            Some(name) if name != NONE && !self.is_met(name, &has) => {
-                let witnesses = witnesses.into_iter().map(|(name, _)| name).collect();
-                Judgement::TooFewWitnesses { witnesses }
-            }
-            _ => Judgement::Believed { witnesses },
+        let witnesses = self.cosigned(note);
+        if self.is_quorum(|name| witnesses.iter().any(|(there, _)| there == name)) {
+            Judgement::Believed { witnesses }
+        } else {
+            let witnesses = witnesses.into_iter().map(|(name, _)| name).collect();
+            Judgement::TooFewWitnesses { witnesses }
         }
     }
 
@@ -264,5 +312,19 @@ mod tests {
             assert_eq!(told, 1 + bad.lines().count(), "{bad}");
         }
         assert!(Policy::parse("").expect("empty").is_empty());
+    }
+
+    #[test]
+    fn a_policy_that_asks_for_less_than_it_seems_to_is_told() {
+        let log = signer("example.com/log", 1).verifier(Algorithm::Ed25519);
+        let witness = signer("w/1", 2).verifier(Algorithm::Cosignature);
+        let (log, witness) = (format!("log {log}\n"), format!("witness w {witness}\n"));
+        let weak = |text: &str| Policy::parse(text).expect("a policy").weakness().is_some();
+        assert!(weak("") && weak("# nobody\n") && weak(&witness) && weak("quorum none"));
+        assert!(weak(&format!("{log}{witness}")) && weak(&format!("{log}{witness}group g any w")));
+        assert!(!weak(&log) && !weak(&format!("{log}{witness}quorum w")));
+        // Whoever writes that nobody is needed means it.
+        assert!(!weak(&format!("{log}{witness}quorum none")));
+        assert!(Policy::default().weakness().is_none(), "nothing was said");
     }
 }

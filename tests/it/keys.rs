@@ -328,9 +328,9 @@ async fn after_a_rotation_each_key_is_good_for_its_own_time_and_no_other() {
     let key = folder.path().join("keys/signing_ed25519");
     fs::write(&key, held).expect("written");
     let daemon = TestDaemon::start_in(folder, |_| {}).await;
-    // A key's time ends with a full second.
+    // A key's time ends with a full second, which still belongs to it.
     let signers = Signers::open(&here.join("keys/signers.json")).expect("readable");
-    let until = signers.keys()[0].until.expect("a time") + Duration::from_secs(1);
+    let until = signers.keys()[0].until.expect("a time") + Duration::from_secs(2);
     eventually("that second is over", async || Clock::system().now().wall > until).await;
     let late = sealed_run(&daemon).await;
     assert_eq!(codes(&late, &lines), ["key_not_valid_then"]);
@@ -346,7 +346,7 @@ fn stamped(folder: &Path, authority: &Authority) -> jiff::Timestamp {
     let log = Log::open(&root, &key, &origin).expect("a log");
     let (_, request) = log.timestamp_request().expect("a request");
     let answer = authority.answer(request.bytes(), None);
-    log.take_stamp(&answer).expect("taken in");
+    log.take_stamp(&answer, None, Clock::system().now()).expect("taken in");
     Stamp::parse(&answer).expect("sound").time
 }
 

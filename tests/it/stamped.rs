@@ -226,13 +226,16 @@ async fn nobody_is_asked_where_that_is_off_and_a_stamp_put_in_later_is_found() {
     let asked =
         |moment: &str| said(at, &["verify", "--allowed-signers", "signers", "--at", moment, path]);
     assert_eq!(asked("2097-12-31").0, 0);
-    let (code, text) = asked("2098-01-01T00:00:00Z");
-    assert!(code == 12 && text.contains("a key valid at 2098-01-01T00:00:00Z"), "{text}");
-    // verify.sh judges alike, but that ssh-keygen counts the very second in which a key ends.
+    // The second in which a key ends still counts, as ssh-keygen has it.
+    assert_eq!(asked("2098-01-01T00:00:00Z").0, 0);
+    let (code, text) = asked("2098-01-01T00:00:01Z");
+    assert!(code == 12 && text.contains("a key valid at 2098-01-01T00:00:01Z"), "{text}");
+    // verify.sh judges alike.
     std::fs::create_dir(at.join("trust")).expect("made");
     std::fs::copy(at.join("signers"), at.join("trust/allowed_signers")).expect("copied");
     for (moment, code) in [
         ("2097-12-31", 0),
+        ("2098-01-01T00:00:00Z", 0),
         ("2098-01-01T00:00:01Z", 1),
         ("2097-12-31T23:59:59.5Z", 0),
         ("tomorrow", 2),

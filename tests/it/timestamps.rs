@@ -1,5 +1,6 @@
 //! Timestamps over the log: by an authority of openssl's, against openssl's own verdict.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +11,8 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use exhibit::clock::{Clock, Moment};
+use exhibit::daemon::keyring::Keyring;
 use exhibit::evidence::log::{Log, StampRefusal};
 use exhibit::evidence::{FindingCode, LogKey, Trust, verify};
 use exhibit::timestamp::{Authorities, QUERY, Request, Stamp};
@@ -17,9 +20,15 @@ use serde_json::{Value, json};
 
 use crate::authority::{Authority, NOW, P256, P384, RSA, stock};
 use crate::harness::{TestDaemon, eventually};
+use crate::keeping::{refused_to_agents, with_tcp};
 use crate::process::{Process, said, stock_tools, write_config};
+use crate::visitor::Visitor;
 
 const BODY: &[u8] = b"example.com/log\n3\nK5JFJJm7bDvAz3SWZ0zuZcJQnI1SoxUTzk0nPGFMTO4=\n";
+
+fn now() -> Moment {
+    Clock::system().now()
+}
 
 fn believed(root: &Path) -> Authorities {
     Authorities::from_pem(&std::fs::read(root).expect("a certificate")).expect("certificates")
@@ -155,7 +164,7 @@ impl LogAlone {
     fn stamp(&self, authority: &Authority) -> Vec<u8> {
         let (_, request) = self.log.timestamp_request().expect("a request");
         let answer = authority.answer(request.bytes(), None);
-        self.log.take_stamp(&answer).expect("taken in");
+        self.log.take_stamp(&answer, None, now()).expect("taken in");
         answer
     }
 
@@ -182,47 +191,136 @@ fn verification_tells_what_is_wrong_with_a_timestamp() {
     let first = log.stamp(&own);
     assert_eq!(log.verified(Some(&own)), (vec![], Some(1)));
     assert_eq!(log.verified(None), (vec![Code::TimestampNotJudged], None));
-    assert_eq!(log.verified(Some(&other)), (vec![Code::TimestampUntrusted], None));
-
-    // A second authority's answer stands beside the first; the same again changes nothing.
-    log.stamp(&other);
-    log.log.take_stamp(&first).expect("it is known");
-    let place = log.root().join("checkpoints");
-    assert!(place.join("001.2.tsr").exists() && !place.join("001.3.tsr").exists());
-    assert_eq!(log.verified(Some(&own)), (vec![Code::TimestampUntrusted], Some(1)));
-    std::fs::remove_file(place.join("001.2.tsr")).expect("removed");
+    assert_eq!(log.verified(Some(&other)), (vec![Code::TimestampForeign], None));
 
     // What answers nothing is not taken in.
     let strange = Request::over(BODY).expect("a request");
-    let refused = log.log.take_stamp(&own.answer(strange.bytes(), None));
+    let refused = log.log.take_stamp(&own.answer(strange.bytes(), None), None, now());
     assert!(matches!(refused, Err(StampRefusal::NotAsked)), "{refused:?}");
-    assert!(matches!(log.log.take_stamp(b"nothing"), Err(StampRefusal::Unsound(_))));
+    let refused = log.log.take_stamp(b"nothing", None, now());
+    assert!(matches!(refused, Err(StampRefusal::Unsound(_))), "{refused:?}");
 
     // The next one covers more, and the log goes on.
     log.grow("2026-01-02T00:00:00Z");
     let second = log.stamp(&own);
     log.grow("2026-01-03T00:00:00Z");
-    assert_eq!(log.verified(Some(&own)), (vec![], Some(2)));
-    assert_eq!(log.log.stamped().expect("read").map(|it| it.size), Some(2));
+    assert_eq!(log.verified(Some(&own)), (vec![], Some(3)));
+    assert_eq!(log.log.stamped(None).expect("read").map(|it| it.size), Some(3));
 
-    log.put("002.tsr", &first);
-    assert_eq!(log.verified(Some(&own)), (vec![Code::TimestampMismatch], Some(1)));
-    log.put("002.tsr", &second[..second.len() - 1]);
-    assert_eq!(log.verified(Some(&own)), (vec![Code::TimestampMalformed], Some(1)));
-    let text = std::fs::read_to_string(place.join("002.note")).expect("a note");
+    // One that is exchanged is missed as well, for the log tells of it.
+    let missed = |code: Code| vec![code, Code::TimestampMissing];
+    log.put("003.tsr", &first);
+    assert_eq!(log.verified(Some(&own)), (missed(Code::TimestampMismatch), Some(1)));
+    log.put("003.tsr", &second[..second.len() - 1]);
+    assert_eq!(log.verified(Some(&own)), (missed(Code::TimestampMalformed), Some(1)));
+    let place = log.root().join("checkpoints");
+    let text = std::fs::read_to_string(place.join("003.note")).expect("a note");
     let text = text.split_once("\n\n").expect("a text").0.to_owned() + "\n";
     let again = Request::over(text.as_bytes()).expect("a request");
-    log.put("002.tsr", &own.answer(again.bytes(), None));
-    assert_eq!(log.verified(Some(&own)), (vec![Code::TimestampMismatch], Some(1)), "another nonce");
-    log.put("002.tsr", &second);
-    log.put("002.tsq", b"nothing");
+    log.put("003.tsr", &own.answer(again.bytes(), None));
+    let found = log.verified(Some(&own));
+    assert_eq!(found, (missed(Code::TimestampMismatch), Some(1)), "another nonce");
+    log.put("003.tsr", &second);
+    log.put("003.tsq", b"nothing");
     assert_eq!(log.verified(Some(&own)).0, [Code::TimestampMalformed]);
-    std::fs::remove_file(place.join("002.tsq")).expect("removed");
-    assert_eq!(log.verified(Some(&own)), (vec![], Some(2)), "a request need not be there");
-    std::fs::remove_file(place.join("002.note")).expect("removed");
+    std::fs::remove_file(place.join("003.tsq")).expect("removed");
+    assert_eq!(log.verified(Some(&own)), (vec![], Some(3)), "a request need not be there");
+    std::fs::remove_file(place.join("003.note")).expect("removed");
     assert_eq!(log.verified(Some(&own)), (vec![Code::TimestampMismatch], Some(1)));
-    log.put("001.01.tsr", &first);
-    assert!(log.verified(Some(&own)).0.contains(&Code::LogMalformed), "no name of a timestamp");
+    for name in ["001.01.tsr", "001.17.tsr"] {
+        log.put(name, &first);
+        assert!(log.verified(Some(&own)).0.contains(&Code::LogMalformed), "{name}");
+        std::fs::remove_file(place.join(name)).expect("removed");
+    }
+}
+
+#[test]
+fn what_nobody_believes_counts_for_nothing_and_is_no_verdict() {
+    use FindingCode as Code;
+    let (own, other) = (Authority::new(P256, NOW), Authority::new(P256, NOW));
+    let log = LogAlone::new("2026-01-01T00:00:00Z");
+    let first = log.stamp(&own);
+    let place = log.root().join("checkpoints");
+    let asked = std::fs::read(place.join("001.tsq")).expect("a request");
+    let foreign = other.answer(&asked, None);
+    // Where the operator says whom to believe, nobody else's is taken in.
+    let trusted = believed(&own.root());
+    let refused = log.log.take_stamp(&foreign, Some(&trusted), now());
+    assert!(matches!(refused, Err(StampRefusal::Foreign(_))), "{refused:?}");
+    assert!(!place.join("001.2.tsr").exists());
+    // A second authority's answer stands beside the first; the same again changes nothing.
+    log.log.take_stamp(&foreign, None, now()).expect("taken in");
+    log.log.take_stamp(&first, None, now()).expect("it is known");
+    assert!(place.join("001.2.tsr").exists() && !place.join("001.3.tsr").exists());
+    for authority in [&own, &other] {
+        let found = log.verified(Some(authority));
+        assert_eq!(found, (vec![Code::TimestampForeign], Some(1)));
+        let newest = log.log.stamped(Some(&believed(&authority.root()))).expect("read");
+        assert!(newest.is_some_and(|it| believed(&authority.root()).judge(&it.stamp).is_ok()));
+    }
+    let nobody = Authority::new(P256, NOW);
+    assert_eq!(log.log.stamped(Some(&believed(&nobody.root()))).expect("read"), None);
+    std::fs::remove_file(place.join("001.2.tsr")).expect("removed");
+    assert_eq!(log.verified(Some(&own)), (vec![Code::TimestampMissing], Some(1)));
+    // Whatever others put into all its places, one who is believed gets one.
+    log.grow("2026-01-02T00:00:00Z");
+    let (size, request) = log.log.timestamp_request().expect("a request");
+    let foreign = other.answer(request.bytes(), None);
+    let place_of = |number: u32| match number {
+        1 => format!("{size:03}.tsr"),
+        number => format!("{size:03}.{number}.tsr"),
+    };
+    (1..=16).for_each(|number| log.put(&place_of(number), &foreign));
+    let full = log.log.take_stamp(&own.answer(request.bytes(), None), None, now());
+    assert!(matches!(full, Err(StampRefusal::TooMany(_))), "{full:?}");
+    log.log.take_stamp(&own.answer(request.bytes(), None), Some(&trusted), now()).expect("a place");
+    let newest = log.log.stamped(Some(&trusted)).expect("read");
+    assert_eq!(newest.map(|it| it.size), Some(size));
+    // A copy of the newest one that cannot be read keeps the next from no place.
+    log.put("stamped.note", b"nothing");
+    log.grow("2026-01-02T00:00:00Z");
+    log.stamp(&own);
+    let newest = log.log.stamped(Some(&trusted)).expect("read").expect("a timestamp");
+    assert_eq!(newest.size, log.log.checkpoint().1.size - 1);
+}
+
+#[test]
+fn words_that_nobody_signed_are_left_out_and_refused_on_disk() {
+    let own = Authority::new(P256, NOW);
+    let request = Request::over(BODY).expect("a request");
+    let plain = own.answer(request.bytes(), None);
+    assert_eq!(Stamp::without_words(&plain), plain);
+    let worded = |words: &[&str], failure: &[u8]| {
+        let text = |text: &&str| [&[0x0c, text.len() as u8], text.as_bytes()].concat();
+        let list = words.iter().map(text).collect::<Vec<_>>().concat();
+        let list =
+            if words.is_empty() { vec![] } else { [&[0x30, list.len() as u8], &list[..]].concat() };
+        let status = [&[2, 1, 0], &list[..], failure].concat();
+        let status = [&[0x30, status.len() as u8], &status[..]].concat();
+        let at = plain.windows(5).position(|it| it == [0x30, 3, 2, 1, 0]).expect("granted");
+        let inside = [&status, &plain[at + 5..]].concat();
+        [&[0x30, 0x82][..], &(inside.len() as u16).to_be_bytes(), &inside].concat()
+    };
+    let forged = "x\nTime stamp: Jan  1 00:00:00 2020 GMT";
+    for words in [&[forged][..], &["it was noon"], &["Operation Okay", "so"], &[""]] {
+        let response = worded(words, &[]);
+        assert!(Stamp::parse(&response).is_err(), "{words:?}");
+        assert_eq!(Stamp::without_words(&response), plain, "{words:?}");
+    }
+    let okay = worded(&["Operation Okay"], &[]);
+    assert!(Stamp::parse(&okay).is_ok_and(|stamp| stamp.answers(&request)));
+    // A failure beside a timestamp is a contradiction, not words.
+    let failed = worded(&[], &[3, 2, 5, 0x20]);
+    assert!(Stamp::parse(&failed).is_err() && Stamp::without_words(&failed) == failed);
+    let log = LogAlone::new("2026-01-01T00:00:00Z");
+    let (_, request) = log.log.timestamp_request().expect("a request");
+    let plain = own.answer(request.bytes(), None);
+    let at = plain.windows(5).position(|it| it == [0x30, 3, 2, 1, 0]).expect("granted");
+    let status = [&[0x30, 9, 2, 1, 0, 0x30, 4, 0x0c, 2][..], b"ok", &plain[at + 5..]].concat();
+    let response = [&[0x30, 0x82][..], &(status.len() as u16).to_be_bytes(), &status].concat();
+    log.log.take_stamp(&response, None, now()).expect("taken in");
+    assert_eq!(std::fs::read(log.root().join("checkpoints/001.tsr")).expect("kept"), plain);
+    assert_eq!(log.verified(Some(&own)), (vec![], Some(1)));
 }
 
 #[test]
@@ -254,7 +352,7 @@ async fn a_courier_brings_a_timestamp() {
     assert!(code == 2 && text.contains("no timestamp of RFC 3161"), "{text}");
     let (_, text) = said(at, &["log", "timestamp", "status", "--json"]);
     let status: Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!((&status["size"], &status["stamped"]["size"]), (&json!(2), &json!(1)));
+    assert_eq!((&status["size"], &status["stamped"]["size"]), (&json!(3), &json!(1)));
 
     // An auditor's own tools, and ours.
     let kept = at.join("store/checkpoints/001.tsr");
@@ -275,9 +373,9 @@ async fn a_courier_brings_a_timestamp() {
     let other = Authority::new(P256, NOW);
     std::fs::copy(other.root(), at.join("trust/tsa-ca.pem")).expect("copied");
     let (code, text) = said(at, &["verify", "--trust", "trust", "store"]);
-    assert!(code == 12 && text.contains("timestamp_untrusted"), "{text}");
+    assert!(code == 0 && text.contains("timestamp_foreign") && !text.contains(&line), "{text}");
     let (passed, text) = stock_tools(at);
-    assert!(!passed && text.contains("FAIL 17 timestamps"), "{text}");
+    assert!(passed && text.contains("an authority that is not believed"), "{text}");
     std::fs::write(at.join("trust/tsa-ca.pem"), "nothing").expect("written");
     let (code, text) = said(at, &["verify", "--trust", "trust", "store"]);
     assert!(code == 2 && text.contains("tsa-ca.pem"), "{text}");
@@ -315,10 +413,57 @@ async fn an_authority_in_the_network_is_asked_until_it_answers() {
     stamped(1).await;
     assert_eq!(asked.load(Ordering::SeqCst), 3);
     daemon.open_run("refund").await;
-    stamped(2).await;
+    // The entry that tells of a timestamp is no growth.
+    stamped(3).await;
     assert_eq!(asked.load(Ordering::SeqCst), 4, "asked only when the log has grown");
     let trust = daemon.trust().with_time(believed(&authority.root()));
     let report = verify::store(&daemon.store(), &trust, &[]);
     let log = report.log.expect("a log");
-    assert_eq!(log.stamped.map(|it| it.size), Some(2), "{:?}", report.findings);
+    assert_eq!(log.stamped.map(|it| it.size), Some(3), "{:?}", report.findings);
+}
+
+/// With a key over TCP nobody brings a timestamp, nor has anything kept for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_operators_bring_timestamps_and_only_of_those_who_are_believed() {
+    let (own, other) = (Authority::new(P256, NOW), Authority::new(P256, NOW));
+    let roots = own.root();
+    let daemon = TestDaemon::start_with(|config| {
+        with_tcp(config);
+        config.timestamp.authorities = Some(roots.clone());
+    })
+    .await;
+    let place = daemon.store().join("checkpoints");
+    let body = json!({});
+    refused_to_agents(&daemon, "/v1/log/timestamps", &body).await;
+    let ring = daemon.folder.path().join("keys/api-keys.json");
+    let (key, _) = Keyring::open(&ring).expect("keys").add("agent", now()).expect("made");
+    let bearer = format!("Bearer {}", key.expose());
+    let (key, place_of) = ([("authorization", bearer.as_str())], "/v1/log/timestamp-request");
+    let told = Visitor::of(&daemon).send(reqwest::Method::GET, place_of, &key, "").await.refusal();
+    assert_eq!((told.0, told.1.as_str()), (403, "not_an_operator"));
+    assert!(!place.join("001.tsq").exists());
+    let request = daemon.get("/v1/log/timestamp-request").await.ok().body;
+    let foreign = other.answer(&request, None);
+    let bring = |response: Vec<u8>| {
+        daemon.send(daemon.request(reqwest::Method::POST, "/v1/log/timestamps").body(response))
+    };
+    let refused = bring(foreign.clone()).await;
+    assert_eq!(refused.refusal(), (400, "invalid_field".into(), "body".into()));
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(text.contains("timestamp.authorities") && !place.join("001.tsr").exists(), "{text}");
+    bring(own.answer(&request, None)).await.ok();
+    assert!(place.join("001.tsr").exists());
+    // One that lies there counts for nothing, and keeps no honest one from being told.
+    for number in 2..=16 {
+        std::fs::write(place.join(format!("001.{number}.tsr")), &foreign).expect("written");
+    }
+    let told = daemon.get("/v1/log/timestamps").await.ok().json();
+    assert_eq!(told["stamped"]["size"], 1);
+    let report = verify::store(&daemon.store(), &daemon.trust().with_time(believed(&roots)), &[]);
+    let codes: BTreeSet<_> = report.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes.into_iter().collect::<Vec<_>>(), [FindingCode::TimestampForeign]);
+    assert_eq!(
+        (report.exit(), report.log.and_then(|it| it.stamped).map(|it| it.size)),
+        (0, Some(1))
+    );
 }

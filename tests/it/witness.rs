@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{TestDaemon, eventually};
-use crate::process::{Process, outcome, stock_tools, write_config};
+use crate::process::{Process, outcome, stock_tools, verify_sh, write_config};
 
 #[track_caller]
 fn done(folder: &Path, arguments: &[&str]) -> String {
@@ -120,9 +120,27 @@ async fn a_witness_cosigns_what_continues_and_refuses_what_does_not() {
     done(at, &["log", "proof", &run, "--out", "later.tlog-proof"]);
     done(at, &["verify", "--trust", "trust", "--proof", "later.tlog-proof", sealed]);
     assert!(done(at, &["verify", "--trust", "trust", "store"]).contains("3 entries"));
-    // Stock tools count no witnesses, and are not led astray by their lines.
     let (passed, text) = stock_tools(at);
-    assert!(passed && text.contains("PASS 13 history"), "{text}");
+    assert!(passed && text.contains("PASS 24 witnesses"), "{text}");
+    // How fresh that is, the witness's clock says.
+    for (since, good) in [("2020-01-01", true), ("2097-01-01T00:00:00Z", false)] {
+        let asked = ["verify", "--trust", "trust", "--witnessed-since", since, "store"];
+        let (code, text, _) = outcome(at, &asked);
+        assert_eq!((code == 0, text.contains("witness_stale")), (good, !good), "{text}");
+        assert!(text.contains("the witness w saw 3 of 3 entries at 20"), "{text}");
+        let asked = ["--trust", "trust", "--store", "store", "--witnessed-since", since];
+        let (code, text) = verify_sh(at, &asked);
+        assert_eq!(code == Some(0), good, "{text}");
+        assert!(text.contains("the witness 'w' saw 3 of 3 entries at 20"), "{text}");
+    }
+    // That is asked of a store, and of witnesses that are needed.
+    let since = ["verify", "--trust", "trust", "--witnessed-since", "2020-01-01"];
+    assert_eq!(outcome(at, &[&since[..], &[sealed]].concat()).0, 2);
+    std::fs::rename(at.join("trust/trust-policy.txt"), at.join("aside")).expect("renamed");
+    assert_eq!(outcome(at, &[&since[..], &["store"]].concat()).0, 2);
+    let asked = ["--trust", "trust", "--store", "store", "--witnessed-since", "2020-01-01"];
+    assert_eq!(verify_sh(at, &asked).0, Some(2));
+    std::fs::rename(at.join("aside"), at.join("trust/trust-policy.txt")).expect("renamed");
 
     // The next request begins where the witness looked last, and does not fit a second time.
     sealed_run(&daemon).await;
@@ -150,6 +168,45 @@ async fn a_witness_cosigns_what_continues_and_refuses_what_does_not() {
     let (code, _, stderr) = outcome(at, &SIGN);
     assert_eq!(code, 6, "{stderr}");
     assert!(stderr.contains("DOES NOT CONTINUE"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_several_witnesses_is_asked_from_what_it_saw() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    let named = |word: &str| format!("auditor.example/{word}");
+    let key = |word: &str| {
+        let name = named(word);
+        let key = ["log", "witness", "key", "--witness-key", word, "--name", &name];
+        format!("\"{}\"", done(at, &key).trim())
+    };
+    let keys = format!("[transparency]\nwitnesses = [{}, {}]\n", key("v"), key("w"));
+    write_config(at, &keys);
+    let daemon = Process::start(&folder).await;
+    sealed_run(&daemon).await;
+    // Neither saw anything: one request is as good as another.
+    assert!(done(at, &["log", "witness", "request"]).starts_with("old 0\n"));
+    let cosign = |word: &str| {
+        let (name, state) = (named(word), format!("{word}.note"));
+        done(at, &["log", "witness", "request", "--witness", &name, "--out", "request"]);
+        let sign = ["log", "witness", "sign", "--witness-key", word, "--name", &name, "--log-key"];
+        let what = ["keys/log_ed25519.vkey", "--state", &state, "request", "--out", "signed"];
+        done(at, &[&sign[..], &what].concat());
+        done(at, &["log", "witness", "add", "signed"]);
+    };
+    cosign("v");
+    sealed_run(&daemon).await;
+    let (code, _, said) = outcome(at, &["log", "witness", "request"]);
+    assert!(code == 2 && said.contains("auditor.example/v saw 3"), "{said}");
+    for (word, begins) in [("v", "old 3\n"), ("w", "old 0\n")] {
+        let request = done(at, &["log", "witness", "request", "--witness", &named(word)]);
+        assert!(request.starts_with(begins), "{word}: {request}");
+    }
+    cosign("w");
+    cosign("v");
+    assert!(done(at, &["log", "witness", "request"]).starts_with("old 5\n"));
+    let (code, _, said) = outcome(at, &["log", "witness", "request", "--witness", "nobody"]);
+    assert!(code == 2 && said.contains("names no \"nobody\""), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

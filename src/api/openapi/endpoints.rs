@@ -428,11 +428,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         answer: Answer::Text,
-        query: &["old"],
+        query: &["old", "witness"],
         ..get(
             "/log/request",
             "",
-            "What to ask of a witness that saw the checkpoint at `old` last (c2sp.org/tlog-witness)",
+            "What to ask of a witness that saw the checkpoint at `old` last, or of the one called \
+             `witness` (c2sp.org/tlog-witness)",
         )
     },
     Endpoint {
@@ -449,7 +450,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..get(
             "/log/timestamp-request",
             "",
-            "What to ask a timestamp authority over the newest checkpoint (RFC 3161); it is kept",
+            "What to ask a timestamp authority over the newest checkpoint (RFC 3161), for operators; it \
+             is kept",
         )
     },
     get("/log/timestamps", "Timestamps", "The newest checkpoint that has a timestamp"),
@@ -459,7 +461,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..get(
             "/log/timestamps",
             "Stamped",
-            "Take in what an authority answered to a request that is kept",
+            "Take in what an authority answered to a request that is kept, for operators",
         )
     },
     Endpoint {

@@ -61,6 +61,8 @@ pub enum LeafKind {
     PurgeImport,
     /// How far the custody log goes.
     Custody,
+    /// An authority said when entries were there.
+    Timestamp,
     /// An entry of a kind that this version does not know.
     Other,
 }
@@ -86,6 +88,7 @@ impl LeafKind {
             "import" => Self::Import,
             "purge-import" => Self::PurgeImport,
             "custody" => Self::Custody,
+            "timestamp" => Self::Timestamp,
             _ => Self::Other,
         }
     }
@@ -111,6 +114,7 @@ impl LeafKind {
             Self::Import => "import",
             Self::PurgeImport => "purge-import",
             Self::Custody => "custody",
+            Self::Timestamp => "timestamp",
             Self::Other => "other",
         }
     }
@@ -247,6 +251,11 @@ pub(crate) fn key_revocation(revocation: &Revocation, at: Moment) -> Vec<u8> {
 /// The runs `runs` were given out to `to`, as a bundle with this digest.
 pub(crate) fn export(runs: &[RunId], sha256: Digest, to: &Caller, at: Moment) -> Vec<u8> {
     entry(LeafKind::Export, at, json!({ "runs": runs, "sha256": sha256, "to": to }))
+}
+
+/// An authority's response over the checkpoint at `size` was taken in.
+pub(crate) fn timestamp(size: u64, response: Digest, at: Moment) -> Vec<u8> {
+    entry(LeafKind::Timestamp, at, json!({ "size": size, "sha256": response }))
 }
 
 /// Evidence was read again and is not as it was: `told` says where and by which codes.

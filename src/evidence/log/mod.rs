@@ -26,6 +26,7 @@ pub use self::standing::{Archived, Hold, KeptImport, Standing, Tombstone};
 use self::writer::Writer;
 use super::StoreError;
 use super::batch::{Batch, lock};
+use super::layout::{self, Entry};
 use super::sign::LogKey;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
@@ -198,6 +199,24 @@ impl Log {
         }
     }
 
+    /// Size of the newest checkpoint that `witness` cosigned; 0 when there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn seen_by(&self, witness: &VerifierKey) -> Result<u64, StoreError> {
+        let place = self.root.join(HISTORY);
+        let mut sizes = Vec::new();
+        published(&place, &mut sizes).map_err(StoreError::at(&place))?;
+        sizes.sort_unstable_by(|one, other| other.cmp(one));
+        for size in sizes {
+            let (note, _) = read_checkpoint(&place.join(format!("{}.note", grouped(size))))?;
+            if note.signed_by(witness).is_some() {
+                return Ok(size);
+            }
+        }
+        Ok(0)
+    }
+
     /// What to ask of a witness that saw the checkpoint at `old` last; the newest one that was
     /// cosigned when nothing is said.
     ///
@@ -303,6 +322,20 @@ impl Log {
         }
         Ok(())
     }
+}
+
+/// Sizes of the checkpoints that are kept below `folder`.
+fn published(folder: &Path, sizes: &mut Vec<u64>) -> io::Result<()> {
+    for Entry { name, path, kind } in layout::entries(folder)? {
+        if kind.is_dir() {
+            published(&path, sizes)?;
+        } else if name.to_str().is_some_and(|name| name.ends_with(".note"))
+            && let Ok((_, checkpoint)) = read_checkpoint(&path)
+        {
+            sizes.push(checkpoint.size);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

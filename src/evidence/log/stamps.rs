@@ -1,16 +1,19 @@
 //! Owns the timestamps over the log's checkpoints: the requests that were made and the responses
-//! that answer them, each kept whole beside the checkpoint it is over. A timestamp is over a
-//! checkpoint's text alone, so that cosignatures can still be added to its note.
+//! that answer them, each kept beside the checkpoint it is over, and named by its digest in the log. A
+//! timestamp is over a checkpoint's text alone, so that cosignatures can still be added to its note.
 
 use std::io;
 use std::path::Path;
 
-use super::{HISTORY, Log, STAMPED, lock, read_checkpoint};
+use serde_json::Value;
+
+use super::{HISTORY, Leaf, LeafKind, Log, STAMPED, leaf, lock, read_checkpoint};
+use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::disk;
 use crate::evidence::StoreError;
 use crate::evidence::layout::{self, Entry};
-use crate::timestamp::{MAX_STAMP, Request, Stamp, StampError};
+use crate::timestamp::{Authorities, MAX_STAMP, Request, Stamp, StampError, Untrusted};
 use crate::tlog::tile::grouped;
 
 /// Timestamps that one checkpoint may have: from so many authorities.
@@ -38,7 +41,7 @@ impl StampFile {
         let size = digits.parse().ok()?;
         let file = match ending {
             "tsq" => Self::Request(size),
-            "tsr" => Self::Response(size, number),
+            "tsr" if (1..=MAX_PER_CHECKPOINT).contains(&number) => Self::Response(size, number),
             _ => return None,
         };
         (file.path() == path).then_some(file)
@@ -106,6 +109,9 @@ pub enum StampRefusal {
     /// It is no timestamp, or not a sound one.
     #[error("{0}")]
     Unsound(#[from] StampError),
+    /// Nobody whom the operator believes gave it.
+    #[error("it is by no authority of `timestamp.authorities`: {0}")]
+    Foreign(#[from] Untrusted),
     /// No request of this log asked for it.
     #[error("it answers no request of this log that is kept")]
     NotAsked,
@@ -146,12 +152,22 @@ impl Log {
         }
     }
 
-    /// Take in the response of an authority to a request that is kept.
+    /// Take in the response of an authority to a request that is kept: one of those that are
+    /// `believed`, where it was said who these are. It is on disk, and in the log, when this returns.
     ///
     /// # Errors
     /// [`StampRefusal`].
-    pub fn take_stamp(&self, bytes: &[u8]) -> Result<Stamped, StampRefusal> {
+    pub fn take_stamp(
+        &self,
+        response: &[u8],
+        believed: Option<&Authorities>,
+        at: Moment,
+    ) -> Result<Stamped, StampRefusal> {
+        let bytes = &*Stamp::without_words(response);
         let stamp = Stamp::parse(bytes)?;
+        if let Some(believed) = believed {
+            believed.judge(&stamp)?;
+        }
         let _one = lock(&self.stamping);
         let history = self.root.join(HISTORY);
         let all = StampFile::all(&self.root).map_err(StoreError::at(&history))?;
@@ -171,10 +187,13 @@ impl Log {
             let free = (1..=MAX_PER_CHECKPOINT)
                 .map(|number| StampFile::Response(size, number))
                 .find(|file| !there.contains(file));
-            free.ok_or(StampRefusal::TooMany(size))?.write(&self.root, bytes)?;
+            let foreign = || there.into_iter().find(|file| self.is_foreign(*file, believed));
+            let place = free.or_else(foreign).ok_or(StampRefusal::TooMany(size))?;
+            self.keep(place, bytes, at)?;
         }
-        let newer = self.stamped()?.is_none_or(|newest| newest.size < size);
-        if newer {
+        // A copy that cannot be read must not keep the next one from its place.
+        let newest = read_checkpoint(&history.join(STAMPED)).map_or(0, |(_, newest)| newest.size);
+        if newest < size {
             let note = history.join(format!("{}.note", grouped(size)));
             let (note, _) = read_checkpoint(&note)?;
             let path = history.join(STAMPED);
@@ -184,20 +203,52 @@ impl Log {
         Ok(Stamped { size, stamp })
     }
 
-    /// The newest checkpoint that has a timestamp, with the first of them.
+    /// Whether somebody put `file` there whom nobody believes, and the log does not tell of it: it must
+    /// not keep an authority that is believed from its place.
+    fn is_foreign(&self, file: StampFile, believed: Option<&Authorities>) -> bool {
+        let (Some(believed), Ok(bytes)) = (believed, file.read(&self.root)) else { return false };
+        if Stamp::parse(&bytes).is_ok_and(|stamp| believed.judge(&stamp).is_ok()) {
+            return false;
+        }
+        let sha256 = Digest::of(&bytes).to_string();
+        let told = |leaf: &Leaf| {
+            leaf.kind == LeafKind::Timestamp
+                && leaf.data.get("sha256").and_then(Value::as_str) == Some(&*sha256)
+        };
+        self.last(told).is_ok_and(|told| told.is_none())
+    }
+
+    /// Keep the response `bytes` as `file`, and say so in the log: the file first, for the log must
+    /// tell of none that was never there.
+    fn keep(&self, file: StampFile, bytes: &[u8], at: Moment) -> Result<(), StoreError> {
+        file.write(&self.root, bytes)?;
+        let told = self.append(leaf::timestamp(file.size(), Digest::of(bytes), at));
+        if told.as_ref().is_err_and(|error| !matches!(error, StoreError::InDoubt { .. })) {
+            // What the log does not tell of counts all the same; it is asked for again.
+            drop(disk::remove_file(&self.root.join(HISTORY).join(file.path())));
+        }
+        told.map(drop)
+    }
+
+    /// The newest checkpoint that has a timestamp, with the first one of those who are `believed`,
+    /// where it was said who these are. What is none, or somebody else's, is passed over.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn stamped(&self) -> Result<Option<Stamped>, StoreError> {
+    pub fn stamped(&self, believed: Option<&Authorities>) -> Result<Option<Stamped>, StoreError> {
         let path = self.root.join(HISTORY).join(STAMPED);
-        let (_, checkpoint) = match read_checkpoint(&path) {
+        let (note, checkpoint) = match read_checkpoint(&path) {
             Err(StoreError::NotFound { .. }) => return Ok(None),
             read => read?,
         };
         let size = checkpoint.size;
-        let stamp = Stamp::parse(&StampFile::Response(size, 1).read(&self.root)?);
-        let stamp = stamp.map_err(|error| StoreError::Damaged { path, what: error.to_string() })?;
-        Ok(Some(Stamped { size, stamp }))
+        let counts = |stamp: &Stamp| {
+            stamp.is_over(note.text.as_bytes())
+                && believed.is_none_or(|believed| believed.judge(stamp).is_ok())
+        };
+        let answers = (1..=MAX_PER_CHECKPOINT).map(|number| StampFile::Response(size, number));
+        let mut stamps = answers.filter_map(|file| Stamp::parse(&file.read(&self.root).ok()?).ok());
+        Ok(stamps.find(counts).map(|stamp| Stamped { size, stamp }))
     }
 }
 
@@ -212,6 +263,7 @@ mod tests {
             StampFile::Request(1_234_067),
             StampFile::Response(999, 1),
             StampFile::Response(1000, 2),
+            StampFile::Response(1000, 16),
         ] {
             assert_eq!(StampFile::parse(&file.path()), Some(file));
         }
@@ -229,6 +281,9 @@ mod tests {
             "",
             ".tsr",
             "067.2.2.tsr",
+            "021.17.tsr",
+            "067.+2.tsr",
+            "067.0.tsr",
         ] {
             assert_eq!(StampFile::parse(other), None, "{other}");
         }

@@ -9,8 +9,10 @@ mod folder;
 mod import;
 mod open;
 mod peer;
+mod reading;
 mod stamp;
 mod store;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +34,6 @@ use crate::error::exit;
 use crate::retention::Retention;
 use crate::run::Caller;
 use crate::tlog::note::Algorithm;
-use crate::tlog::policy::Policy;
 
 /// The manual whose tables these are.
 const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/AUDITORS.md");
@@ -47,6 +48,8 @@ enum What {
     Store,
     /// The store, by somebody who kept its newest checkpoint.
     Kept,
+    /// The store, by somebody who asks for a late look of the witnesses.
+    Since,
 }
 
 /// An attack: what is done, to what, and what to say where nobody can notice it.
@@ -80,8 +83,6 @@ struct Scene {
     bench: Bench,
     /// Log and history before the second run was sealed.
     earlier: State,
-    /// Whom the auditor believes: what lies in its folder `trust`.
-    believed: Trust,
     /// Those that give timestamps, where there are any.
     stampers: Option<stamp::Stampers>,
 }
@@ -115,8 +116,7 @@ impl Scene {
         hand_over(&bench.scratch().join("trust"));
         let newest = fs::read(root.join("log/checkpoint")).expect("there");
         write(&bench.scratch().join("kept.note"), &newest);
-        let believed = believed(&bench.scratch().join("trust"));
-        Self { bench, earlier, believed, stampers: None }
+        Self { bench, earlier, stampers: None }
     }
 
     fn trust(&self) -> PathBuf {
@@ -128,20 +128,13 @@ impl Scene {
     }
 }
 
-/// Whom somebody believes who was handed the folder `trust`.
-fn believed(trust: &Path) -> Trust {
-    let read = |name: &str| fs::read_to_string(trust.join(name)).expect("there");
-    let policy = Policy::parse(&format!("log {}", read("log.vkey"))).expect("a policy");
-    let trust = Trust::from_allowed_signers(&read("allowed_signers")).expect("a list");
-    trust.with_revoked(&read("revoked_keys")).expect("a list").with_log(policy)
-}
-
-/// A copy of the scene's store, to be attacked. Its folder has a name that a careless script
-/// stumbles over.
+/// A copy of the scene's store, to be attacked, and of what the auditor was handed. The store's folder
+/// has a name that a careless script stumbles over.
 struct Victim<'a> {
     scene: &'a Scene,
     _folder: tempfile::TempDir,
     root: PathBuf,
+    trust: PathBuf,
 }
 
 impl<'a> Victim<'a> {
@@ -150,7 +143,9 @@ impl<'a> Victim<'a> {
         let root = folder.path().join("-a store\n'of mine'");
         copy_tree(scene.bench.store.root(), &root);
         unlock(&root);
-        Self { scene, _folder: folder, root }
+        let trust = folder.path().join("trust");
+        copy_tree(&scene.trust(), &trust);
+        Self { scene, _folder: folder, root, trust }
     }
 
     /// The folder of the run number `index`.
@@ -160,7 +155,9 @@ impl<'a> Victim<'a> {
 
     /// What our verifier finds, and whether all is well.
     fn ours(&self, what: What) -> (Vec<&'static str>, bool) {
-        let trust = &self.scene.believed;
+        let trust = &Trust::in_folder(&self.trust).expect("whom to believe");
+        let since = (what == What::Since).then(|| witness::ASKED.parse().expect("a time"));
+        let trust = &trust.clone().witnessed_since(since);
         let (mut codes, code) = if what == What::Folder {
             let report = verify::folder(&self.run(0), trust);
             (report.findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), report.exit())
@@ -177,12 +174,14 @@ impl<'a> Victim<'a> {
 
     /// The checks of docs/verify.sh that fail, whether all is well, and what it printed.
     fn theirs(&self, what: What) -> (Vec<String>, bool, String) {
-        let (trust, folder, kept) = (self.scene.trust(), self.run(0), self.scene.kept());
+        let (trust, folder, kept) = (self.trust.clone(), self.run(0), self.scene.kept());
         let (store, checkpoint) = (Path::new("--store"), Path::new("--checkpoint"));
+        let since = [Path::new("--witnessed-since"), Path::new(witness::ASKED)];
         let (code, said) = match what {
             What::Folder => verify_sh(&trust, &[&folder]),
             What::Store => verify_sh(&trust, &[store, &self.root]),
             What::Kept => verify_sh(&trust, &[store, &self.root, checkpoint, &kept]),
+            What::Since => verify_sh(&trust, &[store, &self.root, since[0], since[1]]),
         };
         assert!(matches!(code, 0 | 1), "{code:?}: {said}");
         let failed = said.lines().filter(|line| line.starts_with("FAIL"));
@@ -308,16 +307,22 @@ fn table(scene: &Scene, rows: &[Row]) -> String {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a golden file is written when that is asked for")]
 fn verify_sh_agrees_on_every_attack_and_the_manual_says_so() {
-    let (scene, stamped) = (Scene::new(), stamp::scene());
+    let (scene, stamped, watched) = (Scene::new(), stamp::scene(), witness::scene());
     let mut manual = fs::read_to_string(MANUAL).expect("text");
     let found = manual.clone();
     for (part, scene, rows) in [
         ("folder", &scene, folder::ROWS),
+        ("reading", &scene, reading::ROWS),
         ("store", &scene, store::ROWS),
         ("run in `open/`", &scene, open::ROWS),
         ("kept bundle", &scene, import::ROWS),
         ("timestamp", &stamped, stamp::ROWS),
+        ("watched log", &watched, witness::ROWS),
     ] {
+        // One table alone, while its rows are written.
+        if std::env::var("MATRIX_TABLE").is_ok_and(|only| only != part) {
+            continue;
+        }
         let (begin, end) = (format!("<!-- made: attacks on a {part} -->\n"), "<!-- end -->\n");
         let (before, rest) = manual.split_once(&begin).unwrap_or_else(|| panic!("no {part}"));
         let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("{part} has no end"));

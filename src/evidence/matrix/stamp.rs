@@ -13,7 +13,7 @@ use super::store::{build, entries, prove, without};
 use super::{Row, Scene, Victim, What, edit, flip, hand_over, row, unnoticed};
 use crate::evidence::attacks::{forge, write};
 use crate::evidence::damage::unlock;
-use crate::evidence::fixture::{Bench, ORIGIN, id, log_key, signer};
+use crate::evidence::fixture::{Bench, id, log_key, signer};
 use crate::evidence::hostile::copy_tree;
 use crate::evidence::layout::{REQUEST, SEAL, SIGNATURE, TIMESTAMP};
 use crate::evidence::log::remove;
@@ -21,9 +21,7 @@ use crate::evidence::seal::{self, STEPS};
 use crate::evidence::trust::Trust;
 use crate::evidence::verify;
 use crate::run::Ending;
-use crate::timestamp::{Authorities, Request};
-use crate::tlog::note::Algorithm;
-use crate::tlog::policy::Policy;
+use crate::timestamp::Request;
 
 const FOLDER: What = What::Folder;
 const STORE: What = What::Store;
@@ -71,7 +69,7 @@ pub(super) fn scene() -> Scene {
         let log = bench.log();
         let (_, request) = log.timestamp_request().expect("a request");
         let answer = own.answer_at(request.bytes(), bench.now().wall);
-        log.take_stamp(&answer).expect("taken in");
+        log.take_stamp(&answer, None, bench.now()).expect("taken in");
     }
     let trust = bench.scratch().join("trust");
     hand_over(&trust);
@@ -80,13 +78,8 @@ pub(super) fn scene() -> Scene {
     let roots = [own.root(), young.root()].map(|root| fs::read(root).expect("a certificate"));
     write(&trust.join("allowed_signers"), line.as_bytes());
     write(&trust.join("tsa-ca.pem"), &roots.concat());
-    let key = log_key().signer(ORIGIN).expect("a name").verifier(Algorithm::Ed25519);
-    let believed = Trust::from_allowed_signers(&line)
-        .expect("a list")
-        .with_log(Policy::parse(&format!("log {key}\n")).expect("a policy"))
-        .with_time(Authorities::from_pem(&roots.concat()).expect("certificates"));
     let stampers = Some(Stampers { own, young, other });
-    Scene { bench, earlier: Default::default(), believed, stampers }
+    Scene { bench, earlier: Default::default(), stampers }
 }
 
 pub(super) const ROWS: &[Row] = &[
@@ -153,25 +146,90 @@ pub(super) const ROWS: &[Row] = &[
             replace(copy, -HOUR, |_| {});
         },
     ),
+    row(
+        "another time in words that nobody signed put into the timestamp, `seal.json` made anew",
+        FOLDER,
+        |copy| {
+            words(&copy.run(0), FORGED);
+            forge(&copy.run(0), None);
+        },
+    ),
+    row(
+        "… of a run made two hours later, with the stolen keys of evidence and log",
+        FOLDER,
+        |copy| {
+            replace(copy, HOUR + HOUR, |folder| words(folder, FORGED));
+        },
+    ),
+    row(
+        "other words that nobody signed, with the stolen keys of evidence and log",
+        FOLDER,
+        |copy| {
+            replace(copy, SignedDuration::ZERO, |folder| words(folder, "it was noon"));
+        },
+    ),
+    unnoticed(
+        "the words `Operation Okay`, likewise",
+        FOLDER,
+        |copy| replace(copy, SignedDuration::ZERO, |folder| words(folder, "Operation Okay")),
+        "authorities made with Bouncy Castle say so, and nothing is read from it",
+    ),
+    row("bytes behind the end of the timestamp, likewise", FOLDER, |copy| {
+        replace(copy, SignedDuration::ZERO, |folder| {
+            let bytes = fs::read(folder.join(TIMESTAMP)).expect("there");
+            write(&folder.join(TIMESTAMP), &[&bytes[..], b"more"].concat());
+            forge(folder, None);
+        });
+    }),
     unnoticed("nothing", STORE, |_| {}, "it is intact"),
     row("a byte of the timestamp over a checkpoint changed", STORE, |copy| {
-        flip(&copy.root, "checkpoints/004.tsr");
+        flip(&copy.root, "checkpoints/005.tsr");
     }),
     row("a byte of the request for it changed", STORE, |copy| {
-        flip(&copy.root, "checkpoints/004.tsq");
+        flip(&copy.root, "checkpoints/005.tsq");
+    }),
+    row("another time in words that nobody signed put into it", STORE, |copy| {
+        let path = copy.root.join("checkpoints/005.tsr");
+        write(&path, &with_words(&fs::read(&path).expect("there"), FORGED));
+    }),
+    row("bytes behind its end", STORE, |copy| {
+        let path = copy.root.join("checkpoints/005.tsr");
+        write(&path, &[fs::read(&path).expect("there"), b"more".to_vec()].concat());
     }),
     row("the timestamp over another checkpoint put in its place", STORE, |copy| {
         let bytes = fs::read(copy.root.join("checkpoints/002.tsr")).expect("there");
-        write(&copy.root.join("checkpoints/004.tsr"), &bytes);
+        write(&copy.root.join("checkpoints/005.tsr"), &bytes);
+    }),
+    row("the timestamp removed that the log tells of", STORE, |copy| {
+        remove(&copy.root.join("checkpoints/005.tsr"));
+    }),
+    row("a copy of it under a name that no timestamp has", STORE, |copy| {
+        let bytes = fs::read(copy.root.join("checkpoints/005.tsr")).expect("there");
+        write(&copy.root.join("checkpoints/005.17.tsr"), &bytes);
     }),
     row("a timestamp of an authority that nobody believes put in its place", STORE, |copy| {
-        over_checkpoint(copy, &stampers(copy.scene).other, then());
+        over_checkpoint(copy, "005.tsr", &stampers(copy.scene).other, then());
     }),
-    row("… of one whose clock was set back before its certificate was made", STORE, |copy| {
-        over_checkpoint(copy, &stampers(copy.scene).young, then());
-    }),
+    unnoticed(
+        "timestamps of authorities that nobody believes put beside it, in every place there is",
+        STORE,
+        |copy| {
+            over_checkpoint(copy, "005.2.tsr", &stampers(copy.scene).other, then());
+            let bytes = fs::read(copy.root.join("checkpoints/005.2.tsr")).expect("there");
+            for number in 3..=16 {
+                write(&copy.root.join(format!("checkpoints/005.{number}.tsr")), &bytes);
+            }
+        },
+        "they count for nothing, which a note says",
+    ),
+    unnoticed(
+        "… of one whose clock was set back before its certificate was made",
+        STORE,
+        |copy| over_checkpoint(copy, "005.2.tsr", &stampers(copy.scene).young, then()),
+        "it counts for nothing, which a note says",
+    ),
     row("the log made anew without a run, the timestamps kept", STORE, |copy| {
-        let names = ["002.tsq", "002.tsr", "004.tsq", "004.tsr"];
+        let names = ["002.tsq", "002.tsr", "005.tsq", "005.tsr"];
         let kept = names.map(|name| {
             let place = copy.root.join("checkpoints").join(name);
             (fs::read(&place).expect("there"), place)
@@ -185,24 +243,59 @@ pub(super) const ROWS: &[Row] = &[
         "two runs sealed half an hour apart, exchanged in the log with its stolen key",
         STORE,
         |copy| {
-            let mut entries = entries(copy);
+            let mut entries = untold(copy);
             // Opened and sealed, opened and sealed.
             entries.rotate_left(2);
             let log = build(copy, &log_key(), &entries);
             prove(copy, &log, &entries);
         },
     ),
+    row("the timestamps over checkpoints removed", STORE, |copy| {
+        for name in ["002.tsq", "002.tsr", "005.tsq", "005.tsr", "stamped.note"] {
+            remove(&copy.root.join("checkpoints").join(name));
+        }
+    }),
     unnoticed(
-        "the timestamps over checkpoints removed",
+        "the same, and from the log what it tells of them, with its stolen key",
         STORE,
         |copy| {
-            for name in ["002.tsq", "002.tsr", "004.tsq", "004.tsr", "stamped.note"] {
-                remove(&copy.root.join("checkpoints").join(name));
-            }
+            let entries = untold(copy);
+            let log = build(copy, &log_key(), &entries);
+            prove(copy, &log, &entries);
         },
-        "nothing says that there must be any; those over runs are bound by their seals",
+        "only a kept checkpoint or a witness can tell; those over runs are bound by their seals",
     ),
 ];
+
+/// What `openssl ts -reply -text` prints as if it were the time.
+const FORGED: &str = "x\nTime stamp: Jun  1 12:00:01 2020 GMT\nAccuracy: 0x01 seconds";
+
+/// The timestamp `response` with `words` in its status, which nobody signs.
+fn with_words(response: &[u8], words: &str) -> Vec<u8> {
+    // The status granted (0), behind the tag and the length of the whole.
+    let at = response.windows(5).position(|it| it == [0x30, 3, 2, 1, 0]).expect("granted");
+    let (words, token) = (words.as_bytes(), &response[at + 5..]);
+    let length = |bytes: usize| u8::try_from(bytes).expect("short");
+    let text = [&[0x0c, length(words.len())], words].concat();
+    let list = [&[0x30, length(text.len())], &text[..]].concat();
+    let status = [&[0x30, length(list.len() + 3), 2, 1, 0], &list[..]].concat();
+    let inside = [&status, token].concat();
+    let length = u16::try_from(inside.len()).expect("it is small").to_be_bytes();
+    [&[0x30, 0x82][..], &length, &inside].concat()
+}
+
+/// Put `words` into the timestamp over the signature in `folder`, and have `seal.json` name that.
+fn words(folder: &Path, words: &str) {
+    let path = folder.join(TIMESTAMP);
+    write(&path, &with_words(&fs::read(&path).expect("there"), words));
+    forge(folder, None);
+}
+
+/// The entries of the log without those that tell of timestamps.
+fn untold(copy: &Victim) -> Vec<Vec<u8>> {
+    let told = |entry: &[u8]| String::from_utf8_lossy(entry).contains("\"kind\":\"timestamp\"");
+    entries(copy).into_iter().filter(|entry| !told(entry)).collect()
+}
 
 fn stampers(scene: &Scene) -> &Stampers {
     scene.stampers.as_ref().expect("a scene with timestamps")
@@ -248,16 +341,17 @@ fn replace(copy: &Victim, ahead: SignedDuration, more: impl FnOnce(&Path)) {
     prove(copy, &log, &entries);
 }
 
-/// Put the answer of `authority`, whose clock says `time`, in the place of the one over the newest
-/// checkpoint.
-fn over_checkpoint(copy: &Victim, authority: &Authority, time: Timestamp) {
-    let request = fs::read(copy.root.join("checkpoints/004.tsq")).expect("there");
-    write(&copy.root.join("checkpoints/004.tsr"), &authority.answer_at(&request, time));
+/// Put the answer of `authority`, whose clock says `time`, over the newest checkpoint into the file
+/// `name`.
+fn over_checkpoint(copy: &Victim, name: &str, authority: &Authority, time: Timestamp) {
+    let request = fs::read(copy.root.join("checkpoints/005.tsq")).expect("there");
+    write(&copy.root.join("checkpoints").join(name), &authority.answer_at(&request, time));
 }
 
 /// What the auditor of `scene` finds in `folder`, and when it was stamped.
 fn told(scene: &Scene, folder: &Path) -> (Vec<String>, Option<String>) {
-    let report = verify::folder(folder, &scene.believed);
+    let trust = Trust::in_folder(&scene.trust()).expect("whom to believe");
+    let report = verify::folder(folder, &trust);
     let codes = report.findings.iter().map(|finding| finding.code.to_string()).collect();
     (codes, report.stamped.map(|stamp| stamp.time))
 }

@@ -1,19 +1,98 @@
 //! Owns the checkpoints there were: those that the store keeps, and those that somebody kept elsewhere,
-//! each of which the log must continue.
+//! each of which the log must continue; and what witnesses saw of the log, and when.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use serde::Serialize;
+
 use super::log::LogCheck;
+use super::proof::cosigned_by;
 use crate::evidence::finding::FindingCode;
-use crate::evidence::log::{HISTORY, STAMPED, StampFile, TreeReader, WITNESSED};
+use crate::evidence::log::{
+    CHECKPOINT, FOLDER, HISTORY, STAMPED, StampFile, TreeReader, WITNESSED,
+};
 use crate::evidence::log::{read_checkpoint, read_kept_checkpoint};
+use crate::evidence::trust::TRUST_POLICY;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::Note;
 use crate::tlog::policy::Judgement;
 use crate::tlog::tile;
 use crate::tlog::tree;
 
+/// What a witness saw of a log last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WitnessReport {
+    /// Its name in the trust policy.
+    pub name: String,
+    /// When, by its own clock: RFC 3339, UTC; none when it cosigned no checkpoint that is there.
+    pub time: Option<String>,
+    /// How many entries the log had then.
+    pub size: Option<u64>,
+}
+
+/// What is remembered of the checkpoints that the log continues.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// By witness: when it looked last, in seconds since the epoch, and the size that it saw.
+    seen: BTreeMap<String, (u64, u64)>,
+    /// Checkpoints with signatures of keys of which nothing was said.
+    strange: u32,
+}
+
 impl LogCheck<'_> {
+    /// Whether the policy asks for what it names.
+    pub(super) fn policy(&mut self) {
+        if let Some(found) = self.trust.log().weakness() {
+            let expected = "a log, and a quorum of the witnesses";
+            self.add(FindingCode::PolicyWeak, TRUST_POLICY, expected, found);
+        }
+    }
+
+    /// Remember who signed `note`, which the log continues.
+    fn saw(&mut self, note: &Note, size: u64) {
+        let policy = self.trust.log();
+        for (name, time) in policy.cosigned(note) {
+            let last = self.watch.seen.entry(name).or_default();
+            *last = (*last).max((time, size));
+        }
+        self.watch.strange += u32::from(policy.has_strangers(note));
+    }
+
+    /// Say what witnesses saw last, and whether that is as late as the auditor asks.
+    fn watched(&mut self) {
+        let Watch { seen, strange } = std::mem::take(&mut self.watch);
+        let last = |name: &str| seen.get(name).copied();
+        let report = |name: &str| WitnessReport {
+            name: name.to_owned(),
+            time: last(name).map(|(time, _)| moment(time).to_string()),
+            size: last(name).map(|(_, size)| size),
+        };
+        let policy = self.trust.log();
+        self.report.seen = policy.witnesses().map(report).collect();
+        let since = self.trust.since();
+        let fresh = |since: Timestamp| {
+            policy.is_quorum(|name| last(name).is_some_and(|(time, _)| moment(time) >= since))
+        };
+        if let Some(since) = since.filter(|since| !fresh(*since)) {
+            let looks = self
+                .report
+                .seen
+                .iter()
+                .filter_map(|it| Some(format!("{} at {}", it.name, it.time.as_ref()?)));
+            let looks: Vec<String> = looks.collect();
+            let expected = format!("the witnesses of the policy, since {since}");
+            let place = format!("{FOLDER}/{CHECKPOINT}");
+            self.add(FindingCode::WitnessStale, place, expected, cosigned_by(&looks));
+        }
+        if strange > 0 {
+            let found = format!("other signatures, on {strange} checkpoints");
+            let expected = "signatures of keys of which something was said";
+            self.add(FindingCode::SignatureUnknown, HISTORY, expected, found);
+        }
+    }
+
     /// Whether enough witnesses saw an earlier checkpoint; that the log continues it is checked
     /// with the others.
     pub(super) fn witnessed(&mut self, now: &Checkpoint, place: &str, found: String) {
@@ -56,8 +135,12 @@ impl LogCheck<'_> {
                         self.add(FindingCode::UnexpectedFile, &place, expected, "a checkpoint");
                     }
                     // One with more cosignatures says the same as the newest.
+                    let before = self.findings.len();
                     if note != *newest {
                         self.continues(&place, &note, &old, checkpoint);
+                    }
+                    if self.findings.len() == before {
+                        self.saw(&note, old.size);
                     }
                 }
                 Err(error) => {
@@ -65,6 +148,8 @@ impl LogCheck<'_> {
                 }
             }
         }
+        self.saw(newest, checkpoint.size);
+        self.watched();
         // A request before its answers.
         stamps.sort_unstable();
         self.stamps(&stamps);
@@ -127,4 +212,10 @@ impl LogCheck<'_> {
             self.add(FindingCode::LogRewritten, place, old.root.to_string(), found);
         }
     }
+}
+
+/// The time of a cosignature; one that no clock shows is the last that one can.
+fn moment(seconds: u64) -> Timestamp {
+    let seconds = i64::try_from(seconds).ok();
+    seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Facts;
 use super::custody::Stated;
+use super::history::{Watch, WitnessReport};
 use super::keeping::Keeping;
 use super::proof::cosigned_by;
 use super::stamps::{Dated, StampedReport};
@@ -46,6 +47,8 @@ pub struct LogReport {
     pub custody: u64,
     /// Witnesses whose cosignatures of the newest checkpoint are sound.
     pub witnesses: Vec<String>,
+    /// What each witness of the policy saw last.
+    pub seen: Vec<WitnessReport>,
     /// Checkpoints from outside that the log still holds to.
     pub remembered: u64,
     /// The newest timestamp that counts.
@@ -89,6 +92,7 @@ pub(super) struct LogCheck<'a> {
     /// Heads of the custody log.
     pub(super) heads: Vec<Stated>,
     pub(super) dated: Dated,
+    pub(super) watch: Watch,
     /// Sizes with a timestamp that counts, and the latest moment that it can mean.
     pub(super) there_by: Vec<(u64, Timestamp)>,
     pub(super) report: LogReport,
@@ -121,6 +125,7 @@ impl<'a> LogCheck<'a> {
             imports: BTreeMap::new(),
             heads: Vec::new(),
             dated: Dated::in_store(root),
+            watch: Watch::default(),
             there_by: Vec::new(),
             report: LogReport::default(),
             findings: Vec::new(),
@@ -140,6 +145,7 @@ impl<'a> LogCheck<'a> {
     /// Verify the log itself; whether there is one that can be held against the folders.
     pub(super) fn run(&mut self, remembered: &[PathBuf]) -> bool {
         let place = format!("{FOLDER}/{CHECKPOINT}");
+        self.policy();
         if !self.reader.exists() {
             let expected = !self.trust.log().is_empty() || !remembered.is_empty();
             if expected || self.root.join(FOLDER).symlink_metadata().is_ok() {

@@ -41,6 +41,7 @@ use crate::tlog::note::MAX_NOTE;
 use crate::tlog::proof::Proof;
 use crate::workflow::Verdict;
 
+pub use history::WitnessReport;
 pub use import::ImportReport;
 pub(crate) use import::{Logged as LoggedImports, bundled, imports};
 pub use log::{LogReport, log};

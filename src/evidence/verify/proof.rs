@@ -6,7 +6,7 @@ use super::Check;
 use crate::disk;
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{MAX_SMALL, PROOF, SEAL};
-use crate::evidence::trust::Trust;
+use crate::evidence::trust::{TRUST_POLICY, Trust};
 use crate::tlog::note::MAX_NOTE;
 use crate::tlog::policy::Judgement;
 use crate::tlog::proof::Proof;
@@ -15,6 +15,10 @@ impl Check<'_> {
     /// Check the proof in the folder, or a later one in the file `other`.
     pub(super) fn proof(&mut self, trust: &Trust, other: Option<&Path>) {
         let judged = !trust.log().is_empty();
+        if let Some(found) = trust.log().weakness() {
+            let expected = "a log, and a quorum of the witnesses";
+            self.add(FindingCode::PolicyWeak, TRUST_POLICY, expected, found);
+        }
         let bytes = match other {
             None => self.read(PROOF, MAX_NOTE),
             Some(path) => match disk::read_limited(path, MAX_NOTE) {
@@ -54,6 +58,10 @@ impl Check<'_> {
         match trust.log().judge(&proof.note, origin) {
             Judgement::Believed { .. } => {
                 self.report.logged = Some(format!("{origin} at {}", proof.index));
+                if trust.log().has_strangers(&proof.note) {
+                    let expected = "signatures of keys of which something was said";
+                    self.add(FindingCode::SignatureUnknown, PROOF, expected, "others beside them");
+                }
             }
             Judgement::UnknownLog if !judged => {}
             Judgement::UnknownLog => {

@@ -2,17 +2,18 @@
 //! answers what was asked, and was given by an authority that somebody believes, at a moment in
 //! which that could give any; and that nothing it covers is dated after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::log::LogCheck;
 use crate::digest::Digest;
 use crate::disk;
 use crate::evidence::finding::FindingCode;
-use crate::evidence::log::{HISTORY, Leaf, StampFile, read_checkpoint};
+use crate::evidence::log::{FOLDER, HISTORY, Leaf, LeafKind, StampFile, read_checkpoint};
 use crate::timestamp::{MAX_STAMP, Request, Stamp, StampError};
 use crate::tlog::tile::grouped;
 
@@ -46,6 +47,8 @@ pub(super) struct Dated {
     latest: Option<Timestamp>,
     /// By the size of a checkpoint with a timestamp: the latest time of an entry below it.
     by_size: BTreeMap<u64, Option<Timestamp>>,
+    /// Timestamps of which the log tells: the size they are over, the digest, and the entry.
+    told: Vec<(u64, Option<Digest>, u64)>,
 }
 
 impl Dated {
@@ -54,11 +57,16 @@ impl Dated {
         // What cannot be listed becomes a finding when the history is.
         let files = StampFile::all(root).unwrap_or_default();
         let by_size = files.into_iter().map(|file| (file.size(), None)).collect();
-        Self { latest: None, by_size }
+        Self { by_size, ..Self::default() }
     }
 
     /// The entry `index` of the log, in order.
     pub(super) fn entry(&mut self, index: u64, leaf: &Leaf) {
+        if leaf.kind == LeafKind::Timestamp {
+            let size = leaf.data.get("size").and_then(Value::as_u64).unwrap_or(index);
+            let sha256 = leaf.data.get("sha256").and_then(|it| it.as_str()?.parse().ok());
+            self.told.push((size, sha256, index));
+        }
         if self.by_size.is_empty() {
             return;
         }
@@ -72,12 +80,12 @@ impl Dated {
 impl LogCheck<'_> {
     /// Check the timestamps `files` of a log that follows from its entries.
     pub(super) fn stamps(&mut self, files: &[StampFile]) {
-        let mut unjudged = 0_u32;
+        let (mut unjudged, mut there) = (0_u32, BTreeSet::new());
         let mut notes: BTreeMap<u64, (Option<Digest>, Option<Request>)> = BTreeMap::new();
         for file in files {
             let size = file.size();
             let (text, request) = notes.entry(size).or_insert_with(|| (self.text_at(size), None));
-            match self.stamp(*file, *text, request) {
+            match self.stamp(*file, *text, request, &mut there) {
                 Some(_) if self.trust.time().is_empty() => unjudged += 1,
                 Some(stamp) => self.believe(*file, &stamp),
                 None => {}
@@ -87,6 +95,13 @@ impl LogCheck<'_> {
             let expected = "authorities that are believed (tsa-ca.pem)";
             let found = format!("none, for {unjudged} timestamps");
             self.add(FindingCode::TimestampNotJudged, HISTORY, expected, found);
+        }
+        for (size, sha256, index) in std::mem::take(&mut self.dated.told) {
+            if sha256.is_none_or(|sha256| !there.contains(&(size, sha256))) {
+                let place = format!("{HISTORY}/{}", StampFile::Response(size, 1).path());
+                let expected = format!("the timestamp that {FOLDER}#{index} tells of");
+                self.add(FindingCode::TimestampMissing, place, expected, "none like it");
+            }
         }
     }
 
@@ -101,12 +116,14 @@ impl LogCheck<'_> {
     }
 
     /// Check one file; the timestamp in it, if it is a sound one over its checkpoint. `asked` is
-    /// the request over the same checkpoint, which comes before its answers.
+    /// the request over the same checkpoint, which comes before its answers; of these the digests go
+    /// `there`.
     fn stamp(
         &mut self,
         file: StampFile,
         text: Option<Digest>,
         asked: &mut Option<Request>,
+        there: &mut BTreeSet<(u64, Digest)>,
     ) -> Option<Stamp> {
         let place = format!("{HISTORY}/{}", file.path());
         let bytes = match disk::read_limited(&self.root.join(&place), MAX_STAMP) {
@@ -127,6 +144,7 @@ impl LogCheck<'_> {
                 Err(error) => return self.malformed(place, "a request of RFC 3161", &error),
             }
         } else {
+            there.insert((file.size(), Digest::of(&bytes)));
             match Stamp::parse(&bytes) {
                 Ok(stamp) => {
                     let over = stamp.imprint;
@@ -162,7 +180,7 @@ impl LogCheck<'_> {
             Ok(name) => name,
             Err(why) => {
                 let expected = "an authority that is believed, then";
-                self.add(FindingCode::TimestampUntrusted, place, expected, why.to_string());
+                self.add(FindingCode::TimestampForeign, place, expected, why.to_string());
                 return;
             }
         };
