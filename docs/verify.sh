@@ -98,9 +98,11 @@ plain_files() { # No links, devices, pipes; no empty folders; a folder named aft
   local other
   other=$(find . ! -type d ! -type f -print -o -type d -empty -print) && [ -z "$other" ] || { echo "$other"; return 1; }
   # A name with a line feed would be two to whoever reads lines.
-  other=$(find . -mindepth 1 -regextype posix-extended ! -regex "\./($part/)*$part" -print) && [ -z "$other" ] || { echo "$other"; return 1; }
+  other=$(find . -mindepth 1 -regextype posix-extended ! -regex "\./($part/)*$part" -print) && [ -z "$other" ] ||
+    { echo "$other"; return 1; }
   [[ ${PWD##*/} =~ ^$run_id$ ]] || { echo "the folder is not named after a run"; return 1; }
-  facts=$(python facts . "$whom") && [ "${facts%% *}" = "${PWD##*/}" ] || { echo "seal.json is of another run"; return 1; }
+  facts=$(python facts . "$whom") && [ "${facts%% *}" = "${PWD##*/}" ] ||
+    { echo "seal.json is of another run"; return 1; }
 }
 manifests() { # Digest, two spaces, a plain name; names sorted, each once.
   local file names
@@ -131,9 +133,9 @@ root_names() { # Beside data/ is what the format names, and nothing else.
 # revoked TIME: the keys that are revoked for what was there at that second, by an authority's word; all
 # of them where none says so. What a folder says of its own time is worth nothing then.
 revoked() {
-  local line since
+  local line since word='[^[:blank:]]+[[:blank:]]+'
   while IFS= read -r line || [ -n "$line" ]; do
-    if [[ -n $1 && $line =~ ^[[:blank:]]*[^[:blank:]]+[[:blank:]]+[^[:blank:]]+[[:blank:]]+since=([0-9]{14}Z)([[:blank:]]|$) ]]; then
+    if [[ -n $1 && $line =~ ^[[:blank:]]*$word${word}since=([0-9]{14}Z)([[:blank:]]|$) ]]; then
       since=${BASH_REMATCH[1]}
       since=$(date -ud "${since:0:8} ${since:8:2}:${since:10:2}:${since:12:2}" +%s) || since=0
       [ "$1" -ge "$since" ] || continue

@@ -435,8 +435,8 @@ class Stamp:
             (0xA0,), (0xA1,),
         )
         self.imprint = imprint_in(imprint)
-        known = all(values(it)[1][0] != BOOLEAN or values(it)[1][1] == b"\0" for _, it in values(extensions or b""))
-        need(version == b"\1" and known, "a version or an extension that is not known")
+        critical = any((BOOLEAN, b"\xff") in values(it) for _, it in values(extensions or b""))
+        need(version == b"\1" and not critical, "a version or an extension that is not known")
         form = re.fullmatch(rb"([0-9]{14})(?:\.([0-9]*[1-9]))?Z", time)
         need(form, "its time cannot be read")
         whole = datetime.strptime(form[1].decode(), "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
@@ -526,7 +526,13 @@ def stamp_file(name):
 
 def stamps(store, trust, file):
     folder, wrong, lines, there = os.path.join(store, "checkpoints"), [], [], set()
-    names = sorted(name for name in files_below(folder) if stamp_file(name))
+    # The log before the files: what it tells of was there before. Whether it is whole, and has a
+    # history, are checks of their own.
+    try:
+        told = [json.loads(entry) for entry in Log(store).entries]
+        names = sorted(name for name in files_below(folder) if stamp_file(name))
+    except (Wrong, OSError, ValueError):
+        told, names = [], []
     for name in names:
         (size, which), path = stamp_file(name), os.path.join(folder, name)
         try:
@@ -543,13 +549,14 @@ def stamps(store, trust, file):
             if stamp.counts(text, trust):
                 lines.append(f"{size} {(stamp.time + stamp.off) // SECOND}\n")
             else:
-                print(f"note: checkpoints/{name} is by an authority that is not believed, and counts for nothing")
+                print(f"note: checkpoints/{name} is by an authority that is not believed: it counts for nothing")
         except (Wrong, OSError) as error:
             wrong.append(f"checkpoints/{name}: {error}")
-    for index, entry in enumerate(Log(store).entries):
-        value = json.loads(entry)
-        if value.get("kind") == "timestamp" and (value["size"], value["sha256"]) not in there:
-            wrong.append(f"entry {index} tells of a timestamp over {value['size']} entries that is not there")
+    for index, value in enumerate(told):
+        if value.get("kind") == "timestamp":
+            size, found = value["size"], (value["size"], value["sha256"]) in there
+            if not found or type(size) is not int:
+                wrong.append(f"entry {index} tells of a timestamp over {size!r} entries that is not there")
     with open(file, "w", encoding="utf-8") as out:
         out.writelines(lines)
     need(not wrong, "\n".join(wrong))
@@ -799,7 +806,7 @@ def witnesses(store, trust, since=None):
     need(newest, "fewer witnesses cosigned than the policy asks for")
     if since is not None:
         fresh = {name for name, (time, _) in seen.items() if time >= int(since)}
-        need(policy.met(fresh), f"fewer witnesses cosigned since {when(int(since))} than the policy asks for")
+        need(policy.met(fresh), f"fewer witnesses than are needed cosigned since {when(int(since))}")
 
 
 def when(seconds):

@@ -87,7 +87,7 @@ async fn request(
         let message = format!("`old` is no size ({}); give a number", rejection.body_text());
         Problem::new(Code::InvalidField, message).field("old")
     })?;
-    let request = api.runs.offline_request(query.old, query.witness).await?;
+    let request = api.runs.offline_request(query.old, query.witness.as_deref()).await?;
     Ok(([TEXT], request.to_string()).into_response())
 }
 

@@ -347,6 +347,13 @@ fn stock_tools(bench: &Bench, folder: &Path) -> Vec<String> {
 fn the_commands_in_verify_txt_agree() {
     let (bench, folder) = victim();
     assert_eq!(stock_tools(&bench, &folder), [""; 0]);
+    // Two known names in two lines are one that is not known.
+    write(&folder.join("VERIFY.txt\nbagit.txt"), b"x");
+    let failed = stock_tools(&bench, &folder);
+    assert!(
+        matches!(&failed[..], [one] if one.starts_with("test -z \"$(find . -mindepth")),
+        "{failed:?}"
+    );
     write(&folder.join("data/added"), b"x");
     write(&folder.join("added"), b"x");
     assert_eq!(stock_tools(&bench, &folder).len(), 2);

@@ -86,10 +86,10 @@ impl Runs {
     pub async fn offline_request(
         &self,
         old: Option<u64>,
-        name: Option<String>,
+        name: Option<&str>,
     ) -> Result<Request, Problem> {
         let named = self.0.config.borrow().transparency.witnesses.clone();
-        let asked = match (&name, old) {
+        let asked = match (name, old) {
             (Some(name), _) => {
                 let found = named.into_iter().filter(|witness| witness.key.name() == name);
                 let found: Vec<_> = found.collect();

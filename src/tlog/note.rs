@@ -258,12 +258,13 @@ impl Note {
     }
 
     /// Take over the line with which `key` signed `other`, a note of the same text; whether there
-    /// was a sound one. Other lines that claim the same key go.
+    /// was a sound one. Other lines that claim the same key go, but for its own later cosignature.
     pub fn take_signature(&mut self, other: &Self, key: &VerifierKey) -> bool {
-        let Some((line, _)) = other.newest(key).filter(|_| other.text == self.text) else {
+        let Some(taken) = other.newest(key).filter(|_| other.text == self.text) else {
             return false;
         };
-        let line = line.clone();
+        let later = self.newest(key).filter(|(_, time)| *time > taken.1);
+        let line = later.unwrap_or(taken).0.clone();
         self.lines.retain(|own| !own.claims(key));
         self.lines.push(line);
         true
@@ -386,6 +387,13 @@ mod tests {
         let later = format!("{text}{}", witness.cosign(&note.text, 1_790_000_060));
         let later = Note::parse(&later).expect("a note");
         assert_eq!(later.signed_by(&of_witness), Some(1_790_000_060));
+        let mut kept = later.clone();
+        assert!(kept.take_signature(&note, &of_witness), "an older one is sound, too");
+        assert_eq!(
+            kept.signed_by(&of_witness),
+            Some(1_790_000_060),
+            "and takes no later one's place"
+        );
     }
 
     #[test]

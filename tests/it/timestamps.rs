@@ -284,6 +284,19 @@ fn what_nobody_believes_counts_for_nothing_and_is_no_verdict() {
     assert_eq!(newest.size, log.log.checkpoint().1.size - 1);
 }
 
+/// A short value of DER.
+fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    [&[tag, u8::try_from(content.len()).expect("short")], content].concat()
+}
+
+/// The timestamp `plain` with another content of its status, which nobody signs.
+fn with_status(plain: &[u8], status: &[u8]) -> Vec<u8> {
+    let at = plain.windows(5).position(|it| it == [0x30, 3, 2, 1, 0]).expect("granted");
+    let inside = [&tlv(0x30, status), &plain[at + 5..]].concat();
+    let length = u16::try_from(inside.len()).expect("small").to_be_bytes();
+    [&[0x30, 0x82][..], &length, &inside].concat()
+}
+
 #[test]
 fn words_that_nobody_signed_are_left_out_and_refused_on_disk() {
     let own = Authority::new(P256, NOW);
@@ -291,15 +304,10 @@ fn words_that_nobody_signed_are_left_out_and_refused_on_disk() {
     let plain = own.answer(request.bytes(), None);
     assert_eq!(Stamp::without_words(&plain), plain);
     let worded = |words: &[&str], failure: &[u8]| {
-        let text = |text: &&str| [&[0x0c, text.len() as u8], text.as_bytes()].concat();
+        let text = |text: &&str| tlv(0x0c, text.as_bytes());
         let list = words.iter().map(text).collect::<Vec<_>>().concat();
-        let list =
-            if words.is_empty() { vec![] } else { [&[0x30, list.len() as u8], &list[..]].concat() };
-        let status = [&[2, 1, 0], &list[..], failure].concat();
-        let status = [&[0x30, status.len() as u8], &status[..]].concat();
-        let at = plain.windows(5).position(|it| it == [0x30, 3, 2, 1, 0]).expect("granted");
-        let inside = [&status, &plain[at + 5..]].concat();
-        [&[0x30, 0x82][..], &(inside.len() as u16).to_be_bytes(), &inside].concat()
+        let list = if words.is_empty() { vec![] } else { tlv(0x30, &list) };
+        with_status(&plain, &[&[2, 1, 0], &list[..], failure].concat())
     };
     let forged = "x\nTime stamp: Jan  1 00:00:00 2020 GMT";
     for words in [&[forged][..], &["it was noon"], &["Operation Okay", "so"], &[""]] {
@@ -315,9 +323,7 @@ fn words_that_nobody_signed_are_left_out_and_refused_on_disk() {
     let log = LogAlone::new("2026-01-01T00:00:00Z");
     let (_, request) = log.log.timestamp_request().expect("a request");
     let plain = own.answer(request.bytes(), None);
-    let at = plain.windows(5).position(|it| it == [0x30, 3, 2, 1, 0]).expect("granted");
-    let status = [&[0x30, 9, 2, 1, 0, 0x30, 4, 0x0c, 2][..], b"ok", &plain[at + 5..]].concat();
-    let response = [&[0x30, 0x82][..], &(status.len() as u16).to_be_bytes(), &status].concat();
+    let response = with_status(&plain, &[2, 1, 0, 0x30, 4, 0x0c, 2, b'o', b'k']);
     log.log.take_stamp(&response, None, now()).expect("taken in");
     assert_eq!(std::fs::read(log.root().join("checkpoints/001.tsr")).expect("kept"), plain);
     assert_eq!(log.verified(Some(&own)), (vec![], Some(1)));

@@ -63,12 +63,15 @@ pub(super) fn scene() -> Scene {
     let young = Authority::new(P256, ("20260101000000Z", "20980101000000Z"));
     let other = Authority::new(P256, ("20200101000000Z", "20980101000000Z"));
     let bench = bench(&own, SignedDuration::ZERO);
-    for index in [0, 1] {
+    let answers = [0, 1].map(|index| {
         bench.clock.advance(Duration::from_secs(1800 * index as u64));
         bench.sealed(index);
-        let log = bench.log();
-        let (_, request) = log.timestamp_request().expect("a request");
-        let answer = own.answer_at(request.bytes(), bench.now().wall);
+        let (_, request) = bench.log().timestamp_request().expect("a request");
+        own.answer_at(request.bytes(), bench.now().wall)
+    });
+    // The courier comes later: what the log tells of them stands behind both runs.
+    let log = bench.log();
+    for answer in answers {
         log.take_stamp(&answer, None, bench.now()).expect("taken in");
     }
     let trust = bench.scratch().join("trust");
@@ -183,41 +186,41 @@ pub(super) const ROWS: &[Row] = &[
     }),
     unnoticed("nothing", STORE, |_| {}, "it is intact"),
     row("a byte of the timestamp over a checkpoint changed", STORE, |copy| {
-        flip(&copy.root, "checkpoints/005.tsr");
+        flip(&copy.root, "checkpoints/004.tsr");
     }),
     row("a byte of the request for it changed", STORE, |copy| {
-        flip(&copy.root, "checkpoints/005.tsq");
+        flip(&copy.root, "checkpoints/004.tsq");
     }),
     row("another time in words that nobody signed put into it", STORE, |copy| {
-        let path = copy.root.join("checkpoints/005.tsr");
+        let path = copy.root.join("checkpoints/004.tsr");
         write(&path, &with_words(&fs::read(&path).expect("there"), FORGED));
     }),
     row("bytes behind its end", STORE, |copy| {
-        let path = copy.root.join("checkpoints/005.tsr");
+        let path = copy.root.join("checkpoints/004.tsr");
         write(&path, &[fs::read(&path).expect("there"), b"more".to_vec()].concat());
     }),
     row("the timestamp over another checkpoint put in its place", STORE, |copy| {
         let bytes = fs::read(copy.root.join("checkpoints/002.tsr")).expect("there");
-        write(&copy.root.join("checkpoints/005.tsr"), &bytes);
+        write(&copy.root.join("checkpoints/004.tsr"), &bytes);
     }),
     row("the timestamp removed that the log tells of", STORE, |copy| {
-        remove(&copy.root.join("checkpoints/005.tsr"));
+        remove(&copy.root.join("checkpoints/004.tsr"));
     }),
     row("a copy of it under a name that no timestamp has", STORE, |copy| {
-        let bytes = fs::read(copy.root.join("checkpoints/005.tsr")).expect("there");
-        write(&copy.root.join("checkpoints/005.17.tsr"), &bytes);
+        let bytes = fs::read(copy.root.join("checkpoints/004.tsr")).expect("there");
+        write(&copy.root.join("checkpoints/004.17.tsr"), &bytes);
     }),
     row("a timestamp of an authority that nobody believes put in its place", STORE, |copy| {
-        over_checkpoint(copy, "005.tsr", &stampers(copy.scene).other, then());
+        over_checkpoint(copy, "004.tsr", &stampers(copy.scene).other, then());
     }),
     unnoticed(
         "timestamps of authorities that nobody believes put beside it, in every place there is",
         STORE,
         |copy| {
-            over_checkpoint(copy, "005.2.tsr", &stampers(copy.scene).other, then());
-            let bytes = fs::read(copy.root.join("checkpoints/005.2.tsr")).expect("there");
+            over_checkpoint(copy, "004.2.tsr", &stampers(copy.scene).other, then());
+            let bytes = fs::read(copy.root.join("checkpoints/004.2.tsr")).expect("there");
             for number in 3..=16 {
-                write(&copy.root.join(format!("checkpoints/005.{number}.tsr")), &bytes);
+                write(&copy.root.join(format!("checkpoints/004.{number}.tsr")), &bytes);
             }
         },
         "they count for nothing, which a note says",
@@ -225,11 +228,11 @@ pub(super) const ROWS: &[Row] = &[
     unnoticed(
         "… of one whose clock was set back before its certificate was made",
         STORE,
-        |copy| over_checkpoint(copy, "005.2.tsr", &stampers(copy.scene).young, then()),
+        |copy| over_checkpoint(copy, "004.2.tsr", &stampers(copy.scene).young, then()),
         "it counts for nothing, which a note says",
     ),
     row("the log made anew without a run, the timestamps kept", STORE, |copy| {
-        let names = ["002.tsq", "002.tsr", "005.tsq", "005.tsr"];
+        let names = ["002.tsq", "002.tsr", "004.tsq", "004.tsr"];
         let kept = names.map(|name| {
             let place = copy.root.join("checkpoints").join(name);
             (fs::read(&place).expect("there"), place)
@@ -251,7 +254,7 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
     row("the timestamps over checkpoints removed", STORE, |copy| {
-        for name in ["002.tsq", "002.tsr", "005.tsq", "005.tsr", "stamped.note"] {
+        for name in ["002.tsq", "002.tsr", "004.tsq", "004.tsr", "stamped.note"] {
             remove(&copy.root.join("checkpoints").join(name));
         }
     }),
@@ -344,7 +347,7 @@ fn replace(copy: &Victim, ahead: SignedDuration, more: impl FnOnce(&Path)) {
 /// Put the answer of `authority`, whose clock says `time`, over the newest checkpoint into the file
 /// `name`.
 fn over_checkpoint(copy: &Victim, name: &str, authority: &Authority, time: Timestamp) {
-    let request = fs::read(copy.root.join("checkpoints/005.tsq")).expect("there");
+    let request = fs::read(copy.root.join("checkpoints/004.tsq")).expect("there");
     write(&copy.root.join("checkpoints").join(name), &authority.answer_at(&request, time));
 }
 
@@ -354,6 +357,59 @@ fn told(scene: &Scene, folder: &Path) -> (Vec<String>, Option<String>) {
     let report = verify::folder(folder, &trust);
     let codes = report.findings.iter().map(|finding| finding.code.to_string()).collect();
     (codes, report.stamped.map(|stamp| stamp.time))
+}
+
+/// The commands of `guide` that begin with `first`, run by bash in `folder` and followed by `last`; how
+/// they end and what they print.
+fn commands(guide: &str, first: &str, last: &str, folder: &Path, root: &Path) -> (bool, String) {
+    let at = guide.find(first).expect("they are there");
+    let end = guide[at..].find("\n\n").map_or(guide.len(), |end| at + end);
+    let block = guide[at..end].split("\n```").next().expect("it begins");
+    let mut bash = std::process::Command::new("bash");
+    let done = bash.args(["-c", &format!("{block}\n{last}")]).current_dir(folder);
+    let done = done.env("TSA_CA", root).output().expect("bash is there");
+    (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+#[test]
+fn the_manuals_commands_read_the_time_that_was_signed() {
+    let scene = scene();
+    let copy = Victim::of(&scene);
+    let (folder, root) = (copy.run(0), stampers(&scene).own.root());
+    let guide = include_str!("../VERIFY.txt");
+    let first = "test ! -e tagmanifest-sha256.txt.sig.tsr || {";
+    let time = || commands(guide, first, "echo \"at $TIME\"", &folder, &root);
+    let there = format!("at {}\n", then().as_second());
+    assert!(time().0 && time().1.ends_with(&there), "{:?}", time());
+    let forged = FORGED.replace("12:00", "10:00");
+    words(&folder, &forged);
+    let text = ["ts", "-reply", "-in", TIMESTAMP, "-text"];
+    let text = std::process::Command::new("openssl").args(text).current_dir(&folder).output();
+    let text = String::from_utf8_lossy(&text.expect("openssl is there").stdout).into_owned();
+    assert!(text.contains("\nTime stamp: Jun  1 10:00:01 2020 GMT"), "what is forged: {text}");
+    assert!(time().0 && time().1.ends_with(&there), "{:?}", time());
+    // Where no time is signed, none is believed.
+    for damage in [flip as fn(&Path, &str), |folder: &Path, name: &str| {
+        write(&folder.join(name), b"");
+    }] {
+        damage(&folder, TIMESTAMP);
+        assert!(!commands(guide, first, "", &folder, &root).0);
+    }
+    let checkpoints = copy.root.join("checkpoints");
+    for name in ["note", "tsr"] {
+        let bytes = fs::read(checkpoints.join(format!("004.{name}"))).expect("there");
+        super::make_dir(&checkpoints.join("x002"));
+        write(&checkpoints.join(format!("x002/114.{name}")), &bytes);
+    }
+    write(&checkpoints.join("tsa-ca.pem"), &fs::read(root).expect("there"));
+    let (manual, first) = (include_str!("../../../docs/AUDITORS.md"), "head -n 3 x002/114.note");
+    let read = || commands(manual, first, "echo \"at $TIME\"", &checkpoints, Path::new("/"));
+    let seal = then().as_second() + 1800;
+    assert!(read().0 && read().1.contains("Verification: OK"), "{:?}", read());
+    assert!(read().1.ends_with(&format!("at {seal}\n")), "{:?}", read());
+    let path = checkpoints.join("x002/114.tsr");
+    write(&path, &with_words(&fs::read(&path).expect("there"), FORGED));
+    assert!(read().1.ends_with(&format!("at {seal}\n")), "{:?}", read());
 }
 
 #[test]
