@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Check evidence without any software of Exhibit's: coreutils, findutils, ssh-keygen, openssl, and
-# Python's standard library (verify_log.py, beside this script) for the log.
+# Python's standard library (verify_log.py and verify_container.py, beside this script).
 #
 #   verify.sh --trust DIR [--at TIME] [--proof FILE] FOLDER             one evidence folder
+#   verify.sh --trust DIR [--at TIME] BUNDLE.tar.zst                    what was sent as one file
 #   verify.sh --trust DIR [--at TIME] --store STORE [--checkpoint KEPT]… [--witnessed-since TIME]
 #                                                                       a whole store
 #
@@ -20,8 +21,8 @@
 # time of sealing counts, by the folder's own word.
 #
 # Prints PASS or FAIL for each check; ends with 0 when all passed, 1 when one failed, 2 when it
-# could not begin. Where a store has archived runs or keeps bundles of other stores, zstd and tar are
-# needed as well.
+# could not begin. For a bundle, and where a store has archived runs or keeps bundles of other stores,
+# zstd and tar are needed as well; what they unpack was judged byte by byte before.
 # Nothing in the evidence is run. Written for bash 5.2, OpenSSH 9.2, OpenSSL 3.0
 # and Python 3.11, as in Debian 12. docs/FORMAT.md says what each file is.
 set -uo pipefail
@@ -31,7 +32,7 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) || exit 2
 
 stop() { printf 'verify.sh: %s\n' "$*" >&2; exit 2; }
 usage() {
-  stop "usage: verify.sh --trust DIR [--at TIME] [--proof FILE] FOLDER |" \
+  stop "usage: verify.sh --trust DIR [--at TIME] [--proof FILE] FOLDER | --trust DIR [--at TIME] BUNDLE |" \
     "--trust DIR [--at TIME] --store STORE [--checkpoint KEPT]… [--witnessed-since TIME]"
 }
 
@@ -54,7 +55,7 @@ while [ $# -gt 0 ]; do
     *) break ;;
   esac
 done
-if [ $# -eq 1 ]; then [ -d "$1" ] || stop "that folder is not there"; folder=$(realpath -- "$1"); fi
+if [ $# -eq 1 ]; then [ -d "$1" ] || [ -f "$1" ] || stop "that folder is not there"; folder=$(realpath -- "$1"); fi
 [ -n "$trust" ] && [ $# -le 1 ] || usage
 if [ -n "$store" ]; then
   [ -z "$folder$later" ] || usage
@@ -88,6 +89,7 @@ check() {
   grep -a '^note: ' "$scratch/said" | head -n 20 | cat -v | sed 's/^/            | /'
   return 0
 }
+container() { python3 -I -B "$here/verify_container.py" "$@"; }
 
 # --- One folder; these run inside it. ---------------------------------------------------------
 
@@ -116,6 +118,9 @@ manifests() { # Digest, two spaces, a plain name; names sorted, each once.
   cut -c67- tagmanifest-sha256.txt | grep -vxF report.html |
     diff - <(printf '%s\n' VERIFY.txt bag-info.txt bagit.txt manifest-sha256.txt) || return 1
   [ ! -e report.html ] || grep -qE '^.{64}  report\.html$' tagmanifest-sha256.txt
+}
+sizes() { # No file is larger than its kind may be, nor data/ than bag-info.txt says: nobody hashes for hours.
+  python sizes .
 }
 nothing_added() { # Below data/ is what the manifest lists, and nothing else.
   diff <(cut -c67- manifest-sha256.txt) <(find data -type f | sort)
@@ -184,6 +189,7 @@ folder() ( # folder PATH: all checks of one folder
   cd -- "$1" || exit 1
   # What is no plain file is not read, and neither is what a malformed manifest names.
   check 1 plain-files 'plain files only, named after its run' plain_files || exit 1
+  check 23 sizes 'no file is larger than it can be' sizes || exit 1
   check 2 manifests 'the manifests are well-formed' manifests || exit 1
   check 3 tag-files 'the files beside data/ are those that were signed for' sha256sum --strict --quiet -c tagmanifest-sha256.txt
   check 4 payload 'the files below data/ are those that were recorded' sha256sum --strict --quiet -c manifest-sha256.txt
@@ -228,34 +234,51 @@ places() { # Below runs/ are folders named by day and run, each run under the da
     [ "${path%.tar.zst}" = "runs/$(date -u -d "@$seconds" +%Y/%m/%d)/$id" ] || { echo "$path is of another day"; return 1; }
   done < <(find runs -mindepth 4 -maxdepth 4 -print0)
 }
+# unpack FILE INTO [RUN]: make the files of a bundle, or of the archive of RUN, after all of it was judged
+# to be what Exhibit's own writer makes of them, so that tar sees the same files as every other reader. A
+# bundle that would fill the disk is given up before anything is written.
+unpack() {
+  local file=$1 into=$2 room
+  shift 2
+  room=$(df --output=avail -B1 -- "$into" | tail -n1) || return 1
+  container frame "$file" && zstd -dcq -M8MB -- "$file" | container tar "$((room - room / 8))" "$@" >"$scratch/names" ||
+    { printf '%s\n' "$file"; return 1; }
+  zstd -dcq -M8MB -- "$file" | tar -x -C "$into" --no-same-owner --no-same-permissions || { printf '%s\n' "$file"; return 1; }
+  # And those are the files that were judged.
+  diff <(sort "$scratch/names") <(cd -- "$into" && find runs/*-* proofs/* \( -type d -printf '%p/\n' -o -printf '%p\n' \) 2>/dev/null | sort)
+}
 archives() { # Each is the one that the log holds; then it is unpacked: the folder of its run, and nothing else.
-  local id path other
+  local id path
   python archives . >"$scratch/archives" || return 1
   while read -r id path; do
     [[ $id =~ ^$run_id$ ]] || continue
-    zstd -dcq -- "$path" >"$scratch/tar" && tar -tf "$scratch/tar" --quoting-style=escape >"$scratch/names" ||
-      { echo "$path cannot be unpacked"; return 1; }
-    other=$(grep -vE "^runs/$id(/$part)*/?$" "$scratch/names") && { printf '%s holds %s\n' "$path" "$other"; return 1; }
-    tar -xf "$scratch/tar" -C "$unpacked" --strip-components=1 --no-same-owner --no-same-permissions || return 1
+    mkdir -- "$scratch/one" && unpack "$path" "$scratch/one" "$id" &&
+      mv -- "$scratch/one/runs/$id" "$unpacked/" && rm -r -- "$scratch/one" || return 1
   done <"$scratch/archives"
 }
 imports() { # Each is one that the log holds; then it is unpacked: folders of runs, their proofs, and nothing else.
-  local path other into
+  local path into
   python imports . >"$scratch/imports" || return 1
   while IFS= read -r path; do
     [ -n "$path" ] || continue
     into=${path##*/} into=$taken/${into%.tar.zst}
-    zstd -dcq -- "$path" >"$scratch/tar" && tar -tf "$scratch/tar" --quoting-style=escape >"$scratch/names" ||
-      { echo "$path cannot be unpacked"; return 1; }
-    other=$(grep -vE "^(runs/$run_id(/$part)*/?|proofs/$run_id\.tlog-proof)$" "$scratch/names") &&
-      { printf '%s holds %s\n' "$path" "$other"; return 1; }
-    grep -q '^runs/' "$scratch/names" || { echo "$path holds no folder"; return 1; }
-    mkdir -- "$into" && tar -xf "$scratch/tar" -C "$into" --no-same-owner --no-same-permissions || return 1
+    mkdir -- "$into" && unpack "$path" "$into" || return 1
   done <"$scratch/imports"
 }
 believing() { [ -z "$weak" ] || { echo "$weak"; return 1; }; }
 if [ -n "$logs" ]; then check 23 policy 'DIR says whom to believe about the log' believing; fi
-if [ -n "$folder" ]; then
+if [ -f "$folder" ]; then
+  for tool in zstd tar; do command -v "$tool" >/dev/null || stop "$tool is needed for bundles and is not installed"; done
+  mkdir -- "$scratch/sent" || exit 2
+  if check 24 bundle 'it is a bundle, in the one form that Exhibit writes' unpack "$folder" "$scratch/sent"; then
+    for path in "$scratch/sent/runs/"*; do
+      run=${path##*/} beside=$scratch/sent/proofs/$run.tlog-proof
+      [ -e "$beside" ] || beside=''
+      printf 'folder runs/%s\n' "$run"
+      folder "$path" || failed=1
+    done
+  fi
+elif [ -n "$folder" ]; then
   folder "$folder" || failed=1
 else
   cd -- "$store" || exit 2

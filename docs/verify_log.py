@@ -12,6 +12,7 @@ TRUST is the folder with whom the auditor believes; "-" is nobody.
                        asked for; writes the names that lines of allowed_signers are for into FILE, a
                        line each; prints what makes the policy ask for less than it seems to
   seal FOLDER          seal.json is what the folder's other files give
+  sizes FOLDER         no file is larger than it can be
   chain FOLDER         no event was changed, removed, added or moved
   facts FOLDER TRUST   prints the run that seal.json states and, in seconds, its time of sealing and the
                        moment of the timestamp over the signature; "-" when that does not count
@@ -44,6 +45,7 @@ c2sp.org/tlog-policy, RFC 3161 (timestamps), RFC 5652 (CMS), docs/FORMAT.md.
 
 import base64
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -325,6 +327,22 @@ def seal(folder):
     for name in expected.keys() | value.keys():
         what = f"{name}: expected {expected.get(name)!r}, found {value.get(name)!r}"
         need(same(expected.get(name), value.get(name)), what)
+
+
+def sizes(folder):
+    """Sizes only: a file that is larger than it can be is not worth reading."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "verify_container.py")
+    spec = importlib.util.spec_from_file_location("container", beside)
+    container = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(container)
+    bag = os.path.join(folder, "bag-info.txt")
+    most = container.UNSTATED
+    if os.path.lexists(bag) and os.lstat(bag).st_size <= container.largest("bag-info.txt"):
+        most = container.payload(read(bag))
+    for name in files_below(folder):
+        size = os.lstat(os.path.join(folder, name)).st_size
+        may = min(container.largest(name), most) if name.startswith("data/") else container.largest(name)
+        need(size <= may, f"{name!r} has {size} bytes, more than {may}")
 
 
 def chain(folder):
@@ -984,12 +1002,17 @@ def digest(path):
     return hashed.hexdigest()
 
 
+def is_that(path, sha256, size):
+    """Whether the file has that digest, and that size where one is known: it is looked at first."""
+    return size in (None, os.lstat(path).st_size) and digest(path) == sha256
+
+
 def archives(store):
     logged, restored, wrong, sound = {}, set(), [], []
     for entry in Log(store).entries:
         value = json.loads(entry)
         if value.get("kind") == "archive":
-            logged[value["run"]] = value["sha256"]
+            logged[value["run"]] = (value["sha256"], value.get("size"))
             restored.discard(value["run"])
         elif value.get("kind") == "restore":
             restored.add(value["run"])
@@ -1001,7 +1024,7 @@ def archives(store):
             path = os.path.join(place, run + ".tar.zst")
             # One that became a folder again goes after its folder came.
             left = run not in restored or os.path.isdir(os.path.join(place, run))
-            if logged.get(run) == digest(path) and left:
+            if run in logged and is_that(path, *logged[run]) and left:
                 sound.append(f"{run} {path}")
             else:
                 wrong.append(f"not the archive that the log holds: {run}")
@@ -1037,7 +1060,7 @@ def imports(store):
         kind = stat.S_ISREG(os.lstat(path).st_mode) and re.fullmatch("[0-9a-f]{64}", named)
         ending = name[len(named) :]
         if kind and ending in (".begun", ".begun.partial", ".going", ".going.partial"):  # One on its way in or out.
-            if ending == ".begun" and digest(path) == named:
+            if ending == ".begun" and is_that(path, named, taken.get(named, {}).get("size")):
                 waiting.add(named)
         elif not kind or ending != ".tar.zst":
             wrong.append(f"no bundle: imported/{name!r}")
@@ -1047,7 +1070,8 @@ def imports(store):
             wrong.append(f"never logged: imported/{name}")
         else:
             found.add(named)
-            (sound if digest(path) == named else wrong).append(path)
+            that = is_that(path, named, taken[named].get("size"))
+            (sound if that else wrong).append(path)
     wrong += [f"gone: {named}, of which the log tells" for named in logged - found - waiting]
     need(not wrong, "\n".join(wrong))
     print("\n".join(sound))
@@ -1095,7 +1119,7 @@ def custody(store):
 
 
 if __name__ == "__main__":
-    commands = [trust, seal, chain, facts, timestamp, proof, signed, tiles]
+    commands = [trust, seal, sizes, chain, facts, timestamp, proof, signed, tiles]
     commands += [history, kept, witnesses, runs, unpublished, stamps, order, there, archives, imports, named, custody]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])

@@ -2,14 +2,15 @@
 //! hurt, which reads them and says what must hold whatever they are. Built for tests and with the
 //! feature `fuzz` only (`make fuzz`); bytes are made by libFuzzer, seeds are in `scripts/fuzz`.
 
+use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use crate::artifact::is_safe_name;
-use crate::bundle::{Limits, unpack};
+use crate::bundle::{Folder, Limits, Seen, folders, framed, unpack, write_tar};
 use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::evidence::{
-    Act, Custodian, Custody, CustodyEvent, Deed, Manifest, RunRecord, archived_record,
+    Act, Custodian, Custody, CustodyEvent, Deed, EVENTS, Manifest, RunRecord, archived_record,
     custody_lines, entries,
 };
 use crate::id::RunId;
@@ -117,24 +118,62 @@ fn timestamp(bytes: &[u8]) -> bool {
 }
 
 /// What a bundle unpacks to is plain, named as the format says, within the limits, and all in its
-/// place. Bytes that are no zstd are taken as the archive, so that they need not hit upon a frame.
+/// place; it is the same as what is seen without unpacking, and our writer makes the same tar of it. So
+/// there is one spelling of each bundle, and nothing in it that is in none of its files. What is
+/// refused writes nothing. Bytes that are no zstd are taken as the archive, so that they need not hit
+/// upon a frame.
 fn bundle(bytes: &[u8]) -> bool {
     let packed = packed(bytes);
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let inside = scratch.path().join("inside");
     crate::disk::make_dirs(&inside).expect("a folder");
-    let unpacked = unpack(packed.as_slice(), &inside, SMALL);
+    let unpacked = unpack(Cursor::new(&packed), &inside, SMALL);
     let beside = entries(scratch.path()).expect("the scratch folder");
     assert_eq!(beside.len(), 1, "something was written beside");
     assert!(bytes_below(&inside) <= SMALL.bytes);
-    unpacked.is_ok()
+    let mut seen: Vec<Folder> = Vec::new();
+    let length = packed.len() as u64;
+    let read = folders(packed.as_slice(), length, SMALL, |folder| seen.push(folder));
+    assert_eq!(read.is_ok(), unpacked.is_ok(), "two readers differ");
+    let Ok(unpacked) = unpacked else {
+        assert!(entries(&inside).expect("a folder").is_empty(), "what is refused was written");
+        return false;
+    };
+    let parts = seen.iter().map(|folder| {
+        let (place, proof) = &unpacked.runs[&folder.run];
+        let beside = proof.as_ref().map(|proof| std::fs::read(proof).expect("unpacked"));
+        assert_eq!(folder.proof, beside);
+        hold_seen(folder, place);
+        (folder.run, place.as_path(), beside)
+    });
+    let mut again = Vec::new();
+    write_tar(&mut again, &parts.collect::<Vec<_>>()).expect("in memory");
+    assert!(again == zstd::decode_all(packed.as_slice()).expect("a frame"), "another spelling");
+    true
+}
+
+/// What was seen of `folder` is what lies at `place`.
+fn hold_seen(folder: &Folder, place: &Path) {
+    for (name, seen) in &folder.entries {
+        let path = place.join(name);
+        match seen {
+            Seen::Folder => assert!(path.is_dir(), "{name}"),
+            Seen::File { size, sha256 } => {
+                let bytes = std::fs::read(path).expect("unpacked");
+                assert_eq!((bytes.len() as u64, Digest::of(&bytes)), (*size, *sha256), "{name}");
+            }
+        }
+    }
+    let events = folder.events().expect("in memory").map(|mut events| {
+        let mut bytes = Vec::new();
+        events.read_to_end(&mut bytes).expect("in memory");
+        bytes
+    });
+    assert_eq!(events, std::fs::read(place.join(EVENTS)).ok());
 }
 
 fn packed(bytes: &[u8]) -> Vec<u8> {
-    if bytes.starts_with(&ZSTD) {
-        return bytes.to_vec();
-    }
-    zstd::encode_all(bytes, 1).expect("in memory")
+    if bytes.starts_with(&ZSTD) { bytes.to_vec() } else { framed(bytes) }
 }
 
 /// The record of an archived run is read without unpacking the archive, and is what unpacking gives.
@@ -147,6 +186,7 @@ fn archive(bytes: &[u8]) -> bool {
     let run: RunId = ARCHIVED.parse().expect("an id");
     let read = archived_record(&path, run);
     let file = std::fs::File::open(&path).expect("written");
+    // The record may stand before what makes it no bundle, and is read without going on.
     let Ok(unpacked) = unpack(file, &inside, SMALL) else { return false };
     let folder = unpacked.runs.get(&run).map(|(folder, _)| folder);
     let there = folder.and_then(|folder| RunRecord::read(folder).ok());

@@ -1,16 +1,23 @@
 //! Owns bundles: sealed folders on their way to somebody else, as one `.tar.zst` that plain `tar`
 //! opens, each with a proof that it stands in the log. The same folders and proofs give the same
-//! bytes. What is read may have been made to hurt whoever reads it.
+//! bytes. What is read may have been made to hurt whoever reads it, or to be read by others as
+//! something else: only what our writer would write is accepted (docs/FORMAT.md, section 8).
 
+mod folder;
+mod frame;
+mod header;
+mod name;
+mod reader;
 mod unpack;
+mod writer;
 
 use std::io::{self, Write};
 use std::path::Path;
 
-use tar::{Builder, EntryType, Header};
-
-pub use self::unpack::{BundleError, Limits, Unpacked, file_in, unpack};
-use crate::evidence::entries;
+pub(crate) use self::folder::{Folder, Seen, folders};
+pub use self::reader::Survey;
+pub use self::unpack::{Unpacked, file_in, survey, unpack};
+pub(crate) use self::writer::write_tar;
 use crate::id::RunId;
 use crate::tlog::proof::Proof;
 
@@ -18,77 +25,75 @@ use crate::tlog::proof::Proof;
 const RUNS: &str = "runs";
 /// Folder of the proofs.
 const PROOFS: &str = "proofs";
-/// How hard is tried to make it small: pictures and recordings are small already.
-const LEVEL: i32 = 3;
-/// Readable by everybody, writable by nobody: what the folders are.
-const FILE: u32 = 0o444;
-const FOLDER: u32 = 0o755;
+
+/// How much a bundle may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of all files together.
+    pub bytes: u64,
+    /// Entries.
+    pub entries: u64,
+}
+
+impl Default for Limits {
+    /// 64 GiB and a million entries.
+    fn default() -> Self {
+        Self { bytes: 64 << 30, entries: 1_000_000 }
+    }
+}
+
+/// Why a file is not read as a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The file or the disk.
+    #[error("it cannot be read or unpacked")]
+    Io(#[from] io::Error),
+    /// It holds what no bundle holds, or another spelling of what one holds.
+    #[error("it is no bundle of exhibit: {0}")]
+    NotABundle(String),
+    /// It holds more than the limits allow.
+    #[error(
+        "it holds more than {0}; a bundle made to fill a disk does, and a larger one is divided by its maker"
+    )]
+    TooMuch(String),
+}
+
+impl BundleError {
+    /// Whether it tells of this machine (a full disk, a file that may not be read) and not of what is
+    /// in the file; bytes that cannot be unpacked are no error of the system's.
+    pub fn is_of_the_system(&self) -> bool {
+        matches!(self, Self::Io(error) if error.raw_os_error().is_some()
+            && error.kind() != io::ErrorKind::AlreadyExists)
+    }
+}
 
 /// Write the bundle of `folders`, each with its run and its proof if there is one, to `out`.
 ///
 /// # Errors
-/// What a folder or `out` answers.
+/// What a folder or `out` answers; `InvalidData` for a name that the format does not have, and for a
+/// file that changes meanwhile.
 pub fn write<W: Write>(out: W, folders: &[(RunId, &Path, Option<Proof>)]) -> io::Result<W> {
-    let mut packed = zstd::Encoder::new(out, LEVEL)?;
-    packed.include_checksum(true)?;
-    let mut tar = Builder::new(packed);
-    let mut sorted: Vec<_> = folders.iter().collect();
-    sorted.sort_by_key(|(run, ..)| *run);
-    for (run, _, proof) in &sorted {
-        if let Some(proof) = proof {
-            let text = proof.to_string();
-            file(
-                &mut tar,
-                &format!("{PROOFS}/{run}.tlog-proof"),
-                text.len() as u64,
-                text.as_bytes(),
-            )?;
-        }
-    }
-    for (run, folder, _) in &sorted {
-        below(&mut tar, folder, &format!("{RUNS}/{run}"))?;
-    }
-    tar.into_inner()?.finish()
+    let proof = |proof: &Option<Proof>| proof.as_ref().map(|proof| proof.to_string().into_bytes());
+    let folders: Vec<_> =
+        folders.iter().map(|(run, folder, beside)| (*run, *folder, proof(beside))).collect();
+    let mut tar = frame::encoder(out)?;
+    write_tar(&mut tar, &folders)?;
+    tar.finish()
 }
 
-/// Add what is in `folder`, in bytewise order of the names.
-fn below<W: Write>(tar: &mut Builder<W>, folder: &Path, name: &str) -> io::Result<()> {
-    let mut header = header(EntryType::Directory, FOLDER, 0);
-    tar.append_data(&mut header, format!("{name}/"), io::empty())?;
-    for entry in entries(folder)? {
-        let part = entry.name.to_str().ok_or(io::ErrorKind::InvalidData)?;
-        let name = format!("{name}/{part}");
-        if entry.kind.is_dir() {
-            below(tar, &entry.path, &name)?;
-        } else if entry.kind.is_file() {
-            let open = std::fs::File::open(&entry.path)?;
-            file(tar, &name, open.metadata()?.len(), open)?;
-        }
-        // A link or device is no evidence; that the folder held one, verification says there.
-    }
-    Ok(())
-}
-
-fn file<W: Write>(
-    tar: &mut Builder<W>,
-    name: &str,
-    size: u64,
-    bytes: impl io::Read,
-) -> io::Result<()> {
-    tar.append_data(&mut header(EntryType::Regular, FILE, size), name, bytes)
-}
-
-/// Whatever is no evidence is the same in every bundle: times, owners.
-fn header(kind: EntryType, mode: u32, size: u64) -> Header {
-    let mut header = Header::new_ustar();
-    header.set_entry_type(kind);
-    header.set_mode(mode);
-    header.set_size(size);
-    header.set_mtime(0);
-    header.set_uid(0);
-    header.set_gid(0);
-    header
+/// `tar` in a frame as our bundles are.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn framed(tar: &[u8]) -> Vec<u8> {
+    let mut packed = frame::encoder(Vec::new()).expect("an encoder");
+    packed.write_all(tar).expect("in memory");
+    packed.finish().expect("in memory")
 }
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use self::attacks::all as attacks;

@@ -1,62 +1,16 @@
-//! Owns the reading of a bundle: into a folder that did not exist, plain files and folders only,
-//! under names of the format, within limits. It is verified afterwards like any other folder.
+//! Owns the unpacking of a bundle: into a folder that did not exist, after all of it was read once and
+//! found to be as our writer makes it and to have room. It is verified afterwards like any other
+//! folder.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use tar::{Archive, EntryType};
-
-use super::{PROOFS, RUNS};
-use crate::artifact::is_safe_name;
+use super::header::Kind;
+use super::reader::{Reader, Survey};
+use super::{BundleError, Limits, RUNS};
 use crate::disk;
 use crate::id::RunId;
-
-/// Most parts of a path in a bundle: `runs`, the run, and what a folder may hold.
-const MAX_DEPTH: usize = 12;
-/// Most zeros behind the last entry: other tools fill up to their blocks.
-const MAX_END: usize = 1 << 20;
-
-/// How much a bundle may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of all files together.
-    pub bytes: u64,
-    /// Entries.
-    pub entries: u64,
-}
-
-impl Default for Limits {
-    /// 64 GiB and a million entries.
-    fn default() -> Self {
-        Self { bytes: 64 << 30, entries: 1_000_000 }
-    }
-}
-
-/// Why a file is not read as a bundle.
-#[derive(Debug, thiserror::Error)]
-pub enum BundleError {
-    /// The file or the disk.
-    #[error("it cannot be read or unpacked")]
-    Io(#[from] io::Error),
-    /// It holds what no bundle holds.
-    #[error("it is no bundle of exhibit: {0}")]
-    NotABundle(String),
-    /// It holds more than the limits allow.
-    #[error(
-        "it holds more than {0}; a bundle made to fill a disk does, and a larger one is divided by its maker"
-    )]
-    TooMuch(String),
-}
-
-impl BundleError {
-    /// Whether it tells of this machine (a full disk, a file that may not be read) and not of what is
-    /// in the file; bytes that cannot be unpacked are no error of the system's.
-    pub fn is_of_the_system(&self) -> bool {
-        matches!(self, Self::Io(error) if error.raw_os_error().is_some()
-            && error.kind() != io::ErrorKind::AlreadyExists)
-    }
-}
 
 /// What a bundle held.
 #[derive(Debug)]
@@ -65,121 +19,75 @@ pub struct Unpacked {
     pub runs: BTreeMap<RunId, (PathBuf, Option<PathBuf>)>,
 }
 
+/// Read the bundle `packed` to its end, without writing: what it holds.
+///
+/// # Errors
+/// [`BundleError`].
+pub fn survey(packed: impl Read, limits: Limits) -> Result<Survey, BundleError> {
+    Reader::open(packed, limits)?.close()
+}
+
 /// Unpack the bundle `packed` into `folder`, which is empty.
 ///
 /// # Errors
-/// [`BundleError`]; what was unpacked until then stays, for the caller to remove.
-pub fn unpack(packed: impl Read, folder: &Path, limits: Limits) -> Result<Unpacked, BundleError> {
-    // What a frame claims to need is not given before it is needed.
-    let mut frames = zstd::Decoder::new(packed)?;
-    frames.window_log_max(27)?;
-    let mut archive = Archive::new(frames);
-    let (mut bytes, mut count) = (0_u64, 0_u64);
+/// [`BundleError`]; for what is no bundle, or too much, nothing is written.
+pub fn unpack(
+    mut packed: impl Read + Seek,
+    folder: &Path,
+    limits: Limits,
+) -> Result<Unpacked, BundleError> {
+    survey(&mut packed, limits)?;
+    packed.seek(SeekFrom::Start(0))?;
+    let mut reader = Reader::open(packed, limits)?;
     let mut unpacked = Unpacked { runs: BTreeMap::new() };
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        count += 1;
-        if count > limits.entries {
-            return Err(BundleError::TooMuch(format!("{} entries", limits.entries)));
-        }
-        let path = entry.path_bytes().into_owned();
-        let name = Name::read(&path)?;
-        let place = folder.join(&name.path);
-        match entry.header().entry_type() {
-            EntryType::Directory => disk::make_dirs(&place)?,
-            EntryType::Regular => {
-                bytes = bytes.saturating_add(entry.size());
-                if bytes > limits.bytes {
-                    return Err(BundleError::TooMuch(format!("{} bytes", limits.bytes)));
-                }
+    let mut proofs = BTreeMap::new();
+    while let Some(entry) = reader.next()? {
+        let (place, run) = (folder.join(entry.name.path()), entry.name.run());
+        match entry.kind {
+            Kind::Folder => disk::make_dirs(&place)?,
+            Kind::File => {
                 disk::make_dirs(place.parent().unwrap_or(folder))?;
-                disk::unpack_file(&place, &mut entry)?;
-            }
-            kind => {
-                return Err(BundleError::NotABundle(format!("{} is {kind:?}", name.path)));
+                disk::unpack_file(&place, &mut reader)?;
             }
         }
-        name.tell(&mut unpacked, folder);
+        if entry.name.is_proof() {
+            proofs.insert(run, place);
+        } else {
+            let place = || folder.join(RUNS).join(run.to_string());
+            unpacked.runs.entry(run).or_insert_with(|| (place(), proofs.remove(&run)));
+        }
     }
-    check_end(archive.into_inner())?;
-    // A proof without a folder proves nothing that is here.
-    unpacked.runs.retain(|_, (place, _)| place.is_dir());
-    if unpacked.runs.is_empty() {
-        return Err(BundleError::NotABundle("there is no evidence folder in it".to_owned()));
-    }
+    // Whoever could change it between the two readings gets no further with it.
+    reader.close()?;
     Ok(unpacked)
-}
-
-/// Whether nothing follows the last entry but the zeros that end a tar, and no frame but whole ones:
-/// what plain tools do not see must not be there.
-fn check_end(mut rest: impl Read) -> Result<(), BundleError> {
-    let mut chunk = [0; 4096];
-    let mut left = MAX_END;
-    loop {
-        let count = rest.read(&mut chunk)?;
-        if count == 0 {
-            return Ok(());
-        }
-        left = left.saturating_sub(count);
-        if left == 0 || chunk[..count].iter().any(|byte| *byte != 0) {
-            return Err(BundleError::NotABundle("bytes follow its end".to_owned()));
-        }
-    }
 }
 
 /// The bytes of the file `name` in the bundle `packed`, if it is there; at most `limit` of them.
 ///
 /// # Errors
-/// What the file answers, or `InvalidData` for a larger one.
+/// What the file answers, or `InvalidData` for a larger one and for what is no bundle up to there.
 pub fn file_in(packed: impl Read, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut frames = zstd::Decoder::new(packed)?;
-    frames.window_log_max(27)?;
-    for entry in Archive::new(frames).entries()? {
-        let entry = entry?;
-        if *entry.path_bytes() != *name.as_bytes() {
+    let mut reader = Reader::open(packed, Limits::default()).map_err(invalid)?;
+    while let Some(entry) = reader.next().map_err(invalid)? {
+        if entry.name.path() != name || entry.kind != Kind::File {
             continue;
         }
-        if entry.size() > limit {
+        if entry.size > limit {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let mut bytes = Vec::new();
-        entry.take(limit).read_to_end(&mut bytes)?;
+        reader.read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != entry.size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         return Ok(Some(bytes));
     }
     Ok(None)
 }
 
-/// The name of an entry, which has its place in a bundle.
-struct Name {
-    path: String,
-    run: RunId,
-    proof: bool,
-}
-
-impl Name {
-    fn read(bytes: &[u8]) -> Result<Self, BundleError> {
-        let shown = || bytes.escape_ascii().to_string();
-        let refused = || BundleError::NotABundle(format!("it names {}", shown()));
-        let path = std::str::from_utf8(bytes).map_err(|_| refused())?;
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let parts: Vec<&str> = path.split('/').collect();
-        if parts.len() > MAX_DEPTH || !parts.iter().all(|part| is_safe_name(part)) {
-            return Err(refused());
-        }
-        let (run, proof) = match parts.as_slice() {
-            [RUNS, run, ..] => (*run, false),
-            [PROOFS, proof] => (proof.strip_suffix(".tlog-proof").ok_or_else(refused)?, true),
-            _ => return Err(refused()),
-        };
-        let run: RunId = run.parse().map_err(|_| refused())?;
-        Ok(Self { path: path.to_owned(), run, proof })
-    }
-
-    fn tell(&self, unpacked: &mut Unpacked, folder: &Path) {
-        let place = || folder.join(RUNS).join(self.run.to_string());
-        let (_, proof) = unpacked.runs.entry(self.run).or_insert_with(|| (place(), None));
-        if self.proof {
-            *proof = Some(folder.join(&self.path));
-        }
+fn invalid(error: BundleError) -> io::Error {
+    match error {
+        BundleError::Io(error) => error,
+        other => io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
     }
 }

@@ -1,7 +1,6 @@
 //! `exhibit verify`: checks evidence without any daemon and without trusting what it checks.
 
 use std::collections::BTreeSet;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -10,7 +9,6 @@ use serde_json::{Value, json};
 use super::keys::vouched;
 use super::population::time;
 use super::{Common, in_file, out};
-use crate::bundle::{Limits, unpack};
 use crate::error::{Code, Problem, chain, exit};
 use crate::evidence::verify::{
     FolderReport, ImportReport, LogReport, StampReport, StampedReport, WitnessReport,
@@ -73,7 +71,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
     let mut reports = Vec::new();
     for path in &verify.paths {
         if path.is_file() {
-            worst = worse(worst, bundle(common, path, &trust, &mut reports)?);
+            worst = worse(worst, bundle(common, path, &trust, &mut reports));
         } else if is_store(path) {
             let report = check::store(path, &trust, &verify.log.checkpoint);
             worst = worse(worst, report.exit());
@@ -112,16 +110,9 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
 }
 
 /// Verify what is in a bundle; the exit code it deserves.
-fn bundle(
-    common: &Common,
-    path: &Path,
-    trust: &Trust,
-    reports: &mut Vec<Value>,
-) -> Result<u8, Problem> {
-    let scratch = tempfile::tempdir().map_err(|error| in_file(&std::env::temp_dir(), error))?;
-    let packed = std::fs::File::open(path).map_err(|error| in_file(path, error))?;
-    let unpacked = match unpack(BufReader::new(packed), scratch.path(), Limits::default()) {
-        Ok(unpacked) => unpacked,
+fn bundle(common: &Common, path: &Path, trust: &Trust, reports: &mut Vec<Value>) -> u8 {
+    let folders = match check::bundle(path, trust) {
+        Ok(folders) => folders,
         Err(error) => {
             let why = format!("{}: {}", path.display(), chain(&error));
             if common.json {
@@ -129,23 +120,22 @@ fn bundle(
             } else {
                 out::line(format!("{why}: UNREADABLE"));
             }
-            return Ok(exit::UNREADABLE);
+            return exit::UNREADABLE;
         }
     };
     let mut worst = exit::OK;
-    for (folder, proof) in unpacked.runs.values() {
-        let report = check::folder_with(folder, trust, proof.as_deref());
+    for report in &folders {
         worst = worse(worst, report.exit());
         if common.json {
             reports.push(json!({ "path": path, "folder": report }));
         } else {
-            print(&report);
+            print(report);
         }
     }
     if !common.json {
-        out::line(format!("{}: {} folders checked", path.display(), unpacked.runs.len()));
+        out::line(format!("{}: {} folders checked", path.display(), folders.len()));
     }
-    Ok(worst)
+    worst
 }
 
 /// Say what is wrong with the log of the store at `root`; the exit code it deserves.

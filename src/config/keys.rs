@@ -97,6 +97,7 @@ keys! {
     runs.max_attachment: live;
     retention.default: live;
     retention.classes: live;
+    retention.imports: live;
     events.max_size: live;
     events.redact: live;
     code.work_trees: live;

@@ -128,6 +128,7 @@ impl Config {
             "integrity.rest" => duration(integrity.rest),
             "retention.default" => text_of(retention.default),
             "retention.classes" => retention.classes_value(),
+            "retention.imports" => retention.imports.map_or("".into(), text_of),
             "integrity.watch" => integrity.watch.into(),
             "integrity.hook" => integrity.hook.clone().into(),
             "integrity.hook_limit" => duration(integrity.hook_limit),

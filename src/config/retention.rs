@@ -24,13 +24,16 @@ pub struct Retention {
     pub default: u32,
     /// The same by class.
     pub classes: BTreeMap<String, u32>,
+    /// Most days for which a bundle of another store is kept because of what was promised there; none
+    /// for the longest of these.
+    pub imports: Option<u32>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         let classes = [("financial", 2555), ("access", 400), ("operations", 400)];
         let classes = classes.map(|(name, days)| (name.to_owned(), days)).into();
-        Self { default: 400, classes }
+        Self { default: 400, classes, imports: None }
     }
 }
 
@@ -39,6 +42,12 @@ impl Retention {
     /// kept as runs without one.
     pub fn days(&self, class: Option<&str>) -> u32 {
         class.and_then(|class| self.classes.get(class)).copied().unwrap_or(self.default)
+    }
+
+    /// Most days for which the promise of another store binds this one.
+    pub fn imports(&self) -> u32 {
+        let longest = || self.classes.values().copied().fold(self.default, u32::max);
+        self.imports.unwrap_or_else(longest)
     }
 
     /// What is promised of a run that is opened under `policy`.
@@ -67,6 +76,10 @@ pub(super) fn retention(document: &mut Document<'_>, default: Retention) -> Rete
     let retention = Retention {
         default: table.get("default", default.default, days),
         classes: table.get("classes", known.clone(), |value| classes(value, &known)),
+        imports: table.get("imports", default.imports, |value| match value.as_str() {
+            Some("") => Ok(None),
+            _ => days(value).map(Some),
+        }),
     };
     table.finish();
     retention

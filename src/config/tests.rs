@@ -373,6 +373,11 @@ fn retention_classes_are_changed_and_added() {
     let days = ["financial", "access", "hr.eu", "operations", "gone"];
     let days = days.map(|class| retention.days(Some(class)));
     assert_eq!((retention.days(None), days), (30, [2555, 500, 0, 400, 30]));
+    assert_eq!(retention.imports(), 2555, "the longest");
+    let text = text.replace("[retention]", "[retention]\nimports = \"9000d\"");
+    let longer = read(&text).expect("accepted");
+    assert_eq!((longer.retention.imports, longer.retention.imports()), (Some(9000), 9000));
+    assert_eq!(read(&longer.to_string()), Ok(longer.clone()), "{longer}");
     let refund = retention.promise(config.workflows.get("refund"));
     assert_eq!((refund.class.as_deref(), refund.days), (Some("hr.eu"), 0));
     assert_eq!(retention.promise(None).days, 30);

@@ -17,7 +17,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
@@ -79,17 +79,18 @@ impl Store {
     }
 
     /// Unpack the archive of `run` that lies in its place, or in `archiving/` before that; the folder
-    /// in `archiving/` that was in it.
+    /// in `archiving/` that was in it. It must not take more than `room` bytes.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] for what is no archive of that run; see [`StoreError`].
-    pub fn unpack_archive(&self, run: RunId) -> Result<PathBuf, StoreError> {
+    /// [`StoreError::Damaged`] for what is no archive of that run; `StorageFull` for a larger one; see
+    /// [`StoreError`].
+    pub fn unpack_archive(&self, run: RunId, room: u64) -> Result<PathBuf, StoreError> {
         let (begun, placed) = (self.archiving(run, ARCHIVE_SUFFIX), self.archive_of(run));
         let path = if begun.is_file() { begun } else { placed };
         let scratch = self.archiving(run, UNPACKED);
         remove_folder(&scratch)?;
         disk::make_dirs(&scratch).map_err(StoreError::at(&scratch))?;
-        unpacked(&path, run, &scratch).map_err(|error| match error {
+        unpacked(&path, run, &scratch, room).map_err(|error| match error {
             BundleError::Io(why) if why.raw_os_error().is_some() => StoreError::new(&path, why),
             other => StoreError::Damaged { path: path.clone(), what: chain(&other) },
         })
@@ -202,7 +203,7 @@ impl Store {
     /// [`BundleError`]; then nothing is left of it.
     pub fn unpack_import(
         &self,
-        bundle: impl Read,
+        bundle: impl Read + Seek,
         limits: Limits,
     ) -> Result<(Unpacked, PathBuf), BundleError> {
         let scratch = self.root().join(ARCHIVING).join(IMPORT);
@@ -328,16 +329,26 @@ fn sync_parents(paths: &[&Path]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Unpack the archive at `path` into `folder`, which is empty: the evidence folder in it, which must
-/// be that of `run` and alone.
+/// Unpack the archive at `path`, which takes at most `room` bytes, into `folder`, which is empty: the
+/// evidence folder in it, which must be that of `run` and alone.
 ///
 /// # Errors
 /// [`BundleError`].
-pub(super) fn unpacked(path: &Path, run: RunId, folder: &Path) -> Result<PathBuf, BundleError> {
-    let found = bundle::unpack(BufReader::new(File::open(path)?), folder, Limits::default())?;
+fn unpacked(path: &Path, run: RunId, folder: &Path, room: u64) -> Result<PathBuf, BundleError> {
+    let mut file = File::open(path)?;
+    let survey = bundle::survey(&file, Limits::default())?;
+    let other = || BundleError::NotABundle(format!("an archive holds the folder of {run} alone"));
+    if survey.runs != [run] {
+        return Err(other());
+    }
+    if survey.bytes > room {
+        return Err(io::Error::from(rustix::io::Errno::NOSPC).into());
+    }
+    file.seek(SeekFrom::Start(0))?;
+    let found = bundle::unpack(file, folder, Limits::default())?;
     match found.runs.get(&run) {
         Some((place, None)) if found.runs.len() == 1 => Ok(place.clone()),
-        _ => Err(BundleError::NotABundle(format!("an archive holds the folder of {run} alone"))),
+        _ => Err(other()),
     }
 }
 
@@ -357,7 +368,7 @@ pub(crate) fn archived_record(path: &Path, run: RunId) -> Result<RunRecord, Stor
     let file = File::open(path).map_err(StoreError::at(path))?;
     let name = format!("{RUNS}/{run}/{RECORD}");
     let damaged = |what: String| StoreError::Damaged { path: path.to_owned(), what };
-    let bytes = bundle::file_in(BufReader::new(file), &name, MAX_SMALL);
+    let bytes = bundle::file_in(file, &name, MAX_SMALL);
     let bytes = bytes.map_err(|error| damaged(error.to_string()))?;
     let bytes = bytes.ok_or_else(|| damaged(format!("{RECORD} is not in it")))?;
     serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))
@@ -376,7 +387,9 @@ mod tests {
         let first = store.write_archive(run).expect("written");
         assert_eq!(store.write_archive(run).expect("again"), first, "the same bytes");
         assert_eq!(store.begun_archive(run).expect("read"), Some(first.0));
-        let unpacked = store.unpack_archive(run).expect("an archive");
+        let full = store.unpack_archive(run, 1000).expect_err("no room");
+        assert!(matches!(full, StoreError::Full { .. }), "{full:?}");
+        let unpacked = store.unpack_archive(run, u64::MAX).expect("an archive");
         assert_eq!(verdict(&unpacked), verdict(&folder));
         store.drop_unpacked(run).expect("removed");
         store.publish_archive(run).expect("in place");
@@ -392,7 +405,7 @@ mod tests {
         store.clear_archiving(run, true).expect("cleared");
         assert!(!folder.exists() && !store.is_archiving(run));
 
-        store.unpack_archive(run).expect("an archive");
+        store.unpack_archive(run, u64::MAX).expect("an archive");
         store.publish_unpacked(run).expect("in place");
         assert_eq!(store.settle().expect("looked"), Vec::<PathBuf>::new(), "read-only");
         assert_eq!(verdict(&folder), [""; 0]);

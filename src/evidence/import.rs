@@ -78,11 +78,12 @@ impl Store {
         disk::sync_dir(&folder).map_err(StoreError::at(&folder))
     }
 
-    /// The bundle that is kept under this digest: its file and its size. None when nothing lies there.
+    /// The bundle that is kept under this digest, with this `size`: its file. None when nothing lies
+    /// there.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] for other bytes than that; see [`StoreError`].
-    pub fn kept_import(&self, sha256: Digest) -> Result<Option<(File, u64)>, StoreError> {
+    pub fn kept_import(&self, sha256: Digest, size: u64) -> Result<Option<File>, StoreError> {
         let path = self.import_of(sha256);
         let Ok(found) = path.symlink_metadata() else { return Ok(None) };
         let damaged =
@@ -90,9 +91,13 @@ impl Store {
         if !found.is_file() {
             return Err(damaged("it is no plain file"));
         }
+        // One of another size is not read at leisure to learn that.
+        if found.len() != size {
+            return Err(damaged("it has another size"));
+        }
         let file = File::open(&path).map_err(StoreError::at(&path))?;
-        let (digest, size) = Digest::of_reader(&file).map_err(StoreError::at(&path))?;
-        if digest == sha256 { Ok(Some((file, size))) } else { Err(damaged("it has other bytes")) }
+        let (digest, _) = Digest::of_reader(&file).map_err(StoreError::at(&path))?;
+        if digest == sha256 { Ok(Some(file)) } else { Err(damaged("it has other bytes")) }
     }
 
     /// The bundles that were being taken in when something cut it short. What was cut short of
@@ -281,18 +286,20 @@ mod tests {
         store.write_import(&b""[..], sha256).expect("what is whole is left");
         assert_eq!(store.begun_imports().expect("listed"), [sha256]);
         assert_eq!(waits_in(store.root(), sha256), Some(true));
-        assert!(store.kept_import(sha256).expect("looked").is_none());
+        assert!(store.kept_import(sha256, 8).expect("looked").is_none());
         store.publish_import(sha256).expect("in place");
         store.publish_import(sha256).expect("already");
         assert_eq!(waits_in(store.root(), sha256), Some(false));
-        let (_, size) = store.kept_import(sha256).expect("looked").expect("there");
-        assert_eq!((size, store.begun_imports().expect("listed")), (8, vec![]));
+        assert!(store.kept_import(sha256, 8).expect("looked").is_some());
+        let other = store.kept_import(sha256, 9);
+        assert!(matches!(other, Err(StoreError::Damaged { .. })), "{other:?}");
+        assert_eq!(store.begun_imports().expect("listed"), []);
         store.check_import_removable(sha256).expect("nothing holds it");
         store.mark_import_going(sha256).expect("marked");
         store.mark_import_going(sha256).expect("already");
         assert_eq!(store.going_imports().expect("listed"), [sha256]);
         store.unmark_import(sha256).expect("unmarked");
-        assert!(store.kept_import(sha256).expect("looked").is_some());
+        assert!(store.kept_import(sha256, 8).expect("looked").is_some());
         // Bytes that are not those of the name stay nowhere.
         let other = Digest::of(b"other");
         let refused = store.write_import(bytes, other);

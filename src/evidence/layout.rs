@@ -20,7 +20,7 @@ pub(super) const NAMESPACE: &str = "evidence@exhibit";
 /// The BagIt declaration.
 pub(super) const BAGIT: &str = "bagit.txt";
 /// The BagIt metadata.
-pub(super) const BAG_INFO: &str = "bag-info.txt";
+pub(crate) const BAG_INFO: &str = "bag-info.txt";
 /// Digests of everything below `data/`.
 pub(crate) const MANIFEST: &str = "manifest-sha256.txt";
 /// Digests of the files beside `data/`; what is signed.

@@ -28,6 +28,7 @@ mod revocation;
 mod seal;
 mod sign;
 mod signers;
+mod sizes;
 mod stamp;
 mod store;
 mod triage;
@@ -47,8 +48,8 @@ pub use index::{Filled, Index, IndexError};
 pub use key_file::KeyKind;
 pub use layout::FORMAT;
 pub(crate) use layout::{
-    EVENTS, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, QUARANTINE, RECORD, REPORT, RUNS,
-    SEAL, archived_place, entries, is_safe_path, open_place, sealed_place,
+    BAG_INFO, EVENTS, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, QUARANTINE, RECORD,
+    REPORT, RUNS, SEAL, archived_place, entries, is_safe_path, open_place, sealed_place,
 };
 pub use purge::Leaving;
 pub(crate) use purge::seal_digest;
@@ -59,6 +60,7 @@ pub use revocation::Revocation;
 pub(crate) use seal::GUIDE;
 pub use sign::{KeyPlace, LogKey, SignError, Signer};
 pub use signers::{Epoch, Next, Signers, SignersError};
+pub(crate) use sizes::{MAX_TAG_FILE, SLACK, UNSTATED, is_read_whole, largest, payload_in};
 pub use stamp::TimestampAuthority;
 pub use store::Store;
 pub(crate) use store::{days_in, sealed_in};

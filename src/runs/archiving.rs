@@ -225,7 +225,8 @@ impl Runs {
 
     /// Unpack the archive of `run` and verify what is in it: sound, and with that seal.
     fn check_unpacked(&self, run: RunId, seal: Option<Digest>) -> Result<(), Problem> {
-        let folder = self.0.store.unpack_archive(run).map_err(|error| match &error {
+        let room = self.room()?;
+        let folder = self.0.store.unpack_archive(run, room).map_err(|error| match &error {
             StoreError::Damaged { .. } => damaged(run, &chain(&error)),
             _ => store_problem(error),
         })?;

@@ -1,6 +1,8 @@
 //! Owns the giving out of sealed runs as a bundle. That they were given out, and to whom, is in the
 //! log before anybody gets them.
 
+use std::io;
+
 use serde_json::json;
 
 use super::Runs;
@@ -21,7 +23,8 @@ impl Runs {
     /// The sealed runs `ids` as one `.tar.zst`, for `looker`, who is put on record.
     ///
     /// # Errors
-    /// `run_not_found`, `not_your_run`, `conflict` for one that is still open; what the disk says.
+    /// `run_not_found`, `not_your_run`, `conflict` for one that is still open; `run_damaged` for a folder
+    /// that holds what no bundle does; what the disk says.
     pub async fn bundle(&self, mut ids: Vec<RunId>, looker: &Looker) -> Result<Blob, Problem> {
         ids.sort_unstable();
         ids.dedup();
@@ -61,7 +64,7 @@ impl Runs {
                 .map(|(id, path, proof)| (*id, path.as_path(), proof.clone()))
                 .collect();
             let written = bundle::write(BlobWriter::new(this.root()), &parts);
-            let written = written.map_err(|error| Problem::internal("making the bundle", error))?;
+            let written = written.map_err(not_written)?;
             let given = written.finish();
             let digest =
                 given.digest().map_err(|error| Problem::internal("reading the bundle", error))?;
@@ -75,4 +78,15 @@ impl Runs {
         })
         .await
     }
+}
+
+fn not_written(error: io::Error) -> Problem {
+    if error.kind() != io::ErrorKind::InvalidData {
+        return Problem::internal("making the bundle", error);
+    }
+    let message = format!(
+        "no bundle is made of these runs: {error}; look into them with `exhibit verify`, and hand out \
+         what is damaged as a folder"
+    );
+    Problem::new(Code::RunDamaged, message).field("runs")
 }

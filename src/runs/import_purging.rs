@@ -65,7 +65,7 @@ impl Runs {
         let store = &self.0.store;
         let kept = self.standing().import(sha256).cloned().ok_or_else(|| not_found(sha256))?;
         self.check_due(&kept)?;
-        let damage = self.damage_of_import(sha256)?;
+        let damage = self.damage_of_import(&kept)?;
         if let Some(damage) = damage.filter(|_| !asked.even_damaged) {
             return Err(damaged(sha256, damage));
         }
@@ -110,8 +110,8 @@ impl Runs {
     }
 
     /// What is wrong with the bundle: the code of a finding.
-    fn damage_of_import(&self, sha256: Digest) -> Result<Option<&'static str>, Problem> {
-        match self.0.store.kept_import(sha256) {
+    fn damage_of_import(&self, kept: &KeptImport) -> Result<Option<&'static str>, Problem> {
+        match self.0.store.kept_import(kept.sha256, kept.size) {
             Ok(Some(_)) => Ok(None),
             Ok(None) => Ok(Some(FindingCode::ImportGone.as_str())),
             Err(StoreError::Damaged { .. }) => Ok(Some(FindingCode::ImportNotLogged.as_str())),

@@ -10,10 +10,9 @@ use serde_json::json;
 use super::Runs;
 use super::custody::decided;
 use super::holds::operator;
-use super::imports::Foreign;
 use super::problem::store_problem;
 use crate::blob::{Blob, BlobWriter};
-use crate::bundle::{BundleError, Limits, Unpacked};
+use crate::bundle::{self, BundleError, Limits, Unpacked};
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::leaf;
@@ -87,59 +86,55 @@ impl Runs {
             if let Some(here) = this.kept_already(sha256)? {
                 return Ok(here);
             }
-            let (unpacked, scratch) = this.unpack_bundle(&bundle)?;
-            let judged = this.judge_bundle(sha256, &unpacked, &by);
-            // What the log may tell of by now stays for the next start.
-            let judged = match judged {
-                Err(problem) if this.0.store.is_importing() => return Err(problem),
-                judged => judged,
-            };
-            let dropped = this.0.store.drop_import(&scratch).map_err(store_problem);
-            let judged = judged?;
-            dropped?;
-            match judged {
-                Judged::Done(imported) => Ok(imported),
-                Judged::Foreign(foreign) => this.keep_foreign(&bundle, sha256, foreign, &by),
+            // All of it is read before anything of it is written.
+            let survey = bundle::survey(bundle.reader(), Limits::default()).map_err(not_taken)?;
+            if this.are_own(&survey.runs)? {
+                return this.import_own(sha256, &bundle, survey.bytes, &by);
             }
+            let foreign = this.judge_foreign(&bundle)?;
+            this.keep_foreign(&bundle, sha256, foreign, &by)
         })
         .await
     }
 
-    fn unpack_bundle(&self, bundle: &Blob) -> Result<(Unpacked, PathBuf), Problem> {
-        let free = self.free_bytes()?;
-        let room = free.saturating_sub(self.0.config.borrow().store.min_free);
-        let most = Limits::default();
-        let limits = Limits { bytes: most.bytes.min(room), ..most };
-        self.0.store.unpack_import(bundle.reader(), limits).map_err(|error| match error {
-            BundleError::TooMuch(_) => {
-                let message = format!("the bundle is not unpacked: {error}; free some space");
-                Problem::new(Code::StoreFull, message)
-            }
-            _ => {
-                let message = format!(
-                    "what was sent is not taken in: {}; send a file that `exhibit export` or \
-                     `exhibit archive` made",
-                    chain(&error)
-                );
-                Problem::new(Code::InvalidField, message).field("body")
-            }
-        })
-    }
-
-    /// Put back what is this store's; of what is another's, what to keep with it.
-    fn judge_bundle(
+    /// Put back the runs in `bundle`, which are this store's and have so many `bytes`.
+    fn import_own(
         &self,
         sha256: Digest,
-        unpacked: &Unpacked,
+        bundle: &Blob,
+        bytes: u64,
         by: &Caller,
-    ) -> Result<Judged, Problem> {
-        let runs: Vec<RunId> = unpacked.runs.keys().copied().collect();
-        let places = self.log().places(&runs).map_err(store_problem)?;
+    ) -> Result<Imported, Problem> {
+        self.check_room_for(bytes)?;
+        let (unpacked, scratch) = self.unpack_bundle(bundle)?;
+        let imported = self.import_unpacked(sha256, &unpacked, by);
+        // What the log may tell of by now stays for the next start.
+        let imported = match imported {
+            Err(problem) if self.0.store.is_importing() => return Err(problem),
+            imported => imported,
+        };
+        let dropped = self.0.store.drop_import(&scratch).map_err(store_problem);
+        let imported = imported?;
+        dropped?;
+        Ok(imported)
+    }
+
+    fn unpack_bundle(&self, bundle: &Blob) -> Result<(Unpacked, PathBuf), Problem> {
+        let unpacked = self.0.store.unpack_import(bundle.reader(), Limits::default());
+        unpacked.map_err(not_taken)
+    }
+
+    /// Whether `runs` are this store's: all of them, or none.
+    ///
+    /// # Errors
+    /// `invalid_field` for some of each.
+    fn are_own(&self, runs: &[RunId]) -> Result<bool, Problem> {
+        let places = self.log().places(runs).map_err(store_problem)?;
         let own = |run: &RunId| {
             let place = places.get(run).copied().unwrap_or_default();
             place.open.or(place.seal).is_some() || self.tombstone(*run).is_some()
         };
-        let (own, others): (Vec<RunId>, Vec<RunId>) = runs.into_iter().partition(own);
+        let (own, others): (Vec<RunId>, Vec<RunId>) = runs.iter().copied().partition(own);
         match (own.first(), others.first()) {
             (Some(one), Some(other)) => {
                 let message = format!(
@@ -148,8 +143,7 @@ impl Runs {
                 );
                 Err(Problem::new(Code::InvalidField, message).field("body"))
             }
-            (None, _) => self.judge_foreign(unpacked).map(Judged::Foreign),
-            (Some(_), None) => self.import_unpacked(sha256, unpacked, by).map(Judged::Done),
+            (own, _) => Ok(own.is_some()),
         }
     }
 
@@ -223,12 +217,23 @@ impl Runs {
     }
 }
 
-/// What a bundle comes to.
-enum Judged {
-    /// Its runs are this store's, and are where they belong.
-    Done(Imported),
-    /// They are another's.
-    Foreign(Foreign),
+/// What is said of a bundle that is none, or holds more than any may.
+pub(super) fn not_taken(error: BundleError) -> Problem {
+    if !error.is_of_the_system() {
+        let message = format!(
+            "what was sent is not taken in: {}; send a file that `exhibit export` or \
+             `exhibit archive` made",
+            chain(&error)
+        );
+        return Problem::new(Code::InvalidField, message).field("body");
+    }
+    match error {
+        BundleError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            let message = "the store's disk has no room to unpack the bundle; free some space";
+            Problem::new(Code::StoreFull, message)
+        }
+        error => Problem::internal("reading the bundle", error),
+    }
 }
 
 fn put_back(

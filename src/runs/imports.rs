@@ -5,26 +5,25 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
 use super::Runs;
 use super::custody::{Looker, decided};
-use super::importing::{Imported, Keeping};
+use super::importing::{Imported, Keeping, not_taken};
 use super::problem::store_problem;
 use crate::blob::Blob;
-use crate::bundle::Unpacked;
+use crate::bundle::{self, Folder, Limits};
 use crate::clock::rfc3339_millis;
 use crate::digest::Digest;
-use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{KeptImport, leaf};
-use crate::evidence::{Act, Finding, PROOF, RunSummary, StoreError, Trust, verify};
+use crate::evidence::verify::{self, Beside};
+use crate::evidence::{Act, Finding, PROOF, RECORD, RunRecord, RunSummary, StoreError, Trust};
 use crate::id::RunId;
 use crate::run::{Caller, Reader};
 use crate::shown::shown_within;
-use crate::tlog::note::MAX_NOTE;
 use crate::tlog::proof::Proof;
 use crate::tlog::tile::MAX_ENTRY;
 
@@ -57,31 +56,35 @@ impl Runs {
     /// `run_damaged` when other bytes lie in its place.
     pub(super) fn kept_already(&self, sha256: Digest) -> Result<Option<Imported>, Problem> {
         let Some(kept) = self.standing().import(sha256).cloned() else { return Ok(None) };
-        let there = self.0.store.kept_import(sha256).map_err(in_its_place)?;
+        let there = self.0.store.kept_import(sha256, kept.size).map_err(in_its_place)?;
         Ok(there.map(|_| kept_answer(sha256, kept.runs, Keeping::Here, kept.log_index)))
     }
 
-    /// Whether the runs in `unpacked`, none of which is this store's, are sound as far as can be said
+    /// Whether the runs in `bundle`, none of which is this store's, are sound as far as can be said
     /// without believing anybody.
     ///
     /// # Errors
     /// `run_damaged`; `invalid_field` for more logs than one entry tells of.
-    pub(super) fn judge_foreign(&self, unpacked: &Unpacked) -> Result<Foreign, Problem> {
+    pub(super) fn judge_foreign(&self, bundle: &Blob) -> Result<Foreign, Problem> {
         let (mut origins, mut kept_until) = (BTreeSet::new(), Timestamp::MIN);
-        for (run, (folder, proof)) in &unpacked.runs {
-            let (report, beside) = verify::bundled(folder, proof.as_deref(), &Trust::none());
-            let bad = |finding: &&Finding| finding.class.is_damage();
-            let wrong = report.findings.iter().chain(&beside).filter(bad);
-            let wrong: BTreeSet<String> = wrong.map(|finding| finding.code.to_string()).collect();
-            if !wrong.is_empty() {
-                let wrong: Vec<String> = wrong.into_iter().collect();
-                return Err(damaged(*run, &wrong.join(", ")));
+        let (mut runs, mut refused) = (Vec::new(), None);
+        let judge = |folder: Folder| {
+            runs.push(folder.run);
+            if refused.is_some() {
+                return;
             }
-            // As long as was promised of each, and as long as this store keeps its like.
-            let summary = RunSummary::read(folder).map_err(store_problem)?;
-            kept_until = kept_until.max(self.kept_until(&summary));
-            let proofs = [Some(folder.join(PROOF)), proof.clone()];
-            origins.extend(proofs.iter().flatten().filter_map(|path| origin(path)));
+            match self.judge_stranger(&folder) {
+                Ok((logs, until)) => {
+                    origins.extend(logs);
+                    kept_until = kept_until.max(until);
+                }
+                Err(problem) => refused = Some(problem),
+            }
+        };
+        let read = bundle::folders(bundle.reader(), bundle.len(), Limits::default(), judge);
+        read.map_err(not_taken)?;
+        if let Some(problem) = refused {
+            return Err(problem);
         }
         if origins.len() > MAX_ORIGINS {
             let message = format!(
@@ -90,7 +93,79 @@ impl Runs {
             );
             return Err(Problem::new(Code::InvalidField, message).field("body"));
         }
-        Ok(Foreign { runs: unpacked.runs.keys().copied().collect(), origins, kept_until })
+        Ok(Foreign { runs, origins, kept_until })
+    }
+
+    /// Whether `folder`, of a run of another store, is sound and promises nothing that this store does
+    /// not allow: the names of the logs it leads to, and until when it is kept.
+    fn judge_stranger(&self, folder: &Folder) -> Result<(Vec<String>, Timestamp), Problem> {
+        let run = folder.run;
+        let Beside { report, beside } = verify::beside(Path::new("."), folder, &Trust::none());
+        let bad = |finding: &&Finding| finding.class.is_damage();
+        let wrong = report.findings.iter().chain(&beside).filter(bad);
+        let wrong: BTreeSet<&str> = wrong.map(|finding| finding.code.as_str()).collect();
+        let record: Option<RunRecord> =
+            folder.whole(RECORD).and_then(|text| serde_json::from_slice(text).ok());
+        let Some(record) = record.filter(|_| wrong.is_empty()) else {
+            return Err(damaged(run, &wrong.into_iter().collect::<Vec<_>>().join(", ")));
+        };
+        let proofs = [folder.whole(PROOF), folder.proof.as_deref()];
+        let proofs: Vec<Proof> = proofs.into_iter().flatten().filter_map(proof_in).collect();
+        proofs.iter().try_for_each(|proof| self.check_origin(run, proof))?;
+        let until = self.promised(&RunSummary::from(record))?;
+        let name = |proof: &Proof| shown_within(&proof.checkpoint.origin, MAX_ORIGIN);
+        Ok((proofs.iter().map(name).collect(), until))
+    }
+
+    /// Whether `proof`, of a run that is not in this store's log, names another log than that.
+    fn check_origin(&self, run: RunId, proof: &Proof) -> Result<(), Problem> {
+        let (_, own) = self.log().checkpoint();
+        if proof.checkpoint.origin != own.origin {
+            return Ok(());
+        }
+        let why = if proof.note.signed_by(&self.log().key()).is_some() {
+            "its checkpoint is signed with this log's key, so that this log is not whole, or the key \
+             is used elsewhere; look into it with `exhibit verify --checkpoint` and a checkpoint that \
+             was kept"
+        } else {
+            "another store chose this log's name; have its operator choose a name of their own \
+             (`transparency.origin`), and keep this bundle elsewhere"
+        };
+        let message = format!(
+            "the run {run} in the bundle is not in this store's log, but its proof names a log of the \
+             same name, `{}`: {why}",
+            own.origin
+        );
+        Err(Problem::new(Code::InvalidField, message).field("body"))
+    }
+
+    /// Until when `run`, of another store, is to be kept: as long as was promised of it, which binds
+    /// nobody here for longer than `retention.imports` says, and as long as this store keeps its like.
+    fn promised(&self, run: &RunSummary) -> Result<Timestamp, Problem> {
+        let most = self.0.config.borrow().retention.imports();
+        let days = run.retention.as_ref().map_or(0, |promise| promise.days);
+        let now = self.0.clock.now().wall;
+        // Clocks differ, but by less than a day.
+        let tomorrow = now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
+        let sealed_at = shown_within(&run.sealed_at, MAX_ORIGIN);
+        let message = if days > most {
+            format!(
+                "the run {} in the bundle was promised to be kept for {days} days, longer than the \
+                 {most} days for which bundles of other stores may bind this one; where you want \
+                 that, set `retention.imports` to \"{days}d\" and import it again",
+                run.run
+            )
+        } else if run.sealed_at.parse().is_ok_and(|sealed: Timestamp| sealed <= tomorrow) {
+            return Ok(self.kept_until(run));
+        } else {
+            format!(
+                "the run {} in the bundle says that it was sealed at {sealed_at}, which is still to \
+                 come, and would be kept from then on; look at the clocks of this host and of the \
+                 one it comes from",
+                run.run
+            )
+        };
+        Err(Problem::new(Code::InvalidField, message).field("body"))
     }
 
     /// Keep `bundle` as it is, with what its entry says of it.
@@ -135,13 +210,18 @@ impl Runs {
         Ok(kept_answer(sha256, runs, Keeping::New, index))
     }
 
-    /// Whether `bytes` more leave what is to stay free.
-    fn check_room_for(&self, bytes: u64) -> Result<(), Problem> {
+    /// Bytes that may be written before less is free than is to stay so.
+    pub(super) fn room(&self) -> Result<u64, Problem> {
         let least = self.0.config.borrow().store.min_free;
-        let free = self.free_bytes()?;
-        if free.saturating_sub(least) >= bytes {
+        Ok(self.free_bytes()?.saturating_sub(least))
+    }
+
+    /// Whether `bytes` more leave what is to stay free.
+    pub(super) fn check_room_for(&self, bytes: u64) -> Result<(), Problem> {
+        if self.room()? >= bytes {
             return Ok(());
         }
+        let (least, free) = (self.0.config.borrow().store.min_free, self.free_bytes()?);
         let message = format!(
             "the bundle has {} MiB, and the store's disk {} MiB left, of which `store.min_free` stays \
              free ({} MiB); free some space",
@@ -215,15 +295,15 @@ impl Runs {
         self.blocking("giving out a bundle", move || {
             let told = this.standing().import(sha256).cloned();
             let kept = told.ok_or_else(|| not_found(sha256))?;
-            let there = this.0.store.kept_import(sha256).map_err(in_its_place)?;
-            let (file, size) = there.ok_or_else(|| not_found(sha256))?;
+            let there = this.0.store.kept_import(sha256, kept.size).map_err(in_its_place)?;
+            let file = there.ok_or_else(|| not_found(sha256))?;
             let detail = json!({ "sha256": sha256 });
             this.put_on_record(looker.deed(Act::Export, kept.runs.clone(), detail))?;
             let by = &looker.caller;
             let entry = leaf::export(&kept.runs, sha256, by, this.0.clock.now());
             this.append_with_head(vec![entry])?;
             tracing::info!(%sha256, ?by, "a kept bundle of another store was given out");
-            Ok(Blob::of_file(file, size))
+            Ok(Blob::of_file(file, kept.size))
         })
         .await
     }
@@ -234,11 +314,8 @@ fn kept_answer(sha256: Digest, others: Vec<RunId>, kept: Keeping, index: u64) ->
     Imported { sha256, restored, here, others, kept: Some(kept), log_index }
 }
 
-/// The name of the log that the proof in the file at `path` leads to.
-fn origin(path: &Path) -> Option<String> {
-    let text = disk::read_plain(path, MAX_NOTE).ok()?;
-    let proof = Proof::parse(std::str::from_utf8(&text).ok()?).ok()?;
-    Some(shown_within(&proof.checkpoint.origin, MAX_ORIGIN))
+fn proof_in(text: &[u8]) -> Option<Proof> {
+    Proof::parse(std::str::from_utf8(text).ok()?).ok()
 }
 
 fn viewer(reader: &Reader) -> Result<(), Problem> {

@@ -1,10 +1,12 @@
 //! Sealed runs handed out as one file, and checked by whoever gets it.
 
+use std::path::Path;
+
 use exhibit::evidence::log::LogReader;
 use serde_json::{Value, json};
 
 use crate::harness::{TestDaemon, trust_in};
-use crate::process::{Process, outcome, write_config};
+use crate::process::{Process, exhibit, outcome, verify_sh, write_config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_is_checked_without_its_store_and_its_going_out_is_in_the_log() {
@@ -40,6 +42,10 @@ async fn a_bundle_is_checked_without_its_store_and_its_going_out_is_in_the_log()
     let (code, text, _) = told(&["verify", "--trust", "trust", "e.tar.zst"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("2 folders checked") && text.contains("in the log"), "{text}");
+    let (code, said) = verify_sh(at, &["--trust", "trust", "e.tar.zst"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches("PASS 10 proof").count(), 2, "{said}");
+    without_room(at, &runs[0]);
     // Plain tar opens it.
     let out = at.join("plain");
     std::fs::create_dir(&out).expect("made");
@@ -64,6 +70,35 @@ async fn a_bundle_is_checked_without_its_store_and_its_going_out_is_in_the_log()
     // Whether the frame's end is still reached, or a file is another, is a matter of which byte.
     let code = told(&["verify", "--trust", "trust", "flipped.tar.zst"]).0;
     assert!(matches!(code, 10 | 13), "{code}");
+}
+
+/// Nothing is unpacked to verify what was sent: there need be no room, and zeros take none.
+fn without_room(at: &Path, run: &str) {
+    let verified = |file: &str| {
+        let mut command = exhibit();
+        command.args(["verify", "--trust", "trust", file]).current_dir(at);
+        let done = command.env("TMPDIR", at.join("nowhere")).output().expect("the binary runs");
+        (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    let (code, said) = verified("e.tar.zst");
+    assert_eq!(code, Some(0), "{said}");
+    let copy = at.join("copy").join(run);
+    std::fs::create_dir_all(copy.join("data")).expect("made");
+    let date = "Bagging-Date: 2026-11-24\nExternal-Identifier: urn:uuid:x\n";
+    let bag = format!("{date}Payload-Oxum: 5.1\nBag-Software-Agent: exhibit 0.1.0\n");
+    std::fs::write(copy.join("bag-info.txt"), bag).expect("written");
+    let zeros = std::fs::File::create(copy.join("data/zeros")).expect("made");
+    zeros.set_len(200 << 20).expect("long");
+    let id = run.parse().expect("an id");
+    let bomb = exhibit::bundle::write(Vec::new(), &[(id, &copy, None)]).expect("in memory");
+    assert!(bomb.len() < 100_000, "{}", bomb.len());
+    std::fs::write(at.join("bomb.tar.zst"), bomb).expect("written");
+    let (code, said) = verified("bomb.tar.zst");
+    assert!(said.contains("below data/, by its bag-info.txt"), "{said}");
+    assert_eq!(code, Some(13), "{said}");
+    let (code, said) = verify_sh(at, &["--trust", "trust", "bomb.tar.zst"]);
+    assert!(said.contains("more lies below data/ than bag-info.txt says"), "{said}");
+    assert_eq!(code, Some(1), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -518,3 +518,58 @@ async fn kill_9_while_bundles_are_taken_in_loses_none_that_was_told_of() {
     }
     assert!(daemon.terminate().success());
 }
+
+/// A log that has our log's name and another key, or more of our own than we have, is not another's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_our_name_is_not_taken_for_another_stores() {
+    let named = |config: &mut exhibit::config::Config| {
+        config.transparency.origin = Some("exhibit.example/log".to_owned());
+    };
+    let (office, branch) =
+        (TestDaemon::start_with(named).await, TestDaemon::start_with(named).await);
+    let run = sealed(&branch, "w").await;
+    let refused = import(&office, &bundle(&branch, &[&run]).await).await;
+    let said = String::from_utf8_lossy(&refused.body).into_owned();
+    assert_eq!(refused.refusal(), (400, "invalid_field".to_owned(), "body".to_owned()));
+    for part in [&run, "`exhibit.example/log`", "transparency.origin"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(imports(&office.store()).is_empty() && left(&office.store()).is_empty());
+
+    // A copy of the store, whose log has gone on with the same key.
+    let folder = branch.stop().await;
+    let copy = tempfile::tempdir().expect("a folder");
+    let copied = std::process::Command::new("cp")
+        .args(["-a", "--"])
+        .arg(folder.path().join("."))
+        .arg(copy.path())
+        .status();
+    assert!(copied.expect("cp is there").success());
+    let branch = TestDaemon::start_in(folder, named).await;
+    let bytes = bundle(&branch, &[&sealed(&branch, "w").await]).await;
+    branch.stop().await;
+    let copy = TestDaemon::start_in(copy, named).await;
+    let refused = import(&copy, &bytes).await;
+    let said = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(said.contains("signed with this log's key"), "{said}");
+}
+
+/// What another store promised binds this one only as long as its operator wants.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promise_of_a_hundred_years_is_the_operators_to_take_over() {
+    let office = TestDaemon::start().await;
+    let branch = TestDaemon::start_with(|config| config.retention.default = 36_525).await;
+    let run = sealed(&branch, "w").await;
+    let bytes = bundle(&branch, &[&run]).await;
+    let refused = import(&office, &bytes).await;
+    let said = String::from_utf8_lossy(&refused.body).into_owned();
+    assert_eq!(refused.refusal(), (400, "invalid_field".to_owned(), "body".to_owned()));
+    for part in [&run, "36525 days", "2555 days", "`retention.imports`"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(imports(&office.store()).is_empty() && left(&office.store()).is_empty());
+    let folder = office.stop().await;
+    let office =
+        TestDaemon::start_in(folder, |config| config.retention.imports = Some(36_525)).await;
+    assert_eq!(import(&office, &bytes).await.ok().json()["kept"], "new");
+}

@@ -122,14 +122,14 @@ fn of_another(key: &Signer) -> (Bench, u64) {
     (bench, places[&Bench::third()].seal.expect("sealed"))
 }
 
-fn bundle(folders: &[(RunId, PathBuf, Option<Proof>)]) -> Vec<u8> {
+pub(super) fn bundle(folders: &[(RunId, PathBuf, Option<Proof>)]) -> Vec<u8> {
     let folders: Vec<_> =
         folders.iter().map(|(run, path, proof)| (*run, path.as_path(), proof.clone())).collect();
     crate::bundle::write(Vec::new(), &folders).expect("in memory")
 }
 
 /// The bundle of a run of another store that was signed with `key`, after a `change` in its folder.
-fn bundle_of(key: &Signer, change: impl FnOnce(&Path)) -> Vec<u8> {
+pub(super) fn bundle_of(key: &Signer, change: impl FnOnce(&Path)) -> Vec<u8> {
     let (bench, seal) = of_another(key);
     let folder = bench.store.folder_of(Bench::third());
     unlock(&folder);
@@ -147,7 +147,7 @@ fn put(copy: &Victim, bytes: &[u8]) -> PathBuf {
 }
 
 /// The same, and put that into the log, with its stolen key.
-fn keep(copy: &Victim, bytes: &[u8]) -> PathBuf {
+pub(super) fn keep(copy: &Victim, bytes: &[u8]) -> PathBuf {
     let (sha256, runs) = (Digest::of(bytes), [Bench::third()]);
     let entry = json!({
         "kind": "import", "time": LATER, "runs": runs, "sha256": sha256, "size": bytes.len(),

@@ -5,6 +5,7 @@
 #[path = "../../../tests/it/authority.rs"]
 #[expect(clippy::disallowed_methods, dead_code, reason = "the integration tests' own")]
 pub(super) mod authority;
+mod container;
 mod folder;
 mod import;
 mod open;
@@ -316,6 +317,7 @@ fn verify_sh_agrees_on_every_attack_and_the_manual_says_so() {
         ("store", &scene, store::ROWS),
         ("run in `open/`", &scene, open::ROWS),
         ("kept bundle", &scene, import::ROWS),
+        ("container", &scene, container::ROWS),
         ("timestamp", &stamped, stamp::ROWS),
         ("watched log", &watched, witness::ROWS),
     ] {

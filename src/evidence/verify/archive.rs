@@ -1,19 +1,18 @@
-//! Owns the verification of archives in a store: each is unpacked into a temporary folder, verified as
-//! the folder that it stands for, and held against the log.
+//! Owns the verification of archives in a store: each is read once, judged as the folder that it stands
+//! for, and held against the log.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use jiff::Timestamp;
 
+use super::bundle::{self, Beside, code_of, digest_of, judged};
 use super::log::LogCheck;
 use super::parallel::in_order;
-use super::{Check, Facts, FolderReport, check_folder, folder};
+use super::{Check, FolderReport};
 use crate::bundle::BundleError;
 use crate::digest::Digest;
-use crate::evidence::archive::unpacked;
-use crate::evidence::finding::FindingCode;
+use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::layout::{archived_place, sealed_place};
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
@@ -23,7 +22,7 @@ pub(super) struct Packed {
     /// The run that it is called after.
     pub(super) run: RunId,
     path: PathBuf,
-    /// Its digest; none when it cannot be read.
+    /// Its digest; none when it is no archive, and was not read to its end.
     sha256: Option<Digest>,
     /// What there is to say of what is in it.
     pub(super) report: FolderReport,
@@ -33,8 +32,7 @@ pub(super) struct Packed {
 pub(super) fn read(found: &[(RunId, PathBuf)], trust: &Trust) -> Vec<Packed> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     in_order(workers, found, |(run, path)| {
-        let sha256 = File::open(path).and_then(Digest::of_reader).ok().map(|(sha256, _)| sha256);
-        let report = verified(*run, path, trust, None);
+        let (sha256, report) = verified(*run, path, trust, None);
         Packed { run: *run, path: path.clone(), sha256, report }
     })
 }
@@ -42,39 +40,32 @@ pub(super) fn read(found: &[(RunId, PathBuf)], trust: &Trust) -> Vec<Packed> {
 /// Verify what is in the archive at `path`, whose seal was there at `believed` where somebody says so.
 fn verified(
     run: RunId,
-    path: &std::path::Path,
+    path: &Path,
     trust: &Trust,
     believed: Option<Timestamp>,
-) -> FolderReport {
+) -> (Option<Digest>, FolderReport) {
+    let (mut report, mut others) = (None, false);
+    let read = bundle::read(path, |folder| {
+        if folder.run != run || folder.proof.is_some() {
+            others = true;
+            return;
+        }
+        let check = Check { believed, ..Check::packed(path, &folder) };
+        let Beside { report: found, .. } = judged(check, &folder, trust);
+        report = Some(found);
+    });
+    let read = match (read, report) {
+        (Ok(sha256), Some(report)) if !others => return (Some(sha256), report),
+        (Err(error), _) => error,
+        (Ok(_), _) => {
+            BundleError::NotABundle(format!("an archive holds the folder of {run} alone"))
+        }
+    };
     let mut check = Check::new(path);
-    let scratch = match tempfile::tempdir() {
-        Ok(scratch) => scratch,
-        Err(error) => {
-            let expected = "room in the temporary folder to unpack it";
-            check.add(FindingCode::Unreadable, ".", expected, error.to_string());
-            return check.report;
-        }
-    };
-    let report = match unpacked(path, run, scratch.path()) {
-        Ok(place) => {
-            let report = match believed {
-                Some(_) => check_folder(Check { believed, ..Check::new(&place) }, trust, None),
-                None => folder(&place, trust),
-            };
-            FolderReport { facts: Facts::of_passing(&place), ..report }
-        }
-        Err(error) => {
-            let code = match &error {
-                BundleError::TooMuch(_) => FindingCode::TooLarge,
-                _ if error.is_of_the_system() => FindingCode::Unreadable,
-                _ => FindingCode::ArchiveMalformed,
-            };
-            let expected = format!("the folder of {run} and nothing else");
-            check.add(code, ".", expected, crate::error::chain(&error));
-            return check.report;
-        }
-    };
-    FolderReport { folder: path.display().to_string(), ..report }
+    let expected = format!("the folder of {run} and nothing else");
+    let code = code_of(&read, FindingCode::ArchiveMalformed);
+    check.add(code, ".", expected, crate::error::chain(&read));
+    (None, check.report)
 }
 
 /// Judge what was signed with a revoked key by what timestamps over the log say of its age.
@@ -83,7 +74,7 @@ pub(super) fn reconsider(archives: &mut [Packed], trust: &Trust, log: &LogCheck<
     for Packed { run, path, report, .. } in archives {
         let revoked = report.findings.iter().any(|it| it.code == FindingCode::KeyRevoked);
         if let Some(there) = log.sealed_by(*run, &report.facts).filter(|_| revoked) {
-            *report = verified(*run, path, &trust, Some(there));
+            *report = verified(*run, path, &trust, Some(there)).1;
         }
     }
 }
@@ -92,7 +83,14 @@ impl LogCheck<'_> {
     /// Hold the archives against what the log says of them, and tell where one thing was becoming the
     /// other.
     pub(super) fn archives(&mut self, archives: &[Packed]) {
-        for Packed { run, sha256, .. } in archives {
+        for Packed { run, sha256, path, report } in archives {
+            // Of one that cannot be read nothing is known but that, which is told.
+            let unread = |it: &Finding| it.code == FindingCode::Unreadable && it.place == ".";
+            if sha256.is_none() && report.findings.iter().any(unread) {
+                continue;
+            }
+            let size = self.keeping.sizes.get(run).copied();
+            let sha256 = sha256.or_else(|| digest_of(path, size));
             let place = archived_place(*run);
             let folder = self.root.join(sealed_place(*run)).is_dir();
             let logged = self.keeping.archived.get(run).copied();
@@ -101,7 +99,7 @@ impl LogCheck<'_> {
                 continue;
             }
             match logged {
-                Some((logged, restored)) if Some(logged) == *sha256 && (!restored || folder) => {
+                Some((logged, restored)) if Some(logged) == sha256 && (!restored || folder) => {
                     if folder {
                         let found = "its folder, too";
                         self.add(FindingCode::ArchiveUnfinished, place, "an archive", found);
@@ -111,7 +109,7 @@ impl LogCheck<'_> {
                     let said = |sha256: Digest| sha256.to_string();
                     let expected = logged.filter(|(_, restored)| !restored);
                     let expected = expected.map_or("no archive".to_owned(), |(it, _)| said(it));
-                    let found = sha256.map_or("what cannot be read".to_owned(), said);
+                    let found = sha256.map_or("what has another size".to_owned(), said);
                     self.add(FindingCode::ArchiveNotLogged, place, expected, found);
                 }
             }

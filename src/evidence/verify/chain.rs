@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufRead, BufReader};
 
 use serde_json::{Value, json};
 
@@ -40,12 +40,25 @@ impl Check<'_> {
         if !self.is_file(EVENTS) {
             return;
         }
-        let file = match File::open(self.folder.join(EVENTS)) {
-            Ok(file) => file,
-            Err(error) => return self.unreadable(EVENTS, &error),
+        // One that is larger than it can be is told of with the files.
+        if self.is_too_large(EVENTS) {
+            return;
+        }
+        let opened = match self.packed {
+            None => File::open(self.folder.join(EVENTS)).map(|file| reader(BufReader::new(file))),
+            Some(packed) => {
+                packed.events().map(|events| events.map_or(reader(io::empty()), reader))
+            }
         };
+        match opened {
+            Ok(events) => self.walk_events(events, record),
+            Err(error) => self.unreadable(EVENTS, &error),
+        }
+    }
+
+    fn walk_events(&mut self, events: Box<dyn BufRead>, record: Option<&RunRecord>) {
         let mut walk = Walk::default();
-        for line in chain::lines(BufReader::new(file)) {
+        for line in chain::lines(events) {
             match line {
                 Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
                     let place = format!("{EVENTS}:{}", walk.lines + 1);
@@ -224,6 +237,17 @@ impl Check<'_> {
             self.add(FindingCode::RecordMismatch, place, expected, found);
         }
     }
+}
+
+fn reader(events: impl BufRead + 'static) -> Box<dyn BufRead> {
+    Box::new(events)
+}
+
+/// The digests of the whole lines of `events`; none when they cannot be read.
+pub(super) fn digests(events: impl BufRead) -> Option<Vec<Digest>> {
+    let lines = chain::lines(events);
+    let whole = lines.filter(|line| line.as_ref().map_or(true, |line| line.whole));
+    whole.map(|line| line.map(|line| Digest::of(&line.bytes))).collect::<Result<_, _>>().ok()
 }
 
 /// The files that `run.sealed` lists.

@@ -8,12 +8,16 @@ use std::path::Path;
 
 use super::parallel::in_order;
 use super::{Check, Kind};
+use crate::bundle::{Folder, Seen};
 use crate::digest::Digest;
+use crate::disk;
 use crate::evidence::bag::{LineFault, Manifest, ManifestEntry};
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{
-    LISTED, MANIFEST, MAX_MANIFEST, REPORT, RESERVED, SEAL, SIGNATURE, TAG_FILES, TAG_MANIFEST,
+    BAG_INFO, LISTED, MANIFEST, MAX_MANIFEST, REPORT, RESERVED, SEAL, SIGNATURE, TAG_FILES,
+    TAG_MANIFEST,
 };
+use crate::evidence::sizes::{MAX_TAG_FILE, SLACK, UNSTATED, largest, payload_in};
 
 /// How many files are read at a time. Two keep a disk busy; more would only compete.
 const READERS: usize = 2;
@@ -80,6 +84,7 @@ impl Check<'_> {
 
     /// Everything below `data/`, against the manifest.
     pub(super) fn payload(&mut self) {
+        self.limit_payload();
         let Some(bytes) = self.read(MANIFEST, MAX_MANIFEST) else {
             // Its absence is a finding already; without it nothing here can be judged.
             return;
@@ -134,11 +139,49 @@ impl Check<'_> {
         manifest.entries
     }
 
+    /// From what size on a file below `data/` is not read: one alone must not be larger than all of
+    /// them, by the folder's own word. What lies in a bundle was held against it when that was read.
+    fn limit_payload(&mut self) {
+        if self.packed.is_none() {
+            let text = disk::read_plain(&self.folder.join(BAG_INFO), MAX_TAG_FILE);
+            let stated = text.ok().and_then(|text| payload_in(&text));
+            self.payload_most = stated.map_or(UNSTATED, |bytes| bytes.saturating_add(SLACK));
+        }
+    }
+
+    /// Most bytes that are read of the file `name`.
+    fn most(&self, name: &str) -> u64 {
+        let of_its_kind = largest(name);
+        if name.starts_with("data/") { of_its_kind.min(self.payload_most) } else { of_its_kind }
+    }
+
+    /// Whether the file `name` is larger than it can be, so that it is not read.
+    pub(super) fn is_too_large(&self, name: &str) -> bool {
+        matches!(self.entries.get(name), Some(Kind::File(size)) if *size > self.most(name))
+    }
+
+    /// Whether the file `name` can be read; that it is too large is told.
+    fn is_of_its_size(&mut self, name: &str) -> bool {
+        let Some(Kind::File(size)) = self.entries.get(name).copied() else { return false };
+        let most = self.most(name);
+        if size <= most {
+            return true;
+        }
+        let expected = format!("at most {most} bytes");
+        self.add(FindingCode::TooLarge, name, expected, format!("{size} bytes"));
+        false
+    }
+
     /// Read every listed file and compare. Answers how many files and bytes were read.
     fn compare(&mut self, listed: &[ManifestEntry]) -> (u64, u64) {
         let there: Vec<&ManifestEntry> =
             listed.iter().filter(|entry| self.is_file(&entry.name)).collect();
-        let results = read_all(self.folder, &there);
+        let there: Vec<&ManifestEntry> =
+            there.into_iter().filter(|entry| self.is_of_its_size(&entry.name)).collect();
+        let results = match self.packed {
+            None => read_all(self.folder, &there),
+            Some(packed) => there.iter().map(|entry| seen(packed, &entry.name)).collect(),
+        };
         let (mut files, mut bytes) = (0, 0);
         for (entry, result) in there.iter().zip(results) {
             match result {
@@ -161,6 +204,14 @@ impl Check<'_> {
             }
         }
         (files, bytes)
+    }
+}
+
+/// Digest and size of a file in a bundle.
+fn seen(folder: &Folder, name: &str) -> io::Result<(Digest, u64)> {
+    match folder.entries.get(name) {
+        Some(Seen::File { size, sha256 }) => Ok((*sha256, *size)),
+        _ => Err(io::ErrorKind::NotFound.into()),
     }
 }
 

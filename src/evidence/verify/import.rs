@@ -3,19 +3,15 @@
 //! the key that signed them, and noted otherwise: it is for the auditor of their own store to say.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::bundle::{self, Beside, code_of, digest_of, is_of_a_stranger};
 use super::log::LogCheck;
 use super::parallel::in_order;
-use super::signature::key_in;
-use super::{Check, FolderReport, check_folder};
-use crate::bundle::{self, BundleError, Limits, Unpacked};
 use crate::digest::Digest;
 use crate::error::chain;
 use crate::evidence::finding::{Finding, FindingCode, shown};
@@ -45,27 +41,10 @@ pub struct ImportReport {
 pub(super) struct Kept {
     /// The digest after which it is called.
     named: Digest,
-    /// Its digest; none when it cannot be read.
+    /// Its digest; none when it is no bundle, and was not read to its end.
     found: Option<Digest>,
     pub(super) report: ImportReport,
     findings: Vec<Finding>,
-}
-
-/// What is to be said of a folder out of a bundle: with the proof in it, and of the `proof` beside it.
-pub(crate) fn bundled(
-    folder: &Path,
-    proof: Option<&Path>,
-    trust: &Trust,
-) -> (FolderReport, Vec<Finding>) {
-    let report = check_folder(Check::new(folder), trust, None);
-    let mut beside = Check::new(folder);
-    if let Some(proof) = proof
-        && beside.begin()
-    {
-        beside.report.findings.clear();
-        beside.proof(trust, Some(proof));
-    }
-    (report, beside.report.findings)
 }
 
 /// Read the kept bundles in the store at `root`, as many at a time as there are processors, and say
@@ -76,8 +55,8 @@ pub(super) fn read(root: &Path, trust: &Trust) -> (Vec<Kept>, Vec<Finding>) {
     let read = |(named, path): &(Digest, PathBuf)| {
         let place = imported_place(*named);
         let report = ImportReport { place, ..ImportReport::default() };
-        let mut kept = Kept { named: *named, found: digest(path), report, findings: Vec::new() };
-        kept.unpack(path, trust);
+        let mut kept = Kept { named: *named, found: None, report, findings: Vec::new() };
+        kept.judge(path, trust);
         kept
     };
     (in_order(workers, &found, read), findings)
@@ -133,7 +112,7 @@ fn listed(root: &Path) -> (Vec<(Digest, PathBuf)>, Vec<Finding>) {
 }
 
 fn digest(path: &Path) -> Option<Digest> {
-    File::open(path).and_then(Digest::of_reader).ok().map(|(digest, _)| digest)
+    digest_of(path, None)
 }
 
 /// What is wrong with the files that were `found`, by the digest in their names, by what is `logged`.
@@ -151,7 +130,8 @@ fn against(root: &Path, found: &BTreeMap<Digest, Option<Digest>>, logged: &Logge
             continue;
         }
         let expected = if kept { named.to_string() } else { "no bundle".to_owned() };
-        let found = found.map_or("what cannot be read".to_owned(), |found| found.to_string());
+        let found =
+            found.map_or("another, or what cannot be read".to_owned(), |found| found.to_string());
         let place = imported_place(*named);
         findings.push(Finding::new(FindingCode::ImportNotLogged, place, expected, found));
     }
@@ -172,65 +152,60 @@ impl Kept {
         self.findings.push(Finding::new(code, place, expected, found));
     }
 
-    fn unpack(&mut self, path: &Path, trust: &Trust) {
-        let scratch = match tempfile::tempdir() {
-            Ok(scratch) => scratch,
-            Err(error) => {
-                let expected = "room in the temporary folder to unpack it";
-                return self.add(FindingCode::Unreadable, expected, error.to_string());
-            }
-        };
-        let unpacked = File::open(path).map_err(BundleError::from).and_then(|file| {
-            bundle::unpack(BufReader::new(file), scratch.path(), Limits::default())
+    fn judge(&mut self, path: &Path, trust: &Trust) {
+        let place = PathBuf::from(&self.report.place);
+        let (mut seen, mut strangers) = (Vec::new(), BTreeSet::new());
+        let read = bundle::read(path, |folder| {
+            let stranger = is_of_a_stranger(&folder, trust);
+            // Of a key that the auditor was told nothing of, its own store's auditor was.
+            let nobody = Trust::none();
+            let judged = bundle::beside(&place, &folder, if stranger { &nobody } else { trust });
+            seen.push((folder.run, stranger, judged));
         });
-        match unpacked {
-            Ok(unpacked) => self.judge(&unpacked, trust),
+        match read {
+            Ok(sha256) => self.found = Some(sha256),
             Err(error) => {
-                let code = match &error {
-                    BundleError::TooMuch(_) => FindingCode::TooLarge,
-                    _ if error.is_of_the_system() => FindingCode::Unreadable,
-                    _ => FindingCode::ImportMalformed,
-                };
-                self.add(code, "a bundle of evidence folders", chain(&error));
+                let code = code_of(&error, FindingCode::ImportMalformed);
+                return self.add(code, "a bundle of evidence folders", chain(&error));
             }
         }
-    }
-
-    fn judge(&mut self, unpacked: &Unpacked, trust: &Trust) {
-        let (nobody, mut strangers) = (Trust::none(), BTreeSet::new());
-        for (run, (folder, proof)) in &unpacked.runs {
-            // Of a key that the auditor was told nothing of, its own store's auditor was.
-            let stranger = key_in(folder).is_some_and(|key| !trust.names(&key));
-            let trust = if stranger { &nobody } else { trust };
-            let (report, beside) = bundled(folder, proof.as_deref(), trust);
-            let inside = format!("{}/runs/{run}", self.report.place);
-            for mut finding in report.findings {
-                if stranger && finding.code == FindingCode::UnknownKey {
-                    strangers.insert(finding.found);
-                    continue;
-                }
-                let place = if finding.place == "." {
-                    String::new()
-                } else {
-                    format!("/{}", finding.place)
-                };
-                finding.place = shown(&format!("{inside}{place}"));
-                self.findings.push(finding);
-            }
-            for mut finding in beside {
-                finding.place = format!("{}/proofs/{run}.tlog-proof", self.report.place);
-                self.findings.push(finding);
-            }
-            self.report.runs.push(*run);
-            self.report.keys.extend(report.key);
-            self.report.signed_by.extend(report.signed_by);
-            self.report.logged.extend(report.logged);
+        for (run, stranger, judged) in seen {
+            self.take(run, stranger, judged, &mut strangers);
         }
         if !strangers.is_empty() {
             let found = strangers.into_iter().collect::<Vec<_>>().join(", ");
             let expected = "keys of which the auditor was told";
             self.add(FindingCode::ImportNotVouched, expected, found);
         }
+    }
+
+    fn take(
+        &mut self,
+        run: RunId,
+        stranger: bool,
+        judged: Beside,
+        strangers: &mut BTreeSet<String>,
+    ) {
+        let Beside { report, beside } = judged;
+        let inside = format!("{}/runs/{run}", self.report.place);
+        for mut finding in report.findings {
+            if stranger && finding.code == FindingCode::UnknownKey {
+                strangers.insert(finding.found);
+                continue;
+            }
+            let place =
+                if finding.place == "." { String::new() } else { format!("/{}", finding.place) };
+            finding.place = shown(&format!("{inside}{place}"));
+            self.findings.push(finding);
+        }
+        for mut finding in beside {
+            finding.place = format!("{}/proofs/{run}.tlog-proof", self.report.place);
+            self.findings.push(finding);
+        }
+        self.report.runs.push(run);
+        self.report.keys.extend(report.key);
+        self.report.signed_by.extend(report.signed_by);
+        self.report.logged.extend(report.logged);
     }
 }
 
@@ -247,7 +222,15 @@ impl LogCheck<'_> {
             let gone = || self.root.join(&kept.report.place).symlink_metadata().is_err();
             !logged.purged.contains(&kept.named) || !gone()
         });
-        let found = read.iter().map(|kept| (kept.named, kept.found)).collect();
+        let sha256 = |kept: &Kept| {
+            let size = self.imports.get(&kept.named).map(|(logged, _)| logged.size);
+            let path = self.root.join(&kept.report.place);
+            // Of one that cannot be read nothing is known but that, which is told.
+            let unread = kept.findings.iter().any(|it| it.code == FindingCode::Unreadable);
+            let unread = unread.then_some(kept.named);
+            kept.found.or(unread).or_else(|| digest_of(&path, size.filter(|size| *size > 0)))
+        };
+        let found = read.iter().map(|kept| (kept.named, sha256(kept))).collect();
         self.findings.extend(against(self.root, &found, &logged));
     }
 

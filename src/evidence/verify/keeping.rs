@@ -28,6 +28,8 @@ pub(super) struct Keeping {
     purged: BTreeSet<RunId>,
     /// Digests of the archives that runs became, and whether they became folders again.
     pub(super) archived: BTreeMap<RunId, (Digest, bool)>,
+    /// How large these are, where the log says so.
+    pub(super) sizes: BTreeMap<RunId, u64>,
 }
 
 impl Keeping {
@@ -63,6 +65,8 @@ impl Keeping {
             LeafKind::Archive => {
                 let sha256 = text("sha256").and_then(|sha256| sha256.parse().ok());
                 self.archived.insert(run, (sha256.unwrap_or(Digest::ZERO), false));
+                self.sizes
+                    .extend(leaf.data.get("size").and_then(Value::as_u64).map(|it| (run, it)));
             }
             LeafKind::Restore => {
                 if let Some((_, restored)) = self.archived.get_mut(&run) {

@@ -3,6 +3,7 @@
 //! a key it finds inside.
 
 mod archive;
+mod bundle;
 mod chain;
 mod custody;
 mod files;
@@ -23,6 +24,7 @@ mod store;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -31,7 +33,9 @@ use serde::Serialize;
 use super::finding::{Finding, FindingCode, shown, worst_exit};
 use super::layout;
 use super::record::RunRecord;
+use super::sizes;
 use super::trust::Trust;
+use crate::bundle::{Folder, Seen};
 use crate::digest::Digest;
 use crate::disk;
 use crate::id::RunId;
@@ -41,9 +45,11 @@ use crate::tlog::note::MAX_NOTE;
 use crate::tlog::proof::Proof;
 use crate::workflow::Verdict;
 
+pub use bundle::bundle;
+pub(crate) use bundle::{Beside, beside};
 pub use history::WitnessReport;
 pub use import::ImportReport;
-pub(crate) use import::{Logged as LoggedImports, bundled, imports};
+pub(crate) use import::{Logged as LoggedImports, imports};
 pub use log::{LogReport, log};
 pub(crate) use log::{doubt, log_and_custody};
 pub use receipt::{folder_against_receipt, read_receipt};
@@ -107,18 +113,21 @@ impl Facts {
     fn of(folder: &Path) -> Self {
         let seal = disk::read_plain(&folder.join(layout::SEAL), layout::MAX_SMALL).ok();
         let proof = disk::read_plain(&folder.join(layout::PROOF), MAX_NOTE).ok();
-        let proof = proof.and_then(|text| Proof::parse(std::str::from_utf8(&text).ok()?).ok());
-        Self {
-            seal: seal.map(|seal| Digest::of(&seal)),
-            first_event: runs::first_event(folder),
-            proven: proof.map(|proof| proof.checkpoint),
-            lines: None,
-        }
+        let first_event = runs::first_event(folder);
+        Self { first_event, ..Self::in_files(seal.as_deref(), proof.as_deref()) }
     }
 
-    /// The same of a folder that goes, with what would be read from it later.
-    fn of_passing(folder: &Path) -> Self {
-        Self { lines: runs::line_digests(folder), ..Self::of(folder) }
+    fn in_bundle(folder: &Folder) -> Self {
+        let lines = folder.events().ok().flatten().and_then(chain::digests);
+        let first_event = lines.as_ref().and_then(|lines| lines.first().copied());
+        let (seal, proof) = (folder.whole(layout::SEAL), folder.whole(layout::PROOF));
+        Self { first_event, lines, ..Self::in_files(seal, proof) }
+    }
+
+    fn in_files(seal: Option<&[u8]>, proof: Option<&[u8]>) -> Self {
+        let proof = proof.and_then(|text| Proof::parse(std::str::from_utf8(text).ok()?).ok());
+        let proven = proof.map(|proof| proof.checkpoint);
+        Self { seal: seal.map(Digest::of), first_event: None, proven, lines: None }
     }
 }
 
@@ -164,6 +173,8 @@ enum Kind {
 /// One verification under way.
 struct Check<'a> {
     folder: &'a Path,
+    /// What was read of it, where it lies in a bundle and not on disk.
+    packed: Option<&'a Folder>,
     /// Everything in the folder, by path, as [`layout::readable`] spells it.
     entries: BTreeMap<String, Kind>,
     /// What `manifest-sha256.txt` lists, when it could be read.
@@ -172,6 +183,8 @@ struct Check<'a> {
     raw_record: serde_json::Value,
     /// When the seal was there at the latest, by the word of others than the folder.
     believed: Option<Timestamp>,
+    /// Most bytes of a file below `data/` that are read.
+    payload_most: u64,
     /// How often each code was found.
     counts: HashMap<FindingCode, u32>,
     report: FolderReport,
@@ -197,13 +210,24 @@ impl<'a> Check<'a> {
         };
         Self {
             folder,
+            packed: None,
             entries: BTreeMap::new(),
             manifest: None,
             raw_record: serde_json::Value::Null,
             believed: None,
+            payload_most: u64::MAX,
             counts: HashMap::new(),
             report,
         }
+    }
+
+    /// Of a folder in a bundle, which is to be called `shown`.
+    fn packed(shown: &'a Path, folder: &'a Folder) -> Self {
+        let entries = folder.entries.iter().map(|(name, seen)| match seen {
+            Seen::Folder => (name.clone(), Kind::Folder),
+            Seen::File { size, .. } => (name.clone(), Kind::File(*size)),
+        });
+        Self { packed: Some(folder), entries: entries.collect(), ..Self::new(shown) }
     }
 
     fn add(
@@ -224,6 +248,23 @@ impl<'a> Check<'a> {
 
     /// Look around; whether there is something to verify.
     fn begin(&mut self) -> bool {
+        if self.packed.is_none() && !self.look() {
+            return false;
+        }
+        if self.is_file(layout::EVENTS) && !layout::TAG_FILES.iter().any(|name| self.has(name)) {
+            let found = "a run that is still open, or whose seal was removed";
+            self.add(FindingCode::Unsealed, ".", "a sealed run", found);
+            return false;
+        }
+        if self.entries.is_empty() {
+            self.add(FindingCode::Unreadable, ".", "an evidence folder", "nothing");
+            return false;
+        }
+        true
+    }
+
+    /// Look around on disk; whether there is a folder.
+    fn look(&mut self) -> bool {
         match fs::symlink_metadata(self.folder) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => {
@@ -236,16 +277,16 @@ impl<'a> Check<'a> {
             }
         }
         self.walk(self.folder, "");
-        if self.is_file(layout::EVENTS) && !layout::TAG_FILES.iter().any(|name| self.has(name)) {
-            let found = "a run that is still open, or whose seal was removed";
-            self.add(FindingCode::Unsealed, ".", "a sealed run", found);
-            return false;
-        }
-        if self.entries.is_empty() {
-            self.add(FindingCode::Unreadable, ".", "an evidence folder", "nothing");
-            return false;
-        }
         true
+    }
+
+    /// The name of the folder.
+    fn name(&self) -> Option<String> {
+        if let Some(packed) = self.packed {
+            return Some(packed.run.to_string());
+        }
+        let path = self.folder.canonicalize().ok()?;
+        Some(path.file_name()?.to_str()?.to_owned())
     }
 
     /// Check all of the folder, with the proof in it, or the one in the file `proof`.
@@ -299,9 +340,16 @@ impl<'a> Check<'a> {
         if !self.is_file(name) {
             return None;
         }
-        match disk::read_limited(&self.folder.join(name), limit) {
+        let limit = limit.min(sizes::largest(name));
+        let read = match self.packed {
+            None => disk::read_limited(&self.folder.join(name), limit),
+            Some(packed) => {
+                packed.whole(name).map(<[u8]>::to_vec).ok_or(ErrorKind::NotFound.into())
+            }
+        };
+        match read {
             Ok(bytes) => Some(bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            Err(error) if error.kind() == ErrorKind::FileTooLarge => {
                 let expected = format!("at most {limit} bytes");
                 self.add(FindingCode::TooLarge, name, expected, "more");
                 None
@@ -330,11 +378,9 @@ impl<'a> Check<'a> {
                 self.report.run = Some(record.opening.run);
                 self.report.state = Some(record.ending.state);
                 self.report.sealed_at = Some(shown(&record.sealed_at));
-                let name = self.folder.canonicalize().ok();
-                let name = name.as_ref().and_then(|path| path.file_name()?.to_str());
-                let run = record.opening.run.to_string();
-                if name != Some(run.as_str()) {
-                    let found = name.unwrap_or("no name").to_owned();
+                let (name, run) = (self.name(), record.opening.run.to_string());
+                if name.as_ref() != Some(&run) {
+                    let found = name.unwrap_or("no name".to_owned());
                     self.add(FindingCode::FolderRenamed, ".", run, found);
                 }
                 Some(record)

@@ -37,6 +37,12 @@ impl Check<'_> {
             }
             return;
         };
+        self.judge_proof(bytes, trust);
+    }
+
+    /// Check a proof that lies beside the folder.
+    pub(super) fn judge_proof(&mut self, bytes: Vec<u8>, trust: &Trust) {
+        let judged = !trust.log().is_empty();
         // In its one form: another spelling of the same proof would be a file changed unseen.
         let read = String::from_utf8(bytes).ok().and_then(|text| {
             let proof = Proof::parse(&text).ok()?;

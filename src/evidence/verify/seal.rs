@@ -12,8 +12,7 @@ use crate::evidence::layout::{
     BAG_INFO, BAGIT, MANIFEST, REQUEST, SEAL, SIGNATURE, TAG_MANIFEST, TIMESTAMP,
 };
 use crate::evidence::record::{ASKED, RunRecord, STAMPED, SealParts, seal_bytes, seal_value};
-
-const MAX_TAG_FILE: u64 = 1 << 20;
+use crate::evidence::sizes::MAX_TAG_FILE;
 
 impl Check<'_> {
     pub(super) fn declaration(&mut self) {

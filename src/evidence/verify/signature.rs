@@ -1,21 +1,16 @@
 //! Owns the check of the signature: that it is over the tag manifest, made for evidence, by a key
 //! somebody vouched for at the time of its timestamp, or of sealing where no timestamp counts.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, LineEnding, PublicKey, SshSig};
 
 use super::Check;
-use crate::disk;
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{NAMESPACE, SIGNATURE};
 use crate::evidence::record::RunRecord;
+use crate::evidence::sizes::MAX_SIGNATURE;
 use crate::evidence::trust::{Trust, Verdict};
-
-/// A signature with its armor has some 300 bytes.
-const MAX_SIGNATURE: u64 = 1 << 16;
 
 impl Check<'_> {
     pub(super) fn signature(
@@ -104,10 +99,9 @@ impl Check<'_> {
     }
 }
 
-/// The key that the signature in `folder` names; none when there is no signature of ours.
-pub(super) fn key_in(folder: &Path) -> Option<KeyData> {
-    let text = disk::read_plain(&folder.join(SIGNATURE), MAX_SIGNATURE).ok()?;
-    Some(parse(&text)?.public_key().clone())
+/// The key that a signature with this `text` names; none when it is no signature of ours.
+pub(super) fn key_in(text: &[u8]) -> Option<KeyData> {
+    Some(parse(text)?.public_key().clone())
 }
 
 /// The signature in `text`, if it is one in the one form that we write: other spellings of the same

@@ -62,7 +62,7 @@ impl Trial {
         let entry = leaf::archive(cut, sha256, size, &operator(), at);
         put_down(&runs, Act::Archive, cut, entry);
         for run in [undone, back] {
-            store.unpack_archive(run).expect("an archive");
+            store.unpack_archive(run, u64::MAX).expect("an archive");
             store.mark_archiving(run, true).expect("marked");
             store.publish_unpacked(run).expect("in place");
         }

@@ -56,7 +56,9 @@ impl Trial {
             store.remove_aside(run, Leaving::Purged).expect("removed");
         }
         // The other import is in the log, and its run is not in its place.
-        store.unpack_import(one.as_slice(), bundle::Limits::default()).expect("a bundle");
+        store
+            .unpack_import(std::io::Cursor::new(&one), bundle::Limits::default())
+            .expect("a bundle");
         store.mark_import(runs.log().checkpoint().1.size).expect("marked");
         let sha256 = Digest::of(&one);
         let entry = leaf::import(&[cut], sha256, &operator(), place.clock.now());

@@ -100,7 +100,8 @@ impl Life for Trial {
         // Of the other store's key nobody was told here.
         wrong.retain(|it| !it.starts_with(FindingCode::ImportNotVouched.as_str()));
         for sha256 in &self.kept {
-            if !runs.0.store.kept_import(*sha256).is_ok_and(|kept| kept.is_some()) {
+            let size = runs.standing().import(*sha256).map_or(0, |kept| kept.size);
+            if !runs.0.store.kept_import(*sha256, size).is_ok_and(|kept| kept.is_some()) {
                 wrong.push(format!("{sha256} is not kept"));
             }
         }
