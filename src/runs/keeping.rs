@@ -10,8 +10,12 @@ impl Runs {
     /// The time before which `run` must not be purged. A time of sealing that is none keeps it for
     /// ever.
     pub fn kept_until(&self, run: &RunSummary) -> Timestamp {
-        let Ok(sealed_at) = run.sealed_at.parse() else { return Timestamp::MAX };
-        let recorded = run.retention.as_ref();
+        self.kept_for(run.retention.as_ref(), &run.sealed_at)
+    }
+
+    /// The same of a run that was sealed then, with what was `recorded` of its keeping.
+    pub(super) fn kept_for(&self, recorded: Option<&Retention>, sealed_at: &str) -> Timestamp {
+        let Ok(sealed_at) = sealed_at.parse() else { return Timestamp::MAX };
         let class = recorded.and_then(|recorded| recorded.class.as_deref());
         let days = self.0.config.borrow().retention.days(class);
         Retention::kept_until(recorded, days, sealed_at)

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Runs;
 use super::archiving::tidy;
@@ -16,10 +16,11 @@ use super::problem::{sealed_first, store_problem, unknown};
 use crate::clock::rfc3339_millis;
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::log::{Logged, Standing, Tombstone, leaf};
+use crate::evidence::log::{Leaf, Logged, Standing, Tombstone, leaf};
 use crate::evidence::{Act, Leaving, RunSummary, StoreError, seal_digest, verify};
 use crate::id::RunId;
 use crate::request::PurgeRequest;
+use crate::retention::Retention;
 use crate::run::Caller;
 
 /// A run that is purged, or would be.
@@ -58,9 +59,19 @@ pub struct Purged {
     pub refused: Vec<Staying>,
 }
 
+/// What the log says of a sealed run. A run's own files do not decide when it may go: whoever can change
+/// them would decide it.
+struct Told {
+    run: RunId,
+    workflow: String,
+    sealed_at: String,
+    /// Where it was promised when it was opened.
+    retention: Option<Retention>,
+}
+
 /// A run that may go, with what its tombstone will say.
 struct Due {
-    summary: RunSummary,
+    told: Told,
     until: Timestamp,
     damage: BTreeSet<String>,
     place: Logged,
@@ -104,11 +115,11 @@ impl Runs {
         }
         for one in due {
             let log_index = if asked.dry_run { None } else { Some(self.bury(&one, asked, by)?) };
-            let Due { summary, until, .. } = one;
+            let Due { told, until, .. } = one;
             answer.purged.push(Going {
-                run: summary.run,
-                workflow: summary.workflow,
-                sealed_at: summary.sealed_at,
+                run: told.run,
+                workflow: told.workflow,
+                sealed_at: told.sealed_at,
                 kept_until: rfc3339_millis(until),
                 log_index,
             });
@@ -116,7 +127,8 @@ impl Runs {
         Ok(answer)
     }
 
-    /// The sealed runs whose time is over. One whose record cannot be read is `verify`'s to tell of.
+    /// The sealed runs whose time is over, by their own records: a hint where to look, since the log
+    /// decides. One whose record cannot be read is `verify`'s to tell of.
     fn due_by_date(&self) -> Vec<RunId> {
         let now = self.0.clock.now().wall;
         let archived: Vec<RunId> = self.standing().archives().map(|(run, _)| run).collect();
@@ -138,22 +150,15 @@ impl Runs {
             return Err(self.gone(run));
         }
         let folder = self.0.store.folder_of(run);
-        let summary = match self.record_of(run) {
-            Ok(record) => RunSummary::from(record),
-            Err(StoreError::NotFound { .. }) if self.workflow_of(run).is_some() => {
-                return Err(sealed_first(run));
-            }
-            Err(StoreError::NotFound { .. }) if !folder.is_dir() => return Err(self.gone(run)),
-            Err(error) => return Err(damaged(run, &chain(&error))),
-        };
-        check_not_held(&self.standing(), run)?;
-        let until = self.kept_until(&summary);
-        if until > self.0.clock.now().wall {
-            let message =
-                format!("the run {run} is kept until {}; ask again then", rfc3339_millis(until));
-            return Err(Problem::new(Code::NotDue, message));
+        if !folder.is_dir() && !self.is_archived(run) {
+            let open = self.workflow_of(run).is_some();
+            return Err(if open { sealed_first(run) } else { self.gone(run) });
         }
+        check_not_held(&self.standing(), run)?;
         let place = places.get(&run).copied().unwrap_or_default();
+        let told = self.told(run, place)?;
+        let until = self.kept_for(told.retention.as_ref(), &told.sealed_at);
+        self.check_over(run, until)?;
         let damage = if folder.is_dir() {
             self.damage_of(&folder, place)
         } else {
@@ -163,8 +168,42 @@ impl Runs {
             let codes: Vec<&str> = damage.iter().map(String::as_str).collect();
             return Err(damaged(run, &codes.join(", ")));
         }
+        // A record that is as it was sealed says no less than the log, which says nothing of the
+        // promise of a run that was opened before there was one.
+        let record = self.record_of(run).ok().filter(|_| damage.is_empty());
+        let until = record.map_or(until, |it| until.max(self.kept_until(&RunSummary::from(it))));
+        self.check_over(run, until)?;
         self.check_removable(run).map_err(|error| refused_by_kernel(run, error))?;
-        Ok(Due { summary, until, damage, place })
+        Ok(Due { told, until, damage, place })
+    }
+
+    /// Whether it is `until` already.
+    fn check_over(&self, run: RunId, until: Timestamp) -> Result<(), Problem> {
+        if until <= self.0.clock.now().wall {
+            return Ok(());
+        }
+        let message =
+            format!("the run {run} is kept until {}; ask again then", rfc3339_millis(until));
+        Err(Problem::new(Code::NotDue, message))
+    }
+
+    /// What the log says of `run`, which stands at `place` in it.
+    fn told(&self, run: RunId, place: Logged) -> Result<Told, Problem> {
+        let entry = |index: Option<u64>| -> Result<Option<Leaf>, Problem> {
+            let entry = index.map(|index| self.log().entry(index)).transpose();
+            Ok(entry.map_err(store_problem)?.and_then(|entry| Leaf::parse(&entry)))
+        };
+        let Some(seal) = entry(place.seal)? else {
+            let message = format!(
+                "the log holds no seal of the run {run}, so that nothing says when it was sealed and \
+                 how long it is kept; look into it with `exhibit verify`"
+            );
+            return Err(Problem::new(Code::RunDamaged, message));
+        };
+        let retention = entry(place.open)?.and_then(|open| open.data.get("retention").cloned());
+        let retention = retention.and_then(|promise| serde_json::from_value(promise).ok());
+        let workflow = seal.data.get("workflow").and_then(Value::as_str).unwrap_or_default();
+        Ok(Told { run, workflow: workflow.to_owned(), sealed_at: seal.time, retention })
     }
 
     /// Whether the kernel would let go what there is of `run`, with the guard's help where there is
@@ -198,19 +237,19 @@ impl Runs {
 
     /// Put the purge of a run into the log, then take its folder away.
     fn bury(&self, due: &Due, asked: &PurgeRequest, by: &Caller) -> Result<u64, Problem> {
-        let run = due.summary.run;
+        let run = due.told.run;
         let index = {
             let mut standing = self.standing();
             // Somebody may have held it meanwhile; from the entry on, nobody can.
             check_not_held(&standing, run)?;
             let buried = leaf::Burial {
                 run,
-                workflow: &due.summary.workflow,
+                workflow: &due.told.workflow,
                 seal_index: due.place.seal,
-                seal_sha256: self.seal_of(run, due.place),
-                sealed_at: &due.summary.sealed_at,
+                seal_sha256: self.seal_at(due.place),
+                sealed_at: &due.told.sealed_at,
                 kept_until: rfc3339_millis(due.until),
-                retention: due.summary.retention.as_ref(),
+                retention: due.told.retention.as_ref(),
                 damage: &due.damage,
                 reason: &asked.reason,
                 by,
@@ -225,13 +264,8 @@ impl Runs {
         Ok(index)
     }
 
-    /// The digest of the seal of `run`; of an archived run the one that the log holds, as which it was
-    /// verified when it was archived.
-    fn seal_of(&self, run: RunId, place: Logged) -> Option<Digest> {
-        let folder = self.0.store.folder_of(run);
-        if folder.is_dir() {
-            return seal_digest(&folder);
-        }
+    /// The digest of the seal that stands at `place` in the log.
+    fn seal_at(&self, place: Logged) -> Option<Digest> {
         Some(Digest::of(&self.log().entry(place.seal?).ok()?))
     }
 

@@ -128,6 +128,52 @@ async fn damage_stays_unless_it_is_named_and_is_told_by_the_tombstone() {
     assert_eq!(assert_sound(daemon.folder.path()), 2);
 }
 
+/// When a run may go is what the log says of it: whoever can change its files decides nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_date_of_a_damaged_run_is_the_logs() {
+    let daemon = forgetful().await;
+    let (kept, due) = (sealed(&daemon, "refund").await, sealed(&daemon, "w").await);
+    let (broken, resealed) = (sealed(&daemon, "w").await, sealed(&daemon, "w").await);
+    let rewrite = |run: &str, name: &str, change: &dyn Fn(Value) -> Vec<u8>| {
+        let path = daemon.sealed(run).join(name);
+        set_mode(&path, 0o600);
+        let record = serde_json::from_slice(&std::fs::read(&path).expect("there"));
+        std::fs::write(&path, change(record.expect("JSON"))).expect("ours");
+    };
+    let dated = |sealed_at: &'static str, days: u32| {
+        move |mut record: Value| {
+            record["sealed_at"] = json!(sealed_at);
+            record["retention"] = json!({ "days": days });
+            record["workflow"] = json!("forged");
+            record.to_string().into_bytes()
+        }
+    };
+    rewrite(&kept, "data/run.json", &dated("2001-01-01T00:00:00.000Z", 0));
+    rewrite(&due, "data/run.json", &dated("2999-01-01T00:00:00.000Z", 36_525));
+    rewrite(&broken, "data/run.json", &|_| b"no record".to_vec());
+    rewrite(&resealed, "seal.json", &|_| b"{}".to_vec());
+    let asked = |run: &str| json!({ "runs": [run], "reason": "r", "even_damaged": true });
+    assert_eq!(daemon.post("/v1/purges", asked(&kept)).await.refusal().1, "not_due");
+    assert!(daemon.sealed(&kept).is_dir());
+    for run in [&due, &broken, &resealed] {
+        let plain = json!({ "runs": [run], "reason": "r" });
+        assert_eq!(daemon.post("/v1/purges", plain).await.refusal().1, "run_damaged");
+        let gone = daemon.post("/v1/purges", asked(run)).await.ok().json();
+        assert!(gone["purged"][0]["sealed_at"].as_str().is_some_and(|at| at < "2900"), "{gone}");
+        assert!(!daemon.sealed(run).exists());
+    }
+    let entries = purges(&daemon.store());
+    let seals = leaves(&daemon.store(), |leaf| leaf.kind == LeafKind::Seal);
+    for (purge, run) in entries.iter().zip([&due, &broken, &resealed]) {
+        let seal = seals.iter().find(|seal| seal.data["run"] == json!(run)).expect("sealed");
+        assert_eq!(purge.data["sealed_at"], seal.data["sealed_at"]);
+        assert_eq!((&purge.data["workflow"], &purge.data["run"]), (&json!("w"), &json!(run)));
+        let logged = serde_json::to_vec(&seal.data).expect("JSON");
+        assert_eq!(purge.data["seal_sha256"], json!(exhibit::digest::Digest::of(&logged)));
+        assert!(!purge.data["damage"].as_array().expect("codes").is_empty());
+    }
+}
+
 fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");

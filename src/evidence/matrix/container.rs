@@ -12,6 +12,7 @@ use crate::bundle::attacks;
 use crate::digest::Digest;
 use crate::error::exit;
 use crate::evidence::attacks::write;
+use crate::evidence::Trust;
 use crate::evidence::fixture::{id, stranger};
 use crate::evidence::layout::{EVENTS, archived_place, imported_place};
 use crate::evidence::log::remove;
@@ -165,9 +166,10 @@ fn verify_sh_judges_what_was_sent_as_we_do() {
     let sound = import::bundle(&folders);
     let tar = zstd::decode_all(sound.as_slice()).expect("a frame");
     let path = copy.root.join("sent.tar.zst");
+    let believed = Trust::in_folder(&scene.trust()).expect("whom to believe");
     let judged = |bytes: &[u8]| {
         write(&path, bytes);
-        let ours = verify::bundle(&path, &scene.believed);
+        let ours = verify::bundle(&path, &believed);
         let ours = ours.is_ok_and(|reports| reports.iter().all(|it| it.exit() == exit::OK));
         let (code, said) = verify_sh(&scene.trust(), &[&path]);
         assert!(matches!(code, 0 | 1), "{code}: {said}");
