@@ -13,7 +13,7 @@ TRUST is the folder with whom the auditor believes; "-" is nobody.
                        line each; prints what makes the policy ask for less than it seems to
   seal FOLDER          seal.json is what the folder's other files give
   sizes FOLDER         no file is larger than it can be
-  chain FOLDER         no event was changed, removed, added or moved
+  chain FOLDER         no event was changed, removed, added or moved; the files are those that events state
   facts FOLDER TRUST   prints the run that seal.json states and, in seconds, its time of sealing and the
                        moment of the timestamp over the signature; "-" when that does not count
   timestamp FOLDER TRUST  that timestamp is sound, answers its request, and is near the time of sealing
@@ -57,6 +57,7 @@ import unicodedata
 from datetime import datetime, timedelta, timezone
 
 LIMIT = 64 << 20  # Longest line, and largest file that is read whole.
+DERIVED = ("data/events.jsonl", "data/run.json")  # No event can state these two.
 RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -345,8 +346,30 @@ def sizes(folder):
         need(size <= may, f"{name!r} has {size} bytes, more than {may}")
 
 
+# Where events of the daemon state files; what looks like an artifact elsewhere is a caller's or a page's.
+STATED = {"run.opened": "provenance", "attachment.added": "artifact", "code.referenced": "artifact"}
+STATED |= dict.fromkeys(("capture.taken", "captures.compared", "run.sealed"), "artifacts")
+STATED |= dict.fromkeys(("recording.taken", "recording.failed", "recording.converted"), "artifacts")
+
+
+def stated(event):
+    """Path and digest of each file that the event states."""
+    if event["actor"] != "exhibit":
+        return
+    found = event["data"].get(STATED.get(event["kind"]), [])
+    for one in found if isinstance(found, list) else [found]:
+        one = one if isinstance(one, dict) else {}
+        path, digest, size = one.get("path"), one.get("sha256"), one.get("size_bytes")
+        sound = isinstance(path, str) and path.startswith("data/") and type(size) is int and size >= 0
+        sound = sound and isinstance(one.get("media_type"), str) and isinstance(digest, str)
+        if sound and re.fullmatch("[0-9a-f]{64}", digest):
+            yield path, digest
+
+
 def chain(folder):
     record = json.loads(read(os.path.join(folder, "data", "run.json")))
+    lines = read(os.path.join(folder, "manifest-sha256.txt")).decode().split("\n")[:-1]
+    files = {line[66:]: line[:64] for line in lines}
     previous, number = "0" * 64, 0
     with opened(os.path.join(folder, "data", "events.jsonl")) as events:
         while line := events.readline(LIMIT):
@@ -360,10 +383,15 @@ def chain(folder):
             need(bound, f"event {number} is not bound to the one before it")
             if number == 1:
                 need(event["kind"] == "run.opened", "the first event is not run.opened")
+            # One that is not last belongs to a seal that was cut short.
+            for path, digest in stated(event) if event["kind"] != "run.sealed" else ():
+                need(files.get(path) == digest, f"event {number} states another {path!r}")
             previous = sha256(line).hex()
     need(number > 0 and event["kind"] == "run.sealed", "the last event is not run.sealed")
     need(same(record["counts"]["events"], number), "run.json counts other events")
     need(record["last_event_sha256"] == previous, "run.json names another last event")
+    sealed = {path: digest for path, digest in files.items() if path not in DERIVED}
+    need(dict(stated(event)) == sealed, "run.sealed lists other files than the manifest")
 
 
 # Timestamps. What an authority answers is read from the bytes that it signed: openssl prints words

@@ -206,8 +206,12 @@ impl Bench {
 
     /// Run number `index` with a capture and a word of the agent's.
     pub(super) fn filled(&self, index: usize) -> Draft {
-        let mut draft = self.begin(index);
-        let run = id(index);
+        self.fill(self.begin(index))
+    }
+
+    /// `draft` with a capture and a word of the agent's.
+    pub(super) fn fill(&self, mut draft: Draft) -> Draft {
+        let run = draft.id();
         let png = format!("picture of {run}");
         let taken = draft
             .add(vec![
@@ -215,7 +219,7 @@ impl Bench {
                 file("captures/0001-before/capture.json", b"{}\n"),
             ])
             .expect("added");
-        let event = Event::exhibit("capture.taken", json!({"stage": "before", "files": taken}));
+        let event = Event::exhibit("capture.taken", json!({"stage": "before", "artifacts": taken}));
         draft.record(&[event, agent_says(&format!("paid {run}"))], self.now()).expect("recorded");
         draft
     }

@@ -129,7 +129,7 @@ fn two_events_that_tell_of_one_file_differently_cannot_both_be_right() {
     let added = draft.add(vec![file("a.png", b"real")]).expect("added");
     let mut other = added[0].clone();
     other.sha256 = Digest::of(b"another");
-    let tell = |artifact| Event::exhibit("capture.taken", json!({"files": [artifact]}));
+    let tell = |artifact| Event::exhibit("capture.taken", json!({"artifacts": [artifact]}));
     let events = [tell(json!(other)), tell(json!(added[0]))];
     draft.record(&events, bench.now()).expect("recorded");
     let folder = draft.folder().to_owned();

@@ -37,7 +37,7 @@ pub mod verify;
 
 pub(crate) use archive::{archived_in, archived_record};
 pub(crate) use bag::Manifest;
-pub(crate) use chain::{Line, artifacts_named, lines};
+pub(crate) use chain::{Line, artifacts_stated, lines};
 pub use custody::{Act, Custodian, Custody, CustodyEvent, Deed, Head, lines as custody_lines};
 pub use draft::{Attachment, Draft};
 pub use error::{SealCause, SealError, StoreError};

@@ -188,7 +188,7 @@ impl Scanned {
 
     fn take(&mut self, line: Line, salvage: &mut Salvage) {
         self.tally.take(self.lines, line.actor, &line.kind, &line.data);
-        let named = chain::artifacts_named(&line);
+        let named = chain::artifacts_stated(&line);
         self.named.extend(named.into_iter().map(|artifact| (artifact.path.clone(), artifact)));
         if line.actor != Actor::Exhibit {
             return;

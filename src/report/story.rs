@@ -10,7 +10,7 @@ use super::summary::{Summary, summary};
 use super::text::{count, indented, moment, quoted, spoken, text};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::evidence::{EVENTS, Line, artifacts_named, lines};
+use crate::evidence::{EVENTS, Line, artifacts_stated, lines};
 use crate::run::Actor;
 
 /// Most events that are shown; the last one always is.
@@ -152,7 +152,7 @@ impl Story {
     /// Take in one event. One that comes after the limit is handed back.
     fn take(&mut self, event: Line, length: usize) -> Option<Row> {
         let by_agent = event.actor == Actor::Agent;
-        let files = artifacts_named(&event);
+        let files = artifacts_stated(&event);
         let (day, time) = moment(&event.time);
         let opened = self.times.take().map_or_else(|| event.time.clone(), |(first, _)| first);
         self.times = Some((opened, event.time.clone()));

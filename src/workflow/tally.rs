@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::KINDS;
+use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::run::{Actor, CodeReference};
 
@@ -68,7 +69,7 @@ impl Tally {
         }
         let text = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default();
         match kind {
-            "capture.taken" | "recording.taken" => self.shown(line, data, text("stage")),
+            "capture.taken" | "recording.taken" => self.shown(line, kind, data),
             "capture.failed" | "capture.refused" => self.failure(text("stage"), text("code")),
             "recording.failed" => self.failed_recordings += 1,
             RECOVERY_EVENT => self.forget(data),
@@ -101,25 +102,21 @@ impl Tally {
         }
     }
 
-    fn shown(&mut self, line: u64, data: &Map<String, Value>, stage: &str) {
+    fn shown(&mut self, line: u64, kind: &str, data: &Map<String, Value>) {
+        let stage = data.get("stage").and_then(Value::as_str).unwrap_or_default();
         let altered =
             data.get("altered_by").and_then(Value::as_array).is_some_and(|by| !by.is_empty());
-        for artifact in data.get("artifacts").and_then(Value::as_array).into_iter().flatten() {
-            let (Some(path), Some(Ok(sha256))) =
-                (artifact["path"].as_str(), artifact["sha256"].as_str().map(str::parse))
-            else {
-                continue;
-            };
+        for Artifact { path, media_type, sha256, .. } in Artifact::stated(kind, data) {
             let kind = match path.split('/').collect::<Vec<_>>().as_slice() {
                 ["data", "captures", _, file] => {
                     let known = KINDS.iter().find(|(_, beginning)| file.starts_with(beginning));
                     let Some((kind, _)) = known else { continue };
                     Some(*kind)
                 }
-                ["data", "recordings", _] if artifact["media_type"] == "video/mp4" => None,
+                ["data", "recordings", _] if media_type == "video/mp4" => None,
                 _ => continue,
             };
-            let (path, stage) = (path.to_owned(), stage.to_owned());
+            let stage = stage.to_owned();
             self.shown.push(Shown { line, path, sha256, kind, stage, altered });
         }
     }

@@ -209,7 +209,7 @@ impl Trial {
         drop(file);
         let kept = self.twice("finish a recording", |trial| {
             let (artifact, _) = draft.finish_growing(name)?;
-            let event = Event::exhibit("recording.finished", json!({ "artifact": artifact }));
+            let event = Event::exhibit("recording.taken", json!({ "artifacts": [artifact] }));
             draft.record(&[event], trial.now())?;
             Ok(artifact)
         });

@@ -20,7 +20,12 @@ const PICTURE: &str = "data/captures/0001-before/screenshot.png";
 const FOLDER: What = What::Folder;
 
 pub(super) const ROWS: &[Row] = &[
-    unnoticed("nothing", FOLDER, |_| {}, "it is intact"),
+    unnoticed(
+        "nothing; the caller's labels look like a file that is not there",
+        FOLDER,
+        |_| {},
+        "it is intact, and callers state no files",
+    ),
     row("a byte of a screenshot changed", FOLDER, |copy| flip(&copy.run(0), PICTURE)),
     row("a screenshot removed", FOLDER, |copy| remove(&copy.run(0).join(PICTURE))),
     row("a file added below `data/`", FOLDER, |copy| write(&copy.run(0).join("data/-x y\n"), b"x")),
@@ -100,6 +105,20 @@ pub(super) const ROWS: &[Row] = &[
         chain(&copy.run(0), |lines| lines.swap(1, 2));
         forge(&copy.run(0), Some(&signer()));
     }),
+    row(
+        "a capture exchanged, all made anew with the stolen evidence key but its event",
+        FOLDER,
+        |copy| {
+            exchanged(&copy.run(0), false);
+        },
+    ),
+    row(
+        "the digest in an event edited, all made anew with the stolen evidence key",
+        FOLDER,
+        |copy| {
+            exchanged(&copy.run(0), true);
+        },
+    ),
     row("`run.json` edited", FOLDER, |copy| {
         edit(&copy.run(0), RECORD, "succeeded", "declined");
     }),
@@ -168,6 +187,28 @@ fn chain(folder: &Path, does: impl FnOnce(&mut Vec<String>)) {
         previous = Digest::of(line.as_bytes());
     }
     write(&folder.join(EVENTS), (lines.join("\n") + "\n").as_bytes());
+}
+
+/// Exchange a picture and its digest in `run.sealed`, or edit its digest in the event that states it;
+/// then make all else anew with the stolen evidence key.
+fn exchanged(folder: &Path, event: bool) {
+    let was = digest(folder, PICTURE);
+    if !event {
+        flip(folder, PICTURE);
+    }
+    let is = if event { Digest::ZERO.to_string() } else { digest(folder, PICTURE) };
+    chain(folder, |lines| {
+        let line = if event { 1 } else { lines.len() - 1 };
+        assert!(lines[line].contains(&was), "{}", lines[line]);
+        lines[line] = lines[line].replace(&was, &is);
+    });
+    let text = fs::read_to_string(folder.join(EVENTS)).expect("there");
+    let last = Digest::of(text.lines().last().expect("one").as_bytes());
+    let record = fs::read_to_string(folder.join(RECORD)).expect("there");
+    let (before, rest) = record.split_once("\"last_event_sha256\": \"").expect("a field");
+    let record = format!("{before}\"last_event_sha256\": \"{last}{}", &rest[64..]);
+    write(&folder.join(RECORD), record.as_bytes());
+    forge(folder, Some(&signer()));
 }
 
 /// That `seal` stands in a log of the attacker's.

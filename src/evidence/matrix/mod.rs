@@ -21,19 +21,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde_json::json;
+
 use super::attacks::write;
 use super::custody::{Act, Custodian, Custody, Deed};
 use super::damage::unlock;
-use super::fixture::{Bench, ORIGIN, id, log_key, retired, revoked, signer};
+use super::fixture::{Bench, ORIGIN, id, log_key, opening, retired, revoked, signer};
 use super::hostile::copy_tree;
 use super::key_file::public_line;
 use super::log::{files, grow, leaf, remove};
 use super::sign::Signer;
 use super::trust::Trust;
 use super::verify;
+use crate::digest::Digest;
 use crate::error::exit;
 use crate::retention::Retention;
-use crate::run::Caller;
+use crate::run::{Caller, Ending};
 use crate::tlog::note::Algorithm;
 
 /// The manual whose tables these are.
@@ -101,7 +104,7 @@ impl Scene {
         let mut bench = Bench::logged();
         let root = bench.store.root().to_owned();
         drop(bench.begin_third());
-        bench.sealed(0);
+        sealed_with_a_file_in_its_labels(&bench);
         let earlier = (files(&root.join("log")), files(&root.join("checkpoints")));
         bench.promise = Some(Retention { class: None, days: 400 });
         bench.sealed(1);
@@ -127,6 +130,17 @@ impl Scene {
     fn kept(&self) -> PathBuf {
         self.bench.scratch().join("kept.note")
     }
+}
+
+/// The first run, whose caller wrote what looks like a file that is not there.
+fn sealed_with_a_file_in_its_labels(bench: &Bench) {
+    let mut opening = opening(id(0));
+    let file =
+        json!({"path": "data/x", "media_type": "t", "size_bytes": 1, "sha256": Digest::ZERO});
+    opening.spec.labels.insert("provenance".to_owned(), file);
+    let draft = bench.store.begin(&opening, &json!({"browser": "none"}), bench.now());
+    let draft = bench.fill(draft.expect("begun"));
+    draft.seal(&Ending::sealed("succeeded"), &signer(), bench.now()).expect("sealed");
 }
 
 /// A copy of the scene's store, to be attacked, and of what the auditor was handed. The store's folder

@@ -121,7 +121,7 @@ impl Check<'_> {
         walk.captures += u64::from(line.kind == CAPTURED && line.actor == Actor::Exhibit);
         walk.tally.take(walk.lines, line.actor, &line.kind, &line.data);
         if line.kind != SEALED {
-            for artifact in chain::artifacts_named(&line) {
+            for artifact in chain::artifacts_stated(&line) {
                 walk.told.entry((artifact.path, artifact.sha256)).or_insert(walk.lines);
             }
         }
@@ -252,8 +252,7 @@ pub(super) fn digests(events: impl BufRead) -> Option<Vec<Digest>> {
 
 /// The files that `run.sealed` lists.
 fn listed_in(last: &Line) -> Vec<Artifact> {
-    let artifacts = last.data.get("artifacts").cloned().unwrap_or(Value::Null);
-    serde_json::from_value(artifacts).unwrap_or_default()
+    Artifact::stated(SEALED, &last.data)
 }
 
 /// What differs between a judgement and a claim, short enough to be read.
