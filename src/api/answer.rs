@@ -18,6 +18,7 @@ use crate::blob::Blob;
 use crate::capture::{Done, Refused};
 use crate::error::{Code, Problem, chain};
 use crate::id::{RandomId, RunId};
+use crate::request::read_json;
 
 /// Header with the id of the run in which a capture is on record.
 pub(super) const RUN: HeaderName = HeaderName::from_static("x-exhibit-run");
@@ -135,7 +136,7 @@ pub(super) fn on_record(run: RunId, by: BackendName, answer: impl IntoResponse) 
 /// The body of `request` as JSON, `{}` when it is empty.
 ///
 /// # Errors
-/// `body_too_large`, `invalid_json`.
+/// `body_too_large`; see [`read_json`].
 pub(super) async fn json_body(api: &Api, request: Request) -> Result<Value, Problem> {
     let limit = api.config.borrow().capture.max_body;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -147,10 +148,7 @@ pub(super) async fn json_body(api: &Api, request: Request) -> Result<Value, Prob
     if bytes.is_empty() {
         return Ok(json!({}));
     }
-    serde_json::from_slice(&bytes).map_err(|error| {
-        let message = format!("the body is not JSON ({error}); send a JSON object");
-        Problem::new(Code::InvalidJson, message)
-    })
+    read_json(&bytes)
 }
 
 /// The body is longer than allowed.

@@ -13,7 +13,7 @@ use super::Api;
 use super::answer::{Failure, broken_body, json_body, run_in_path};
 use crate::capture::Refused;
 use crate::error::{Code, Problem};
-use crate::request::{read_event, read_events};
+use crate::request::{read_event, read_events, read_json};
 use crate::run::{Caller, Event, Recorded};
 use crate::runs::Work;
 
@@ -147,9 +147,12 @@ impl<'a> Intake<'a> {
         let place = self.next();
         let text = bytes.trim_ascii();
         if !text.is_empty() {
-            let event = serde_json::from_slice(text).map_err(|error| {
-                let message = "it is not JSON; send one JSON object on each line";
-                Problem::new(Code::InvalidJson, message).because(error)
+            let event = read_json(text).map_err(|problem| match problem.code {
+                Code::InvalidJson => {
+                    let message = "it is not JSON; send one JSON object on each line";
+                    Problem::new(Code::InvalidJson, message).because(problem)
+                }
+                _ => problem,
             });
             let event = event.and_then(read_event).map_err(|problem| on_line(problem, &place))?;
             self.waiting.push(event);

@@ -4,12 +4,11 @@ use std::io::Write as _;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
-use axum::http::HeaderValue;
-use axum::http::StatusCode;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -34,6 +33,9 @@ use crate::run::{Caller, Ending, Reader, State as RunState};
 use crate::runs::Looker;
 use crate::workflow::Verdict;
 
+/// Longest media type of an attachment: the closing event names it with each file, and all of them
+/// must fit into one line.
+const MEDIA_TYPE: usize = 200;
 /// Most runs in one answer.
 const LIST_LIMIT: u32 = 1_000;
 
@@ -117,8 +119,7 @@ async fn attach(
         let message = "`name` is missing; give the file's name as ?name=…";
         Problem::new(Code::MissingField, message).field("name")
     })?;
-    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = media_type.unwrap_or("application/octet-stream").to_owned();
+    let media_type = media_type(request.headers())?;
     let (limit, idle) = {
         let config = api.config.borrow();
         (config.runs.max_attachment, config.runs.idle)
@@ -145,6 +146,23 @@ async fn attach(
     }
     let artifact = api.runs.finish_attachment(&work, file, media_type).await?;
     Ok((StatusCode::CREATED, Json(json!({ "run": id, "artifact": artifact }))))
+}
+
+/// What the caller says an attachment is.
+fn media_type(headers: &HeaderMap) -> Result<String, Problem> {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return Ok("application/octet-stream".to_owned());
+    };
+    match value.to_str() {
+        Ok(text) if text.len() <= MEDIA_TYPE => Ok(text.to_owned()),
+        _ => {
+            let message = format!(
+                "`content-type` is no text of at most {MEDIA_TYPE} bytes; give a media type, like \
+                 application/pdf"
+            );
+            Err(Problem::new(Code::InvalidField, message).field("content-type"))
+        }
+    }
 }
 
 async fn seal(

@@ -11,6 +11,7 @@ use super::{Common, DONE, in_file, out, save};
 use crate::disk;
 use crate::error::{Code, Problem};
 use crate::id::RunId;
+use crate::request::read_json;
 
 /// Longest pause in one step.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -109,9 +110,9 @@ pub(super) async fn record(common: &Common, record: Record) -> Result<u8, Proble
 /// The steps in a file: a list, or an object with a list `steps`.
 fn steps_in(path: &std::path::Path) -> Result<Vec<Value>, Problem> {
     let bytes = disk::read_limited(path, STEPS).map_err(|error| in_file(path, error))?;
-    let mut read: Value = serde_json::from_slice(&bytes).map_err(|error| {
-        let message = format!("{} is not JSON ({error}); write a list of steps", path.display());
-        Problem::new(Code::InvalidJson, message).field("steps")
+    let mut read = read_json(&bytes).map_err(|problem| {
+        let message = format!("{}: {}", path.display(), problem.message);
+        Problem::new(problem.code, message).field("steps")
     })?;
     let steps = if read.is_object() { read["steps"].take() } else { read };
     match steps {

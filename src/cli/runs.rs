@@ -9,6 +9,7 @@ use super::out::cell;
 use super::{Common, DONE, in_file, out};
 use crate::error::{Code, Problem};
 use crate::id::RunId;
+use crate::request::read_json;
 use crate::run::{CodeReference, RunSpec};
 use crate::workflow::{Completeness, Verdict};
 
@@ -200,9 +201,9 @@ async fn open_run(common: &Common, open: Open) -> Result<u8, Problem> {
 async fn add_event(common: &Common, log: Log) -> Result<u8, Problem> {
     let mut event = json!({ "kind": log.kind, "message": log.message, "level": log.level });
     if let Some(data) = &log.data {
-        event["data"] = serde_json::from_str(data).map_err(|error| {
-            let message = format!("`--data` is not JSON ({error}); give an object");
-            Problem::new(Code::InvalidField, message).field("data").because(error)
+        event["data"] = read_json(data.as_bytes()).map_err(|problem| {
+            let message = format!("`--data`: {}; give an object", problem.message);
+            Problem::new(Code::InvalidField, message).field("data").because(problem)
         })?;
     }
     let recorded = common.client()?.log(log.run, &[event]).await?;

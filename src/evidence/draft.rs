@@ -153,11 +153,11 @@ impl Draft {
         let (mut bytes, mut placed, mut tip) = (Vec::new(), Vec::new(), self.tip);
         for event in preceding.iter().chain(events) {
             if event.data.values().any(|value| is_deeper(value, MAX_EVENT_DEPTH)) {
-                return Err(StoreError::new(&path, io::ErrorKind::InvalidInput.into()));
+                return Err(unfit(&format!("an event nests deeper than {MAX_EVENT_DEPTH} levels")));
             }
             let (line, recorded) = tip.place(event, &time, elapsed, at.state);
             if line.len() > limit {
-                return Err(StoreError::new(&path, io::ErrorKind::FileTooLarge.into()));
+                return Err(unfit(&format!("an event is longer than {limit} bytes")));
             }
             tip = Tip { sequence: recorded.sequence, sha256: recorded.sha256 };
             bytes.extend(line);
@@ -260,7 +260,7 @@ impl Draft {
             return Err(StoreError::NameTaken { path });
         }
         if self.artifacts.len() + more > MAX_FILES {
-            return Err(StoreError::new(&path, io::ErrorKind::FileTooLarge.into()));
+            return Err(unfit(&format!("a run has at most {MAX_FILES} files")));
         }
         let folder = path.parent().expect("a path below data/ has a parent");
         disk::make_dirs(folder).map_err(StoreError::at(folder))?;
@@ -326,6 +326,11 @@ impl Draft {
     pub fn seal(self, ending: &Ending, signer: &Signer, at: Moment) -> Result<Receipt, SealError> {
         seal::seal(self, ending, signer, at)
     }
+}
+
+fn unfit(what: &str) -> StoreError {
+    let what = format!("{what}; send less, attach what is long as a file, or open another run");
+    StoreError::Unfit { what }
 }
 
 /// Whether `value` nests deeper than `limit` levels: what JSON readers refuse must not be written.

@@ -53,6 +53,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// What an evidence folder cannot hold, so that the run could not be sealed or read again.
+    #[error("{what}")]
+    Unfit {
+        /// Which limit it passes, and what to do.
+        what: String,
+    },
     /// There is no such run or file.
     #[error("{} does not exist", .path.display())]
     NotFound {
@@ -106,6 +112,7 @@ impl StoreError {
         let (path, kind) = match self {
             Self::InDoubt { source } => return Self::InDoubt { source: Box::new(source.again()) },
             Self::UnsafeName { name } => return Self::UnsafeName { name: name.clone() },
+            Self::Unfit { what } => return Self::Unfit { what: what.clone() },
             Self::Damaged { path, what } => {
                 return Self::Damaged { path: path.clone(), what: what.clone() };
             }

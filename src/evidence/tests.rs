@@ -340,7 +340,7 @@ fn what_a_reader_would_refuse_is_not_written() {
     let mut huge = agent_says("huge");
     huge.data.insert("huge".to_owned(), json!("x".repeat(9 << 20)));
     for event in [nested, huge] {
-        assert!(matches!(draft.record(&[event], bench.now()), Err(StoreError::Io { .. })));
+        assert!(matches!(draft.record(&[event], bench.now()), Err(StoreError::Unfit { .. })));
     }
     let receipt = draft.seal(&Ending::sealed("ok"), &signer(), bench.now()).expect("sealed");
     assert_eq!(verdict(&bench.store.root().join(receipt.folder)), [""; 0]);

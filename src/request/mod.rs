@@ -4,6 +4,7 @@
 mod comparison;
 mod fields;
 mod identity;
+mod json;
 mod keeping;
 mod og_image;
 mod outline;
@@ -17,6 +18,7 @@ mod stored;
 mod video;
 
 pub use comparison::ComparisonRequest;
+pub use json::{MAX_LEVELS, read_json};
 pub use keeping::{ArchiveRequest, HoldRequest, ImportPurgeRequest, PurgeRequest};
 pub use og_image::read_og_image;
 pub use outline::{read_inspect, read_observe};

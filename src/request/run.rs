@@ -1,5 +1,7 @@
 //! Owns the reading of requests about runs: opening one, adding events to it, sealing it.
 
+use std::io;
+
 use serde_json::{Map, Value, json};
 
 use super::fields::{Fields, shortened};
@@ -12,6 +14,11 @@ const TEXT: usize = 2_000;
 const MESSAGE: usize = 64 * 1024;
 /// Most events in one request.
 const BATCH: usize = 1_000;
+/// Longest declaration of a run, as JSON on one line. It stands in the first event, a line of the
+/// chain, and may grow there when secrets are taken out.
+const DECLARED: usize = 1 << 20;
+/// Longest declaration as it stands in `run.json`, with a line for each value.
+const RECORDED: usize = 4 << 20;
 
 /// Read the body of `POST /runs`.
 ///
@@ -21,7 +28,41 @@ pub fn read_run_spec(body: Value) -> Result<RunSpec, Problem> {
     let mut fields = Fields::of(body)?;
     let spec = run_spec(&mut fields);
     fields.refuse_leftovers();
-    fields.finish(spec)
+    let spec = fields.finish(spec)?;
+    check_length(&spec)?;
+    Ok(spec)
+}
+
+/// What is accepted here must fit into the first event and into the record when the run is sealed.
+fn check_length(spec: &RunSpec) -> Result<(), Problem> {
+    let mut length = Length { left: DECLARED };
+    let mut recorded = Length { left: RECORDED };
+    if serde_json::to_writer(&mut length, spec).is_ok()
+        && serde_json::to_writer_pretty(&mut recorded, spec).is_ok()
+    {
+        return Ok(());
+    }
+    let message = format!(
+        "`labels` makes the run's record too long: {DECLARED} bytes of JSON are allowed, {RECORDED} \
+         with a line for each value; attach what is long as a file"
+    );
+    Err(Problem::new(Code::BodyTooLarge, message).field("labels"))
+}
+
+/// Counts what is written, and takes no more than what is left.
+struct Length {
+    left: usize,
+}
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn run_spec(fields: &mut Fields) -> Option<RunSpec> {
@@ -248,6 +289,30 @@ mod tests {
             "code": {"repository": "desk", "commit": "c0ffee"}, "labels": {"ticket": 7}
         }));
         assert_eq!(spec.expect("sound").code.expect("given").commit.as_deref(), Some("c0ffee"));
+    }
+
+    #[test]
+    fn a_declaration_must_fit_into_the_record() {
+        let deep = |levels: usize| {
+            let zeros = json!(vec![0; 10_000]);
+            (0..levels).fold(zeros, |inner, _| json!([inner]))
+        };
+        let labels = [("x".repeat(DECLARED).into(), true), (deep(95), false), (json!("x"), false)];
+        for (label, alone) in labels {
+            let spec = |count: usize| {
+                let labels: Map<String, Value> =
+                    (0..count).map(|index| (format!("l{index}"), label.clone())).collect();
+                read_run_spec(json!({"workflow": "refund", "labels": labels}))
+            };
+            assert_eq!(spec(1).is_err(), alone, "one");
+            if !label.is_string() {
+                let problem = spec(3).expect_err("a line of 200 blanks for each");
+                assert_eq!(
+                    (problem.code, problem.field.as_deref()),
+                    (Code::BodyTooLarge, Some("labels"))
+                );
+            }
+        }
     }
 
     #[test]

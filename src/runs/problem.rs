@@ -43,6 +43,7 @@ fn store_code(error: &StoreError) -> Code {
         StoreError::NameTaken { .. } => Code::NameTaken,
         StoreError::UnsafeName { .. } => Code::InvalidField,
         StoreError::InDoubt { source } => store_code(source),
+        StoreError::Unfit { .. } => Code::BodyTooLarge,
         StoreError::NotFound { .. }
         | StoreError::BeingWritten { .. }
         | StoreError::Damaged { .. }
@@ -70,7 +71,7 @@ pub(super) fn store_problem(error: StoreError) -> Problem {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             format!("the name `{name}` is taken in this run; choose another")
         }
-        StoreError::UnsafeName { .. } => error.to_string(),
+        StoreError::UnsafeName { .. } | StoreError::Unfit { .. } => error.to_string(),
         _ => return Problem::internal("keeping evidence", error),
     };
     Problem::new(code, message).because(error)
