@@ -899,12 +899,11 @@ def open_run(folder):
         if not bound:
             yield f"event {number} of {folder} is not bound to the one before it"
         previous = sha256(line).hex()
-        data = event["data"] if event["actor"] == "exhibit" else {}
-        named = [data.get("provenance"), data.get("artifact"), *(data.get("artifacts") or [])]
-        for artifact in filter(None, named):
-            path = os.path.join(folder, artifact["path"])
-            if not os.path.lexists(path) or digest(path) != artifact["sha256"]:
-                yield f"{path} is not what event {number} tells of"
+        # One that is not last belongs to a seal that was cut short.
+        for name, stated_digest in stated(event) if event["kind"] != "run.sealed" else ():
+            path = os.path.join(folder, name)
+            if not os.path.lexists(path) or digest(path) != stated_digest:
+                yield f"{path} is not what event {number} states"
 
 
 class Told:

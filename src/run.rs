@@ -153,6 +153,10 @@ pub struct Opening {
     pub host: String,
     /// Version of the daemon.
     pub exhibit: String,
+    /// What was taken out of the caller's declaration as secrets: rules, numbers and places. It stands
+    /// in the first event and nowhere else.
+    #[serde(default, skip_serializing)]
+    pub redacted: Option<Value>,
 }
 
 /// Who an event speaks of.
@@ -198,6 +202,9 @@ pub struct Recorded {
     pub sha256: Digest,
 }
 
+/// Key of an event's data that lists what was taken out of it as secrets.
+pub const REDACTED: &str = "redacted";
+
 /// How a run came to be sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -221,16 +228,24 @@ pub struct Ending {
     /// Why, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What was taken out of both as secrets, as in [`Opening::redacted`]; in the last event alone.
+    #[serde(default, skip_serializing)]
+    pub redacted: Option<Value>,
 }
 
 impl Ending {
+    /// How a run ended, by nobody's word but these.
+    pub fn new(state: State, outcome: Option<String>, reason: Option<String>) -> Self {
+        Self { state, outcome, reason, redacted: None }
+    }
+
     /// Sealed by the caller, with its outcome.
     pub fn sealed(outcome: impl Into<String>) -> Self {
-        Self { state: State::Sealed, outcome: Some(outcome.into()), reason: None }
+        Self::new(State::Sealed, Some(outcome.into()), None)
     }
 
     /// Sealed by the daemon because it had to stop, or had stopped.
     pub fn interrupted(reason: impl Into<String>) -> Self {
-        Self { state: State::Interrupted, outcome: None, reason: Some(reason.into()) }
+        Self::new(State::Interrupted, None, Some(reason.into()))
     }
 }

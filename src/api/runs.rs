@@ -173,7 +173,7 @@ async fn seal(
 ) -> Result<Json<Receipt>, Failure> {
     let id = run_in_path(id)?;
     let SealRequest { outcome, reason } = SealRequest::read(json_body(&api, request).await?)?;
-    let ending = Ending { state: RunState::Sealed, outcome, reason };
+    let ending = Ending::new(RunState::Sealed, outcome, reason);
     Ok(Json(api.runs.seal(id, &caller, ending).await?))
 }
 

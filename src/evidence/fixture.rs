@@ -96,6 +96,7 @@ pub(super) fn opening(run: RunId) -> Opening {
         caller: Caller::Socket { uid: 1000, gid: 1000, pid: Some(42) },
         host: "bench".to_owned(),
         exhibit: "0.1.0".to_owned(),
+        redacted: None,
     }
 }
 

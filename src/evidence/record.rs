@@ -252,6 +252,7 @@ mod tests {
                 caller,
                 host: "h".to_owned(),
                 exhibit: "0.1.0".to_owned(),
+                redacted: None,
             },
             opened_at: "2026-11-24T08:15:46.120Z".to_owned(),
             sealed_at: "2026-11-24T08:15:47.120Z".to_owned(),

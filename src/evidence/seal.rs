@@ -30,7 +30,7 @@ use crate::disk::own::Window;
 use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
 use crate::receipt::Receipt;
 use crate::report;
-use crate::run::{Ending, Event, Recorded};
+use crate::run::{Ending, Event, REDACTED, Recorded};
 use crate::timestamp::{MAX_STAMP, Request, Stamp};
 
 /// How to check a folder with stock tools; `{run}` stands for the run.
@@ -195,6 +195,9 @@ impl Sealing<'_> {
         let told = self.draft.preceding(&[], self.at).len() as u64;
         let counts = Counts { events: self.draft.lines + 1 + told, ..self.counts() };
         let mut data = json!(self.ending);
+        if let Some(told) = &self.ending.redacted {
+            data[REDACTED] = told.clone();
+        }
         if let Some(completeness) = self.draft.completeness() {
             data[COMPLETENESS] = json!(completeness);
         }

@@ -22,7 +22,7 @@ use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::disk::{self, Appending, Lock, PARTIAL_SUFFIX};
 use crate::id::RunId;
-use crate::run::{Event, Opening};
+use crate::run::{Event, Opening, REDACTED};
 use crate::workflow::Tally;
 
 /// A store, held by this process alone.
@@ -320,6 +320,7 @@ fn opened(opening: &Opening, provenance: &Artifact) -> Event {
     if let Value::Object(known) = json!(opening) {
         data.extend(known);
     }
+    data.extend(opening.redacted.iter().map(|told| (REDACTED.to_owned(), told.clone())));
     data.insert("provenance".to_owned(), json!(provenance));
     Event::exhibit(chain::OPENED, Value::Object(data))
 }

@@ -2,38 +2,22 @@
 //! operator writes as a name and a regular expression.
 
 use std::fmt;
+use std::ops::Range;
 
 use regex::{Captures, Regex, RegexBuilder};
+
+use super::value::looks_secret;
+use super::{assigned, spoken};
 
 /// The names of the rules that come with the program, in the order in which they are applied.
 pub const BUILT_IN: [&str; 7] =
     ["private-key", "jwt", "bearer-token", "api-key", "url-password", "credential", "card-number"];
 
+/// The rule that goes by the names of fields, variables and options.
+const CREDENTIAL: &str = "credential";
+
 /// Largest compiled expression.
 const MAX_COMPILED: usize = 1 << 20;
-
-/// Names of fields whose values are secrets, in lower case, without `-` and `_`.
-const SECRET_NAMES: &[&str] = &[
-    "password",
-    "passwd",
-    "pwd",
-    "passphrase",
-    "secret",
-    "clientsecret",
-    "token",
-    "accesstoken",
-    "refreshtoken",
-    "idtoken",
-    "apikey",
-    "xapikey",
-    "accesskey",
-    "secretkey",
-    "privatekey",
-    "authorization",
-    "proxyauthorization",
-    "cookie",
-    "setcookie",
-];
 
 /// Why a rule is none.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +43,8 @@ pub struct Rule {
     pub name: String,
     /// As it is written in the configuration.
     pub source: String,
-    expression: Regex,
+    /// None of the one that goes by names.
+    expression: Option<Regex>,
 }
 
 impl fmt::Debug for Rule {
@@ -82,6 +67,10 @@ impl Rule {
     /// # Errors
     /// See [`RuleError`].
     pub fn parse(source: &str) -> Result<Self, RuleError> {
+        if source == CREDENTIAL {
+            let name = source.to_owned();
+            return Ok(Self { source: name.clone(), name, expression: None });
+        }
         let (name, expression) = match (built_in(source), source.split_once(':')) {
             (Some(expression), _) => (source, expression),
             (None, Some((name, expression))) => (name, expression.trim_start()),
@@ -99,7 +88,7 @@ impl Rule {
         if compiled.is_match("") {
             return Err(unusable("it matches where nothing is".to_owned()));
         }
-        Ok(Self { name: name.to_owned(), source: source.to_owned(), expression: compiled })
+        Ok(Self { name: name.to_owned(), source: source.to_owned(), expression: Some(compiled) })
     }
 
     /// What stands in place of what was taken out.
@@ -107,50 +96,52 @@ impl Rule {
         format!("[redacted:{}]", self.name)
     }
 
-    /// Whether the values of a field called `name` are secrets by this rule.
-    pub(super) fn names(&self, name: &str) -> bool {
-        let plain = || name.replace(['-', '_'], "").to_ascii_lowercase();
-        self.source == "credential" && SECRET_NAMES.contains(&plain().as_str())
+    /// Whether it goes by the names of things.
+    pub(super) fn goes_by_names(&self) -> bool {
+        self.expression.is_none()
     }
 
-    /// How often it finds something in `text`, and `text` without that.
-    pub(super) fn apply(&self, text: &str) -> (u64, String) {
-        let mut count = 0;
-        let cards = self.source == "card-number";
-        let replaced = self.expression.replace_all(text, |found: &Captures<'_>| {
-            let whole = found.get(0).map_or("", |whole| whole.as_str());
+    /// Where in `text` it finds something.
+    pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
+        let Some(expression) = &self.expression else {
+            return [assigned::find(text), spoken::find(text)].concat();
+        };
+        let sound = |found: &Captures<'_>| {
+            let whole = found.get(0)?;
             // What was taken out already is no secret any more.
-            if whole.contains("[redacted:") || (cards && !is_card(whole)) {
-                return whole.to_owned();
-            }
-            count += 1;
-            match (found.get(0), found.get(1)) {
-                (Some(whole), Some(part)) => {
-                    let (from, to) = (part.start() - whole.start(), part.end() - whole.start());
-                    let text = whole.as_str();
-                    format!("{}{}{}", &text[..from], self.placeholder(), &text[to..])
-                }
-                _ => self.placeholder(),
-            }
-        });
-        (count, if count > 0 { replaced.into_owned() } else { String::new() })
+            let none = whole.as_str().contains("[redacted:")
+                || (self.source == "card-number" && !is_card(whole.as_str()));
+            let part = found.get(1).unwrap_or(whole);
+            // "The bearer certificate": a short one must look like one.
+            let word =
+                self.source == "bearer-token" && part.len() < 24 && !looks_secret(part.as_str());
+            (!none && !word).then(|| part.range())
+        };
+        expression.captures_iter(text).filter_map(|found| sound(&found)).collect()
     }
 }
 
 fn built_in(name: &str) -> Option<&'static str> {
     Some(match name {
         "private-key" => {
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z)"
+            r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)"
         }
         "jwt" => r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",
-        "bearer-token" => r"(?i)\bbearer\s+([a-z0-9._~+/-]{16,}=*)",
+        "bearer-token" => r"(?i)\bbearer[\s:=]+([a-z0-9._~+/-]{8,}=*)",
         "api-key" => {
-            r"\b(?:(?:sk|pk|rk|pf)_(?:live|test)_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|A[KS]IA[A-Z0-9]{16}\b|AIza[A-Za-z0-9_-]{30,})"
+            concat!(
+                r"\b(?:(?:sk|pk|rk|pf)_(?:live|test)_[A-Za-z0-9]{8,}|whsec_[A-Za-z0-9+/=]{16,}",
+                r"|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}",
+                r"|gl(?:pat|dt|rt|cbt|ptt)-[A-Za-z0-9_-]{16,}|xox[abeoprs]-[A-Za-z0-9-]{10,}",
+                r"|xapp-[A-Za-z0-9-]{10,}|A[KS]IA[A-Z0-9]{16}\b|AIza[A-Za-z0-9_-]{30,}",
+                r"|ya29\.[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{20,}",
+                r"|hf_[A-Za-z0-9]{20,}|dop_v1_[a-f0-9]{40,}|shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{24,}",
+                r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hv[sb]\.[A-Za-z0-9_-]{20,}",
+                r"|AGE-SECRET-KEY-1[A-Z0-9]{20,}|[0-9]{8,10}:AA[A-Za-z0-9_-]{32,}",
+                r"|hooks\.slack\.com/services/[A-Za-z0-9]+/[A-Za-z0-9]+/[A-Za-z0-9]+)"
+            )
         }
-        "url-password" => r"://[^/\s:@]+:([^/\s@]+)@",
-        "credential" => {
-            r#"(?i)\b(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?key|access[_-]?token|authorization)["']?\s*[:=]\s*["']?(?:(?:basic|bearer)\s+)?([^\s"',;&]{4,})"#
-        }
+        "url-password" => r#"://[^/\s:@"'<>]*:([^/\s"'<>]+)@"#,
         "card-number" => r"\b[0-9](?:[ -]?[0-9]){12,18}\b",
         _ => return None,
     })

@@ -15,7 +15,7 @@ use crate::config;
 use crate::error::{Code, Problem};
 use crate::evidence::{Attachment, GrowingFile};
 use crate::redact::redact;
-use crate::run::{Actor, Event, Recorded};
+use crate::run::{Actor, Event, REDACTED, Recorded};
 
 /// How long a file's writer may take to end, once nothing more comes to it.
 const WRITER: Duration = Duration::from_secs(60);
@@ -199,8 +199,8 @@ fn admit(event: &mut Event, limits: &config::Events) -> Result<(), Problem> {
         );
         return Err(Problem::new(Code::BodyTooLarge, message).field("data"));
     }
-    if let Some(told) = redact(&limits.redact, &mut event.data) {
-        event.data.insert("redacted".to_owned(), told);
+    if let Some(told) = redact(&limits.redact, &mut event.data, &[""]) {
+        event.data.insert(REDACTED.to_owned(), told);
     }
     Ok(())
 }

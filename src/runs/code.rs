@@ -9,7 +9,7 @@ use super::problem::store_problem;
 use crate::artifact::{Artifact, NewArtifact, is_safe_name};
 use crate::error::{Code, Problem};
 use crate::request::CodeRequest;
-use crate::run::{CodeReference, Event};
+use crate::run::{CodeReference, Event, REDACTED};
 use crate::workflow::CODE_EVENT;
 use crate::worktree::{Seen, WorkTree};
 
@@ -39,7 +39,9 @@ impl Runs {
             Problem::new(Code::InvalidField, message).field("attachment")
         })?;
         let code = agreed(code, Some(found.sha256), None)?;
-        let event = Event::exhibit(CODE_EVENT, json!({ "code": code, "artifact": found }));
+        let (code, redacted) = self.code_without_secrets(code)?;
+        let mut event = Event::exhibit(CODE_EVENT, json!({ "code": code, "artifact": found }));
+        event.data.extend(redacted.map(|told| (REDACTED.to_owned(), told)));
         let recorded = self.record(work, vec![event]).await?;
         Ok(told(work, &code, Some(&found), None, &json!(recorded.first())))
     }
@@ -75,11 +77,16 @@ impl Runs {
         content: Option<Vec<u8>>,
     ) -> Result<Value, Problem> {
         let state = seen.as_ref().map(|seen| seen.state);
+        let path = code.path.clone();
+        let (code, redacted) = self.code_without_secrets(code)?;
         let mut data = json!({ "code": code });
+        if let Some(told) = redacted {
+            data[REDACTED] = told;
+        }
         if let Some(seen) = &seen {
             data["work_tree"] = json!(seen);
         }
-        let name = code.path.as_deref().and_then(|path| path.rsplit('/').next());
+        let name = path.as_deref().and_then(|path| path.rsplit('/').next());
         let name = name.filter(|name| is_safe_name(name) && name.len() < 90).unwrap_or("file");
         let files: Vec<NewArtifact> = content
             .map(|bytes| NewArtifact {

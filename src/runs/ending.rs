@@ -87,7 +87,7 @@ impl Runs {
         ending: Ending,
     ) -> Result<Receipt, Problem> {
         let run = self.find(id, caller)?;
-        self.seal_run(run, ending).await
+        self.seal_run(run, self.ending_without_secrets(ending)).await
     }
 
     /// Seal a run of one, whose only work is done.
@@ -156,7 +156,7 @@ impl Runs {
                     && ending.insert(id)
                 {
                     let state = State::Expired;
-                    let end = self.end(run, Ending { state, outcome: None, reason: Some(reason) });
+                    let end = self.end(run, Ending::new(state, None, Some(reason)));
                     ends.push(end.map(move |()| id));
                 }
             }

@@ -25,6 +25,7 @@ mod open;
 mod problem;
 mod provenance;
 mod purging;
+mod redaction;
 mod report;
 mod scrub;
 mod signing;
@@ -228,6 +229,7 @@ impl Runs {
         let at = self.0.clock.now();
         let config = Arc::clone(&self.0.config.borrow());
         let policy = config.workflows.get(&spec.workflow).cloned();
+        let (spec, redacted) = self.spec_without_secrets(spec)?;
         let opening = Opening {
             run: RunId::new(at),
             retention: Some(config.retention.promise(policy.as_ref())),
@@ -236,6 +238,7 @@ impl Runs {
             caller,
             host: self.0.host.clone(),
             exhibit: env!("CARGO_PKG_VERSION").to_owned(),
+            redacted,
         };
         let provenance = provenance(&opening, browser);
         let this = self.clone();

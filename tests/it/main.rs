@@ -19,6 +19,7 @@ mod events;
 mod format;
 mod formats;
 mod framed;
+mod freeform;
 mod guard;
 mod guard_archives;
 mod guard_user;
