@@ -72,6 +72,9 @@ async fn record(daemon: &TestDaemon, site: &Site, end: End) -> String {
         _ => {}
     }
     assert_eq!(seal().await.ok().json()["state"], "sealed");
+    if matches!(end, End::Seal | End::HangUp) {
+        close(daemon, &session).await;
+    }
     run
 }
 

@@ -159,6 +159,7 @@ async fn what_windows_do_is_on_record_from_their_first_request_on() {
     let steps = json!([
         { "action": "navigate", "url": opener().await },
         { "action": "click", "selector": "#open", "pauseAfter": 1_500 },
+        { "action": "screenshot", "name": "after" },
     ]);
     let body = json!({ "session_id": session, "steps": steps });
     daemon.post("/v1/sequence", body).await.ok();

@@ -26,9 +26,17 @@ pub(super) struct Hub {
 #[derive(Debug, Default)]
 struct Windows {
     /// Who records the windows of which context.
-    recorded: HashMap<String, mpsc::UnboundedSender<Change>>,
+    recorded: HashMap<String, Recorder>,
     /// Target and context of every window there is, by the session that waits on it.
     there: HashMap<String, (String, String)>,
+}
+
+/// Who records the windows of a context.
+#[derive(Debug)]
+struct Recorder {
+    /// The page that opens them: no window of its own, though the browser may tell of it late.
+    page: String,
+    changes: mpsc::UnboundedSender<Change>,
 }
 
 /// What became of the windows of a context.
@@ -162,7 +170,8 @@ impl Hub {
                 drop(sender.send(Change::Opened(self.newcomer(session, target))));
             }
         }
-        windows.recorded.insert(context.to_owned(), sender);
+        let recorder = Recorder { page: first.to_owned(), changes: sender };
+        windows.recorded.insert(context.to_owned(), recorder);
         Arrivals { hub: Arc::clone(self), context: context.to_owned(), changes }
     }
 
@@ -187,9 +196,10 @@ impl Hub {
         let newcomer = self.newcomer(&session_id, &target_id);
         let mut windows = self.windows();
         windows.there.insert(session_id, (target_id, context.clone()));
-        if let Some(recorder) = windows.recorded.get(&context) {
+        let recorder = windows.recorded.get(&context);
+        if let Some(recorder) = recorder.filter(|recorder| recorder.page != newcomer.target) {
             // Where nobody listens, it goes on.
-            drop(recorder.send(Change::Opened(newcomer)));
+            drop(recorder.changes.send(Change::Opened(newcomer)));
         }
     }
 
@@ -198,7 +208,7 @@ impl Hub {
         let mut windows = self.windows();
         let Some((target, context)) = windows.there.remove(&session_id) else { return };
         if let Some(recorder) = windows.recorded.get(&context) {
-            drop(recorder.send(Change::Gone(target)));
+            drop(recorder.changes.send(Change::Gone(target)));
         }
     }
 
