@@ -20,7 +20,7 @@
 # day, or a time such as 2026-11-01T08:00:00Z, such as when you received the evidence. Without it, the
 # time of sealing counts, by the folder's own word.
 #
-# Prints PASS or FAIL for each check; ends with 0 when all passed, 1 when one failed, 2 when it
+# Prints PASS or FAIL for each check, and NOTE for what the daemon itself found and put into the log; ends with 0 when all passed, 1 when one failed, 2 when it
 # could not begin. For a bundle, and where a store has archived runs or keeps bundles of other stores,
 # zstd and tar are needed as well; what they unpack was judged byte by byte before.
 # Nothing in the evidence is run. Written for bash 5.2, OpenSSH 9.2, OpenSSL 3.0
@@ -308,6 +308,8 @@ else
   fi
   check 20 custody 'no event of custody was changed or removed' python custody .
   check 22 imports 'each kept bundle of another store is one in the log' imports
+  # What the daemon itself found. How the evidence is now, the checks say.
+  python findings . 2>/dev/null | cat -v | sed 's/^/NOTE    findings      /'
   while IFS= read -rd '' path; do
     printf 'folder %q\n' "$path"
     run=${path##*/} believed=''

@@ -37,6 +37,7 @@ TRUST is the folder with whom the auditor believes; "-" is nobody.
   imports STORE        every kept bundle of another store is one that the log holds; prints them, a line each
   named SIGNATURE F... one of these files of keys names the key of the signature
   custody STORE        custody/ is one chain of lines, and the log's heads of it are among them
+  findings STORE       prints what the daemon itself found and put into the log, a line each
 
 Sources: RFC 6962 section 2.1 (tree), RFC 9162 section 2.1.3.2 (proof), c2sp.org/tlog-tiles,
 c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof, c2sp.org/signed-note, c2sp.org/tlog-cosignature,
@@ -1145,9 +1146,34 @@ def custody(store):
     need(not heads, f"the log states {heads[-1][0] if heads else 0} events, there are {count}")
 
 
+def findings(store):
+    told = []  # Place, whether it was judged, what is printed, and since when it was as it was again.
+    for index, entry in enumerate(Log(store).entries):
+        value = json.loads(entry)
+        if value.get("kind") != "finding":
+            continue
+        place, codes, time = value["place"], value.get("codes"), value["time"]
+        if codes:
+            by = "the watch" if value.get("after_touch") else "the scrubber"
+            told.append([place, True, f"{', '.join(codes)}, found {time} by {by}", None])
+        elif "touched" in value:
+            ways = ", ".join(value["touched"])
+            told.append([place, False, f"touched {time} by somebody else than the daemon ({ways})", None])
+        elif codes is None:
+            told.append([place, True, f"touched in ways that the kernel dropped before {time}", None])
+        for one in told if codes == [] else []:
+            # What is no run's and no bundle's is read with the log.
+            beside = not RUN.fullmatch(one[0]) and one[0] != "imported" and not one[1]
+            bundle = place == "imported" and one[0].startswith("imported/")
+            if one[3] is None and (one[0] == place or bundle or place == "log" and beside):
+                one[3] = f"{time} (log#{index})"
+    for place, _, what, since in told:
+        print(f"{place}: {what}; " + (f"resolved: as it was again {since}" if since else "not resolved"))
+
+
 if __name__ == "__main__":
     commands = [trust, seal, sizes, chain, facts, timestamp, proof, signed, tiles]
-    commands += [history, kept, witnesses, runs, unpublished, stamps, order, there, archives, imports, named, custody]
+    commands += [history, kept, witnesses, runs, unpublished, stamps, order, there, archives, imports, named, custody, findings]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # Whatever the evidence did to the check: it did not pass.

@@ -25,7 +25,7 @@ use super::{Api, backend};
 use crate::capture::{Ask, Kind};
 use crate::clock::rfc3339_millis;
 use crate::error::{Code, Problem};
-use crate::evidence::{Filter, RunSummary, StoreError};
+use crate::evidence::{Filter, RunFacts, RunSummary, StoreError};
 use crate::receipt::Receipt;
 use crate::report::content_security_policy;
 use crate::request::{CodeRequest, SealRequest, read_run_spec};
@@ -38,6 +38,8 @@ use crate::workflow::Verdict;
 const MEDIA_TYPE: usize = 200;
 /// Most runs in one answer.
 const LIST_LIMIT: u32 = 1_000;
+/// What is asked for where runs are that are no longer as they were sealed.
+const ALTERED: &str = "altered";
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -226,8 +228,10 @@ async fn list(
     let (open_wanted, state) = match query.state.as_deref() {
         None => (query.before.is_none(), None),
         Some("open") => (true, None),
+        Some(ALTERED) => (false, None),
         Some(name) => (false, Some(run_state(name)?)),
     };
+    let altered = query.state.as_deref() == Some(ALTERED);
     let verdict = query.verdict.as_deref().map(verdict_named).transpose()?;
     // A run that is open has no verdict yet.
     let open_wanted = open_wanted && verdict.is_none();
@@ -237,14 +241,21 @@ async fn list(
     }
     if query.state.as_deref() != Some("open") {
         let before = query.before.map(|text| run_id(&text, "before")).transpose()?;
-        let filter =
-            Filter { workflow: query.workflow, state, verdict, before, ..Filter::default() };
+        let filter = Filter {
+            workflow: query.workflow,
+            state,
+            verdict,
+            before,
+            altered,
+            ..Filter::default()
+        };
         let sealed = api.runs.list(filter, &caller, limit).await?;
         runs.extend(sealed.iter().map(|run| json!(run)));
     }
     let reader = reader(&api, &caller);
     for run in &mut runs {
         api.runs.show_holds(run, &reader);
+        api.runs.show_integrity(run);
     }
     Ok(Json(json!({ "runs": runs })))
 }
@@ -256,7 +267,7 @@ fn unreadable_query(rejection: QueryRejection) -> Problem {
 
 fn run_state(name: &str) -> Result<RunState, Problem> {
     serde_json::from_value(json!(name)).map_err(|error| {
-        let message = "`state` is not known; give open, sealed, expired or interrupted";
+        let message = "`state` is not known; give open, sealed, expired, interrupted or altered";
         Problem::new(Code::InvalidField, message).field("state").because(error)
     })
 }
@@ -276,17 +287,25 @@ async fn show(
     let id = run_in_path(id)?;
     match api.runs.open_run(id, &caller) {
         Ok(mut open) => {
+            let code = api.runs.open_code(id).await;
+            if !code.is_empty() {
+                open["code"] = json!(code);
+            }
             api.runs.show_holds(&mut open, &reader(&api, &caller));
             Ok(Json(open))
         }
         Err(problem) if problem.code == Code::RunSealed => {
-            let record = api.runs.sealed_run(id).await?;
+            let RunFacts { record, code, .. } = api.runs.sealed_facts(id).await?;
             if caller.may_act_on(&record.opening.caller) {
                 let (policy, judged) = (json!(record.opening.policy), json!(record.completeness));
                 let summary = RunSummary::from(record);
                 let mut shown = json!(summary);
                 (shown["policy"], shown["completeness"]) = (policy, judged);
                 shown["kept_until"] = json!(rfc3339_millis(api.runs.kept_until(&summary)));
+                if !code.is_empty() {
+                    shown["code"] = json!(code);
+                }
+                api.runs.show_integrity(&mut shown);
                 api.runs.show_holds(&mut shown, &reader(&api, &caller));
                 return Ok(Json(shown));
             }

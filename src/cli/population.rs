@@ -7,11 +7,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::verify::{LogTrust, judge_log};
+use super::verify::{LogTrust, judge_log, worse};
 use super::{Common, in_file, out};
 use crate::disk;
 use crate::error::{Code, Problem, chain, exit};
-use crate::population::{self, Query, Row, write_absences, write_runs};
+use crate::population::{self, Fate, Query, Row, write_absences, write_runs};
 use crate::shown::{shown_json, shown_within};
 
 /// For everybody to read.
@@ -136,7 +136,12 @@ fn ask(common: &Common, asked: &Asked) -> Result<(population::Population, u8), P
         );
         Problem::new(Code::LogDamaged, message).field("store")
     })?;
-    let exit = if found.doubtful().next().is_some() { exit::ALTERED } else { sound };
+    let unread = found.doubtful().all(|run| run.fate == Fate::Unreadable);
+    let exit = match found.doubtful().next() {
+        Some(_) if unread => worse(sound, exit::UNREADABLE),
+        Some(_) => exit::ALTERED,
+        None => sound,
+    };
     Ok((found, exit))
 }
 
@@ -163,7 +168,14 @@ fn told(found: &population::Population) {
         ));
     }
     for run in found.doubtful() {
-        out::line(format!("look into {}: {}", run.run, run.fate.word()));
+        let codes = run.codes.join(", ");
+        let codes = if codes.is_empty() { codes } else { format!(" ({codes})") };
+        out::line(format!("look into {}: {}{codes}", run.run, run.fate.word()));
+    }
+    for run in &found.runs {
+        if let Some(integrity) = &run.integrity {
+            out::line(format!("the log tells of {}: {}", run.run, integrity.sentence()));
+        }
     }
 }
 

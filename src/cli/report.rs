@@ -12,8 +12,8 @@ use super::{Common, DONE, in_file, out, printed};
 use crate::artifact::is_safe_name;
 use crate::digest::Digest;
 use crate::disk::{self, OnceFile, sync_dir};
-use crate::error::{Code, Problem};
-use crate::evidence::{MAX_SMALL, PROOF, verify as check};
+use crate::error::{Code, Problem, exit};
+use crate::evidence::{Integrity, MAX_SMALL, PROOF, verify as check};
 use crate::report::{self, Options, ReportError};
 use crate::tlog::proof::Proof;
 
@@ -60,9 +60,19 @@ pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem
     let path = asked.out.clone().unwrap_or_else(|| PathBuf::from(asked.default_name(&folder)));
     let path = outside(&path)?;
     let mut options = Options { base: base(&path, &folder), ..Options::default() };
+    let trust = trust(common, asked.allowed_signers.as_deref())?;
+    let checked = check::folder(&folder, &trust);
+    if checked.exit() == exit::ALTERED {
+        out::note(
+            "THE FOLDER IS ALTERED: what it says of itself does not count; `exhibit verify` says more",
+        );
+    }
+    options.integrity = Integrity::in_store(&folder);
+    if let Some(told) = &options.integrity {
+        out::note(told.sentence());
+    }
+    options.checked = Some(checked);
     if !asked.csv && !asked.oscal {
-        let trust = trust(common, asked.allowed_signers.as_deref())?;
-        options.checked = Some(check::folder(&folder, &trust));
         let proof = disk::read_limited(&folder.join(PROOF), MAX_SMALL).ok();
         let proof = proof.and_then(|bytes| Proof::parse(std::str::from_utf8(&bytes).ok()?).ok());
         options.checkpoint = proof.map(|proof| proof.note);

@@ -133,7 +133,7 @@ pub(super) struct List {
     /// Only runs of this kind
     #[arg(long)]
     workflow: Option<String>,
-    /// Only open, sealed, expired or interrupted ones
+    /// Only open, sealed, expired or interrupted ones, or those found to be altered since
     #[arg(long)]
     state: Option<String>,
     /// Only complete or incomplete ones
@@ -298,6 +298,7 @@ pub(super) async fn list(common: &Common, list: List) -> Result<u8, Problem> {
         "run",
         "workflow",
         "state",
+        "integrity",
         "held",
         "outcome",
         "verdict",
@@ -306,7 +307,11 @@ pub(super) async fn list(common: &Common, list: List) -> Result<u8, Problem> {
         "events",
     ];
     let runs = answer["runs"].as_array().cloned().unwrap_or_default();
-    out::table(&columns, runs.iter().map(|run| columns.map(|name| cell(&run[name])).to_vec()));
+    let shown = |run: &Value, name: &str| match name {
+        "integrity" => cell(&run[name]["state"]).to_uppercase(),
+        _ => cell(&run[name]),
+    };
+    out::table(&columns, runs.iter().map(|run| columns.map(|name| shown(run, name)).to_vec()));
     DONE
 }
 
@@ -321,14 +326,30 @@ pub(super) async fn show(common: &Common, show: Show) -> Result<u8, Problem> {
         return DONE;
     }
     let judged = serde_json::from_value(run["completeness"].take()).ok();
-    let holds = run["holds"].take();
+    let (holds, code, found) = (run["holds"].take(), run["code"].take(), run["integrity"].take());
     if let Some(facts) = run.as_object_mut() {
-        // Told line by line below.
-        facts.retain(|name, _| !["needed", "policy", "verdict"].contains(&name.as_str()));
+        // Told line by line below, or first.
+        let told = ["needed", "policy", "verdict", "holds", "code", "integrity", "completeness"];
+        facts.retain(|name, _| !told.contains(&name.as_str()));
+    }
+    let altered = found["state"] == "altered";
+    if altered {
+        out::line(format!("ALTERED: {}", integrity(&found)));
+        out::line("what it says of itself does not count:");
     }
     print_facts(common, &run);
-    for line in completeness(judged.as_ref()) {
-        out::line(format!("completeness: {line}"));
+    for named in code.as_array().into_iter().flatten() {
+        out::line(format!("code: {}", code_named(named)));
+    }
+    if altered {
+        out::line("completeness: does not count: the run is not as it was sealed");
+    } else {
+        for line in completeness(judged.as_ref()) {
+            out::line(format!("completeness: {line}"));
+        }
+    }
+    if found["state"] == "restored" {
+        out::line(format!("integrity: {}", integrity(&found)));
     }
     for hold in holds.as_array().into_iter().flatten() {
         let matter = hold["matter"].as_str().map_or(String::new(), |id| format!(" for `{id}`"));
@@ -339,6 +360,31 @@ pub(super) async fn show(common: &Common, show: Show) -> Result<u8, Problem> {
         ));
     }
     DONE
+}
+
+/// What was found of a run's evidence, in a line.
+fn integrity(found: &Value) -> String {
+    let get = |name: &str| cell(&found[name]);
+    let codes = found["codes"].as_array().into_iter().flatten().map(cell).collect::<Vec<_>>();
+    let codes = codes.join(", ");
+    let (at, by) = (get("found_at"), get("found_by"));
+    match found["resolved_at"].as_str() {
+        None => format!("{codes}, found {at} by the {by}"),
+        Some(since) => {
+            format!("as it was sealed again since {since}; before, {codes}, found {at} by the {by}")
+        }
+    }
+}
+
+/// Code that was named for a run, in a line.
+fn code_named(named: &Value) -> String {
+    let fields = named["code"].as_object().into_iter().flatten();
+    let mut said: Vec<String> =
+        fields.map(|(name, value)| format!("{name} {}", cell(value))).collect();
+    if let Some(state) = named["work_tree"]["state"].as_str() {
+        said.push(format!("work tree {state}"));
+    }
+    format!("{} (event {})", said.join(", "), cell(&named["event"]))
 }
 
 pub(super) async fn status(common: &Common) -> Result<u8, Problem> {

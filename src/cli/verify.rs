@@ -252,7 +252,7 @@ fn check_checkpoints(verify: &Verify) -> Result<(), Problem> {
 }
 
 /// Altered is the worst, then unreadable, incomplete, unknown key.
-fn worse(one: u8, other: u8) -> u8 {
+pub(super) fn worse(one: u8, other: u8) -> u8 {
     const ORDER: [u8; 5] =
         [exit::OK, exit::UNKNOWN_KEY, exit::INCOMPLETE, exit::UNREADABLE, exit::ALTERED];
     let rank = |code: u8| ORDER.iter().position(|known| *known == code).unwrap_or(ORDER.len());
@@ -274,8 +274,11 @@ fn print(report: &FolderReport) {
     let run =
         report.run.map_or_else(|| "a folder that names no run".to_owned(), |run| run.to_string());
     let state = report.state.map(|state| json!(state).as_str().unwrap_or_default().to_owned());
-    let state = state.map_or(String::new(), |state| format!(", {state}"));
-    let complete = report.verdict.map_or_else(String::new, |it| format!(", {}", it.word()));
+    let damaged = report.findings.iter().any(|finding| finding.class.is_damage());
+    // Of what is not as it was sealed nothing follows.
+    let state = state.filter(|_| !damaged).map_or(String::new(), |state| format!(", {state}"));
+    let complete = report.verdict.filter(|_| !damaged);
+    let complete = complete.map_or_else(String::new, |it| format!(", {}", it.word()));
     out::line(format!(
         "{run}: {verdict}{state}{complete}, {} files, {} bytes",
         report.files, report.bytes

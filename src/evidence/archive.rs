@@ -365,13 +365,26 @@ pub(crate) fn archived_in(root: &Path) -> impl Iterator<Item = (RunId, PathBuf)>
 /// # Errors
 /// See [`RunRecord::read`].
 pub(crate) fn archived_record(path: &Path, run: RunId) -> Result<RunRecord, StoreError> {
+    let bytes = archived_file(path, run, RECORD, MAX_SMALL)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| StoreError::Damaged { path: path.to_owned(), what: error.to_string() })
+}
+
+/// The file `name` of `run` in its archive at `path`, of at most `limit` bytes.
+///
+/// # Errors
+/// See [`RunRecord::read`].
+pub(super) fn archived_file(
+    path: &Path,
+    run: RunId,
+    name: &str,
+    limit: u64,
+) -> Result<Vec<u8>, StoreError> {
     let file = File::open(path).map_err(StoreError::at(path))?;
-    let name = format!("{RUNS}/{run}/{RECORD}");
     let damaged = |what: String| StoreError::Damaged { path: path.to_owned(), what };
-    let bytes = bundle::file_in(file, &name, MAX_SMALL);
+    let bytes = bundle::file_in(file, &format!("{RUNS}/{run}/{name}"), limit);
     let bytes = bytes.map_err(|error| damaged(error.to_string()))?;
-    let bytes = bytes.ok_or_else(|| damaged(format!("{RECORD} is not in it")))?;
-    serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))
+    bytes.ok_or_else(|| damaged(format!("{name} is not in it")))
 }
 
 #[cfg(test)]

@@ -169,6 +169,7 @@ codes! {
     CustodyBroken = "custody_broken" Altered "A line of the custody log is no event, or is not bound to the one before it.";
     CustodyNotLogged = "custody_not_logged" Altered "A line of the custody log is not the one that the log holds.";
     CustodyTruncated = "custody_truncated" Altered "The custody log is shorter than the log says.";
+    FindingLogged = "finding_logged" Note "The daemon's log tells that evidence was not as it was, or was touched by others; and whether it was as it was again later.";
     Unsealed = "unsealed" Incomplete "The run was never sealed.";
     RunOpen = "run_open" Note "The store holds a run that is not sealed yet.";
 }

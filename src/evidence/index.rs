@@ -2,14 +2,20 @@
 //! can be deleted at any time; everything in it is read from the folders' own `run.json`. What is
 //! asked of it is `query.rs`'s.
 
+mod marks;
+
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::archive::{archived_in, archived_record};
+use self::marks::Marks;
+pub(crate) use self::marks::logged_seals;
+use super::archive::archived_in;
 use super::error::StoreError;
-use super::record::{RunRecord, RunSummary};
+use super::facts::RunFacts;
+use super::record::RunSummary;
 use super::store;
 use crate::disk;
 use crate::id::RunId;
@@ -54,6 +60,8 @@ pub struct Filled {
     pub added: u64,
     /// Folders whose record cannot be read, with the reason; `verify` says more.
     pub unreadable: Vec<(PathBuf, StoreError)>,
+    /// Runs that are taken in although their seal does not bind what they say.
+    pub doubted: Vec<RunId>,
 }
 
 /// The index. Can be shared: calls take turns.
@@ -62,6 +70,7 @@ pub struct Index {
     path: PathBuf,
     connection: Mutex<Connection>,
     is_new: bool,
+    marks: Marks,
 }
 
 impl Index {
@@ -84,7 +93,8 @@ impl Index {
     }
 
     fn with(path: &Path, connection: Connection, is_new: bool) -> Self {
-        Self { path: path.to_owned(), connection: Mutex::new(connection), is_new }
+        let (connection, marks) = (Mutex::new(connection), Marks::default());
+        Self { path: path.to_owned(), connection, is_new, marks }
     }
 
     /// Make the index at `path` anew from the folders of the store at `root`.
@@ -109,6 +119,11 @@ impl Index {
     /// [`IndexError`]; a folder that cannot be read is no error but part of the answer.
     pub fn fill(&self, root: &Path) -> Result<Filled, IndexError> {
         let mut filled = Filled::default();
+        let seals = OnceCell::new();
+        // Without a log the folders are all there is.
+        let logged = |run: RunId| {
+            seals.get_or_init(|| logged_seals(root).unwrap_or_default()).get(&run).copied()
+        };
         for folder in store::sealed_in(root) {
             let name = folder.file_name().and_then(|name| name.to_str()?.parse::<RunId>().ok());
             if let Some(run) = name
@@ -116,11 +131,12 @@ impl Index {
             {
                 continue;
             }
-            self.take_in(&mut filled, RunRecord::read(&folder), folder)?;
+            let facts = RunFacts::of(&folder, name.and_then(&logged));
+            self.take_in(&mut filled, facts, folder)?;
         }
         for (run, archive) in archived_in(root) {
             if self.get(run)?.is_none() {
-                self.take_in(&mut filled, archived_record(&archive, run), archive)?;
+                self.take_in(&mut filled, RunFacts::archived(&archive, run), archive)?;
             }
         }
         Ok(filled)
@@ -129,12 +145,15 @@ impl Index {
     fn take_in(
         &self,
         filled: &mut Filled,
-        read: Result<RunRecord, StoreError>,
+        read: Result<RunFacts, StoreError>,
         place: PathBuf,
     ) -> Result<(), IndexError> {
         match read {
-            Ok(record) => {
-                self.put(record)?;
+            Ok(facts) => {
+                if !facts.doubts.is_empty() {
+                    filled.doubted.push(facts.record.opening.run);
+                }
+                self.put(facts)?;
                 filled.added += 1;
             }
             Err(error) => filled.unreadable.push((place, error)),
@@ -146,8 +165,12 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn put(&self, record: RunRecord) -> Result<(), IndexError> {
+    pub fn put(&self, facts: impl Into<RunFacts>) -> Result<(), IndexError> {
+        let facts = facts.into();
+        let code = facts.code_words();
+        let record = facts.record;
         let more = [record.ending.outcome.as_deref(), record.ending.reason.as_deref()];
+        let more = more.into_iter().chain(code.iter().map(|text| Some(text.as_str())));
         let words = words(record.opening.run, &record.opening.spec, more);
         let opener = opener(&record.opening.caller);
         let summary = RunSummary::from(record);
@@ -173,7 +196,19 @@ impl Index {
                 ])
             })
             .map_err(failed(&self.path))?;
-        Ok(())
+        self.mark(&[
+            Some(&summary.run.to_string()),
+            Some(&summary.workflow),
+            Some(state_name(summary.state)),
+            Some(&summary.opened_at),
+            summary.verdict.map(Verdict::word),
+            summary.outcome.as_deref(),
+            summary.agent.as_deref(),
+            summary.principal.as_deref(),
+            Some(&opener),
+            Some(&words),
+            Some(&text),
+        ])
     }
 
     /// Take `run` out: it is not there any more.

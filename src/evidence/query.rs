@@ -1,6 +1,8 @@
 //! Owns what can be asked of the index: which runs pass a filter, how many of each kind they are, and
 //! which words there are to choose from. Changes nothing.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rusqlite::{ToSql, params_from_iter};
 
@@ -33,6 +35,13 @@ pub struct Filter {
     pub principal: Option<String>,
     /// Only runs that this caller may act on.
     pub opener: Option<Caller>,
+    /// Only these runs, where some are named.
+    pub only: Option<BTreeSet<RunId>>,
+    /// None of these runs.
+    pub except: BTreeSet<RunId>,
+    /// Only runs that were found to be no longer as they were sealed; whoever knows which says so in
+    /// `only`.
+    pub altered: bool,
     /// Only runs in which each of these is found, in small letters.
     pub words: Vec<String>,
     /// Only runs opened at or after this time.
@@ -97,6 +106,13 @@ impl Filter {
             if let Some(value) = value {
                 condition.and(&format!("{column} = ?"), value.to_owned());
             }
+        }
+        let ids = |runs: &BTreeSet<RunId>| serde_json::to_string(runs).expect("ids are plain data");
+        if let Some(only) = &self.only {
+            condition.and("run IN (SELECT value FROM json_each(?))", ids(only));
+        }
+        if !self.except.is_empty() {
+            condition.and("run NOT IN (SELECT value FROM json_each(?))", ids(&self.except));
         }
         for word in &self.words {
             condition.and("instr(words, ?) > 0", word.clone());

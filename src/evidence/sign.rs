@@ -140,6 +140,12 @@ impl LogKey {
         Digest::of(&pair.public.0)
     }
 
+    /// A secret for `purpose` that follows from this key.
+    pub(super) fn derived(&self, purpose: &str) -> Digest {
+        let pair = self.0.key_data().ed25519().expect("no other key is loaded");
+        Digest::of_parts(&[purpose.as_bytes(), b"\n", &pair.private.to_bytes()])
+    }
+
     /// This key under the name `name`.
     ///
     /// # Errors

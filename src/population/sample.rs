@@ -8,7 +8,7 @@ use super::{LogState, Population, Query, Row};
 use crate::digest::Digest;
 
 /// A sample of a population.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sample {
     /// What population it is of.
     pub query: Query,
@@ -27,7 +27,7 @@ pub struct Sample {
 }
 
 /// A run of a sample.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ranked {
     /// SHA-256 over the seed, a line feed and the run's id.
     pub rank: Digest,

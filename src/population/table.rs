@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::{Absence, Row, Written};
+use crate::evidence::{CodeNamed, Integrity};
 use crate::report::csv_row;
 
 /// Write `runs` as rows.
@@ -26,6 +27,9 @@ pub fn write_runs<'a>(out: &mut impl Write, runs: impl IntoIterator<Item = &'a R
         "seal_index",
         "captures",
         "purge_index",
+        "codes",
+        "integrity",
+        "code",
     ];
     csv_row(out, &heading.map(str::to_owned))?;
     for run in runs {
@@ -47,10 +51,20 @@ pub fn write_runs<'a>(out: &mut impl Write, runs: impl IntoIterator<Item = &'a R
             number(run.seal_index),
             number(run.captures),
             number(run.purge_index),
+            run.codes.join(" "),
+            run.integrity.as_ref().map(Integrity::sentence).unwrap_or_default(),
+            run.code.iter().map(named).collect::<Vec<_>>().join(" "),
         ];
         csv_row(out, &cells)?;
     }
     Ok(())
+}
+
+/// What code is called by in a cell: its commit, else its file's digest, else where it lies.
+fn named(code: &CodeNamed) -> String {
+    let text = |name: &str| code.code.get(name).and_then(serde_json::Value::as_str);
+    let name = ["commit", "sha256", "path", "repository"].into_iter().find_map(text);
+    name.unwrap_or_default().to_owned()
 }
 
 /// Write `absences` as rows.

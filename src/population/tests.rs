@@ -3,7 +3,9 @@
 
 use serde_json::json;
 
+use super::absence::Absences;
 use super::*;
+use crate::evidence::log::{Leaf, LeafKind};
 
 fn leaf(kind: LeafKind, time: &str) -> Leaf {
     let every = json!({ "heartbeat_ms": 900_000 });
@@ -65,22 +67,10 @@ fn an_absence_counts_when_it_touches_the_period() {
 }
 
 fn population(runs: usize) -> Population {
-    let row = |number: usize| Row {
-        number: Some(number as u64),
-        run: format!("019ab2f0-6c1e-7d3a-9a41-{number:012x}").parse().expect("an id"),
-        workflow: "refund".to_owned(),
-        opened_at: String::new(),
-        sealed_at: None,
-        fate: Fate::Sealed,
-        outcome: None,
-        verdict: None,
-        agent: None,
-        principal: None,
-        subject: None,
-        open_index: None,
-        seal_index: None,
-        captures: None,
-        purge_index: None,
+    let row = |number: usize| {
+        let run = format!("019ab2f0-6c1e-7d3a-9a41-{number:012x}").parse().expect("an id");
+        let workflow = "refund".to_owned();
+        Row { number: Some(number as u64), workflow, ..Row::of(run, String::new(), Fate::Sealed) }
     };
     let runs: Vec<Row> = (1..=runs).map(row).collect();
     let log = LogState { origin: "bench".to_owned(), size: 9, root: Digest::ZERO };

@@ -55,6 +55,8 @@ pub(super) struct Picture {
     pub(super) whole: Option<Embedded>,
     /// A small picture of it, where it is not whole.
     pub(super) small: Option<Embedded>,
+    /// What is wrong with the file; empty when nothing is.
+    pub(super) wrong: &'static str,
 }
 
 /// What is left of the room.
@@ -94,7 +96,7 @@ impl Room {
     pub(super) fn picture(&mut self, source: &mut Source, name: &str) -> Option<Picture> {
         let media_type = picture_type(name)?;
         let size = known(source, name)?;
-        let mut picture = Picture { file: name.to_owned(), whole: None, small: None };
+        let mut picture = Picture { file: name.to_owned(), whole: None, small: None, wrong: "" };
         if size <= self.pictures {
             let bytes = source.read(name, self.pictures)?;
             self.pictures = self.pictures.saturating_sub(bytes.len() as u64);
@@ -103,6 +105,7 @@ impl Room {
             self.left_out += 1;
             picture.small = self.small(source, name);
         }
+        picture.wrong = source.whole(name).mark();
         Some(picture)
     }
 
@@ -116,7 +119,8 @@ impl Room {
     pub(super) fn reminder(&mut self, source: &mut Source, name: &str) -> Option<Picture> {
         known(source, name)?;
         let small = self.small(source, name);
-        Some(Picture { file: name.to_owned(), whole: None, small })
+        let wrong = source.whole(name).mark();
+        Some(Picture { file: name.to_owned(), whole: None, small, wrong })
     }
 
     fn small(&mut self, source: &Source, name: &str) -> Option<Embedded> {

@@ -1,10 +1,14 @@
 //! Owns what is said of a run as a whole: who, what, when, where, which code, and how much of what
 //! its workflow asks for is there. Says of each fact whose word it is.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
+use super::source::Source;
 use super::story::Story;
 use super::text::{between, lines, moment, quoted, spoken, text};
+use crate::evidence::{CodeNamed, EVENTS};
 
 /// One fact.
 #[derive(Debug)]
@@ -22,7 +26,7 @@ pub(super) struct Fact {
 /// Facts that belong together.
 #[derive(Debug)]
 pub(super) struct Panel {
-    pub(super) title: &'static str,
+    pub(super) title: Cow<'static, str>,
     pub(super) facts: Vec<Fact>,
 }
 
@@ -113,36 +117,19 @@ impl Record {
             .exact("Run", self.get("run"))
             .exact("Trace", self.get("traceparent"));
         [("Who", who), ("What", what), ("When", when), ("Where", place)]
-            .map(|(title, facts)| Panel { title, facts: facts.list() })
+            .map(|(title, facts)| Panel { title: title.into(), facts: facts.list() })
             .into()
     }
 
-    /// The code that ran, as its caller declared it or as it was read: known fields first.
-    pub(super) fn code(&self) -> Vec<Fact> {
-        const KNOWN: [(&str, &str); 9] = [
-            ("repository", "Repository"),
-            ("commit", "Commit"),
-            ("path", "Path"),
-            ("symbol", "Symbol"),
-            ("sha256", "SHA-256"),
-            ("reviewer", "Reviewer"),
-            ("review", "Review"),
-            ("tree", "Work tree"),
-            ("snippet", "Snippet"),
-        ];
-        let none = Map::new();
-        let code = self.fields.get("code").and_then(Value::as_object).unwrap_or(&none);
-        let mut facts = Facts::default();
-        for (name, label) in KNOWN {
-            // Only code has lines of its own; elsewhere they could pass for facts of ours.
-            let value = |value| if name == "snippet" { block(value) } else { spoken(value) };
-            facts = facts.add(label, code.get(name).map_or_else(String::new, value), true, true);
+    /// The code that ran, as its caller declared it or as it was read, by each event that names some.
+    pub(super) fn code(&self, story: &Story) -> Vec<Panel> {
+        if !story.code.is_empty() {
+            return story.code.iter().map(code_panel).collect();
         }
-        let others = code.iter().filter(|(name, _)| !KNOWN.iter().any(|known| known.0 == *name));
-        for (name, value) in others.take(20) {
-            facts = facts.add(&text(name), spoken(value), true, true);
-        }
-        facts.list()
+        // Without readable events the record is all there is.
+        let code = self.fields.get("code").and_then(Value::as_object).cloned();
+        let named = code.map(|code| CodeNamed { event: 1, code, work_tree: None, file: None });
+        named.iter().map(code_panel).collect()
     }
 
     /// What the run is called.
@@ -157,6 +144,54 @@ impl Record {
             (false, subject) => format!("{workflow} · {subject}"),
         }
     }
+}
+
+/// What one event names of the code.
+fn code_panel(named: &CodeNamed) -> Panel {
+    const KNOWN: [(&str, &str); 8] = [
+        ("repository", "Repository"),
+        ("commit", "Commit"),
+        ("path", "Path"),
+        ("symbol", "Symbol"),
+        ("sha256", "SHA-256"),
+        ("reviewer", "Reviewer"),
+        ("review", "Review"),
+        ("snippet", "Snippet"),
+    ];
+    let CodeNamed { event, code, work_tree, file } = named;
+    // What was read here is no longer the caller's word alone.
+    let seen = |name: &str| match name {
+        "commit" => work_tree.is_some(),
+        "sha256" => file.is_some(),
+        _ => false,
+    };
+    let mut facts = Facts::default();
+    for (name, label) in KNOWN {
+        // Only code has lines of its own; elsewhere they could pass for facts of ours.
+        let shown = if name == "snippet" { block } else { spoken };
+        let value = code.get(name).map_or_else(String::new, shown);
+        facts = facts.add(label, value, !seen(name), true);
+    }
+    let others = code.iter().filter(|(name, _)| !KNOWN.iter().any(|known| known.0 == *name));
+    for (name, value) in others.take(20) {
+        facts = facts.add(&text(name), spoken(value), true, true);
+    }
+    let tree = work_tree.clone().unwrap_or_default();
+    for (name, label) in [
+        ("state", "Work tree"),
+        ("commit", "Its commit"),
+        ("compared", "Files compared"),
+        ("changed", "Files changed"),
+        ("reason", "Reason"),
+    ] {
+        facts = facts.add(label, tree.get(name).map_or_else(String::new, spoken), false, true);
+    }
+    let facts = facts.exact("File", file.as_deref().map_or_else(String::new, text));
+    let title = match event {
+        1 => "Named when the run was opened".to_owned(),
+        event => format!("Named by event {event}"),
+    };
+    Panel { title: title.into(), facts: facts.list() }
 }
 
 /// A text with its lines, at most 20,000 characters of it; other values as JSON.
@@ -198,9 +233,19 @@ fn labels(labels: &Value) -> String {
 pub(super) struct Requirement {
     pub(super) what: String,
     pub(super) met: bool,
+    /// Whether what shows it is not what was recorded.
+    pub(super) altered: bool,
     pub(super) reason: String,
-    /// Paths in the folder.
-    pub(super) evidence: Vec<String>,
+    pub(super) evidence: Vec<Shown>,
+}
+
+/// A place that shows that a requirement is met.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// A path in the folder, or a line of the chain.
+    pub(super) path: String,
+    /// What is wrong with it; empty when nothing is.
+    pub(super) wrong: &'static str,
 }
 
 /// How much of what the workflow asks for is there.
@@ -236,6 +281,34 @@ impl Completeness {
             missing,
         })
     }
+
+    /// Hold what shows each requirement against manifest and events: what was altered since shows
+    /// nothing, whatever the record says.
+    pub(super) fn check(&mut self, source: &mut Source) {
+        for requirement in &mut self.requirements {
+            for shown in &mut requirement.evidence {
+                let path = shown.path.split(':').next().unwrap_or_default();
+                let path = if path == "events.jsonl" { EVENTS.to_owned() } else { in_data(path) };
+                shown.wrong = source.whole(&path).mark();
+            }
+            let wrong = requirement.evidence.iter().filter(|shown| !shown.wrong.is_empty()).count();
+            if requirement.met && wrong > 0 {
+                (requirement.met, requirement.altered) = (false, true);
+                let all = requirement.evidence.len();
+                requirement.reason = format!(
+                    "It was there when the run was sealed; {wrong} of the {all} places that show it \
+                     are no longer what was recorded."
+                );
+                self.complete = false;
+            }
+        }
+        self.requirements.sort_by_key(|requirement| (requirement.met, !requirement.altered));
+    }
+}
+
+/// The path of a file below `data/`.
+pub(super) fn in_data(path: &str) -> String {
+    if path.starts_with("data/") { path.to_owned() } else { format!("data/{path}") }
 }
 
 fn requirement(told: &Value) -> Requirement {
@@ -257,7 +330,8 @@ fn requirement(told: &Value) -> Requirement {
         what,
         met: told["met"] == true,
         reason: spoken(&told["reason"]),
-        evidence: evidence.take(50).map(spoken).collect(),
+        altered: false,
+        evidence: evidence.take(50).map(|path| Shown { path: spoken(path), wrong: "" }).collect(),
     }
 }
 

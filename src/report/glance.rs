@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::embed::picture_type;
-use super::facts::{Completeness, Record};
+use super::facts::{Completeness, Panel, Record};
 use super::page::record;
 use super::source::{ReportError, Source};
 use super::story::{Story, Told};
 use super::text::{moment, size};
 use super::thumbnail::Thumbnails;
-use super::verdict::Verdict;
+use super::verdict::{Known, Verdict};
 use crate::digest::Digest;
-use crate::evidence::is_safe_path;
+use crate::evidence::{Integrity, is_safe_path};
 
 /// Most events that are shown: the last ones.
 const LAST_EVENTS: usize = 30;
@@ -35,10 +35,12 @@ pub struct Glance {
     pub word: &'static str,
     /// The same in a sentence.
     pub because: String,
+    /// What was found before and is as it was again; empty when there is nothing.
+    pub before: String,
     /// How that is to be seen: `good`, `warn`, `bad` or `plain`.
     pub tone: &'static str,
-    /// Facts with their heading: who, what, when, where.
-    pub facts: Vec<(&'static str, Vec<Seen>)>,
+    /// Facts with their heading: who, what, when, where, and the code that was named.
+    pub facts: Vec<(String, Vec<Seen>)>,
     /// What is required; none where no policy applied.
     pub required: Option<Vec<Required>>,
     /// How many events there are.
@@ -77,6 +79,8 @@ pub struct Required {
     pub what: String,
     /// Whether it is there.
     pub met: bool,
+    /// Whether what shows it is not what was recorded.
+    pub altered: bool,
     /// What is missing and how it is added.
     pub reason: String,
 }
@@ -117,6 +121,8 @@ pub struct Taken {
     pub altered: String,
     /// Path of its picture, when it has one that browsers show.
     pub picture: Option<String>,
+    /// What is wrong with its files; empty when nothing is, or none was read.
+    pub wrong: &'static str,
 }
 
 /// A file.
@@ -132,15 +138,23 @@ pub struct Listed {
 
 impl Glance {
     /// Look at the folder `root`. A run that is open comes with the judgement so far, which is null
-    /// where no policy applies.
+    /// where no policy applies. `integrity` is what the daemon found of it.
     ///
     /// # Errors
     /// [`ReportError`] when it is no evidence.
-    pub fn of(root: &Path, completeness: Option<Value>) -> Result<Self, ReportError> {
-        super::guarded(|| Self::read(root, completeness))
+    pub fn of(
+        root: &Path,
+        completeness: Option<Value>,
+        integrity: Option<&Integrity>,
+    ) -> Result<Self, ReportError> {
+        super::guarded(|| Self::read(root, completeness, integrity))
     }
 
-    fn read(root: &Path, completeness: Option<Value>) -> Result<Self, ReportError> {
+    fn read(
+        root: &Path,
+        completeness: Option<Value>,
+        integrity: Option<&Integrity>,
+    ) -> Result<Self, ReportError> {
         let mut source = Source::open(root)?;
         let story = Story::read(&mut source);
         let mut record = record(&mut source, &story);
@@ -150,28 +164,47 @@ impl Glance {
             record.ended = false;
             record.fields.insert("completeness".to_owned(), completeness);
         }
-        let required = Completeness::of(&record);
+        let mut required = Completeness::of(&record);
+        // Of a run that is known to be altered each file is read, to tell which.
+        if integrity.is_some_and(Integrity::is_altered)
+            && let Some(required) = &mut required
+        {
+            required.check(&mut source);
+        }
         let listed = source.listed().cloned().unwrap_or_default();
         let (files, more_files) = files(&source, root, &listed);
+        let things = story.captures.iter().chain(&story.recordings);
+        let mut things: Vec<&Told> = things.collect();
+        things.sort_by_key(|told| std::cmp::Reverse(told.line));
+        let altered = integrity.is_some_and(Integrity::is_altered);
+        let last_captures = things.into_iter().take(LAST_CAPTURES).map(|told| {
+            let files = told.files.iter().filter(|_| altered);
+            let mut wrong = files.map(|file| source.whole(&file.path).mark());
+            Taken { wrong: wrong.find(|mark| !mark.is_empty()).unwrap_or_default(), ..taken(told) }
+        });
+        let last_captures = last_captures.collect();
         // The last line of a file that grows may be half written; that is no damage.
         let problems = if open { 0 } else { source.close().1.len() };
-        let verdict = Verdict::of(&record, required.as_ref(), problems, None);
-        let panels = record.panels(&story).into_iter();
+        let known = Known { problems, checked: None, integrity };
+        let verdict = Verdict::of(&record, required.as_ref(), known);
+        let code = record.code(&story).into_iter().map(|panel| Panel {
+            title: format!("Code, {}", lower_first(&panel.title)).into(),
+            ..panel
+        });
+        let panels = record.panels(&story).into_iter().chain(code);
         let facts = panels.map(|panel| {
             let facts = panel.facts.into_iter().map(|fact| Seen {
                 label: fact.label,
                 value: fact.value,
                 declared: fact.declared,
             });
-            (panel.title, facts.collect())
+            (panel.title.into_owned(), facts.collect())
         });
-        let things = story.captures.iter().chain(&story.recordings);
-        let mut things: Vec<&Told> = things.collect();
-        things.sort_by_key(|told| std::cmp::Reverse(told.line));
         Ok(Self {
             title: record.title(),
             word: verdict.word,
             because: verdict.because,
+            before: verdict.before,
             tone: verdict.tone,
             facts: facts.collect(),
             required: required.map(|told| told.requirements.into_iter().map(required_of).collect()),
@@ -180,15 +213,21 @@ impl Glance {
             captures: story.captures.len(),
             recordings: story.recordings.len(),
             last_events: last_events(&story),
-            last_captures: things.into_iter().take(LAST_CAPTURES).map(taken).collect(),
+            last_captures,
             files,
             more_files,
         })
     }
 }
 
+fn lower_first(text: &str) -> String {
+    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
+    first.to_lowercase() + rest
+}
+
 fn required_of(told: super::facts::Requirement) -> Required {
-    Required { what: told.what, met: told.met, reason: told.reason }
+    let super::facts::Requirement { what, met, altered, reason, .. } = told;
+    Required { what, met, altered, reason }
 }
 
 fn last_events(story: &Story) -> Vec<Happened> {
@@ -221,6 +260,7 @@ fn taken(told: &Told) -> Taken {
         time: moment(&told.time).1,
         altered: named("altered_by"),
         picture: picture.filter(|path| is_picture(path).is_some()),
+        wrong: "",
     }
 }
 

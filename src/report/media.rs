@@ -31,6 +31,8 @@ pub(super) struct Capture {
     pub(super) in_pair: bool,
     pub(super) facts: Vec<Fact>,
     pub(super) altered: String,
+    /// Its files that are not what was recorded, each with what is wrong.
+    pub(super) wrong: Vec<(String, &'static str)>,
     pub(super) console: Vec<String>,
 }
 
@@ -54,6 +56,8 @@ pub(super) struct Recording {
     pub(super) poster_file: String,
     pub(super) captions_file: String,
     pub(super) captions: Option<Embedded>,
+    /// Its files that are not what was recorded, each with what is wrong.
+    pub(super) wrong: Vec<(String, &'static str)>,
     pub(super) chapters: Vec<Chapter>,
 }
 
@@ -137,9 +141,17 @@ fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> C
         in_pair,
         facts: facts(told, &described),
         altered: told.get("altered_by"),
+        wrong: wrong(source, told),
         console: console(source, told),
         name,
     }
+}
+
+/// The files of `told` that are not what was recorded, each with what is wrong.
+fn wrong(source: &mut Source, told: &Told) -> Vec<(String, &'static str)> {
+    let files = told.files.iter().map(|file| (file.path.as_str(), source.whole(&file.path).mark()));
+    let wrong = files.filter(|(_, mark)| !mark.is_empty());
+    wrong.map(|(path, mark)| (text(path), mark)).collect()
 }
 
 fn facts(told: &Told, described: &Value) -> Vec<Fact> {
@@ -217,6 +229,7 @@ pub(super) fn recordings(source: &mut Source, room: &mut Room, story: &Story) ->
             file,
             captions_file,
             captions,
+            wrong: wrong(source, told),
             chapters,
         })
     };

@@ -36,8 +36,8 @@ pub use self::page::content_security_policy;
 use self::page::{Excuse, Page};
 pub use self::source::ReportError;
 pub(crate) use self::text::{between, moment, spoken, text};
-use crate::evidence::REPORT;
 use crate::evidence::verify::FolderReport;
+use crate::evidence::{Integrity, REPORT};
 use crate::shown::shown_json;
 use crate::tlog::note::Note;
 
@@ -51,6 +51,11 @@ pub struct Options {
     pub base: String,
     /// What verifying the folder said.
     pub checked: Option<FolderReport>,
+    /// What the daemon that keeps the folder found of it, by the log.
+    pub integrity: Option<Integrity>,
+    /// Whether the folder was listed just now, or is still open: then its files are not read to compare
+    /// them.
+    pub fresh: bool,
     /// A checkpoint of the log the run stands in, to be kept: a signed note.
     pub checkpoint: Option<Note>,
 }
@@ -87,7 +92,7 @@ pub fn write_oscal(
     options: &Options,
     out: &mut impl Write,
 ) -> io::Result<Result<(), ReportError>> {
-    match guarded(|| oscal::document(folder, &options.base)) {
+    match guarded(|| oscal::document(folder, options)) {
         Ok(document) => {
             let text = shown_json(&serde_json::to_string_pretty(&document)?);
             writeln!(out, "{text}").map(Ok)
@@ -117,7 +122,7 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, ReportError>) -> Result<T, Report
 /// # Errors
 /// What `out` answers.
 pub(crate) fn write_or_excuse(folder: &Path, out: &mut impl Write) -> io::Result<()> {
-    match write(folder, &Options::default(), out)? {
+    match write(folder, &Options { fresh: true, ..Options::default() }, out)? {
         Ok(()) => Ok(()),
         Err(error) => out.write_all(&excuse(&error.to_string())),
     }

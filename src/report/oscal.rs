@@ -8,22 +8,27 @@ use std::path::Path;
 use serde_json::{Value, json};
 use uuid::{Builder, Uuid};
 
+use super::Options;
 use super::changes::{Budget, Changes};
-use super::facts::{Completeness, Record, Requirement};
+use super::facts::{Completeness, Record, Requirement, in_data};
 use super::page::record;
 use super::pair::{Places, choose};
 use super::source::{ReportError, Source};
 use super::story::{Story, Told};
-use super::text::quoted;
+use super::text::{quoted, spoken, text};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::evidence::{EVENTS, RECORD, is_safe_path};
+use crate::error::exit;
+use crate::evidence::{CodeNamed, EVENTS, Integrity, RECORD, is_safe_path};
 use crate::shown::shown_within;
 
 const VERSION: &str = "1.1.3";
+/// Most findings of a verification that are told.
+const MAX_FINDINGS: usize = 50;
 
-/// The assessment results of the folder at `folder`; files lie below `base`.
-pub(super) fn document(folder: &Path, base: &str) -> Result<Value, ReportError> {
+/// The assessment results of the folder at `folder`.
+pub(super) fn document(folder: &Path, options: &Options) -> Result<Value, ReportError> {
+    let base = &options.base;
     let mut source = Source::open(folder)?;
     let story = Story::read(&mut source);
     let record = record(&mut source, &story);
@@ -38,7 +43,10 @@ pub(super) fn document(folder: &Path, base: &str) -> Result<Value, ReportError> 
     };
     let ids = Ids(record.get("run"));
     let files = files(&source, &story);
-    let completeness = Completeness::of(&record);
+    let mut completeness = Completeness::of(&record);
+    if let Some(completeness) = &mut completeness {
+        completeness.check(&mut source);
+    }
     let mut observations =
         observations(&story, &record, completeness.as_ref(), &ids, &files, &ended);
     observations.extend(changed(&mut source, &story, &ids, &files, &ended));
@@ -49,7 +57,7 @@ pub(super) fn document(folder: &Path, base: &str) -> Result<Value, ReportError> 
         "start": began,
         "end": ended,
         "reviewed-controls": { "control-selections": [selection(&record)] },
-        "props": props(&record, completeness.as_ref()),
+        "props": props(&record, completeness.as_ref(), options),
         "observations": observations,
     });
     if let Some(told) = &completeness {
@@ -61,14 +69,7 @@ pub(super) fn document(folder: &Path, base: &str) -> Result<Value, ReportError> 
     }
     let resources: Vec<Value> =
         files.iter().map(|(path, file)| resource(path, file, base, &ids)).collect();
-    let (_, problems) = source.close();
-    let remarks = if problems.is_empty() {
-        "Files are referred to by path and SHA-256; docs/FORMAT.md of Exhibit says how to verify \
-         the folder they lie in."
-            .to_owned()
-    } else {
-        format!("THE FOLDER IS DAMAGED: {}", problems.join(" "))
-    };
+    let remarks = remarks(source.close().1, options);
     Ok(json!({ "assessment-results": {
         "uuid": ids.of("document"),
         "metadata": {
@@ -82,6 +83,26 @@ pub(super) fn document(folder: &Path, base: &str) -> Result<Value, ReportError> 
         "results": [result],
         "back-matter": { "resources": resources },
     }}))
+}
+
+/// What is to be known of the folder: that it is damaged, and what the daemon found of it.
+fn remarks(mut problems: Vec<String>, options: &Options) -> String {
+    let checked = options.checked.as_ref().filter(|report| report.exit() == exit::ALTERED);
+    let found = checked.into_iter().flat_map(|report| &report.findings).take(MAX_FINDINGS);
+    problems.extend(found.map(|finding| format!("{finding}.")));
+    let told = options.integrity.as_ref();
+    problems.extend(told.filter(|told| told.is_altered()).map(Integrity::sentence));
+    let mut remarks = if problems.is_empty() {
+        "Files are referred to by path and SHA-256; docs/FORMAT.md of Exhibit says how to verify \
+         the folder they lie in."
+            .to_owned()
+    } else {
+        format!("THE FOLDER IS DAMAGED: {}", problems.join(" "))
+    };
+    if let Some(told) = told.filter(|told| !told.is_altered()) {
+        remarks = format!("{remarks} {}", told.sentence());
+    }
+    remarks
 }
 
 fn last_time(story: &Story) -> String {
@@ -175,11 +196,14 @@ fn token(text: &str) -> String {
     }
 }
 
-fn props(record: &Record, completeness: Option<&Completeness>) -> Vec<Value> {
+fn props(record: &Record, completeness: Option<&Completeness>, options: &Options) -> Vec<Value> {
     let verdict = completeness.map(|told| if told.complete { "complete" } else { "incomplete" });
     let mut pairs = vec![("completeness", verdict.unwrap_or("no-policy").to_owned())];
     for name in ["run", "workflow", "agent", "principal", "subject", "state", "outcome", "host"] {
         pairs.push((name, record.get(name)));
+    }
+    if let Some(told) = &options.integrity {
+        pairs.push(("integrity", told.word().to_lowercase()));
     }
     let said = pairs.iter().filter(|(_, value)| !value.trim().is_empty());
     said.map(|(name, value)| {
@@ -280,22 +304,36 @@ fn observations(
     for recording in &story.recordings {
         all.push(told(recording, format!("Recording {}.", recording.get("recording"))));
     }
+    for named in &story.code {
+        let paths = named.file.iter().map(|path| in_data(path)).collect();
+        all.push(one(format!("code {}", named.event), code_named(named), ended, paths));
+    }
     for (index, requirement) in
         completeness.into_iter().flat_map(|told| &told.requirements).enumerate()
     {
-        let paths = requirement.evidence.iter().map(|path| below_data(path)).collect();
+        let paths = requirement.evidence.iter().map(|shown| in_data(&shown.path)).collect();
         let name = format!("requirement {index}");
         all.push(one(name, described(requirement, &record.get("workflow")), ended, paths));
     }
     all
 }
 
-fn below_data(path: &str) -> String {
-    if path.starts_with("data/") { path.to_owned() } else { format!("data/{path}") }
+/// The code that an event names, in a sentence.
+fn code_named(named: &CodeNamed) -> String {
+    let fields = named.code.iter().take(20);
+    let mut said: Vec<String> =
+        fields.map(|(name, value)| format!("{} {}", text(name), spoken(value))).collect();
+    let state = named.work_tree.as_ref().and_then(|tree| tree.get("state"));
+    said.extend(state.map(|state| format!("work tree {}", spoken(state))));
+    format!("Code that ran, named by event {}: {}.", named.event, said.join(", "))
 }
 
 fn described(requirement: &Requirement, workflow: &str) -> String {
-    let is = if requirement.met { "is present" } else { "is missing" };
+    let is = match (requirement.met, requirement.altered) {
+        (true, _) => "is present",
+        (false, true) => "was altered",
+        (false, false) => "is missing",
+    };
     let mut text = format!("{}, which the workflow {workflow} asks for, {is}.", requirement.what);
     if !requirement.reason.is_empty() {
         text = format!("{text} {}", requirement.reason);

@@ -13,14 +13,14 @@ use serde_json::Value;
 
 use super::Options;
 use super::embed::{Embedded, Room};
-use super::facts::{Completeness, Fact, Panel, Record};
+use super::facts::{Completeness, Panel, Record};
 use super::guide::{Part, Piece, parts};
 use super::media::{self, Capture, Difference, Recording};
 use super::pair::{Pair, pairs};
 use super::source::{ReportError, Source};
 use super::story::{Group, Story, Told};
 use super::text::{between, count, size, text};
-use super::verdict::{Checked, Verdict};
+use super::verdict::{Checked, Known, Verdict};
 use crate::digest::Digest;
 use crate::evidence::{EVENTS, GUIDE, MAX_SMALL, RECORD, is_safe_path};
 use crate::qr::Qr;
@@ -54,6 +54,7 @@ struct Attachment {
     size: String,
     media_type: String,
     sha256: String,
+    wrong: &'static str,
 }
 
 /// The report.
@@ -82,7 +83,7 @@ pub(super) struct Page {
     untold: u64,
     captures: Vec<Capture>,
     anchors: HashMap<String, String>,
-    code: Vec<Fact>,
+    code: Vec<Panel>,
     attachments: Vec<Attachment>,
     carried: String,
     carried_files: Vec<(&'static str, Embedded)>,
@@ -118,6 +119,9 @@ impl Page {
     /// Gather what the folder at `folder` holds.
     pub(super) fn read(folder: &Path, options: &Options) -> Result<Self, ReportError> {
         let mut source = Source::open(folder)?;
+        if options.fresh {
+            source.take_as_fresh();
+        }
         let story = Story::read(&mut source);
         let record = record(&mut source, &story);
         let mut room = Room::new();
@@ -130,7 +134,12 @@ impl Page {
             let file = room.text_file(&mut source, name, "text/plain");
             carried_files.extend(file.map(|file| (name, file)));
         }
-        let completeness = Completeness::of(&record);
+        let mut completeness = Completeness::of(&record);
+        if let Some(completeness) = &mut completeness {
+            completeness.check(&mut source);
+        }
+        let attachments: Vec<_> =
+            story.attachments.iter().filter_map(|told| attachment(&mut source, told)).collect();
         let panels = record.panels(&story);
         let all = source.listed().map_or(0, std::collections::BTreeMap::len) as u64;
         let listed = source.listed().into_iter().flatten().take(MAX_LISTED);
@@ -139,6 +148,8 @@ impl Page {
         let (manifest, problems) = source.close();
         let manifest = if is_listed { room.text(manifest) } else { None };
         let checked = options.checked.as_ref();
+        let integrity = options.integrity.as_ref();
+        let known = Known { problems: problems.len(), checked, integrity };
         let sealed = record.ended && is_listed;
         let mut page = Self {
             policy: content_security_policy(),
@@ -149,7 +160,7 @@ impl Page {
             run: record.get("run"),
             title: record.title(),
             sealed,
-            verdict: Verdict::of(&record, completeness.as_ref(), problems.len(), checked),
+            verdict: Verdict::of(&record, completeness.as_ref(), known),
             numbers: numbers(&story, &recordings),
             completeness,
             problems,
@@ -160,8 +171,8 @@ impl Page {
             recordings,
             untold: story.untold,
             anchors: anchors(&story),
-            code: record.code(),
-            attachments: story.attachments.iter().filter_map(attachment).collect(),
+            code: record.code(&story),
+            attachments,
             groups: Story::groups(story.rows),
             captures,
             carried: String::new(),
@@ -254,13 +265,14 @@ fn numbers(story: &Story, recordings: &[Recording]) -> Vec<(String, &'static str
     numbers
 }
 
-fn attachment(told: &Told) -> Option<Attachment> {
+fn attachment(source: &mut Source, told: &Told) -> Option<Attachment> {
     let file = told.files.first().filter(|file| is_safe_path(&file.path))?;
     Some(Attachment {
         path: file.path.clone(),
         size: size(file.size_bytes),
         media_type: text(&file.media_type),
         sha256: file.sha256.to_string(),
+        wrong: source.whole(&file.path).mark(),
     })
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::text::text;
+use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::disk;
 use crate::evidence::{EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, Manifest, RECORD, is_safe_path};
@@ -25,9 +26,42 @@ pub(super) struct Source {
     listed: Option<BTreeMap<String, Digest>>,
     /// The manifest as it lies on disk.
     manifest: Vec<u8>,
+    /// Digest and size of files, as the first event that names them tells.
+    told: BTreeMap<String, (Digest, u64)>,
+    /// Digests of what was read.
+    found: BTreeMap<String, Digest>,
+    /// Whether the manifest was made of the files just now, so that none is read to compare it.
+    fresh: bool,
     problems: BTreeSet<String>,
     /// Problems beyond [`MAX_PROBLEMS`].
     untold: u64,
+}
+
+/// How a file stands against the manifest and the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// It is what they tell.
+    Yes,
+    /// It is another.
+    Altered,
+    /// It is not there.
+    Missing,
+    /// It cannot be read.
+    Unreadable,
+}
+
+impl Whole {
+    /// What is said where the file is shown; empty of one that is whole.
+    pub(super) fn mark(self) -> &'static str {
+        match self {
+            Self::Yes => "",
+            Self::Altered => "ALTERED: this is not the file that was recorded",
+            Self::Missing => "MISSING: this file was recorded and is not here",
+            Self::Unreadable => {
+                "UNREADABLE: this file could not be compared with what was recorded"
+            }
+        }
+    }
 }
 
 /// Why a folder has no report.
@@ -48,6 +82,9 @@ impl Source {
             root: root.to_owned(),
             listed: None,
             manifest: Vec::new(),
+            told: BTreeMap::new(),
+            found: BTreeMap::new(),
+            fresh: false,
             problems: BTreeSet::new(),
             untold: 0,
         };
@@ -132,15 +169,69 @@ impl Source {
         File::open(path).ok().map(BufReader::new)
     }
 
+    /// Hold the file `name` against manifest and events, by its digest.
     fn compare(&mut self, name: &str, found: impl FnOnce() -> Digest) {
-        let Some(listed) = &self.listed else { return };
-        match listed.get(name) {
-            None => self.problem(format!("{} is not listed in {MANIFEST}.", text(name))),
-            Some(digest) if *digest != found() => {
+        let known = self.found.get(name).copied();
+        let found = known.unwrap_or_else(found);
+        self.found.insert(name.to_owned(), found);
+        let listed = self.listed.as_ref().map(|listed| listed.get(name).copied());
+        match listed {
+            Some(None) => self.problem(format!("{} is not listed in {MANIFEST}.", text(name))),
+            Some(Some(digest)) if digest != found => {
                 self.problem(format!("{} is not the file that was sealed.", text(name)));
             }
-            Some(_) => {}
+            _ if self.told.get(name).is_some_and(|(digest, _)| *digest != found) => {
+                self.problem(format!("{} is not the file that an event tells of.", text(name)));
+            }
+            _ => {}
         }
+    }
+
+    /// Take the word of the manifest, which was made of the files just now, and of an open run's files.
+    pub(super) fn take_as_fresh(&mut self) {
+        self.fresh = true;
+    }
+
+    /// Remember what an event tells of a file.
+    pub(super) fn tells(&mut self, artifact: &Artifact) {
+        let told = (artifact.sha256, artifact.size_bytes);
+        self.told.entry(artifact.path.clone()).or_insert(told);
+    }
+
+    /// Whether the file `name` is the one that manifest and events tell of. It is read once.
+    pub(super) fn whole(&mut self, name: &str) -> Whole {
+        let listed = self.listed.as_ref().map(|listed| listed.get(name).copied());
+        let told = self.told.get(name).copied();
+        let Some((path, size)) = self.plain(name) else {
+            self.problem(format!("{} is missing, or is no plain file.", text(name)));
+            return Whole::Missing;
+        };
+        if told.is_some_and(|(_, told)| told != size) {
+            self.problem(format!("{} is not the file that an event tells of.", text(name)));
+            return Whole::Altered;
+        }
+        if self.fresh && !self.found.contains_key(name) {
+            let as_told =
+                listed.flatten().is_none_or(|listed| told.is_none_or(|(told, _)| told == listed));
+            if as_told {
+                return Whole::Yes;
+            }
+            self.problem(format!("{} is not the file that an event tells of.", text(name)));
+            return Whole::Altered;
+        }
+        if !self.found.contains_key(name) {
+            match File::open(&path).and_then(Digest::of_reader) {
+                Ok((digest, _)) => self.compare(name, || digest),
+                Err(error) => {
+                    self.problem(format!("{} cannot be read: {error}.", text(name)));
+                    return Whole::Unreadable;
+                }
+            }
+        }
+        let found = self.found[name];
+        let as_listed = listed.is_none_or(|listed| listed == Some(found));
+        let as_told = told.is_none_or(|(told, _)| told == found);
+        if as_listed && as_told { Whole::Yes } else { Whole::Altered }
     }
 
     /// The JSON object in the file `name`; what is there and is none is a problem.

@@ -10,13 +10,15 @@ use super::summary::{Summary, summary};
 use super::text::{count, indented, moment, quoted, spoken, text};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::evidence::{EVENTS, Line, artifacts_stated, lines};
+use crate::evidence::{CodeNamed, EVENTS, Line, artifacts_stated, lines};
 use crate::run::Actor;
 
 /// Most events that are shown; the last one always is.
 pub(super) const MAX_ROWS: usize = 10_000;
 /// Most captures, recordings, comparisons and attachments that are shown, of each.
 pub(super) const MAX_THINGS: usize = 1_000;
+/// Most references to code that are shown.
+const MAX_CODE: usize = 100;
 /// Most bytes of one event's data that are shown.
 const MAX_DETAIL: usize = 6_000;
 /// Most bytes of all events' data that are shown.
@@ -89,6 +91,8 @@ pub(super) struct Story {
     pub(super) recordings: Vec<Told>,
     pub(super) comparisons: Vec<Told>,
     pub(super) attachments: Vec<Told>,
+    /// Code that was named.
+    pub(super) code: Vec<CodeNamed>,
     /// Data of the first event.
     pub(super) opening: Map<String, Value>,
     /// Time of the first event and of the last.
@@ -132,7 +136,7 @@ impl Story {
                     if event.sequence != number {
                         source.problem(format!("Event {number} has another number."));
                     }
-                    last = story.take(event, line.bytes.len());
+                    last = story.take(source, event, line.bytes.len());
                 }
                 Err(error) => {
                     let error = text(&error.to_string());
@@ -150,9 +154,15 @@ impl Story {
     }
 
     /// Take in one event. One that comes after the limit is handed back.
-    fn take(&mut self, event: Line, length: usize) -> Option<Row> {
+    fn take(&mut self, source: &mut Source, event: Line, length: usize) -> Option<Row> {
         let by_agent = event.actor == Actor::Agent;
         let files = artifacts_stated(&event);
+        for file in &files {
+            source.tells(file);
+        }
+        if self.code.len() < MAX_CODE {
+            self.code.extend(CodeNamed::by(self.events, &event));
+        }
         let (day, time) = moment(&event.time);
         let opened = self.times.take().map_or_else(|| event.time.clone(), |(first, _)| first);
         self.times = Some((opened, event.time.clone()));

@@ -99,6 +99,15 @@ fn seen(kind: &str, data: &Map<String, Value>) -> String {
             let path = data.get("artifact").map_or_else(String::new, |file| spoken(&file["path"]));
             format!("{} was added", path.rsplit('/').next().unwrap_or_default())
         }
+        "code.referenced" => {
+            let code = data.get("code").cloned().unwrap_or_default();
+            let names = ["commit", "sha256", "path", "repository"];
+            let named = names.iter().map(|name| spoken(&code[*name])).find(|it| !it.is_empty());
+            let state =
+                data.get("work_tree").map_or_else(String::new, |tree| spoken(&tree["state"]));
+            let said = with("Code was named", ": ", &named.unwrap_or_default());
+            with(&said, ", work tree ", &state)
+        }
         "session.opened" => "A browser session was opened".to_owned(),
         _ => String::new(),
     }

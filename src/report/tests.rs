@@ -416,3 +416,44 @@ proptest! {
         prop_assert!(done.is_ok(), "{done:?}");
     }
 }
+
+#[test]
+fn what_was_altered_since_shows_nothing_whatever_the_record_and_the_manifest_say() {
+    let (recorded, now) = (picture(40, 30), picture(30, 40));
+    let shot = "data/captures/0001-before/screenshot.png";
+    let requirement = json!({
+        "kind": "stage", "name": "before", "met": true,
+        "evidence": ["captures/0001-before/screenshot.png"],
+    });
+    let said = json!({
+        "kind": "layer", "name": "log", "met": true, "evidence": ["events.jsonl:1"],
+    });
+    let record = json!({
+        "run": "r", "workflow": "refund", "state": "sealed",
+        "completeness": { "verdict": "complete", "workflow": "refund",
+                          "requirements": [requirement, said] },
+    });
+    let report = |bytes: &[u8]| {
+        let folder = Folder::new(&[
+            ("exhibit", "run.opened", json!({ "run": "r", "workflow": "refund" })),
+            taken("0001-before", "before", &[artifact(shot, &recorded)]),
+        ]);
+        folder.put(shot, bytes);
+        folder.put("data/run.json", record.to_string().as_bytes());
+        // Whoever changes a picture can make the manifest fit; the event still tells of the other.
+        folder.list(&["data/events.jsonl", "data/run.json", shot]);
+        folder.report()
+    };
+    let marks = |html: &str| {
+        ["✓ present", "✗ altered", "this is not the file that was recorded"]
+            .map(|mark| html.matches(mark).count())
+    };
+    let whole = report(&recorded);
+    assert_eq!(marks(&whole), [2, 0, 0]);
+    assert!(whole.contains(">Complete<"));
+    let altered = report(&now);
+    let [present, lost, marked] = marks(&altered);
+    assert_eq!((present, lost), (1, 1), "what the events themselves show is there");
+    assert!(marked >= 2, "where it is evidence, and where it is shown");
+    assert!(altered.contains(">Damaged<") && !altered.contains(">Complete<"));
+}

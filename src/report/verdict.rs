@@ -7,6 +7,7 @@ use super::facts::{Completeness, Record};
 use super::text::{count, quoted};
 use crate::error::exit;
 use crate::evidence::verify::FolderReport;
+use crate::evidence::{FindingCode, Integrity, MANIFEST};
 
 /// What is said first.
 #[derive(Debug)]
@@ -15,8 +16,48 @@ pub(super) struct Verdict {
     pub(super) tone: &'static str,
     pub(super) word: &'static str,
     pub(super) because: String,
+    /// What the daemon had found before, and is as it was again; empty when there is nothing.
+    pub(super) before: String,
     /// Whether the folder is not what was recorded.
     pub(super) damaged: bool,
+    /// Whether nothing binds the manifest to what was sealed, so that a file that it lists may be any.
+    pub(super) unbound: bool,
+}
+
+/// What else is known of a run when its verdict is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known<'a> {
+    /// How many problems were seen while its folder was read.
+    pub(super) problems: usize,
+    /// What verifying it said.
+    pub(super) checked: Option<&'a FolderReport>,
+    /// What the daemon found of it, by the log.
+    pub(super) integrity: Option<&'a Integrity>,
+}
+
+impl Known<'_> {
+    /// Whether nothing binds the manifest any more.
+    pub(super) fn unbinds(&self) -> bool {
+        const CODES: [FindingCode; 8] = [
+            FindingCode::SignatureMissing,
+            FindingCode::SignatureMalformed,
+            FindingCode::SignatureMismatch,
+            FindingCode::SealMissing,
+            FindingCode::SealMalformed,
+            FindingCode::SealMismatch,
+            FindingCode::SealNotLogged,
+            FindingCode::ManifestMalformed,
+        ];
+        let found = self.checked.into_iter().flat_map(|report| &report.findings);
+        let by_check = found.into_iter().any(|finding| {
+            let file = [FindingCode::FileAltered, FindingCode::FileMissing];
+            CODES.contains(&finding.code)
+                || (file.contains(&finding.code) && finding.place == MANIFEST)
+        });
+        let told = self.integrity.filter(|told| told.is_altered());
+        by_check
+            || told.is_some_and(|told| CODES.iter().any(|code| told.codes.contains(code.as_str())))
+    }
 }
 
 /// What verifying the folder said, as it is shown.
@@ -34,12 +75,18 @@ impl Verdict {
     pub(super) fn of(
         record: &Record,
         completeness: Option<&Completeness>,
-        problems: usize,
-        checked: Option<&FolderReport>,
+        known: Known<'_>,
     ) -> Self {
-        let altered = checked.is_some_and(|report| report.exit() == exit::ALTERED);
-        let damaged = problems > 0 || altered;
-        let (tone, word, because) = if damaged {
+        let altered = known.checked.is_some_and(|report| report.exit() == exit::ALTERED);
+        let told = known.integrity.filter(|told| told.is_altered());
+        let damaged = known.problems > 0 || altered || told.is_some();
+        let (tone, word, because) = if let Some(told) = told {
+            let because = format!(
+                "{} What it says of itself does not count until it is as it was sealed again.",
+                told.sentence()
+            );
+            ("bad", told.word(), because)
+        } else if damaged {
             let because = "What is in this folder is not what was recorded, or cannot be read. \
                            What is wrong is told below; the rest is shown as it is.";
             ("bad", "Damaged", because.to_owned())
@@ -50,7 +97,9 @@ impl Verdict {
         } else {
             ended(record, completeness)
         };
-        Self { tone, word, because, damaged }
+        let before = known.integrity.filter(|told| !told.is_altered());
+        let before = before.map_or_else(String::new, Integrity::sentence);
+        Self { tone, word, because, before, damaged, unbound: known.unbinds() }
     }
 }
 

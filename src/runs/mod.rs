@@ -11,6 +11,7 @@ mod cosigning;
 mod counts;
 mod custody;
 mod ending;
+mod found;
 mod guarding;
 mod heads;
 mod holds;
@@ -68,7 +69,9 @@ use crate::config::Config;
 use crate::disk;
 use crate::error::{Code, Problem};
 use crate::evidence::log::{Log, Standing};
-use crate::evidence::{Custody, Draft, Index, LogKey, Store, StoreError, TimestampAuthority};
+use crate::evidence::{
+    Custody, Draft, Findings, Index, LogKey, Store, StoreError, TimestampAuthority,
+};
 use crate::id::RunId;
 use crate::integrity::{Hook, Messages};
 use crate::run::{Caller, Opening, RunSpec};
@@ -104,6 +107,8 @@ struct Shared {
     host: String,
     counts: Counts,
     scrubbed: Mutex<Scrubbed>,
+    /// What was found to be no longer as it was, by the log.
+    found: Mutex<Findings>,
     hurry: Notify,
     /// A run was opened.
     opened: Notify,
@@ -138,13 +143,15 @@ impl Runs {
         let store = store.with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>);
         let standing = Standing::of_store(store.root()).map_err(store_problem)?;
         let standing_custody = standing.custody();
+        let found = Findings::of_store(store.root()).map_err(store_problem)?;
         let custody = custody::take_up(store.root(), standing_custody)?;
-        let index = open_index(&store)?;
+        let (index, filled) = open_index(&store, log_key)?;
         let (hook, messages) = Hook::new();
         let (lock_soon, sealed_runs) = mpsc::unbounded_channel();
         let shared = Shared {
             counts: Counts::default(),
             scrubbed: Mutex::new(scrub::remembered(store.root())),
+            found: Mutex::new(found),
             hurry: Notify::new(),
             opened: Notify::new(),
             grown: Notify::new(),
@@ -171,6 +178,7 @@ impl Runs {
             host: host_name(),
         };
         let runs = Self(Arc::new(shared));
+        runs.doubt(&filled.doubted);
         runs.attest()?;
         runs.finish_purges();
         runs.finish_archives(true);

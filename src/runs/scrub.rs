@@ -8,28 +8,27 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::Runs;
-use super::problem::store_problem;
 use crate::digest::Digest;
 use crate::disk;
-use crate::error::{Problem, chain};
-use crate::evidence::log::leaf;
+use crate::error::chain;
 use crate::evidence::{
-    Finding, FindingCode, IMPORTED, QUARANTINE, Trust, archived_place, sealed_in, verify,
+    Finding, FindingCode, IMPORTED, LOG_PLACE, QUARANTINE, Trust, archived_place, seal_digest, sealed_in,
+    verify,
 };
 use crate::id::RunId;
-use crate::population::{Query, population};
+use crate::population::absent;
 use crate::tasks::Tasks;
 
 /// Where it is remembered what was read last, in the store.
 const PLACE: &str = "scrub.json";
 const LIMIT: u64 = 1 << 16;
+/// What the end of a round alone finds.
+const UNLOGGED: FindingCode = FindingCode::RunNotLogged;
 /// For the daemon alone.
 const MODE: u32 = 0o600;
-/// What stands for the log, and for runs that are gone, where a run would be named.
-pub(super) const LOG: &str = "log";
 
 /// How far the scrubber is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +41,9 @@ pub struct Scrubbed {
     pub rounds: u64,
     /// When the last round was finished, RFC 3339, UTC.
     pub finished_at: Option<String>,
-    /// What is not as it was: codes of findings, by run or `log`.
+    /// What is not as it was, by the log: codes of findings, by run or part of the store. What a file
+    /// says of it is believed of `quarantine/` only.
+    #[serde(default)]
     pub findings: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -108,9 +109,14 @@ impl Runs {
         self.0.hurry.notify_one();
     }
 
-    /// How far the scrubber is.
+    /// How far the scrubber is, and what is not as it was.
     pub fn scrubbed(&self) -> Scrubbed {
-        self.scrub_state().clone()
+        let standing = self.standing_findings();
+        let mut scrubbed = self.scrub_state().clone();
+        // What was set aside stays told of until somebody takes it away.
+        scrubbed.findings.retain(|place, _| self.root().join(place).exists());
+        scrubbed.findings.extend(standing);
+        scrubbed
     }
 
     pub(super) fn scrub_state(&self) -> MutexGuard<'_, Scrubbed> {
@@ -133,7 +139,7 @@ impl Runs {
                 }
                 // It may have been purged while it was read.
                 if path.is_dir() || self.tombstone(id).is_none() {
-                    self.judge(&id.to_string(), &report.findings);
+                    self.judge(&id.to_string(), &self.codes_of_run(id, &report.findings));
                 }
                 report.bytes
             }
@@ -149,17 +155,10 @@ impl Runs {
 
     /// The end of a round: the log itself, the custody log, and the runs it tells of.
     fn finish(&self) -> u64 {
-        let (bytes, findings) = self.log_findings();
-        self.judge(LOG, &findings);
+        let (bytes, codes) = self.log_codes();
+        self.judge(LOG_PLACE, &codes);
         let bytes = bytes + self.scrub_archives() + self.scrub_imports();
-        // Of a run that is gone the log tells; of what is wrong with a bundle, each round anew.
-        let there = |run: &RunId| self.0.store.folder_of(*run).is_dir() || self.is_archived(*run);
         let mut scrubbed = self.scrub_state();
-        scrubbed.findings.retain(|place, _| {
-            // What was set aside stays told of until somebody takes it away.
-            let aside = place.starts_with(QUARANTINE) && self.root().join(place).exists();
-            place == LOG || aside || is_import(place) || place.parse().is_ok_and(|run| there(&run))
-        });
         scrubbed.last = None;
         scrubbed.folders = 0;
         scrubbed.rounds += 1;
@@ -186,7 +185,7 @@ impl Runs {
             let (code, found) = (FindingCode::ArchiveNotLogged, "other bytes");
             let wrong = || Finding::new(code, place, logged.sha256.to_string(), found);
             let findings = if sound || !stands { Vec::new() } else { vec![wrong()] };
-            self.judge(&run.to_string(), &findings);
+            self.judge(&run.to_string(), &Self::codes(&findings));
         }
         bytes
     }
@@ -195,7 +194,7 @@ impl Runs {
     fn scrub_imports(&self) -> u64 {
         let (bytes, found) = self.import_findings();
         for (place, findings) in found {
-            self.judge(&place, &findings);
+            self.judge(&place, &Self::codes(&findings));
         }
         bytes
     }
@@ -209,7 +208,7 @@ impl Runs {
             verify::LoggedImports { kept, purged: standing.purged_imports().clone() }
         };
         let (bytes, findings) = verify::imports(self.root(), logged);
-        let before = self.scrubbed().findings.into_keys().filter(|place| is_import(place));
+        let before = self.standing_findings().into_keys().filter(|place| is_import(place));
         let mut found: BTreeMap<_, Vec<_>> = before.map(|place| (place, Vec::new())).collect();
         for finding in findings {
             // Names that somebody else gave do not go into the log.
@@ -221,37 +220,78 @@ impl Runs {
         (bytes, found)
     }
 
-    /// Hold the log against itself and against the runs there are; about how many bytes were read.
-    pub(super) fn log_findings(&self) -> (u64, Vec<Finding>) {
-        let (report, mut findings) = verify::log_and_custody(self.root(), &Trust::none());
-        let query = Query { from: None, to: None, workflow: None };
-        match population(self.root(), query) {
-            Ok(population) => findings.extend(population.doubtful().filter_map(|run| {
-                // It may have been purged, archived or restored since the log was read.
-                if self.tombstone(run.run).is_some() {
-                    return None;
-                }
-                let there = self.0.store.folder_of(run.run).is_dir() || self.is_archived(run.run);
-                if run.fate == crate::population::Fate::Gone && there {
-                    return None;
-                }
-                let code = verify::doubt(run.fate == crate::population::Fate::Gone);
-                let (place, found) = (run.run.to_string(), run.fate.word());
-                Some(Finding::new(code, place, "a run as the log tells", found))
-            })),
-            Err(error) => tracing::error!(error = chain(&error), "the log cannot be read"),
-        }
+    /// Hold the log against itself and against the runs there are; about how many bytes were read, and
+    /// the codes of what is not as it was.
+    pub(super) fn log_codes(&self) -> (u64, BTreeSet<String>) {
+        let (report, findings) = verify::log_and_custody(self.root(), &Trust::none());
+        let mut codes = Self::codes(&findings);
+        codes.extend(self.judge_missing());
         // An entry and its hashes, as a guess.
-        (report.size * 512, findings)
+        (report.size * 512, codes)
     }
 
-    /// Say once what is not as it was.
-    fn judge(&self, place: &str, findings: &[Finding]) {
-        let codes = Self::codes(findings);
-        if !self.is_news(place, &codes) || codes.is_empty() {
+    /// Hold the runs that the log tells of against those that are there; the codes of what is wrong.
+    /// Each is judged under its own name, too, so that it is known of that run wherever it is shown.
+    fn judge_missing(&self) -> BTreeSet<String> {
+        let codes = match absent(self.root()) {
+            Ok(doubted) => doubted,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "the log cannot be read");
+                return BTreeSet::new();
+            }
+        };
+        let mut all = BTreeSet::new();
+        let mut unlogged = BTreeSet::new();
+        for (run, gone) in codes {
+            // It may have been purged, archived or restored since the log was read, or be on its way
+            // to its place: it is taken off the list of open runs only after it arrived there.
+            let there = self.registry().contains_key(&run)
+                || self.0.store.folder_of(run).is_dir()
+                || self.is_archived(run);
+            if self.tombstone(run).is_some() || (gone && there) {
+                continue;
+            }
+            let code = verify::doubt(gone).to_string();
+            let place = run.to_string();
+            let mut codes = BTreeSet::from([code.clone()]);
+            if !gone {
+                unlogged.insert(place.clone());
+                codes.extend(self.found().codes_of(&place).0);
+            }
+            self.judge(&place, &codes);
+            all.insert(code);
+        }
+        // Of those the log tells by now.
+        for (place, mut codes) in self.standing_findings() {
+            if codes.remove(UNLOGGED.as_str()) && !unlogged.contains(&place) && place != LOG_PLACE {
+                self.judge(&place, &codes);
+            }
+        }
+        all
+    }
+
+    /// The codes of `findings`, which the folder of `run` gave, and of what its folder cannot tell: that
+    /// its seal is not the logged one, and that the log does not tell of it.
+    pub(super) fn codes_of_run(&self, run: RunId, findings: &[Finding]) -> BTreeSet<String> {
+        let mut codes = Self::codes(findings);
+        codes.extend(self.found().codes_of(&run.to_string()).0.take(UNLOGGED.as_str()));
+        let seal = seal_digest(&self.0.store.folder_of(run));
+        if seal.is_some() && self.seal_in_log(run).is_some_and(|logged| Some(logged) != seal) {
+            codes.insert(FindingCode::SealNotLogged.to_string());
+        }
+        codes
+    }
+
+    /// Say once what is not as it was, and once that it is again.
+    pub(super) fn judge(&self, place: &str, codes: &BTreeSet<String>) {
+        if !self.is_news(place, codes) {
             return;
         }
-        tracing::error!(place, ?codes, "evidence is not as it was; run `exhibit verify`");
+        if codes.is_empty() {
+            tracing::warn!(place, "evidence that was not as it was is as it was sealed again");
+        } else {
+            tracing::error!(place, ?codes, "evidence is not as it was; run `exhibit verify`");
+        }
         self.tell_finding(&json!({ "place": place, "codes": codes }));
     }
 
@@ -259,29 +299,6 @@ impl Runs {
     pub(super) fn codes(findings: &[Finding]) -> BTreeSet<String> {
         let bad = findings.iter().filter(|one| one.class.is_damage());
         bad.map(|finding| finding.code.to_string()).collect()
-    }
-
-    /// Remember what is so with `place`; whether it was otherwise.
-    pub(super) fn is_news(&self, place: &str, codes: &BTreeSet<String>) -> bool {
-        let findings = &mut self.scrub_state().findings;
-        if codes.is_empty() {
-            return findings.remove(place).is_some();
-        }
-        findings.insert(place.to_owned(), codes.clone()).as_ref() != Some(codes)
-    }
-
-    /// Put a finding into the log, and tell the operator's program of it.
-    pub(super) fn tell_finding(&self, told: &Value) {
-        let entry = leaf::finding(told, self.0.clock.now());
-        let mut message: Map<String, Value> =
-            serde_json::from_slice(&entry).expect("an entry is an object");
-        let index = self.log().append(entry).map_err(|error| {
-            let problem: Problem = store_problem(error);
-            tracing::error!(error = chain(&problem), "the log does not say so");
-        });
-        message.insert("log_index".to_owned(), json!(index.ok()));
-        message.insert("store".to_owned(), json!(self.root().to_string_lossy()));
-        self.0.hook.send(Value::Object(message));
     }
 
     /// Run the operator's program for what is told, until `tasks` are to stop.
@@ -311,5 +328,9 @@ fn is_import(place: &str) -> bool {
 /// How far the scrubber of an earlier life was, by its own note in the store at `root`.
 pub(super) fn remembered(root: &Path) -> Scrubbed {
     let note = disk::read_limited(&root.join(PLACE), LIMIT).ok();
-    note.and_then(|note| serde_json::from_slice(&note).ok()).unwrap_or_default()
+    let note = note.and_then(|note| serde_json::from_slice::<Scrubbed>(&note).ok());
+    let mut scrubbed = note.unwrap_or_default();
+    // All else the log remembers.
+    scrubbed.findings.retain(|place, _| place.starts_with(QUARANTINE));
+    scrubbed
 }

@@ -1,9 +1,10 @@
 //! Owns the looking at runs by whoever may read them, as pages show it: a list that is searched, one
 //! run with what it holds so far, one file of it. Changes nothing, and puts on record who saw what.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -14,7 +15,8 @@ use super::open::OpenRun;
 use super::problem::unknown;
 use crate::blob::Blob;
 use crate::error::{Code, Problem};
-use crate::evidence::{Act, Choice, Filter, RunSummary, Tally, words};
+use crate::evidence::{Act, Choice, Filter, Integrity, RunSummary, Tally, words};
+use crate::evidence::{Index, IndexError};
 use crate::id::RunId;
 use crate::report::{self, Glance};
 use crate::run::Reader;
@@ -22,8 +24,8 @@ use crate::run::Reader;
 /// Sealed runs that were looked for.
 #[derive(Debug)]
 pub struct Found {
-    /// The runs, newest first.
-    pub runs: Vec<RunSummary>,
+    /// The runs, newest first, and what was found of each.
+    pub runs: Vec<(RunSummary, Option<Integrity>)>,
     /// Whether there are older ones.
     pub more: bool,
     /// How many there are in all, by state and verdict.
@@ -60,7 +62,9 @@ impl Runs {
         }
         let this = self.clone();
         self.blocking("reading the index", move || {
-            let index = this.0.index.lock().unwrap_or_else(PoisonError::into_inner);
+            this.narrow(&mut filter);
+            let altered = this.altered();
+            let index = this.checked_index()?;
             let found = || -> Result<Found, crate::evidence::IndexError> {
                 let limit = filter.limit.unwrap_or(u32::MAX);
                 let page = Filter { limit: Some(limit.saturating_add(1)), ..filter.clone() };
@@ -71,7 +75,12 @@ impl Runs {
                 for choice in Choice::ALL {
                     choices.push((choice, index.choices(choice, filter.opener.as_ref())?));
                 }
-                Ok(Found { runs, more, tally: index.tally(&filter)?, choices })
+                let tally = tally(&index, &filter, altered)?;
+                let runs = runs.into_iter().map(|run| {
+                    let integrity = this.integrity(run.run);
+                    (run, integrity)
+                });
+                Ok(Found { runs: runs.collect(), more, tally, choices })
             };
             found().map_err(|error| Problem::internal("reading the index", error))
         })
@@ -81,7 +90,11 @@ impl Runs {
     /// The open runs that pass `filter` and `reader` may read, newest first, as answers show them.
     /// An open run has neither state nor verdict nor outcome yet.
     pub fn search_open(&self, filter: &Filter, reader: &Reader) -> Vec<Value> {
-        if filter.state.is_some() || filter.verdict.is_some() || filter.outcome.is_some() {
+        if filter.altered
+            || filter.state.is_some()
+            || filter.verdict.is_some()
+            || filter.outcome.is_some()
+        {
             return Vec::new();
         }
         let mut runs: Vec<_> = self.registry().values().cloned().collect();
@@ -107,8 +120,14 @@ impl Runs {
         let (this, looker) = (self.clone(), looker.clone());
         self.blocking("reading the run", move || {
             let open = readable.open.is_some();
+            if !open {
+                // What contradicts its seal is told from here on, whatever the folder says.
+                this.facts_of(id).ok();
+            }
+            let integrity = this.integrity(id).filter(|_| !open);
             let judged = readable.open.map(|run| run.shown()["completeness"].take());
-            let glance = Glance::of(&readable.folder, judged).map_err(|_| unknown(id))?;
+            let glance = Glance::of(&readable.folder, judged, integrity.as_ref())
+                .map_err(|_| unknown(id))?;
             this.saw(&looker, Act::View, id, None)?;
             Ok(Look { open, glance })
         })
@@ -177,6 +196,28 @@ impl Runs {
         let message = format!("the run {id} was opened by another caller; look at your own");
         Err(Problem::new(Code::NotYourRun, message))
     }
+}
+
+/// How many runs there are by state and verdict; those that are not as they were sealed by that alone.
+fn tally(
+    index: &Index,
+    filter: &Filter,
+    altered: BTreeSet<RunId>,
+) -> Result<Vec<Tally>, IndexError> {
+    let of = |only: Option<BTreeSet<RunId>>, except| {
+        index.tally(&Filter { only, except, ..filter.clone() })
+    };
+    let not_standing = match &filter.only {
+        _ if altered.is_empty() => Vec::new(),
+        Some(only) => of(Some(only.intersection(&altered).copied().collect()), BTreeSet::new())?,
+        None => of(Some(&altered - &filter.except), BTreeSet::new())?,
+    };
+    let mut tally = of(filter.only.clone(), &filter.except | &altered)?;
+    let runs: u64 = not_standing.iter().map(|one| one.runs).sum();
+    if runs > 0 {
+        tally.push(Tally { state: "altered".to_owned(), verdict: None, runs });
+    }
+    Ok(tally)
 }
 
 fn no_such_file(id: RunId) -> Problem {

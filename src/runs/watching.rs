@@ -15,10 +15,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Sleep, sleep};
 
 use super::Runs;
-use super::scrub::LOG;
 use crate::disk::own::Ledger;
 use crate::error::{Problem, chain};
-use crate::evidence::{Finding, IMPORTED, verify};
+use crate::evidence::{Finding, IMPORTED, LOG_PLACE, verify};
 use crate::id::RunId;
 use crate::integrity::{Burst, Folders, HookCounts, Place, Seen};
 use crate::tasks::Tasks;
@@ -217,21 +216,18 @@ impl Runs {
     async fn check(self, check: Check) {
         let this = self.clone();
         let checked = self.blocking("reading what was touched", move || {
-            let (place, codes) = match check {
-                Check::Run(run) => this.checked(run.to_string(), &this.findings_of(run)),
-                Check::Log => this.checked(LOG.to_owned(), &this.log_findings().1),
-                Check::Imports => {
-                    let found = this.import_findings().1.into_iter();
-                    let codes = found.flat_map(|(place, it)| this.checked(place, &it).1);
-                    (IMPORTED.to_owned(), codes.collect())
+            for (place, codes) in this.read_again(check) {
+                if codes.is_empty() {
+                    tracing::warn!(place, "what was touched is still as it was sealed");
+                } else {
+                    tracing::error!(
+                        place,
+                        ?codes,
+                        "evidence is not as it was; run `exhibit verify`"
+                    );
                 }
-            };
-            if codes.is_empty() {
-                tracing::warn!(place, "what was touched is still as it was sealed");
-            } else {
-                tracing::error!(place, ?codes, "evidence is not as it was; run `exhibit verify`");
+                this.tell_finding(&json!({ "place": place, "codes": codes, "after_touch": true }));
             }
-            this.tell_finding(&json!({ "place": place, "codes": codes, "after_touch": true }));
             Ok(())
         });
         if let Err(error) = checked.await {
@@ -239,11 +235,28 @@ impl Runs {
         }
     }
 
-    /// Remember what is so with `place`, which was read again; with its codes.
-    fn checked(&self, place: String, findings: &[Finding]) -> (String, BTreeSet<String>) {
-        let codes = Self::codes(findings);
-        self.is_news(&place, &codes);
-        (place, codes)
+    /// Read what `check` names; the codes of what is not as it was, by place.
+    fn read_again(&self, check: Check) -> Vec<(String, BTreeSet<String>)> {
+        match check {
+            Check::Run(run) => {
+                vec![(run.to_string(), self.codes_of_run(run, &self.findings_of(run)))]
+            }
+            // Folders above the runs may have been moved.
+            Check::Log => vec![(LOG_PLACE.to_owned(), self.log_codes().1)],
+            Check::Imports => {
+                let mut altered = Vec::new();
+                for (place, findings) in self.import_findings().1 {
+                    match Self::codes(&findings) {
+                        codes if codes.is_empty() => self.judge(&place, &codes),
+                        codes => altered.push((place, codes)),
+                    }
+                }
+                if altered.is_empty() {
+                    altered.push((IMPORTED.to_owned(), BTreeSet::new()));
+                }
+                altered
+            }
+        }
     }
 
     fn findings_of(&self, run: RunId) -> Vec<Finding> {

@@ -14,7 +14,7 @@ use super::query::Asked;
 use super::refusal::{Refusal, page_of};
 use super::viewer::Viewer;
 use crate::error::{Code, Problem};
-use crate::evidence::{Choice, Filter, RunSummary, Tally};
+use crate::evidence::{Choice, Filter, Integrity, RunSummary, Tally};
 use crate::report::{between, moment, spoken, text, title_of};
 use crate::run::State as RunState;
 use crate::runs::Found;
@@ -32,6 +32,9 @@ struct Row {
     word: &'static str,
     /// What else there is to say of its state.
     note: String,
+    /// What was found of it, a sentence, and how that is to be seen.
+    found: String,
+    found_tone: &'static str,
     day: String,
     time: String,
     /// RFC 3339.
@@ -107,7 +110,7 @@ pub(super) async fn page(
         None => (Vec::new(), false, nothing),
     };
     let Found { runs, more, tally, choices } = web.runs.search(filter, &viewer.reader).await?;
-    let older = runs.last().filter(|_| more).map(|run| asked.address(&run.run.to_string()));
+    let older = runs.last().filter(|_| more).map(|(run, _)| asked.address(&run.run.to_string()));
     let offered = choices.into_iter().map(|(choice, words)| offered(choice, words, &asked));
     let page = Page {
         viewer: Some(viewer.name()),
@@ -119,7 +122,7 @@ pub(super) async fn page(
         problem,
         open: open.iter().map(open_row).collect(),
         show_sealed,
-        sealed: runs.iter().map(sealed_row).collect(),
+        sealed: runs.iter().map(|(run, integrity)| sealed_row(run, integrity.as_ref())).collect(),
         counts: counts(&tally),
         at_beginning: asked.before.is_empty(),
         newest: asked.address(""),
@@ -155,8 +158,11 @@ fn counts(tally: &[Tally]) -> Vec<(String, u64)> {
     counts
 }
 
-fn sealed_row(run: &RunSummary) -> Row {
+fn sealed_row(run: &RunSummary, integrity: Option<&Integrity>) -> Row {
     let (tone, word) = match (run.state, run.verdict) {
+        _ if integrity.is_some_and(Integrity::is_altered) => {
+            ("bad", integrity.map_or("Altered", Integrity::word))
+        }
         (RunState::Interrupted, _) => ("warn", "Interrupted"),
         (RunState::Expired, _) => ("warn", "Expired"),
         (RunState::Sealed, Some(Verdict::Complete)) => ("good", "Complete"),
@@ -165,7 +171,9 @@ fn sealed_row(run: &RunSummary) -> Row {
     };
     let (day, time) = to_the_second(&run.opened_at);
     let said = |said: &Option<String>| said.as_deref().map_or_else(String::new, text);
+    let found = integrity.map(Integrity::sentence);
     let note = match (run.state, run.verdict) {
+        _ if integrity.is_some_and(Integrity::is_altered) => String::new(),
         (RunState::Sealed, _) | (_, None) => String::new(),
         (_, Some(verdict)) => verdict.word().to_owned(),
     };
@@ -175,6 +183,8 @@ fn sealed_row(run: &RunSummary) -> Row {
         tone,
         word,
         note,
+        found: found.unwrap_or_default(),
+        found_tone: if integrity.is_some_and(Integrity::is_altered) { "bad" } else { "warn" },
         day,
         time,
         at: run.opened_at.clone(),
@@ -210,6 +220,8 @@ fn open_row(run: &Value) -> Row {
         tone: "warn",
         word: "Open",
         note,
+        found: String::new(),
+        found_tone: "warn",
         day,
         time,
         at,

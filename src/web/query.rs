@@ -81,10 +81,11 @@ impl Asked {
     /// `invalid_field`, naming the field.
     pub(super) fn read(&self) -> Result<Wanted, Problem> {
         let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let altered = self.state == "altered";
         let (open, sealed, state) = match self.state.as_str() {
             "" => (self.before.is_empty(), true, None),
             "open" => (true, false, None),
-            "any-sealed" => (false, true, None),
+            "any-sealed" | "altered" => (false, true, None),
             name => (false, true, Some(word::<State>(name, "state")?)),
         };
         let verdict = match self.verdict.as_str() {
@@ -106,6 +107,7 @@ impl Asked {
             since: time(&self.from, "from")?,
             until: time(&self.to, "to")?,
             before,
+            altered,
             ..Filter::default()
         };
         Ok(Wanted { filter, open, sealed })

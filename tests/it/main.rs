@@ -30,6 +30,7 @@ mod hosted_server;
 mod imports;
 mod keeping;
 mod keys;
+mod known;
 mod layers;
 mod ledger;
 mod lifecycle;

@@ -122,3 +122,90 @@ async fn a_run_that_is_gone_is_in_the_population_and_can_be_drawn() {
     let (code, _) = told(at, &["verify", "--trust", "store/trust", "store"]);
     assert_eq!(code, 2);
 }
+
+/// Make `folder` and all below it writable.
+fn unlock(folder: &Path) {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("set");
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            unlock(&path);
+        } else {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("set");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unsealed_text_decides_nothing_of_a_population() {
+    let (folder, daemon, [sealed, cut, still]) = store_with_a_past().await;
+    let another = open(&daemon, "refund").await;
+    seal(&daemon, &another).await;
+    let _left_open = open(&daemon, "refund").await;
+    // Killed: a stop would seal what is open.
+    drop(daemon);
+    let (at, store) = (folder.path(), folder.path().join("store"));
+    let of = |found: &Value, run: &str| {
+        let rows = found["runs"].as_array().expect("rows");
+        rows.iter().find(|row| row["run"] == run).cloned().unwrap_or_default()
+    };
+    let (code, found) = answer(at, &["population"]);
+    assert_eq!((code, found["totals"]["runs"].as_u64()), (0, Some(5)), "{found}");
+
+    // Another outcome and workflow in the record.
+    let place = sealed_folder(&store, &sealed);
+    unlock(&place);
+    let record = place.join("data/run.json");
+    let text = std::fs::read_to_string(&record).expect("there");
+    let forged = text.replace("\"succeeded\"", "\"failed\"").replace("\"refund\"", "\"payroll\"");
+    std::fs::write(&record, forged).expect("written");
+    let (code, found) = answer(at, &["population", "--workflow", "refund"]);
+    let row = of(&found, &sealed);
+    assert_eq!((code, &row["fate"], &row["outcome"]), (10, &json!("altered"), &json!("succeeded")));
+    assert_eq!((&row["workflow"], &row["agent"]), (&json!("refund"), &Value::Null), "{row}");
+    assert!(row["codes"].as_array().expect("codes").contains(&json!("file_altered")), "{row}");
+    std::fs::write(&record, text).expect("written");
+
+    // A file that nothing of the record speaks of.
+    let events = place.join("data/provenance.json");
+    let whole = std::fs::read(&events).expect("there");
+    std::fs::write(&events, b"{}").expect("written");
+    let (code, drawn) = answer(at, &["sample", "-n", "5", "--seed", "x"]);
+    assert_eq!((code, &of(&drawn, &sealed)["fate"]), (10, &json!("altered")));
+    std::fs::write(&events, whole).expect("written");
+    assert_eq!(answer(at, &["population"]).0, 0, "as it was");
+
+    // A folder that the log does not tell of, whose proof names a place far ahead, and another workflow.
+    let last = if another.ends_with('0') { '1' } else { '0' };
+    let stranger = format!("{}{last}", &another[..35]);
+    let slipped_in = sealed_folder(&store, &stranger);
+    let original = sealed_folder(&store, &another);
+    unlock(&original);
+    let copied = std::process::Command::new("cp").arg("-r").args([&original, &slipped_in]).status();
+    assert!(copied.expect("cp is there").success());
+    let proof = slipped_in.join("seal.json.tlog-proof");
+    let text = std::fs::read_to_string(&proof).expect("there");
+    let index = text.lines().find(|line| line.starts_with("index ")).expect("an index").to_owned();
+    std::fs::write(&proof, text.replace(&index, "index 99999999")).expect("written");
+    let (code, found) = answer(at, &["population", "--workflow", "access-change"]);
+    assert_eq!((code, &of(&found, &stranger)["fate"]), (10, &json!("not-logged")), "{found}");
+    std::fs::remove_dir_all(&slipped_in).expect("removed");
+
+    // Empty folders among the open runs: of one that was sealed, and of one that is open.
+    let gone = sealed_folder(&store, &cut);
+    unlock(&gone);
+    std::fs::remove_dir_all(&gone).expect("removed");
+    std::fs::create_dir(store.join("open").join(&cut)).expect("made");
+    let begun = store.join("open").join(&still).join("data/events.jsonl");
+    let text = std::fs::read_to_string(&begun).expect("there");
+    std::fs::write(&begun, text.replacen("desk-agent", "deck-agent", 1)).expect("written");
+    let (code, found) = answer(at, &["population"]);
+    assert_eq!(code, 10, "{found}");
+    let row = of(&found, &still);
+    assert_eq!((&row["fate"], &row["codes"]), (&json!("altered"), &json!(["opening_not_logged"])));
+    assert_ne!(of(&found, &cut)["fate"], "open", "{found}");
+    std::fs::remove_dir_all(store.join("open").join(&still)).expect("removed");
+    std::fs::create_dir(store.join("open").join(&still)).expect("made");
+    let (_, found) = answer(at, &["population"]);
+    assert_eq!(of(&found, &still)["fate"], "gone");
+}

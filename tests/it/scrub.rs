@@ -63,17 +63,21 @@ async fn what_happens_to_sealed_evidence_is_noticed_and_told_once() {
         (&json!(first), &json!(["file_altered"]))
     );
 
-    // Put back, it is no longer told; that it was stays in the log.
+    // Put back, it is no longer told; that it was stays in the log, and that it is as it was again.
     std::fs::write(&path, &whole).expect("written");
     assert_eq!(two_rounds(&daemon).await["findings"], json!({}));
+    let logged = findings(&daemon.store());
+    assert_eq!((logged.len(), &logged[1]["place"]), (2, &json!(first)), "{logged:?}");
+    assert_eq!(logged[1]["codes"], json!([]), "{logged:?}");
 
     // A folder that is gone is missed by the log.
-    let gone = daemon.sealed(&second);
-    for place in [gone.join("data"), gone.clone()] {
+    let folder = daemon.sealed(&second);
+    for place in [folder.join("data"), folder.clone()] {
         std::fs::set_permissions(place, std::fs::Permissions::from_mode(0o755)).expect("set");
     }
-    std::fs::remove_dir_all(&gone).expect("removed");
-    assert_eq!(two_rounds(&daemon).await["findings"], json!({ "log": ["run_gone"] }));
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let gone = json!({ "log": ["run_gone"], &second: ["run_gone"] });
+    assert_eq!(two_rounds(&daemon).await["findings"], gone);
     // What was read while it was being removed may be told as well.
     let told = findings(&daemon.store());
     assert!(told.iter().any(|one| one["codes"] == json!(["run_gone"])), "{told:?}");
@@ -86,7 +90,7 @@ async fn what_happens_to_sealed_evidence_is_noticed_and_told_once() {
         config.integrity.watch = false;
     })
     .await;
-    assert_eq!(two_rounds(&daemon).await["findings"], json!({ "log": ["run_gone"] }));
+    assert_eq!(two_rounds(&daemon).await["findings"], gone);
     assert_eq!(findings(&daemon.store()), told);
 }
 

@@ -115,7 +115,7 @@ fn parameters(endpoint: &Endpoint) -> Value {
         let schema = match name {
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
             "state" => {
-                json!({ "type": "string", "enum": ["open", "sealed", "expired", "interrupted"] })
+                json!({ "type": "string", "enum": ["open", "sealed", "expired", "interrupted", "altered"] })
             }
             "verdict" => json!({ "type": "string", "enum": ["complete", "incomplete"] }),
             "before" => json!({ "type": "string", "format": "uuid" }),

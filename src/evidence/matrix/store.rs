@@ -71,6 +71,16 @@ pub(super) const ROWS: &[Row] = &[
         let more = [fs::read(&path).expect("there"), b"more".to_vec()].concat();
         write(&path, &more);
     }),
+    row("a file changed, which the daemon had found and put into the log", STORE, |copy| {
+        flip(&copy.run(1), "report.html");
+        add(copy, vec![found(&["file_altered"])]);
+    }),
+    unnoticed(
+        "a file changed and put back, after the daemon had found it",
+        STORE,
+        |copy| add(copy, vec![found(&["file_altered"]), found(&[])]),
+        "the evidence is as it was; that it was not is told as a note, `finding_logged`",
+    ),
     row("an archive removed", STORE, |copy| remove_file(&archive(copy, 1, |_| {}))),
     row("the archive of another run in the place of one", STORE, |copy| {
         let (one, other) = (archive(copy, 0, |_| {}), archive(copy, 1, |_| {}));
@@ -258,6 +268,11 @@ pub(super) fn purge(copy: &Victim, index: usize, time: &str, before: Option<Valu
     let sha256 = Digest::of(&seal);
     let entry = json!({ "kind": "purge", "time": time, "run": id(index), "seal_sha256": sha256 });
     add(copy, before.into_iter().chain([entry]).collect());
+}
+
+/// The daemon's finding that the second run has these `codes`.
+fn found(codes: &[&str]) -> Value {
+    json!({ "kind": "finding", "time": LATER, "place": id(1), "codes": codes })
 }
 
 /// What an archive of the run number `index` holds.

@@ -23,7 +23,7 @@ pub(super) struct Packed {
     pub(super) run: RunId,
     path: PathBuf,
     /// Its digest; none when it is no archive, and was not read to its end.
-    sha256: Option<Digest>,
+    pub(super) sha256: Option<Digest>,
     /// What there is to say of what is in it.
     pub(super) report: FolderReport,
 }
@@ -31,10 +31,13 @@ pub(super) struct Packed {
 /// Read the archives that were `found`, as many at a time as there are processors.
 pub(super) fn read(found: &[(RunId, PathBuf)], trust: &Trust) -> Vec<Packed> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    in_order(workers, found, |(run, path)| {
-        let (sha256, report) = verified(*run, path, trust, None);
-        Packed { run: *run, path: path.clone(), sha256, report }
-    })
+    in_order(workers, found, |(run, path)| one(*run, path, trust))
+}
+
+/// Read the archive of `run` at `path`.
+pub(super) fn one(run: RunId, path: &Path, trust: &Trust) -> Packed {
+    let (sha256, report) = verified(run, path, trust, None);
+    Packed { run, path: path.to_owned(), sha256, report }
 }
 
 /// Verify what is in the archive at `path`, whose seal was there at `believed` where somebody says so.

@@ -18,6 +18,7 @@ use super::stamps::{Dated, StampedReport};
 use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::finding::{Finding, FindingCode};
+use crate::evidence::found::Findings;
 use crate::evidence::layout;
 use crate::evidence::log::{CHECKPOINT, FOLDER, KeptImport, Leaf, LeafKind, LogReader, RunHead};
 use crate::evidence::trust::Trust;
@@ -93,6 +94,8 @@ pub(super) struct LogCheck<'a> {
     pub(super) heads: Vec<Stated>,
     pub(super) dated: Dated,
     pub(super) watch: Watch,
+    /// What the daemon itself found.
+    pub(super) logged_findings: Findings,
     /// Sizes with a timestamp that counts, and the latest moment that it can mean.
     pub(super) there_by: Vec<(u64, Timestamp)>,
     pub(super) report: LogReport,
@@ -126,6 +129,7 @@ impl<'a> LogCheck<'a> {
             heads: Vec::new(),
             dated: Dated::in_store(root),
             watch: Watch::default(),
+            logged_findings: Findings::default(),
             there_by: Vec::new(),
             report: LogReport::default(),
             findings: Vec::new(),
@@ -175,6 +179,7 @@ impl<'a> LogCheck<'a> {
             self.remembered(remembered, &checkpoint);
             self.newest = Some(checkpoint);
         }
+        self.logged_findings();
         whole
     }
 
@@ -328,6 +333,7 @@ impl<'a> LogCheck<'a> {
             self.heads.push(Stated::of(index, &leaf));
         }
         self.import(index, &leaf);
+        self.logged_findings.take(Some(index), &leaf);
         for head in RunHead::told_by(&leaf) {
             self.runs.entry(head.run).or_default().heads.push(head);
         }

@@ -7,6 +7,7 @@ mod bundle;
 mod chain;
 mod custody;
 mod files;
+mod findings;
 mod history;
 mod import;
 mod keeping;
@@ -15,6 +16,7 @@ mod open;
 mod parallel;
 mod proof;
 mod receipt;
+mod run;
 mod runs;
 mod seal;
 mod signature;
@@ -53,6 +55,7 @@ pub(crate) use import::{Logged as LoggedImports, imports};
 pub use log::{LogReport, log};
 pub(crate) use log::{doubt, log_and_custody};
 pub use receipt::{folder_against_receipt, read_receipt};
+pub(crate) use run::{LoggedRun, each, first_event, run};
 pub use stamp::StampReport;
 pub use stamps::StampedReport;
 pub use store::{StoreReport, store, store_with_receipts};
@@ -71,7 +74,7 @@ pub struct FolderReport {
     /// How it came to be sealed, as `run.json` says.
     pub state: Option<State>,
     /// Whether it holds what its workflow required, as follows from its events; none when nobody
-    /// had configured the workflow.
+    /// had configured the workflow, and of a folder that is not as it was sealed.
     pub verdict: Option<Verdict>,
     /// When it was sealed, as `run.json` says: RFC 3339, UTC.
     pub sealed_at: Option<String>,
@@ -156,6 +159,10 @@ fn folder_there_at(path: &Path, trust: &Trust, believed: Timestamp) -> FolderRep
 fn check_folder(mut check: Check<'_>, trust: &Trust, proof: Option<&Path>) -> FolderReport {
     if check.begin() {
         check.all(trust, proof);
+    }
+    // Of what is not as it was sealed nothing follows: it is not complete.
+    if check.report.findings.iter().any(|finding| finding.class.is_damage()) {
+        check.report.verdict = None;
     }
     check.report
 }

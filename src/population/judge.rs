@@ -1,0 +1,238 @@
+//! Owns what became of each run: by the entries of the log, and by what lies in the store, which is read
+//! and believed only where it is what the log holds.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::log::{Reading, Runs, Told, untold};
+use super::{Fate, Query, Row};
+use crate::evidence::log::Leaf;
+use crate::evidence::verify::{self, LoggedRun};
+use crate::evidence::{
+    Class, EVENTS, Finding, FindingCode, RunFacts, StoreError, archived_place, open_place,
+    sealed_place,
+};
+use crate::id::RunId;
+
+/// Judges the runs of a store by its log, as far as it was read.
+pub(super) struct Judge<'a> {
+    root: &'a Path,
+    told: &'a Runs,
+    size: u64,
+}
+
+/// What was found of a run.
+enum Found {
+    /// What the log holds.
+    Sound(Box<Option<RunFacts>>),
+    /// Something else, or nothing that can be read.
+    Wrong(Vec<Finding>),
+    Nothing,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(root: &'a Path, told: &'a Runs, size: u64) -> Self {
+        Self { root, told, size }
+    }
+
+    /// The rows of the runs that the log tells of and that are asked for.
+    pub(super) fn told(&self, query: &Query) -> Vec<Row> {
+        let asked =
+            self.told.iter().filter_map(|(run, told)| Some((row(*run, told, query)?, told)));
+        let asked: Vec<(Row, &Told)> = asked.collect();
+        verify::each(&asked, |(row, told)| self.judged(row.clone(), told))
+    }
+
+    fn judged(&self, mut row: Row, told: &Told) -> Row {
+        if told.purge.is_some() {
+            row.fate = Fate::Purged;
+            return row;
+        }
+        let found = match self.found(row.run, told) {
+            Found::Nothing => self.found(row.run, &self.newest(row.run, told, &mut row)),
+            found => found,
+        };
+        match found {
+            _ if row.fate == Fate::Purged => {}
+            Found::Sound(facts) => {
+                row.fate = fate(told);
+                if let Some(facts) = *facts {
+                    row.fill(facts);
+                }
+            }
+            Found::Wrong(findings) => {
+                let unread = |finding: &Finding| finding.class == Class::Unreadable;
+                row.fate =
+                    if findings.iter().all(unread) { Fate::Unreadable } else { Fate::Altered };
+                let codes: BTreeSet<&str> = findings.iter().map(|one| one.code.as_str()).collect();
+                row.codes = codes.into_iter().map(str::to_owned).collect();
+            }
+            Found::Nothing => row.fate = Fate::Gone,
+        }
+        row
+    }
+
+    /// What the log tells of `run` by now: it may have been purged, archived or restored since.
+    fn newest(&self, run: RunId, told: &Told, row: &mut Row) -> Told {
+        let later = Reading::of(self.root, Some(self.size)).ok();
+        let later = later.and_then(|mut later| later.told.remove(&run)).unwrap_or_default();
+        if let Some(purge) = later.purge {
+            (row.fate, row.purge_index) = (Fate::Purged, Some(purge));
+        }
+        Told {
+            number: told.number,
+            open: told.open.clone(),
+            seal: told.seal.clone(),
+            purge: later.purge,
+            archive: later.archive.or(told.archive),
+        }
+    }
+
+    /// Look for `run` where it can lie, and hold it against the log.
+    fn found(&self, run: RunId, told: &Told) -> Found {
+        let logged = told.logged();
+        let at = |place: String| self.root.join(place);
+        let (folder, open) = (at(sealed_place(run)), at(open_place(run)));
+        if logged.seal.is_none() {
+            return self.unsealed(run, &folder, &open, logged);
+        }
+        // A sealed run is moved to its place only after its seal is in the log.
+        let begun = open.join(EVENTS).symlink_metadata().is_ok();
+        let there = |path: &&PathBuf| path.is_dir() && (**path == folder || begun);
+        if let Some(path) = [&folder, &open, &folder].into_iter().find(there) {
+            return read(run, path, logged);
+        }
+        let archive = at(archived_place(run));
+        match told.archive.filter(|_| archive.is_file()) {
+            Some(sha256) => read(run, &archive, LoggedRun { archive: Some(sha256), ..logged }),
+            None if archive.is_file() => {
+                let code = FindingCode::ArchiveNotLogged;
+                Found::Wrong(vec![Finding::new(code, ".", "no archive", "an archive")])
+            }
+            None => Found::Nothing,
+        }
+    }
+
+    /// A run whose seal the log did not hold yet: its beginning must be the logged one.
+    fn unsealed(&self, run: RunId, folder: &Path, open: &Path, logged: LoggedRun) -> Found {
+        let there = |path: &&&PathBuf| path.join(EVENTS).symlink_metadata().is_ok();
+        let (folder, open) = (folder.to_owned(), open.to_owned());
+        let Some(path) = [&open, &folder, &open].iter().find(there).copied() else {
+            return Found::Nothing;
+        };
+        let code = match verify::first_event(path) {
+            // It may have been moved meanwhile.
+            None if !path.is_dir() && path != &folder && folder.is_dir() => {
+                return self.unsealed(run, &folder, &folder, logged);
+            }
+            found if found != logged.opening => FindingCode::OpeningNotLogged,
+            _ if path == &folder => {
+                let later = Reading::of(self.root, Some(self.size)).ok();
+                let later = later.and_then(|mut later| later.told.remove(&run)).unwrap_or_default();
+                let seal = crate::evidence::seal_digest(&folder);
+                if later.seal.is_some_and(|(_, logged, _)| Some(logged) == seal) {
+                    return Found::Sound(Box::new(None));
+                }
+                FindingCode::RunNotLogged
+            }
+            _ => return Found::Sound(Box::new(None)),
+        };
+        Found::Wrong(vec![Finding::new(code, ".", "what the log holds", "something else")])
+    }
+
+    /// Runs among the sealed ones that the log does not tell of. What they say of themselves nobody
+    /// sealed, so that none of it keeps them out of sight.
+    pub(super) fn unlogged(&self, query: &Query) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        for run in untold(self.root, self.told, self.size)? {
+            // One that was opened in the log has its row.
+            let opened = run.opened_at();
+            if self.told.contains_key(&run) || !query.takes_time(opened) {
+                continue;
+            }
+            let mut row = Row::of(run, crate::clock::rfc3339_millis(opened), Fate::NotLogged);
+            if let Ok(facts) = RunFacts::of(&self.root.join(sealed_place(run)), None) {
+                row.workflow.clone_from(&facts.record.opening.spec.workflow);
+                row.sealed_at = Some(facts.record.sealed_at.clone());
+                row.outcome.clone_from(&facts.record.ending.outcome);
+                row.fill(facts);
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+}
+
+/// Read the run at `path`, which must be what is `logged`.
+fn read(run: RunId, path: &Path, logged: LoggedRun) -> Found {
+    let findings = verify::run(run, path, logged);
+    if !findings.is_empty() {
+        // Moved while it was read, it is looked for again.
+        return if path.exists() { Found::Wrong(findings) } else { Found::Nothing };
+    }
+    let facts = match logged.archive {
+        Some(_) => RunFacts::archived(path, run),
+        None => RunFacts::of(path, logged.seal),
+    };
+    match facts {
+        Ok(facts) => Found::Sound(Box::new(Some(facts))),
+        Err(_) if !path.exists() => Found::Nothing,
+        Err(error) => {
+            let code = FindingCode::Unreadable;
+            Found::Wrong(vec![Finding::new(code, ".", "a readable folder", error.to_string())])
+        }
+    }
+}
+
+/// What became of a run that is there as the log holds it.
+fn fate(told: &Told) -> Fate {
+    let Some((_, _, seal)) = &told.seal else { return Fate::Open };
+    match seal.data.get("state").and_then(Value::as_str) {
+        _ if told.archive.is_some() => Fate::Archived,
+        Some("expired") => Fate::Expired,
+        Some("interrupted") => Fate::Interrupted,
+        _ => Fate::Sealed,
+    }
+}
+
+/// The row of a run by the log alone, if it is asked for.
+fn row(run: RunId, told: &Told, query: &Query) -> Option<Row> {
+    let text = |leaf: &Leaf, name: &str| leaf.data.get(name)?.as_str().map(str::to_owned);
+    let seal = told.seal.as_ref().map(|(_, _, leaf)| leaf);
+    let any = told.open.as_ref().map(|(_, leaf)| leaf).or(seal)?;
+    let workflow = text(any, "workflow").unwrap_or_default();
+    // A run that was sealed before there was a log says itself when it was opened.
+    let opened_at = match &told.open {
+        Some((_, leaf)) => leaf.time.clone(),
+        None => text(any, "opened_at").unwrap_or_default(),
+    };
+    if !query.takes(opened_at.parse().unwrap_or(Timestamp::MIN), &workflow) {
+        return None;
+    }
+    Some(Row {
+        number: told.open.is_some().then_some(told.number),
+        workflow,
+        sealed_at: seal.map(|leaf| leaf.time.clone()),
+        outcome: seal.and_then(|leaf| text(leaf, "outcome")),
+        open_index: told.open.as_ref().map(|(index, _)| *index),
+        seal_index: told.seal.as_ref().map(|(index, ..)| *index),
+        purge_index: told.purge,
+        ..Row::of(run, opened_at, Fate::Gone)
+    })
+}
+
+impl Row {
+    /// Take over what the folder says beyond the log.
+    fn fill(&mut self, facts: RunFacts) {
+        let RunFacts { record, code, .. } = facts;
+        let spec = record.opening.spec;
+        let judged = record.completeness.filter(|_| self.fate != Fate::NotLogged);
+        self.verdict = judged.map(|judged| judged.verdict.word());
+        self.captures = Some(record.counts.captures);
+        (self.agent, self.principal, self.subject) = (spec.agent, spec.principal, spec.subject);
+        self.code = code;
+    }
+}

@@ -1,0 +1,139 @@
+//! Owns what the log of a store tells of its runs, gathered in one pass: when each was opened, its last
+//! seal, whether it was purged or archived, and what the daemon found of it. And which runs are there
+//! that it does not tell of, or the reverse, without reading any.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::absence::Absences;
+use crate::digest::Digest;
+use crate::evidence::log::{Leaf, LeafKind, LogReader};
+use crate::evidence::verify::LoggedRun;
+use crate::evidence::{
+    Findings, StoreError, archived_in, archived_place, open_place, sealed_in, sealed_place,
+};
+use crate::id::RunId;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::tile::WIDTH;
+
+/// What the log tells of one run.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Place among the runs that were opened.
+    pub(super) number: u64,
+    pub(super) open: Option<(u64, Leaf)>,
+    /// The last seal: index, digest, and what it says.
+    pub(super) seal: Option<(u64, Digest, Leaf)>,
+    pub(super) purge: Option<u64>,
+    /// The digest of its archive, while it is archived.
+    pub(super) archive: Option<Digest>,
+}
+
+impl Told {
+    /// What its folder is held against.
+    pub(super) fn logged(&self) -> LoggedRun {
+        let open = self.open.as_ref().map(|(_, leaf)| leaf);
+        // One that states no digest agrees with no folder.
+        let opening = open.map(|leaf| digest(leaf, "first_event_sha256").unwrap_or(Digest::ZERO));
+        LoggedRun { seal: self.seal.as_ref().map(|(_, seal, _)| *seal), opening, archive: None }
+    }
+
+    fn take(&mut self, index: u64, entry: &[u8], leaf: Leaf, opened: &mut u64) {
+        match leaf.kind {
+            LeafKind::Open if self.open.is_none() => {
+                *opened += 1;
+                self.number = *opened;
+                self.open = Some((index, leaf));
+            }
+            LeafKind::Seal => self.seal = Some((index, Digest::of(entry), leaf)),
+            LeafKind::Archive => {
+                self.archive = Some(digest(&leaf, "sha256").unwrap_or(Digest::ZERO));
+            }
+            LeafKind::Restore => self.archive = None,
+            LeafKind::Purge => {
+                self.purge = self.purge.or(Some(index));
+                self.archive = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn digest(leaf: &Leaf, name: &str) -> Option<Digest> {
+    leaf.data.get(name)?.as_str()?.parse().ok()
+}
+
+/// What the log tells of all runs.
+pub(super) type Runs = HashMap<RunId, Told>;
+
+/// A log, read.
+pub(super) struct Reading {
+    pub(super) told: Runs,
+    pub(super) findings: Findings,
+    pub(super) absences: Absences,
+    /// Runs that were ever opened.
+    pub(super) opened: u64,
+    pub(super) checkpoint: Checkpoint,
+}
+
+impl Reading {
+    /// Read the log of the store at `root`: the entries from `since` on, where that is given.
+    pub(super) fn of(root: &Path, since: Option<u64>) -> Result<Self, StoreError> {
+        let reader = LogReader::of_store(root);
+        let (_, checkpoint) = reader.checkpoint()?;
+        let (mut told, mut opened) = (Runs::new(), 0);
+        let (mut findings, mut absences) = (Findings::default(), Absences::default());
+        let since = since.unwrap_or(0);
+        for bundle in since / WIDTH..checkpoint.size.div_ceil(WIDTH) {
+            let entries = reader.bundle(bundle, checkpoint.size);
+            let entries = entries.map_err(|error| StoreError::new(root, error))?;
+            for (index, entry) in (bundle * WIDTH..).zip(entries).filter(|(at, _)| *at >= since) {
+                let Some(leaf) = Leaf::parse(&entry) else { continue };
+                absences.take(&leaf);
+                findings.take(Some(index), &leaf);
+                if let Some(run) = leaf.run {
+                    told.entry(run).or_default().take(index, &entry, leaf, &mut opened);
+                }
+            }
+        }
+        Ok(Self { told, findings, absences, opened, checkpoint })
+    }
+}
+
+/// The runs below `runs/` of the store at `root` of which a log that had `size` entries when they were
+/// looked for does not tell, now that it may have more: a seal is in the log before its folder is in its
+/// place, so that what is new there is told of by now. What a folder says of its own place in the log
+/// counts for nothing.
+pub(super) fn untold(root: &Path, told: &Runs, size: u64) -> Result<Vec<RunId>, StoreError> {
+    let folders = sealed_in(root).filter_map(|path| path.file_name()?.to_str()?.parse().ok());
+    let there: HashSet<RunId> = folders.chain(archived_in(root).map(|(run, _)| run)).collect();
+    let known = |run: &RunId| told.get(run).is_some_and(|told| told.seal.is_some());
+    let unknown: Vec<RunId> = there.into_iter().filter(|run| !known(run)).collect();
+    if unknown.is_empty() {
+        return Ok(unknown);
+    }
+    let later = Reading::of(root, Some(size))?.told;
+    let sealed = |run: &RunId| later.get(run).is_some_and(|told| told.seal.is_some());
+    Ok(unknown.into_iter().filter(|run| !sealed(run)).collect())
+}
+
+/// The runs that the log of the store at `root` tells of and that lie nowhere (true), and those whose
+/// seal it does not hold although they lie among the sealed ones (false). None of them is read.
+///
+/// # Errors
+/// When the log cannot be read.
+pub(crate) fn absent(root: &Path) -> Result<Vec<(RunId, bool)>, StoreError> {
+    let Reading { told, checkpoint, .. } = Reading::of(root, None)?;
+    let is_gone = |(run, told): &(&RunId, &Told)| {
+        let folder = || root.join(sealed_place(**run)).is_dir();
+        let archive = || root.join(archived_place(**run)).is_file();
+        let open = || told.seal.is_none() && root.join(open_place(**run)).is_dir();
+        // It may have been moved from one to the other meanwhile.
+        told.purge.is_none() && !(folder() || archive() || open() || folder() || archive())
+    };
+    let mut found: Vec<(RunId, bool)> =
+        told.iter().filter(is_gone).map(|(run, _)| (*run, true)).collect();
+    found.extend(untold(root, &told, checkpoint.size)?.into_iter().map(|run| (run, false)));
+    found.sort_unstable();
+    Ok(found)
+}
