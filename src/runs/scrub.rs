@@ -15,8 +15,8 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::error::chain;
 use crate::evidence::{
-    Finding, FindingCode, IMPORTED, LOG_PLACE, QUARANTINE, Trust, archived_place, seal_digest, sealed_in,
-    verify,
+    Finding, FindingCode, IMPORTED, LOG_PLACE, QUARANTINE, Trust, archived_place, seal_digest,
+    sealed_in, verify,
 };
 use crate::id::RunId;
 use crate::population::absent;
