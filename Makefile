@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench soak axe oscal mutations faults verity model tlog-peer docs fuzz fuzz-api clean
+.PHONY: help setup build demo test check bench soak axe oscal mutations faults verity units model tlog-peer docs fuzz fuzz-api clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -47,6 +47,9 @@ mutations: ## ten thousand random changes of a sealed store, each of which must 
 
 verity: ## fs-verity, under a kernel that has it, in a virtual machine (apt: qemu-system-x86 and a kernel)
 	@scripts/verity
+
+units: build ## boot systemd with our units in a container (root; apt: debootstrap, systemd-container)
+	@scripts/boot-units
 
 faults: ## a disk that fails, in each of seven ways at every step of a store's life and a daemon's
 	EXHIBIT_FAULTS=all cargo test --lib -- faults::

@@ -266,7 +266,7 @@ imports() { # Each is one that the log holds; then it is unpacked: folders of ru
   done <"$scratch/imports"
 }
 believing() { [ -z "$weak" ] || { echo "$weak"; return 1; }; }
-if [ -n "$logs" ]; then check 23 policy 'DIR says whom to believe about the log' believing; fi
+if [ -n "$logs" ]; then check 25 policy 'DIR says whom to believe about the log' believing; fi
 if [ -f "$folder" ]; then
   for tool in zstd tar; do command -v "$tool" >/dev/null || stop "$tool is needed for bundles and is not installed"; done
   mkdir -- "$scratch/sent" || exit 2
@@ -297,7 +297,7 @@ else
   check 13 history 'every checkpoint in checkpoints/ and in proofs still holds' python history . "$trust"
   [ ${#kept[@]} -eq 0 ] || check 14 kept 'every checkpoint that you kept still holds' python kept . "$trust" "${kept[@]}"
   if [ -e "$trust/trust-policy.txt" ]; then
-    check 24 witnesses 'enough witnesses cosigned, and lately where you asked' python witnesses . "$trust" ${since:+"$since"}
+    check 26 witnesses 'enough witnesses cosigned, and lately where you asked' python witnesses . "$trust" ${since:+"$since"}
   fi
   check 15 places 'each run lies under its day, and nothing else' places
   check 16 runs 'log and folders tell of the same runs' python runs .

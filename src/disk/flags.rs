@@ -5,10 +5,11 @@
 //! `CAP_LINUX_IMMUTABLE`.
 
 use std::ffi::{CStr, OsStr};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, IFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags,
@@ -17,6 +18,9 @@ use rustix::io::Errno;
 
 /// Deepest folder that is gone into: a sealed folder has fewer.
 const DEEPEST: usize = 32;
+/// What is said where openat2(2) cannot be called.
+const WITHOUT_OPENAT2: &str = "openat2 is answered with ENOSYS: a filter of system calls takes it away \
+                               (RestrictSUIDSGID= in a unit does), or the kernel is older than 5.6";
 
 /// A folder that is held open; what lies below it is named by paths that cannot lead out of it.
 #[derive(Debug)]
@@ -60,6 +64,39 @@ impl Held {
         set(&self.below(path, OFlags::DIRECTORY)?, IFlags::APPEND, on)
     }
 
+    /// The same of the file `path` below this one: it can be added to, and nothing taken from it.
+    ///
+    /// # Errors
+    /// As [`Held::set_immutable`].
+    pub fn set_append_only_on(&self, path: &Path, on: bool) -> io::Result<bool> {
+        set(&self.below(path, OFlags::empty())?, IFlags::APPEND, on)
+    }
+
+    /// The same of this folder itself.
+    ///
+    /// # Errors
+    /// As [`Held::set_immutable`].
+    pub fn set_append_only_here(&self, on: bool) -> io::Result<bool> {
+        set(&self.0, IFlags::APPEND, on)
+    }
+
+    /// The plain file `path` below this one, for reading.
+    ///
+    /// # Errors
+    /// What the system answers; `InvalidInput` for what is no plain file.
+    pub fn open_file(&self, path: &Path) -> io::Result<File> {
+        let file = File::from(self.below(path, OFlags::empty())?);
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(file)
+    }
+
+    /// A path to this folder for as long as it is held, wherever it is moved.
+    pub fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+    }
+
     /// Set the append-only flag of the folder `path` below this one and of the folders in it, down to
     /// `levels` below it. How many were changed.
     ///
@@ -96,7 +133,17 @@ fn open_below(folder: BorrowedFd<'_>, name: &OsStr, more: OFlags) -> io::Result<
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
     // A pipe must not keep us waiting.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | more;
-    Ok(rustix::fs::openat2(folder, name.as_bytes(), flags, Mode::empty(), resolve)?)
+    let opened = rustix::fs::openat2(folder, name.as_bytes(), flags, Mode::empty(), resolve);
+    opened.map_err(without_openat2)
+}
+
+/// A system call that is not there says nothing of the file system: a filter may answer for the kernel,
+/// as systemd's `RestrictSUIDSGID=` does.
+pub(crate) fn without_openat2(error: Errno) -> io::Error {
+    if error == Errno::NOSYS {
+        return io::Error::other(WITHOUT_OPENAT2);
+    }
+    error.into()
 }
 
 /// Set or clear the immutable flag of `thing` and of all that lies in it.
@@ -135,7 +182,7 @@ fn set(thing: &OwnedFd, flag: IFlags, on: bool) -> io::Result<bool> {
 /// File systems without flags say so in several ways.
 fn unsupported(error: Errno) -> io::Error {
     match error {
-        Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS => io::ErrorKind::Unsupported.into(),
+        Errno::NOTTY | Errno::OPNOTSUPP => io::ErrorKind::Unsupported.into(),
         error => error.into(),
     }
 }
@@ -167,6 +214,15 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_system_call_that_is_not_there_is_no_fault_of_the_file_system() {
+        let told = without_openat2(Errno::NOSYS);
+        assert_ne!(told.kind(), io::ErrorKind::Unsupported);
+        assert!(told.to_string().contains("RestrictSUIDSGID="), "{told}");
+        assert_eq!(without_openat2(Errno::NOENT).kind(), io::ErrorKind::NotFound);
+        assert_eq!(unsupported(Errno::NOTTY).kind(), io::ErrorKind::Unsupported);
+    }
 
     #[test]
     fn nothing_outside_is_reached_and_no_link_is_followed() {

@@ -19,6 +19,7 @@ use serde::Serialize;
 pub use compare::{FileFacts, State};
 use git::Git;
 
+use crate::disk::flags::without_openat2;
 use crate::error::{Code, Problem};
 
 /// Largest file whose bytes are kept.
@@ -86,8 +87,13 @@ impl WorkTree {
             Problem::new(Code::InvalidField, message).field("work_tree")
         };
         for folder in [".git", ".git/objects", ".git/refs"] {
-            if self.below(folder, OFlags::DIRECTORY).is_err() {
-                return Err(refused("is no work tree of git"));
+            match self.below(folder, OFlags::DIRECTORY) {
+                Ok(_) => {}
+                Err(Errno::NOSYS) => {
+                    let error = without_openat2(Errno::NOSYS);
+                    return Err(Problem::internal("opening a work tree", error));
+                }
+                Err(_) => return Err(refused("is no work tree of git")),
             }
         }
         let absent = |name: &str| matches!(self.below(name, OFlags::PATH), Err(Errno::NOENT));
