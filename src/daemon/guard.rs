@@ -2,7 +2,7 @@
 //! measuring at start. What it does is in [`crate::integrity::guard`].
 
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{logging, tell_systemd};
 use crate::config::Config;
@@ -34,10 +34,19 @@ pub fn serve(config: &Config) -> Result<(), Problem> {
         Problem::new(Code::InvalidConfig, message).field("keys.log")
     })?;
     let store = &config.store.path;
-    let guard = Guard::open(store, log_key).map_err(|error| {
-        let message = format!("the store {} cannot be held: {error}", store.display());
+    let state = state(socket);
+    let guard = Guard::open(store, log_key, &state).map_err(|error| {
+        let message = format!(
+            "the store {} cannot be held, or what was seen of its log not be remembered in {}: {error}",
+            store.display(),
+            state.display()
+        );
         Problem::new(Code::InvalidConfig, message).field("store.path")
     })?;
+    match guard.look() {
+        Ok(entries) => tracing::info!(entries, state = %state.display(), "the log goes on"),
+        Err(why) => tracing::error!(why, "the log is not what it was; nothing is let go"),
+    }
     for flag in [Flag::Immutable, Flag::AppendOnly] {
         match measure(store, flag) {
             Ok(()) => tracing::info!(store = %store.display(), ?flag, "the flag holds"),
@@ -56,6 +65,15 @@ pub fn serve(config: &Config) -> Result<(), Problem> {
     tell_systemd(sd_notify::NotifyState::Ready);
     guard.serve(&listener);
     Ok(())
+}
+
+/// Where the guard remembers how far it saw the log: in the folder that systemd keeps for it
+/// (StateDirectory=), or else beside its socket.
+fn state(socket: &Path) -> PathBuf {
+    match std::env::var_os("STATE_DIRECTORY") {
+        Some(folder) if Path::new(&folder).is_absolute() => folder.into(),
+        _ => socket.with_file_name("guard-state"),
+    }
 }
 
 fn bind(socket: &Path) -> std::io::Result<UnixListener> {

@@ -9,6 +9,7 @@
 //! sets it when it starts.
 
 mod asking;
+mod memory;
 mod word;
 
 use std::cell::Cell;
@@ -18,10 +19,12 @@ use std::path::{Path, PathBuf};
 
 pub use self::asking::{Flag, Order, Released, ask, release};
 use self::asking::{answer, be_patient, line};
-use self::word::Word;
+use self::memory::Memory;
+use self::word::{Log, Word};
+use crate::digest::Digest;
 use crate::disk::canary::{Attempt, Canary};
 use crate::disk::flags::Held;
-use crate::evidence::{RUNS, archived_place, log, sealed_place};
+use crate::evidence::{RUNS, Trust, archived_place, log, seal_digest, sealed_place, verify};
 use crate::id::RunId;
 use crate::tlog::note::VerifierKey;
 use crate::tlog::tile::Tile;
@@ -32,23 +35,36 @@ const LEVELS: usize = 3;
 /// The guard over one store.
 #[derive(Debug)]
 pub struct Guard {
+    /// A path to the folder that is held: what is put in its place meanwhile is not looked at.
     store: PathBuf,
     held: Held,
     owner: u32,
-    log_key: VerifierKey,
+    log: Log,
     /// Entries of the log whose full tiles are immutable.
     tiled: Cell<u64>,
 }
 
 impl Guard {
-    /// Guard the store at `store`, whose log has the public key `log_key`.
+    /// Guard the store at `store`, whose log has the public key `key`; how far that was seen is
+    /// remembered in the folder `state`.
     ///
     /// # Errors
     /// What the system answers.
-    pub fn open(store: &Path, log_key: VerifierKey) -> io::Result<Self> {
+    pub fn open(store: &Path, key: VerifierKey, state: &Path) -> io::Result<Self> {
         let held = Held::open(store)?;
         let owner = held.owner()?;
-        Ok(Self { store: store.to_owned(), held, owner, log_key, tiled: Cell::new(0) })
+        let memory = Memory::open(state, &key.to_string())?;
+        let store = held.path();
+        let log = Log { store: store.clone(), key, memory };
+        Ok(Self { store, held, owner, log, tiled: Cell::new(0) })
+    }
+
+    /// Look at the log and remember how far it goes; how many entries it has.
+    ///
+    /// # Errors
+    /// Why it does not count, in words.
+    pub fn look(&self) -> Result<u64, String> {
+        self.log.checkpoint().map(|checkpoint| checkpoint.size)
     }
 
     /// Make `runs/` and the folders of all days append-only: also one that an earlier guard had let go
@@ -105,10 +121,14 @@ impl Guard {
         match order {
             Order::Lock(run) => {
                 let changed = self.lock(run)?;
+                // What is locked is no less so for it.
+                if let Err(why) = self.look() {
+                    tracing::error!(why, "the log is not what it was");
+                }
                 tracing::info!(%run, changed, "what is sealed was made immutable");
             }
             Order::Release(run) => {
-                let word = word::of_log(&self.store, &self.log_key, run)?;
+                let word = self.log.word(run)?;
                 let changed = self.let_go(run, word)?;
                 tracing::warn!(%run, ?word, changed, "what the log says that goes may be changed");
             }
@@ -152,9 +172,9 @@ impl Guard {
     /// Make the tiles immutable that are full in a log of `size` entries: they never change, and nothing
     /// lets them go.
     fn lock_tiles(&self, size: u64) -> Result<u64, String> {
-        let (_, checkpoint) = word::checkpoint(&self.store, &self.log_key)?;
-        if size > checkpoint.size {
-            return Err(format!("the log has {} entries, not {size}", checkpoint.size));
+        let there = self.look()?;
+        if size > there {
+            return Err(format!("the log has {there} entries, not {size}"));
         }
         let mut changed = 0;
         let full = Tile::all(size).filter(|tile| tile.is_full());
@@ -170,23 +190,67 @@ impl Guard {
         let (has_folder, has_archive) = (self.is_there(&folder), self.is_there(&archive));
         let going = match word {
             Word::Purged => vec![(has_folder, &folder), (has_archive, &archive)],
-            Word::Archived if has_archive => vec![(has_folder, &folder)],
-            Word::Archived => return Err(format!("the archive of {run} is not in its place")),
-            Word::Restored if has_folder => vec![(has_archive, &archive)],
-            Word::Restored => return Err(format!("the folder of {run} is not in its place")),
+            Word::Archived(_) if !has_archive => {
+                return Err(format!("the archive of {run} is not in its place"));
+            }
+            Word::Archived(_) => vec![(has_folder, &folder)],
+            Word::Restored(_) if !has_folder => {
+                return Err(format!("the folder of {run} is not in its place"));
+            }
+            Word::Restored(_) => vec![(has_archive, &archive)],
         };
-        let mut changed = 0;
         let going: Vec<&String> =
             going.into_iter().filter_map(|(there, place)| there.then_some(place)).collect();
         if going.is_empty() {
             return Err(format!("of {run} nothing is there that goes; what is there stays"));
         }
+        let mut changed = match word {
+            Word::Purged => 0,
+            Word::Archived(sha256) => {
+                self.keep(&archive, || self.check_archive(run, &archive, sha256))?
+            }
+            Word::Restored(seal) => self.keep(&folder, || self.check_folder(run, &folder, seal))?,
+        };
         for place in going {
             changed += self.set(place, false)?;
         }
         let day = above(run).next().expect("a run lies in a day");
         let opened = self.held.set_append_only(&day, false).map_err(|error| cause(&error))?;
         Ok(changed + u64::from(opened))
+    }
+
+    /// Make what is at `place` immutable, in whose favour the other goes, so that it stays what `check`
+    /// sees; if that fails it is left as it was.
+    fn keep(&self, place: &str, check: impl Fn() -> Result<(), String>) -> Result<u64, String> {
+        let changed = self.set(place, true)?;
+        check().inspect_err(|_| {
+            if changed > 0 {
+                drop(self.set(place, false));
+            }
+        })?;
+        Ok(changed)
+    }
+
+    /// Whether the archive at `place` is the one that the log tells of.
+    fn check_archive(&self, run: RunId, place: &str, sha256: Digest) -> Result<(), String> {
+        let file = self.held.open_file(Path::new(place)).map_err(|error| cause(&error))?;
+        let (found, _) = Digest::of_reader(file).map_err(|error| cause(&error))?;
+        if found == sha256 {
+            return Ok(());
+        }
+        Err(format!("the archive of {run} is not the one that the log tells of; its folder stays"))
+    }
+
+    /// Whether the folder at `place` is sound, and the one whose seal the log holds.
+    fn check_folder(&self, run: RunId, place: &str, seal: Digest) -> Result<(), String> {
+        let folder = self.store.join(place);
+        let report = verify::folder(&folder, &Trust::default());
+        let damage = report.findings.iter().find(|finding| finding.class.is_damage());
+        if seal_digest(&folder) == Some(seal) && damage.is_none() {
+            return Ok(());
+        }
+        let why = damage.map_or("its seal is another".to_owned(), |one| one.code.to_string());
+        Err(format!("the folder of {run} is not what was sealed ({why}); its archive stays"))
     }
 
     fn close_day(&self, run: RunId) -> Result<(), String> {

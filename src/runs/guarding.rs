@@ -255,6 +255,19 @@ impl Runs {
         holds
     }
 
+    /// Enable fs-verity on what there is of `run`, where it holds: what stays in favour of what goes
+    /// is made immutable by the guard, and then that comes too late.
+    fn enable_verity(&self, run: RunId) {
+        if self.guard_state().verity.holds {
+            let places = [self.0.store.folder_of(run), self.0.store.archive_of(run)];
+            for place in places.iter().filter(|place| place.exists()) {
+                if !verity::is_enabled(place) && verity::enable(place) {
+                    self.guard_state().with_verity += 1;
+                }
+            }
+        }
+    }
+
     /// Whether there is a folder or an archive of `run`.
     fn is_sealed(&self, run: RunId) -> bool {
         self.0.store.folder_of(run).is_dir() || self.0.store.archive_of(run).is_file()
@@ -274,6 +287,7 @@ impl Runs {
         let socket = self.0.config.borrow().integrity.guard.clone();
         let (Some(socket), true) = (socket, self.is_sealed(run)) else { return Ok(take()) };
         let _own = self.windows(run);
+        self.enable_verity(run);
         let released = match guard::release(&socket, run) {
             Ok(released) => released,
             Err(why) => {

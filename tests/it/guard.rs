@@ -19,12 +19,15 @@ use crate::keeping::sealed;
 use crate::process::{exhibit, write_config};
 use crate::scrub::{findings, sealed_run, told};
 
-/// Clears all flags of a store when it goes, so that its folder can be removed.
+/// Clears all flags of a store, and of what its guard remembers, when it goes, so that its folder can be
+/// removed.
 pub(crate) struct Unlock(pub(crate) PathBuf);
 
 impl Drop for Unlock {
     fn drop(&mut self) {
-        drop(Command::new("chattr").args(["-R", "-i", "-a"]).arg(&self.0).output());
+        let state = self.0.with_file_name("guard-state");
+        drop(Command::new("chattr").args(["-R", "-f", "-i", "-a"]).arg(&self.0).output());
+        drop(Command::new("chattr").args(["-R", "-f", "-a"]).arg(state).output());
     }
 }
 

@@ -24,6 +24,7 @@ mod guard;
 mod guard_archives;
 mod guard_user;
 mod guard_verity;
+mod guard_word;
 mod harness;
 mod hosted;
 mod hosted_server;

@@ -2,17 +2,19 @@
 //! is let go a last pair when it has gone. It sets no flag.
 
 use std::fmt;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::id::RunId;
 
 /// Longest line, either way.
-const LINE: u64 = 1024;
+const LINE: usize = 1024;
 /// How long the other side may be silent: also the longest that a day stays open.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -151,9 +153,26 @@ pub(super) fn be_patient(stream: &UnixStream) -> io::Result<()> {
 /// # Errors
 /// What the system answers, `WouldBlock` when it is silent for too long.
 pub(super) fn line(stream: &UnixStream) -> io::Result<String> {
-    let mut line = String::new();
-    BufReader::new(stream.take(LINE)).read_line(&mut line)?;
-    Ok(line)
+    let mut line = Vec::new();
+    let mut left = PATIENCE;
+    // Not the daemon's clock, which asks the kernel how good it is: the guard's unit does not let it.
+    let began = Instant::now();
+    while line.len() < LINE && !line.ends_with(b"\n") {
+        // The whole line within the time, however many pieces it comes in: what is open is closed then.
+        stream.set_read_timeout(Some(left))?;
+        let mut byte = [0];
+        let mut stream = stream;
+        if stream.read(&mut byte)? == 0 {
+            break;
+        }
+        line.push(byte[0]);
+        let taken = began.elapsed();
+        left = PATIENCE.saturating_sub(taken).max(Duration::from_millis(1));
+        if taken >= PATIENCE {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+    String::from_utf8(line).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 /// Answer what came of an order.

@@ -1,68 +1,168 @@
 //! Owns the log's word on what of a run may go, as the guard takes it: by an entry that a checkpoint
-//! with the log's signature covers, and by nothing else.
+//! with the log's signature covers, in a log that goes on from all that the guard has seen of it, with
+//! every entry since then read and covered as well. By nothing else.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::io;
+use std::path::PathBuf;
 
-use crate::evidence::log::{Leaf, LeafKind, LogReader};
+use super::memory::{Memory, Seen};
+use crate::digest::Digest;
+use crate::evidence::log::{Leaf, LeafKind, LogReader, TreeReader};
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::note::{Note, VerifierKey};
-use crate::tlog::tile::WIDTH;
+use crate::tlog::note::VerifierKey;
+use crate::tlog::tile::{HEIGHT, WIDTH};
+use crate::tlog::tree;
 
 /// What the log says last of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
     /// It was purged: nothing of it stays.
     Purged,
-    /// It became an archive, in whose favour its folder goes.
-    Archived,
-    /// It became a folder again, in whose favour its archive goes.
-    Restored,
+    /// It became the archive with this digest, in whose favour its folder goes.
+    Archived(Digest),
+    /// It became a folder again, the one whose `seal.json` has this digest, in whose favour its
+    /// archive goes.
+    Restored(Digest),
 }
 
-/// The word of the log of the store at `store` on `run`.
-///
-/// # Errors
-/// Why there is none that counts, in words.
-pub(super) fn of_log(store: &Path, key: &VerifierKey, run: RunId) -> Result<Word, String> {
-    let (note, checkpoint) = checkpoint(store, key)?;
-    let (log, size) = (LogReader::of_store(store), checkpoint.size);
-    for bundle in (0..size.div_ceil(WIDTH)).rev() {
-        let entries = log.bundle(bundle, size).map_err(|error| damaged(&error))?;
-        let mut newest = entries.iter().enumerate().rev();
-        let found = newest.find_map(|(at, entry)| Some((at, said(entry, run)?)));
-        let Some((at, word)) = found else { continue };
-        let index = bundle * WIDTH + at as u64;
-        let proof = log.proof(index, note, checkpoint).map_err(|error| damaged(&error))?;
-        return if proof.includes(&entries[at]) {
-            Ok(word)
+/// The log of a store, as the guard reads it.
+#[derive(Debug)]
+pub(super) struct Log {
+    /// The store.
+    pub store: PathBuf,
+    /// The public key of the log.
+    pub key: VerifierKey,
+    /// What was seen of it.
+    pub memory: Memory,
+}
+
+impl Log {
+    fn reader(&self) -> LogReader {
+        LogReader::of_store(&self.store)
+    }
+
+    /// The newest checkpoint, which is signed and goes on from what was seen; it is seen from now on.
+    ///
+    /// # Errors
+    /// Why there is none that counts, in words.
+    pub(super) fn checkpoint(&self) -> Result<Checkpoint, String> {
+        let reader = self.reader();
+        let (note, checkpoint) = reader.checkpoint().map_err(|error| damaged(&error))?;
+        if note.signed_by(&self.key).is_none() {
+            return Err("the log's checkpoint is not signed with the log's key".to_owned());
+        }
+        let (size, root) = (checkpoint.size, checkpoint.root);
+        if let Some(seen) = self.memory.seen() {
+            if size < seen.size {
+                return Err(format!(
+                    "the log has {size} entries, and {} were seen before: an older state of it was \
+                     put in its place",
+                    seen.size
+                ));
+            }
+            let tree = TreeReader::new(&reader, size);
+            let proof =
+                tree::consistency(&tree, seen.size, size).map_err(|error| damaged(&error))?;
+            if !tree::continues(seen.size, seen.root, size, root, &proof) {
+                return Err(format!(
+                    "the log does not go on from the {} entries that were seen before: it is another",
+                    seen.size
+                ));
+            }
+        }
+        self.memory.see(Seen { size, root })?;
+        Ok(checkpoint)
+    }
+
+    /// The word on `run`.
+    ///
+    /// # Errors
+    /// Why there is none that counts, in words.
+    pub(super) fn word(&self, run: RunId) -> Result<Word, String> {
+        let checkpoint = self.checkpoint()?;
+        let mut restored = false;
+        for bundle in (0..checkpoint.size.div_ceil(WIDTH)).rev() {
+            let entries = self.bundle(bundle, &checkpoint)?;
+            for said in entries.iter().rev().filter_map(|entry| said(entry, run)) {
+                match said {
+                    // Its seal stands further ahead.
+                    Said::Restored => restored = true,
+                    Said::Sealed(seal) if restored => return Ok(Word::Restored(seal)),
+                    Said::Archived(_) | Said::Sealed(_) if restored => {}
+                    Said::Sealed(_) => break,
+                    Said::PutBack => {
+                        return Err(format!("the log says that {run} was put back; it stays"));
+                    }
+                    Said::Purged => return Ok(Word::Purged),
+                    Said::Archived(sha256) => return Ok(Word::Archived(sha256)),
+                }
+            }
+        }
+        Err(format!("the log holds no purge of {run}; what is sealed stays until it does"))
+    }
+
+    /// The entries of the bundle `number`, all of which `checkpoint` covers: one that was changed
+    /// could hide a newer word.
+    fn bundle(&self, number: u64, checkpoint: &Checkpoint) -> Result<Vec<Vec<u8>>, String> {
+        let reader = self.reader();
+        let entries = reader.bundle(number, checkpoint.size).map_err(|error| damaged(&error))?;
+        let tree = TreeReader::new(&reader, checkpoint.size);
+        let covered = is_covered(&tree, &entries, number * WIDTH, checkpoint);
+        if covered.map_err(|error| damaged(&error))? {
+            Ok(entries)
         } else {
-            Err("the log's entry is not the one that its checkpoint covers".to_owned())
-        };
+            Err("the log's entries are not those that its checkpoint covers".to_owned())
+        }
     }
-    Err(format!("the log holds no purge of {run}; what is sealed stays until it does"))
 }
 
-/// The newest checkpoint of the log of the store at `store`.
-///
-/// # Errors
-/// Why there is none that counts, in words.
-pub(super) fn checkpoint(store: &Path, key: &VerifierKey) -> Result<(Note, Checkpoint), String> {
-    let (note, checkpoint) =
-        LogReader::of_store(store).checkpoint().map_err(|error| damaged(&error))?;
-    if note.signed_by(key).is_none() {
-        return Err("the log's checkpoint is not signed with the log's key".to_owned());
+/// Whether `checkpoint` covers all of `entries`, the first of which has the index `first`.
+fn is_covered(
+    tree: &TreeReader<'_>,
+    entries: &[Vec<u8>],
+    first: u64,
+    checkpoint: &Checkpoint,
+) -> io::Result<bool> {
+    let (size, root) = (checkpoint.size, checkpoint.root);
+    let hashes: Vec<Digest> = entries.iter().map(|entry| tree::leaf_hash(entry)).collect();
+    if hashes.len() as u64 == WIDTH {
+        let mut proof = tree::inclusion(tree, first, size)?;
+        // What stands beside the first is made of the others here, not of what a tile says.
+        for (level, beside) in proof.iter_mut().take(HEIGHT as usize).enumerate() {
+            let others = &hashes[1 << level..2 << level];
+            *beside = tree::root_over(others).expect("a power of two has a root");
+        }
+        return Ok(tree::includes(hashes[0], first, size, &proof, root));
     }
-    Ok((note, checkpoint))
+    for (index, hash) in (first..).zip(hashes) {
+        let proof = tree::inclusion(tree, index, size)?;
+        if !tree::includes(hash, index, size, &proof, root) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn damaged(error: &dyn Display) -> String {
     format!("the log cannot be read: {error}")
 }
 
-/// What `entry` says of `run`, if it says that something of it goes.
-fn said(entry: &[u8], run: RunId) -> Option<Word> {
+/// What one entry says of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Purged,
+    Archived(Digest),
+    Restored,
+    /// It was lost and came back from a bundle.
+    PutBack,
+    /// The entry is its `seal.json`, with this digest.
+    Sealed(Digest),
+}
+
+/// What `entry` says of `run`, if it says that something of it goes or comes.
+fn said(entry: &[u8], run: RunId) -> Option<Said> {
     let leaf = Leaf::parse(entry)?;
     let named = |value: &serde_json::Value| value.as_str() == Some(run.to_string().as_str());
     let runs = leaf.data.get("runs").and_then(|runs| runs.as_array());
@@ -70,9 +170,17 @@ fn said(entry: &[u8], run: RunId) -> Option<Word> {
         return None;
     }
     match leaf.kind {
-        LeafKind::Purge => Some(Word::Purged),
-        LeafKind::Archive => Some(Word::Archived),
-        LeafKind::Restore => Some(Word::Restored),
+        LeafKind::Purge => Some(Said::Purged),
+        LeafKind::Archive => {
+            let sha256 = leaf.data.get("sha256").and_then(|it| it.as_str()?.parse().ok());
+            // One without a digest is in nobody's favour.
+            Some(Said::Archived(sha256.unwrap_or(Digest::ZERO)))
+        }
+        LeafKind::Restore => Some(Said::Restored),
+        LeafKind::Import if leaf.data.get("kept").is_none_or(|kept| kept != true) => {
+            Some(Said::PutBack)
+        }
+        LeafKind::Seal => Some(Said::Sealed(Digest::of(entry))),
         _ => None,
     }
 }
@@ -93,11 +201,16 @@ mod tests {
         };
         let own = format!("\"run\":\"{RUN}\"");
         let said = |entry: &str| said(entry.as_bytes(), run);
-        assert_eq!(said(&entry("purge", &own)), Some(Word::Purged));
+        assert_eq!(said(&entry("purge", &own)), Some(Said::Purged));
         let several = format!("\"runs\":[\"{RUN}\"]");
-        assert_eq!(said(&entry("archive", &several)), Some(Word::Archived));
-        assert_eq!(said(&entry("restore", &own)), Some(Word::Restored));
-        for kind in ["open", "hold", "import", "finding"] {
+        assert_eq!(said(&entry("archive", &several)), Some(Said::Archived(Digest::ZERO)));
+        let digest = Digest::of(b"archive");
+        let archive = format!("{own},\"sha256\":\"{digest}\"");
+        assert_eq!(said(&entry("archive", &archive)), Some(Said::Archived(digest)));
+        assert_eq!(said(&entry("restore", &own)), Some(Said::Restored));
+        assert_eq!(said(&entry("import", &several)), Some(Said::PutBack));
+        assert_eq!(said(&entry("import", &format!("{several},\"kept\":true"))), None);
+        for kind in ["open", "hold", "finding"] {
             assert_eq!(said(&entry(kind, &own)), None, "{kind}");
         }
         assert_eq!(said(&entry("purge", &own.replace("8b57", "8b58"))), None, "another run");
