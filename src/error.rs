@@ -200,6 +200,8 @@ codes! {
     RequestTimeout = ("request_timeout", 504, CAPTURE_FAILED);
     /// More captures wait than the configuration allows.
     Busy = ("busy", 429, UNAVAILABLE);
+    /// As many connections are open as may be, in all or of one peer.
+    TooManyConnections = ("too_many_connections", 503, UNAVAILABLE);
     /// Too many runs are open.
     TooManyRuns = ("too_many_runs", 429, UNAVAILABLE);
     /// The disk is full, or under the configured head-room.

@@ -159,7 +159,8 @@ pub(super) fn too_large_body(limit: u64) -> Problem {
 
 /// The body stopped arriving.
 pub(super) fn broken_body(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Problem {
-    Problem::new(Code::InvalidJson, "the body did not arrive whole; send it again").because(cause)
+    Problem::new(Code::InvalidJson, "the body did not arrive whole, or too slowly; send it again")
+        .because(cause)
 }
 
 /// The run id in a path or header.

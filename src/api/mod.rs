@@ -8,6 +8,7 @@ mod events;
 mod hosted;
 mod keeping;
 mod log;
+pub(crate) mod meant;
 mod metrics;
 pub mod openapi;
 pub mod peer;
@@ -31,6 +32,7 @@ use self::answer::{BACKEND, Failure, RUN, STAGE, json_body, on_record, product, 
 use crate::backend::BackendName;
 use crate::capture::{Ask, Captures, Kind};
 use crate::config::Config;
+use crate::daemon::gate::Shown;
 use crate::daemon::keyring::SharedKeyring;
 use crate::error::{Code, Problem};
 use crate::jobs::Jobs;
@@ -38,6 +40,7 @@ use crate::run::Caller;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
 use crate::settings::Stage;
+use crate::web::may_see_all;
 
 /// What the handlers need.
 #[derive(Clone, Debug)]
@@ -87,6 +90,7 @@ pub fn router(api: Api) -> Router {
         .route("/readyz", get(ready))
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(api.clone(), meant::check))
         .layer(middleware::from_fn(drain::hear_out))
         .with_state(api)
 }
@@ -94,6 +98,7 @@ pub fn router(api: Api) -> Router {
 async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     match peer::authenticate(&request, &api.keys) {
         Ok(caller) => {
+            Shown::tell(&request);
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
@@ -172,10 +177,14 @@ async fn ready(State(api): State<Api>) -> Response {
     }
 }
 
-async fn status(State(api): State<Api>) -> Json<Value> {
+async fn status(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Json<Value> {
     let (under_way, waiting) = api.captures.load();
     let browser = api.captures.provenance();
-    let mut integrity = json!(api.runs.scrubbed());
+    let mut scrubbed = api.runs.scrubbed();
+    if !may_see_all(&caller, &api.config.borrow().web) {
+        scrubbed = scrubbed.without_runs();
+    }
+    let mut integrity = json!(scrubbed);
     let (watch, hook) = api.runs.watching();
     (integrity["watch"], integrity["hook"]) = (json!(watch), json!(hook));
     integrity["guard"] = json!(api.runs.guarded());

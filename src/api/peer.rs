@@ -2,11 +2,10 @@
 //! holds no rule about what they may do.
 
 use axum::extract::Request;
-use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::connect_info::ConnectInfo;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::serve::IncomingStream;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixStream;
 
 use crate::daemon::keyring::SharedKeyring;
 use crate::error::{Code, Problem};
@@ -21,20 +20,15 @@ pub enum Peer {
     Tcp,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let caller = stream.io().peer_cred().map(|cred| Caller::Socket {
+impl Peer {
+    /// Who is at the other end of `stream`.
+    pub fn of_socket(stream: &UnixStream) -> Self {
+        let caller = stream.peer_cred().map(|cred| Caller::Socket {
             uid: cred.uid(),
             gid: cred.gid(),
             pid: cred.pid(),
         });
         Self::Socket(caller.ok())
-    }
-}
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(_: IncomingStream<'_, TcpListener>) -> Self {
-        Self::Tcp
     }
 }
 

@@ -55,6 +55,21 @@ fn sockets(config: &Config, findings: &mut Vec<Finding>) {
         );
         findings.push(("web.url", message));
     }
+    if config.daemon.max_connections_per_peer > config.daemon.max_connections {
+        let message = format!(
+            "one peer could hold all {} connections; write {} or fewer",
+            config.daemon.max_connections, config.daemon.max_connections
+        );
+        findings.push(("daemon.max_connections_per_peer", message));
+    }
+    for (key, time) in
+        [("daemon.head_limit", config.daemon.head_limit), ("daemon.idle", config.daemon.idle)]
+    {
+        if time < Duration::from_secs(1) {
+            let message = "is too short for anybody to ask; write \"1s\" or more".to_owned();
+            findings.push((key, message));
+        }
+    }
     if config.daemon.socket_mode & 0o006 != 0 {
         let message = format!(
             "{:#05o} lets every user of this machine capture; use a group: socket_mode = \"0660\" \

@@ -48,6 +48,11 @@ keys! {
     daemon.socket_group: restart;
     daemon.listen: restart;
     daemon.drain: live;
+    daemon.max_connections: restart;
+    daemon.max_connections_per_peer: live;
+    daemon.head_limit: live;
+    daemon.idle: live;
+    daemon.body_rate: live;
     store.path: restart;
     store.min_free: live;
     keys.signing: restart;

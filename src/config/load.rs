@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 use url::Url;
 
+use super::daemon::daemon;
 use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
 use super::retention::{retention, unknown_classes};
 use super::workflows::workflows;
 use super::{
-    Backend, Browser, Capture, CodePlaces, Config, Daemon, Events, Fallback, Hosted, Integrity,
-    Keys, Log, LogFormat, Policy, Privacy, Runs, Sessions, Store, Timestamping, Transparency,
-    Video, Web, Witness, check,
+    Backend, Browser, Capture, CodePlaces, Config, Events, Fallback, Hosted, Integrity, Keys, Log,
+    LogFormat, Policy, Privacy, Runs, Sessions, Store, Timestamping, Transparency, Video, Web,
+    Witness, check,
 };
 use crate::disk;
 use crate::evidence::KeyKind;
@@ -115,19 +116,6 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     }
     problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
     if problems.is_empty() { Ok(config) } else { Err(ConfigErrors(problems)) }
-}
-
-fn daemon(document: &mut Document<'_>, default: Daemon) -> Daemon {
-    let mut table = document.table("daemon");
-    let daemon = Daemon {
-        socket: table.get("socket", default.socket, read::path),
-        socket_mode: table.get("socket_mode", default.socket_mode, read::mode),
-        socket_group: table.option("socket_group", default.socket_group, read::text),
-        listen: table.option("listen", default.listen, read::address),
-        drain: table.get("drain", default.drain, read::duration),
-    };
-    table.finish();
-    daemon
 }
 
 fn store(document: &mut Document<'_>, default: Store) -> Store {

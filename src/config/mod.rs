@@ -2,6 +2,7 @@
 //! strictly; [`watch`] follows the file. Opens no socket and starts no work: a [`Config`] is data.
 
 mod check;
+mod daemon;
 mod hosted;
 mod keys;
 mod load;
@@ -15,7 +16,6 @@ pub mod watch;
 mod workflows;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::evidence::{KeyKind, KeyPlace};
 use crate::tlog::note::VerifierKey;
 use crate::video::Source;
 
+pub use daemon::Daemon;
 pub use hosted::{Fallback, Hosted};
 pub use keys::{KEYS, Key};
 pub use load::{load, parse};
@@ -81,21 +82,6 @@ pub struct Config {
     pub web: Web,
     /// The daemon's own log.
     pub log: Log,
-}
-
-/// `[daemon]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Daemon {
-    /// Path of the Unix socket.
-    pub socket: PathBuf,
-    /// Permission bits of the socket, as an octal string: `"0660"`.
-    pub socket_mode: u32,
-    /// Group that may use the socket; the daemon's own when not given.
-    pub socket_group: Option<String>,
-    /// Loopback TCP address on which callers with a key are served; none when not given.
-    pub listen: Option<SocketAddr>,
-    /// How long stopping waits for captures under way.
-    pub drain: Duration,
 }
 
 /// `[store]`
@@ -408,13 +394,7 @@ impl Default for Config {
     /// What holds without a configuration file; the shipped `config.toml` says the same.
     fn default() -> Self {
         Self {
-            daemon: Daemon {
-                socket: "/run/exhibit/exhibit.sock".into(),
-                socket_mode: 0o660,
-                socket_group: None,
-                listen: None,
-                drain: Duration::from_secs(30),
-            },
+            daemon: Daemon::default(),
             store: Store { path: "/var/lib/exhibit/store".into(), min_free: 256 * MIB },
             keys: Keys {
                 signing: "/var/lib/exhibit/keys/signing_ed25519".into(),

@@ -36,11 +36,7 @@ impl Config {
         let count = |value: usize| number(value as u64);
         let path = |path: &std::path::Path| path.display().to_string().into();
         match name {
-            "daemon.socket" => path(&self.daemon.socket),
-            "daemon.socket_mode" => format!("{:04o}", self.daemon.socket_mode).into(),
-            "daemon.socket_group" => optional(self.daemon.socket_group.clone()),
-            "daemon.listen" => optional(self.daemon.listen.map(|address| address.to_string())),
-            "daemon.drain" => duration(self.daemon.drain),
+            name if name.starts_with("daemon.") => self.daemon_value(name),
             "store.path" => path(&self.store.path),
             "store.min_free" => size(self.store.min_free),
             "keys.signing" => path(&self.keys.signing),
@@ -176,7 +172,7 @@ impl Config {
     }
 }
 
-fn number(value: u64) -> toml::Value {
+pub(super) fn number(value: u64) -> toml::Value {
     i64::try_from(value).unwrap_or(i64::MAX).into()
 }
 
@@ -186,7 +182,7 @@ pub(super) fn duration(value: Duration) -> toml::Value {
 }
 
 /// `bytes` in the largest binary unit that says it exactly.
-fn size(bytes: u64) -> toml::Value {
+pub(super) fn size(bytes: u64) -> toml::Value {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (bytes, 0);
     while value > 0 && value % 1024 == 0 && unit + 1 < UNITS.len() {

@@ -1,6 +1,9 @@
 //! Owns the life of the daemon: what is started in which order, and how everything comes to an
 //! orderly end. It decides nothing about captures or evidence.
 
+mod connections;
+pub mod descriptors;
+pub mod gate;
 pub mod guard;
 pub mod keyring;
 pub mod logging;
@@ -11,14 +14,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Router, middleware};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::connections::Connections;
+use self::gate::{Gate, Linked, Source, pace};
 use self::keyring::SharedKeyring;
 use self::socket::SocketFile;
-use crate::api::peer::Peer;
 use crate::api::{Api, router};
 use crate::backend::chromium::Chromium;
 use crate::backend::hosted::Hosted;
@@ -69,12 +73,15 @@ impl Daemon {
         clock: Clock,
     ) -> Result<Self, Problem> {
         let (work, background) = (Tasks::new(), Tasks::new());
+        let files = descriptors::raise();
         let log_key = LogKey::load_or_create(&config.keys.log_file()).map_err(|error| {
             let message = format!("the log's key cannot be used: {}", chain(&error));
             Problem::new(Code::InvalidConfig, message).field("keys.log")
         })?;
         let keys = SharedKeyring::open(&config.keys.api)?;
         let (following, watch) = follow(Arc::clone(&config), file, &background)?;
+        let connections =
+            Connections::new(following.clone(), descriptors::for_connections(files, &config));
         let runs = Runs::open(following.clone(), &log_key, clock, work.clone())?;
         let bound = socket::unix(&config.daemon)?;
         let tcp = match config.daemon.listen {
@@ -114,9 +121,13 @@ impl Daemon {
         drop(background.spawn(runs.clone().keep_locked(background.clone())));
         let closing = CancellationToken::new();
         let (listener, socket_file) = bound.split();
-        let app = router(api).merge(web::router(web));
+        let app = router(api)
+            .merge(web::router(web))
+            .layer(middleware::from_fn_with_state(following.clone(), pace));
+        let listener = Gate::new(listener, &connections);
         drop(work.spawn(serve_on(listener, app.clone(), closing.clone())));
         if let Some(listener) = tcp {
+            let listener = Gate::new(listener, &connections);
             drop(work.spawn(serve_on(listener, app, closing.clone())));
         }
         drop(background.spawn(runs.clone().expire(background.clone())));
@@ -264,13 +275,8 @@ fn follow_policy(
 }
 
 /// Serve the API on a listener until `closing`, then finish the answers under way.
-async fn serve_on<L>(listener: L, app: Router, closing: CancellationToken)
-where
-    L: axum::serve::Listener,
-    L::Addr: std::fmt::Debug,
-    Peer: for<'a> axum::extract::connect_info::Connected<axum::serve::IncomingStream<'a, L>>,
-{
-    let service = app.into_make_service_with_connect_info::<Peer>();
+async fn serve_on<L: Source>(listener: Gate<L>, app: Router, closing: CancellationToken) {
+    let service = app.into_make_service_with_connect_info::<Linked>();
     let served = axum::serve(listener, service)
         .with_graceful_shutdown(async move { closing.cancelled().await })
         .await;

@@ -29,6 +29,8 @@ const LIMIT: u64 = 1 << 16;
 const UNLOGGED: FindingCode = FindingCode::RunNotLogged;
 /// For the daemon alone.
 const MODE: u32 = 0o600;
+/// What stands for runs that are not named.
+const OTHERS: &str = "runs";
 
 /// How far the scrubber is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,22 @@ pub struct Scrubbed {
     /// says of it is believed of `quarantine/` only.
     #[serde(default)]
     pub findings: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Scrubbed {
+    /// The same for those who may not look at everybody's runs: that something is not as it was, and
+    /// not of which run.
+    #[must_use]
+    pub fn without_runs(mut self) -> Self {
+        self.last = None;
+        let log = self.findings.remove(LOG);
+        let others: BTreeSet<String> = self.findings.into_values().flatten().collect();
+        let of_runs = Some(others).filter(|codes| !codes.is_empty());
+        let told = [(LOG, log), (OTHERS, of_runs)];
+        let told = told.into_iter().filter_map(|(of, codes)| Some((of.to_owned(), codes?)));
+        self.findings = told.collect();
+        self
+    }
 }
 
 /// How a rest ended.

@@ -11,6 +11,7 @@ mod browser;
 mod bundles;
 mod cli;
 mod comparison;
+mod connections;
 mod contract;
 mod crash;
 mod custody;

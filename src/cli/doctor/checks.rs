@@ -9,6 +9,7 @@ use std::process::Command;
 use super::Check;
 use crate::backend::chromium::find;
 use crate::config;
+use crate::daemon::descriptors;
 use crate::disk;
 use crate::error::chain;
 use crate::evidence::{Signer, Signers};
@@ -172,6 +173,23 @@ pub(super) fn key(name: &'static str, path: &Path, when: &str) -> Check {
             Check::failed(name, found, exposure.remedy)
         }
     }
+}
+
+/// How many files may be open, and how many connections that leaves.
+pub(super) fn descriptors(config: &config::Config) -> Check {
+    const NAME: &str = "open files";
+    let files = descriptors::raise();
+    let (connections, wanted) =
+        (descriptors::for_connections(files, config), config.daemon.max_connections);
+    let found = format!("{files} for this user's shell, {connections} of them for connections");
+    if connections >= wanted {
+        return Check::ok(NAME, found);
+    }
+    let remedy = format!(
+        "raise LimitNOFILE in the daemon's unit: evidence leaves fewer than \
+         daemon.max_connections ({wanted})"
+    );
+    Check::warning(NAME, found, remedy)
 }
 
 /// What the history of the signing keys says of the one in use.

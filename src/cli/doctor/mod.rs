@@ -90,6 +90,7 @@ fn all(config: &Config) -> Vec<Check> {
         checks::key("log key", &config.keys.log_file(), "is made at the first start"),
         checks::key("API keys", &config.keys.api, "are made by `exhibit keys add`"),
         checks::socket(&config.daemon.socket),
+        checks::descriptors(config),
     ];
     all.extend(checks::hosted(&config.backend.hosted));
     all
