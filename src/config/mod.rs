@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::evidence::{KeyKind, KeyPlace};
+use crate::evidence::{Inventory, KeyKind, KeyPlace};
 use crate::tlog::note::VerifierKey;
 use crate::video::Source;
 
@@ -131,6 +131,19 @@ impl Keys {
     /// The file of its public half, which the daemon writes beside it.
     pub fn log_public_file(&self) -> PathBuf {
         self.log_file().with_extension("vkey")
+    }
+}
+
+impl Config {
+    /// Where the keys and the evidence are that are looked at before anything is made.
+    pub fn inventory(&self) -> Inventory {
+        Inventory {
+            store: self.store.path.clone(),
+            signing: self.keys.place(),
+            history: self.keys.signers_file(),
+            log_key: self.keys.log_file(),
+            log_public: self.keys.log_public_file(),
+        }
     }
 }
 

@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::watch::ConfigWatch;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::LogKey;
+use crate::evidence::{Amiss, LogKey};
 use crate::jobs::Jobs;
 use crate::masks::Masks;
 use crate::policy::Policy;
@@ -74,6 +74,7 @@ impl Daemon {
     ) -> Result<Self, Problem> {
         let (work, background) = (Tasks::new(), Tasks::new());
         let files = descriptors::raise();
+        look_first(&config)?;
         let log_key = LogKey::load_or_create(&config.keys.log_file()).map_err(|error| {
             let message = format!("the log's key cannot be used: {}", chain(&error));
             Problem::new(Code::InvalidConfig, message).field("keys.log")
@@ -219,6 +220,21 @@ impl Daemon {
         self.background.drain(Duration::from_secs(5)).await;
         drop(self.socket_file);
         tracing::info!("stopped");
+    }
+}
+
+/// Refuse what is amiss with store and keys before anything is made or changed.
+fn look_first(config: &Config) -> Result<(), Problem> {
+    match config.inventory().amiss().into_iter().next() {
+        None => Ok(()),
+        Some(amiss) => {
+            let code = match amiss {
+                Amiss::OthersLog { .. } => Code::LogDamaged,
+                _ => Code::InvalidConfig,
+            };
+            let message = format!("nothing was made or changed: {}", chain(&amiss));
+            Err(Problem::new(code, message).field(amiss.field()).because(amiss))
+        }
     }
 }
 

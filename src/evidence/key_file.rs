@@ -114,6 +114,11 @@ pub(super) fn load_public(path: &Path) -> Result<PublicKey, SignError> {
 
 fn create(path: &Path, kind: KeyKind, comment: &str) -> Result<PrivateKey, SignError> {
     let failed = |source| SignError::Io { path: path.to_owned(), source };
+    // The private half is written first: a public one alone is that of a key that was taken away.
+    let public = public_file(path);
+    if public.symlink_metadata().is_ok() {
+        return Err(SignError::Gone { path: path.to_owned(), public });
+    }
     let key = new(kind, comment)?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         disk::make_dirs(folder).map_err(failed)?;

@@ -18,6 +18,7 @@ mod found;
 mod growing;
 mod import;
 mod index;
+mod inventory;
 mod key_file;
 mod layout;
 pub mod log;
@@ -51,6 +52,7 @@ pub use found::{Findings, FoundBy, Integrity, IntegrityState, LoggedFinding, Res
 pub use growing::GrowingFile;
 pub(crate) use index::words;
 pub use index::{Filled, Index, IndexError};
+pub use inventory::{Amiss, Inventory};
 pub use key_file::KeyKind;
 pub use layout::FORMAT;
 pub(crate) use layout::{

@@ -52,6 +52,14 @@ pub enum SignError {
         /// What is wrong with it, where the parser said so.
         source: Option<ssh_key::Error>,
     },
+    /// The private key is gone, and its public half is there: another is not made in its place.
+    #[error("the key {} is gone, and its public half {} is there; restore the key", .path.display(), .public.display())]
+    Gone {
+        /// The key file.
+        path: PathBuf,
+        /// The public half.
+        public: PathBuf,
+    },
     /// The file is no public key that can be used.
     #[error("{} is not an OpenSSH public key (ssh-ed25519, ecdsa-sha2-nistp256 or sk-ssh-ed25519@openssh.com); write it with: ssh-add -L", .path.display())]
     NotAPublicKey {
@@ -127,6 +135,14 @@ impl LogKey {
         // C2SP's notes are signed with Ed25519, and with nothing else.
         let kind = KeyKind::Ed25519;
         key_file::load_or_create(path, kind, &[kind], LOG_COMMENT).map(Self)
+    }
+
+    /// The key in the file `path`, which must be there.
+    ///
+    /// # Errors
+    /// As [`Signer::load_or_create`].
+    pub fn load(path: &Path) -> Result<Self, SignError> {
+        key_file::read(path, &[KeyKind::Ed25519]).map(Self)
     }
 
     #[cfg(test)]

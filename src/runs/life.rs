@@ -31,17 +31,19 @@ pub(super) fn begin(
     key: &LogKey,
     clock: &Clock,
 ) -> Result<(Store, Arc<Log>, Signing), Problem> {
-    // Nobody signs with the key before while the store is held.
-    let (signing, mut signers) = Signing::begin(config, clock)?;
     let origin = origin(store.root(), config, key)?;
     check_not_taken_away(&store)?;
-    let log = Log::open(store.root(), key, &origin).map_err(log_problem)?;
+    let open = || Log::open(store.root(), key, &origin).map_err(log_problem);
+    // A store that is refused is refused before a key is made, exchanged or noted.
+    let there = LogReader::of_store(store.root()).exists().then(open).transpose()?;
+    let last = there.as_ref().map(last_start).transpose()?.flatten();
+    let moved = check_machine(last.as_ref(), identity(&origin, MACHINE), config)?;
+    // Nobody signs with the key before while the store is held.
+    let (signing, mut signers) = Signing::begin(config, clock)?;
+    let log = there.map_or_else(open, Ok)?;
     hand_out(&config.keys.log_public_file(), &log)?;
     let before = signing::last_told(&log)?;
-    let started = log.last(|leaf| leaf.kind == LeafKind::Start).map_err(store_problem)?;
-    let last = started.map(|(_, leaf)| leaf);
     let life = life(config, signing.fingerprint(), &origin);
-    let moved = check_machine(last.as_ref(), &life, config)?;
     let mut entries = vec![leaf::start(&life, moved, clock.now())];
     if let Some(before) = before.filter(|before| *before != life.key) {
         entries.push(leaf::key_change(&before, &life.key, signers.reason(), clock.now()));
@@ -59,6 +61,12 @@ pub(super) fn begin(
         }
     }
     Ok((store, log, signing))
+}
+
+/// The last start that `log` tells of.
+fn last_start(log: &Log) -> Result<Option<Leaf>, Problem> {
+    let started = log.last(|leaf| leaf.kind == LeafKind::Start).map_err(store_problem)?;
+    Ok(started.map(|(_, leaf)| leaf))
 }
 
 /// A new log is begun for folders that never stood in one, not in place of one that is gone.
@@ -124,15 +132,17 @@ fn hand_out(path: &Path, log: &Log) -> Result<(), Problem> {
     })
 }
 
+/// Who this machine or boot is to the log `origin`, by what stands in the file `path`.
+fn identity(origin: &str, path: &str) -> Digest {
+    let known = std::fs::read_to_string(path).unwrap_or_else(|_| host_name());
+    Digest::of_parts(&[origin.as_bytes(), b"\n", known.trim().as_bytes()])
+}
+
 fn life(config: &Config, key: String, origin: &str) -> Life {
-    let identity = |path: &str| {
-        let known = std::fs::read_to_string(path).unwrap_or_else(|_| host_name());
-        Digest::of_parts(&[origin.as_bytes(), b"\n", known.trim().as_bytes()])
-    };
     Life {
         exhibit: env!("CARGO_PKG_VERSION").to_owned(),
-        machine: identity(MACHINE),
-        boot: identity(BOOT),
+        machine: identity(origin, MACHINE),
+        boot: identity(origin, BOOT),
         key,
         config_sha256: digest_of(config),
         heartbeat_ms: leaf::millis(config.transparency.heartbeat),
@@ -145,9 +155,9 @@ fn digest_of(config: &Config) -> Digest {
 }
 
 /// Whether the store was moved here from the machine that the configuration names.
-fn check_machine(last: Option<&Leaf>, life: &Life, config: &Config) -> Result<bool, Problem> {
+fn check_machine(last: Option<&Leaf>, own: Digest, config: &Config) -> Result<bool, Problem> {
     let machine = last.and_then(|leaf| leaf.data.get("machine")?.as_str());
-    let Some(machine) = machine.filter(|machine| *machine != life.machine.to_string()) else {
+    let Some(machine) = machine.filter(|machine| *machine != own.to_string()) else {
         return Ok(false);
     };
     let tag = machine.get(..TAG).unwrap_or(machine);

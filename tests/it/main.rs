@@ -62,6 +62,7 @@ mod signals;
 mod site;
 mod spine;
 mod stamped;
+mod starts;
 mod store_faults;
 mod stored;
 mod targets;

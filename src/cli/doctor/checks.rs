@@ -12,7 +12,7 @@ use crate::config;
 use crate::daemon::descriptors;
 use crate::disk;
 use crate::error::chain;
-use crate::evidence::{Signer, Signers};
+use crate::evidence::{Amiss, Signer, Signers};
 use crate::ownership::{Use, exposure};
 
 const MIB: u64 = 1024 * 1024;
@@ -190,6 +190,22 @@ pub(super) fn descriptors(config: &config::Config) -> Check {
          daemon.max_connections ({wanted})"
     );
     Check::warning(NAME, found, remedy)
+}
+
+/// What keeps a daemon from starting, or from making the keys that are not there.
+pub(super) fn inventory(config: &config::Config) -> Vec<Check> {
+    let told = |amiss: Amiss| {
+        let name = match amiss.field() {
+            "store.path" => "store",
+            "keys.log" => "log key",
+            _ => "signing key",
+        };
+        let found = chain(&amiss);
+        // The sentence ends with what mends it.
+        let (found, remedy) = found.split_once("; ").unwrap_or((&found, "restore it"));
+        Check::failed(name, found, remedy)
+    };
+    config.inventory().amiss().into_iter().map(told).collect()
 }
 
 /// What the history of the signing keys says of the one in use.

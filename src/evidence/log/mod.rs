@@ -39,9 +39,9 @@ use crate::tlog::witness::Request;
 /// Folder of the log, in the store.
 pub(crate) const FOLDER: &str = "log";
 /// The newest checkpoint, in that folder.
-pub(super) const CHECKPOINT: &str = "checkpoint";
+pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// Folder of every checkpoint there was, in the store.
-pub(super) const HISTORY: &str = "checkpoints";
+pub(crate) const HISTORY: &str = "checkpoints";
 /// The newest checkpoint that a witness cosigned, in that folder.
 pub(super) const WITNESSED: &str = "witnessed.note";
 /// The newest one that has a timestamp, there as well.

@@ -74,6 +74,9 @@ impl Place {
 
     fn open(&self) -> Result<Runs, Problem> {
         self.clock.advance(Duration::from_secs(2));
+        if let Some(amiss) = self.config.inventory().amiss().into_iter().next() {
+            return Err(Problem::internal("looking before anything is made", amiss));
+        }
         let log_key = LogKey::load_or_create(&self.config.keys.log_file());
         let log_key = log_key.map_err(|error| Problem::internal("the log's key", error))?;
         let (_, config) = watch::channel(Arc::clone(&self.config));
