@@ -203,7 +203,8 @@ async fn a_store_of_another_user_is_named_and_no_key_is_made_for_it() {
     write_config(folder.path(), "");
     let program = program.display().to_string();
     for command in ["serve", "doctor"] {
-        let done = setpriv(&[&program, "--config", "config.toml", command]).expect("it runs");
+        let done =
+            setpriv(&[program.as_str(), "--config", "config.toml", command]).expect("it runs");
         let said = [done.stdout, done.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         assert!(!done.status.success() && said.contains("belongs to the user 0"), "{said}");

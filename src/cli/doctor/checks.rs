@@ -181,7 +181,7 @@ pub(super) fn descriptors(config: &config::Config) -> Check {
     let files = descriptors::raise();
     let (connections, wanted) =
         (descriptors::for_connections(files, config), config.daemon.max_connections);
-    let found = format!("{files} for this user's shell, {connections} of them for connections");
+    let found = format!("{files} may be open, which leaves {connections} connections");
     if connections >= wanted {
         return Check::ok(NAME, found);
     }

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use super::memory::{Memory, Seen};
 use crate::digest::Digest;
-use crate::evidence::log::{Leaf, LeafKind, LogReader, TreeReader};
+use crate::disk;
+use crate::evidence::log::{self, Leaf, LeafKind, LogReader, TreeReader};
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::VerifierKey;
@@ -72,6 +73,8 @@ impl Log {
                 ));
             }
         }
+        // What a crash could still undo must not be remembered: the log would never go on from it.
+        disk::sync_dir(&self.store.join(log::FOLDER)).map_err(|error| damaged(&error))?;
         self.memory.see(Seen { size, root })?;
         Ok(checkpoint)
     }
