@@ -131,14 +131,7 @@ impl Daemon {
             let listener = Gate::new(listener, &connections);
             drop(work.spawn(serve_on(listener, app, closing.clone())));
         }
-        drop(background.spawn(runs.clone().expire(background.clone())));
-        drop(background.spawn(runs.clone().live(background.clone())));
-        drop(background.spawn(runs.clone().keep_heads(background.clone())));
-        drop(background.spawn(runs.clone().scrub(background.clone())));
-        drop(background.spawn(runs.clone().keep_custody(background.clone())));
-        drop(background.spawn(runs.clone().stamp(background.clone())));
-        drop(background.spawn(runs.clone().have_cosigned(background.clone())));
-        drop(background.spawn(captures.clone().expire_sessions(background.clone())));
+        run_beside(&runs, &captures, &background);
         let socket = config.daemon.socket.clone();
         tracing::info!(socket = %socket.display(), tcp = ?tcp_address, "listening");
         let config = following;
@@ -221,6 +214,18 @@ impl Daemon {
         drop(self.socket_file);
         tracing::info!("stopped");
     }
+}
+
+/// Start what runs beside the work until `tasks` are to stop.
+fn run_beside(runs: &Runs, captures: &Captures, tasks: &Tasks) {
+    drop(tasks.spawn(runs.clone().expire(tasks.clone())));
+    drop(tasks.spawn(runs.clone().live(tasks.clone())));
+    drop(tasks.spawn(runs.clone().keep_heads(tasks.clone())));
+    drop(tasks.spawn(runs.clone().scrub(tasks.clone())));
+    drop(tasks.spawn(runs.clone().keep_custody(tasks.clone())));
+    drop(tasks.spawn(runs.clone().stamp(tasks.clone())));
+    drop(tasks.spawn(runs.clone().have_cosigned(tasks.clone())));
+    drop(tasks.spawn(captures.clone().expire_sessions(tasks.clone())));
 }
 
 /// Refuse what is amiss with store and keys before anything is made or changed.

@@ -66,9 +66,9 @@ async fn no_key_is_made_where_there_was_one() {
     let aside = folder.path().join("aside");
     let away = |names: &[&str]| {
         fs::create_dir(&aside).expect("made");
-        names.iter().for_each(|name| {
+        for name in names {
             fs::rename(keys.join(name), aside.join(name)).expect("moved");
-        });
+        }
     };
     let back = || {
         for entry in fs::read_dir(&aside).expect("a folder") {
