@@ -55,10 +55,10 @@ impl Scrubbed {
     #[must_use]
     pub fn without_runs(mut self) -> Self {
         self.last = None;
-        let log = self.findings.remove(LOG);
+        let log = self.findings.remove(LOG_PLACE);
         let others: BTreeSet<String> = self.findings.into_values().flatten().collect();
         let of_runs = Some(others).filter(|codes| !codes.is_empty());
-        let told = [(LOG, log), (OTHERS, of_runs)];
+        let told = [(LOG_PLACE, log), (OTHERS, of_runs)];
         let told = told.into_iter().filter_map(|(of, codes)| Some((of.to_owned(), codes?)));
         self.findings = told.collect();
         self
