@@ -117,6 +117,7 @@ fn run(root: &Path, events: usize, captures: usize, png: &[u8]) -> (PathBuf, f64
         caller,
         host: "bench".to_owned(),
         exhibit: "0".to_owned(),
+        redacted: None,
     };
     let mut draft = store.begin(&opening, &json!({}), clock.now()).expect("begun");
     // Opening and sealing are events as well.

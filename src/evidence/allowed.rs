@@ -35,7 +35,7 @@ pub(super) enum Read {
     /// Nothing: it is empty, or a comment.
     Nothing,
     /// That somebody vouches for a key.
-    Anchor(Anchor),
+    Anchor(Box<Anchor>),
     /// Something that ssh-keygen passes over; why.
     Unfit(String),
 }
@@ -53,7 +53,7 @@ impl Anchor {
         if line.is_empty() || line == "\r" || line.starts_with('#') {
             return Read::Nothing;
         }
-        Self::parse(line).map_or_else(Read::Unfit, Read::Anchor)
+        Self::parse(line).map_or_else(Read::Unfit, |anchor| Read::Anchor(Box::new(anchor)))
     }
 
     fn parse(line: &str) -> Result<Self, String> {

@@ -99,7 +99,7 @@ impl Trust {
         for (index, line) in text.split('\n').enumerate() {
             match Anchor::read(line) {
                 Read::Nothing => continue,
-                Read::Anchor(anchor) => trust.anchors.push(anchor),
+                Read::Anchor(anchor) => trust.anchors.push(*anchor),
                 Read::Unfit(what) => trust.passed_over.push(TrustError { line: index + 1, what }),
             }
             let blank = |letter: char| letter.is_ascii_whitespace() || letter == '\u{b}';

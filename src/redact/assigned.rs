@@ -225,7 +225,7 @@ impl<'t> Scan<'t> {
     fn with_scheme(&mut self, range: Range<usize>, quoted: bool) -> Range<usize> {
         let next = self.blanks(range.end);
         let both = range.start..next;
-        if quoted || next == range.end || behind_scheme(&self.text[both]).len() > 0 {
+        if quoted || next == range.end || !behind_scheme(&self.text[both]).is_empty() {
             return range;
         }
         range.start..self.content(next).end

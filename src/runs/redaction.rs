@@ -77,7 +77,7 @@ struct Exact {
 
 impl Exact {
     fn take(code: &mut CodeReference) -> Self {
-        Self { commit: code.commit.take_if(is_commit), sha256: code.sha256.take() }
+        Self { commit: code.commit.take_if(|commit| is_commit(commit)), sha256: code.sha256.take() }
     }
 
     fn put_back(self, code: &mut CodeReference) {
@@ -87,7 +87,7 @@ impl Exact {
 }
 
 /// Whether a commit is one of a version control system's, and no text.
-fn is_commit(commit: &mut String) -> bool {
+fn is_commit(commit: &str) -> bool {
     commit.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

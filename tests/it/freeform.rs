@@ -119,8 +119,11 @@ fn case() -> impl Strategy<Value = Case> {
         prop_oneof![".{1,30}", "[\\x00-\\x1f\"\\\\\u{202e}\u{feff}]{1,8}", "password=[a-z0-9]{8}"];
     let words = prop::collection::vec(word, 12);
     let lines = prop::collection::vec(hostile_object(), 0..3);
-    let lines =
-        lines.prop_map(|lines| lines.iter().map(|line| format!("{{\"data\":{line}}}\n")).collect());
+    let lines = lines.prop_map(|lines| {
+        let lines: Vec<String> =
+            lines.iter().map(|line| format!("{{\"data\":{line}}}\n")).collect();
+        lines.concat()
+    });
     (hostile_object(), hostile_object(), lines, words, "[a-z-]{1,12}")
         .prop_map(|(labels, data, lines, words, kind)| Case { labels, data, lines, words, kind })
 }

@@ -326,10 +326,10 @@ impl Log {
 
 /// Sizes of the checkpoints that are kept below `folder`.
 fn published(folder: &Path, sizes: &mut Vec<u64>) -> io::Result<()> {
-    for Entry { name, path, kind } in layout::entries(folder)? {
+    for Entry { path, kind, .. } in layout::entries(folder)? {
         if kind.is_dir() {
             published(&path, sizes)?;
-        } else if name.to_str().is_some_and(|name| name.ends_with(".note"))
+        } else if path.extension().is_some_and(|ending| ending == "note")
             && let Ok((_, checkpoint)) = read_checkpoint(&path)
         {
             sizes.push(checkpoint.size);

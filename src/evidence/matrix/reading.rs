@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Row] = &[
         edit(&copy.run(0), SEAL, "\"events\":4", "\"events\":4.0");
     }),
     row("… as `true`", FOLDER, |copy| {
-        edit(&copy.run(0), SEAL, "\"events\":4", "\"events\":true")
+        edit(&copy.run(0), SEAL, "\"events\":4", "\"events\":true");
     }),
     row(
         "… in `run.json`, manifests and seal made anew, signed with the stolen evidence key",
