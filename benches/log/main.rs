@@ -118,6 +118,7 @@ fn opening(run: RunId) -> Opening {
         caller: Caller::Daemon,
         host: "bench".to_owned(),
         exhibit: "bench".to_owned(),
+        redacted: None,
     }
 }
 

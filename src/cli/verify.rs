@@ -15,6 +15,7 @@ use crate::evidence::verify::{
 };
 use crate::evidence::{Class, Trust, Unfit, verify as check};
 pub(super) use crate::evidence::{LOG_KEY, REVOKED, SIGNERS};
+use crate::receipt::Receipt;
 use crate::shown::shown_within;
 use crate::tlog::policy::Policy;
 
@@ -53,6 +54,10 @@ pub(super) struct Verify {
     /// in it; for one folder
     #[arg(long, value_name = "FILE")]
     proof: Option<PathBuf>,
+    /// What a caller was handed for a sealed run: the folder, or the log of the store, must still hold
+    /// the seal that it names, and the log must continue the checkpoint in it
+    #[arg(long, value_name = "FILE")]
+    receipt: Vec<PathBuf>,
     /// When signing keys are judged where no timestamp says when they signed: a day or a time, such
     /// as when you received the evidence [default: the time of sealing, by the folder's own word]
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -67,13 +72,15 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
     let trust = verify.log.asked(trust)?.at(verify.at);
     check_checkpoints(&verify)?;
     check_proof(&verify)?;
+    let receipts = receipts(&verify.receipt)?;
     let mut worst = exit::OK;
     let mut reports = Vec::new();
     for path in &verify.paths {
         if path.is_file() {
-            worst = worse(worst, bundle(common, path, &trust, &mut reports));
+            worst = worse(worst, bundle(common, path, &trust, &receipts, &mut reports));
         } else if is_store(path) {
-            let report = check::store(path, &trust, &verify.log.checkpoint);
+            let kept = &verify.log.checkpoint;
+            let report = check::store_with_receipts(path, &trust, kept, &receipts);
             worst = worse(worst, report.exit());
             if common.json {
                 reports.push(json!({ "path": path, "store": report }));
@@ -94,7 +101,8 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
                 print_log(log);
             }
         } else {
-            let report = check::folder_with(path, &trust, verify.proof.as_deref());
+            let mut report = check::folder_with(path, &trust, verify.proof.as_deref());
+            hold_to(&mut report, Some(path), &receipts);
             worst = worse(worst, report.exit());
             if common.json {
                 reports.push(json!({ "path": path, "folder": report }));
@@ -109,9 +117,35 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
     Ok(worst)
 }
 
+/// What callers were handed, each with its file.
+type Receipts = [(PathBuf, Receipt)];
+
+fn receipts(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Receipt)>, Problem> {
+    let read = |path: &PathBuf| {
+        let receipt = check::read_receipt(path).map_err(|error| in_file(path, error))?;
+        Ok((path.clone(), receipt))
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Hold a folder against the receipts of its run; against a single one whatever run it is of.
+fn hold_to(report: &mut FolderReport, folder: Option<&Path>, receipts: &Receipts) {
+    for (path, receipt) in receipts {
+        if receipts.len() == 1 || report.run == Some(receipt.run) {
+            check::folder_against_receipt(report, folder, path, receipt);
+        }
+    }
+}
+
 /// Verify what is in a bundle; the exit code it deserves.
-fn bundle(common: &Common, path: &Path, trust: &Trust, reports: &mut Vec<Value>) -> u8 {
-    let folders = match check::bundle(path, trust) {
+fn bundle(
+    common: &Common,
+    path: &Path,
+    trust: &Trust,
+    receipts: &Receipts,
+    reports: &mut Vec<Value>,
+) -> u8 {
+    let mut folders = match check::bundle(path, trust) {
         Ok(folders) => folders,
         Err(error) => {
             let why = format!("{}: {}", path.display(), chain(&error));
@@ -124,7 +158,10 @@ fn bundle(common: &Common, path: &Path, trust: &Trust, reports: &mut Vec<Value>)
         }
     };
     let mut worst = exit::OK;
-    for report in &folders {
+    for report in &mut folders {
+        if receipts.iter().any(|(_, receipt)| report.run == Some(receipt.run)) {
+            hold_to(report, None, receipts);
+        }
         worst = worse(worst, report.exit());
         if common.json {
             reports.push(json!({ "path": path, "folder": report }));

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use exhibit::evidence::{Finding, FindingCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -140,7 +141,10 @@ pub(crate) fn assert_store_is_sound(folder: &Path) -> usize {
     let report = exhibit::evidence::verify::store(&store, &trust_in(folder), &[]);
     assert!(report.findings.is_empty(), "{:#?}", report.findings);
     for folder in &report.folders {
-        assert!(folder.findings.is_empty(), "{:?}: {:#?}", folder.run, folder.findings);
+        // A run that a crash left open says which of its events the log had not heard of.
+        let said = |finding: &&Finding| finding.code != FindingCode::EventsUnlogged;
+        let findings: Vec<_> = folder.findings.iter().filter(said).collect();
+        assert!(findings.is_empty(), "{:?}: {findings:#?}", folder.run);
     }
     let open = std::fs::read_dir(store.join("open")).expect("a folder");
     let open: Vec<_> = open.map(|entry| entry.expect("an entry").file_name()).collect();

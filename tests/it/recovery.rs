@@ -158,6 +158,21 @@ async fn a_second_daemon_gets_no_store_by_removing_its_lock_and_a_log_put_back_i
     let (code, _, said) = outcome(folder.path(), &arguments);
     assert!(code != 0 && said.contains("another running daemon"), "{code}: {said}");
 
+    // What a caller was handed still holds; a receipt that names another seal is told.
+    let run = daemon.open_run("refund").await;
+    let receipt = daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok().json();
+    let other = receipt.to_string().replace(
+        receipt["seal_sha256"].as_str().expect("a digest"),
+        &exhibit::digest::Digest::of(b"another").to_string(),
+    );
+    for (receipt, code) in [(receipt.to_string(), 0), (other, 10)] {
+        std::fs::write(folder.path().join("receipt.json"), receipt).expect("written");
+        let (found, said) =
+            crate::process::told(folder.path(), &["verify", "--receipt", "receipt.json", "store"]);
+        assert_eq!(found, code, "{said}");
+        assert_eq!(said.contains("receipt_mismatch"), code != 0, "{said}");
+    }
+
     // An earlier checkpoint is put back: nothing is added to the log behind the daemon's back.
     let checkpoint = store.join("log/checkpoint");
     let before = std::fs::read(&checkpoint).expect("there");

@@ -30,14 +30,15 @@ pub fn read_receipt(path: &Path) -> Result<Receipt, StoreError> {
     serde_json::from_value(found.clone()).map_err(damaged)
 }
 
-/// Hold the sealed `folder` that `report` is about against a receipt from the file `place`.
+/// Hold the sealed folder that `report` is about against a receipt from the file `place`; `folder` is
+/// where it lies, unless it came in a bundle.
 pub fn folder_against_receipt(
     report: &mut FolderReport,
-    folder: &Path,
+    folder: Option<&Path>,
     place: &Path,
     receipt: &Receipt,
 ) {
-    let found = Facts::of(folder).seal;
+    let found = report.facts.seal.or_else(|| folder.and_then(|folder| Facts::of(folder).seal));
     if report.run != Some(receipt.run) || found != Some(receipt.seal_sha256) {
         let expected = format!("{} of {}", receipt.seal_sha256, receipt.run);
         let found = found.map_or_else(|| "no seal".to_owned(), |seal| seal.to_string());
