@@ -119,7 +119,7 @@ async fn opener() -> String {
             window.open('/alone', '_blank', 'noopener');
             const written = window.open();
             written.document.write('<img src=/written.png>');
-            written.close();
+            setTimeout(() => written.close(), 300);
             window.open('/second');
             window.open('/third');
         }</script>";

@@ -3,7 +3,10 @@
 rules => {
   if (globalThis.exhibitMask) return globalThis.exhibitMask.follow(rules);
 
-  const sheet = new CSSStyleSheet();
+  // A sheet serves one document, and a window that was just opened is given another document without
+  // losing its world.
+  let sheet = null;
+  let served = null;
   const roots = new Set();
   let valid = [];
 
@@ -43,12 +46,19 @@ rules => {
     }
     if (node.querySelectorAll) node.querySelectorAll('*').forEach(inner => inner.shadowRoot && walk(inner));
   };
-  const keep = () => roots.forEach(reach);
+  const keep = () => (served === document ? roots.forEach(reach) : ensure());
   const observer = new MutationObserver(changes => {
     keep();
     changes.forEach(change => change.addedNodes.forEach(walk));
   });
   const ensure = () => {
+    if (served !== document) {
+      served = document;
+      sheet = new CSSStyleSheet();
+      sheet.replaceSync(valid.map(cover).join('\n'));
+      observer.disconnect();
+      roots.clear();
+    }
     reach(document);
     walk(document);
   };
@@ -57,7 +67,7 @@ rules => {
     follow(wanted) {
       rules = wanted;
       valid = rules.filter(understood);
-      sheet.replaceSync(valid.map(cover).join('\n'));
+      if (served === document) sheet.replaceSync(valid.map(cover).join('\n'));
       ensure();
     },
     // What is covered now, and where in the frame's window.
