@@ -236,15 +236,20 @@ impl Page {
         if let Err(error) = detached {
             tracing::debug!(%error, "a page is gone already");
         }
+        self.ended().await;
+        self.seen
+    }
+
+    /// Have all be noted that has arrived of a page that is gone: whoever records it has heard of its
+    /// end when this returns.
+    pub(super) async fn ended(&self) {
         self.connection.end_session(&self.session);
-        // Events that have arrived are still taken note of.
         let watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(watching) = watching
             && tokio::time::timeout(QUICK, watching).await.is_err()
         {
             tracing::warn!("not all that a page did is known");
         }
-        self.seen
     }
 
     /// Id of the page's context.

@@ -208,6 +208,10 @@ async fn film_until(
 ) -> Result<Recorded, Problem> {
     let recorder = Recorder::start(page, None, order, tasks).await?;
     over.come().await;
+    if over.gone.is_cancelled() {
+        // Before it is stopped, so that its end is told as what it was.
+        page.ended().await;
+    }
     recorder.stop(page).await
 }
 
