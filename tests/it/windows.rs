@@ -123,7 +123,8 @@ async fn opener() -> String {
             window.open('/second');
             window.open('/third');
         }</script>";
-    let alone = "<!doctype html><title>Alone</title><script>fetch('/told?secret=4711')</script>";
+    let alone = "<!doctype html><title>Alone</title><script>
+        setTimeout(() => fetch('/told?secret=4711'), 300)</script>";
     let page = |html: &'static str| get(move || async move { Html(html) });
     let router = Router::new()
         .route("/first", page(first))
