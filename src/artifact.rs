@@ -10,11 +10,12 @@ use crate::digest::Digest;
 /// Where the daemon's events describe files: the kind of event, and the key of its data that holds
 /// an artifact object or a list of them (docs/FORMAT.md, section 3.4.1). An object of that form
 /// anywhere else came from a caller or a page, and binds nothing.
-const STATED: [(&str, &str); 9] = [
+const STATED: [(&str, &str); 10] = [
     ("run.opened", "provenance"),
     ("capture.taken", "artifacts"),
     ("captures.compared", "artifacts"),
     ("recording.taken", "artifacts"),
+    ("window.closed", "artifacts"),
     ("recording.failed", "artifacts"),
     ("recording.converted", "artifacts"),
     ("attachment.added", "artifact"),
