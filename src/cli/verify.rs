@@ -122,7 +122,10 @@ type Receipts = [(PathBuf, Receipt)];
 
 fn receipts(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Receipt)>, Problem> {
     let read = |path: &PathBuf| {
-        let receipt = check::read_receipt(path).map_err(|error| in_file(path, error))?;
+        let receipt = check::read_receipt(path).map_err(|error| {
+            let message = format!("{}; give what was answered to a seal", chain(&error));
+            Problem::new(Code::InvalidField, message).field("receipt")
+        })?;
         Ok((path.clone(), receipt))
     };
     paths.iter().map(read).collect()

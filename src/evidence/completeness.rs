@@ -115,6 +115,27 @@ fn a_picture_that_vanished_before_recovery_counts_no_more() {
     assert_eq!(findings, [format!("event_artifact_mismatch {place}")], "and no more than that");
 }
 
+#[test]
+fn what_the_log_had_not_heard_of_meets_no_requirement() {
+    let bench = Bench::new();
+    let mut draft = half(&bench);
+    let logged = draft.head().events;
+    capture(&mut draft, &bench, "0002", "after");
+    drop(draft);
+    let bench = bench.reopen();
+    let (draft, salvage) = bench.store.resume(id(0), Some(logged)).expect("taken up");
+    assert_eq!(
+        salvage.unlogged.map(|lines| (lines.first, lines.last)),
+        Some((logged + 1, logged + 1))
+    );
+    let ending = Ending::interrupted("the daemon stopped");
+    draft.seal(&ending, &signer(), bench.now()).expect("sealed");
+    let folder = bench.store.folder_of(id(0));
+    assert_eq!(missing(&folder), ["after"]);
+    let noted = format!("events_unlogged data/events.jsonl:{}", logged + 2);
+    assert_eq!(verdict(&folder), [noted], "and no more than that");
+}
+
 /// The sealed folder of an incomplete run that may be changed.
 fn victim() -> (Bench, std::path::PathBuf) {
     let bench = Bench::new();

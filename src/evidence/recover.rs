@@ -90,7 +90,7 @@ pub(super) fn resume(place: Place, logged: Option<u64>) -> Result<(Draft, Salvag
         return Err(StoreError::NotFound { path: place.folder });
     }
     let mut salvage = Salvage::default();
-    let chain = Scanned::read(&path, &mut salvage)?;
+    let mut chain = Scanned::read(&path, &mut salvage)?;
     let first = logged.map(|logged| logged + 1).filter(|first| *first <= chain.lines);
     salvage.unlogged = first.map(|first| Unlogged { first, last: chain.lines });
     salvage.removed = seal::clear(&place.folder)?;
@@ -98,6 +98,10 @@ pub(super) fn resume(place: Place, logged: Option<u64>) -> Result<(Draft, Salvag
     if salvage.torn.is_some() {
         disk::truncate(&path, chain.length).map_err(StoreError::at(&path))?;
     }
+    // What follows from the recovery follows from it before its event is in the chain: that comes with
+    // the next one.
+    let recovered = salvage.event();
+    chain.tally.take(chain.lines + 1, recovered.actor, &recovered.kind, &recovered.data);
     let opening = chain.opening.ok_or_else(|| StoreError::Damaged {
         path: path.clone(),
         what: "it does not begin with a readable run.opened event".to_owned(),
@@ -116,7 +120,7 @@ pub(super) fn resume(place: Place, logged: Option<u64>) -> Result<(Draft, Salvag
         growing: BTreeMap::new(),
         origin: None,
         latest: None,
-        recovered: Some(salvage.event()),
+        recovered: Some(recovered),
         damaged: salvage.is_damaged(),
         closing: None,
         first_event: chain.first,

@@ -27,7 +27,9 @@ use crate::config::Config;
 use crate::disk;
 use crate::disk::fault::{Fault, Plan, try_all, try_in_turn};
 use crate::error::{Problem, chain};
-use crate::evidence::{Finding, FindingCode, KeyKind, LogKey, Signers, SignersError, Trust, verify};
+use crate::evidence::{
+    Finding, FindingCode, KeyKind, LogKey, Signers, SignersError, Trust, verify,
+};
 use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::request::PurgeRequest;
