@@ -149,7 +149,7 @@ impl StoreReport {
                 self.findings.push(found);
             }
         }
-        for entry in layout::entries(&root.join(QUARANTINE)).unwrap_or_default() {
+        for entry in self.list(root, QUARANTINE) {
             let place = format!("{QUARANTINE}/{}", layout::readable(&entry.name));
             let (code, found) = (FindingCode::Quarantined, "what the log contradicts");
             self.findings.push(Finding::new(code, place, "nothing", found));
@@ -192,7 +192,10 @@ impl StoreReport {
         match layout::entries(&root.join(place)) {
             Ok(entries) => entries,
             // A copy of the sealed runs alone is a whole store to whoever checks it.
-            Err(error) if place == OPEN && error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error)
+                if [OPEN, QUARANTINE].contains(&place)
+                    && error.kind() == std::io::ErrorKind::NotFound =>
+            {
                 Vec::new()
             }
             Err(error) => {
