@@ -320,7 +320,12 @@ fn whatever_is_accepted_others_unpack_to_the_same() {
             }
         }
     }
-    assert!(accepted.len() > 10, "{} of {tried} were accepted", accepted.len());
+    // In a few seconds a slow machine tries few.
+    assert!(
+        seconds.is_some() || accepted.len() > 10,
+        "{} of {tried} were accepted",
+        accepted.len()
+    );
     // For scripts/fuzz.
     println!("containers: {tried} tried, {} accepted, all agree", accepted.len());
 }
