@@ -302,7 +302,8 @@ fn whatever_is_accepted_others_unpack_to_the_same() {
     let bases: Vec<_> = bases.into_iter().filter(|tar| tar.len() < 400 << 10).collect();
     let (mut tried, mut accepted) = (0, BTreeSet::new());
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
-    while tried < most && clock.now().wall < until {
+    // On a slow machine, until some were accepted: fewer would show nothing.
+    while tried < most && (clock.now().wall < until || accepted.len() <= 10) {
         // Long names are parts of their own.
         let mut changed = parts(&bases[chance.below(bases.len())]);
         for _ in 0..=chance.below(3) {
@@ -320,12 +321,7 @@ fn whatever_is_accepted_others_unpack_to_the_same() {
             }
         }
     }
-    // In a few seconds a slow machine tries few.
-    assert!(
-        seconds.is_some() || accepted.len() > 10,
-        "{} of {tried} were accepted",
-        accepted.len()
-    );
+    assert!(accepted.len() > 10, "{} of {tried} were accepted", accepted.len());
     // For scripts/fuzz.
     println!("containers: {tried} tried, {} accepted, all agree", accepted.len());
 }
