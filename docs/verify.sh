@@ -20,9 +20,11 @@
 # day, or a time such as 2026-11-01T08:00:00Z, such as when you received the evidence. Without it, the
 # time of sealing counts, by the folder's own word.
 #
-# Prints PASS or FAIL for each check, and NOTE for what the daemon itself found and put into the log; ends with 0 when all passed, 1 when one failed, 2 when it
-# could not begin. For a bundle, and where a store has archived runs or keeps bundles of other stores,
-# zstd and tar are needed as well; what they unpack was judged byte by byte before.
+# Prints PASS, FAIL or UNREAD for each check, and NOTE for what the daemon itself found and put into the
+# log; ends with 0 when all passed, 1 when one failed, 2 when it could not begin, 3 when none failed and
+# something could not be read. UNREAD is neither intact nor altered: check again as somebody who may read
+# it, on a disk that works. For a bundle, and where a store has archived runs or keeps bundles of other
+# stores, zstd and tar are needed as well; what they unpack was judged byte by byte before.
 # Nothing in the evidence is run. Written for bash 5.2, OpenSSH 9.2, OpenSSL 3.0
 # and Python 3.11, as in Debian 12. docs/FORMAT.md says what each file is.
 set -uo pipefail
@@ -77,17 +79,49 @@ trap 'rm -rf -- "$scratch"' EXIT
 weak=$(python trust "$trust" "$scratch/principals" ${since:+since} 2>"$scratch/said") ||
   stop "DIR cannot be used: $(cat -v "$scratch/said")"
 
-failed=0
-# check NUMBER NAME WHAT COMMAND…: run the command, say whether it passed, show what it printed.
+failed=0 unread=0
+# check NUMBER NAME WHAT COMMAND…: run the command, say whether it passed, show what it printed. A
+# command ends with 3 when it could not read what it needed, and found nothing wrong with the rest.
 check() {
   local number=$1 name=$2 what=$3 word=PASS
   shift 3
-  "$@" >"$scratch/said" 2>&1 </dev/null || { word=FAIL failed=1; }
+  "$@" >"$scratch/said" 2>&1 </dev/null
+  case $? in 0) ;; 3) word=UNREAD unread=1 ;; *) word=FAIL failed=1 ;; esac
   printf '%s %2s %-13s %s\n' "$word" "$number" "$name" "$what"
   # Names in evidence are hostile: no control character reaches the terminal.
-  if [ $word = FAIL ]; then head -n 20 "$scratch/said" | cat -v | sed 's/^/            | /'; return 1; fi
+  if [ $word != PASS ]; then head -n 20 "$scratch/said" | cat -v | sed 's/^/            | /'; return 1; fi
   grep -a '^note: ' "$scratch/said" | head -n 20 | cat -v | sed 's/^/            | /'
   return 0
+}
+# legible FILE…: 3 when one of them is there and cannot be read; what is no plain file is not read.
+legible() {
+  local file
+  for file; do
+    [ -e "$file" ] || reachable "$file" || return 3
+    [ ! -f "$file" ] || cat -- "$file" >/dev/null || return 3
+  done
+}
+# reachable PATH: whether it can be told that nothing is there.
+reachable() {
+  local said
+  said=$(stat -- "$1" 2>&1 >/dev/null) || [[ $said == *': No such file or directory' || $said == *': Not a directory' ]] ||
+    { printf '%s\n' "$said"; return 1; }
+}
+# sums MANIFEST: the files that it lists have their digests. 3 when some could not be read.
+sums() {
+  local code=0 name
+  legible "$1" || return 3
+  sha256sum --strict -c "$1" >"$scratch/sums" 2>"$scratch/why" && return 0
+  grep -v ': OK$' "$scratch/sums"
+  cat "$scratch/why"
+  while IFS= read -r name; do
+    [[ $name == *': FAILED open or read' ]] || { [[ $name == *': OK' ]] || return 1; continue; }
+    name=${name%': FAILED open or read'}
+    [ -e "$name" ] || ! reachable "$name" || return 1
+    code=3
+  done <"$scratch/sums"
+  [ $code = 3 ] || return 1
+  return 3
 }
 container() { python3 -I -B "$here/verify_container.py" "$@"; }
 
@@ -97,17 +131,21 @@ run_id='[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}'
 part='[A-Za-z0-9_][A-Za-z0-9._-]{0,99}' # of a name: no space, no leading dot or hyphen
 
 plain_files() { # No links, devices, pipes; no empty folders; a folder named after a run.
-  local other
-  other=$(find . ! -type d ! -type f -print -o -type d -empty -print) && [ -z "$other" ] || { echo "$other"; return 1; }
+  local other found=0
+  other=$(find . ! -type d ! -type f -print -o -type d -empty -print) || found=3
+  [ -z "$other" ] || { echo "$other"; return 1; }
   # A name with a line feed would be two to whoever reads lines.
-  other=$(find . -mindepth 1 -regextype posix-extended ! -regex "\./($part/)*$part" -print) && [ -z "$other" ] ||
-    { echo "$other"; return 1; }
+  other=$(find . -mindepth 1 -regextype posix-extended ! -regex "\./($part/)*$part" -print) || found=3
+  [ -z "$other" ] || { echo "$other"; return 1; }
   [[ ${PWD##*/} =~ ^$run_id$ ]] || { echo "the folder is not named after a run"; return 1; }
+  legible seal.json tagmanifest-sha256.txt.sig $stamp || return 3
   facts=$(python facts . "$whom") && [ "${facts%% *}" = "${PWD##*/}" ] ||
     { echo "seal.json is of another run"; return 1; }
+  return $found
 }
 manifests() { # Digest, two spaces, a plain name; names sorted, each once.
   local file names
+  legible tagmanifest-sha256.txt manifest-sha256.txt || return 3
   for file in tagmanifest-sha256.txt manifest-sha256.txt; do
     names=$part; [ $file = manifest-sha256.txt ] && names="data(/$part)+"
     [ -s $file ] && [ -z "$(tail -c1 $file)" ] || { echo "$file does not end with a line"; return 1; }
@@ -123,7 +161,12 @@ sizes() { # No file is larger than its kind may be, nor data/ than bag-info.txt 
   python sizes .
 }
 nothing_added() { # Below data/ is what the manifest lists, and nothing else.
-  diff <(cut -c67- manifest-sha256.txt) <(find data -type f | sort)
+  find data -type f >"$scratch/found" || {
+    # What could not be listed is missing from it, and that of which one can tell may not be more.
+    sort "$scratch/found" | comm -13 <(cut -c67- manifest-sha256.txt) - | grep . && return 1
+    return 3
+  }
+  diff <(cut -c67- manifest-sha256.txt) <(sort "$scratch/found")
 }
 root_names() { # Beside data/ is what the format names, and nothing else.
   local name all=(data bagit.txt bag-info.txt manifest-sha256.txt VERIFY.txt
@@ -150,10 +193,13 @@ revoked() {
 }
 stamp=tagmanifest-sha256.txt.sig.tsr request=tagmanifest-sha256.txt.sig.tsq
 timestamp() { # Over the signature, by an authority that is trusted, near the time of sealing.
+  [ -e $stamp ] || reachable $stamp || return 3
   [ ! -e $stamp ] || python timestamp . "$whom" # That there must be one, seal.json says.
 }
 signature() { # By a key that is trusted and not revoked, for evidence, at the time of the timestamp, or of sealing.
   local at principal there='' more=()
+  legible seal.json tagmanifest-sha256.txt tagmanifest-sha256.txt.sig $stamp || return 3
+  [ -n "$facts" ] || { echo "seal.json says no time"; return 1; }
   at=${facts% *} at=${moment:-${at#* }}
   if [ "${facts##* }" != - ]; then at=${facts##* } there=$at; fi
   # A timestamp over the log says so of every seal below it.
@@ -167,13 +213,14 @@ signature() { # By a key that is trusted and not revoked, for evidence, at the t
   return 1
 }
 sound() { # By whatever key, for evidence.
+  legible tagmanifest-sha256.txt tagmanifest-sha256.txt.sig || return 3
   ssh-keygen -Y check-novalidate -n evidence@exhibit -s tagmanifest-sha256.txt.sig <tagmanifest-sha256.txt
 }
 proof() { # From seal.json to a checkpoint that the log signed; also by a proof that lies beside the folder.
   local file
   for file in "${later:-seal.json.tlog-proof}" ${beside:+"$beside"}; do
     [ -z "$stranger" ] || [ -e "$file" ] || continue
-    python proof . "$file" "$whom" "$quorum" || return 1
+    python proof . "$file" "$whom" "$quorum" || return $?
   done
 }
 
@@ -183,16 +230,18 @@ proof() { # From seal.json to a checkpoint that the log signed; also by a proof 
 # What witnesses saw of a store's log they saw of all folders in it.
 stranger='' beside='' believed='' unproven='' quorum=quorum
 [ -z "$store" ] || quorum=-
-folder() ( # folder PATH: all checks of one folder
-  failed=0 facts='' whom=$trust
+folder() ( # folder PATH: all checks of one folder; ends as the script does
+  failed=0 unread=0 facts='' whom=$trust
   if [ -n "$stranger" ]; then whom=-; fi
-  cd -- "$1" || exit 1
-  # What is no plain file is not read, and neither is what a malformed manifest names.
-  check 1 plain-files 'plain files only, named after its run' plain_files || exit 1
-  check 23 sizes 'no file is larger than it can be' sizes || exit 1
-  check 2 manifests 'the manifests are well-formed' manifests || exit 1
-  check 3 tag-files 'the files beside data/ are those that were signed for' sha256sum --strict --quiet -c tagmanifest-sha256.txt
-  check 4 payload 'the files below data/ are those that were recorded' sha256sum --strict --quiet -c manifest-sha256.txt
+  ended() { [ $failed = 0 ] && [ $unread = 1 ] && exit 3; exit $failed; }
+  cd -- "$1" || { reachable "$1/." || { echo 'UNREAD  1 plain-files   the folder cannot be entered'; exit 3; }; exit 1; }
+  # What is no plain file is not read, and neither is what a malformed manifest names, nor what lies
+  # where nobody can look for such.
+  check 1 plain-files 'plain files only, named after its run' plain_files || [ $failed = 0 ] && find . >/dev/null 2>&1 || ended
+  check 23 sizes 'no file is larger than it can be' sizes || [ $failed = 0 ] || ended
+  check 2 manifests 'the manifests are well-formed' manifests || ended
+  check 3 tag-files 'the files beside data/ are those that were signed for' sums tagmanifest-sha256.txt
+  check 4 payload 'the files below data/ are those that were recorded' sums manifest-sha256.txt
   check 5 nothing-added 'nothing was added below data/' nothing_added
   check 6 root 'nothing was added or removed beside data/' root_names
   if [ -z "$stranger" ]; then
@@ -217,22 +266,29 @@ folder() ( # folder PATH: all checks of one folder
   elif [ -e $stamp ]; then
     check 18 timestamp 'the timestamp is sound; nobody is believed about time (no tsa-ca.pem)' timestamp
   fi
-  exit $failed
+  ended
 )
+# one PATH: check that folder, and remember how it ended.
+one() {
+  folder "$1"
+  case $? in 0) ;; 3) unread=1 ;; *) failed=1 ;; esac
+}
 
 # --- A store; these run inside it. -------------------------------------------------------------
 
 places() { # Below runs/ are folders named by day and run, each run under the day in its id.
-  local path id seconds other
+  local path id seconds other found=0
+  reachable runs || return 3
   [ -d runs ] && [ ! -L runs ] || { echo "there is no runs/"; return 1; }
   other=$(find runs -mindepth 1 -maxdepth 4 -regextype posix-extended \
     ! \( -type d -regex "runs/[0-9]{4}(/[0-9]{2}(/[0-9]{2}(/$run_id)?)?)?" \) \
-    ! \( -type f -regex "runs/[0-9]{4}/[0-9]{2}/[0-9]{2}/$run_id\.tar\.zst" \)) && [ -z "$other" ] ||
-    { echo "$other"; return 1; }
+    ! \( -type f -regex "runs/[0-9]{4}/[0-9]{2}/[0-9]{2}/$run_id\.tar\.zst" \)) || found=3
+  [ -z "$other" ] || { echo "$other"; return 1; }
   while IFS= read -rd '' path; do
     id=${path##*/} id=${id%.tar.zst} seconds=$((16#${id:0:8}${id:9:4} / 1000))
     [ "${path%.tar.zst}" = "runs/$(date -u -d "@$seconds" +%Y/%m/%d)/$id" ] || { echo "$path is of another day"; return 1; }
   done < <(find runs -mindepth 4 -maxdepth 4 -print0)
+  return $found
 }
 # unpack FILE INTO [RUN]: make the files of a bundle, or of the archive of RUN, after all of it was judged
 # to be what Exhibit's own writer makes of them, so that tar sees the same files as every other reader. A
@@ -248,22 +304,24 @@ unpack() {
   diff <(sort "$scratch/names") <(cd -- "$into" && find runs/*-* proofs/* \( -type d -printf '%p/\n' -o -printf '%p\n' \) 2>/dev/null | sort)
 }
 archives() { # Each is the one that the log holds; then it is unpacked: the folder of its run, and nothing else.
-  local id path
-  python archives . >"$scratch/archives" || return 1
+  local id path found=0
+  python archives . >"$scratch/archives" || { found=$?; [ $found = 3 ] || return 1; }
   while read -r id path; do
     [[ $id =~ ^$run_id$ ]] || continue
     mkdir -- "$scratch/one" && unpack "$path" "$scratch/one" "$id" &&
       mv -- "$scratch/one/runs/$id" "$unpacked/" && rm -r -- "$scratch/one" || return 1
   done <"$scratch/archives"
+  return $found
 }
 imports() { # Each is one that the log holds; then it is unpacked: folders of runs, their proofs, and nothing else.
-  local path into
-  python imports . >"$scratch/imports" || return 1
+  local path into found=0
+  python imports . >"$scratch/imports" || { found=$?; [ $found = 3 ] || return 1; }
   while IFS= read -r path; do
     [ -n "$path" ] || continue
     into=${path##*/} into=$taken/${into%.tar.zst}
     mkdir -- "$into" && unpack "$path" "$into" || return 1
   done <"$scratch/imports"
+  return $found
 }
 believing() { [ -z "$weak" ] || { echo "$weak"; return 1; }; }
 if [ -n "$logs" ]; then check 25 policy 'DIR says whom to believe about the log' believing; fi
@@ -275,11 +333,11 @@ if [ -f "$folder" ]; then
       run=${path##*/} beside=$scratch/sent/proofs/$run.tlog-proof
       [ -e "$beside" ] || beside=''
       printf 'folder runs/%s\n' "$run"
-      folder "$path" || failed=1
+      one "$path"
     done
   fi
 elif [ -n "$folder" ]; then
-  folder "$folder" || failed=1
+  one "$folder"
 else
   cd -- "$store" || exit 2
   unpacked=$scratch/unpacked taken=$scratch/taken
@@ -304,7 +362,7 @@ else
   check 17 timestamps 'every timestamp is over its checkpoint' python stamps . "$trust" "$scratch/stamps"
   if [ -f "$trust/tsa-ca.pem" ]; then
     check 19 stamp-order 'runs were stamped in the order of the log' python order . "$trust"
-    python there . "$scratch/stamps" >"$scratch/there" 2>/dev/null
+    python dated . "$scratch/stamps" >"$scratch/there" 2>/dev/null
   fi
   check 20 custody 'no event of custody was changed or removed' python custody .
   check 22 imports 'each kept bundle of another store is one in the log' imports
@@ -316,13 +374,13 @@ else
     if [[ $run =~ ^$run_id$ ]] && [ -e "$scratch/there" ]; then
       believed=$(sed -nE "s/^$run ([0-9]+)$/\1/p" "$scratch/there")
     fi
-    folder "$path" || failed=1
+    one "$path"
   done < <(find runs -mindepth 4 -maxdepth 4 -type d -print0; find "$unpacked" -mindepth 1 -maxdepth 1 -type d -print0)
   while IFS= read -r path; do
     [ -n "$path" ] || continue
     believed='' unproven=yes
     printf 'folder %q\n' "$path"
-    folder "$path" || failed=1
+    one "$path"
   done < <(python unpublished .)
   unproven=''
   # A key of which the auditor was told nothing is one for the auditor of the store that the bundle comes from.
@@ -332,8 +390,15 @@ else
     [ -e "$beside" ] || beside=''
     python named "$path/tagmanifest-sha256.txt.sig" "$trust/allowed_signers" "$trust/revoked_keys" >/dev/null 2>&1 || stranger=yes
     printf 'folder %q\n' "imported/${from##*/}.tar.zst/runs/$run"
-    folder "$path" || failed=1
+    one "$path"
   done < <(find "$taken" -mindepth 3 -maxdepth 3 -type d -path '*/runs/*' -print0)
 fi
-if [ $failed = 0 ]; then echo 'all checks passed'; else echo 'NOT INTACT: a check failed'; fi
+if [ $failed = 1 ]; then
+  echo 'NOT INTACT: a check failed'
+elif [ $unread = 1 ]; then
+  echo 'NOT CHECKED: something could not be read, and no check failed'
+  exit 3
+else
+  echo 'all checks passed'
+fi
 exit $failed

@@ -3,8 +3,9 @@ signed notes.
 
 Python's standard library only, and openssl for signatures, of which it takes the exit code and never
 the text. Each command checks one thing, prints what is wrong with it, and ends with 0 when nothing
-is; a line that begins with "note: " is no fault. Nothing found in the evidence is run, imported or
-followed: links, pipes and devices are told of and not opened.
+is, 1 when something is, 3 when something could not be read and nothing is wrong with the rest; a line
+that begins with "note: " is no fault. Nothing found in the evidence is run, imported or followed:
+links, pipes and devices are told of and not opened.
 
 TRUST is the folder with whom the auditor believes; "-" is nobody.
 
@@ -31,7 +32,7 @@ TRUST is the folder with whom the auditor believes; "-" is nobody.
                        are there; writes those that count into FILE: entries covered, and the second
                        by which these were there
   order STORE TRUST    runs were stamped in the order in which the log holds their seals
-  there STORE STAMPS   prints runs and when their seals were there at the latest, a line each, by the
+  dated STORE STAMPS   prints runs and when their seals were there at the latest, a line each, by the
                        file that `stamps` writes
   archives STORE       every archive is the one that the log holds; prints runs and archives, a line each
   imports STORE        every kept bundle of another store is one that the log holds; prints them, a line each
@@ -45,6 +46,7 @@ c2sp.org/tlog-policy, RFC 3161 (timestamps), RFC 5652 (CMS), docs/FORMAT.md.
 """
 
 import base64
+import errno
 import hashlib
 import importlib.util
 import json
@@ -62,8 +64,40 @@ DERIVED = ("data/events.jsonl", "data/run.json")  # No event can state these two
 RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
+# What these say of a path, it is so; any other failure to read says nothing of what is there.
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
+UNREAD = []
+
+
 class Wrong(Exception):
     """What is wrong."""
+
+
+def unread(error):
+    """Note a failure to read, to go on with the rest; what is absent is wrong."""
+    if error.errno in ABSENT:
+        raise error
+    UNREAD.append(str(error))
+
+
+def there(path):
+    """What is at the path, links not followed; None when nothing is."""
+    try:
+        return os.lstat(path)
+    except OSError as error:
+        if error.errno in ABSENT:
+            return None
+        raise
+
+
+def whether(kind, path):
+    """Whether something of that kind is there; None when nobody can tell, which is noted."""
+    try:
+        found = there(path)
+        return found is not None and kind(found.st_mode)
+    except OSError as error:
+        unread(error)
+        return None
 
 
 def need(condition, what):
@@ -99,7 +133,7 @@ def unbase64(text):
 
 def files_below(folder):
     """Path of every file below it, relative to it; anything but files and folders is wrong."""
-    for place, folders, names in os.walk(folder, onerror=lambda error: (_ for _ in ()).throw(error)):
+    for place, folders, names in os.walk(folder, onerror=unread):
         for name in folders + names:
             path = os.path.join(place, name)
             kind = os.lstat(path).st_mode
@@ -322,10 +356,12 @@ def seal(folder):
     }
     for name, file in (("timestamp_request_sha256", "tsq"), ("timestamp_sha256", "tsr")):
         path = os.path.join(folder, "tagmanifest-sha256.txt.sig." + file)
-        if os.path.lexists(path):
+        if there(path):
             expected[name] = sha256(read(path)).hex()
     names = "format run workflow state outcome opened_at sealed_at last_event_sha256".split()
     expected |= {name: record[name] for name in names if record.get(name) is not None}
+    if UNREAD:  # Then not all sizes are known.
+        expected["payload_oxum"] = value.get("payload_oxum")
     for name in expected.keys() | value.keys():
         what = f"{name}: expected {expected.get(name)!r}, found {value.get(name)!r}"
         need(same(expected.get(name), value.get(name)), what)
@@ -548,8 +584,8 @@ def timestamp(folder, trust):
     at = moment(json.loads(read(os.path.join(folder, "seal.json")))["sealed_at"])
     sealed = (at - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1) * 1000
     near = -(stamp.off + 60 * SECOND) <= stamp.time - sealed <= stamp.off + 600 * SECOND
-    there = datetime.fromtimestamp(stamp.time // SECOND, timezone.utc).isoformat()
-    need(near, f"sealed at {at.isoformat()}, it says; there at {there}, says the authority")
+    time = datetime.fromtimestamp(stamp.time // SECOND, timezone.utc).isoformat()
+    need(near, f"sealed at {at.isoformat()}, it says; there at {time}, says the authority")
 
 
 def stamp_name(size, ending):
@@ -572,13 +608,17 @@ def stamp_file(name):
 
 
 def stamps(store, trust, file):
-    folder, wrong, lines, there = os.path.join(store, "checkpoints"), [], [], set()
+    folder, wrong, lines, known = os.path.join(store, "checkpoints"), [], [], set()
     # The log before the files: what it tells of was there before. Whether it is whole, and has a
     # history, are checks of their own.
     try:
         told = [json.loads(entry) for entry in Log(store).entries]
         names = sorted(name for name in files_below(folder) if stamp_file(name))
-    except (Wrong, OSError, ValueError):
+    except OSError as error:
+        told, names = [], []
+        if error.errno not in ABSENT:
+            unread(error)
+    except (Wrong, ValueError):
         told, names = [], []
     for name in names:
         (size, which), path = stamp_file(name), os.path.join(folder, name)
@@ -589,8 +629,8 @@ def stamps(store, trust, file):
                 need(Request(read(path)).imprint == sha256(text), "it is over something else")
                 continue
             data, asked = read(path), os.path.join(folder, stamp_name(size, ".tsq"))
-            stamp, there = Stamp(data), there | {(size, sha256(data).hex())}
-            stamp.sound(text, Request(read(asked)) if os.path.lexists(asked) else None)
+            stamp, known = Stamp(data), known | {(size, sha256(data).hex())}
+            stamp.sound(text, Request(read(asked)) if there(asked) else None)
             if not believes(trust):
                 continue
             if stamp.counts(text, trust):
@@ -598,11 +638,15 @@ def stamps(store, trust, file):
             else:
                 print(f"note: checkpoints/{name} is by an authority that is not believed: it counts for nothing")
         except (Wrong, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in ABSENT:
+                unread(error)
+                continue
             wrong.append(f"checkpoints/{name}: {error}")
     for index, value in enumerate(told):
         if value.get("kind") == "timestamp":
-            size, found = value["size"], (value["size"], value["sha256"]) in there
-            if not found or type(size) is not int:
+            size, found = value["size"], (value["size"], value["sha256"]) in known
+            # Where one could not be read, nobody can tell that it is another.
+            if not (found or UNREAD) or type(size) is not int:
                 wrong.append(f"entry {index} tells of a timestamp over {size!r} entries that is not there")
     with open(file, "w", encoding="utf-8") as out:
         out.writelines(lines)
@@ -615,12 +659,16 @@ def order(store, trust):
         value = json.loads(entry)
         if value["format"] == "exhibit/1":
             last[value["run"]] = index
-    there = folders_of_runs(store)
-    for run in sorted(there.keys() & last.keys(), key=last.get):
+    placed = folders_of_runs(store)
+    for run in sorted(placed.keys() & last.keys(), key=last.get):
         try:
-            stamp, signature = stamp_of(there[run])
-        except (Wrong, OSError):
+            stamp, signature = stamp_of(placed[run])
+        except Wrong:
             continue  # Whether it is sound is a check of the folder.
+        except OSError as error:
+            if error.errno not in ABSENT:
+                unread(error)
+            continue
         if not stamp.counts(signature, trust):
             continue
         off = stamp.off // 10**6 * 10**6
@@ -780,10 +828,14 @@ def tiles(store):
         if width > len(parts):
             continue
         # Narrower tiles than the log now has may be left over, if they hold the same.
-        content = read(os.path.join(log.folder, name))
-        need(content == b"".join(parts[:width]), f"{name!r} was altered")
         missing.discard(name)
-    need(not missing, f"not there: {sorted(missing)}")
+        try:
+            content = read(os.path.join(log.folder, name))
+        except OSError as error:
+            unread(error)
+            continue
+        need(content == b"".join(parts[:width]), f"{name!r} was altered")
+    need(UNREAD or not missing, f"not there: {sorted(missing)}")
 
 
 def folders_of_runs(store):
@@ -792,7 +844,13 @@ def folders_of_runs(store):
     unpacked = os.environ.get("EXHIBIT_UNPACKED")
     for name in os.listdir(unpacked) if unpacked and os.path.isdir(unpacked) else []:
         found[name] = os.path.join(unpacked, name)
-    for place, folders, _ in os.walk(os.path.join(store, "runs")):
+    for place, folders, names in os.walk(os.path.join(store, "runs"), onerror=unread):
+        for name in names:
+            if name.endswith(".tar.zst") and name[:-8] not in found:
+                try:
+                    opened(os.path.join(place, name)).close()
+                except OSError as error:
+                    unread(error)
         found |= {name: os.path.join(place, name) for name in folders if RUN.fullmatch(name)}
         folders[:] = [name for name in folders if not RUN.fullmatch(name)]
     return found
@@ -801,12 +859,17 @@ def folders_of_runs(store):
 def history(store, trust):
     log, policy, folder = Log(store), Policy(trust), os.path.join(store, "checkpoints")
     signatures = []
-    need(os.path.isdir(folder), "there is no checkpoints/")
+    found = there(folder)
+    need(found and stat.S_ISDIR(found.st_mode), "there is no checkpoints/")
     for name in files_below(folder):
         # Files being written were promised to nobody; timestamps have a check of their own.
         if name.endswith(".partial") or stamp_file(name):
             continue
-        text, lines = split_note(read(os.path.join(folder, name)))
+        try:
+            text, lines = split_note(read(os.path.join(folder, name)))
+        except OSError as error:
+            unread(error)
+            continue
         size = log.continues(name, text)
         # The newest that was cosigned, or stamped, has a copy of its own.
         known = (stamp_name(size, ".note"), "witnessed.note", "stamped.note")
@@ -816,8 +879,13 @@ def history(store, trust):
     policy.strange("checkpoints", *signatures)
     for folder in folders_of_runs(store).values():
         path = os.path.join(folder, "seal.json.tlog-proof")
-        if os.path.lexists(path):  # That there must be one is a check of the folder.
-            log.continues(path, split_note(read(path).partition(b"\n\n")[2])[0])
+        try:
+            note = there(path) and read(path)  # That there must be one is a check of the folder.
+        except OSError as error:
+            unread(error)
+            continue
+        if note:
+            log.continues(path, split_note(note.partition(b"\n\n")[2])[0])
 
 
 def kept(store, trust, *notes):
@@ -837,7 +905,11 @@ def witnesses(store, trust, since=None):
     notes += [os.path.join(folder, name) for name in files_below(folder) if name.endswith(".note")]
     enough = {}
     for path in notes:
-        text, lines = split_note(read(path))
+        try:
+            text, lines = split_note(read(path))
+        except OSError as error:
+            unread(error)
+            continue
         try:
             size, times = log.continues(path, text), policy.seen(text, lines)
         except Wrong:
@@ -849,11 +921,11 @@ def witnesses(store, trust, since=None):
         time, size = seen.get(name, (0, None))
         saw = f"saw {size} of {log.size} entries at {when(time)}" if size is not None else "saw nothing"
         print(f"note: the witness {name!r} {saw}")
-    newest = enough[notes[0]] or enough.get(os.path.join(folder, "witnessed.note"))
-    need(newest, "fewer witnesses cosigned than the policy asks for")
+    newest = enough.get(notes[0]) or enough.get(os.path.join(folder, "witnessed.note"))
+    need(newest or UNREAD, "fewer witnesses cosigned than the policy asks for")
     if since is not None:
         fresh = {name for name, (time, _) in seen.items() if time >= int(since)}
-        need(policy.met(fresh), f"fewer witnesses than are needed cosigned since {when(int(since))}")
+        need(policy.met(fresh) or UNREAD, f"fewer witnesses than are needed cosigned since {when(int(since))}")
 
 
 def when(seconds):
@@ -874,7 +946,7 @@ def newborn(folder):
     events = os.path.join(folder, "data", "events.jsonl")
     if not names <= {"data/events.jsonl", "data/provenance.json"}:
         return False
-    lines = read(events).split(b"\n") if os.path.lexists(events) else [b""]
+    lines = read(events).split(b"\n") if there(events) else [b""]
     if len(lines) == 1:
         return True  # Not even its opening is whole.
     opening = json.loads(lines[0])
@@ -903,7 +975,7 @@ def open_run(folder):
         # One that is not last belongs to a seal that was cut short.
         for name, stated_digest in stated(event) if event["kind"] != "run.sealed" else ():
             path = os.path.join(folder, name)
-            if not os.path.lexists(path) or digest(path) != stated_digest:
+            if not there(path) or digest(path) != stated_digest:
                 yield f"{path} is not what event {number} states"
 
 
@@ -952,60 +1024,82 @@ class Told:
 def open_folders(store):
     """The folders in open/ by run, and what else is there."""
     place = os.path.join(store, "open")
-    names = os.listdir(place) if os.path.isdir(place) else []
+    names = []
+    if whether(stat.S_ISDIR, place):
+        try:
+            names = os.listdir(place)
+        except OSError as error:
+            unread(error)
     paths = {name: os.path.join(place, name) for name in names}
-    folders = {name for name, path in paths.items() if stat.S_ISDIR(os.lstat(path).st_mode)}
+    folders = {name for name, path in paths.items() if whether(stat.S_ISDIR, path) is not False}
     known = {name for name in folders if RUN.fullmatch(name.removesuffix(".partial"))}
     runs = {name: paths[name] for name in known if RUN.fullmatch(name)}
     return runs, [f"no run: open/{name!r}" for name in names if name not in known]
 
 
+def opened_run(told, placed, run, folder):
+    """What is wrong with a run in open/."""
+    if run not in told.runs:
+        return [] if newborn(folder) else [f"never logged: {run}, which is open"]
+    if run in told.purged or (told.runs[run] and run in placed):
+        return [f"reopened: {run}, which was sealed or purged"]
+    if told.runs[run]:
+        seal = os.path.join(folder, "seal.json")
+        if not there(seal) or sha256(read(seal)) != told.runs[run][-1]:
+            return [f"reopened: {run}, and it is not the seal that the log holds"]
+        return []
+    return list(open_run(folder))
+
+
 def runs(store):
-    told, there = Told(store), folders_of_runs(store)
+    told, placed = Told(store), folders_of_runs(store)
     still_open, wrong = open_folders(store)
     wrong += told.wrong
-    for run, folder in there.items():
+    for run, folder in placed.items():
         if not told.runs.get(run):
             wrong.append(f"never logged: {run}")
-        elif sha256(read(os.path.join(folder, "seal.json"))) != told.runs[run][-1]:
-            wrong.append(f"exchanged: the log holds another seal of {run}")
+            continue
+        try:
+            if sha256(read(os.path.join(folder, "seal.json"))) != told.runs[run][-1]:
+                wrong.append(f"exchanged: the log holds another seal of {run}")
+        except OSError as error:
+            unread(error)
     for run in told.runs:
-        if run not in told.purged and run not in there and run not in still_open:
+        # Where a folder could not be listed, nobody can tell.
+        if not UNREAD and run not in told.purged and run not in placed and run not in still_open:
             wrong.append(f"gone: {run}, which the log tells of")
     for run, folder in still_open.items():
-        if run not in told.runs:
-            wrong += [] if newborn(folder) else [f"never logged: {run}, which is open"]
-        elif run in told.purged or (told.runs[run] and run in there):
-            wrong.append(f"reopened: {run}, which was sealed or purged")
-        elif told.runs[run]:
-            seal = os.path.join(folder, "seal.json")
-            if not os.path.lexists(seal) or sha256(read(seal)) != told.runs[run][-1]:
-                wrong.append(f"reopened: {run}, and it is not the seal that the log holds")
-        else:
-            wrong += open_run(folder)
-    for run, folder in [*there.items(), *still_open.items()]:
+        try:
+            wrong += opened_run(told, placed, run, folder)
+        except OSError as error:
+            unread(error)
+    for run, folder in [*placed.items(), *still_open.items()]:
         if run not in told.runs:
             continue
         events = os.path.join(folder, "data", "events.jsonl")
-        lines = [sha256(line).hex() for line in lines_of(folder)] if os.path.lexists(events) else []
+        try:
+            lines = [sha256(line).hex() for line in lines_of(folder)] if there(events) else []
+        except OSError as error:
+            unread(error)
+            continue
         if run in told.first and [told.first[run]] != lines[:1]:
             wrong.append(f"another opening than the log holds: {run}")
         for count, digest in told.heads.get(run, []):
             if lines[count - 1 : count] != [digest]:
                 wrong.append(f"the log holds another event {count} of {run}")
-    wrong += [f"there although purged: {run}" for run in told.purged if run in there]
+    wrong += [f"there although purged: {run}" for run in told.purged if run in placed]
     need(not wrong, "\n".join(sorted(wrong)))
 
 
 def unpublished(store):
     """Runs whose seal is in the log, and that are not moved to their place yet."""
-    told, there = Told(store), folders_of_runs(store)
+    told, placed = Told(store), folders_of_runs(store)
     for run, folder in sorted(open_folders(store)[0].items()):
-        if told.runs.get(run) and run not in there:
+        if told.runs.get(run) and run not in placed:
             print(os.path.relpath(folder, store))
 
 
-def there(store, stamps):
+def dated(store, stamps):
     over = [tuple(map(int, line.split())) for line in read(stamps).decode().splitlines()]
     last = {}
     for index, entry in enumerate(Log(store).entries):
@@ -1046,13 +1140,18 @@ def archives(store):
             restored.add(value["run"])
         elif value.get("kind") == "purge":
             logged.pop(value["run"], None)
-    for place, folders, names in os.walk(os.path.join(store, "runs")):
+    for place, folders, names in os.walk(os.path.join(store, "runs"), onerror=unread):
         folders[:] = [name for name in folders if not RUN.fullmatch(name)]
         for run in [name[:-8] for name in names if name.endswith(".tar.zst") and RUN.fullmatch(name[:-8])]:
             path = os.path.join(place, run + ".tar.zst")
             # One that became a folder again goes after its folder came.
-            left = run not in restored or os.path.isdir(os.path.join(place, run))
-            if run in logged and is_that(path, *logged[run]) and left:
+            left = run not in restored or whether(stat.S_ISDIR, os.path.join(place, run)) is not False
+            try:
+                sound_one = run in logged and is_that(path, *logged[run])
+            except OSError as error:
+                unread(error)
+                continue
+            if sound_one and left:
                 sound.append(f"{run} {path}")
             else:
                 wrong.append(f"not the archive that the log holds: {run}")
@@ -1080,15 +1179,19 @@ def imports(store):
                 wrong.append(f"unfounded: entry {index} purges the bundle {value['sha256']}")
             logged.discard(value["sha256"])
             purged.add(value["sha256"])
-    there = os.path.lexists(folder)
-    need(not there or stat.S_ISDIR(os.lstat(folder).st_mode), "imported is a link, pipe or device")
+    placed = there(folder)
+    need(not placed or stat.S_ISDIR(placed.st_mode), "imported is a link, pipe or device")
     waiting, found = set(), set()
-    for name in sorted(os.listdir(folder)) if there else []:
+    for name in sorted(os.listdir(folder)) if placed else []:
         path, named = os.path.join(folder, name), name.partition(".")[0]
         kind = stat.S_ISREG(os.lstat(path).st_mode) and re.fullmatch("[0-9a-f]{64}", named)
         ending = name[len(named) :]
         if kind and ending in (".begun", ".begun.partial", ".going", ".going.partial"):  # One on its way in or out.
-            if ending == ".begun" and is_that(path, named, taken.get(named, {}).get("size")):
+            try:
+                if ending == ".begun" and is_that(path, named, taken.get(named, {}).get("size")):
+                    waiting.add(named)
+            except OSError as error:
+                unread(error)
                 waiting.add(named)
         elif not kind or ending != ".tar.zst":
             wrong.append(f"no bundle: imported/{name!r}")
@@ -1098,8 +1201,11 @@ def imports(store):
             wrong.append(f"never logged: imported/{name}")
         else:
             found.add(named)
-            that = is_that(path, named, taken[named].get("size"))
-            (sound if that else wrong).append(path)
+            try:
+                that = is_that(path, named, taken[named].get("size"))
+                (sound if that else wrong).append(path)
+            except OSError as error:
+                unread(error)
     wrong += [f"gone: {named}, of which the log tells" for named in logged - found - waiting]
     need(not wrong, "\n".join(wrong))
     print("\n".join(sound))
@@ -1124,7 +1230,7 @@ def custody(store):
             heads.append((value["count"], value["sha256"], index))
     heads.sort()
     folder = os.path.join(store, "custody")
-    names = sorted(os.listdir(folder)) if os.path.lexists(folder) else []
+    names = sorted(os.listdir(folder)) if there(folder) else []
     for name in names:
         need(re.fullmatch(r"[0-9]{4}-[0-9]{2}\.jsonl", name), f"no month's file: {name!r}")
     count, previous = 0, "0" * 64
@@ -1173,8 +1279,14 @@ def findings(store):
 
 if __name__ == "__main__":
     commands = [trust, seal, sizes, chain, facts, timestamp, proof, signed, tiles]
-    commands += [history, kept, witnesses, runs, unpublished, stamps, order, there, archives, imports, named, custody, findings]
+    commands += [history, kept, witnesses, runs, unpublished, stamps, order, dated, archives, imports, named, custody, findings]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # Whatever the evidence did to the check: it did not pass.
-        sys.exit(str(error) if isinstance(error, Wrong) else repr(error))
+        if not isinstance(error, OSError) or error.errno in (None, *ABSENT):
+            sys.exit(str(error) if isinstance(error, Wrong) else repr(error))
+        UNREAD.append(str(error))
+    if UNREAD:
+        sys.stdout.flush()
+        print("could not be read:", *UNREAD, sep="\n", file=sys.stderr)
+        sys.exit(3)

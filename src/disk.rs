@@ -1,7 +1,8 @@
 //! Owns every write to the file system: folders, names, permissions and locks here, files that are
 //! written whole in [`once`], files that grow in [`growing`], and the synchronisation that makes a
 //! promise hold through a power cut. Nothing else may open a file for writing (clippy's
-//! `disallowed-methods` holds that).
+//! `disallowed-methods` holds that). Reading is in [`reading`],
+//! and how much room there is in [`room`].
 //!
 //! What is done to names that others may watch is noted in [`own`] while it is done.
 
@@ -10,6 +11,8 @@ pub mod flags;
 pub mod growing;
 pub mod once;
 pub mod own;
+pub mod reading;
+pub mod room;
 pub mod verity;
 
 pub(crate) mod fault;
@@ -25,6 +28,8 @@ use self::fault::{changes, makes, removes};
 pub use self::growing::{Appending, Growing, truncate};
 pub use self::once::{OnceFile, PARTIAL_SUFFIX, remove_cut_short, replace, write_once};
 use self::own::Window;
+pub use self::reading::{found, is_unreadable, list, open, read_limited, read_plain};
+pub use self::room::{free_bytes, free_inodes};
 
 /// Read and write for the owner, nothing for others.
 const PRIVATE_FILE: u32 = 0o600;
@@ -203,36 +208,6 @@ impl Lock {
     }
 }
 
-/// Bytes that an ordinary user may still write on the file system of `path`.
-///
-/// # Errors
-/// What the system answers.
-pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    let stat = rustix::fs::statvfs(path)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-/// The whole of `path`, refusing more than `limit` bytes.
-///
-/// # Errors
-/// `FileTooLarge` over the limit; else what the system answers.
-pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
-}
-
-/// [`read_limited`] of a plain file: a pipe or device, on which a reader would wait, is refused.
-///
-/// # Errors
-/// `InvalidInput` for what is no plain file; else as [`read_limited`].
-pub fn read_plain(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file"));
-    }
-    read_limited(path, limit)
-}
-
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -265,14 +240,5 @@ mod tests {
         assert_eq!(mode(&deep), 0o700);
         assert_eq!(mode(&folder.path().join("runs")), 0o700);
         assert_eq!(mode(&deep.join("f")), 0o600);
-    }
-
-    #[test]
-    fn reading_stops_at_the_limit() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("f");
-        write_once(&path, b"12345").expect("written");
-        assert_eq!(read_limited(&path, 5).expect("within"), b"12345");
-        assert_eq!(read_limited(&path, 4).expect_err("over").kind(), io::ErrorKind::FileTooLarge);
     }
 }

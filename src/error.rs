@@ -154,6 +154,8 @@ codes! {
     NotDue = ("not_due", 409, CONFLICT);
     /// The run is not as it was sealed: it is not purged unasked.
     RunDamaged = ("run_damaged", 409, CONFLICT);
+    /// The run cannot be read now: whether it is as it was sealed is not known.
+    RunUnreadable = ("run_unreadable", 503, UNAVAILABLE);
     /// The run is archived: restore it, or take its archive.
     RunArchived = ("run_archived", 409, CONFLICT);
     /// The run was purged: the log tells of it.
@@ -204,6 +206,10 @@ codes! {
     TooManyConnections = ("too_many_connections", 503, UNAVAILABLE);
     /// Too many runs are open.
     TooManyRuns = ("too_many_runs", 429, UNAVAILABLE);
+    /// Too many requests of this caller are under way.
+    TooManyRequests = ("too_many_requests", 429, UNAVAILABLE);
+    /// The caller's stored sequences would have more bytes than the configuration allows.
+    QuotaExceeded = ("quota_exceeded", 507, UNAVAILABLE);
     /// The disk is full, or under the configured head-room.
     StoreFull = ("store_full", 507, UNAVAILABLE);
     /// The store cannot be written.

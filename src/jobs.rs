@@ -14,7 +14,7 @@ use crate::run::Caller;
 
 /// Most jobs of one caller that are not done yet: the hosted API's limit.
 const PENDING: usize = 5;
-/// Most jobs that are remembered; the oldest done ones are forgotten first.
+/// Most jobs that are remembered; the oldest done ones of whoever has the most are forgotten first.
 const MOST: usize = 256;
 
 /// The jobs there are. Cheap to clone.
@@ -54,10 +54,15 @@ impl Jobs {
             return Err(Problem::new(Code::Busy, message));
         }
         while jobs.len() >= MOST {
-            let done = jobs.iter().filter(|(_, job)| job.output.is_some());
-            let oldest = done.min_by_key(|(_, job)| job.created.monotonic).map(|(id, _)| *id);
-            let Some(oldest) = oldest else { break };
-            jobs.remove(&oldest);
+            let mut counts = HashMap::<String, usize>::new();
+            for job in jobs.values().filter(|job| job.output.is_some()) {
+                *counts.entry(job.caller.account()).or_default() += 1;
+            }
+            let Some((most, _)) = counts.into_iter().max_by_key(|(_, count)| *count) else { break };
+            let theirs = |job: &Job| job.output.is_some() && job.caller.account() == most;
+            let theirs = jobs.iter().filter(|(_, job)| theirs(job));
+            let oldest = theirs.min_by_key(|(_, job)| job.created.monotonic).map(|(id, _)| *id);
+            jobs.remove(&oldest.expect("whoever has the most has some"));
         }
         let id = RandomId::new().map_err(|error| Problem::internal("making an id", error))?;
         let created = self.clock.now();
@@ -197,5 +202,25 @@ mod tests {
         assert_eq!((&told["status"], &told["output"]["frames"]), (&json!("completed"), &json!(3)));
         assert_eq!(jobs.file(&caller(1), id).expect("done").0.len(), 2);
         jobs.begin(&caller(1)).expect("one is done");
+    }
+
+    #[test]
+    fn one_callers_jobs_do_not_push_out_anothers() {
+        let clock = Clock::fixed("2026-11-24T08:00:00Z".parse().expect("a time"));
+        let jobs = Jobs::new(clock.clone());
+        let caller = |uid| Caller::Socket { uid, gid: 1, pid: None };
+        let done = |uid| {
+            clock.advance(std::time::Duration::from_secs(1));
+            let (id, _) = jobs.begin(&caller(uid)).expect("not too many");
+            jobs.complete(id, Err("it was refused".to_owned()));
+            id
+        };
+        let (first, own) = (done(1), done(2));
+        for _ in 0..MOST {
+            done(2);
+        }
+        assert_eq!(jobs.list(&caller(1)).len(), 1);
+        jobs.get(&caller(1), first).expect("still there");
+        assert_eq!(jobs.get(&caller(2), own).expect_err("its own went").code, Code::JobNotFound);
     }
 }

@@ -48,6 +48,7 @@ pub mod pack;
 pub mod policy;
 pub mod population;
 pub mod qr;
+pub mod quotas;
 pub mod receipt;
 pub mod redact;
 pub mod report;

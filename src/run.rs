@@ -43,6 +43,16 @@ impl Caller {
         }
     }
 
+    /// A text for whom limits and usage are counted: equal for callers who may act on each other's runs
+    /// ([`Caller::may_act_on`]).
+    pub fn account(&self) -> String {
+        match self {
+            Self::Socket { uid, .. } => format!("uid:{uid}"),
+            Self::Key { id, .. } => format!("key:{id}"),
+            Self::Daemon => "daemon".to_owned(),
+        }
+    }
+
     /// Whether `self` may act on a run that `opener` opened: the same user, or the same key.
     pub fn may_act_on(&self, opener: &Self) -> bool {
         match (self, opener) {

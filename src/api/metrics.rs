@@ -23,7 +23,8 @@ pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Failure>
     let (under_way, waiting) = api.captures.load();
     let mut now = Now(&mut registry);
     now.info();
-    now.is("ready", "Whether captures can be taken", api.captures.ready().is_ok());
+    let ready = api.captures.ready().is_ok() && api.runs.check_room().is_ok();
+    now.is("ready", "Whether captures can be taken", ready);
     now.gauge("runs_open", "Runs that are open", api.runs.open_count() as u64);
     now.gauge("captures_under_way", "Captures under way", under_way as u64);
     now.gauge("captures_waiting", "Captures that wait for a page", waiting as u64);
@@ -42,6 +43,11 @@ fn store(now: &mut Now<'_>, runs: &Runs) {
     if let Ok(free) = runs.free_bytes() {
         now.gauge("store_free_bytes", "Bytes free on the store's disk", free);
     }
+    if let Ok(Some(free)) = runs.free_inodes() {
+        now.gauge("store_free_inodes", "Files that can be made on the store's disk", free);
+    }
+    let about = "Whether the daemon started without room, and writes nothing";
+    now.is("read_only", about, runs.is_read_only());
     let size = runs.log().checkpoint().1.size;
     now.gauge("log_entries", "Entries of the log", size);
     let failed = !runs.signing()["failed"].is_null();
@@ -64,6 +70,8 @@ fn integrity(now: &mut Now<'_>, runs: &Runs) {
     now.counter("scrub_rounds", "Rounds in which all evidence was read again", scrubbed.rounds);
     let about = "Places whose evidence is no longer as it was, by the last reading";
     now.gauge("damaged_places", about, scrubbed.findings.len() as u64);
+    let about = "Places whose evidence could not be read, which is tried again";
+    now.gauge("unreadable_places", about, scrubbed.unreadable.len() as u64);
 
     let guarded = runs.guarded();
     now.is("guard_holds", "Whether the immutable flag was seen to hold", guarded.holds);

@@ -20,7 +20,7 @@ mod video;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -36,6 +36,7 @@ use crate::daemon::gate::Shown;
 use crate::daemon::keyring::SharedKeyring;
 use crate::error::{Code, Problem};
 use crate::jobs::Jobs;
+use crate::quotas::{Quota, Share, Shares};
 use crate::run::Caller;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
@@ -55,6 +56,8 @@ pub struct Api {
     pub sequences: StoredSequences,
     /// The API keys.
     pub keys: SharedKeyring,
+    /// Requests under way.
+    pub requests: Shares,
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
 }
@@ -97,13 +100,22 @@ pub fn router(api: Api) -> Router {
 
 async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     match peer::authenticate(&request, &api.keys) {
-        Ok(caller) => {
-            Shown::tell(&request);
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
+        Ok(caller) => match enter(&api, &caller) {
+            Ok(_share) => {
+                Shown::tell(&request);
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Err(problem) => Failure::from(problem).into_response(),
+        },
         Err(problem) => Failure::from(problem).into_response(),
     }
+}
+
+/// A share of what is under way, for as long as `caller` is being answered.
+fn enter(api: &Api, caller: &Caller) -> Result<Share, Problem> {
+    let limit = api.config.borrow().quotas.requests;
+    api.requests.take(caller, Quota::Requests, limit, 0)
 }
 
 /// A capture by one of the hosted API's endpoints: the run, if any, is named by header.
@@ -167,6 +179,11 @@ fn stage(name: &str) -> Result<Stage, Problem> {
 }
 
 async fn ready(State(api): State<Api>) -> Response {
+    if let Err(problem) = api.runs.check_room() {
+        let mut response = Failure::from(problem).into_response();
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return response;
+    }
     match api.captures.ready() {
         Ok(()) => Json(json!({ "status": "ready" })).into_response(),
         Err(why) => {
@@ -179,6 +196,9 @@ async fn ready(State(api): State<Api>) -> Response {
 
 async fn status(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Json<Value> {
     let (under_way, waiting) = api.captures.load();
+    let room = api.runs.room();
+    let full = room["refused_because"].as_str().map(str::to_owned);
+    let not_ready = full.or_else(|| api.captures.ready().err());
     let browser = api.captures.provenance();
     let mut scrubbed = api.runs.scrubbed();
     if !may_see_all(&caller, &api.config.borrow().web) {
@@ -190,13 +210,14 @@ async fn status(State(api): State<Api>, Extension(caller): Extension<Caller>) ->
     integrity["guard"] = json!(api.runs.guarded());
     Json(json!({
         "exhibit": env!("CARGO_PKG_VERSION"),
-        "ready": api.captures.ready().is_ok(),
-        "not_ready_because": api.captures.ready().err(),
+        "ready": not_ready.is_none(),
+        "not_ready_because": not_ready,
         "browser": browser["version"]["product"],
         "sandbox": browser["sandbox"],
         "open_runs": api.runs.open_count(),
         "captures_under_way": under_way,
         "captures_waiting": waiting,
+        "room": room,
         "integrity": integrity,
         "witnesses": api.runs.witnesses(),
         "signing": api.runs.signing(),

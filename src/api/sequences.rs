@@ -88,7 +88,7 @@ async fn list(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Failure> {
     let kept = api.sequences.list(caller).await?;
-    let kept: Vec<Value> = kept.iter().map(crate::sequences::StoredSequence::summary).collect();
+    let kept: Vec<Value> = kept.iter().map(crate::sequences::Listed::summary).collect();
     Ok(Json(json!({ "sequences": kept })))
 }
 

@@ -18,6 +18,7 @@ pub(crate) use self::folder::{Folder, Seen, folders};
 pub use self::reader::Survey;
 pub use self::unpack::{Unpacked, file_in, survey, unpack};
 pub(crate) use self::writer::write_tar;
+use crate::disk;
 use crate::id::RunId;
 use crate::tlog::proof::Proof;
 
@@ -62,8 +63,7 @@ impl BundleError {
     /// Whether it tells of this machine (a full disk, a file that may not be read) and not of what is
     /// in the file; bytes that cannot be unpacked are no error of the system's.
     pub fn is_of_the_system(&self) -> bool {
-        matches!(self, Self::Io(error) if error.raw_os_error().is_some()
-            && error.kind() != io::ErrorKind::AlreadyExists)
+        disk::is_unreadable(self)
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Survey {
     pub runs: Vec<RunId>,
     /// Bytes of all files together.
     pub bytes: u64,
+    /// Files and folders.
+    pub entries: u64,
 }
 
 /// How many bytes a folder may hold below `data/`, by its own `bag-info.txt`.
@@ -108,7 +110,7 @@ impl<R: Read> Reader<R> {
     pub(crate) fn close(mut self) -> Result<Survey, BundleError> {
         while self.next()?.is_some() {}
         self.frame.close()?;
-        Ok(Survey { runs: self.order.end()?, bytes: self.bytes })
+        Ok(Survey { runs: self.order.end()?, bytes: self.bytes, entries: self.entries })
     }
 
     /// What is left of the entry, and the zeros behind it.

@@ -81,7 +81,7 @@ impl Captures {
             Chosen::of(by, "/screenshot", pass_on)
         };
         let chosen = [chosen(&before, "url_a", "html_a"), chosen(&after, "url_b", "html_b")];
-        let places = (self.queue()?, self.queue()?);
+        let places = (self.queue(&caller)?, self.queue(&caller)?);
         let stage = own.or(stage).unwrap_or_else(Stage::during);
         let (work, standalone) = self.run(run, caller, by).await?;
         let begun = self.0.runs.clock().now();

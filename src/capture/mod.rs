@@ -42,6 +42,7 @@ use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
 use crate::id::RunId;
 use crate::policy::Policy;
+use crate::quotas::{Quota, Share, Shares};
 use crate::receipt::Receipt;
 use crate::request::CaptureRequest;
 use crate::run::{Caller, Ending, Event, RunSpec, STANDALONE};
@@ -62,6 +63,8 @@ struct Shared {
     config: watch::Receiver<Arc<Config>>,
     slots: Semaphore,
     waiting: AtomicUsize,
+    /// Captures by caller, waiting or under way.
+    shares: Shares,
     sessions: Sessions,
     recordings: Recordings,
     tasks: Tasks,
@@ -87,6 +90,7 @@ impl Captures {
             config,
             slots,
             waiting,
+            shares: Shares::default(),
             sessions,
             recordings,
             tasks,
@@ -140,7 +144,7 @@ impl Captures {
         let chosen = Chosen::of(by, kind.endpoint(), pass_on);
         check_session(by, &request.settings.page)?;
         let session = self.0.sessions.enter(&caller, &mut request.settings.page)?;
-        let place = self.queue()?;
+        let place = self.queue(&caller)?;
 
         // The attempt is on disk before any browser moves.
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
@@ -245,10 +249,14 @@ impl Captures {
     }
 
     /// Take a place among those that wait.
-    fn queue(&self) -> Result<Place, Problem> {
-        let limits = self.0.config.borrow().capture.clone();
+    fn queue(&self, caller: &Caller) -> Result<Place, Problem> {
+        let (limits, most) = {
+            let config = self.0.config.borrow();
+            (config.capture.clone(), config.quotas.requests)
+        };
+        let share = self.0.shares.take(caller, Quota::Requests, most, 0)?;
         let deadline = Instant::now() + limits.deadline;
-        let place = Place { waiting: Waiting(Arc::clone(&self.0)), deadline };
+        let place = Place { waiting: Waiting(Arc::clone(&self.0)), deadline, _share: share };
         let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
         // Whoever finds a free slot has only not taken it yet, and does not wait.
         if before < limits.queue + self.0.slots.available_permits() {
@@ -448,6 +456,8 @@ struct Kept {
 struct Place {
     waiting: Waiting,
     deadline: Instant,
+    /// Held until the capture is done.
+    _share: Share,
 }
 
 /// A place among the captures that wait; given back when dropped.

@@ -88,7 +88,7 @@ impl Captures {
         check_steps(by, &request)?;
         let seat = if request.record { Some(self.seat()?) } else { None };
         let session = self.0.sessions.enter(&caller, &mut request.page)?;
-        let Place { waiting, deadline } = self.queue()?;
+        let Place { waiting, deadline, _share } = self.queue(&caller)?;
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
         let (work, standalone) = self.run(run, caller, by).await?;
         let begun = self.0.runs.clock().now();

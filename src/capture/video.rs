@@ -80,7 +80,7 @@ impl Captures {
         }
         let session = self.0.sessions.enter(&caller, &mut request.page)?;
         let seat = self.seat()?;
-        let Place { waiting, .. } = self.queue()?;
+        let Place { waiting, _share, .. } = self.queue(&caller)?;
         // Steps take as long as a person would; the recording's own limit holds.
         let longest = self.0.config.borrow().video.max_duration;
         let deadline = Instant::now() + longest + Duration::from_secs(30);

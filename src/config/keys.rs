@@ -55,6 +55,10 @@ keys! {
     daemon.body_rate: live;
     store.path: restart;
     store.min_free: live;
+    store.min_free_inodes: live;
+    quotas.open_runs: live;
+    quotas.requests: live;
+    quotas.stored: live;
     keys.signing: restart;
     keys.algorithm: restart;
     keys.agent: restart;

@@ -11,11 +11,12 @@ use super::daemon::daemon;
 use super::problem::{ConfigErrors, ConfigProblem};
 use super::read::{self, Document};
 use super::retention::{retention, unknown_classes};
+use super::room::{quotas, store};
 use super::workflows::workflows;
 use super::{
     Backend, Browser, Capture, CodePlaces, Config, Events, Fallback, Hosted, Integrity, Keys, Log,
-    LogFormat, Policy, Privacy, Runs, Sessions, Store, Timestamping, Transparency, Video, Web,
-    Witness, check,
+    LogFormat, Policy, Privacy, Runs, Sessions, Timestamping, Transparency, Video, Web, Witness,
+    check,
 };
 use crate::disk;
 use crate::evidence::KeyKind;
@@ -84,6 +85,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     let mut config = Config {
         daemon: daemon(&mut document, default.daemon),
         store: store(&mut document, default.store),
+        quotas: quotas(&mut document, &default.quotas),
         keys: keys(&mut document, default.keys),
         integrity: integrity(&mut document, default.integrity),
         transparency: transparency(&mut document, default.transparency),
@@ -116,16 +118,6 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     }
     problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
     if problems.is_empty() { Ok(config) } else { Err(ConfigErrors(problems)) }
-}
-
-fn store(document: &mut Document<'_>, default: Store) -> Store {
-    let mut table = document.table("store");
-    let store = Store {
-        path: table.get("path", default.path, read::path),
-        min_free: table.get("min_free", default.min_free, read::size),
-    };
-    table.finish();
-    store
 }
 
 fn keys(document: &mut Document<'_>, default: Keys) -> Keys {

@@ -10,6 +10,7 @@ mod problem;
 mod read;
 mod render;
 mod retention;
+mod room;
 #[cfg(test)]
 mod tests;
 pub mod watch;
@@ -31,6 +32,7 @@ pub use keys::{KEYS, Key};
 pub use load::{load, parse};
 pub use problem::{ConfigErrors, ConfigProblem};
 pub use retention::Retention;
+pub use room::{Quotas, Store};
 pub use workflows::Workflows;
 
 use crate::redact::{BUILT_IN, Rule};
@@ -46,6 +48,8 @@ pub struct Config {
     pub daemon: Daemon,
     /// Where evidence is kept.
     pub store: Store,
+    /// What one caller may have.
+    pub quotas: Quotas,
     /// The signing key and the API keys.
     pub keys: Keys,
     /// The reading again of sealed evidence.
@@ -82,15 +86,6 @@ pub struct Config {
     pub web: Web,
     /// The daemon's own log.
     pub log: Log,
-}
-
-/// `[store]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Store {
-    /// Folder of the evidence store.
-    pub path: PathBuf,
-    /// Nothing new is accepted when fewer bytes than this are free.
-    pub min_free: u64,
 }
 
 /// `[keys]`
@@ -408,7 +403,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             daemon: Daemon::default(),
-            store: Store { path: "/var/lib/exhibit/store".into(), min_free: 256 * MIB },
+            store: Store::default(),
+            quotas: Quotas::default(),
             keys: Keys {
                 signing: "/var/lib/exhibit/keys/signing_ed25519".into(),
                 algorithm: KeyKind::Ed25519,

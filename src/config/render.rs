@@ -39,6 +39,8 @@ impl Config {
             name if name.starts_with("daemon.") => self.daemon_value(name),
             "store.path" => path(&self.store.path),
             "store.min_free" => size(self.store.min_free),
+            "store.min_free_inodes" => number(self.store.min_free_inodes),
+            name if name.starts_with("quotas.") => self.quota_value(name),
             "keys.signing" => path(&self.keys.signing),
             "keys.algorithm" => self.keys.algorithm.word().into(),
             "keys.agent" => {
@@ -104,6 +106,16 @@ impl Config {
                 LogFormat::Json => "json".into(),
             },
             // The test below asks for every key there is.
+            other => unreachable!("no such key: {other}"),
+        }
+    }
+
+    /// The value of a key of `[quotas]`.
+    fn quota_value(&self, name: &str) -> toml::Value {
+        match name {
+            "quotas.open_runs" => number(self.quotas.open_runs as u64),
+            "quotas.requests" => number(self.quotas.requests as u64),
+            "quotas.stored" => size(self.quotas.stored),
             other => unreachable!("no such key: {other}"),
         }
     }

@@ -35,6 +35,7 @@ use crate::evidence::{Amiss, LogKey};
 use crate::jobs::Jobs;
 use crate::masks::Masks;
 use crate::policy::Policy;
+use crate::quotas::Shares;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
 use crate::tasks::Tasks;
@@ -99,13 +100,14 @@ impl Daemon {
         let captures =
             Captures::new(runs.clone(), backends, policy, following.clone(), work.clone());
         let sequences =
-            StoredSequences::open(&config.store.path, runs.clock().clone(), work.clone())?;
+            StoredSequences::open(following.clone(), runs.clock().clone(), work.clone());
         let api = Api {
             captures: captures.clone(),
             runs: runs.clone(),
             jobs: Jobs::new(runs.clock().clone()),
             sequences,
             keys: keys.clone(),
+            requests: Shares::default(),
             config: following.clone(),
         };
         let web = Web {
@@ -220,6 +222,7 @@ impl Daemon {
 fn run_beside(runs: &Runs, captures: &Captures, tasks: &Tasks) {
     drop(tasks.spawn(runs.clone().expire(tasks.clone())));
     drop(tasks.spawn(runs.clone().live(tasks.clone())));
+    drop(tasks.spawn(runs.clone().keep_room(tasks.clone())));
     drop(tasks.spawn(runs.clone().keep_heads(tasks.clone())));
     drop(tasks.spawn(runs.clone().scrub(tasks.clone())));
     drop(tasks.spawn(runs.clone().keep_custody(tasks.clone())));

@@ -335,7 +335,7 @@ fn sync_parents(paths: &[&Path]) -> Result<(), StoreError> {
 /// # Errors
 /// [`BundleError`].
 fn unpacked(path: &Path, run: RunId, folder: &Path, room: u64) -> Result<PathBuf, BundleError> {
-    let mut file = File::open(path)?;
+    let mut file = disk::open(path)?;
     let survey = bundle::survey(&file, Limits::default())?;
     let other = || BundleError::NotABundle(format!("an archive holds the folder of {run} alone"));
     if survey.runs != [run] {

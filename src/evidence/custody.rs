@@ -262,7 +262,7 @@ pub fn lines(
 ) -> Result<(), StoreError> {
     for path in files(root)? {
         let at = |error| StoreError::new(&path, error);
-        let mut file = BufReader::new(File::open(&path).map_err(at)?);
+        let mut file = BufReader::new(disk::open(&path).map_err(at)?);
         for number in 1.. {
             let mut line = Vec::new();
             let read = file.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).map_err(at)?;

@@ -11,7 +11,7 @@
 //! start takes the mark away, with it the start finishes. Which bundle may come in or go is not
 //! decided here.
 
-use std::fs::{File, FileType};
+use std::fs::{File, FileType, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ impl Store {
         let (folder, path) = (self.root().join(IMPORTED), self.importing(sha256));
         let at = |error| StoreError::new(&path, error);
         disk::make_dirs(&folder).map_err(StoreError::at(&folder))?;
-        if !is_that(&path, sha256) {
+        if !is_that(&path, sha256).map_err(StoreError::at(&path))? {
             disk::remove_file(&path).map_err(at)?;
             disk::remove_cut_short(&path).map_err(at)?;
             let mut file = OnceFile::create(&path).map_err(at)?;
@@ -66,10 +66,10 @@ impl Store {
     /// [`StoreError::Damaged`] when what waits is not that bundle; see [`StoreError`].
     pub fn publish_import(&self, sha256: Digest) -> Result<(), StoreError> {
         let (from, to) = (self.importing(sha256), self.import_of(sha256));
-        if is_that(&to, sha256) {
+        if is_that(&to, sha256).map_err(StoreError::at(&to))? {
             return self.drop_begun_import(sha256);
         }
-        if !is_that(&from, sha256) {
+        if !is_that(&from, sha256).map_err(StoreError::at(&from))? {
             let what = "it is not the bundle that the log tells of".to_owned();
             return Err(StoreError::Damaged { path: from, what });
         }
@@ -85,7 +85,8 @@ impl Store {
     /// [`StoreError::Damaged`] for other bytes than that; see [`StoreError`].
     pub fn kept_import(&self, sha256: Digest, size: u64) -> Result<Option<File>, StoreError> {
         let path = self.import_of(sha256);
-        let Ok(found) = path.symlink_metadata() else { return Ok(None) };
+        let found = disk::found(&path).map_err(StoreError::at(&path))?;
+        let Some(found) = found else { return Ok(None) };
         let damaged =
             |what: &str| StoreError::Damaged { path: path.clone(), what: what.to_owned() };
         if !found.is_file() {
@@ -95,7 +96,7 @@ impl Store {
         if found.len() != size {
             return Err(damaged("it has another size"));
         }
-        let file = File::open(&path).map_err(StoreError::at(&path))?;
+        let file = disk::open(&path).map_err(StoreError::at(&path))?;
         let (digest, _) = Digest::of_reader(&file).map_err(StoreError::at(&path))?;
         if digest == sha256 { Ok(Some(file)) } else { Err(damaged("it has other bytes")) }
     }
@@ -209,10 +210,11 @@ impl Store {
 }
 
 /// Whether the plain file at `path` has this digest.
-fn is_that(path: &Path, sha256: Digest) -> bool {
-    let plain = path.symlink_metadata().is_ok_and(|found| found.is_file());
-    let found = || File::open(path).and_then(Digest::of_reader).ok();
-    plain && found().is_some_and(|(found, _)| found == sha256)
+fn is_that(path: &Path, sha256: Digest) -> io::Result<bool> {
+    if !disk::found(path)?.is_some_and(|found| found.is_file()) {
+        return Ok(false);
+    }
+    Ok(disk::open(path).and_then(Digest::of_reader)?.0 == sha256)
 }
 
 /// What lies in `imported/`.
@@ -232,12 +234,12 @@ pub(super) enum Found {
 /// What the system answers; a folder that does not exist is no error.
 pub(super) fn found_in(root: &Path) -> io::Result<Vec<Found>> {
     let folder = root.join(IMPORTED);
-    match folder.symlink_metadata() {
-        Err(_) => return Ok(Vec::new()),
-        Ok(found) if !found.is_dir() => {
+    match disk::found(&folder)? {
+        None => return Ok(Vec::new()),
+        Some(found) if !found.is_dir() => {
             return Ok(vec![Found::Other(IMPORTED.to_owned(), found.file_type())]);
         }
-        Ok(_) => {}
+        Some(_) => {}
     }
     let entries = layout::entries(&folder)?.into_iter().map(|entry| {
         let place = format!("{IMPORTED}/{}", layout::readable(&entry.name));
@@ -256,19 +258,29 @@ pub(super) fn found_in(root: &Path) -> io::Result<Vec<Found>> {
 }
 
 /// Whether the bundle with this digest is marked as going in the store at `root`.
-pub(super) fn goes_in(root: &Path, sha256: Digest) -> bool {
-    root.join(format!("{IMPORTED}/{sha256}{GOING_SUFFIX}")).is_file()
+///
+/// # Errors
+/// What the system answers when it cannot tell.
+pub(super) fn goes_in(root: &Path, sha256: Digest) -> io::Result<bool> {
+    let mark = disk::found(&root.join(format!("{IMPORTED}/{sha256}{GOING_SUFFIX}")))?;
+    Ok(mark.is_some_and(|mark| mark.is_file()))
 }
 
 /// Whether the bundle with this digest waits to take its place in the store at `root`, or has it.
-pub(super) fn waits_in(root: &Path, sha256: Digest) -> Option<bool> {
-    let placed = || root.join(layout::imported_place(sha256)).is_file();
-    if placed() {
-        return Some(false);
+///
+/// # Errors
+/// What the system answers when it cannot tell.
+pub(super) fn waits_in(root: &Path, sha256: Digest) -> io::Result<Option<bool>> {
+    let place = root.join(layout::imported_place(sha256));
+    // A link in its place is told of as what it is.
+    let is_file = |found: Metadata| found.is_file() || found.is_symlink() && place.is_file();
+    let placed = || disk::found(&place).map(|found| found.is_some_and(is_file));
+    if placed()? {
+        return Ok(Some(false));
     }
     let waits = is_that(&root.join(layout::importing_place(sha256)), sha256);
     // It may have taken it in between.
-    if placed() { Some(false) } else { waits.then_some(true) }
+    if placed()? { Ok(Some(false)) } else { Ok(waits?.then_some(true)) }
 }
 
 #[cfg(test)]
@@ -285,11 +297,11 @@ mod tests {
         store.write_import(bytes, sha256).expect("written");
         store.write_import(&b""[..], sha256).expect("what is whole is left");
         assert_eq!(store.begun_imports().expect("listed"), [sha256]);
-        assert_eq!(waits_in(store.root(), sha256), Some(true));
+        assert_eq!(waits_in(store.root(), sha256).expect("looked"), Some(true));
         assert!(store.kept_import(sha256, 8).expect("looked").is_none());
         store.publish_import(sha256).expect("in place");
         store.publish_import(sha256).expect("already");
-        assert_eq!(waits_in(store.root(), sha256), Some(false));
+        assert_eq!(waits_in(store.root(), sha256).expect("looked"), Some(false));
         assert!(store.kept_import(sha256, 8).expect("looked").is_some());
         let other = store.kept_import(sha256, 9);
         assert!(matches!(other, Err(StoreError::Damaged { .. })), "{other:?}");

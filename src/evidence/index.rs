@@ -1,17 +1,21 @@
 //! Owns the index over the sealed runs: a SQLite file for quick lists. It is never the truth and
 //! can be deleted at any time; everything in it is read from the folders' own `run.json`. What is
-//! asked of it is `query.rs`'s.
+//! asked of it is `query.rs`'s. One connection writes, those of [`readers`] read.
 
 mod marks;
+mod readers;
+#[cfg(test)]
+mod tests;
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
 
 use self::marks::Marks;
 pub(crate) use self::marks::logged_seals;
+use self::readers::{Reader, Readers};
 use super::archive::archived_in;
 use super::error::StoreError;
 use super::facts::RunFacts;
@@ -19,18 +23,32 @@ use super::record::RunSummary;
 use super::store;
 use crate::disk;
 use crate::id::RunId;
-use crate::run::{Caller, RunSpec, State};
+use crate::run::{RunSpec, State};
 use crate::workflow::Verdict;
 
 /// Counts up whenever the table changes; an index of another version is made anew.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS runs (
         run TEXT PRIMARY KEY, workflow TEXT NOT NULL, state TEXT NOT NULL,
         opened_at TEXT NOT NULL, verdict TEXT, outcome TEXT, agent TEXT, principal TEXT,
-        opener TEXT NOT NULL, words TEXT NOT NULL, summary TEXT NOT NULL
+        opener TEXT NOT NULL, words TEXT NOT NULL, summary TEXT NOT NULL,
+        captures INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS usage (
+        opener TEXT NOT NULL, month TEXT NOT NULL, captures INTEGER NOT NULL,
+        PRIMARY KEY (opener, month)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER IF NOT EXISTS counted AFTER INSERT ON runs BEGIN
+        INSERT INTO usage VALUES (new.opener, substr(new.opened_at, 1, 7), new.captures)
+        ON CONFLICT (opener, month) DO UPDATE SET captures = captures + excluded.captures;
+    END;
+    CREATE TRIGGER IF NOT EXISTS uncounted AFTER DELETE ON runs BEGIN
+        UPDATE usage SET captures = captures - old.captures
+        WHERE opener = old.opener AND month = substr(old.opened_at, 1, 7);
+    END;
+    CREATE INDEX IF NOT EXISTS by_opener ON runs (opener, run);
     CREATE INDEX IF NOT EXISTS by_workflow ON runs (workflow, run);
     CREATE INDEX IF NOT EXISTS by_verdict ON runs (state, verdict);
     CREATE INDEX IF NOT EXISTS by_outcome ON runs (outcome);
@@ -64,13 +82,17 @@ pub struct Filled {
     pub doubted: Vec<RunId>,
 }
 
-/// The index. Can be shared: calls take turns.
+/// The index. Can be shared: writers take turns, and readers wait for no writer.
 #[derive(Debug)]
 pub struct Index {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    /// Closed before the writer: only that can take SQLite's files beside the index away.
+    readers: Readers,
+    writer: Mutex<Connection>,
     is_new: bool,
     marks: Marks,
+    /// Where it lies, when it goes with this.
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Index {
@@ -93,8 +115,20 @@ impl Index {
     }
 
     fn with(path: &Path, connection: Connection, is_new: bool) -> Self {
-        let (connection, marks) = (Mutex::new(connection), Marks::default());
-        Self { path: path.to_owned(), connection, is_new, marks }
+        let (writer, readers) = (Mutex::new(connection), Readers::of(path));
+        let marks = Marks::default();
+        Self { path: path.to_owned(), writer, readers, is_new, marks, _folder: None }
+    }
+
+    /// An index in the folder for temporary files, which goes with this.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn temporary() -> Result<Self, IndexError> {
+        let place = std::env::temp_dir();
+        let folder = tempfile::tempdir().map_err(StoreError::at(&place))?;
+        let index = Self::open(&folder.path().join("index.sqlite"))?;
+        Ok(Self { _folder: Some(folder), ..index })
     }
 
     /// Make the index at `path` anew from the folders of the store at `root`.
@@ -172,32 +206,27 @@ impl Index {
         let more = [record.ending.outcome.as_deref(), record.ending.reason.as_deref()];
         let more = more.into_iter().chain(code.iter().map(|text| Some(text.as_str())));
         let words = words(record.opening.run, &record.opening.spec, more);
-        let opener = opener(&record.opening.caller);
+        let opener = record.opening.caller.account();
         let summary = RunSummary::from(record);
         let text = serde_json::to_string(&summary).expect("a summary is plain data");
-        self.lock()
-            .prepare_cached(
-                "INSERT OR REPLACE INTO runs \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    summary.run.to_string(),
-                    summary.workflow,
-                    state_name(summary.state),
-                    summary.opened_at,
-                    summary.verdict.map(Verdict::word),
-                    summary.outcome,
-                    summary.agent,
-                    summary.principal,
-                    opener,
-                    words,
-                    text
-                ])
-            })
-            .map_err(failed(&self.path))?;
-        self.mark(&[
-            Some(&summary.run.to_string()),
+        let captures = i64::try_from(summary.counts.captures).unwrap_or(i64::MAX);
+        let run = summary.run.to_string();
+        let row = params![
+            run,
+            summary.workflow,
+            state_name(summary.state),
+            summary.opened_at,
+            summary.verdict.map(Verdict::word),
+            summary.outcome,
+            summary.agent,
+            summary.principal,
+            opener,
+            words,
+            text,
+            captures
+        ];
+        let mark = self.mark_of(&[
+            Some(&run),
             Some(&summary.workflow),
             Some(state_name(summary.state)),
             Some(&summary.opened_at),
@@ -208,7 +237,28 @@ impl Index {
             Some(&opener),
             Some(&words),
             Some(&text),
-        ])
+        ]);
+        self.replace(&run, row, mark.as_deref()).map_err(failed(&self.path))
+    }
+
+    /// Put `row` with its `mark` in the place of what is known of `run`, in one step. The triggers see
+    /// both steps of it.
+    fn replace(
+        &self,
+        run: &str,
+        row: &[&dyn ToSql],
+        mark: Option<&str>,
+    ) -> Result<(), rusqlite::Error> {
+        const INSERT: &str =
+            "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        let mut writer = self.lock();
+        let all = writer.transaction()?;
+        all.prepare_cached("DELETE FROM runs WHERE run = ?1")?.execute([run])?;
+        all.prepare_cached(INSERT)?.execute(row)?;
+        if let Some(mark) = mark {
+            marks::note(&all, run, mark)?;
+        }
+        all.commit()
     }
 
     /// Take `run` out: it is not there any more.
@@ -225,8 +275,8 @@ impl Index {
     /// # Errors
     /// [`IndexError`].
     pub fn get(&self, run: RunId) -> Result<Option<RunSummary>, IndexError> {
-        let text = self
-            .lock()
+        let reader = self.reader()?;
+        let text = reader
             .prepare_cached("SELECT summary FROM runs WHERE run = ?1")
             .and_then(|mut statement| {
                 statement.query_row([run.to_string()], |row| row.get::<_, String>(0)).optional()
@@ -241,8 +291,13 @@ impl Index {
         failed(&self.path)(source)
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection that reads.
+    pub(super) fn reader(&self) -> Result<Reader<'_>, IndexError> {
+        self.readers.lend().map_err(failed(&self.path))
     }
 }
 
@@ -287,16 +342,6 @@ pub(super) fn state_name(state: State) -> &'static str {
     }
 }
 
-/// Who opened a run, so that equal texts are callers who may act on each other's runs
-/// ([`Caller::may_act_on`]).
-pub(super) fn opener(caller: &Caller) -> String {
-    match caller {
-        Caller::Socket { uid, .. } => format!("uid:{uid}"),
-        Caller::Key { id, .. } => format!("key:{id}"),
-        Caller::Daemon => "daemon".to_owned(),
-    }
-}
-
 /// What can be searched for in a run, in small letters: all that its caller declared, and `more`.
 pub(crate) fn words<'a>(
     run: RunId,
@@ -324,43 +369,5 @@ fn gather(value: &serde_json::Value, words: &mut String) {
         Value::Array(items) => items.iter().for_each(|item| gather(item, words)),
         Value::Object(fields) => fields.values().for_each(|field| gather(field, words)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-#[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
-mod tests {
-    use std::fs;
-
-    use super::super::fixture::Bench;
-    use super::super::query::Filter;
-    use super::*;
-
-    #[test]
-    fn deleting_or_damaging_the_file_loses_nothing() {
-        let bench = Bench::new();
-        bench.sealed(0);
-        bench.sealed(1);
-        let root = bench.store.root().to_owned();
-        let path = root.join("index.sqlite");
-        let (index, filled) = Index::rebuild(&path, &root).expect("built");
-        assert_eq!((filled.added, filled.unreadable.len()), (2, 0));
-        let before = index.list(&Filter::default()).expect("listed");
-        drop(index);
-        for damage in ["delete", "garbage", "truncate"] {
-            match damage {
-                "delete" => fs::remove_file(&path).expect("removed"),
-                "garbage" => fs::write(&path, vec![b'x'; 8192]).expect("written"),
-                _ => {
-                    let bytes = fs::read(&path).expect("read");
-                    fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
-                }
-            }
-            let index = Index::open(&path).expect("opened");
-            assert!(index.is_new(), "{damage}");
-            index.fill(&root).expect("filled");
-            assert_eq!(index.list(&Filter::default()).expect("listed"), before, "{damage}");
-        }
-        assert!(!Index::open(&path).expect("opened").is_new());
     }
 }

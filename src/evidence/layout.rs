@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::artifact::is_safe_name;
 use crate::digest::Digest;
-use crate::disk::PARTIAL_SUFFIX;
+use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::id::RunId;
 
 /// Name of this version of the format.
@@ -83,7 +83,7 @@ pub(crate) const QUARANTINE: &str = "quarantine";
 /// Folder of sealed runs, in the store.
 pub(crate) const RUNS: &str = "runs";
 /// Folder of purged runs on their way out, in the store.
-pub(super) const PURGING: &str = "purging";
+pub(in crate::evidence) const PURGING: &str = "purging";
 /// Folder of archives on their way in, and of what they were made from on its way out.
 pub(super) const ARCHIVING: &str = "archiving";
 /// What a run's archive is called after its id.
@@ -192,8 +192,7 @@ pub(crate) struct Entry {
 /// What the system answers.
 pub(crate) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
+    for entry in disk::list(folder)? {
         entries.push(Entry {
             name: entry.file_name(),
             path: entry.path(),

@@ -71,7 +71,7 @@ pub use signers::{Epoch, Next, Signers, SignersError};
 pub(crate) use sizes::{MAX_TAG_FILE, SLACK, UNSTATED, is_read_whole, largest, payload_in};
 pub use stamp::TimestampAuthority;
 pub use store::Store;
-pub(crate) use store::{days_in, sealed_in};
+pub(crate) use store::{days_in, sealed_in, unlisted_in};
 pub use triage::Triage;
 pub(crate) use trust::{LOG_KEY, REVOKED, SIGNERS};
 pub use trust::{Trust, TrustError, Unfit};

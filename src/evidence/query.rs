@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rusqlite::{ToSql, params_from_iter};
 
-use super::index::{Index, IndexError, opener, state_name};
+use super::index::{Index, IndexError, state_name};
 use super::record::RunSummary;
 use crate::clock::rfc3339_millis;
 use crate::id::RunId;
@@ -15,6 +15,9 @@ use crate::workflow::Verdict;
 
 /// Most runs that one list answers.
 pub const MAX_LIST: u32 = 1000;
+/// What a caller has used since a month: a row for each.
+pub(super) const USAGE: &str =
+    "SELECT coalesce(sum(captures), 0) FROM usage WHERE opener = ?1 AND month >= ?2";
 /// Most words that one choice has.
 const MAX_CHOICES: u32 = 200;
 
@@ -93,7 +96,7 @@ impl Filter {
     /// The condition that holds for the runs that pass; `before` and `limit` are left out.
     fn condition(&self) -> Condition {
         let mut condition = Condition { text: "TRUE".to_owned(), values: Vec::new() };
-        let opener = self.opener.as_ref().map(opener);
+        let opener = self.opener.as_ref().map(Caller::account);
         for (column, value) in [
             ("workflow", self.workflow.as_deref()),
             ("state", self.state.map(state_name)),
@@ -125,6 +128,17 @@ impl Filter {
         }
         condition
     }
+
+    /// The statement that lists the runs that pass, newest first, and its values.
+    pub(super) fn list(&self, limit: u32) -> (String, Vec<Box<dyn ToSql>>) {
+        let mut condition = self.condition();
+        if let Some(before) = self.before {
+            condition.and("run < ?", before.to_string());
+        }
+        let Condition { text, values } = condition;
+        let list = format!("SELECT summary FROM runs WHERE {text} ORDER BY run DESC LIMIT {limit}");
+        (list, values)
+    }
 }
 
 impl Condition {
@@ -141,14 +155,9 @@ impl Index {
     /// # Errors
     /// [`IndexError`].
     pub fn list(&self, filter: &Filter) -> Result<Vec<RunSummary>, IndexError> {
-        let mut condition = filter.condition();
-        if let Some(before) = filter.before {
-            condition.and("run < ?", before.to_string());
-        }
         let limit = filter.limit.unwrap_or(MAX_LIST).min(MAX_LIST);
-        let Condition { text, values } = condition;
-        let list = format!("SELECT summary FROM runs WHERE {text} ORDER BY run DESC LIMIT {limit}");
-        let connection = self.lock();
+        let (list, values) = filter.list(limit);
+        let connection = self.reader()?;
         let mut statement = connection.prepare_cached(&list).map_err(|e| self.failed(e))?;
         let rows = statement
             .query_map(params_from_iter(values), |row| row.get::<_, String>(0))
@@ -156,6 +165,19 @@ impl Index {
             .map_err(|error| self.failed(error))?;
         // A row that cannot be understood is as good as none: the folder is the truth.
         Ok(rows.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
+    }
+
+    /// How many captures `caller` has taken in sealed runs that were opened in `month` (`2026-11`, UTC)
+    /// or later.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn captures_since(&self, caller: &Caller, month: &str) -> Result<u64, IndexError> {
+        let connection = self.reader()?;
+        let mut statement = connection.prepare_cached(USAGE).map_err(|e| self.failed(e))?;
+        let sum =
+            statement.query_row([caller.account().as_str(), month], |row| row.get::<_, i64>(0));
+        sum.map(|sum| u64::try_from(sum).unwrap_or(0)).map_err(|error| self.failed(error))
     }
 
     /// How many runs pass `filter`, by state and verdict; `before` and `limit` count for nothing.
@@ -168,7 +190,7 @@ impl Index {
             "SELECT state, verdict, count(*) FROM runs WHERE {text} \
              GROUP BY state, verdict ORDER BY state DESC, verdict"
         );
-        let connection = self.lock();
+        let connection = self.reader()?;
         let mut statement = connection.prepare_cached(&count).map_err(|e| self.failed(e))?;
         let tally = statement.query_map(params_from_iter(values), |row| {
             Ok(Tally { state: row.get(0)?, verdict: row.get(1)?, runs: row.get(2)? })
@@ -198,7 +220,7 @@ impl Index {
             "SELECT DISTINCT {column} FROM runs WHERE {text} AND {column} IS NOT NULL \
              ORDER BY {column} LIMIT {MAX_CHOICES}"
         );
-        let connection = self.lock();
+        let connection = self.reader()?;
         let mut statement = connection.prepare_cached(&choices).map_err(|e| self.failed(e))?;
         let words = statement.query_map(params_from_iter(values), |row| row.get(0));
         words.and_then(Iterator::collect).map_err(|error| self.failed(error))

@@ -267,6 +267,26 @@ pub(crate) fn days_in(root: &Path) -> Vec<PathBuf> {
     folders(root.join(RUNS)).flat_map(folders).flat_map(folders).collect()
 }
 
+/// The folders of days in the store at `root`, and those above them, that cannot be listed, and why.
+pub(crate) fn unlisted_in(root: &Path) -> Vec<(PathBuf, io::Error)> {
+    let (mut unlisted, mut level) = (Vec::new(), vec![root.join(RUNS)]);
+    for _ in 0..4 {
+        let mut below = Vec::new();
+        for folder in level {
+            match layout::entries(&folder) {
+                Ok(entries) => {
+                    let folders = entries.into_iter().filter(|entry| entry.kind.is_dir());
+                    below.extend(folders.map(|entry| entry.path));
+                }
+                Err(error) if disk::is_unreadable(&error) => unlisted.push((folder, error)),
+                Err(_) => {}
+            }
+        }
+        level = below;
+    }
+    unlisted
+}
+
 /// Write the beginnings of a run into `unborn`.
 fn prepare(
     unborn: &Path,

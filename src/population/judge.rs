@@ -2,13 +2,17 @@
 //! and believed only where it is what the log holds.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::error::Error;
+use std::io;
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::log::{Reading, Runs, Told, untold};
 use super::{Fate, Query, Row};
+use crate::disk;
+use crate::error::chain;
 use crate::evidence::log::Leaf;
 use crate::evidence::verify::{self, LoggedRun};
 use crate::evidence::{
@@ -91,8 +95,13 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Look for `run` where it can lie, and hold it against the log.
+    /// Look for `run` where it can lie, and hold it against the log. Where one of its places cannot be
+    /// looked at, nobody can tell that it is gone.
     fn found(&self, run: RunId, told: &Told) -> Found {
+        self.look(run, told).unwrap_or_else(|error| unreadable(&error))
+    }
+
+    fn look(&self, run: RunId, told: &Told) -> io::Result<Found> {
         let logged = told.logged();
         let at = |place: String| self.root.join(place);
         let (folder, open) = (at(sealed_place(run)), at(open_place(run)));
@@ -100,47 +109,56 @@ impl<'a> Judge<'a> {
             return self.unsealed(run, &folder, &open, logged);
         }
         // A sealed run is moved to its place only after its seal is in the log.
-        let begun = open.join(EVENTS).symlink_metadata().is_ok();
-        let there = |path: &&PathBuf| path.is_dir() && (**path == folder || begun);
-        if let Some(path) = [&folder, &open, &folder].into_iter().find(there) {
-            return read(run, path, logged);
+        for path in [&folder, &open, &folder] {
+            if is_folder(path)? && (path == &folder || disk::found(&path.join(EVENTS))?.is_some()) {
+                return Ok(read(run, path, logged));
+            }
         }
         let archive = at(archived_place(run));
-        match told.archive.filter(|_| archive.is_file()) {
+        let packed = is_file(&archive)?;
+        Ok(match told.archive.filter(|_| packed) {
             Some(sha256) => read(run, &archive, LoggedRun { archive: Some(sha256), ..logged }),
-            None if archive.is_file() => {
+            None if packed => {
                 let code = FindingCode::ArchiveNotLogged;
                 Found::Wrong(vec![Finding::new(code, ".", "no archive", "an archive")])
             }
             None => Found::Nothing,
-        }
+        })
     }
 
     /// A run whose seal the log did not hold yet: its beginning must be the logged one.
-    fn unsealed(&self, run: RunId, folder: &Path, open: &Path, logged: LoggedRun) -> Found {
-        let there = |path: &&&PathBuf| path.join(EVENTS).symlink_metadata().is_ok();
-        let (folder, open) = (folder.to_owned(), open.to_owned());
-        let Some(path) = [&open, &folder, &open].iter().find(there).copied() else {
-            return Found::Nothing;
-        };
-        let code = match verify::first_event(path) {
+    fn unsealed(
+        &self,
+        run: RunId,
+        folder: &Path,
+        open: &Path,
+        logged: LoggedRun,
+    ) -> io::Result<Found> {
+        let mut there = None;
+        for path in [open, folder, open] {
+            if there.is_none() && disk::found(&path.join(EVENTS))?.is_some() {
+                there = Some(path);
+            }
+        }
+        let Some(path) = there else { return Ok(Found::Nothing) };
+        let code = match verify::first_event(path)? {
             // It may have been moved meanwhile.
-            None if !path.is_dir() && path != &folder && folder.is_dir() => {
-                return self.unsealed(run, &folder, &folder, logged);
+            None if !is_folder(path)? && path != folder && is_folder(folder)? => {
+                return self.unsealed(run, folder, folder, logged);
             }
             found if found != logged.opening => FindingCode::OpeningNotLogged,
-            _ if path == &folder => {
+            _ if path == folder => {
                 let later = Reading::of(self.root, Some(self.size)).ok();
                 let later = later.and_then(|mut later| later.told.remove(&run)).unwrap_or_default();
-                let seal = crate::evidence::seal_digest(&folder);
+                let seal = crate::evidence::seal_digest(folder);
                 if later.seal.is_some_and(|(_, logged, _)| Some(logged) == seal) {
-                    return Found::Sound(Box::new(None));
+                    return Ok(Found::Sound(Box::new(None)));
                 }
                 FindingCode::RunNotLogged
             }
-            _ => return Found::Sound(Box::new(None)),
+            _ => return Ok(Found::Sound(Box::new(None))),
         };
-        Found::Wrong(vec![Finding::new(code, ".", "what the log holds", "something else")])
+        Ok(Found::Wrong(vec![Finding::new(code, ".", "what the log holds", "something else")]))
     }
 
     /// Runs among the sealed ones that the log does not tell of. What they say of themselves nobody
@@ -171,7 +189,7 @@ fn read(run: RunId, path: &Path, logged: LoggedRun) -> Found {
     let findings = verify::run(run, path, logged);
     if !findings.is_empty() {
         // Moved while it was read, it is looked for again.
-        return if path.exists() { Found::Wrong(findings) } else { Found::Nothing };
+        return if is_absent(path) { Found::Nothing } else { Found::Wrong(findings) };
     }
     let facts = match logged.archive {
         Some(_) => RunFacts::archived(path, run),
@@ -179,12 +197,34 @@ fn read(run: RunId, path: &Path, logged: LoggedRun) -> Found {
     };
     match facts {
         Ok(facts) => Found::Sound(Box::new(Some(facts))),
-        Err(_) if !path.exists() => Found::Nothing,
-        Err(error) => {
-            let code = FindingCode::Unreadable;
-            Found::Wrong(vec![Finding::new(code, ".", "a readable folder", error.to_string())])
-        }
+        Err(_) if is_absent(path) => Found::Nothing,
+        Err(error) => unreadable(&error),
     }
+}
+
+fn unreadable(error: &(dyn Error + 'static)) -> Found {
+    let (code, expected) = (FindingCode::Unreadable, "a readable folder");
+    Found::Wrong(vec![Finding::new(code, ".", expected, chain(error))])
+}
+
+/// Whether nothing is at `path`, as far as anybody can tell.
+fn is_absent(path: &Path) -> bool {
+    disk::found(path).is_ok_and(|found| found.is_none())
+}
+
+/// Whether a folder is at `path`, or a link to one.
+///
+/// # Errors
+/// What the system answers when it cannot tell.
+pub(super) fn is_folder(path: &Path) -> io::Result<bool> {
+    let found = disk::found(path)?;
+    Ok(found.is_some_and(|found| found.is_dir() || found.is_symlink() && path.is_dir()))
+}
+
+/// The same of a plain file.
+pub(super) fn is_file(path: &Path) -> io::Result<bool> {
+    let found = disk::found(path)?;
+    Ok(found.is_some_and(|found| found.is_file() || found.is_symlink() && path.is_file()))
 }
 
 /// What became of a run that is there as the log holds it.

@@ -3,9 +3,12 @@
 //! that it does not tell of, or the reverse, without reading any.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
 
+use super::Fate;
 use super::absence::Absences;
+use super::judge::{is_file, is_folder};
 use crate::digest::Digest;
 use crate::evidence::log::{Leaf, LeafKind, LogReader};
 use crate::evidence::verify::LoggedRun;
@@ -117,23 +120,32 @@ pub(super) fn untold(root: &Path, told: &Runs, size: u64) -> Result<Vec<RunId>, 
     Ok(unknown.into_iter().filter(|run| !sealed(run)).collect())
 }
 
-/// The runs that the log of the store at `root` tells of and that lie nowhere (true), and those whose
-/// seal it does not hold although they lie among the sealed ones (false). None of them is read.
+/// The runs that the log of the store at `root` tells of and that lie nowhere ([`Fate::Gone`]), or of
+/// which nobody can tell ([`Fate::Unreadable`]), and those whose seal it does not hold although they lie
+/// among the sealed ones ([`Fate::NotLogged`]). None of them is read.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub(crate) fn absent(root: &Path) -> Result<Vec<(RunId, bool)>, StoreError> {
+pub(crate) fn absent(root: &Path) -> Result<Vec<(RunId, Fate)>, StoreError> {
     let Reading { told, checkpoint, .. } = Reading::of(root, None)?;
-    let is_gone = |(run, told): &(&RunId, &Told)| {
-        let folder = || root.join(sealed_place(**run)).is_dir();
-        let archive = || root.join(archived_place(**run)).is_file();
-        let open = || told.seal.is_none() && root.join(open_place(**run)).is_dir();
+    let lies = |run: RunId, told: &Told| -> io::Result<bool> {
+        let folder = || is_folder(&root.join(sealed_place(run)));
+        let archive = || is_file(&root.join(archived_place(run)));
+        let open = || -> io::Result<bool> {
+            Ok(told.seal.is_none() && is_folder(&root.join(open_place(run)))?)
+        };
         // It may have been moved from one to the other meanwhile.
-        told.purge.is_none() && !(folder() || archive() || open() || folder() || archive())
+        Ok(folder()? || archive()? || open()? || folder()? || archive()?)
     };
-    let mut found: Vec<(RunId, bool)> =
-        told.iter().filter(is_gone).map(|(run, _)| (*run, true)).collect();
-    found.extend(untold(root, &told, checkpoint.size)?.into_iter().map(|run| (run, false)));
-    found.sort_unstable();
+    let doubt = |(run, told): (&RunId, &Told)| match lies(*run, told) {
+        _ if told.purge.is_some() => None,
+        Ok(true) => None,
+        Ok(false) => Some((*run, Fate::Gone)),
+        Err(_) => Some((*run, Fate::Unreadable)),
+    };
+    let mut found: Vec<(RunId, Fate)> = told.iter().filter_map(doubt).collect();
+    let untold = untold(root, &told, checkpoint.size)?;
+    found.extend(untold.into_iter().map(|run| (run, Fate::NotLogged)));
+    found.sort_unstable_by_key(|(run, _)| *run);
     Ok(found)
 }

@@ -11,9 +11,10 @@ use super::Runs;
 use super::custody::decided;
 use super::holds::operator;
 use super::problem::{sealed_first, store_problem, unknown};
-use super::purging::{Staying, refused_by_kernel};
+use super::purging::{Staying, UNREADABLE, refused_by_kernel, unreadable};
 use super::unfinished::Begun;
 use crate::digest::Digest;
+use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::leaf;
 use crate::evidence::{Act, Leaving, RunSummary, StoreError, seal_digest, verify};
@@ -214,7 +215,11 @@ impl Runs {
     /// Whether the folder of `run` is sound, and the one that the log holds the seal of.
     pub(super) fn is_as_sealed(&self, run: RunId) -> Result<bool, Problem> {
         let (folder, seal) = (self.0.store.folder_of(run), self.logged_seal(run)?);
-        Ok(seal.is_some() && seal_digest(&folder) == seal && self.sound(&folder).is_empty())
+        let wrong = self.sound(&folder);
+        if wrong.iter().any(|code| code == UNREADABLE) {
+            return Err(unreadable(run));
+        }
+        Ok(seal.is_some() && seal_digest(&folder) == seal && wrong.is_empty())
     }
 
     /// Remove the archive of `run`, of which the log says that it is a folder again.
@@ -225,13 +230,14 @@ impl Runs {
 
     /// Unpack the archive of `run` and verify what is in it: sound, and with that seal.
     fn check_unpacked(&self, run: RunId, seal: Option<Digest>) -> Result<(), Problem> {
-        let room = self.room()?;
+        let room = self.spare_bytes()?;
         let folder = self.0.store.unpack_archive(run, room).map_err(|error| match &error {
             StoreError::Damaged { .. } => damaged(run, &chain(&error)),
             _ => store_problem(error),
         })?;
         let mut wrong = self.sound(&folder);
-        if seal.is_none() || seal_digest(&folder) != seal {
+        let unread = wrong.iter().any(|code| code == UNREADABLE);
+        if !unread && (seal.is_none() || seal_digest(&folder) != seal) {
             wrong.push("seal_not_logged".to_owned());
         }
         if wrong.is_empty() { Ok(()) } else { Err(damaged(run, &wrong.join(", "))) }
@@ -241,13 +247,18 @@ impl Runs {
     pub(super) fn sound(&self, folder: &std::path::Path) -> Vec<String> {
         let report = verify::folder(folder, &self.own_trust());
         let bad = report.findings.iter().filter(|one| one.class.is_damage());
-        bad.map(|finding| finding.code.to_string()).collect()
+        let mut codes: Vec<String> = bad.map(|finding| finding.code.to_string()).collect();
+        codes.dedup();
+        codes
     }
 
     /// What is wrong with the archive of `run`: codes of findings.
     pub(super) fn damage_of_archive(&self, run: RunId) -> BTreeSet<String> {
         let stands = self.standing().archive(run);
-        let found = std::fs::File::open(self.0.store.archive_of(run)).and_then(Digest::of_reader);
+        let found = disk::open(&self.0.store.archive_of(run)).and_then(Digest::of_reader);
+        if found.as_ref().is_err_and(|error| disk::is_unreadable(error)) {
+            return [UNREADABLE.to_owned()].into();
+        }
         let found = found.ok().map(|(sha256, _)| sha256);
         let sound = found.is_some() && found == stands.map(|archive| archive.sha256);
         let codes = if sound { None } else { Some("archive_not_logged".to_owned()) };
@@ -280,6 +291,9 @@ pub(super) fn archived(run: RunId) -> Problem {
 }
 
 pub(super) fn damaged(run: RunId, what: &str) -> Problem {
+    if what == UNREADABLE {
+        return unreadable(run);
+    }
     let message = format!(
         "the run {run} is not as it was sealed ({what}), and stays as it is; look into it with \
          `exhibit verify`"

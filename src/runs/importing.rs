@@ -12,7 +12,7 @@ use super::custody::decided;
 use super::holds::operator;
 use super::problem::store_problem;
 use crate::blob::{Blob, BlobWriter};
-use crate::bundle::{self, BundleError, Limits, Unpacked};
+use crate::bundle::{self, BundleError, Limits, Survey, Unpacked};
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::leaf;
@@ -89,7 +89,7 @@ impl Runs {
             // All of it is read before anything of it is written.
             let survey = bundle::survey(bundle.reader(), Limits::default()).map_err(not_taken)?;
             if this.are_own(&survey.runs)? {
-                return this.import_own(sha256, &bundle, survey.bytes, &by);
+                return this.import_own(sha256, &bundle, &survey, &by);
             }
             let foreign = this.judge_foreign(&bundle)?;
             this.keep_foreign(&bundle, sha256, foreign, &by)
@@ -97,15 +97,15 @@ impl Runs {
         .await
     }
 
-    /// Put back the runs in `bundle`, which are this store's and have so many `bytes`.
+    /// Put back the runs in `bundle`, which are this store's and were counted by the `survey`.
     fn import_own(
         &self,
         sha256: Digest,
         bundle: &Blob,
-        bytes: u64,
+        survey: &Survey,
         by: &Caller,
     ) -> Result<Imported, Problem> {
-        self.check_room_for(bytes)?;
+        self.check_room_for(survey.bytes, survey.entries)?;
         let (unpacked, scratch) = self.unpack_bundle(bundle)?;
         let imported = self.import_unpacked(sha256, &unpacked, by);
         // What the log may tell of by now stays for the next start.

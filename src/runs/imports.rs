@@ -192,7 +192,7 @@ impl Runs {
             );
             return Err(Problem::new(Code::InvalidField, message).field("body"));
         }
-        self.check_room_for(size)?;
+        self.check_room_for(size, 1)?;
         if store.import_of(sha256).symlink_metadata().is_ok() {
             let path = store.import_of(sha256);
             let what = "the log does not tell of it".to_owned();
@@ -211,14 +211,24 @@ impl Runs {
     }
 
     /// Bytes that may be written before less is free than is to stay so.
-    pub(super) fn room(&self) -> Result<u64, Problem> {
+    pub(super) fn spare_bytes(&self) -> Result<u64, Problem> {
         let least = self.0.config.borrow().store.min_free;
         Ok(self.free_bytes()?.saturating_sub(least))
     }
 
-    /// Whether `bytes` more leave what is to stay free.
-    pub(super) fn check_room_for(&self, bytes: u64) -> Result<(), Problem> {
-        if self.room()? >= bytes {
+    /// Whether `bytes` more in so many `files` leave what is to stay free.
+    pub(super) fn check_room_for(&self, bytes: u64, files: u64) -> Result<(), Problem> {
+        let inodes = self.0.config.borrow().store.min_free_inodes;
+        if let Some(free) = self.free_inodes()?
+            && free.saturating_sub(inodes) < files
+        {
+            let message = format!(
+                "the bundle takes {files} files, and {free} can still be made on the store's disk, of \
+                 which `store.min_free_inodes` stay free ({inodes}); free some inodes"
+            );
+            return Err(Problem::new(Code::StoreFull, message));
+        }
+        if self.spare_bytes()? >= bytes {
             return Ok(());
         }
         let (least, free) = (self.0.config.borrow().store.min_free, self.free_bytes()?);

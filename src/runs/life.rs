@@ -11,10 +11,10 @@ use super::signing::{self, Signing};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::digest::Digest;
-use crate::disk;
+use crate::disk::{self, room::Reserve};
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{Leaf, LeafKind, Life, Log, LogReader, leaf};
-use crate::evidence::{LogKey, PROOF, Store, StoreError};
+use crate::evidence::{LogKey, PROOF, Signers, Store, StoreError};
 use crate::tasks::Tasks;
 
 /// Letters of a machine's digest by which it is called.
@@ -25,12 +25,15 @@ const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Open the log of `store`, which this process holds, and say in it that the daemon starts, and with
 /// which key it signs.
+///
+/// A log that was begun before, and that there is no room for in spite of the `reserve`, is read.
 pub(super) fn begin(
     store: Store,
     config: &Config,
     key: &LogKey,
     clock: &Clock,
-) -> Result<(Store, Arc<Log>, Signing), Problem> {
+    reserve: &Reserve,
+) -> Result<Begun, Problem> {
     let origin = origin(store.root(), config, key)?;
     check_not_taken_away(&store)?;
     let open = || Log::open(store.root(), key, &origin).map_err(log_problem);
@@ -39,7 +42,7 @@ pub(super) fn begin(
     let last = there.as_ref().map(last_start).transpose()?.flatten();
     let moved = check_machine(last.as_ref(), identity(&origin, MACHINE), config)?;
     // Nobody signs with the key before while the store is held.
-    let (signing, mut signers) = Signing::begin(config, clock)?;
+    let (signing, signers) = Signing::begin(config, clock)?;
     let log = there.map_or_else(open, Ok)?;
     hand_out(&config.keys.log_public_file(), &log)?;
     let before = signing::last_told(&log)?;
@@ -48,19 +51,65 @@ pub(super) fn begin(
     if let Some(before) = before.filter(|before| *before != life.key) {
         entries.push(leaf::key_change(&before, &life.key, signers.reason(), clock.now()));
     }
-    // Together: after a start that names the key nobody would see that it was exchanged.
-    log.append_all(entries).map_err(store_problem)?;
-    signing::tell_revocations(&log, &mut signers, clock)?;
+    let is_new = last.is_none();
+    let mut unsaid = Unsaid { entries, signers, why: String::new() };
+    let mut said = unsaid.say(&log, clock);
+    if said.as_ref().is_err_and(|problem| problem.code == Code::StoreFull && reserve.spend_half()) {
+        tracing::error!("the disk is full; half of the reserve is spent");
+        said = unsaid.say(&log, clock);
+    }
+    let unsaid = match said {
+        Ok(()) => None,
+        Err(problem) if problem.code == Code::StoreFull && !is_new => {
+            let why = chain(&problem);
+            tracing::error!(
+                why,
+                "there is no room to write: the daemon is read-only; free some space or inodes, and it goes on by itself"
+            );
+            Some(Unsaid { why: problem.message, ..unsaid })
+        }
+        Err(problem) => return Err(problem),
+    };
     tracing::info!(log = %log.key(), "runs stand in the log");
     let log = Arc::new(log);
     let store = store.with_log(Arc::clone(&log));
-    if last.is_none() {
+    if is_new {
         let adopted = store.adopt().map_err(store_problem)?;
         if adopted > 0 {
             tracing::warn!(adopted, "runs sealed before there was a log were put into it");
         }
     }
-    Ok((store, log, signing))
+    Ok(Begun { store, log, signing, unsaid })
+}
+
+/// A store that was taken possession of.
+pub(super) struct Begun {
+    pub(super) store: Store,
+    pub(super) log: Arc<Log>,
+    pub(super) signing: Signing,
+    /// What the log could not be told, for want of room.
+    pub(super) unsaid: Option<Unsaid>,
+}
+
+/// What the log is to hear of a start.
+#[derive(Debug)]
+pub(super) struct Unsaid {
+    entries: Vec<Vec<u8>>,
+    signers: Signers,
+    /// What there was no room for.
+    pub(super) why: String,
+}
+
+impl Unsaid {
+    /// Say it.
+    pub(super) fn say(&mut self, log: &Log, clock: &Clock) -> Result<(), Problem> {
+        // Together: after a start that names the key nobody would see that it was exchanged.
+        if !self.entries.is_empty() {
+            log.append_all(self.entries.clone()).map_err(store_problem)?;
+            self.entries.clear();
+        }
+        signing::tell_revocations(log, &mut self.signers, clock)
+    }
 }
 
 /// The last start that `log` tells of.
@@ -216,6 +265,9 @@ impl Runs {
     }
 
     async fn beat(&self) {
+        if self.is_read_only() {
+            return;
+        }
         self.attest_soon().await;
         self.fix_all_heads().await;
         let every = self.0.config.borrow().transparency.heartbeat;
@@ -224,6 +276,9 @@ impl Runs {
 
     /// Say in the log that the daemon stops in good order.
     pub async fn stopped(&self) {
+        if self.is_read_only() {
+            return;
+        }
         self.attest_soon().await;
         self.tell(leaf::stop(self.open_count(), self.0.clock.now())).await;
     }

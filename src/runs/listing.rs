@@ -1,7 +1,7 @@
 //! Owns the looking at runs: the open ones in memory, the sealed ones through the index, which is
 //! never the truth.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use serde_json::Value;
 
@@ -31,10 +31,9 @@ impl Runs {
     /// The same of a run that was put back.
     pub(super) fn index_run(&self, run: RunId) {
         let folder = self.0.store.folder_of(run);
-        let noted = RunFacts::of(&folder, None).map_err(|error| chain(&error)).and_then(|facts| {
-            let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
-            index.put(facts).map_err(|error| chain(&error))
-        });
+        let noted = RunFacts::of(&folder, None)
+            .map_err(|error| chain(&error))
+            .and_then(|facts| self.0.index.put(facts).map_err(|error| chain(&error)));
         if let Err(error) = noted {
             tracing::warn!(%run, error, "a sealed run is not in the index; `exhibit index rebuild` mends it");
         }
@@ -42,25 +41,25 @@ impl Runs {
 
     /// Take a purged run out of the index.
     pub(super) fn forget(&self, run: RunId) {
-        let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = index.forget(run) {
+        if let Err(error) = self.0.index.forget(run) {
             let error = chain(&error);
             tracing::warn!(%run, error, "a purged run is still in the index; `exhibit index rebuild` mends it");
         }
     }
 
     /// The index, after rows that are not the daemon's own were thrown away and read again.
-    pub(super) fn checked_index(&self) -> Result<MutexGuard<'_, Index>, Problem> {
+    pub(super) fn checked_index(&self) -> Result<&Index, Problem> {
         let failed = |error| Problem::internal("reading the index", error);
-        let index = self.0.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = &self.0.index;
+        // Nobody lists what was thrown away and not read again yet.
+        let checking = self.0.checking.lock().unwrap_or_else(PoisonError::into_inner);
         if index.distrust().map_err(failed)? {
             tracing::error!(
                 "somebody else wrote into the index; what it says is read again from the folders"
             );
             let filled = index.fill(self.root()).map_err(failed)?;
-            drop(index);
+            drop(checking);
             self.doubt(&filled.doubted);
-            return Ok(self.0.index.lock().unwrap_or_else(PoisonError::into_inner));
         }
         Ok(index)
     }
@@ -71,7 +70,8 @@ impl Runs {
             let folder = self.0.store.folder_of(*run);
             let report = verify::folder(&folder, &self.own_trust());
             if folder.is_dir() && self.tombstone(*run).is_none() {
-                self.judge(&run.to_string(), &self.codes_of_run(*run, &report.findings));
+                let codes = self.codes_of_run(*run, &report.findings);
+                self.judge(&run.to_string(), &report.findings, &codes);
             }
         }
     }
@@ -145,22 +145,24 @@ impl Runs {
         caller: &Caller,
         limit: u32,
     ) -> Result<Vec<RunSummary>, Problem> {
-        let (this, caller, limit) = (self.clone(), caller.clone(), limit as usize);
+        let (this, limit) = (self.clone(), limit as usize);
+        // The daemon itself may act on all of them.
+        filter.opener = Some(caller.clone()).filter(|caller| *caller != Caller::Daemon);
         self.blocking("reading the index", move || {
             this.narrow(&mut filter);
             let index = this.checked_index()?;
             let mut mine = Vec::new();
             loop {
+                filter.limit = u32::try_from(limit - mine.len()).ok();
                 let page = index.list(&filter);
                 let page = page.map_err(|error| Problem::internal("reading the index", error))?;
                 let Some(last) = page.last() else { break };
                 filter.before = Some(last.run);
-                mine.extend(page.into_iter().filter(|run| caller.may_act_on(&run.caller)));
+                mine.extend(page);
                 if mine.len() >= limit {
                     break;
                 }
             }
-            mine.truncate(limit);
             Ok(mine)
         })
         .await
@@ -171,15 +173,17 @@ impl Runs {
     /// # Errors
     /// When the index cannot be read.
     pub async fn captures_this_month(&self, caller: &Caller) -> Result<u64, Problem> {
-        let today = self.0.clock.now().wall.to_zoned(jiff::tz::TimeZone::UTC);
-        let begin = today.first_of_month().and_then(|first| first.start_of_day());
-        let since = begin.map_err(|error| Problem::internal("reading the calendar", error))?;
-        let filter = Filter { since: Some(since.timestamp()), ..Filter::default() };
-        let sealed = self.list(filter, caller, u32::MAX).await?;
+        let month = self.0.clock.now().to_rfc3339()[..7].to_owned();
+        let (this, by) = (self.clone(), caller.clone());
+        let sealed = self.blocking("reading the index", move || {
+            let used = this.checked_index()?.captures_since(&by, &month);
+            used.map_err(|error| Problem::internal("reading the index", error))
+        });
+        let sealed = sealed.await?;
         let open: Vec<_> = self.registry().values().cloned().collect();
         let open = open.iter().filter(|run| caller.may_act_on(&run.opening.caller));
         let open: u64 = open.map(|run| run.capture_count()).sum();
-        Ok(sealed.iter().map(|run| run.counts.captures).sum::<u64>() + open)
+        Ok(sealed + open)
     }
 
     /// The sealed run `id`.
@@ -225,7 +229,12 @@ impl Runs {
 
 /// Open the index, adding what it lacks: a crash may have come between a seal and its note.
 pub(super) fn open_index(store: &Store, key: &LogKey) -> Result<(Index, Filled), Problem> {
-    let opened = Index::open(&store.root().join(INDEX)).and_then(|index| {
+    let opened = Index::open(&store.root().join(INDEX)).or_else(|error| {
+        // It can be made anew anywhere; evidence is to be found on a full disk, too.
+        tracing::warn!(error = chain(&error), "the index is kept beside the store for now");
+        Index::temporary()
+    });
+    let opened = opened.and_then(|index| {
         index.authenticate(key);
         index.distrust()?;
         let filled = index.fill(store.root())?;

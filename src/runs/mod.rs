@@ -28,11 +28,13 @@ mod provenance;
 mod purging;
 mod redaction;
 mod report;
+mod room;
 mod scrub;
 mod signing;
 mod stamping;
 mod turns;
 mod unfinished;
+mod unread;
 mod viewing;
 mod watching;
 
@@ -60,13 +62,14 @@ pub use self::open::{OpenRun, Work};
 use self::problem::{sealed, store_problem};
 use self::provenance::{host_name, provenance};
 pub use self::purging::{Going, Purged, Staying};
+use self::room::RESERVE;
 pub use self::scrub::Scrubbed;
 use self::signing::Signing;
 pub use self::viewing::{Found, Look};
 pub use self::watching::Watching;
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
-use crate::disk;
+use crate::disk::room::Reserve;
 use crate::error::{Code, Problem};
 use crate::evidence::log::{Log, Standing};
 use crate::evidence::{
@@ -74,6 +77,7 @@ use crate::evidence::{
 };
 use crate::id::RunId;
 use crate::integrity::{Hook, Messages};
+use crate::quotas::{Quota, Share, Shares};
 use crate::run::{Caller, Opening, RunSpec};
 use crate::tasks::Tasks;
 
@@ -88,8 +92,15 @@ pub struct Runs(Arc<Shared>);
 struct Shared {
     store: Store,
     signing: Signing,
-    index: Mutex<Index>,
+    reserve: Reserve,
+    /// What the log was to hear of the start, while there is no room for it.
+    unsaid: Mutex<Option<life::Unsaid>>,
+    index: Index,
+    /// Held while rows of others are thrown away and read again.
+    checking: Mutex<()>,
     open: Mutex<HashMap<RunId, Arc<OpenRun>>>,
+    /// Runs that are being opened.
+    opening: Shares,
     log: Arc<Log>,
     /// What came of asking witnesses, by name.
     witnessed: Mutex<BTreeMap<String, Witnessed>>,
@@ -137,7 +148,9 @@ impl Runs {
         let store = Store::open(&root).map_err(store_problem)?;
         store.settle().map_err(store_problem)?;
         let held = Arc::clone(&config.borrow());
-        let (store, log, signing) = life::begin(store, &held, log_key, &clock)?;
+        let reserve = Reserve::in_folder(root.join(RESERVE));
+        let begun = life::begin(store, &held, log_key, &clock, &reserve)?;
+        let life::Begun { store, log, signing, unsaid } = begun;
         let authority = Authority::new(config.clone(), clock.clone(), tasks.clone());
         let authority = Arc::new(authority);
         let store = store.with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>);
@@ -163,6 +176,8 @@ impl Runs {
             sealed: Mutex::new(Some(sealed_runs)),
             store,
             signing,
+            reserve,
+            unsaid: Mutex::new(unsaid),
             log,
             witnessed: Mutex::default(),
             authority,
@@ -170,8 +185,10 @@ impl Runs {
             attested: AtomicU64::new(standing_custody.min(custody.head().count)),
             custody,
             purging: Mutex::default(),
-            index: Mutex::new(index),
+            index,
+            checking: Mutex::default(),
             open: Mutex::default(),
+            opening: Shares::default(),
             clock,
             tasks,
             config,
@@ -179,13 +196,20 @@ impl Runs {
         };
         let runs = Self(Arc::new(shared));
         runs.doubt(&filled.doubted);
-        runs.attest()?;
-        runs.finish_purges();
-        runs.finish_archives(true);
-        runs.finish_imports();
-        runs.finish_kept_imports(true);
-        runs.recover()?;
+        if !runs.is_read_only() {
+            runs.take_up()?;
+        }
         Ok(runs)
+    }
+
+    /// Finish what an earlier life left.
+    fn take_up(&self) -> Result<(), Problem> {
+        self.attest()?;
+        self.finish_purges();
+        self.finish_archives(true);
+        self.finish_imports();
+        self.finish_kept_imports(true);
+        self.recover()
     }
 
     /// The daemon's clock.
@@ -228,12 +252,7 @@ impl Runs {
         browser: Value,
     ) -> Result<Arc<OpenRun>, Problem> {
         self.check_room()?;
-        let most = self.0.config.borrow().runs.max_open;
-        if self.open_count() >= most {
-            let message =
-                format!("{most} runs are open, which is `runs.max_open`; seal some first");
-            return Err(Problem::new(Code::TooManyRuns, message));
-        }
+        let place = self.reserve(&caller)?;
         let at = self.0.clock.now();
         let config = Arc::clone(&self.0.config.borrow());
         let policy = config.workflows.get(&spec.workflow).cloned();
@@ -268,6 +287,7 @@ impl Runs {
                 fixed: AtomicU64::new(1),
             });
             this.registry().insert(run.id, Arc::clone(&run));
+            drop(place);
             this.0.counts.opened();
             this.0.opened.notify_one();
             Ok(run)
@@ -275,29 +295,20 @@ impl Runs {
         .await
     }
 
-    /// Bytes that can still be written on the store's disk.
-    ///
-    /// # Errors
-    /// What the disk says.
-    pub fn free_bytes(&self) -> Result<u64, Problem> {
-        disk::free_bytes(self.root())
-            .map_err(|error| store_problem(StoreError::new(self.root(), error)))
-    }
-
-    /// Refuse new evidence when the disk is nearly full, while there is still room to seal what
-    /// is open.
-    fn check_room(&self) -> Result<(), Problem> {
-        let least = self.0.config.borrow().store.min_free;
-        let free = self.free_bytes()?;
-        if free >= least {
-            return Ok(());
+    /// A place among the open runs, of all callers and of `caller`, held until the run has it.
+    fn reserve(&self, caller: &Caller) -> Result<Share, Problem> {
+        let (most, own) = {
+            let config = self.0.config.borrow();
+            (config.runs.max_open, config.quotas.open_runs)
+        };
+        let open = self.registry();
+        if open.len() + self.0.opening.held() >= most {
+            let message =
+                format!("{most} runs are open, which is `runs.max_open`; seal some first");
+            return Err(Problem::new(Code::TooManyRuns, message));
         }
-        let message = format!(
-            "the store's disk has {} MiB left, less than `store.min_free` ({} MiB); free some space",
-            free >> 20,
-            least >> 20
-        );
-        Err(Problem::new(Code::StoreFull, message))
+        let mine = open.values().filter(|run| caller.may_act_on(&run.opening.caller)).count();
+        self.0.opening.take(caller, Quota::OpenRuns, own, mine)
     }
 
     /// The workflow of the open run `id`.

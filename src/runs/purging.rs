@@ -15,9 +15,10 @@ use super::holds::operator;
 use super::problem::{sealed_first, store_problem, unknown};
 use crate::clock::rfc3339_millis;
 use crate::digest::Digest;
+use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{Leaf, Logged, Standing, Tombstone, leaf};
-use crate::evidence::{Act, Leaving, RunSummary, StoreError, seal_digest, verify};
+use crate::evidence::{Act, FindingCode, Leaving, RunSummary, StoreError, seal_digest, verify};
 use crate::id::RunId;
 use crate::request::PurgeRequest;
 use crate::retention::Retention;
@@ -90,7 +91,16 @@ impl Runs {
         self.blocking("purging", move || {
             // One at a time.
             let _turn = this.0.purging.lock();
-            this.purge_now(&asked, &by)
+            let mut done = this.purge_now(&asked, &by);
+            if !asked.dry_run && done.as_ref().is_err_and(|problem| this.makes_room(problem, true))
+            {
+                done = this.purge_now(&asked, &by);
+            }
+            // What went may have left the room that was wanting.
+            if this.is_read_only() {
+                this.look_for_room();
+            }
+            done
         })
         .await
     }
@@ -166,11 +176,20 @@ impl Runs {
         };
         if !damage.is_empty() && !even_damaged {
             let codes: Vec<&str> = damage.iter().map(String::as_str).collect();
-            return Err(damaged(run, &codes.join(", ")));
+            return Err(if codes == [UNREADABLE] {
+                unreadable(run)
+            } else {
+                damaged(run, &codes.join(", "))
+            });
         }
         // A record that is as it was sealed says no less than the log, which says nothing of the
         // promise of a run that was opened before there was one.
-        let record = self.record_of(run).ok().filter(|_| damage.is_empty());
+        let record = match self.record_of(run) {
+            Err(error) if disk::is_unreadable(&error) && !even_damaged => {
+                return Err(unreadable(run).because(error));
+            }
+            record => record.ok().filter(|_| damage.is_empty()),
+        };
         let until = record.map_or(until, |it| until.max(self.kept_until(&RunSummary::from(it))));
         self.check_over(run, until)?;
         self.check_removable(run).map_err(|error| refused_by_kernel(run, error))?;
@@ -227,9 +246,17 @@ impl Runs {
     pub(super) fn damage_of(&self, folder: &Path, place: Logged) -> BTreeSet<String> {
         let report = verify::folder(folder, &self.own_trust());
         let mut codes = Self::codes(&report.findings);
+        if report.findings.iter().any(|finding| finding.code == FindingCode::Unreadable) {
+            codes.insert(UNREADABLE.to_owned());
+        }
+        let found = seal_digest(folder);
+        // Of a seal that cannot be read nothing more can be said.
+        if found.is_none() && codes.contains(UNREADABLE) {
+            return codes;
+        }
         let logged = place.seal.and_then(|index| self.log().entry(index).ok());
         let logged = logged.map(|entry| Digest::of(&entry));
-        if logged.is_none() || logged != seal_digest(folder) {
+        if logged.is_none() || logged != found {
             codes.insert("seal_not_logged".to_owned());
         }
         codes
@@ -352,6 +379,18 @@ pub(super) fn check_not_held(standing: &Standing, run: RunId) -> Result<(), Prob
         first.since
     );
     Err(Problem::new(Code::RunHeld, message))
+}
+
+/// The code of what cannot be read, which is no damage that anybody knows of.
+pub(super) const UNREADABLE: &str = "unreadable";
+
+/// Whether `run` is as it was sealed nobody can tell now.
+pub(super) fn unreadable(run: RunId) -> Problem {
+    let message = format!(
+        "the run {run} cannot be read, so whether it is as it was sealed is not known; look at the \
+         disk and at permissions, then ask again"
+    );
+    Problem::new(Code::RunUnreadable, message)
 }
 
 fn damaged(run: RunId, what: &str) -> Problem {

@@ -1,8 +1,8 @@
 //! Owns the scrubber: reads every sealed folder, every kept bundle and the log again, at a measured
 //! pace, for as long as the daemon lives, and says in the log what is no longer as it was. It goes on where it stopped.
+//! What cannot be read is no change: it is told by status and metrics, and tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::error::chain;
 use crate::evidence::{
-    Finding, FindingCode, IMPORTED, LOG_PLACE, QUARANTINE, Trust, archived_place, seal_digest,
-    sealed_in, verify,
+    Finding, FindingCode, IMPORTED, LOG_PLACE, QUARANTINE, RUNS, SEAL, Trust, archived_place,
+    seal_digest, sealed_in, verify,
 };
 use crate::id::RunId;
-use crate::population::absent;
+use crate::population::{Fate, absent};
 use crate::tasks::Tasks;
 
 /// Where it is remembered what was read last, in the store.
@@ -47,6 +47,12 @@ pub struct Scrubbed {
     /// says of it is believed of `quarantine/` only.
     #[serde(default)]
     pub findings: BTreeMap<String, BTreeSet<String>>,
+    /// What could not be read, and so is neither known to be intact nor altered: why, by run or `log`.
+    #[serde(default)]
+    pub unreadable: BTreeMap<String, String>,
+    /// When the unreadable was tried last, by the monotonic clock.
+    #[serde(skip)]
+    pub(super) tried: Option<Duration>,
 }
 
 impl Scrubbed {
@@ -61,6 +67,11 @@ impl Scrubbed {
         let told = [(LOG_PLACE, log), (OTHERS, of_runs)];
         let told = told.into_iter().filter_map(|(of, codes)| Some((of.to_owned(), codes?)));
         self.findings = told.collect();
+        let log = self.unreadable.remove(LOG_PLACE);
+        let others = (!self.unreadable.is_empty()).then(|| "some cannot be read".to_owned());
+        let told = [(LOG_PLACE, log), (OTHERS, others)];
+        let told = told.into_iter().filter_map(|(of, why)| Some((of.to_owned(), why?)));
+        self.unreadable = told.collect();
         self
     }
 }
@@ -142,27 +153,8 @@ impl Runs {
     }
 
     /// Read the next folder, or finish the round with the log; how many bytes were read.
-    fn turn(&self) -> u64 {
-        let last = self.scrub_state().last;
-        let run = |path: &PathBuf| path.file_name()?.to_str()?.parse::<RunId>().ok();
-        let next = sealed_in(self.root())
-            .find(|path| last.is_none_or(|last| run(path).is_some_and(|id| id > last)));
-        let bytes = match next.as_ref().and_then(|path| Some((run(path)?, path))) {
-            Some((id, path)) => {
-                let report = verify::folder(path, &self.own_trust());
-                {
-                    let mut scrubbed = self.scrub_state();
-                    scrubbed.last = Some(id);
-                    scrubbed.folders += 1;
-                }
-                // It may have been purged while it was read.
-                if path.is_dir() || self.tombstone(id).is_none() {
-                    self.judge(&id.to_string(), &self.codes_of_run(id, &report.findings));
-                }
-                report.bytes
-            }
-            None => self.finish(),
-        };
+    pub(super) fn turn(&self) -> u64 {
+        let bytes = self.try_again().unwrap_or_else(|| self.next_folder());
         let mut text = serde_json::to_vec_pretty(&self.scrubbed()).expect("a note is plain data");
         text.push(b'\n');
         if let Err(error) = disk::replace(&self.root().join(PLACE), &text, MODE) {
@@ -171,48 +163,89 @@ impl Runs {
         bytes
     }
 
+    fn next_folder(&self) -> u64 {
+        let last = self.scrub_state().last;
+        let run = |path: &PathBuf| path.file_name()?.to_str()?.parse::<RunId>().ok();
+        let next = sealed_in(self.root())
+            .find(|path| last.is_none_or(|last| run(path).is_some_and(|id| id > last)));
+        match next.as_ref().and_then(|path| Some((run(path)?, path))) {
+            Some((id, path)) => {
+                let bytes = self.read_folder(id, path);
+                let mut scrubbed = self.scrub_state();
+                scrubbed.last = Some(id);
+                scrubbed.folders += 1;
+                bytes
+            }
+            None => self.finish(),
+        }
+    }
+
+    pub(super) fn read_folder(&self, run: RunId, path: &Path) -> u64 {
+        let report = verify::folder(path, &self.own_trust());
+        // It may have been purged while it was read.
+        if path.is_dir() || self.tombstone(run).is_none() {
+            let codes = self.codes_of_run(run, &report.findings);
+            self.judge(&run.to_string(), &report.findings, &codes);
+        }
+        report.bytes
+    }
+
     /// The end of a round: the log itself, the custody log, and the runs it tells of.
     fn finish(&self) -> u64 {
-        let (bytes, codes) = self.log_codes();
-        self.judge(LOG_PLACE, &codes);
+        let (bytes, findings, codes) = self.log_findings();
+        self.judge(LOG_PLACE, &findings, &codes);
+        self.judge_findings(RUNS, &self.unlisted());
         let bytes = bytes + self.scrub_archives() + self.scrub_imports();
+        self.forget_unread();
         let mut scrubbed = self.scrub_state();
         scrubbed.last = None;
         scrubbed.folders = 0;
         scrubbed.rounds += 1;
         scrubbed.finished_at = Some(self.0.clock.now().to_rfc3339());
-        tracing::info!(rounds = scrubbed.rounds, "all evidence was read again");
+        let unreadable = scrubbed.unreadable.len();
+        tracing::info!(rounds = scrubbed.rounds, unreadable, "all evidence was read again");
         bytes
     }
 
     /// Hold each archive against the digest in the log, which was taken when it had been unpacked and
     /// verified; how many bytes were read.
-    fn scrub_archives(&self) -> u64 {
+    pub(super) fn scrub_archives(&self) -> u64 {
         let archives: Vec<_> = self.standing().archives().collect();
         let mut bytes = 0;
         for (run, logged) in archives {
             let path = self.0.store.archive_of(run);
-            // That one is gone, the log tells.
-            let Ok(file) = File::open(&path) else { continue };
-            let found = Digest::of_reader(file);
-            bytes += found.as_ref().map_or(0, |(_, size)| *size);
-            let sound = found.is_ok_and(|(found, _)| found == logged.sha256);
+            let place = archived_place(run);
+            let found = disk::open(&path).and_then(Digest::of_reader);
+            let sound = match found {
+                Ok((found, size)) => {
+                    bytes += size;
+                    found == logged.sha256
+                }
+                Err(error) if disk::is_unreadable(&error) => {
+                    let expected = "a readable file";
+                    let (code, found) = (FindingCode::Unreadable, error.to_string());
+                    let unread = [Finding::new(code, place, expected, found)];
+                    self.judge_findings(&run.to_string(), &unread);
+                    continue;
+                }
+                // That one is gone, the log tells.
+                Err(_) => continue,
+            };
             // It may have been restored or purged while it was read.
             let stands = self.standing().archive(run) == Some(logged);
-            let place = archived_place(run);
             let (code, found) = (FindingCode::ArchiveNotLogged, "other bytes");
             let wrong = || Finding::new(code, place, logged.sha256.to_string(), found);
             let findings = if sound || !stands { Vec::new() } else { vec![wrong()] };
-            self.judge(&run.to_string(), &Self::codes(&findings));
+            self.judge_findings(&run.to_string(), &findings);
         }
         bytes
     }
 
     /// Hold each kept bundle of another store against the digest in the log; how many bytes were read.
-    fn scrub_imports(&self) -> u64 {
+    pub(super) fn scrub_imports(&self) -> u64 {
         let (bytes, found) = self.import_findings();
         for (place, findings) in found {
-            self.judge(&place, &Self::codes(&findings));
+            self.judge_findings(&place, &findings);
         }
         bytes
     }
@@ -226,82 +259,127 @@ impl Runs {
             verify::LoggedImports { kept, purged: standing.purged_imports().clone() }
         };
         let (bytes, findings) = verify::imports(self.root(), logged);
-        let before = self.standing_findings().into_keys().filter(|place| is_import(place));
+        let before = self.standing_findings().into_keys();
+        let unread: Vec<String> = self.scrub_state().unreadable.keys().cloned().collect();
+        let before = before.chain(unread).filter(|place| is_import(place));
         let mut found: BTreeMap<_, Vec<_>> = before.map(|place| (place, Vec::new())).collect();
         for finding in findings {
             // Names that somebody else gave do not go into the log.
-            let own = finding.code == FindingCode::ImportNotLogged
-                || finding.code == FindingCode::ImportGone;
-            let place = if own { finding.place.clone() } else { IMPORTED.to_owned() };
+            let own =
+                [FindingCode::ImportNotLogged, FindingCode::ImportGone, FindingCode::Unreadable];
+            let place = if own.contains(&finding.code) {
+                finding.place.clone()
+            } else {
+                IMPORTED.to_owned()
+            };
             found.entry(place).or_default().push(finding);
         }
         (bytes, found)
     }
 
-    /// Hold the log against itself and against the runs there are; about how many bytes were read, and
-    /// the codes of what is not as it was.
-    pub(super) fn log_codes(&self) -> (u64, BTreeSet<String>) {
-        let (report, findings) = verify::log_and_custody(self.root(), &Trust::none());
+    /// Hold the log against itself and against the runs there are; about how many bytes were read, what
+    /// is to be said of the log, and the codes of what is not as it was.
+    pub(super) fn log_findings(&self) -> (u64, Vec<Finding>, BTreeSet<String>) {
+        let (report, mut findings) = verify::log_and_custody(self.root(), &Trust::none());
         let mut codes = Self::codes(&findings);
-        codes.extend(self.judge_missing());
+        codes.extend(self.judge_missing(&mut findings));
         // An entry and its hashes, as a guess.
-        (report.size * 512, codes)
+        (report.size * 512, findings, codes)
     }
 
     /// Hold the runs that the log tells of against those that are there; the codes of what is wrong.
     /// Each is judged under its own name, too, so that it is known of that run wherever it is shown.
-    fn judge_missing(&self) -> BTreeSet<String> {
-        let codes = match absent(self.root()) {
+    /// Where the log cannot be read, that goes to `findings`.
+    fn judge_missing(&self, findings: &mut Vec<Finding>) -> BTreeSet<String> {
+        let doubted = match absent(self.root()) {
             Ok(doubted) => doubted,
             Err(error) => {
                 tracing::error!(error = chain(&error), "the log cannot be read");
+                if disk::is_unreadable(&error) {
+                    let (code, expected) = (FindingCode::Unreadable, "a readable log");
+                    findings.push(Finding::new(code, LOG_PLACE, expected, chain(&error)));
+                }
                 return BTreeSet::new();
             }
         };
         let mut all = BTreeSet::new();
         let mut unlogged = BTreeSet::new();
-        for (run, gone) in codes {
+        for (run, fate) in doubted {
             // It may have been purged, archived or restored since the log was read, or be on its way
             // to its place: it is taken off the list of open runs only after it arrived there.
-            let there = self.registry().contains_key(&run)
-                || self.0.store.folder_of(run).is_dir()
-                || self.is_archived(run);
-            if self.tombstone(run).is_some() || (gone && there) {
+            let there = || {
+                self.registry().contains_key(&run)
+                    || self.may_be_there(run)
+                    || self.is_archived(run)
+            };
+            if self.tombstone(run).is_some() || (fate == Fate::Gone && there()) {
                 continue;
             }
-            let code = verify::doubt(gone).to_string();
             let place = run.to_string();
+            if fate == Fate::Unreadable {
+                let (code, expected) = (FindingCode::Unreadable, "a readable folder");
+                self.note_unread(&place, &[Finding::new(code, &place, expected, fate.word())]);
+                continue;
+            }
+            let code = verify::doubt(fate == Fate::Gone).to_string();
             let mut codes = BTreeSet::from([code.clone()]);
-            if !gone {
+            if fate == Fate::NotLogged {
                 unlogged.insert(place.clone());
                 codes.extend(self.found().codes_of(&place).0);
             }
-            self.judge(&place, &codes);
+            self.judge(&place, &[], &codes);
             all.insert(code);
         }
-        // Of those the log tells by now.
-        for (place, mut codes) in self.standing_findings() {
-            if codes.remove(UNLOGGED.as_str()) && !unlogged.contains(&place) && place != LOG_PLACE {
-                self.judge(&place, &codes);
-            }
+        // Where not all could be listed, nobody knows what became of the others.
+        if self.unlisted().is_empty() {
+            self.judge_logged(&unlogged);
         }
         all
     }
 
+    /// Say of those that were not in the log, but for the `unlogged`, that it tells of them by now.
+    fn judge_logged(&self, unlogged: &BTreeSet<String>) {
+        for (place, mut codes) in self.standing_findings() {
+            if codes.remove(UNLOGGED.as_str()) && !unlogged.contains(&place) && place != LOG_PLACE {
+                self.judge(&place, &[], &codes);
+            }
+        }
+    }
+
     /// The codes of `findings`, which the folder of `run` gave, and of what its folder cannot tell: that
-    /// its seal is not the logged one, and that the log does not tell of it.
+    /// its seal is gone or not the logged one, and that the log does not tell of it.
     pub(super) fn codes_of_run(&self, run: RunId, findings: &[Finding]) -> BTreeSet<String> {
         let mut codes = Self::codes(findings);
         codes.extend(self.found().codes_of(&run.to_string()).0.take(UNLOGGED.as_str()));
-        let seal = seal_digest(&self.0.store.folder_of(run));
+        let folder = self.0.store.folder_of(run);
+        let seal = seal_digest(&folder);
         if seal.is_some() && self.seal_in_log(run).is_some_and(|logged| Some(logged) != seal) {
             codes.insert(FindingCode::SealNotLogged.to_string());
+        }
+        // Of a folder without anything in it nothing else is known.
+        let none = disk::found(&folder.join(SEAL)).is_ok_and(|found| found.is_none());
+        if none && folder.is_dir() {
+            codes.insert(FindingCode::SealMissing.to_string());
         }
         codes
     }
 
-    /// Say once what is not as it was, and once that it is again.
-    pub(super) fn judge(&self, place: &str, codes: &BTreeSet<String>) {
+    /// [`Runs::judge`] by the codes of `findings`.
+    pub(super) fn judge_findings(&self, place: &str, findings: &[Finding]) {
+        self.judge(place, findings, &Self::codes(findings));
+    }
+
+    /// Say once what is not as it was, and once that it is again. Where something cannot be read, by
+    /// `findings`, what was known stays.
+    pub(super) fn judge(&self, place: &str, findings: &[Finding], codes: &BTreeSet<String>) {
+        let mut codes = codes.clone();
+        if self.note_unread(place, findings) {
+            codes.extend(self.found().codes_of(place).0);
+            if codes.is_empty() {
+                return;
+            }
+        }
+        let codes = &codes;
         if !self.is_news(place, codes) {
             return;
         }
@@ -313,9 +391,10 @@ impl Runs {
         self.tell_finding(&json!({ "place": place, "codes": codes }));
     }
 
-    /// The codes of what is not as it was sealed.
+    /// The codes of what is not as it was sealed; what cannot be read is none of it.
     pub(super) fn codes(findings: &[Finding]) -> BTreeSet<String> {
         let bad = findings.iter().filter(|one| one.class.is_damage());
+        let bad = bad.filter(|one| one.code != FindingCode::Unreadable);
         bad.map(|finding| finding.code.to_string()).collect()
     }
 
@@ -339,7 +418,7 @@ impl Runs {
 }
 
 /// Whether `place` is that of a kept bundle of another store, or the folder of those.
-fn is_import(place: &str) -> bool {
+pub(super) fn is_import(place: &str) -> bool {
     place.strip_prefix(IMPORTED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
@@ -348,7 +427,8 @@ pub(super) fn remembered(root: &Path) -> Scrubbed {
     let note = disk::read_limited(&root.join(PLACE), LIMIT).ok();
     let note = note.and_then(|note| serde_json::from_slice::<Scrubbed>(&note).ok());
     let mut scrubbed = note.unwrap_or_default();
-    // All else the log remembers.
+    // All else the log remembers; what could not be read is tried again.
+    scrubbed.unreadable.clear();
     scrubbed.findings.retain(|place, _| place.starts_with(QUARANTINE));
     scrubbed
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use serde_json::{Value, json};
 
 use super::Runs;
-use super::problem::store_problem;
+use super::problem::{seal_problem, store_problem};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Code, Problem, chain};
@@ -97,7 +97,10 @@ impl Runs {
     /// Seal `draft`, signed with the key that signs now.
     pub(super) fn seal_draft(&self, draft: Draft, ending: &Ending) -> Result<Receipt, SealError> {
         let signer = self.0.signing.signer();
-        let done = draft.seal(ending, &signer, self.0.clock.now());
+        let mut done = draft.seal(ending, &signer, self.0.clock.now());
+        if done.as_ref().is_err_and(|error| self.makes_room(&seal_problem(error), false)) {
+            done = done.or_else(|error| error.draft.seal(ending, &signer, self.0.clock.now()));
+        }
         drop(signer);
         let why = match &done {
             Ok(_) => Some(None),

@@ -75,7 +75,7 @@ impl Runs {
                 for choice in Choice::ALL {
                     choices.push((choice, index.choices(choice, filter.opener.as_ref())?));
                 }
-                let tally = tally(&index, &filter, altered)?;
+                let tally = tally(index, &filter, altered)?;
                 let runs = runs.into_iter().map(|run| {
                     let integrity = this.integrity(run.run);
                     (run, integrity)

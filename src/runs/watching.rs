@@ -15,9 +15,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Sleep, sleep};
 
 use super::Runs;
-use crate::disk::own::Ledger;
+use crate::disk::{self, own::Ledger};
 use crate::error::{Problem, chain};
-use crate::evidence::{Finding, IMPORTED, LOG_PLACE, verify};
+use crate::evidence::{Finding, FindingCode, IMPORTED, LOG_PLACE, verify};
 use crate::id::RunId;
 use crate::integrity::{Burst, Folders, HookCounts, Place, Seen};
 use crate::tasks::Tasks;
@@ -216,7 +216,11 @@ impl Runs {
     async fn check(self, check: Check) {
         let this = self.clone();
         let checked = self.blocking("reading what was touched", move || {
-            for (place, codes) in this.read_again(check) {
+            for (place, findings, codes) in this.read_again(check) {
+                if this.note_unread(&place, &findings) && codes.is_empty() {
+                    // The scrubber tries again, and tells of it when it is known.
+                    continue;
+                }
                 if codes.is_empty() {
                     tracing::warn!(place, "what was touched is still as it was sealed");
                 } else {
@@ -235,36 +239,46 @@ impl Runs {
         }
     }
 
-    /// Read what `check` names; the codes of what is not as it was, by place.
-    fn read_again(&self, check: Check) -> Vec<(String, BTreeSet<String>)> {
+    /// Read what `check` names; what is to be said of it and the codes of what is not as it was, by place.
+    fn read_again(&self, check: Check) -> Vec<(String, Vec<Finding>, BTreeSet<String>)> {
         match check {
             Check::Run(run) => {
-                vec![(run.to_string(), self.codes_of_run(run, &self.findings_of(run)))]
+                let findings = self.findings_of(run);
+                let codes = self.codes_of_run(run, &findings);
+                vec![(run.to_string(), findings, codes)]
             }
             // Folders above the runs may have been moved.
-            Check::Log => vec![(LOG_PLACE.to_owned(), self.log_codes().1)],
+            Check::Log => {
+                let (_, findings, codes) = self.log_findings();
+                vec![(LOG_PLACE.to_owned(), findings, codes)]
+            }
             Check::Imports => {
-                let mut altered = Vec::new();
+                let (mut altered, mut unread) = (Vec::new(), false);
                 for (place, findings) in self.import_findings().1 {
+                    unread |= findings.iter().any(|one| one.code == FindingCode::Unreadable);
                     match Self::codes(&findings) {
-                        codes if codes.is_empty() => self.judge(&place, &codes),
-                        codes => altered.push((place, codes)),
+                        codes if codes.is_empty() => self.judge(&place, &findings, &codes),
+                        codes => altered.push((place, findings, codes)),
                     }
                 }
-                if altered.is_empty() {
-                    altered.push((IMPORTED.to_owned(), BTreeSet::new()));
+                if altered.is_empty() && !unread {
+                    altered.push((IMPORTED.to_owned(), Vec::new(), BTreeSet::new()));
                 }
                 altered
             }
         }
     }
 
-    fn findings_of(&self, run: RunId) -> Vec<Finding> {
+    pub(super) fn findings_of(&self, run: RunId) -> Vec<Finding> {
         let folder = self.0.store.folder_of(run);
-        if folder.symlink_metadata().is_ok() {
-            return verify::folder(&folder, &self.own_trust()).findings;
+        match disk::found(&folder) {
+            Ok(None) => {
+                let place = run.to_string();
+                vec![Finding::new(verify::doubt(true), place, "a sealed folder", "none")]
+            }
+            // Where nobody can tell what lies there, verification says so.
+            _ => verify::folder(&folder, &self.own_trust()).findings,
         }
-        vec![Finding::new(verify::doubt(true), run.to_string(), "a sealed folder", "none")]
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn config_in(folder: &Path) -> Config {
     config.daemon.drain = Duration::from_secs(20);
     config.store.path = folder.join("store");
     config.store.min_free = 0;
+    config.store.min_free_inodes = 0;
     config.keys.signing = folder.join("keys/signing_ed25519");
     config.keys.api = folder.join("keys/api-keys.json");
     config.browser.runtime = folder.join("browser");

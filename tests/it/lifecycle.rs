@@ -133,6 +133,7 @@ async fn what_does_not_fit_a_run_is_refused_by_name() {
     daemon.open_run("refund").await;
     let third = daemon.post("/v1/runs", json!({ "workflow": "refund" })).await;
     assert_eq!((third.refusal().0, third.refusal().1), (429, "too_many_runs".to_owned()));
+    assert!(third.json()["error"].as_str().expect("a sentence").contains("runs.max_open"));
 
     daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
     daemon.assert_verifies(&run);

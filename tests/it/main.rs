@@ -69,6 +69,7 @@ mod targets;
 mod tidy;
 mod timestamps;
 mod tls;
+mod unreadable;
 mod uploads;
 mod video;
 mod visitor;

@@ -48,7 +48,7 @@ pub(crate) fn outcome(folder: &Path, arguments: &[&str]) -> (i32, String, String
 pub(crate) fn write_config(folder: &Path, more: &str) {
     let sandbox = !rustix::process::geteuid().is_root();
     let text = format!(
-        "{more}\n[store]\npath = \"store\"\nmin_free = \"0 B\"\n[keys]\n\
+        "{more}\n[store]\npath = \"store\"\nmin_free = \"0 B\"\nmin_free_inodes = 0\n[keys]\n\
          signing = \"keys/signing_ed25519\"\napi = \"keys/api-keys.json\"\n"
     );
     let browser = format!("sandbox = {sandbox}\nruntime = \"browser\"\nprepared = 1\n");

@@ -119,6 +119,16 @@ pub(super) fn disk(store: &config::Store) -> Check {
     // The store is made at the first start: until then, look at what it will be made in.
     let existing = store.path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     let shown = existing.display();
+    match disk::free_inodes(existing) {
+        Ok(Some(free)) if free < store.min_free_inodes => {
+            let remedy = format!(
+                "free some inodes: below `store.min_free_inodes` ({}) captures are refused",
+                store.min_free_inodes
+            );
+            return Check::failed(NAME, format!("{free} files can be made in {shown}"), remedy);
+        }
+        _ => {}
+    }
     match disk::free_bytes(existing) {
         Ok(free) if free >= 4 * store.min_free.max(MIB) => {
             Check::ok(NAME, format!("{} MiB free in {shown}", free / MIB))
@@ -324,10 +334,14 @@ mod tests {
     fn too_little_room_is_told_apart_from_little_room() {
         let folder = tempfile::tempdir().expect("a folder");
         let free = crate::disk::free_bytes(folder.path()).expect("known");
-        let store = |min_free| config::Store { path: folder.path().join("a/b"), min_free };
+        let path = folder.path().join("a/b");
+        let store = |min_free| config::Store { path: path.clone(), min_free, min_free_inodes: 0 };
         assert_eq!(disk(&store(0)).health, Health::Ok);
         assert_eq!(disk(&store(free / 2)).health, Health::Warning);
         assert_eq!(disk(&store(free * 2)).health, Health::Failed);
+        let few = config::Store { min_free_inodes: u64::MAX, ..store(0) };
+        let counted = crate::disk::free_inodes(folder.path()).expect("known").is_some();
+        assert_eq!(disk(&few).health == Health::Failed, counted);
     }
 
     #[test]

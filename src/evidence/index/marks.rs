@@ -32,6 +32,12 @@ const COLUMNS: [&str; 11] = [
 ];
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS marks (run TEXT PRIMARY KEY, mark TEXT NOT NULL) \
                       STRICT, WITHOUT ROWID;";
+/// What was used, by the rows that are left, whose summaries are marked.
+const RECOUNT: &str = "
+    UPDATE runs SET captures = coalesce(json_extract(summary, '$.counts.captures'), 0);
+    DELETE FROM usage;
+    INSERT INTO usage SELECT opener, substr(opened_at, 1, 7), sum(captures)
+        FROM runs GROUP BY opener, substr(opened_at, 1, 7);";
 
 /// The key, once somebody gave one, and how far the index was looked at.
 #[derive(Debug, Default)]
@@ -53,23 +59,11 @@ impl Index {
     }
 
     /// The mark of a row; none without a key.
-    fn mark_of(&self, content: &Content) -> Option<String> {
+    pub(super) fn mark_of(&self, content: &Content) -> Option<String> {
         let key = self.marks.key.get()?.as_bytes();
         let content = serde_json::to_vec(content).expect("texts are plain data");
         let inner = Digest::of_parts(&[key, b"inner", &content]);
         Some(Digest::of_parts(&[key, b"outer", inner.as_bytes()]).to_string())
-    }
-
-    /// Mark the row that holds `content`, which was just written.
-    pub(super) fn mark(&self, content: &Content) -> Result<(), IndexError> {
-        let Some(mark) = self.mark_of(content) else { return Ok(()) };
-        let connection = self.lock();
-        let put = || {
-            connection.execute_batch(SCHEMA)?;
-            let insert = "INSERT OR REPLACE INTO marks VALUES (?1, ?2)";
-            connection.prepare_cached(insert)?.execute(params![content[0], mark])
-        };
-        put().map(drop).map_err(|error| self.failed(error))
     }
 
     /// Throw away every row that is not known as one's own, where another connection wrote since that
@@ -93,6 +87,7 @@ impl Index {
             let removed = connection.execute("DELETE FROM runs WHERE run = ?1", [run]);
             removed.map_err(|error| self.failed(error))?;
         }
+        recount(&connection).map_err(|error| self.failed(error))?;
         *seen = Some(version);
         Ok(true)
     }
@@ -116,6 +111,20 @@ impl Index {
         let rows: Vec<(String, bool)> = rows.collect::<Result<_, _>>()?;
         Ok(rows.into_iter().filter(|(_, own)| !own).map(|(run, _)| run).collect())
     }
+}
+
+/// Count what was used again: whoever wrote into the index may have changed that, too.
+fn recount(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let both = connection.unchecked_transaction()?;
+    both.execute_batch(RECOUNT)?;
+    both.commit()
+}
+
+/// Note the `mark` of the row of `run`, by whoever writes that.
+pub(super) fn note(connection: &Connection, run: &str, mark: &str) -> Result<(), rusqlite::Error> {
+    connection.execute_batch(SCHEMA)?;
+    let insert = "INSERT OR REPLACE INTO marks VALUES (?1, ?2)";
+    connection.prepare_cached(insert)?.execute(params![run, mark]).map(drop)
 }
 
 /// The digest of the last seal of each run in the log of the store at `root`.
@@ -177,7 +186,7 @@ mod tests {
             format!("DELETE FROM runs WHERE run = '{run}'"),
             format!("UPDATE marks SET mark = (SELECT mark FROM marks WHERE run != '{run}')"),
             "INSERT INTO runs SELECT '019ab2f0-6c20-7000-8000-00000000000a', workflow, state, \
-             opened_at, verdict, outcome, agent, principal, opener, words, summary FROM runs LIMIT 1"
+             opened_at, verdict, outcome, agent, principal, opener, words, summary, captures FROM runs LIMIT 1"
                 .to_owned(),
         ] {
             edit(&path, &attack);

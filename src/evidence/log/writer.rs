@@ -139,8 +139,12 @@ impl Writer {
             return Err(damaged("it is not signed with this log's key"));
         }
         let reader = LogReader::of_store(root);
-        let end = end_of(&reader, checkpoint.size)
-            .map_err(|error| damaged(&format!("its tiles cannot be read ({error})")))?;
+        let end = end_of(&reader, checkpoint.size).map_err(|error| {
+            if disk::is_unreadable(&error) {
+                return StoreError::new(&path, error);
+            }
+            damaged(&format!("its tiles cannot be read ({error})"))
+        })?;
         if end.root() != checkpoint.root {
             return Err(damaged("it does not follow from the log's tiles"));
         }

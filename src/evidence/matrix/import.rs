@@ -170,6 +170,6 @@ fn purge(copy: &Victim, path: &Path, time: &str, before: Option<Value>) {
 }
 
 /// Keep the bundle of a run of another store, as the log then says.
-fn import(copy: &Victim, key: &Signer, change: impl FnOnce(&Path)) -> PathBuf {
+pub(super) fn import(copy: &Victim, key: &Signer, change: impl FnOnce(&Path)) -> PathBuf {
     keep(copy, &bundle_of(key, change))
 }

@@ -13,6 +13,7 @@ mod peer;
 mod reading;
 mod stamp;
 mod store;
+mod unread;
 mod witness;
 
 use std::collections::BTreeMap;

@@ -93,9 +93,13 @@ impl LogCheck<'_> {
                 continue;
             }
             let size = self.keeping.sizes.get(run).copied();
-            let sha256 = sha256.or_else(|| digest_of(path, size));
+            let sha256 = sha256.map_or_else(|| digest_of(path, size), |sha256| Ok(Some(sha256)));
             let place = archived_place(*run);
-            let folder = self.root.join(sealed_place(*run)).is_dir();
+            let Some(folder) = self.is_folder(&sealed_place(*run)) else { continue };
+            if self.unread_result(&place, &sha256) {
+                continue;
+            }
+            let sha256 = sha256.ok().flatten();
             let logged = self.keeping.archived.get(run).copied();
             // That a purged one is there is told of.
             if self.keeping.is_purged(*run) {
@@ -120,8 +124,8 @@ impl LogCheck<'_> {
         let logged = self.keeping.archived.clone();
         for (run, _) in logged.into_iter().filter(|(_, (_, restored))| !restored) {
             let place = archived_place(run);
-            let folder = self.root.join(sealed_place(run)).is_dir();
-            if folder && !self.root.join(&place).exists() {
+            let folder = self.is_folder(&sealed_place(run)) == Some(true);
+            if folder && self.there(&place).is_ok_and(|there| there.is_none()) {
                 let found = "its folder";
                 self.add(FindingCode::ArchiveUnfinished, place, "an archive", found);
             }

@@ -2,13 +2,14 @@
 //! beginning to its end, each folder in it is judged by what was seen of it, and nothing is unpacked.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::signature::key_in;
 use super::{Check, Facts, FolderReport, check_folder};
 use crate::bundle::{self, BundleError, Folder, Limits};
 use crate::digest::{Digest, Hashing};
+use crate::disk;
 use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::layout::{RUNS, SIGNATURE};
 use crate::evidence::trust::Trust;
@@ -76,31 +77,36 @@ fn inside(path: &Path, folder: &Folder) -> PathBuf {
 /// # Errors
 /// [`BundleError`]; then what was shown is of no bundle.
 pub(super) fn read(path: &Path, take: impl FnMut(Folder)) -> Result<Digest, BundleError> {
-    let file = File::open(path)?;
+    let file = disk::open(path)?;
     let length = file.metadata()?.len();
-    let mut hashed = Tee { file, hashing: Hashing::new(std::io::sink()) };
+    let mut hashed = Tee { file, hashing: Hashing::new(io::sink()) };
     bundle::folders(&mut hashed, length, Limits::default(), take)?;
     Ok(hashed.hashing.finish().0)
 }
 
 /// The digest of the file at `path`, of which the log says that it has this `size`; none where it has
-/// another, or cannot be read: it need not be hashed to know that it is another one.
-pub(super) fn digest_of(path: &Path, size: Option<u64>) -> Option<Digest> {
-    let found = path.symlink_metadata().ok()?.len();
-    let same = size.is_none_or(|size| size == found);
-    same.then(|| File::open(path).and_then(Digest::of_reader).ok()).flatten().map(|(it, _)| it)
+/// another: it need not be hashed to know that it is another one.
+///
+/// # Errors
+/// What the system answers when it cannot be read.
+pub(super) fn digest_of(path: &Path, size: Option<u64>) -> io::Result<Option<Digest>> {
+    let Some(found) = disk::found(path)? else { return Ok(None) };
+    if size.is_some_and(|size| size != found.len()) {
+        return Ok(None);
+    }
+    disk::open(path).and_then(Digest::of_reader).map(|(sha256, _)| Some(sha256))
 }
 
 /// Hashes what is read.
 struct Tee {
     file: File,
-    hashing: Hashing<std::io::Sink>,
+    hashing: Hashing<io::Sink>,
 }
 
 impl Read for Tee {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
-        std::io::Write::write_all(&mut self.hashing, &buffer[..count])?;
+        io::Write::write_all(&mut self.hashing, &buffer[..count])?;
         Ok(count)
     }
 }

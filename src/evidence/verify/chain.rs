@@ -2,7 +2,6 @@
 //! the files.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
 use serde_json::{Value, json};
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use super::Check;
 use crate::artifact::Artifact;
 use crate::digest::Digest;
+use crate::disk;
 use crate::evidence::chain::{self, CAPTURED, Line, OPENED, RECOVERED, SEALED};
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{EVENTS, RECORD};
@@ -45,7 +45,7 @@ impl Check<'_> {
             return;
         }
         let opened = match self.packed {
-            None => File::open(self.folder.join(EVENTS)).map(|file| reader(BufReader::new(file))),
+            None => disk::open(&self.folder.join(EVENTS)).map(|file| reader(BufReader::new(file))),
             Some(packed) => {
                 packed.events().map(|events| events.map_or(reader(io::empty()), reader))
             }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::log::LogCheck;
 use crate::digest::Digest;
+use crate::error::chain;
 use crate::evidence::custody::{CUSTODY, CustodyEvent, is_month, lines};
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout;
@@ -65,7 +66,7 @@ impl LogCheck<'_> {
             !found.is_empty()
         });
         if let Err(error) = read {
-            self.add(FindingCode::Unreadable, CUSTODY, "a readable folder", error.to_string());
+            self.add(FindingCode::Unreadable, CUSTODY, "readable files", chain(&error));
             return;
         }
         self.report.custody = count;
@@ -83,7 +84,9 @@ impl LogCheck<'_> {
     /// What lies in the folder and is no month's file.
     fn custody_files(&mut self) {
         let folder = self.root.join(CUSTODY);
-        for entry in layout::entries(&folder).unwrap_or_default() {
+        let entries = layout::entries(&folder);
+        self.unread_result(CUSTODY, &entries);
+        for entry in entries.unwrap_or_default() {
             let name = layout::readable(&entry.name);
             let code = match entry.kind {
                 kind if kind.is_file() && is_month(&name) => continue,

@@ -2,7 +2,6 @@
 //! what is there must be listed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -144,6 +143,11 @@ impl Check<'_> {
     fn limit_payload(&mut self) {
         if self.packed.is_none() {
             let text = disk::read_plain(&self.folder.join(BAG_INFO), MAX_TAG_FILE);
+            if let Err(error) = &text
+                && disk::is_unreadable(error)
+            {
+                self.unreadable(BAG_INFO, error);
+            }
             let stated = text.ok().and_then(|text| payload_in(&text));
             self.payload_most = stated.map_or(UNSTATED, |bytes| bytes.saturating_add(SLACK));
         }
@@ -197,8 +201,10 @@ impl Check<'_> {
             }
         }
         for entry in listed {
-            // A link in a listed file's place is reported as what it is.
-            if !matches!(self.entries.get(&entry.name), Some(Kind::File(_) | Kind::Other)) {
+            // A link in a listed file's place is reported as what it is, and so is a folder that
+            // could not be listed.
+            let there = matches!(self.entries.get(&entry.name), Some(Kind::File(_) | Kind::Other));
+            if !there && !self.is_hidden(&entry.name) {
                 let expected = entry.sha256.to_string();
                 self.add(FindingCode::FileMissing, &entry.name, expected, "no file");
             }
@@ -220,6 +226,6 @@ fn read_all(folder: &Path, listed: &[&ManifestEntry]) -> Vec<io::Result<(Digest,
     // A thread costs as much as some files do.
     let readers = if listed.len() < WORTH_A_READER { 1 } else { READERS };
     in_order(readers, listed, |entry| {
-        File::open(folder.join(&entry.name)).and_then(Digest::of_reader)
+        disk::open(&folder.join(&entry.name)).and_then(Digest::of_reader)
     })
 }

@@ -96,14 +96,18 @@ impl LogCheck<'_> {
     /// Whether enough witnesses saw an earlier checkpoint; that the log continues it is checked
     /// with the others.
     pub(super) fn witnessed(&mut self, now: &Checkpoint, place: &str, found: String) {
-        let earlier = read_checkpoint(&self.root.join(HISTORY).join(WITNESSED)).ok();
-        let believed =
-            earlier.and_then(|(note, earlier)| match self.trust.log().judge(&note, &now.origin) {
+        let earlier = read_checkpoint(&self.root.join(HISTORY).join(WITNESSED));
+        if self.unread_result(&format!("{HISTORY}/{WITNESSED}"), &earlier) {
+            return;
+        }
+        let believed = earlier.ok().and_then(|(note, earlier)| {
+            match self.trust.log().judge(&note, &now.origin) {
                 Judgement::Believed { witnesses } if earlier.size <= now.size => {
                     Some((earlier.size, witnesses))
                 }
                 _ => None,
-            });
+            }
+        });
         let expected = "the witnesses of the policy";
         let Some((size, witnesses)) = believed else {
             self.add(FindingCode::WitnessMissing, place, expected, found);
@@ -116,9 +120,13 @@ impl LogCheck<'_> {
 
     /// The checkpoints that were published, against the tree.
     pub(super) fn history(&mut self, newest: &Note, checkpoint: &Checkpoint) {
-        if self.root.join(HISTORY).symlink_metadata().is_err() {
-            self.add(FindingCode::LogMissing, HISTORY, "the checkpoints there were", "nothing");
-            return;
+        match self.there(HISTORY) {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                self.add(FindingCode::LogMissing, HISTORY, "the checkpoints there were", "nothing");
+                return;
+            }
+            Err(_) => return,
         }
         self.list(HISTORY);
         let mut stamps = Vec::new();
@@ -144,7 +152,7 @@ impl LogCheck<'_> {
                     }
                 }
                 Err(error) => {
-                    self.add(FindingCode::LogMalformed, place, "a checkpoint", error.to_string());
+                    self.failed(FindingCode::LogMalformed, &place, "a checkpoint", &error);
                 }
             }
         }
@@ -198,7 +206,9 @@ impl LogCheck<'_> {
     pub(super) fn holds(&mut self, place: &str, old: &Checkpoint, now: &Checkpoint) {
         if old.size > now.size {
             // A log in use may have grown since it was looked at; its checkpoint comes first.
-            if self.reader.checkpoint().is_ok_and(|(_, newest)| newest.size >= old.size) {
+            let newest = self.reader.checkpoint();
+            let unread = self.unread_result(&format!("{FOLDER}/{CHECKPOINT}"), &newest);
+            if unread || newest.is_ok_and(|(_, newest)| newest.size >= old.size) {
                 return;
             }
             let (expected, found) = (format!("{} entries", old.size), format!("{}", now.size));
@@ -207,6 +217,9 @@ impl LogCheck<'_> {
         }
         let tree = TreeReader::new(&self.reader, now.size);
         let root = tree::root(&tree, old.size);
+        if self.unread_result(FOLDER, &root) {
+            return;
+        }
         if root.as_ref().ok() != Some(&old.root) {
             let found = root.map_or_else(|error| error.to_string(), |root| root.to_string());
             self.add(FindingCode::LogRewritten, place, old.root.to_string(), found);

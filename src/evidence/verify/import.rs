@@ -3,6 +3,7 @@
 //! the key that signed them, and noted otherwise: it is for the auditor of their own store to say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -12,7 +13,9 @@ use serde::Serialize;
 use super::bundle::{self, Beside, code_of, digest_of, is_of_a_stranger};
 use super::log::LogCheck;
 use super::parallel::in_order;
+use super::unread::unreadable;
 use crate::digest::Digest;
+use crate::disk;
 use crate::error::chain;
 use crate::evidence::finding::{Finding, FindingCode, shown};
 use crate::evidence::import::{Found, found_in, goes_in, waits_in};
@@ -111,39 +114,65 @@ fn listed(root: &Path) -> (Vec<(Digest, PathBuf)>, Vec<Finding>) {
     (found, findings)
 }
 
-fn digest(path: &Path) -> Option<Digest> {
+fn digest(path: &Path) -> io::Result<Option<Digest>> {
     digest_of(path, None)
 }
 
 /// What is wrong with the files that were `found`, by the digest in their names, by what is `logged`.
-fn against(root: &Path, found: &BTreeMap<Digest, Option<Digest>>, logged: &Logged) -> Vec<Finding> {
+fn against(
+    root: &Path,
+    found: &BTreeMap<Digest, io::Result<Option<Digest>>>,
+    logged: &Logged,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (named, found) in found {
         let kept = logged.kept.contains(named);
-        if kept && *found == Some(*named) {
+        if kept && found.as_ref().is_ok_and(|found| found.as_ref() == Some(named)) {
             continue;
         }
-        // It may have been purged while it was read, or be on its way out, of which its mark tells.
-        let gone = || root.join(imported_place(*named)).symlink_metadata().is_err();
-        let goes = || logged.purged.contains(named) && goes_in(root, *named);
-        if !kept && (gone() || goes()) {
+        let place = imported_place(*named);
+        if let Err(error) = found
+            && disk::is_unreadable(error)
+        {
+            findings.push(unreadable(place, error));
             continue;
+        }
+        if !kept {
+            match is_going(root, *named, logged) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    findings.push(unreadable(place, &error));
+                    continue;
+                }
+            }
         }
         let expected = if kept { named.to_string() } else { "no bundle".to_owned() };
+        let found = found.as_ref().ok().copied().flatten();
         let found =
             found.map_or("another, or what cannot be read".to_owned(), |found| found.to_string());
-        let place = imported_place(*named);
         findings.push(Finding::new(FindingCode::ImportNotLogged, place, expected, found));
     }
     for sha256 in logged.kept.iter().filter(|sha256| !found.contains_key(*sha256)) {
-        // One that waits is told of under the name it has.
-        if waits_in(root, *sha256).is_none() {
-            let place = imported_place(*sha256);
-            let expected = "a bundle that is kept";
-            findings.push(Finding::new(FindingCode::ImportGone, place, expected, "nothing"));
+        let place = imported_place(*sha256);
+        match waits_in(root, *sha256) {
+            // One that waits is told of under the name it has.
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let expected = "a bundle that is kept";
+                findings.push(Finding::new(FindingCode::ImportGone, place, expected, "nothing"));
+            }
+            Err(error) => findings.push(unreadable(place, &error)),
         }
     }
     findings
+}
+
+/// Whether a bundle that the log does not keep was purged while it was read, or is on its way out, of
+/// which its mark tells.
+fn is_going(root: &Path, named: Digest, logged: &Logged) -> io::Result<bool> {
+    let gone = disk::found(&root.join(imported_place(named)))?.is_none();
+    Ok(gone || logged.purged.contains(&named) && goes_in(root, named)?)
 }
 
 impl Kept {
@@ -219,7 +248,8 @@ impl LogCheck<'_> {
         let logged = Logged { kept: of(false), purged: of(true) };
         // Of one that was purged while it was read there is nothing to say.
         read.retain(|kept| {
-            let gone = || self.root.join(&kept.report.place).symlink_metadata().is_err();
+            let place = self.root.join(&kept.report.place);
+            let gone = || disk::found(&place).is_ok_and(|found| found.is_none());
             !logged.purged.contains(&kept.named) || !gone()
         });
         let sha256 = |kept: &Kept| {
@@ -228,7 +258,8 @@ impl LogCheck<'_> {
             // Of one that cannot be read nothing is known but that, which is told.
             let unread = kept.findings.iter().any(|it| it.code == FindingCode::Unreadable);
             let unread = unread.then_some(kept.named);
-            kept.found.or(unread).or_else(|| digest_of(&path, size.filter(|size| *size > 0)))
+            let known = kept.found.or(unread).map(|found| Ok(Some(found)));
+            known.unwrap_or_else(|| digest_of(&path, size.filter(|size| *size > 0)))
         };
         let found = read.iter().map(|kept| (kept.named, sha256(kept))).collect();
         self.findings.extend(against(self.root, &found, &logged));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::log::LogCheck;
 use crate::digest::Digest;
 use crate::evidence::finding::FindingCode;
-use crate::evidence::layout;
+use crate::evidence::layout::{self, PURGING};
 use crate::evidence::log::{FOLDER, Leaf, LeafKind};
 use crate::evidence::purge::aside_in;
 use crate::id::RunId;
@@ -129,13 +129,17 @@ impl LogCheck<'_> {
     pub(super) fn purged(&mut self) {
         for run in self.keeping.purged.clone() {
             for place in [layout::sealed_place(run), layout::archived_place(run)] {
-                if self.root.join(&place).symlink_metadata().is_ok() {
+                if self.there(&place).is_ok_and(|there| there.is_some()) {
                     let (expected, found) = ("nothing: it was purged", "its evidence");
                     self.add(FindingCode::PurgedRunThere, place, expected, found);
                 }
             }
         }
-        for run in aside_in(self.root).unwrap_or_default() {
+        let aside = aside_in(self.root).unwrap_or_else(|error| {
+            self.unread(PURGING, &error);
+            Vec::new()
+        });
+        for run in aside {
             if self.keeping.is_purged(run) {
                 let place = layout::purging_place(run);
                 self.add(FindingCode::PurgeUnfinished, place, "nothing", "a folder");

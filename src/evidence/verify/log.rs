@@ -15,12 +15,15 @@ use super::history::{Watch, WitnessReport};
 use super::keeping::Keeping;
 use super::proof::cosigned_by;
 use super::stamps::{Dated, StampedReport};
+use super::unread::unreadable;
 use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::found::Findings;
 use crate::evidence::layout;
-use crate::evidence::log::{CHECKPOINT, FOLDER, KeptImport, Leaf, LeafKind, LogReader, RunHead};
+use crate::evidence::log::{
+    CHECKPOINT, FOLDER, HISTORY, KeptImport, Leaf, LeafKind, LogReader, RunHead,
+};
 use crate::evidence::trust::Trust;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
@@ -117,6 +120,8 @@ pub(super) struct Told {
 
 impl<'a> LogCheck<'a> {
     pub(super) fn new(root: &'a Path, trust: &'a Trust) -> Self {
+        let dated = Dated::in_store(root);
+        let unread = dated.as_ref().err().map(|error| unreadable(HISTORY, error));
         Self {
             root,
             reader: LogReader::of_store(root),
@@ -127,12 +132,12 @@ impl<'a> LogCheck<'a> {
             keeping: Keeping::default(),
             imports: BTreeMap::new(),
             heads: Vec::new(),
-            dated: Dated::in_store(root),
+            dated: dated.unwrap_or_default(),
             watch: Watch::default(),
             logged_findings: Findings::default(),
             there_by: Vec::new(),
             report: LogReport::default(),
-            findings: Vec::new(),
+            findings: unread.into_iter().collect(),
         }
     }
 
@@ -150,21 +155,22 @@ impl<'a> LogCheck<'a> {
     pub(super) fn run(&mut self, remembered: &[PathBuf]) -> bool {
         let place = format!("{FOLDER}/{CHECKPOINT}");
         self.policy();
-        if !self.reader.exists() {
+        let Ok(there) = self.there(&place) else { return false };
+        let Some(there) = there else {
             let expected = !self.trust.log().is_empty() || !remembered.is_empty();
-            if expected || self.root.join(FOLDER).symlink_metadata().is_ok() {
+            if expected || self.there(FOLDER).is_ok_and(|folder| folder.is_some()) {
                 self.add(FindingCode::LogMissing, place, "the log of the store", "nothing");
             }
             return false;
-        }
-        if !self.root.join(&place).symlink_metadata().is_ok_and(|found| found.is_file()) {
+        };
+        if !there.is_file() {
             self.add(FindingCode::NotAFile, place, "a plain file", "a link or device");
             return false;
         }
         let (note, checkpoint) = match self.reader.checkpoint() {
             Ok(read) => read,
             Err(error) => {
-                self.add(FindingCode::LogMalformed, place, "a checkpoint", error.to_string());
+                self.failed(FindingCode::LogMalformed, &place, "a checkpoint", &error);
                 return false;
             }
         };
@@ -205,7 +211,7 @@ impl<'a> LogCheck<'a> {
         let entries = match layout::entries(&self.root.join(place)) {
             Ok(entries) => entries,
             Err(error) => {
-                self.add(FindingCode::Unreadable, place, "a readable folder", error.to_string());
+                self.unread(place, &error);
                 return;
             }
         };
@@ -233,12 +239,11 @@ impl<'a> LogCheck<'a> {
                 Ok(bytes) => bytes,
                 Err(error) => {
                     let place = format!("{FOLDER}/{tile}");
-                    self.add(
-                        FindingCode::LogTileAltered,
-                        place,
-                        "whole entries",
-                        error.to_string(),
-                    );
+                    self.failed(FindingCode::LogTileAltered, &place, "whole entries", &error);
+                    if disk::is_unreadable(&error) {
+                        // Which tiles follow from the rest nobody can tell.
+                        self.unseen.retain(|place| tile_at(place).is_none());
+                    }
                     return false;
                 }
             };
@@ -301,23 +306,25 @@ impl<'a> LogCheck<'a> {
                 continue;
             }
             let there = disk::read_limited(&self.root.join(&place), 1 << 25);
+            found |= width == tile.width;
             // A partial tile goes when the full one is there.
-            if there.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound)
-                && !part.is_full()
-                && self.reader.tile(part).is_ok()
-            {
+            let gone = there.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+            let there = if gone && !part.is_full() { self.reader.tile(part) } else { there };
+            if self.unread_result(&place, &there) {
                 continue;
             }
-            found |= width == tile.width;
             if !there.is_ok_and(|there| Some(there.as_slice()) == beginning(part, bytes)) {
                 let expected = "what follows from the entries";
                 self.add(FindingCode::LogTileAltered, place, expected, "other bytes");
             }
         }
         // Of a log that grew meanwhile, the full tile may have taken its place.
-        let found = found || self.reader.tile(tile).is_ok_and(|there| there == bytes);
-        if !found && tile.kind != Kind::Entries {
-            let place = format!("{FOLDER}/{tile}");
+        if found || tile.kind == Kind::Entries {
+            return;
+        }
+        let (there, place) = (self.reader.tile(tile), format!("{FOLDER}/{tile}"));
+        let unread = self.unread_result(&place, &there);
+        if !unread && !there.is_ok_and(|there| there == bytes) {
             self.add(FindingCode::LogTileAltered, place, "hashes of the log", "nothing");
         }
     }
@@ -379,8 +386,7 @@ impl<'a> LogCheck<'a> {
     /// Files in the log's folder that belong to no tile of it.
     fn extra(&mut self) {
         for place in std::mem::take(&mut self.unseen) {
-            let tile = place.strip_prefix(&format!("{FOLDER}/")).and_then(Tile::parse);
-            if tile.is_some_and(|tile| tile.is_beyond(self.report.size)) {
+            if tile_at(&place).is_some_and(|tile| tile.is_beyond(self.report.size)) {
                 let expected = format!("what a log of {} entries has", self.report.size);
                 self.add(FindingCode::LogUnpublished, place, expected, "more");
                 continue;
@@ -388,6 +394,11 @@ impl<'a> LogCheck<'a> {
             self.add(FindingCode::UnexpectedFile, place, "nothing", "a file");
         }
     }
+}
+
+/// The tile that is called so in the store.
+fn tile_at(place: &str) -> Option<Tile> {
+    Tile::parse(place.strip_prefix(FOLDER)?.strip_prefix('/')?)
 }
 
 /// What the tile `part` holds of the bytes of a wider one.

@@ -23,6 +23,7 @@ mod signature;
 mod stamp;
 mod stamps;
 mod store;
+mod unread;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -108,16 +109,23 @@ pub(crate) struct Facts {
     first_event: Option<Digest>,
     /// The checkpoint in its proof.
     proven: Option<Checkpoint>,
+    /// Why one of them could not be read: then its absence says nothing.
+    unread: Option<String>,
     /// The digests of its events, of a folder that will not be there any more when they are asked for.
     lines: Option<Vec<Digest>>,
 }
 
 impl Facts {
     fn of(folder: &Path) -> Self {
-        let seal = disk::read_plain(&folder.join(layout::SEAL), layout::MAX_SMALL).ok();
-        let proof = disk::read_plain(&folder.join(layout::PROOF), MAX_NOTE).ok();
+        let seal = disk::read_plain(&folder.join(layout::SEAL), layout::MAX_SMALL);
+        let proof = disk::read_plain(&folder.join(layout::PROOF), MAX_NOTE);
         let first_event = runs::first_event(folder);
-        Self { first_event, ..Self::in_files(seal.as_deref(), proof.as_deref()) }
+        let errors = [seal.as_ref().err(), proof.as_ref().err(), first_event.as_ref().err()];
+        let unread = errors.into_iter().flatten().find(|error| disk::is_unreadable(*error));
+        let unread = unread.map(ToString::to_string);
+        let (seal, proof) = (seal.ok(), proof.ok());
+        let facts = Self::in_files(seal.as_deref(), proof.as_deref());
+        Self { first_event: first_event.ok().flatten(), unread, ..facts }
     }
 
     fn in_bundle(folder: &Folder) -> Self {
@@ -130,7 +138,7 @@ impl Facts {
     fn in_files(seal: Option<&[u8]>, proof: Option<&[u8]>) -> Self {
         let proof = proof.and_then(|text| Proof::parse(std::str::from_utf8(text).ok()?).ok());
         let proven = proof.map(|proof| proof.checkpoint);
-        Self { seal: seal.map(Digest::of), first_event: None, proven, lines: None }
+        Self { seal: seal.map(Digest::of), first_event: None, proven, unread: None, lines: None }
     }
 }
 
@@ -184,6 +192,8 @@ struct Check<'a> {
     packed: Option<&'a Folder>,
     /// Everything in the folder, by path, as [`layout::readable`] spells it.
     entries: BTreeMap<String, Kind>,
+    /// Folders that could not be listed, and files whose size is not known.
+    unlisted: Vec<String>,
     /// What `manifest-sha256.txt` lists, when it could be read.
     manifest: Option<BTreeMap<String, crate::digest::Digest>>,
     /// `run.json` as it stands, for fields that no record has.
@@ -219,6 +229,7 @@ impl<'a> Check<'a> {
             folder,
             packed: None,
             entries: BTreeMap::new(),
+            unlisted: Vec::new(),
             manifest: None,
             raw_record: serde_json::Value::Null,
             believed: None,
@@ -264,7 +275,9 @@ impl<'a> Check<'a> {
             return false;
         }
         if self.entries.is_empty() {
-            self.add(FindingCode::Unreadable, ".", "an evidence folder", "nothing");
+            if self.unlisted.is_empty() {
+                self.add(FindingCode::Unreadable, ".", "an evidence folder", "nothing");
+            }
             return false;
         }
         true
@@ -287,13 +300,10 @@ impl<'a> Check<'a> {
         true
     }
 
-    /// The name of the folder.
-    fn name(&self) -> Option<String> {
-        if let Some(packed) = self.packed {
-            return Some(packed.run.to_string());
-        }
-        let path = self.folder.canonicalize().ok()?;
-        Some(path.file_name()?.to_str()?.to_owned())
+    /// The name of the folder, which lies at the path `real`, or in a bundle.
+    fn name(&self, real: Option<std::path::PathBuf>) -> Option<String> {
+        let packed = || self.packed.map(|packed| packed.run.to_string());
+        real.map_or_else(packed, |real| Some(real.file_name()?.to_str()?.to_owned()))
     }
 
     /// Check all of the folder, with the proof in it, or the one in the file `proof`.
@@ -316,6 +326,7 @@ impl<'a> Check<'a> {
             Err(error) => {
                 let place = if prefix.is_empty() { "." } else { prefix.trim_end_matches('/') };
                 self.add(FindingCode::Unreadable, place, "a readable folder", error.to_string());
+                self.unlisted.push(place.to_owned());
                 return;
             }
         };
@@ -325,13 +336,31 @@ impl<'a> Check<'a> {
                 self.walk(&entry.path, &format!("{name}/"));
                 Kind::Folder
             } else if entry.kind.is_file() {
-                let size = fs::symlink_metadata(&entry.path).map_or(0, |metadata| metadata.len());
-                Kind::File(size)
+                Kind::File(self.size(&entry.path, &name))
             } else {
                 Kind::Other
             };
             self.entries.insert(name, kind);
         }
+    }
+
+    fn size(&mut self, path: &Path, name: &str) -> u64 {
+        match disk::found(path) {
+            Ok(found) => found.map_or(0, |found| found.len()),
+            Err(error) => {
+                self.unreadable(name, &error);
+                self.unlisted.push(name.to_owned());
+                0
+            }
+        }
+    }
+
+    /// Whether `name` lies in a folder that could not be listed.
+    fn is_hidden(&self, name: &str) -> bool {
+        let inside = |folder: &String| {
+            name.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.unlisted.iter().any(inside)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -385,7 +414,15 @@ impl<'a> Check<'a> {
                 self.report.run = Some(record.opening.run);
                 self.report.state = Some(record.ending.state);
                 self.report.sealed_at = Some(shown(&record.sealed_at));
-                let (name, run) = (self.name(), record.opening.run.to_string());
+                let real = self.packed.is_none().then(|| self.folder.canonicalize()).transpose();
+                let real = match real {
+                    Ok(real) => real,
+                    Err(error) => {
+                        self.unreadable(".", &error);
+                        return Some(record);
+                    }
+                };
+                let (name, run) = (self.name(real), record.opening.run.to_string());
                 if name.as_ref() != Some(&run) {
                     let found = name.unwrap_or("no name".to_owned());
                     self.add(FindingCode::FolderRenamed, ".", run, found);

@@ -2,7 +2,7 @@
 //! log tells of, as far as it tells of it; one whose seal is in the log must be that seal, on its way
 //! to its place. Everything else was put there by somebody.
 
-use std::fs::File;
+use std::fs::Metadata;
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use super::chain::Walk;
 use super::log::LogCheck;
 use super::{Check, Facts, FolderReport, Kind, archive, folder};
 use crate::digest::Digest;
+use crate::disk;
 use crate::evidence::chain;
 use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::layout::{self, EVENTS, PROOF};
@@ -17,6 +18,8 @@ use crate::evidence::log::RunHead;
 use crate::evidence::triage::{Heads, is_newborn};
 use crate::id::RunId;
 
+/// The log's checkpoint, which tells of what was added.
+const LOG: &str = "log/checkpoint";
 /// How often a run is looked for that may be on its way from one place to the other.
 const LOOKS: u32 = 3;
 
@@ -26,14 +29,17 @@ impl LogCheck<'_> {
     pub(super) fn in_open(&mut self, run: RunId, sealed: bool) -> Option<FolderReport> {
         let (place, path) = (layout::open_place(run), self.root.join(layout::open_place(run)));
         let Some(told) = self.runs.get(&run) else {
-            let newborn = is_newborn(&path, run).unwrap_or(false);
-            if path.is_dir() && !newborn && !self.is_told_since(run) {
+            let newborn = is_newborn(&path, run);
+            let told = self.is_told_since(run);
+            let unread = self.unread_result(&place, &newborn) || self.unread_result(LOG, &told);
+            let known = newborn.unwrap_or(false) || told.unwrap_or(false);
+            if !unread && !known && path.is_dir() {
                 self.add(FindingCode::RunNotLogged, place, "its opening in the log", "none");
             }
             return None;
         };
         if self.keeping.is_purged(run) || (sealed && !told.seals.is_empty()) {
-            if path.symlink_metadata().is_ok() {
+            if self.there(&place).is_ok_and(|there| there.is_some()) {
                 let expected = "a run that is not sealed";
                 self.add(
                     FindingCode::RunReopened,
@@ -52,11 +58,16 @@ impl LogCheck<'_> {
         let mut check = Check::new(&path);
         check.open(&heads);
         let first = super::runs::first_event(&path);
-        if !path.is_dir() {
-            return self.elsewhere(run);
+        match self.is_folder(&place) {
+            Some(true) => {}
+            Some(false) => return self.elsewhere(run),
+            None => return None,
         }
-        if first != opening && opening.is_some() {
-            self.opening(run, first, place.clone());
+        if !self.unread_result(&format!("{place}/{EVENTS}"), &first) {
+            let first = first.ok().flatten();
+            if first != opening && opening.is_some() {
+                self.opening(run, first, place.clone());
+            }
         }
         let below =
             |finding: Finding| Finding { place: format!("{place}/{}", finding.place), ..finding };
@@ -72,21 +83,22 @@ impl LogCheck<'_> {
         let (place, archive) = (layout::sealed_place(run), layout::archived_place(run));
         for _ in 0..LOOKS {
             let path = self.root.join(&place);
-            if is_folder(&path) {
+            // Where one of its places cannot be looked at, nobody can tell that it is gone.
+            if self.lies(&place, Metadata::is_dir).ok()? {
                 let report = FolderReport { facts: Facts::of(&path), ..folder(&path, &trust) };
-                self.catch_up(run);
+                self.catch_up(run).ok()?;
                 self.folder(run, &report, place);
                 return Some(report);
             }
             let path = self.root.join(&archive);
-            if path.symlink_metadata().is_ok_and(|found| found.is_file()) {
+            if self.lies(&archive, Metadata::is_file).ok()? {
                 let packed = archive::read(&[(run, path)], &trust).pop()?;
-                self.catch_up(run);
+                self.catch_up(run).ok()?;
                 self.folder(run, &packed.report, archive);
                 return Some(packed.report);
             }
-            if is_folder(&open) {
-                self.catch_up(run);
+            if self.lies(&layout::open_place(run), Metadata::is_dir).ok()? {
+                self.catch_up(run).ok()?;
                 let told = self.runs.get(&run).map(|told| told.seals.is_empty());
                 if told == Some(true) {
                     return self.in_open(run, false);
@@ -111,6 +123,10 @@ impl LogCheck<'_> {
             facts: Facts::of(open),
             ..folder(open, &self.trust.without_witnesses())
         };
+        if let Some(why) = report.facts.unread.clone() {
+            self.not_compared(&report, &place, &why);
+            return Some(report);
+        }
         let logged = self.runs.get(&run).and_then(|told| told.seals.last().copied());
         if report.facts.seal.is_none() || report.facts.seal != logged {
             let expected = "the seal that the log holds, on its way to its place";
@@ -138,7 +154,7 @@ impl Check<'_> {
         if !self.is_file(EVENTS) {
             return;
         }
-        let file = match File::open(self.folder.join(EVENTS)) {
+        let file = match disk::open(&self.folder.join(EVENTS)) {
             Ok(file) => file,
             Err(error) => return self.unreadable(EVENTS, &error),
         };
@@ -176,8 +192,10 @@ impl Check<'_> {
     fn open_artifact(&mut self, path: &str, sha256: Digest, line: u64) {
         let expected = || format!("{sha256} as line {line} of {EVENTS} tells");
         let full = self.folder.join(path);
-        let plain = full.symlink_metadata().is_ok_and(|found| found.is_file());
-        let read = if plain { File::open(&full) } else { Err(ErrorKind::NotFound.into()) };
+        let read = disk::found(&full).and_then(|found| match found {
+            Some(found) if found.is_file() => disk::open(&full),
+            _ => Err(ErrorKind::NotFound.into()),
+        });
         match read.and_then(Digest::of_reader) {
             Ok((found, _)) if found == sha256 => {}
             Ok((found, _)) => {

@@ -2,11 +2,13 @@
 //! the whole store: the same checks as those of a folder, and that its seal and its first event are the
 //! logged ones. Whose signature counts is not asked.
 
+use std::io;
 use std::path::Path;
 
 use super::parallel::in_order;
 use super::{Facts, archive, folder};
 use crate::digest::Digest;
+use crate::disk;
 use crate::evidence::finding::{Finding, FindingCode};
 use crate::evidence::layout::{EVENTS, SEAL};
 use crate::evidence::trust::Trust;
@@ -34,11 +36,16 @@ pub(crate) fn run(run: RunId, path: &Path, logged: LoggedRun) -> Vec<Finding> {
     };
     let mut findings: Vec<Finding> =
         report.findings.into_iter().filter(|finding| finding.class.is_damage()).collect();
+    if let Some(why) = report.facts.unread
+        && !findings.iter().any(|finding| finding.code == FindingCode::Unreadable)
+    {
+        findings.push(Finding::new(FindingCode::Unreadable, ".", "what can be read", why));
+    }
     // Of a folder without anything in it nothing is known; of one that was sealed its seal is missing.
-    let seal = path.join(SEAL).symlink_metadata();
+    let seal = disk::found(&path.join(SEAL));
     let missing = |finding: &Finding| finding.code == FindingCode::SealMissing;
     if logged.archive.is_none()
-        && seal.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        && seal.is_ok_and(|seal| seal.is_none())
         && path.is_dir()
         && !findings.iter().any(missing)
     {
@@ -59,7 +66,10 @@ pub(crate) fn run(run: RunId, path: &Path, logged: LoggedRun) -> Vec<Finding> {
 }
 
 /// The digest of the first event of the run in `folder`; none when there is no whole one.
-pub(crate) fn first_event(folder: &Path) -> Option<Digest> {
+///
+/// # Errors
+/// What the system answers when it cannot be read.
+pub(crate) fn first_event(folder: &Path) -> io::Result<Option<Digest>> {
     super::runs::first_event(folder)
 }
 

@@ -1,18 +1,20 @@
 //! Owns the comparison of what a log tells of runs with what the store holds of them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::path::Path;
 
 use super::archive::Packed;
 use super::log::LogCheck;
+use super::unread::Unread;
 use super::{Facts, FolderReport};
 use crate::digest::Digest;
+use crate::disk;
 use crate::evidence::chain;
+use crate::evidence::error::StoreError;
 use crate::evidence::finding::FindingCode;
 use crate::evidence::layout::{self, EVENTS, PROOF, SEAL};
-use crate::evidence::log::{Leaf, LeafKind};
+use crate::evidence::log::{CHECKPOINT, FOLDER, Leaf, LeafKind};
 use crate::evidence::triage::Heads;
 use crate::id::RunId;
 use crate::tlog::tile::WIDTH;
@@ -22,7 +24,8 @@ impl LogCheck<'_> {
     pub(super) fn went(&self, folder: &FolderReport) -> bool {
         let path = Path::new(&folder.folder);
         let named = path.file_name().and_then(|name| name.to_str()?.parse().ok());
-        named.is_some_and(|run| self.keeping.is_purged(run)) && path.symlink_metadata().is_err()
+        let gone = || disk::found(path).is_ok_and(|found| found.is_none());
+        named.is_some_and(|run| self.keeping.is_purged(run)) && gone()
     }
 
     /// The runs of the log against the folders: `folders` and `archives` are those that are sealed,
@@ -90,11 +93,15 @@ impl LogCheck<'_> {
     fn heads(&mut self, run: RunId, folder: &FolderReport, place: &str) {
         let Some(told) = self.runs.get(&run).filter(|told| !told.heads.is_empty()) else { return };
         let mut heads = Heads::of(&told.heads);
-        let passing = folder.facts.lines.clone();
-        let Some(lines) = passing.or_else(|| line_digests(Path::new(&folder.folder))) else {
-            // Its absence, or its being unreadable, is a finding of the folder's.
-            return;
-        };
+        let passing = folder.facts.lines.clone().map(|lines| Ok(Some(lines)));
+        let read = passing.unwrap_or_else(|| line_digests(Path::new(&folder.folder)));
+        if let Err(error) = &read
+            && disk::is_unreadable(error)
+        {
+            self.not_compared(folder, place, &error.to_string());
+        }
+        // Its absence is a finding of the folder's.
+        let Some(lines) = read.ok().flatten() else { return };
         for line in lines {
             heads.take(line);
         }
@@ -106,31 +113,52 @@ impl LogCheck<'_> {
     }
 
     /// Take over what the log tells of `run` in what was added since it was looked at.
-    pub(super) fn catch_up(&mut self, run: RunId) {
-        let Ok((_, newest)) = self.reader.checkpoint() else { return };
+    pub(super) fn catch_up(&mut self, run: RunId) -> Result<(), Unread> {
         let since = self.report.size;
-        for bundle in since / WIDTH..newest.size.div_ceil(WIDTH) {
-            let entries = self.reader.bundle(bundle, newest.size).unwrap_or_default();
-            for (index, entry) in (bundle * WIDTH..).zip(entries).filter(|(at, _)| *at >= since) {
-                let leaf = Leaf::parse(&entry).filter(|leaf| leaf.run == Some(run));
-                if leaf.is_some_and(|leaf| leaf.kind == LeafKind::Seal)
-                    && let Some(told) = self.runs.get_mut(&run)
-                    && told.last.is_none_or(|last| last < index)
-                {
-                    told.seals.push(Digest::of(&entry));
-                    told.last = Some(index);
-                }
+        let mut added = Vec::new();
+        let read = self.reader.checkpoint().and_then(|(_, newest)| {
+            for bundle in since / WIDTH..newest.size.div_ceil(WIDTH) {
+                let entries = self.reader.bundle(bundle, newest.size);
+                let entries = entries.map_err(|error| StoreError::new(self.root, error))?;
+                added.extend((bundle * WIDTH..).zip(entries).filter(|(at, _)| *at >= since));
+            }
+            Ok(())
+        });
+        if self.unread_result(&format!("{FOLDER}/{CHECKPOINT}"), &read) {
+            return Err(Unread);
+        }
+        for (index, entry) in added {
+            let leaf = Leaf::parse(&entry).filter(|leaf| leaf.run == Some(run));
+            if leaf.is_some_and(|leaf| leaf.kind == LeafKind::Seal)
+                && let Some(told) = self.runs.get_mut(&run)
+                && told.last.is_none_or(|last| last < index)
+            {
+                told.seals.push(Digest::of(&entry));
+                told.last = Some(index);
             }
         }
+        Ok(())
     }
 
     /// Whether the log tells of `run` in what was added since it was looked at.
-    pub(super) fn is_told_since(&self, run: RunId) -> bool {
-        let Ok((_, newest)) = self.reader.checkpoint() else { return false };
-        (self.report.size / WIDTH..newest.size.div_ceil(WIDTH)).any(|bundle| {
-            let entries = self.reader.bundle(bundle, newest.size).unwrap_or_default();
-            entries.iter().any(|entry| Leaf::parse(entry).is_some_and(|leaf| leaf.run == Some(run)))
-        })
+    pub(super) fn is_told_since(&self, run: RunId) -> Result<bool, StoreError> {
+        let (_, newest) = self.reader.checkpoint()?;
+        for bundle in self.report.size / WIDTH..newest.size.div_ceil(WIDTH) {
+            let entries = self.reader.bundle(bundle, newest.size);
+            let entries = entries.map_err(|error| StoreError::new(self.root, error))?;
+            let tells = |entry: &[u8]| Leaf::parse(entry).is_some_and(|it| it.run == Some(run));
+            if entries.iter().any(|entry| tells(entry)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Say that a part of `folder` was not compared with the log, where its own report does not.
+    pub(super) fn not_compared(&mut self, folder: &FolderReport, place: &str, why: &str) {
+        if folder.findings.iter().all(|finding| finding.code != FindingCode::Unreadable) {
+            self.add(FindingCode::Unreadable, place, "what can be read", why);
+        }
     }
 
     pub(super) fn folder(&mut self, run: RunId, folder: &FolderReport, place: String) {
@@ -140,7 +168,10 @@ impl LogCheck<'_> {
         if told && folder.facts == Facts::default() {
             return;
         }
-        self.opening(run, folder.facts.first_event, place.clone());
+        match &folder.facts.unread {
+            None => self.opening(run, folder.facts.first_event, place.clone()),
+            Some(why) => self.not_compared(folder, &place, why),
+        }
         self.proven(&folder.facts, &place);
         self.heads(run, folder, &place);
         // Its absence is a finding of the folder's.
@@ -154,19 +185,29 @@ impl LogCheck<'_> {
     }
 }
 
-/// The digests of the whole lines of a folder's events; none when they cannot be read.
-pub(super) fn line_digests(folder: &Path) -> Option<Vec<Digest>> {
+/// The digests of the whole lines of a folder's events; none when there are no events.
+///
+/// # Errors
+/// What the system answers when they cannot be read.
+fn line_digests(folder: &Path) -> io::Result<Option<Vec<Digest>>> {
     let path = folder.join(EVENTS);
-    path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-    let lines = chain::lines(BufReader::new(File::open(path).ok()?));
+    if !disk::found(&path)?.is_some_and(|found| found.is_file()) {
+        return Ok(None);
+    }
+    let lines = chain::lines(BufReader::new(disk::open(&path)?));
     let digests = lines.filter(|line| line.as_ref().map_or(true, |line| line.whole));
-    digests.map(|line| line.map(|line| Digest::of(&line.bytes))).collect::<Result<_, _>>().ok()
+    digests.map(|line| Ok(Some(Digest::of(&line?.bytes)))).collect()
 }
 
 /// The digest of the first line of a folder's events; none when there is no whole one.
-pub(super) fn first_event(folder: &Path) -> Option<Digest> {
+///
+/// # Errors
+/// What the system answers when it cannot be read.
+pub(super) fn first_event(folder: &Path) -> io::Result<Option<Digest>> {
     let path = folder.join(EVENTS);
-    path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-    let line = chain::lines(BufReader::new(File::open(path).ok()?)).next()?.ok()?;
-    line.whole.then(|| Digest::of(&line.bytes))
+    if !disk::found(&path)?.is_some_and(|found| found.is_file()) {
+        return Ok(None);
+    }
+    let line = chain::lines(BufReader::new(disk::open(&path)?)).next().transpose()?;
+    Ok(line.filter(|line| line.whole).map(|line| Digest::of(&line.bytes)))
 }

@@ -36,7 +36,9 @@ impl Check<'_> {
             pairs.push(("Bagging-Date", date, info.date));
             pairs.push(("External-Identifier", record.opening.run.urn(), info.identifier));
         }
-        pairs.push(("Payload-Oxum", oxum(&self.entries), info.oxum));
+        if let Some(oxum) = self.oxum() {
+            pairs.push(("Payload-Oxum", oxum, info.oxum));
+        }
         for (label, expected, found) in pairs {
             if expected != found {
                 let place = format!("{BAG_INFO}#{label}");
@@ -57,7 +59,7 @@ impl Check<'_> {
         // Without a record nothing of it can be derived; that there is none is a finding already.
         let Some(record) = record else { return };
         let parts = SealParts {
-            payload_oxum: Some(oxum(&self.entries)),
+            payload_oxum: self.oxum(),
             manifest_sha256: self.digest(MANIFEST),
             tagmanifest_sha256: self.digest(TAG_MANIFEST),
             signature_sha256: self.digest(SIGNATURE),
@@ -68,31 +70,33 @@ impl Check<'_> {
             let stamp = [(ASKED, REQUEST), (STAMPED, TIMESTAMP)];
             let stamp = stamp.into_iter().find(|(member, _)| *member == field);
             if let (Some((_, name)), "nothing") = (stamp, expected.as_str()) {
-                self.add(FindingCode::TimestampMissing, name, found, "no file");
+                if !self.has(name) {
+                    self.add(FindingCode::TimestampMissing, name, found, "no file");
+                }
                 continue;
             }
-            // A file that is gone is a finding of its own.
+            // A file that is gone, or cannot be read, is a finding of its own.
             if expected != "null" {
                 self.add(FindingCode::SealMismatch, format!("{SEAL}#{field}"), expected, found);
             }
         }
     }
 
+    /// The `Payload-Oxum` of the files that are there; none when not all could be looked at.
+    fn oxum(&self) -> Option<String> {
+        let (mut bytes, mut files) = (0, 0);
+        for (name, kind) in &self.entries {
+            if let (true, Kind::File(size)) = (name.starts_with("data/"), kind) {
+                bytes += size;
+                files += 1;
+            }
+        }
+        self.unlisted.is_empty().then(|| bag::oxum(bytes, files))
+    }
+
     fn digest(&mut self, name: &str) -> Option<Digest> {
         self.read(name, MAX_MANIFEST).map(|bytes| Digest::of(&bytes))
     }
-}
-
-/// The `Payload-Oxum` of the files that are there.
-fn oxum(entries: &std::collections::BTreeMap<String, Kind>) -> String {
-    let (mut bytes, mut files) = (0, 0);
-    for (name, kind) in entries {
-        if let (true, Kind::File(size)) = (name.starts_with("data/"), kind) {
-            bytes += size;
-            files += 1;
-        }
-    }
-    bag::oxum(bytes, files)
 }
 
 /// The fields in which two JSON objects differ: name, expected, found; in the order of `expected`,

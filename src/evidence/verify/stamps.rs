@@ -3,6 +3,7 @@
 //! which that could give any; and that nothing it covers is dated after it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::log::LogCheck;
+use super::unread::Unread;
 use crate::digest::Digest;
 use crate::disk;
 use crate::evidence::finding::FindingCode;
@@ -28,6 +30,18 @@ pub(super) const APART: SignedDuration = SignedDuration::from_mins(1);
 /// its time says nothing.
 pub(super) fn accuracy(stamp: &Stamp) -> SignedDuration {
     SignedDuration::try_from(stamp.accuracy).map_or(MOST_OFF, |off| off.min(MOST_OFF))
+}
+
+/// The digest of a checkpoint's text, if there is one, and what was asked over it.
+type Asked = (Result<Option<Digest>, Unread>, Option<Request>);
+
+/// Which timestamps are there.
+#[derive(Debug, Default)]
+struct There {
+    /// Size and digest of those that were read.
+    read: BTreeSet<(u64, Digest)>,
+    /// The sizes of those that could not be.
+    unread: BTreeSet<u64>,
 }
 
 /// The newest checkpoint with a timestamp that counts.
@@ -53,11 +67,14 @@ pub(super) struct Dated {
 
 impl Dated {
     /// For the timestamps there are in the store at `root`.
-    pub(super) fn in_store(root: &Path) -> Self {
-        // What cannot be listed becomes a finding when the history is.
-        let files = StampFile::all(root).unwrap_or_default();
+    pub(super) fn in_store(root: &Path) -> io::Result<Self> {
+        let files = match StampFile::all(root) {
+            // That there is no history becomes a finding when it is read.
+            Err(error) if !disk::is_unreadable(&error) => Vec::new(),
+            files => files?,
+        };
         let by_size = files.into_iter().map(|file| (file.size(), None)).collect();
-        Self { by_size, ..Self::default() }
+        Ok(Self { by_size, ..Self::default() })
     }
 
     /// The entry `index` of the log, in order.
@@ -80,12 +97,17 @@ impl Dated {
 impl LogCheck<'_> {
     /// Check the timestamps `files` of a log that follows from its entries.
     pub(super) fn stamps(&mut self, files: &[StampFile]) {
-        let (mut unjudged, mut there) = (0_u32, BTreeSet::new());
-        let mut notes: BTreeMap<u64, (Option<Digest>, Option<Request>)> = BTreeMap::new();
+        let (mut unjudged, mut there) = (0_u32, There::default());
+        let mut notes: BTreeMap<u64, Asked> = BTreeMap::new();
         for file in files {
             let size = file.size();
             let (text, request) = notes.entry(size).or_insert_with(|| (self.text_at(size), None));
-            match self.stamp(*file, *text, request, &mut there) {
+            // What cannot be read is nothing that a timestamp can be held against.
+            let Ok(text) = *text else {
+                there.unread.insert(size);
+                continue;
+            };
+            match self.stamp(*file, text, request, &mut there) {
                 Some(_) if self.trust.time().is_empty() => unjudged += 1,
                 Some(stamp) => self.believe(*file, &stamp),
                 None => {}
@@ -97,7 +119,10 @@ impl LogCheck<'_> {
             self.add(FindingCode::TimestampNotJudged, HISTORY, expected, found);
         }
         for (size, sha256, index) in std::mem::take(&mut self.dated.told) {
-            if sha256.is_none_or(|sha256| !there.contains(&(size, sha256))) {
+            // One that cannot be read may be the one.
+            if !there.unread.contains(&size)
+                && sha256.is_none_or(|sha256| !there.read.contains(&(size, sha256)))
+            {
                 let place = format!("{HISTORY}/{}", StampFile::Response(size, 1).path());
                 let expected = format!("the timestamp that {FOLDER}#{index} tells of");
                 self.add(FindingCode::TimestampMissing, place, expected, "none like it");
@@ -106,29 +131,34 @@ impl LogCheck<'_> {
     }
 
     /// Digest of the text of the checkpoint at `size`, if it is there and nothing is wrong with it.
-    fn text_at(&self, size: u64) -> Option<Digest> {
+    fn text_at(&mut self, size: u64) -> Result<Option<Digest>, Unread> {
         let place = format!("{HISTORY}/{}.note", grouped(size));
-        if self.findings.iter().any(|finding| finding.place == place) {
-            return None;
+        let wrong = self.findings.iter().find(|finding| finding.place == place);
+        if let Some(finding) = wrong {
+            return if finding.code == FindingCode::Unreadable { Err(Unread) } else { Ok(None) };
         }
-        let (note, _) = read_checkpoint(&self.root.join(place)).ok()?;
-        Some(Digest::of(note.text.as_bytes()))
+        let read = read_checkpoint(&self.root.join(&place));
+        if self.unread_result(&place, &read) {
+            return Err(Unread);
+        }
+        Ok(read.ok().map(|(note, _)| Digest::of(note.text.as_bytes())))
     }
 
     /// Check one file; the timestamp in it, if it is a sound one over its checkpoint. `asked` is
-    /// the request over the same checkpoint, which comes before its answers; of these the digests go
-    /// `there`.
+    /// the request over the same checkpoint, which comes before its answers; of these it is noted which
+    /// are `there`.
     fn stamp(
         &mut self,
         file: StampFile,
         text: Option<Digest>,
         asked: &mut Option<Request>,
-        there: &mut BTreeSet<(u64, Digest)>,
+        there: &mut There,
     ) -> Option<Stamp> {
         let place = format!("{HISTORY}/{}", file.path());
         let bytes = match disk::read_limited(&self.root.join(&place), MAX_STAMP) {
             Ok(bytes) => bytes,
             Err(error) => {
+                there.unread.insert(file.size());
                 self.add(FindingCode::Unreadable, place, "a readable file", error.to_string());
                 return None;
             }
@@ -144,7 +174,7 @@ impl LogCheck<'_> {
                 Err(error) => return self.malformed(place, "a request of RFC 3161", &error),
             }
         } else {
-            there.insert((file.size(), Digest::of(&bytes)));
+            there.read.insert((file.size(), Digest::of(&bytes)));
             match Stamp::parse(&bytes) {
                 Ok(stamp) => {
                     let over = stamp.imprint;

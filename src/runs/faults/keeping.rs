@@ -82,7 +82,7 @@ impl Trial {
         let mut wrong = Vec::new();
         for run in self.runs {
             let there = runs.0.store.folder_of(run).is_dir();
-            let indexed = runs.0.index.lock().expect("whole").get(run).expect("read").is_some();
+            let indexed = runs.0.index.get(run).expect("read").is_some();
             if runs.tombstone(run).is_some() == there || there != indexed {
                 wrong.push(format!("{run}: there is {there}, indexed {indexed}"));
             }

@@ -7,6 +7,7 @@ mod first;
 mod imports;
 mod keeping;
 mod kept;
+mod room;
 mod writers;
 
 use std::fs;
@@ -50,6 +51,7 @@ impl Place {
         let mut config = Config::default();
         config.store.path = folder.path().join("store");
         config.store.min_free = 0;
+        config.store.min_free_inodes = 0;
         config.keys.signing = folder.path().join("keys/evidence");
         config.retention.default = 1;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

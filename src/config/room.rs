@@ -1,0 +1,66 @@
+//! Owns what can be configured of room: that of the store's file system (`[store]`), and what of it and
+//! of the daemon one caller may take (`[quotas]`).
+
+use std::path::PathBuf;
+
+use super::read::{self, Document};
+
+const MIB: u64 = 1024 * 1024;
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    /// Folder of the evidence store.
+    pub path: PathBuf,
+    /// Nothing new is accepted when fewer bytes than this are free.
+    pub min_free: u64,
+    /// Nothing new is accepted when fewer files than this can be made.
+    pub min_free_inodes: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        let path = "/var/lib/exhibit/store".into();
+        Self { path, min_free: 256 * MIB, min_free_inodes: 8192 }
+    }
+}
+
+/// `[quotas]`: of each caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quotas {
+    /// Runs open at the same time.
+    pub open_runs: usize,
+    /// Requests under way at the same time; captures count until they are done.
+    pub requests: usize,
+    /// Bytes of stored sequences.
+    pub stored: u64,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { open_runs: 64, requests: 32, stored: 64 * MIB }
+    }
+}
+
+pub(super) fn store(document: &mut Document<'_>, default: Store) -> Store {
+    let mut table = document.table("store");
+    let inodes = read::number(0..=u64::MAX >> 1);
+    let store = Store {
+        path: table.get("path", default.path, read::path),
+        min_free: table.get("min_free", default.min_free, read::size),
+        min_free_inodes: table.get("min_free_inodes", default.min_free_inodes, inodes),
+    };
+    table.finish();
+    store
+}
+
+pub(super) fn quotas(document: &mut Document<'_>, default: &Quotas) -> Quotas {
+    let mut table = document.table("quotas");
+    let quotas = Quotas {
+        open_runs: table.get("open_runs", default.open_runs, read::number(1..=100_000)),
+        requests: table.get("requests", default.requests, read::number(2..=100_000)),
+        stored: table.get("stored", default.stored, read::size),
+    };
+    table.finish();
+    quotas
+}
