@@ -1,3 +1,6 @@
+//! Tests of the index: what is put into it is found and counted, by whoever may see it, and readers and
+//! the writer do not wait for each other.
+
 #![expect(clippy::disallowed_methods, reason = "tests damage files of their own")]
 
 use std::fs;
