@@ -166,36 +166,45 @@ pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
 
-#[tokio::main]
-async fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
+/// Runs `command`; only those that wait for something have a runtime, and its descriptors and threads.
+fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
     match command {
-        Command::Serve => serve::serve(&common).await,
-        Command::Shot(shot) => capture::shot(&common, shot).await,
-        Command::Pdf(pdf) => capture::pdf(&common, pdf).await,
-        Command::Record(record) => record::record(&common, record).await,
-        Command::Run(command) => runs::run(&common, command).await,
-        Command::List(list) => runs::list(&common, list).await,
-        Command::Show(show) => runs::show(&common, show).await,
-        Command::Open(open) => open::open(&common, open).await,
+        Command::Serve => waited(serve::serve(&common)),
+        Command::Shot(shot) => waited(capture::shot(&common, shot)),
+        Command::Pdf(pdf) => waited(capture::pdf(&common, pdf)),
+        Command::Record(record) => waited(record::record(&common, record)),
+        Command::Run(command) => waited(runs::run(&common, command)),
+        Command::List(list) => waited(runs::list(&common, list)),
+        Command::Show(show) => waited(runs::show(&common, show)),
+        Command::Open(open) => waited(open::open(&common, open)),
         Command::Verify(verify) => verify::verify(&common, verify),
-        Command::Report(report) => report::report(&common, report).await,
+        Command::Report(report) => waited(report::report(&common, report)),
         Command::Population(asked) => population::population(&common, &asked),
         Command::Sample(asked) => population::sample(&common, &asked),
-        Command::Export(export) => export::export(&common, export).await,
-        Command::Import(import) => import::import(&common, import).await,
+        Command::Export(export) => waited(export::export(&common, export)),
+        Command::Import(import) => waited(import::import(&common, import)),
         Command::Custody(asked) => custody::custody(&common, &asked),
-        Command::Purge(purge) => purge::purge(&common, purge).await,
-        Command::Archive(archive) => archive::archive(&common, archive).await,
-        Command::Hold(command) => hold::hold(&common, command).await,
-        Command::Log(command) => log::log(&common, command).await,
+        Command::Purge(purge) => waited(purge::purge(&common, purge)),
+        Command::Archive(archive) => waited(archive::archive(&common, archive)),
+        Command::Hold(command) => waited(hold::hold(&common, command)),
+        Command::Log(command) => waited(log::log(&common, command)),
         Command::Keys(keys) => keys::keys(&common, keys),
         Command::Config(command) => config::config(&common, command),
         Command::Doctor => doctor::doctor(&common),
         Command::Guard => guard::guard(&common),
-        Command::Status => runs::status(&common).await,
+        Command::Status => waited(runs::status(&common)),
         Command::Index(command) => index::index(&common, &command),
-        Command::Demo(demo) => demo::demo(&common, demo).await,
+        Command::Demo(demo) => waited(demo::demo(&common, demo)),
     }
+}
+
+/// What came of `work`, on a runtime of its own.
+fn waited(work: impl Future<Output = Result<u8, Problem>>) -> Result<u8, Problem> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+        let message = "no runtime can be started; raise the limits on descriptors and threads";
+        Problem::new(Code::Internal, message).because(error)
+    })?;
+    runtime.block_on(work)
 }
 
 impl Common {

@@ -13,6 +13,8 @@ use crate::process::{Process, told, write_config};
 
 /// Somebody without rights.
 const NOBODY: u32 = 65534;
+const OK: i32 = 0;
+const USAGE: i32 = 2;
 const UNREADABLE: i32 = 13;
 
 /// A folder with a stopped daemon's store and the trust in it.
@@ -63,11 +65,14 @@ async fn with_too_few_descriptors_nothing_is_taken_for_changed() {
         let (code, said) = ended(&mut command);
         let accused = classes(&said).into_iter().filter(|class| class != "note");
         let accused: Vec<String> = accused.filter(|class| class != "unreadable").collect();
-        assert!(accused.is_empty() && !matches!(code, 10..=12), "{limit}: {code} {said}");
+        assert!(accused.is_empty(), "{limit}: {code} {said}");
+        // How many files are open at once depends on its threads; that the trust cannot be read is
+        // said of the command line.
+        assert!(matches!(code, OK | USAGE | UNREADABLE), "{limit}: {code} {said}");
         codes.push(code);
     }
-    assert!(codes.contains(&UNREADABLE), "{codes:?}");
-    assert_eq!(codes.last(), Some(&0), "{codes:?}");
+    assert!(codes[0] != OK, "{codes:?}");
+    assert_eq!(codes.last(), Some(&OK), "{codes:?}");
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -112,7 +117,7 @@ async fn without_rights_nothing_is_taken_for_changed() {
         }
         ended(&mut command)
     };
-    assert_eq!(verify().0, 0);
+    assert_eq!(verify().0, OK);
     let mut places = Vec::new();
     for name in ["runs", "log", "checkpoints", "custody"] {
         files_below(&at.join("store").join(name), &mut places);

@@ -128,7 +128,7 @@ impl LogCheck<'_> {
             }
             Err(_) => return,
         }
-        self.list(HISTORY);
+        let listed = self.list(HISTORY);
         let mut stamps = Vec::new();
         for place in std::mem::take(&mut self.unseen) {
             if let Some(file) = StampFile::parse(&place[HISTORY.len() + 1..]) {
@@ -160,7 +160,7 @@ impl LogCheck<'_> {
         self.watched();
         // A request before its answers.
         stamps.sort_unstable();
-        self.stamps(&stamps);
+        self.stamps(&stamps, listed);
     }
 
     /// Checkpoints that somebody kept elsewhere.

@@ -15,7 +15,7 @@ use super::history::{Watch, WitnessReport};
 use super::keeping::Keeping;
 use super::proof::cosigned_by;
 use super::stamps::{Dated, StampedReport};
-use super::unread::unreadable;
+use super::unread::{Unread, unreadable};
 use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::finding::{Finding, FindingCode};
@@ -177,7 +177,8 @@ impl<'a> LogCheck<'a> {
         self.report.origin.clone_from(&checkpoint.origin);
         self.report.size = checkpoint.size;
         self.judge(&note, &checkpoint, &place);
-        self.list(FOLDER);
+        // What cannot be listed is told; its files are read by their names all the same.
+        let _ = self.list(FOLDER);
         let whole = self.tree(&checkpoint);
         self.extra();
         if whole {
@@ -207,18 +208,19 @@ impl<'a> LogCheck<'a> {
     }
 
     /// Remember every file below `place`.
-    pub(super) fn list(&mut self, place: &str) {
+    pub(super) fn list(&mut self, place: &str) -> Result<(), Unread> {
         let entries = match layout::entries(&self.root.join(place)) {
             Ok(entries) => entries,
             Err(error) => {
                 self.unread(place, &error);
-                return;
+                return Err(Unread);
             }
         };
+        let mut whole = Ok(());
         for entry in entries {
             let below = format!("{place}/{}", layout::readable(&entry.name));
             if entry.kind.is_dir() {
-                self.list(&below);
+                whole = self.list(&below).and(whole);
             } else if !entry.kind.is_file() {
                 self.add(FindingCode::NotAFile, below, "a plain file", "a link or device");
             } else if below.ends_with(PARTIAL_SUFFIX) {
@@ -228,6 +230,7 @@ impl<'a> LogCheck<'a> {
                 self.unseen.insert(below);
             }
         }
+        whole
     }
 
     /// Go through all entries, and compute all tiles from them; whether the checkpoint follows.

@@ -95,8 +95,9 @@ impl Dated {
 }
 
 impl LogCheck<'_> {
-    /// Check the timestamps `files` of a log that follows from its entries.
-    pub(super) fn stamps(&mut self, files: &[StampFile]) {
+    /// Check the timestamps `files` of a log that follows from its entries: all there are, if they
+    /// could be `listed`.
+    pub(super) fn stamps(&mut self, files: &[StampFile], listed: Result<(), Unread>) {
         let (mut unjudged, mut there) = (0_u32, There::default());
         let mut notes: BTreeMap<u64, Asked> = BTreeMap::new();
         for file in files {
@@ -118,7 +119,11 @@ impl LogCheck<'_> {
             let found = format!("none, for {unjudged} timestamps");
             self.add(FindingCode::TimestampNotJudged, HISTORY, expected, found);
         }
-        for (size, sha256, index) in std::mem::take(&mut self.dated.told) {
+        let told = std::mem::take(&mut self.dated.told);
+        if listed.is_err() {
+            return;
+        }
+        for (size, sha256, index) in told {
             // One that cannot be read may be the one.
             if !there.unread.contains(&size)
                 && sha256.is_none_or(|sha256| !there.read.contains(&(size, sha256)))
