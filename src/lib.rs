@@ -16,6 +16,9 @@
 //! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]; `fuzz`, which only tests have
 
+pub use exhibit_tlog as tlog;
+pub use exhibit_tlog::digest;
+
 pub mod api;
 pub mod artifact;
 pub mod backend;
@@ -31,7 +34,6 @@ pub mod compare;
 pub mod config;
 pub mod daemon;
 pub mod demo;
-pub mod digest;
 pub mod disk;
 pub mod error;
 pub mod evidence;
@@ -64,7 +66,6 @@ pub mod shown;
 pub mod ssh_agent;
 pub mod tasks;
 pub mod timestamp;
-pub mod tlog;
 pub mod video;
 pub mod web;
 pub mod words;

@@ -230,7 +230,7 @@ impl Log {
         let (note, checkpoint) = self.checkpoint();
         let reader = self.reader();
         let tree = TreeReader::new(&reader, checkpoint.size);
-        let proof = tree::consistency(&tree, old, checkpoint.size);
+        let proof = tree::consistency_proof(&tree, old, checkpoint.size);
         let proof = proof.map_err(StoreError::at(&self.root.join(FOLDER)))?;
         Ok(Request { old, proof, note, checkpoint })
     }

@@ -99,7 +99,7 @@ impl LogReader {
         checkpoint: Checkpoint,
     ) -> Result<Proof, StoreError> {
         let tree = TreeReader::new(self, checkpoint.size);
-        let hashes = tree::inclusion(&tree, index, checkpoint.size);
+        let hashes = tree::inclusion_proof(&tree, index, checkpoint.size);
         let hashes = hashes.map_err(|error| StoreError::new(&self.folder, error))?;
         Ok(Proof { index, hashes, note, checkpoint })
     }

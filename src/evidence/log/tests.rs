@@ -98,7 +98,7 @@ fn many_append_at_once_and_each_gets_its_own_proof() {
     assert!(places.iter().map(|(index, _)| *index).eq(0..600));
     for (index, entry) in &places {
         let proof = log.proof(*index).expect("a proof");
-        assert!(proof.includes(entry) && proof.note.signed_by(&log.key()).is_some());
+        assert!(proof.verify_inclusion(entry) && proof.note.signed_by(&log.key()).is_some());
         assert_eq!(log.entry(*index).expect("there"), *entry);
     }
     // Two full tiles, whose partial ones are gone, and a partial one.
@@ -117,8 +117,8 @@ fn many_append_at_once_and_each_gets_its_own_proof() {
         let note = Note::parse(std::str::from_utf8(note).expect("text")).expect("a note");
         let old = Checkpoint::parse(&note.text).expect("a checkpoint");
         let tree = TreeReader::new(&reader, now.size);
-        let proof = tree::consistency(&tree, old.size, now.size).expect("a proof");
-        assert!(tree::continues(old.size, old.root, now.size, now.root, &proof));
+        let proof = tree::consistency_proof(&tree, old.size, now.size).expect("a proof");
+        assert!(tree::verify_consistency(old.size, old.root, now.size, now.root, &proof));
     }
 }
 

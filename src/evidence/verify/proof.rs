@@ -55,7 +55,7 @@ impl Check<'_> {
         };
         // Its absence is a finding already.
         let Some(seal) = self.read(SEAL, MAX_SMALL) else { return };
-        if !proof.includes(&seal) {
+        if !proof.verify_inclusion(&seal) {
             let expected = format!("{SEAL} at {} of {}", proof.index, proof.checkpoint.size);
             self.add(FindingCode::ProofMismatch, PROOF, expected, "another entry");
             return;

@@ -65,8 +65,8 @@ impl Log {
             }
             let tree = TreeReader::new(&reader, size);
             let proof =
-                tree::consistency(&tree, seen.size, size).map_err(|error| damaged(&error))?;
-            if !tree::continues(seen.size, seen.root, size, root, &proof) {
+                tree::consistency_proof(&tree, seen.size, size).map_err(|error| damaged(&error))?;
+            if !tree::verify_consistency(seen.size, seen.root, size, root, &proof) {
                 return Err(format!(
                     "the log does not go on from the {} entries that were seen before: it is another",
                     seen.size
@@ -131,17 +131,17 @@ fn is_covered(
     let (size, root) = (checkpoint.size, checkpoint.root);
     let hashes: Vec<Digest> = entries.iter().map(|entry| tree::leaf_hash(entry)).collect();
     if hashes.len() as u64 == WIDTH {
-        let mut proof = tree::inclusion(tree, first, size)?;
+        let mut proof = tree::inclusion_proof(tree, first, size)?;
         // What stands beside the first is made of the others here, not of what a tile says.
         for (level, beside) in proof.iter_mut().take(HEIGHT as usize).enumerate() {
             let others = &hashes[1 << level..2 << level];
             *beside = tree::root_over(others).expect("a power of two has a root");
         }
-        return Ok(tree::includes(hashes[0], first, size, &proof, root));
+        return Ok(tree::verify_inclusion(hashes[0], first, size, &proof, root));
     }
     for (index, hash) in (first..).zip(hashes) {
-        let proof = tree::inclusion(tree, index, size)?;
-        if !tree::includes(hash, index, size, &proof, root) {
+        let proof = tree::inclusion_proof(tree, index, size)?;
+        if !tree::verify_inclusion(hash, index, size, &proof, root) {
             return Ok(false);
         }
     }

@@ -65,9 +65,15 @@ impl Proof {
     }
 
     /// Whether it shows that `entry` is in the log, if its checkpoint can be believed.
-    pub fn includes(&self, entry: &[u8]) -> bool {
+    pub fn verify_inclusion(&self, entry: &[u8]) -> bool {
         let Self { index, hashes, checkpoint, .. } = self;
-        tree::includes(tree::leaf_hash(entry), *index, checkpoint.size, hashes, checkpoint.root)
+        tree::verify_inclusion(
+            tree::leaf_hash(entry),
+            *index,
+            checkpoint.size,
+            hashes,
+            checkpoint.root,
+        )
     }
 }
 
@@ -105,7 +111,7 @@ mod tests {
         let proof = proof();
         let read = Proof::parse(&proof.to_string()).expect("a proof");
         assert_eq!(read, proof);
-        assert!(read.includes(b"seal") && !read.includes(b"open"));
+        assert!(read.verify_inclusion(b"seal") && !read.verify_inclusion(b"open"));
         let extra = proof.to_string().replace("index", "extra AAAA\nindex");
         assert_eq!(Proof::parse(&extra), Ok(proof));
     }

@@ -74,7 +74,7 @@ pub fn root(hashes: &impl Hashes, size: u64) -> io::Result<Digest> {
 ///
 /// # Errors
 /// `InvalidInput` when there is no such entry in it; as [`Hashes::complete`].
-pub fn inclusion(hashes: &impl Hashes, index: u64, size: u64) -> io::Result<Vec<Digest>> {
+pub fn inclusion_proof(hashes: &impl Hashes, index: u64, size: u64) -> io::Result<Vec<Digest>> {
     if index >= size {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -98,7 +98,7 @@ pub fn inclusion(hashes: &impl Hashes, index: u64, size: u64) -> io::Result<Vec<
 ///
 /// # Errors
 /// `InvalidInput` when `old` is larger; as [`Hashes::complete`].
-pub fn consistency(hashes: &impl Hashes, old: u64, size: u64) -> io::Result<Vec<Digest>> {
+pub fn consistency_proof(hashes: &impl Hashes, old: u64, size: u64) -> io::Result<Vec<Digest>> {
     if old > size {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -126,7 +126,13 @@ pub fn consistency(hashes: &impl Hashes, old: u64, size: u64) -> io::Result<Vec<
 
 /// Whether `proof` shows that an entry with the hash `leaf` stands at `index` in the tree of `size`
 /// entries with the root `root` (RFC 9162 §2.1.3.2).
-pub fn includes(leaf: Digest, index: u64, size: u64, proof: &[Digest], root: Digest) -> bool {
+pub fn verify_inclusion(
+    leaf: Digest,
+    index: u64,
+    size: u64,
+    proof: &[Digest],
+    root: Digest,
+) -> bool {
     if index >= size {
         return false;
     }
@@ -152,7 +158,13 @@ pub fn includes(leaf: Digest, index: u64, size: u64, proof: &[Digest], root: Dig
 
 /// Whether `proof` shows that the tree of `size` entries with the root `root` continues that of
 /// `old` entries with the root `old_root` (RFC 9162 §2.1.4.2).
-pub fn continues(old: u64, old_root: Digest, size: u64, root: Digest, proof: &[Digest]) -> bool {
+pub fn verify_consistency(
+    old: u64,
+    old_root: Digest,
+    size: u64,
+    root: Digest,
+    proof: &[Digest],
+) -> bool {
     if old == 0 || old >= size {
         let same = if old == 0 { old_root == empty_root() } else { old_root == root };
         return old <= size && same && proof.is_empty();
@@ -256,38 +268,38 @@ mod tests {
             let tree = Whole::of(size);
             let top = root(&tree, size).expect("in memory");
             prop_assert_eq!(top, Whole::defined(&tree.0));
-            let proof = inclusion(&tree, index, size).expect("in memory");
+            let proof = inclusion_proof(&tree, index, size).expect("in memory");
             let leaf = tree.complete(0, index).expect("in memory");
-            prop_assert!(includes(leaf, index, size, &proof, top));
-            prop_assert!(!includes(leaf_hash(b"other"), index, size, &proof, top));
-            prop_assert!(size == 1 || !includes(leaf, (index + 1) % size, size, &proof, top));
+            prop_assert!(verify_inclusion(leaf, index, size, &proof, top));
+            prop_assert!(!verify_inclusion(leaf_hash(b"other"), index, size, &proof, top));
+            prop_assert!(size == 1 || !verify_inclusion(leaf, (index + 1) % size, size, &proof, top));
             let mut longer = proof.clone();
             longer.push(Digest::ZERO);
-            prop_assert!(!includes(leaf, index, size, &longer, top));
+            prop_assert!(!verify_inclusion(leaf, index, size, &longer, top));
             if !proof.is_empty() {
                 let mut wrong = proof.clone();
                 let at = flip % wrong.len();
                 wrong[at] = Digest::ZERO;
-                prop_assert!(!includes(leaf, index, size, &wrong, top));
-                prop_assert!(!includes(leaf, index, size, &proof[1..], top));
+                prop_assert!(!verify_inclusion(leaf, index, size, &wrong, top));
+                prop_assert!(!verify_inclusion(leaf, index, size, &proof[1..], top));
             }
 
             let before = root(&tree, old).expect("in memory");
-            let proof = consistency(&tree, old, size).expect("in memory");
-            prop_assert!(continues(old, before, size, top, &proof));
+            let proof = consistency_proof(&tree, old, size).expect("in memory");
+            prop_assert!(verify_consistency(old, before, size, top, &proof));
             if old > 0 && old < size {
-                prop_assert!(!continues(old, Digest::ZERO, size, top, &proof));
-                prop_assert!(!continues(old, before, size, Digest::ZERO, &proof));
+                prop_assert!(!verify_consistency(old, Digest::ZERO, size, top, &proof));
+                prop_assert!(!verify_consistency(old, before, size, Digest::ZERO, &proof));
                 let mut wrong = proof.clone();
                 let at = flip % wrong.len();
                 wrong[at] = Digest::ZERO;
-                prop_assert!(!continues(old, before, size, top, &wrong));
-                prop_assert!(!continues(old, before, size, top, &proof[1..]));
+                prop_assert!(!verify_consistency(old, before, size, top, &wrong));
+                prop_assert!(!verify_consistency(old, before, size, top, &proof[1..]));
                 let mut longer = proof;
                 longer.push(Digest::ZERO);
-                prop_assert!(!continues(old, before, size, top, &longer));
+                prop_assert!(!verify_consistency(old, before, size, top, &longer));
             }
-            prop_assert!(!continues(size + 1, top, size, top, &[]));
+            prop_assert!(!verify_consistency(size + 1, top, size, top, &[]));
         }
 
         #[test]

@@ -96,7 +96,7 @@ impl Request {
         if *old != size {
             return Err(Refusal::OtherStart { seen: size, asked: *old });
         }
-        if tree::continues(size, root, checkpoint.size, checkpoint.root, proof) {
+        if tree::verify_consistency(size, root, checkpoint.size, checkpoint.root, proof) {
             return Ok(());
         }
         Err(Refusal::NotContinued { old: size, size: checkpoint.size, root: checkpoint.root })
