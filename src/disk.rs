@@ -11,7 +11,6 @@ pub mod flags;
 pub mod growing;
 pub mod once;
 pub mod own;
-pub mod reading;
 pub mod room;
 pub mod verity;
 
@@ -28,8 +27,8 @@ use self::fault::{changes, makes, removes};
 pub use self::growing::{Appending, Growing, truncate};
 pub use self::once::{OnceFile, PARTIAL_SUFFIX, remove_cut_short, replace, write_once};
 use self::own::Window;
-pub use self::reading::{found, is_unreadable, list, open, read_limited, read_plain};
 pub use self::room::{free_bytes, free_inodes};
+pub use exhibit_verify::disk::{self as reading, *};
 
 /// Read and write for the owner, nothing for others.
 const PRIVATE_FILE: u32 = 0o600;

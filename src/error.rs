@@ -4,18 +4,17 @@
 
 use std::fmt;
 
+pub use exhibit_verify::cause::chain;
 use serde::{Serialize, Serializer};
 
 use crate::shown::shown_sentence;
 
 /// CLI exit codes: a documented contract (docs/API.md).
 pub mod exit {
-    /// Done.
-    pub const OK: u8 = 0;
+    pub use exhibit_verify::exit::{ALTERED, INCOMPLETE, OK, UNKNOWN_KEY, UNREADABLE, USAGE};
+
     /// Something of ours broke.
     pub const INTERNAL: u8 = 1;
-    /// The command line or the request is wrong.
-    pub const USAGE: u8 = 2;
     /// The daemon does not answer.
     pub const UNREACHABLE: u8 = 3;
     /// The caller may not do that.
@@ -30,14 +29,6 @@ pub mod exit {
     pub const CONFLICT: u8 = 8;
     /// The store cannot be written, or the daemon is busy or stopping.
     pub const UNAVAILABLE: u8 = 9;
-    /// `verify`: something was changed, added, removed or exchanged.
-    pub const ALTERED: u8 = 10;
-    /// `verify`: something that must be there is not.
-    pub const INCOMPLETE: u8 = 11;
-    /// `verify`: intact, but nobody vouched for the key, the log or the timestamp.
-    pub const UNKNOWN_KEY: u8 = 12;
-    /// `verify`: could not be read.
-    pub const UNREADABLE: u8 = 13;
     /// `doctor`: at least one check failed.
     pub const UNHEALTHY: u8 = 14;
 }
@@ -329,12 +320,6 @@ impl std::error::Error for Problem {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.cause.as_deref().map(|cause| cause as _)
     }
-}
-
-/// `error` and all its causes on one line, for the log.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 #[cfg(test)]

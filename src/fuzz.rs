@@ -9,9 +9,10 @@ use crate::artifact::is_safe_name;
 use crate::bundle::{Folder, Limits, Seen, folders, framed, unpack, write_tar};
 use crate::clock::Clock;
 use crate::digest::Digest;
+use crate::evidence::layout::entries;
 use crate::evidence::{
     Act, Custodian, Custody, CustodyEvent, Deed, EVENTS, Manifest, RunRecord, archived_record,
-    custody_lines, entries,
+    custody_lines,
 };
 use crate::id::RunId;
 use crate::run::Caller;

@@ -18,11 +18,10 @@
 
 pub use exhibit_tlog as tlog;
 pub use exhibit_tlog::digest;
+pub use exhibit_verify::{artifact, blob, id, receipt, retention, run, shown, timestamp, workflow};
 
 pub mod api;
-pub mod artifact;
 pub mod backend;
-pub mod blob;
 pub mod blocking;
 pub mod bundle;
 pub mod caption;
@@ -40,7 +39,6 @@ pub mod evidence;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 pub mod http;
-pub mod id;
 pub mod integrity;
 pub mod jobs;
 pub mod markdown;
@@ -51,23 +49,17 @@ pub mod policy;
 pub mod population;
 pub mod qr;
 pub mod quotas;
-pub mod receipt;
 pub mod redact;
 pub mod report;
 pub mod request;
-pub mod retention;
-pub mod run;
 pub mod runs;
 pub mod secret;
 pub mod sequences;
 pub mod sessions;
 pub mod settings;
-pub mod shown;
 pub mod ssh_agent;
 pub mod tasks;
-pub mod timestamp;
 pub mod video;
 pub mod web;
 pub mod words;
-pub mod workflow;
 pub mod worktree;

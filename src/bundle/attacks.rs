@@ -4,21 +4,21 @@
 
 use std::io::Write as _;
 
-use super::framed;
-use super::header::{BLOCK, Head, Kind};
+use super::Kind;
+use super::testing::{BLOCK, Head, encoder, framed};
 
 /// The name of an attack, and what it makes of the tar of a sound bundle: the bytes of a bundle.
 pub(crate) type Attack = (&'static str, fn(&[u8]) -> Vec<u8>);
 
 /// An entry of a tar, with everything up to the next.
 #[derive(Clone)]
-pub(crate) struct Part {
-    pub(crate) header: Vec<u8>,
-    pub(crate) body: Vec<u8>,
+pub(super) struct Part {
+    pub header: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Part {
-    pub(crate) fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let text = |field: &[u8]| {
             let text = field.split(|byte| *byte == 0).next().unwrap_or_default();
             String::from_utf8_lossy(text).into_owned()
@@ -45,7 +45,7 @@ impl Part {
     }
 
     /// The same with `bytes` in the header's field at `at`, and the checksum that follows.
-    pub(crate) fn with(mut self, at: usize, bytes: &[u8]) -> Self {
+    pub(super) fn with(mut self, at: usize, bytes: &[u8]) -> Self {
         self.header[at..at + bytes.len()].copy_from_slice(bytes);
         self.header[148..156].fill(b' ');
         let sum: u32 = self.header.iter().map(|byte| u32::from(*byte)).sum();
@@ -55,7 +55,7 @@ impl Part {
 }
 
 /// The entries of a tar of ours.
-pub(crate) fn parts(tar: &[u8]) -> Vec<Part> {
+pub(super) fn parts(tar: &[u8]) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut rest = tar;
     while rest[..BLOCK] != [0; BLOCK] {
@@ -70,7 +70,7 @@ pub(crate) fn parts(tar: &[u8]) -> Vec<Part> {
 }
 
 /// A tar of these, as ours ends.
-pub(crate) fn joined(parts: &[Part]) -> Vec<u8> {
+pub(super) fn joined(parts: &[Part]) -> Vec<u8> {
     let mut tar: Vec<u8> =
         parts.iter().flat_map(|part| [&part.header[..], &part.body]).flatten().copied().collect();
     tar.resize(tar.len() + 2 * BLOCK, 0);
@@ -135,7 +135,7 @@ fn forged(tar: &[u8]) -> Part {
 }
 
 fn with_frame(tar: &[u8], set: impl FnOnce(&mut zstd::Encoder<'static, Vec<u8>>)) -> Vec<u8> {
-    let mut encoder = super::frame::encoder(Vec::new()).expect("an encoder");
+    let mut encoder = encoder(Vec::new()).expect("an encoder");
     set(&mut encoder);
     encoder.write_all(tar).expect("in memory");
     encoder.finish().expect("in memory")
@@ -150,7 +150,7 @@ fn bomb(tar: &[u8], name: &str, size: u64) -> Vec<u8> {
     let head = Head::of(&name, Kind::File, size).expect("an entry");
     let mut tar = joined(&parts);
     tar.truncate(tar.len() - 2 * BLOCK);
-    let mut encoder = super::frame::encoder(Vec::new()).expect("an encoder");
+    let mut encoder = encoder(Vec::new()).expect("an encoder");
     encoder.write_all(&tar).expect("in memory");
     encoder.write_all(&head.header).expect("in memory");
     let zeros = vec![0; 1 << 20];
@@ -162,7 +162,7 @@ fn bomb(tar: &[u8], name: &str, size: u64) -> Vec<u8> {
 }
 
 /// Ways to say with a header of another format what ours does not say.
-pub(crate) const EXTENDED: &[Attack] = &[
+pub(super) const EXTENDED: &[Attack] = &[
     ("two PAX records of a file's size", |tar| {
         let size = last_size(tar).to_string();
         before_last(tar, pax(b'x', &[("size", "0"), ("size", &size)]))
@@ -193,7 +193,7 @@ pub(crate) const EXTENDED: &[Attack] = &[
 ];
 
 /// Other spellings of what a header says.
-pub(crate) const SPELLED: &[Attack] = &[
+pub(super) const SPELLED: &[Attack] = &[
     ("a size with spaces before it", |tar| {
         field(tar, 124, format!("{:>11o}\0", last_size(tar)).as_bytes())
     }),
@@ -243,7 +243,7 @@ pub(crate) const SPELLED: &[Attack] = &[
 ];
 
 /// What stands twice, elsewhere, or behind the end.
-pub(crate) const PLACED: &[Attack] = &[
+pub(super) const PLACED: &[Attack] = &[
     ("a file that stands there twice", |tar| {
         of(tar, |parts| parts.push(parts.last().expect("an entry").clone()))
     }),
@@ -292,7 +292,7 @@ pub(crate) const PLACED: &[Attack] = &[
 ];
 
 /// Frames that are read as the same bytes, by some.
-pub(crate) const FRAMED: &[Attack] = &[
+pub(super) const FRAMED: &[Attack] = &[
     ("a skippable frame before", |tar| {
         [&b"\x50\x2a\x4d\x18\x04\x00\x00\x00more"[..], &framed(tar)].concat()
     }),
@@ -321,7 +321,7 @@ pub(crate) const FRAMED: &[Attack] = &[
 ];
 
 /// What is small until it is unpacked.
-pub(crate) const BOMBS: &[Attack] = &[
+pub(super) const BOMBS: &[Attack] = &[
     ("zeros below data/, more than bag-info.txt says", |tar| bomb(tar, "data/zeros", 1 << 30)),
     ("a signature of zeros", |tar| bomb(tar, "tagmanifest-sha256.txt.sig", 64 << 20)),
     ("a manifest of zeros", |tar| bomb(tar, "manifest-sha256.txt", 256 << 20)),

@@ -18,7 +18,7 @@ use super::tests::{lay_out, put};
 use super::{Limits, framed, survey, unpack, write, write_tar};
 use crate::clock::Clock;
 use crate::digest::Digest;
-use crate::evidence::entries;
+use crate::evidence::layout::entries;
 
 /// What there is below a folder: the digest of each file, none of a folder.
 type Files = BTreeMap<String, Option<Digest>>;

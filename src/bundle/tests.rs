@@ -1,12 +1,12 @@
 //! Tests of bundles: the same bytes each time, back as they were, and what is no bundle refused.
 
 use std::fs;
-use std::io::Cursor;
-use std::path::PathBuf;
+use std::io::{self, Cursor, Write};
+use std::path::{Path, PathBuf};
 
 use super::attacks::{all, joined, parts};
 use super::*;
-use crate::evidence::entries;
+use crate::evidence::layout::entries;
 
 const RUN: &str = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57";
 /// Bundles that the first version wrote.

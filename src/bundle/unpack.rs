@@ -3,13 +3,12 @@
 //! folder.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::header::Kind;
-use super::reader::{Reader, Survey};
-use super::{BundleError, Limits, RUNS};
+use super::{BundleError, Kind, Limits, Reader, survey};
 use crate::disk;
+use crate::evidence::RUNS;
 use crate::id::RunId;
 
 /// What a bundle held.
@@ -17,14 +16,6 @@ use crate::id::RunId;
 pub struct Unpacked {
     /// By run: its folder, and its proof where there is one.
     pub runs: BTreeMap<RunId, (PathBuf, Option<PathBuf>)>,
-}
-
-/// Read the bundle `packed` to its end, without writing: what it holds.
-///
-/// # Errors
-/// [`BundleError`].
-pub fn survey(packed: impl Read, limits: Limits) -> Result<Survey, BundleError> {
-    Reader::open(packed, limits)?.close()
 }
 
 /// Unpack the bundle `packed` into `folder`, which is empty.
@@ -60,34 +51,4 @@ pub fn unpack(
     // Whoever could change it between the two readings gets no further with it.
     reader.close()?;
     Ok(unpacked)
-}
-
-/// The bytes of the file `name` in the bundle `packed`, if it is there; at most `limit` of them.
-///
-/// # Errors
-/// What the file answers, or `InvalidData` for a larger one and for what is no bundle up to there.
-pub fn file_in(packed: impl Read, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut reader = Reader::open(packed, Limits::default()).map_err(invalid)?;
-    while let Some(entry) = reader.next().map_err(invalid)? {
-        if entry.name.path() != name || entry.kind != Kind::File {
-            continue;
-        }
-        if entry.size > limit {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes)?;
-        if bytes.len() as u64 != entry.size {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        return Ok(Some(bytes));
-    }
-    Ok(None)
-}
-
-fn invalid(error: BundleError) -> io::Error {
-    match error {
-        BundleError::Io(error) => error,
-        other => io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
-    }
 }

@@ -14,7 +14,7 @@ use super::{PRIVATE_FILE, parent, remove_file, rename_new, sync_dir};
 use crate::digest::{Digest, Hashing};
 
 /// What a file being written is called until it is whole: recovery deletes these.
-pub const PARTIAL_SUFFIX: &str = ".partial";
+pub use exhibit_verify::disk::PARTIAL_SUFFIX;
 
 /// A file on its way to being written once.
 #[derive(Debug)]

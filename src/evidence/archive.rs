@@ -21,12 +21,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use super::layout::{self, ARCHIVE_SUFFIX, ARCHIVING, MAX_SMALL, RECORD, RUNS};
+use super::layout::{self, ARCHIVE_SUFFIX, ARCHIVING, MAX_SMALL, RUNS};
 use super::purge::Leaving::Archived;
-use super::purge::{
-    MARK, check_above, each_below, listed, remove_folder, same_mode, set_mark, take_mark,
-};
-use super::record::RunRecord;
+use super::purge::{MARK, check_above, each_below, remove_folder, same_mode, set_mark, take_mark};
 use super::seal::{self, READ_ONLY_FILE};
 use super::store::{Store, in_days};
 use crate::bundle::{self, BundleError, Limits, Unpacked};
@@ -127,7 +124,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn in_archiving(&self) -> Result<BTreeSet<RunId>, StoreError> {
-        let entries = listed(&self.root().join(ARCHIVING))?;
+        let entries = layout::listed(&self.root().join(ARCHIVING))?;
         let run = |entry: &layout::Entry| entry.name.to_str()?.split('.').next()?.parse().ok();
         Ok(entries.iter().filter_map(run).collect())
     }
@@ -313,7 +310,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn clear_imports(&self) -> Result<(), StoreError> {
-        for entry in listed(&self.root().join(ARCHIVING))? {
+        for entry in layout::listed(&self.root().join(ARCHIVING))? {
             if !entry.kind.is_dir() && entry.name.to_string_lossy().ends_with(PARTIAL_SUFFIX) {
                 disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
             }
@@ -360,37 +357,11 @@ pub(crate) fn archived_in(root: &Path) -> impl Iterator<Item = (RunId, PathBuf)>
         .filter_map(|entry| Some((layout::archived_run(&entry.name)?, entry.path)))
 }
 
-/// The record of `run` in its archive at `path`.
-///
-/// # Errors
-/// See [`RunRecord::read`].
-pub(crate) fn archived_record(path: &Path, run: RunId) -> Result<RunRecord, StoreError> {
-    let bytes = archived_file(path, run, RECORD, MAX_SMALL)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| StoreError::Damaged { path: path.to_owned(), what: error.to_string() })
-}
-
-/// The file `name` of `run` in its archive at `path`, of at most `limit` bytes.
-///
-/// # Errors
-/// See [`RunRecord::read`].
-pub(super) fn archived_file(
-    path: &Path,
-    run: RunId,
-    name: &str,
-    limit: u64,
-) -> Result<Vec<u8>, StoreError> {
-    let file = File::open(path).map_err(StoreError::at(path))?;
-    let damaged = |what: String| StoreError::Damaged { path: path.to_owned(), what };
-    let bytes = bundle::file_in(file, &format!("{RUNS}/{run}/{name}"), limit);
-    let bytes = bytes.map_err(|error| damaged(error.to_string()))?;
-    bytes.ok_or_else(|| damaged(format!("{name} is not in it")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::evidence::fixture::{Bench, id, verdict};
+    use crate::evidence::{RunRecord, archived_record};
 
     #[test]
     fn a_folder_becomes_an_archive_and_comes_back_as_it_was() {

@@ -11,17 +11,18 @@
 //! start takes the mark away, with it the start finishes. Which bundle may come in or go is not
 //! decided here.
 
-use std::fs::{File, FileType, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::error::StoreError;
-use super::layout::{self, ARCHIVE_SUFFIX, BEGUN_SUFFIX, GOING_SUFFIX, IMPORTED};
+use super::layout::{self, BEGUN_SUFFIX, GOING_SUFFIX, IMPORTED};
 use super::purge::same_mode;
 use super::seal::READ_ONLY_FILE;
 use super::store::Store;
 use crate::digest::Digest;
 use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
+use exhibit_verify::imported::is_that;
 
 impl Store {
     /// Where the bundle of another store with this digest is kept, or will be.
@@ -209,82 +210,10 @@ impl Store {
     }
 }
 
-/// Whether the plain file at `path` has this digest.
-fn is_that(path: &Path, sha256: Digest) -> io::Result<bool> {
-    if !disk::found(path)?.is_some_and(|found| found.is_file()) {
-        return Ok(false);
-    }
-    Ok(disk::open(path).and_then(Digest::of_reader)?.0 == sha256)
-}
-
-/// What lies in `imported/`.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// A file that is called after the digest of a bundle.
-    Kept(Digest, PathBuf),
-    /// One on its way in or out, by its place.
-    Begun(String),
-    /// Something else, by its place.
-    Other(String, FileType),
-}
-
-/// What lies in `imported/` of the store at `root`, by name.
-///
-/// # Errors
-/// What the system answers; a folder that does not exist is no error.
-pub(super) fn found_in(root: &Path) -> io::Result<Vec<Found>> {
-    let folder = root.join(IMPORTED);
-    match disk::found(&folder)? {
-        None => return Ok(Vec::new()),
-        Some(found) if !found.is_dir() => {
-            return Ok(vec![Found::Other(IMPORTED.to_owned(), found.file_type())]);
-        }
-        Some(_) => {}
-    }
-    let entries = layout::entries(&folder)?.into_iter().map(|entry| {
-        let place = format!("{IMPORTED}/{}", layout::readable(&entry.name));
-        let partials = [BEGUN_SUFFIX, GOING_SUFFIX].map(|it| format!("{it}{PARTIAL_SUFFIX}"));
-        let begun = [BEGUN_SUFFIX, GOING_SUFFIX, &partials[0], &partials[1]];
-        match layout::imported_as(&entry.name, ARCHIVE_SUFFIX) {
-            _ if !entry.kind.is_file() => Found::Other(place, entry.kind),
-            Some(sha256) => Found::Kept(sha256, entry.path),
-            None if begun.iter().any(|it| layout::imported_as(&entry.name, it).is_some()) => {
-                Found::Begun(place)
-            }
-            None => Found::Other(place, entry.kind),
-        }
-    });
-    Ok(entries.collect())
-}
-
-/// Whether the bundle with this digest is marked as going in the store at `root`.
-///
-/// # Errors
-/// What the system answers when it cannot tell.
-pub(super) fn goes_in(root: &Path, sha256: Digest) -> io::Result<bool> {
-    let mark = disk::found(&root.join(format!("{IMPORTED}/{sha256}{GOING_SUFFIX}")))?;
-    Ok(mark.is_some_and(|mark| mark.is_file()))
-}
-
-/// Whether the bundle with this digest waits to take its place in the store at `root`, or has it.
-///
-/// # Errors
-/// What the system answers when it cannot tell.
-pub(super) fn waits_in(root: &Path, sha256: Digest) -> io::Result<Option<bool>> {
-    let place = root.join(layout::imported_place(sha256));
-    // A link in its place is told of as what it is.
-    let is_file = |found: Metadata| found.is_file() || found.is_symlink() && place.is_file();
-    let placed = || disk::found(&place).map(|found| found.is_some_and(is_file));
-    if placed()? {
-        return Ok(Some(false));
-    }
-    let waits = is_that(&root.join(layout::importing_place(sha256)), sha256);
-    // It may have taken it in between.
-    if placed()? { Ok(Some(false)) } else { Ok(waits?.then_some(true)) }
-}
-
 #[cfg(test)]
 mod tests {
+    use exhibit_verify::imported::{Found, found_in, waits_in};
+
     use super::*;
     use crate::evidence::fixture::Bench;
 

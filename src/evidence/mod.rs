@@ -4,46 +4,40 @@
 //! Knows no HTTP, no async runtime and no clock of its own: a [`Moment`](crate::clock::Moment) is
 //! passed in. Everything blocks; all writing goes through [`disk`](crate::disk).
 
-mod allowed;
+#[rustfmt::skip]
+pub use exhibit_verify::{bag, chain, facts, finding, found, layout, record, sizes, trust, verify};
+
 mod archive;
-mod bag;
 mod batch;
-mod chain;
 mod custody;
 mod draft;
 mod error;
-mod facts;
-mod finding;
-mod found;
 mod growing;
 mod import;
 mod index;
 mod inventory;
 mod key_file;
-mod layout;
 pub mod log;
 mod publish;
 mod purge;
 mod query;
-mod record;
 mod recover;
 mod revocation;
 mod seal;
 mod sign;
 mod signers;
-mod sizes;
 mod stamp;
 mod store;
 mod triage;
-mod trust;
-pub mod verify;
 
-pub(crate) use archive::{archived_in, archived_record};
+pub(crate) use archive::archived_in;
 pub(crate) use bag::Manifest;
 pub(crate) use chain::{Line, artifacts_stated, lines};
 pub use custody::{Act, Custodian, Custody, CustodyEvent, Deed, Head, lines as custody_lines};
 pub use draft::{Attachment, Draft};
 pub use error::{SealCause, SealError, StoreError};
+pub(crate) use exhibit_verify::archived::archived_record;
+pub use exhibit_verify::revocation::Revocation;
 pub(crate) use facts::is_sealed_report;
 pub use facts::{CodeNamed, RunFacts};
 pub use finding::{Class, Finding, FindingCode};
@@ -56,19 +50,17 @@ pub use inventory::{Amiss, Inventory};
 pub use key_file::KeyKind;
 pub use layout::FORMAT;
 pub(crate) use layout::{
-    BAG_INFO, EVENTS, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, QUARANTINE, RECORD,
-    REPORT, RUNS, SEAL, archived_place, entries, is_safe_path, open_place, sealed_place,
+    EVENTS, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, QUARANTINE, RECORD, REPORT, RUNS,
+    SEAL, archived_place, is_safe_path, open_place, sealed_place,
 };
 pub use purge::Leaving;
 pub(crate) use purge::seal_digest;
 pub use query::{Choice, Filter, MAX_LIST, Tally};
 pub use record::{Counts, RunRecord, RunSummary};
 pub use recover::{Salvage, Torn, Unlogged};
-pub use revocation::Revocation;
 pub(crate) use seal::GUIDE;
 pub use sign::{KeyPlace, LogKey, SignError, Signer};
 pub use signers::{Epoch, Next, Signers, SignersError};
-pub(crate) use sizes::{MAX_TAG_FILE, SLACK, UNSTATED, is_read_whole, largest, payload_in};
 pub use stamp::TimestampAuthority;
 pub use store::Store;
 pub(crate) use store::{days_in, sealed_in, unlisted_in};
@@ -88,6 +80,8 @@ mod faults;
 mod fixture;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod known;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]

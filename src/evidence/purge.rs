@@ -124,7 +124,7 @@ impl Store {
     pub fn begun_purges(&self) -> Result<BTreeSet<RunId>, StoreError> {
         let folder = self.root().join(PURGING);
         let mut begun = BTreeSet::new();
-        for entry in listed(&folder)? {
+        for entry in layout::listed(&folder)? {
             let name = entry.name.to_string_lossy();
             if name.ends_with(disk::PARTIAL_SUFFIX) {
                 disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
@@ -173,19 +173,6 @@ pub(super) fn remove_folder(folder: &Path) -> Result<(), StoreError> {
 pub(crate) fn seal_digest(folder: &Path) -> Option<Digest> {
     let seal = disk::read_plain(&folder.join(layout::SEAL), layout::MAX_SMALL).ok()?;
     Some(Digest::of(&seal))
-}
-
-/// The runs that were moved aside in the store at `root`.
-pub(super) fn aside_in(root: &Path) -> Result<Vec<RunId>, StoreError> {
-    let entries = listed(&root.join(PURGING))?;
-    Ok(entries.iter().filter_map(|entry| entry.name.to_str()?.parse().ok()).collect())
-}
-
-pub(super) fn listed(folder: &Path) -> Result<Vec<layout::Entry>, StoreError> {
-    match layout::entries(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        entries => entries.map_err(StoreError::at(folder)),
-    }
 }
 
 /// Whether the folder that `path` lies in lets names go.

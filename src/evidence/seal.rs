@@ -350,7 +350,7 @@ impl Sealing<'_> {
     /// already the key is no question any more: it may have been exchanged since.
     fn check(&mut self) -> Result<(), SealCause> {
         let bound = self.draft.is_bound();
-        let trust = if bound { Trust::default() } else { Trust::of_signer(self.signer) };
+        let trust = if bound { Trust::default() } else { Trust::of_key(self.signer.public()) };
         let report = verify::folder(&self.draft.place.folder, &trust);
         let damaged = self.draft.damaged;
         let hinders = |finding: &super::finding::Finding| match finding.class {

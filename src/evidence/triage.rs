@@ -2,23 +2,22 @@
 //! decides, never the folder alone. A run whose seal is in the log is that seal or it is nothing;
 //! one that is not as far as the log says is not signed. What cannot be read is left where it is.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use exhibit_verify::opening::{Heads, is_newborn};
 
 use super::chain;
 use super::error::StoreError;
 use super::finding::{Class, FindingCode};
-use super::layout::{self, EVENTS, MAX_SMALL, PROVENANCE, SEAL};
-use super::log::{History, RunHead};
+use super::layout::{self, EVENTS, MAX_SMALL, SEAL};
+use super::log::History;
 use super::store::Store;
 use super::trust::Trust;
 use super::{publish, verify};
 use crate::digest::Digest;
-use crate::disk::{self, PARTIAL_SUFFIX};
+use crate::disk::{self};
 use crate::id::RunId;
 
 /// Most folders of one run that are set aside.
@@ -179,41 +178,6 @@ fn is_plain(folder: &Path) -> std::io::Result<bool> {
     Ok(true)
 }
 
-/// Whether `folder` holds nothing but the beginnings of a run: what there is between the rename that
-/// makes it an open run and its entry in the log.
-pub(super) fn is_newborn(folder: &Path, run: RunId) -> std::io::Result<bool> {
-    let data = folder.join("data");
-    let names = |folder: &Path| -> std::io::Result<Vec<String>> {
-        let entries = layout::entries(folder)?.into_iter();
-        let names = entries.map(|entry| entry.name.to_string_lossy().into_owned());
-        Ok(names.filter(|name| !name.ends_with(PARTIAL_SUFFIX)).collect())
-    };
-    if names(folder)? != ["data"] || !fs::symlink_metadata(&data)?.is_dir() {
-        return Ok(false);
-    }
-    let known = [EVENTS, PROVENANCE].map(|path| path.trim_start_matches("data/").to_owned());
-    if names(&data)?.iter().any(|name| !known.contains(name)) {
-        return Ok(false);
-    }
-    let path = folder.join(EVENTS);
-    match fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-        Ok(found) if !found.is_file() => return Ok(false),
-        found => {
-            found?;
-        }
-    }
-    let mut lines = chain::lines(BufReader::new(File::open(&path)?));
-    let opens = |line: &chain::RawLine| {
-        let line = line.parse().ok();
-        line.is_some_and(|line| {
-            line.kind == chain::OPENED && line.data.get("run") == Some(&json!(run))
-        })
-    };
-    let first = lines.next().transpose()?.filter(|line| line.whole);
-    Ok(first.is_none_or(|line| opens(&line)) && lines.next().is_none())
-}
-
 /// In which way the chain in `folder` is not what the log says of it.
 fn disagreement(folder: &Path, history: &History) -> std::io::Result<Option<FindingCode>> {
     let path = folder.join(EVENTS);
@@ -241,37 +205,4 @@ fn disagreement(folder: &Path, history: &History) -> std::io::Result<Option<Find
     } else {
         heads.missing().map(|_| FindingCode::HeadNotLogged)
     })
-}
-
-/// The heads that the log holds of a run, held against the lines of its chain one by one.
-#[derive(Debug)]
-pub(super) struct Heads {
-    /// By number of events: their digests, of which there is one in an honest log.
-    wanted: HashMap<u64, Vec<Digest>>,
-    /// Lines so far.
-    pub(super) lines: u64,
-}
-
-impl Heads {
-    pub(super) fn of(heads: &[RunHead]) -> Self {
-        let mut wanted: HashMap<u64, Vec<Digest>> = HashMap::new();
-        for head in heads {
-            wanted.entry(head.events).or_default().push(head.sha256);
-        }
-        Self { wanted, lines: 0 }
-    }
-
-    /// Take the next whole line, by its digest.
-    pub(super) fn take(&mut self, sha256: Digest) {
-        self.lines += 1;
-        if let Some(wanted) = self.wanted.get_mut(&self.lines) {
-            wanted.retain(|head| *head != sha256);
-        }
-    }
-
-    /// After the last line: the first event that the log holds and the chain does not.
-    pub(super) fn missing(&self) -> Option<(u64, Digest)> {
-        let left = self.wanted.iter().filter_map(|(events, left)| Some((*events, *left.first()?)));
-        left.min_by_key(|(events, _)| *events)
-    }
 }

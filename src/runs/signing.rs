@@ -116,7 +116,7 @@ impl Runs {
 
     /// What is believed of one's own evidence: the key that signs now.
     pub(super) fn own_trust(&self) -> Trust {
-        Trust::of_signer(&self.0.signing.signer())
+        Trust::of_key(self.0.signing.signer().public())
     }
 
     /// The key that signs, and why it did not sign the last seal, where it did not: for `status`.

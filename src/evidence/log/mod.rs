@@ -2,12 +2,8 @@
 //! twice, when it is opened and when it is sealed, beside the daemon's own life. It only grows;
 //! what is in it is on disk before anybody hears of it.
 
-mod head;
 mod history;
-pub(crate) mod leaf;
-mod reader;
 mod stamps;
-mod standing;
 mod writer;
 
 use std::collections::HashMap;
@@ -15,14 +11,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-pub use self::head::RunHead;
+pub use exhibit_verify::log::*;
+
 pub use self::history::History;
-pub use self::leaf::{Leaf, LeafKind, Life};
-pub use self::reader::{LogReader, TreeReader, read_checkpoint, read_kept_checkpoint};
-pub(super) use self::stamps::StampFile;
 pub use self::stamps::{StampRefusal, Stamped};
-pub(crate) use self::standing::purged_import;
-pub use self::standing::{Archived, Hold, KeptImport, Standing, Tombstone};
 use self::writer::Writer;
 use super::StoreError;
 use super::batch::{Batch, lock};
@@ -35,17 +27,6 @@ use crate::tlog::proof::Proof;
 use crate::tlog::tile::{MAX_ENTRY, WIDTH, grouped};
 use crate::tlog::tree;
 use crate::tlog::witness::Request;
-
-/// Folder of the log, in the store.
-pub(crate) const FOLDER: &str = "log";
-/// The newest checkpoint, in that folder.
-pub(crate) const CHECKPOINT: &str = "checkpoint";
-/// Folder of every checkpoint there was, in the store.
-pub(crate) const HISTORY: &str = "checkpoints";
-/// The newest checkpoint that a witness cosigned, in that folder.
-pub(super) const WITNESSED: &str = "witnessed.note";
-/// The newest one that has a timestamp, there as well.
-pub(super) const STAMPED: &str = "stamped.note";
 
 /// A log, held by this process alone (the store's lock). Many may append at once; those who wait
 /// for the disk together share its synchronisation.

@@ -2,96 +2,26 @@
 //! that answer them, each kept beside the checkpoint it is over, and named by its digest in the log. A
 //! timestamp is over a checkpoint's text alone, so that cosignatures can still be added to its note.
 
-use std::io;
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::{HISTORY, Leaf, LeafKind, Log, STAMPED, leaf, lock, read_checkpoint};
+use super::{
+    HISTORY, Leaf, LeafKind, Log, MAX_PER_CHECKPOINT, STAMPED, StampFile, leaf, lock,
+    read_checkpoint,
+};
 use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::disk;
 use crate::evidence::StoreError;
-use crate::evidence::layout::{self, Entry};
-use crate::timestamp::{Authorities, MAX_STAMP, Request, Stamp, StampError, Untrusted};
+use crate::timestamp::{Authorities, Request, Stamp, StampError, Untrusted};
 use crate::tlog::tile::grouped;
 
-/// Timestamps that one checkpoint may have: from so many authorities.
-const MAX_PER_CHECKPOINT: u32 = 16;
 const READ_ONLY: u32 = 0o400;
 
-/// What a file among the checkpoints is, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::evidence) enum StampFile {
-    /// A request.
-    Request(u64),
-    /// A response to it, the first, second and so on.
-    Response(u64, u32),
-}
-
-impl StampFile {
-    /// By its path among the checkpoints, in its one form; none for any other file.
-    pub(in crate::evidence) fn parse(path: &str) -> Option<Self> {
-        let (stem, ending) = path.rsplit_once('.')?;
-        let (stem, number) = match stem.split_once('.') {
-            Some((stem, number)) => (stem, number.parse().ok()?),
-            None => (stem, 1),
-        };
-        let digits: String = stem.chars().filter(char::is_ascii_digit).collect();
-        let size = digits.parse().ok()?;
-        let file = match ending {
-            "tsq" => Self::Request(size),
-            "tsr" if (1..=MAX_PER_CHECKPOINT).contains(&number) => Self::Response(size, number),
-            _ => return None,
-        };
-        (file.path() == path).then_some(file)
-    }
-
-    /// Size of the checkpoint it is over.
-    pub(in crate::evidence) fn size(self) -> u64 {
-        match self {
-            Self::Request(size) | Self::Response(size, _) => size,
-        }
-    }
-
-    /// Its path among the checkpoints.
-    pub(in crate::evidence) fn path(self) -> String {
-        match self {
-            Self::Request(size) => format!("{}.tsq", grouped(size)),
-            Self::Response(size, 1) => format!("{}.tsr", grouped(size)),
-            Self::Response(size, number) => format!("{}.{number}.tsr", grouped(size)),
-        }
-    }
-
-    /// Those of the store at `root`, smallest checkpoint first.
-    pub(in crate::evidence) fn all(root: &Path) -> io::Result<Vec<Self>> {
-        let mut found = Vec::new();
-        collect(&root.join(HISTORY), "", &mut found)?;
-        found.sort_unstable_by_key(|file| (file.size(), *file));
-        Ok(found)
-    }
-
-    fn read(self, root: &Path) -> Result<Vec<u8>, StoreError> {
-        let path = root.join(HISTORY).join(self.path());
-        disk::read_limited(&path, MAX_STAMP).map_err(StoreError::at(&path))
-    }
-
-    fn write(self, root: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = root.join(HISTORY).join(self.path());
-        disk::replace(&path, bytes, READ_ONLY).map_err(StoreError::at(&path))
-    }
-}
-
-fn collect(folder: &Path, prefix: &str, found: &mut Vec<StampFile>) -> io::Result<()> {
-    for Entry { name, path, kind } in layout::entries(folder)? {
-        let Some(name) = name.to_str() else { continue };
-        if kind.is_dir() {
-            collect(&path, &format!("{prefix}{name}/"), found)?;
-        } else {
-            found.extend(StampFile::parse(&format!("{prefix}{name}")));
-        }
-    }
-    Ok(())
+fn write(file: StampFile, root: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let path = root.join(HISTORY).join(file.path());
+    disk::replace(&path, bytes, READ_ONLY).map_err(StoreError::at(&path))
 }
 
 /// A timestamp of this log.
@@ -145,7 +75,7 @@ impl Log {
             Err(StoreError::NotFound { .. }) => {
                 let made = Request::over(note.text.as_bytes());
                 let made = made.map_err(|error| StoreError::new(&place, error.into()))?;
-                file.write(&self.root, made.bytes())?;
+                write(file, &self.root, made.bytes())?;
                 Ok((checkpoint.size, made))
             }
             Err(error) => Err(error),
@@ -221,7 +151,7 @@ impl Log {
     /// Keep the response `bytes` as `file`, and say so in the log: the file first, for the log must
     /// tell of none that was never there.
     fn keep(&self, file: StampFile, bytes: &[u8], at: Moment) -> Result<(), StoreError> {
-        file.write(&self.root, bytes)?;
+        write(file, &self.root, bytes)?;
         let told = self.append(leaf::timestamp(file.size(), Digest::of(bytes), at));
         if told.as_ref().is_err_and(|error| !matches!(error, StoreError::InDoubt { .. })) {
             // What the log does not tell of counts all the same; it is asked for again.
@@ -249,43 +179,5 @@ impl Log {
         let answers = (1..=MAX_PER_CHECKPOINT).map(|number| StampFile::Response(size, number));
         let mut stamps = answers.filter_map(|file| Stamp::parse(&file.read(&self.root).ok()?).ok());
         Ok(stamps.find(counts).map(|stamp| Stamped { size, stamp }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_has_one_name() {
-        for file in [
-            StampFile::Request(0),
-            StampFile::Request(1_234_067),
-            StampFile::Response(999, 1),
-            StampFile::Response(1000, 2),
-            StampFile::Response(1000, 16),
-        ] {
-            assert_eq!(StampFile::parse(&file.path()), Some(file));
-        }
-        assert_eq!(StampFile::Response(1_234_067, 3).path(), "x001/x234/067.3.tsr");
-        for other in [
-            "067.note",
-            "67.tsr",
-            "067.1.tsr",
-            "067.02.tsr",
-            "067.2.tsq",
-            "x001/67.tsr",
-            "1067.tsr",
-            "067.tsr.tsr",
-            "stamped.note",
-            "",
-            ".tsr",
-            "067.2.2.tsr",
-            "021.17.tsr",
-            "067.+2.tsr",
-            "067.0.tsr",
-        ] {
-            assert_eq!(StampFile::parse(other), None, "{other}");
-        }
     }
 }

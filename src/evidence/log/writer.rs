@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use super::reader::{LogReader, TreeReader, read_checkpoint};
 use super::{CHECKPOINT, FOLDER, HISTORY, STAMPED, WITNESSED};
+use super::{LogReader, TreeReader, read_checkpoint};
 use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::evidence::{StoreError, layout};

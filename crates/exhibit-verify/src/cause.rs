@@ -1,0 +1,7 @@
+//! Owns how an error is written for a log or a finding: it and all its causes, on one line.
+
+/// `error` and all its causes on one line, for the log.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}

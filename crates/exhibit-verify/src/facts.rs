@@ -1,0 +1,225 @@
+//! Owns the facts of a run: its record, the code that was named for it when it was opened or by a later
+//! event, and whether the record is the one that its seal binds. Whoever shows or searches a run asks
+//! here, so that none of them looks at the opening alone or believes text that nobody sealed.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::archived::archived_file;
+use super::bag::Manifest;
+use super::chain::{self, Line, lines};
+use super::error::StoreError;
+use super::finding::FindingCode;
+use super::layout::{
+    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, RECORD, REPORT, SEAL, TAG_MANIFEST,
+};
+use super::record::RunRecord;
+use crate::disk;
+use crate::id::RunId;
+use crate::run::Actor;
+use crate::workflow::CODE_EVENT;
+use exhibit_tlog::digest::Digest;
+
+/// Most code references that are told of a run.
+const MOST: usize = 100;
+/// Most bytes of a chain that are unpacked of an archive.
+const CHAIN: u64 = 64 << 20;
+
+/// Code that was named for a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CodeNamed {
+    /// Line of the chain in which it stands, from 1.
+    pub event: u64,
+    /// The reference.
+    pub code: Map<String, Value>,
+    /// What was seen of a git work tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work_tree: Option<Map<String, Value>>,
+    /// The file in the run's folder that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+impl CodeNamed {
+    /// The code that the event in line `number` names; none when it names none.
+    pub fn by(number: u64, event: &Line) -> Option<Self> {
+        if event.actor != Actor::Exhibit {
+            return None;
+        }
+        let object = |name: &str| event.data.get(name).and_then(Value::as_object).cloned();
+        let opening = number == 1 && event.kind == chain::OPENED;
+        if !opening && event.kind != CODE_EVENT {
+            return None;
+        }
+        let code = object("code").unwrap_or_default();
+        let work_tree = object("work_tree").filter(|_| !opening);
+        let file = object("artifact").filter(|_| !opening);
+        let file = file.and_then(|file| Some(file.get("path")?.as_str()?.to_owned()));
+        if code.is_empty() && work_tree.is_none() && file.is_none() {
+            return None;
+        }
+        Some(Self { event: number, code, work_tree, file })
+    }
+}
+
+/// What is known of a sealed run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFacts {
+    /// Its record: how it was opened, under which policy, and how it ended.
+    pub record: RunRecord,
+    /// The code that was named for it, in order.
+    pub code: Vec<CodeNamed>,
+    /// What contradicts the seal; then none of this need be true.
+    pub doubts: BTreeSet<FindingCode>,
+}
+
+impl From<RunRecord> for RunFacts {
+    /// What a record alone tells.
+    fn from(record: RunRecord) -> Self {
+        Self { record, code: Vec::new(), doubts: BTreeSet::new() }
+    }
+}
+
+impl RunFacts {
+    /// Every text that the code named by later events can be looked for by.
+    pub fn code_words(&self) -> Vec<String> {
+        let trees = self.code.iter().filter_map(|named| named.work_tree.as_ref());
+        let fields = self.code.iter().map(|named| &named.code).chain(trees);
+        let texts = fields.flat_map(|fields| fields.values().filter_map(Value::as_str));
+        texts.map(str::to_owned).collect()
+    }
+
+    /// The facts of the sealed folder `folder`. `logged` is the digest of its seal by the log, where
+    /// that is known.
+    ///
+    /// # Errors
+    /// As [`RunRecord::read`].
+    pub fn of(folder: &Path, logged: Option<Digest>) -> Result<Self, StoreError> {
+        let record = RunRecord::read(folder)?;
+        let path = folder.join(EVENTS);
+        let (code, events) = match File::open(&path) {
+            Ok(file) => code_in(file).map_err(StoreError::at(&path))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), Digest::ZERO),
+            Err(error) => return Err(StoreError::new(&path, error)),
+        };
+        let doubts = doubts(folder, logged, events).map_err(StoreError::at(folder))?;
+        Ok(Self { record, code, doubts })
+    }
+
+    /// The code that is named so far in the chain of the folder `folder`, of a run that is still open.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn code_so_far(folder: &Path) -> Result<Vec<CodeNamed>, StoreError> {
+        let path = folder.join(EVENTS);
+        let file = File::open(&path).map_err(StoreError::at(&path))?;
+        Ok(code_in(file).map_err(StoreError::at(&path))?.0)
+    }
+
+    /// The facts of the run in the archive at `path`, whose bytes are held against the log elsewhere.
+    ///
+    /// # Errors
+    /// As [`RunRecord::read`].
+    pub fn archived(path: &Path, run: RunId) -> Result<Self, StoreError> {
+        let record = super::archived::archived_record(path, run)?;
+        // A chain that is too long for this is no reason to know nothing of the run.
+        let events = archived_file(path, run, EVENTS, CHAIN).unwrap_or_default();
+        let (code, _) = code_in(events.as_slice()).map_err(StoreError::at(path))?;
+        Ok(Self { record, code, doubts: BTreeSet::new() })
+    }
+}
+
+/// The code that the chain in `events` names, and the digest of the chain.
+fn code_in(events: impl io::Read) -> io::Result<(Vec<CodeNamed>, Digest)> {
+    let mut hashing =
+        Reading { inner: events, hasher: exhibit_tlog::digest::Hashing::new(io::sink()) };
+    let mut code = Vec::new();
+    for (number, line) in (1..).zip(lines(BufReader::with_capacity(1 << 16, &mut hashing))) {
+        let line = line?;
+        // Spares the reading of all others.
+        let named = number == 1 || contains(&line.bytes, CODE_EVENT.as_bytes());
+        if named
+            && code.len() < MOST
+            && let Ok(event) = line.parse()
+        {
+            code.extend(CodeNamed::by(number, &event));
+        }
+    }
+    Ok((code, hashing.hasher.finish().0))
+}
+
+/// A reader that hashes what is read.
+struct Reading<R> {
+    inner: R,
+    hasher: exhibit_tlog::digest::Hashing<io::Sink>,
+}
+
+impl<R: io::Read> io::Read for Reading<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        io::Write::write_all(&mut self.hasher, &buffer[..count])?;
+        Ok(count)
+    }
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// Whether the report in `folder` is the one that its seal, which is the `logged` one, binds by way of
+/// the tag manifest.
+pub fn is_sealed_report(folder: &Path, logged: Option<Digest>) -> io::Result<bool> {
+    let seal = disk::read_plain(&folder.join(SEAL), MAX_SMALL)?;
+    let tags = disk::read_plain(&folder.join(TAG_MANIFEST), MAX_MANIFEST)?;
+    let (report, _) = Digest::of_reader(File::open(folder.join(REPORT))?)?;
+    let stated = serde_json::from_slice::<Value>(&seal).unwrap_or_default();
+    let bound = stated["tagmanifest_sha256"].as_str() == Some(&Digest::of(&tags).to_string());
+    let listed = Manifest::parse(&tags, "").entries;
+    let listed = listed.iter().any(|entry| entry.name == REPORT && entry.sha256 == report);
+    Ok(bound && listed && logged.is_none_or(|logged| logged == Digest::of(&seal)))
+}
+
+/// What of the way from the log's seal by way of the manifest to record and chain is broken. A file
+/// that cannot be read is no doubt, but an error.
+fn doubts(
+    folder: &Path,
+    logged: Option<Digest>,
+    events: Digest,
+) -> io::Result<BTreeSet<FindingCode>> {
+    let mut doubts = BTreeSet::new();
+    let read = |name: &str, limit| disk::read_plain(&folder.join(name), limit);
+    let seal = match read(SEAL, MAX_SMALL) {
+        // A folder that was moved away meanwhile has lost nothing.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {
+            return Ok([FindingCode::SealMissing].into());
+        }
+        read => read?,
+    };
+    if logged.is_some_and(|logged| logged != Digest::of(&seal)) {
+        doubts.insert(FindingCode::SealNotLogged);
+    }
+    let seal: Value = serde_json::from_slice(&seal).unwrap_or_default();
+    let manifest = match read(MANIFEST, MAX_MANIFEST) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {
+            doubts.insert(FindingCode::FileMissing);
+            return Ok(doubts);
+        }
+        read => read?,
+    };
+    if seal["manifest_sha256"].as_str() != Some(&Digest::of(&manifest).to_string()) {
+        doubts.insert(FindingCode::SealMismatch);
+    }
+    let record = Digest::of(&read(RECORD, MAX_SMALL)?);
+    let listed = Manifest::parse(&manifest, "data/").entries;
+    for (name, found) in [(RECORD, record), (EVENTS, events)] {
+        if !listed.iter().any(|entry| entry.name == name && entry.sha256 == found) {
+            doubts.insert(FindingCode::FileAltered);
+        }
+    }
+    Ok(doubts)
+}

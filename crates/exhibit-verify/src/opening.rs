@@ -1,0 +1,85 @@
+//! Owns what tells how far an open run must have come: the heads that the log holds of it, and what
+//! one looks like that is only being opened.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{BufReader, ErrorKind};
+use std::path::Path;
+
+use exhibit_tlog::digest::Digest;
+use serde_json::json;
+
+use crate::chain;
+use crate::disk::PARTIAL_SUFFIX;
+use crate::id::RunId;
+use crate::layout::{self, EVENTS, PROVENANCE};
+use crate::log::RunHead;
+
+/// Whether `folder` holds nothing but the beginnings of a run: what there is between the rename that
+/// makes it an open run and its entry in the log.
+pub fn is_newborn(folder: &Path, run: RunId) -> std::io::Result<bool> {
+    let data = folder.join("data");
+    let names = |folder: &Path| -> std::io::Result<Vec<String>> {
+        let entries = layout::entries(folder)?.into_iter();
+        let names = entries.map(|entry| entry.name.to_string_lossy().into_owned());
+        Ok(names.filter(|name| !name.ends_with(PARTIAL_SUFFIX)).collect())
+    };
+    if names(folder)? != ["data"] || !fs::symlink_metadata(&data)?.is_dir() {
+        return Ok(false);
+    }
+    let known = [EVENTS, PROVENANCE].map(|path| path.trim_start_matches("data/").to_owned());
+    if names(&data)?.iter().any(|name| !known.contains(name)) {
+        return Ok(false);
+    }
+    let path = folder.join(EVENTS);
+    match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        Ok(found) if !found.is_file() => return Ok(false),
+        found => {
+            found?;
+        }
+    }
+    let mut lines = chain::lines(BufReader::new(File::open(&path)?));
+    let opens = |line: &chain::RawLine| {
+        let line = line.parse().ok();
+        line.is_some_and(|line| {
+            line.kind == chain::OPENED && line.data.get("run") == Some(&json!(run))
+        })
+    };
+    let first = lines.next().transpose()?.filter(|line| line.whole);
+    Ok(first.is_none_or(|line| opens(&line)) && lines.next().is_none())
+}
+
+/// The heads that the log holds of a run, held against the lines of its chain one by one.
+#[derive(Debug)]
+pub struct Heads {
+    /// By number of events: their digests, of which there is one in an honest log.
+    wanted: HashMap<u64, Vec<Digest>>,
+    /// Lines so far.
+    pub lines: u64,
+}
+
+impl Heads {
+    /// The heads `heads`, none of them met yet.
+    pub fn of(heads: &[RunHead]) -> Self {
+        let mut wanted: HashMap<u64, Vec<Digest>> = HashMap::new();
+        for head in heads {
+            wanted.entry(head.events).or_default().push(head.sha256);
+        }
+        Self { wanted, lines: 0 }
+    }
+
+    /// Take the next whole line, by its digest.
+    pub fn take(&mut self, sha256: Digest) {
+        self.lines += 1;
+        if let Some(wanted) = self.wanted.get_mut(&self.lines) {
+            wanted.retain(|head| *head != sha256);
+        }
+    }
+
+    /// After the last line: the first event that the log holds and the chain does not.
+    pub fn missing(&self) -> Option<(u64, Digest)> {
+        let left = self.wanted.iter().filter_map(|(events, left)| Some((*events, *left.first()?)));
+        left.min_by_key(|(events, _)| *events)
+    }
+}

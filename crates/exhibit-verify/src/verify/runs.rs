@@ -1,0 +1,213 @@
+//! Owns the comparison of what a log tells of runs with what the store holds of them.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+use super::archive::Packed;
+use super::log::LogCheck;
+use super::unread::Unread;
+use super::{Facts, FolderReport};
+use crate::chain;
+use crate::disk;
+use crate::error::StoreError;
+use crate::finding::FindingCode;
+use crate::id::RunId;
+use crate::layout::{self, EVENTS, PROOF, SEAL};
+use crate::log::{CHECKPOINT, FOLDER, Leaf, LeafKind};
+use crate::opening::Heads;
+use exhibit_tlog::digest::Digest;
+use exhibit_tlog::tile::WIDTH;
+
+impl LogCheck<'_> {
+    /// Whether the log tells that the run of `folder` was purged, and it went while it was looked at.
+    pub(super) fn went(&self, folder: &FolderReport) -> bool {
+        let path = Path::new(&folder.folder);
+        let named = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let gone = || disk::found(path).is_ok_and(|found| found.is_none());
+        named.is_some_and(|run| self.keeping.is_purged(run)) && gone()
+    }
+
+    /// The runs of the log against the folders: `folders` and `archives` are those that are sealed,
+    /// `open` the runs that are not yet.
+    ///
+    /// Answers what was read of runs that were found elsewhere than where they lay at first.
+    pub(super) fn runs(
+        &mut self,
+        folders: &[FolderReport],
+        archives: &[Packed],
+        open: &[RunId],
+    ) -> Vec<FolderReport> {
+        let mut there: BTreeMap<RunId, &FolderReport> = BTreeMap::new();
+        for archive in archives {
+            there.insert(archive.run, &archive.report);
+            self.folder(archive.run, &archive.report, layout::archived_place(archive.run));
+        }
+        for folder in folders {
+            let name = Path::new(&folder.folder).file_name();
+            let named = name.and_then(|name| name.to_str()?.parse().ok());
+            if let Some(run) = folder.run.or(named) {
+                there.insert(run, folder);
+                self.folder(run, folder, layout::sealed_place(run));
+            }
+        }
+        let last = |run| self.runs.get(run)?.last;
+        let placed = there.iter().filter_map(|(run, folder)| Some((last(run)?, *folder)));
+        self.stamped_in_order(placed.collect());
+        self.purged();
+        let told: Vec<RunId> = self.runs.keys().copied().collect();
+        let mut late = Vec::new();
+        for run in told {
+            let unsealed = self.runs.get(&run).is_none_or(|told| told.seals.is_empty());
+            let elsewhere = there.contains_key(&run) || (unsealed && open.contains(&run));
+            if !elsewhere && !self.keeping.is_purged(run) {
+                late.extend(self.elsewhere(run));
+            }
+        }
+        for run in open {
+            late.extend(self.in_open(*run, there.contains_key(run)));
+        }
+        late
+    }
+
+    /// The checkpoint in a folder's proof, which is one that the log once published. Whose it is,
+    /// the folder's own verification says.
+    fn proven(&mut self, facts: &Facts, place: &str) {
+        let (Some(proven), Some(newest)) = (&facts.proven, self.newest.clone()) else { return };
+        if proven.origin == newest.origin {
+            self.holds(&format!("{place}/{PROOF}"), proven, &newest);
+        }
+    }
+
+    /// The first event of `run` that was `found`, against what the log says of its opening.
+    pub(super) fn opening(&mut self, run: RunId, found: Option<Digest>, place: String) {
+        let Some(logged) = self.runs.get(&run).and_then(|told| told.opening) else { return };
+        if found != Some(logged) {
+            let found = found.map_or_else(|| "no event".to_owned(), |found| found.to_string());
+            let place = format!("{place}/{EVENTS}:1");
+            self.add(FindingCode::OpeningNotLogged, place, logged.to_string(), found);
+        }
+    }
+
+    /// The heads that the log holds of `run`, against the events in its folder.
+    fn heads(&mut self, run: RunId, folder: &FolderReport, place: &str) {
+        let Some(told) = self.runs.get(&run).filter(|told| !told.heads.is_empty()) else { return };
+        let mut heads = Heads::of(&told.heads);
+        let passing = folder.facts.lines.clone().map(|lines| Ok(Some(lines)));
+        let read = passing.unwrap_or_else(|| line_digests(Path::new(&folder.folder)));
+        if let Err(error) = &read
+            && disk::is_unreadable(error)
+        {
+            self.not_compared(folder, place, &error.to_string());
+        }
+        // Its absence is a finding of the folder's.
+        let Some(lines) = read.ok().flatten() else { return };
+        for line in lines {
+            heads.take(line);
+        }
+        if let Some((events, sha256)) = heads.missing() {
+            let (place, found) =
+                (format!("{place}/{EVENTS}:{events}"), format!("{} events", heads.lines));
+            self.add(FindingCode::HeadNotLogged, place, sha256.to_string(), found);
+        }
+    }
+
+    /// Take over what the log tells of `run` in what was added since it was looked at.
+    pub(super) fn catch_up(&mut self, run: RunId) -> Result<(), Unread> {
+        let since = self.report.size;
+        let mut added = Vec::new();
+        let read = self.reader.checkpoint().and_then(|(_, newest)| {
+            for bundle in since / WIDTH..newest.size.div_ceil(WIDTH) {
+                let entries = self.reader.bundle(bundle, newest.size);
+                let entries = entries.map_err(|error| StoreError::new(self.root, error))?;
+                added.extend((bundle * WIDTH..).zip(entries).filter(|(at, _)| *at >= since));
+            }
+            Ok(())
+        });
+        if self.unread_result(&format!("{FOLDER}/{CHECKPOINT}"), &read) {
+            return Err(Unread);
+        }
+        for (index, entry) in added {
+            let leaf = Leaf::parse(&entry).filter(|leaf| leaf.run == Some(run));
+            if leaf.is_some_and(|leaf| leaf.kind == LeafKind::Seal)
+                && let Some(told) = self.runs.get_mut(&run)
+                && told.last.is_none_or(|last| last < index)
+            {
+                told.seals.push(Digest::of(&entry));
+                told.last = Some(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the log tells of `run` in what was added since it was looked at.
+    pub(super) fn is_told_since(&self, run: RunId) -> Result<bool, StoreError> {
+        let (_, newest) = self.reader.checkpoint()?;
+        for bundle in self.report.size / WIDTH..newest.size.div_ceil(WIDTH) {
+            let entries = self.reader.bundle(bundle, newest.size);
+            let entries = entries.map_err(|error| StoreError::new(self.root, error))?;
+            let tells = |entry: &[u8]| Leaf::parse(entry).is_some_and(|it| it.run == Some(run));
+            if entries.iter().any(|entry| tells(entry)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Say that a part of `folder` was not compared with the log, where its own report does not.
+    pub(super) fn not_compared(&mut self, folder: &FolderReport, place: &str, why: &str) {
+        if folder.findings.iter().all(|finding| finding.code != FindingCode::Unreadable) {
+            self.add(FindingCode::Unreadable, place, "what can be read", why);
+        }
+    }
+
+    pub(super) fn folder(&mut self, run: RunId, folder: &FolderReport, place: String) {
+        // What cannot be unpacked was told of.
+        let read = [FindingCode::ArchiveMalformed, FindingCode::Unreadable, FindingCode::TooLarge];
+        let told = folder.findings.iter().any(|it| read.contains(&it.code) && it.place == ".");
+        if told && folder.facts == Facts::default() {
+            return;
+        }
+        match &folder.facts.unread {
+            None => self.opening(run, folder.facts.first_event, place.clone()),
+            Some(why) => self.not_compared(folder, &place, why),
+        }
+        self.proven(&folder.facts, &place);
+        self.heads(run, folder, &place);
+        // Its absence is a finding of the folder's.
+        let Some(seal) = folder.facts.seal else { return };
+        let code = match self.runs.get(&run).map(|told| &told.seals) {
+            Some(seals) if seals.last() == Some(&seal) => return,
+            Some(seals) if !seals.is_empty() => FindingCode::SealNotLogged,
+            _ => FindingCode::RunNotLogged,
+        };
+        self.add(code, format!("{place}/{SEAL}"), "its seal in the log", "another, or none");
+    }
+}
+
+/// The digests of the whole lines of a folder's events; none when there are no events.
+///
+/// # Errors
+/// What the system answers when they cannot be read.
+fn line_digests(folder: &Path) -> io::Result<Option<Vec<Digest>>> {
+    let path = folder.join(EVENTS);
+    if !disk::found(&path)?.is_some_and(|found| found.is_file()) {
+        return Ok(None);
+    }
+    let lines = chain::lines(BufReader::new(disk::open(&path)?));
+    let digests = lines.filter(|line| line.as_ref().map_or(true, |line| line.whole));
+    digests.map(|line| Ok(Some(Digest::of(&line?.bytes)))).collect()
+}
+
+/// The digest of the first line of a folder's events; none when there is no whole one.
+///
+/// # Errors
+/// What the system answers when it cannot be read.
+pub(super) fn first_event(folder: &Path) -> io::Result<Option<Digest>> {
+    let path = folder.join(EVENTS);
+    if !disk::found(&path)?.is_some_and(|found| found.is_file()) {
+        return Ok(None);
+    }
+    let line = chain::lines(BufReader::new(disk::open(&path)?)).next().transpose()?;
+    Ok(line.filter(|line| line.whole).map(|line| Digest::of(&line.bytes)))
+}
