@@ -24,7 +24,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, RenameFlags};
 
 use self::fault::{changes, makes, removes};
-pub use self::growing::{Appending, Growing, truncate};
+pub use self::growing::{Appending, Growing, Grown, truncate};
 pub use self::once::{OnceFile, PARTIAL_SUFFIX, remove_cut_short, replace, write_once};
 use self::own::Window;
 pub use self::room::{free_bytes, free_inodes};

@@ -127,6 +127,11 @@ impl Keys {
     pub fn log_public_file(&self) -> PathBuf {
         self.log_file().with_extension("vkey")
     }
+
+    /// The folder in which the daemon remembers how far the log had come.
+    pub fn log_memory_folder(&self) -> PathBuf {
+        self.log_file().with_extension("seen")
+    }
 }
 
 impl Config {

@@ -2,18 +2,52 @@
 //! on disk when it returns.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fault::{changes, makes, writes};
 use super::{PRIVATE_FILE, parent, remove_file, sync_dir};
+use crate::digest::{Digest, Hashing};
 
-/// A file that has its name from the beginning and grows: what a crash leaves of it is kept.
+/// Bytes read back at a time.
+const PIECE: usize = 64 << 10;
+
+/// A file that has its name from the beginning and grows: what a crash leaves of it is kept. What was
+/// written is known, so that a file that somebody else changed or exchanged is not taken for it.
 #[derive(Debug)]
 pub struct Growing {
     file: File,
     path: PathBuf,
+    written: Arc<Mutex<Written>>,
+}
+
+/// What was written to a file that grows.
+#[derive(Clone, Debug, Default)]
+struct Written {
+    /// Over all that was appended, before anything was patched.
+    appended: Hashing<io::Sink>,
+    length: u64,
+    patches: Vec<Patch>,
+    /// Whether a write failed, so that nobody knows what is there.
+    failed: bool,
+}
+
+/// Bytes that were written over others.
+#[derive(Clone, Debug)]
+struct Patch {
+    at: u64,
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+/// A file that has grown: for reading it back, and nothing else in its place.
+#[derive(Debug)]
+pub struct Grown {
+    file: File,
+    path: PathBuf,
+    written: Arc<Mutex<Written>>,
 }
 
 impl Growing {
@@ -24,7 +58,7 @@ impl Growing {
     #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(PRIVATE_FILE);
+        options.read(true).write(true).create_new(true).mode(PRIVATE_FILE);
         let file = makes(path, || options.open(path));
         let begun = file.and_then(|file| sync_dir(parent(path)).map(|()| file));
         match begun {
@@ -33,8 +67,17 @@ impl Growing {
                 drop(remove_file(path));
                 Err(error)
             }
-            begun => Ok(Self { file: begun?, path: path.to_owned() }),
+            begun => Ok(Self { file: begun?, path: path.to_owned(), written: Arc::default() }),
         }
+    }
+
+    /// The same file, for whoever reads it back when it has grown.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn grown(&self) -> io::Result<Grown> {
+        let (path, written) = (self.path.clone(), Arc::clone(&self.written));
+        Ok(Grown { file: self.file.try_clone()?, path, written })
     }
 
     /// Append `bytes`: to the page cache, which outlives the process but not the host.
@@ -42,7 +85,15 @@ impl Growing {
     /// # Errors
     /// What the system answers.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        writes(&self.path, bytes, |bytes| self.file.write_all(bytes))
+        let at = lock(&self.written).length;
+        let done = writes(&self.path, bytes, |bytes| self.file.write_all_at(bytes, at));
+        let mut written = lock(&self.written);
+        written.append(bytes);
+        if done.is_err() {
+            written.failed = true;
+            written.length = self.file.metadata()?.len();
+        }
+        done
     }
 
     /// Make durable what was appended, then write `bytes` over what stands at `at`.
@@ -51,8 +102,82 @@ impl Growing {
     /// What the system answers.
     pub fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         changes(&self.path, || self.file.sync_data())?;
-        writes(&self.path, bytes, |bytes| self.file.write_all_at(bytes, at))
+        let mut before = vec![0; bytes.len()];
+        self.file.read_exact_at(&mut before, at)?;
+        let done = writes(&self.path, bytes, |bytes| self.file.write_all_at(bytes, at));
+        let mut written = lock(&self.written);
+        written.failed |= done.is_err();
+        written.patches.push(Patch { at, before, after: bytes.to_vec() });
+        done
     }
+}
+
+impl Written {
+    fn append(&mut self, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        self.appended.write_all(bytes).expect("a sink takes everything");
+    }
+}
+
+impl Grown {
+    /// The digest and size of the file, whose bytes are those that were written: it is on disk when this
+    /// returns, and the file itself is handed out for reading. After a failed write nobody knows what
+    /// that left, and the file is taken as it is.
+    ///
+    /// # Errors
+    /// `InvalidData` when another file has its name, or its bytes are others; else what the system
+    /// answers.
+    pub fn finish(&self) -> io::Result<(Digest, u64, File)> {
+        changes(&self.path, || self.file.sync_all())?;
+        let (ours, there) = (self.file.metadata()?, self.path.symlink_metadata()?);
+        if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+            return Err(io::Error::new(ErrorKind::InvalidData, "another file has its name"));
+        }
+        let written = lock(&self.written).clone();
+        let (mut file, mut before) = (Hashing::new(io::sink()), Hashing::new(io::sink()));
+        let (mut at, mut piece) = (0, vec![0; PIECE]);
+        loop {
+            let read = self.file.read_at(&mut piece, at)?;
+            if read == 0 {
+                break;
+            }
+            let piece = &mut piece[..read];
+            file.write_all(piece)?;
+            let there = piece.to_vec();
+            written.patches.iter().for_each(|patch| put(piece, at, patch.at, &patch.after));
+            if !written.failed && there != piece {
+                return Err(others());
+            }
+            // The first patch of a place replaced what was appended there.
+            let patches = written.patches.iter().rev();
+            patches.for_each(|patch| put(piece, at, patch.at, &patch.before));
+            before.write_all(piece)?;
+            at += read as u64;
+        }
+        if !written.failed && before.finish().0 != written.appended.finish().0 {
+            return Err(others());
+        }
+        Ok((file.finish().0, at, self.file.try_clone()?))
+    }
+}
+
+fn others() -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, "somebody else wrote into it")
+}
+
+/// Put `bytes`, which belong at `from`, into the part of a file that begins at `at`, as far as they lie
+/// in it.
+fn put(piece: &mut [u8], at: u64, from: u64, bytes: &[u8]) {
+    for (byte, place) in bytes.iter().zip(from..) {
+        let index = place.checked_sub(at).and_then(|index| usize::try_from(index).ok());
+        if let Some(there) = index.and_then(|index| piece.get_mut(index)) {
+            *there = *byte;
+        }
+    }
+}
+
+fn lock(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
+    written.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A file that only grows. Each [`Appending::append`] is on disk when it returns.
@@ -130,6 +255,43 @@ mod tests {
         truncate(&path, 4).expect("cut");
         Appending::open(&path).expect("opened").append(b"three\n").expect("appended");
         assert_eq!(fs::read(&path).expect("readable"), b"one\nthree\n");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test plays somebody else")]
+    fn a_file_that_somebody_else_wrote_into_or_exchanged_is_not_taken_for_ours() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let of = |name: &str| {
+            let path = folder.path().join(name);
+            let mut file = Growing::create(&path).expect("begun");
+            file.append(b"head....").expect("appended");
+            file.append(&[7; 3 * PIECE]).expect("appended");
+            file.patch(4, b"DONE").expect("patched");
+            file.patch(6, b"ne").expect("patched");
+            let grown = file.grown().expect("the same file");
+            (path, file, grown)
+        };
+        let (path, file, grown) = of("sound");
+        drop(file);
+        let (sha256, length, _) = grown.finish().expect("as it was written");
+        let bytes = fs::read(&path).expect("there");
+        assert_eq!((sha256, length), (Digest::of(&bytes), bytes.len() as u64));
+        assert!(bytes.starts_with(b"headDOne"));
+        for (name, place) in [("first", 0), ("patched", 5), ("later", 100_000)] {
+            let (path, _, grown) = of(name);
+            let other = OpenOptions::new().write(true).open(&path).expect("ours");
+            other.write_all_at(b"!", place).expect("written");
+            assert!(grown.finish().is_err(), "{name}");
+        }
+        let (path, mut file, grown) = of("cut");
+        OpenOptions::new().write(true).open(&path).expect("ours").set_len(9).expect("cut");
+        assert_eq!(grown.finish().expect_err("cut").kind(), ErrorKind::InvalidData);
+        file.append(b"more").expect("appended");
+        assert!(grown.finish().is_err());
+        let (path, _, grown) = of("exchanged");
+        fs::copy(&path, folder.path().join("other")).expect("copied");
+        fs::rename(folder.path().join("other"), &path).expect("exchanged");
+        assert_eq!(grown.finish().expect_err("another").kind(), ErrorKind::InvalidData);
     }
 
     #[test]

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::chain::{self, Tip};
 use super::error::{SealError, StoreError};
+use super::growing::Begun;
 use super::layout::{self, ATTACHMENTS, EVENTS, MAX_EVENT_DEPTH, MAX_EVENT_WRITE, MAX_FILES};
 use super::log::{Log, RunHead};
 use super::seal::{self, Bound};
@@ -45,7 +46,7 @@ pub struct Draft {
     /// By path inside the folder; without `events.jsonl` and `run.json`.
     pub(super) artifacts: BTreeMap<String, Artifact>,
     /// The writers of files that grow and are not part of the run yet, by name below `data/`.
-    pub(super) growing: BTreeMap<String, Weak<()>>,
+    pub(super) growing: BTreeMap<String, Begun>,
     /// The monotonic clock when the run was opened or taken up again.
     pub(super) origin: Option<Duration>,
     /// The time of the last event in this life of the daemon.

@@ -5,8 +5,8 @@
 use std::any::Any;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use serde_json::{Map, Value};
 
@@ -44,6 +44,13 @@ impl GrowingFile {
     }
 }
 
+/// A file that grows, as its run knows it.
+#[derive(Debug)]
+pub(super) struct Begun {
+    writer: Weak<()>,
+    grown: disk::Grown,
+}
+
 /// The disk is looked at again after so many bytes.
 const CHECK_EVERY: u64 = 4 * 1024 * 1024;
 
@@ -73,8 +80,10 @@ impl Draft {
     pub fn begin_growing(&mut self, name: &str, head_room: u64) -> Result<GrowingFile, StoreError> {
         let path = self.claim(name, 1)?;
         let file = disk::Growing::create(&path).map_err(StoreError::at(&path))?;
+        let grown = file.grown().map_err(StoreError::at(&path))?;
         let writer = Arc::new(());
-        self.growing.insert(name.to_owned(), Arc::downgrade(&writer));
+        let begun = Begun { writer: Arc::downgrade(&writer), grown };
+        self.growing.insert(name.to_owned(), begun);
         Ok(GrowingFile { path, file, head_room, since_checked: 0, _writer: writer, _held: None })
     }
 
@@ -83,21 +92,44 @@ impl Draft {
     ///
     /// # Errors
     /// [`StoreError::BeingWritten`] while its writer lives: a digest taken now would not be the
-    /// file's. See [`StoreError`]; the file then stays as it is.
+    /// file's. [`StoreError::Damaged`] when somebody else wrote into the file or put another in its
+    /// place: it is no recording of ours. See [`StoreError`]; the file then stays as it is.
     pub fn finish_growing(&mut self, name: &str) -> Result<(Artifact, File), StoreError> {
         let path = self.folder().join("data").join(name);
-        if self.growing.get(name).is_some_and(|writer| writer.strong_count() > 0) {
+        let Some(begun) = self.growing.get(name) else { return self.finished(name, &path) };
+        if begun.writer.strong_count() > 0 {
             return Err(StoreError::BeingWritten { path });
         }
-        let file = File::open(&path).map_err(StoreError::at(&path))?;
-        disk::sync_file(&path, &file).map_err(StoreError::at(&path))?;
+        let (sha256, size_bytes, file) = begun.grown.finish().map_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidData {
+                let what = format!("{error} while it was being recorded");
+                return StoreError::Damaged { path: path.clone(), what };
+            }
+            StoreError::new(&path, error)
+        })?;
+        let artifact = self.keep_grown(name, sha256, size_bytes);
+        Ok((artifact, file))
+    }
+
+    /// The same of one that was made part of the run before: what is on record of it may not be.
+    fn finished(&self, name: &str, path: &Path) -> Result<(Artifact, File), StoreError> {
+        let missing = || StoreError::NotFound { path: path.to_owned() };
+        let kept = self.artifacts.get(&format!("data/{name}")).ok_or_else(missing)?;
+        let file = disk::open(path).map_err(StoreError::at(path))?;
         let read = Digest::of_reader(io::BufReader::with_capacity(1 << 16, &file));
-        let (sha256, size_bytes) = read.map_err(StoreError::at(&path))?;
+        if read.map_err(StoreError::at(path))?.0 == kept.sha256 {
+            return Ok((kept.clone(), file));
+        }
+        let what = "it is not as it was when it had grown".to_owned();
+        Err(StoreError::Damaged { path: path.to_owned(), what })
+    }
+
+    fn keep_grown(&mut self, name: &str, sha256: Digest, size_bytes: u64) -> Artifact {
         let media_type = layout::media_type_of(name).to_owned();
         let artifact = Artifact { path: format!("data/{name}"), media_type, size_bytes, sha256 };
         self.keep(artifact.clone());
         self.growing.remove(name);
-        Ok((artifact, file))
+        artifact
     }
 
     /// Make part of the run what grew and was left by its writer without a word, so that the run can
@@ -111,9 +143,18 @@ impl Draft {
             match self.finish_growing(&name) {
                 // It never came about, or is gone: verification tells of what an event promised.
                 Err(StoreError::NotFound { .. }) => drop(self.growing.remove(&name)),
+                Err(StoreError::Damaged { path, .. }) => self.take_in_foreign(&name, &path)?,
                 taken => drop(taken?),
             }
         }
+        Ok(())
+    }
+
+    /// Make part of the run, as an unnamed file, what lies where a recording was made and is none.
+    fn take_in_foreign(&mut self, name: &str, path: &Path) -> Result<(), StoreError> {
+        let read = disk::open(path).and_then(Digest::of_reader);
+        let (sha256, size_bytes) = read.map_err(StoreError::at(path))?;
+        self.keep_grown(name, sha256, size_bytes);
         Ok(())
     }
 
@@ -242,6 +283,26 @@ mod tests {
         assert_eq!(artifact.sha256, Digest::of(b"the beginning, and the end"));
         let receipt = draft.seal(&Ending::sealed("done"), &signer(), bench.now()).expect("sealed");
         assert_eq!(verdict(&bench.store.root().join(receipt.folder)), [""; 0]);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test plays an insider")]
+    fn another_film_in_its_place_is_no_recording_and_is_sealed_as_what_it_is() {
+        let bench = Bench::new();
+        let mut draft = bench.filled(0);
+        let mut file = draft.begin_growing(NAME, 0).expect("begun");
+        file.append(b"what was seen").expect("written");
+        let path = draft.folder().join("data").join(NAME);
+        std::fs::write(path.with_extension("other"), b"what was not").expect("written");
+        std::fs::rename(path.with_extension("other"), &path).expect("exchanged");
+        drop(file);
+        let refused = draft.finish_growing(NAME);
+        assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
+        let receipt = draft.seal(&Ending::sealed("done"), &signer(), bench.now()).expect("sealed");
+        let folder = bench.store.root().join(receipt.folder);
+        let events = std::fs::read_to_string(folder.join(layout::EVENTS)).expect("text");
+        assert!(!events.contains("recording.taken"), "{events}");
+        assert_eq!(verdict(&folder), [""; 0]);
     }
 
     #[test]

@@ -76,6 +76,12 @@ impl Salvage {
         Event::exhibit(chain::RECOVERED, data)
     }
 
+    /// How the run ends, if the log holds that it was about to be sealed so: the last line of a chain can
+    /// be written by whoever has the files while no daemon runs.
+    pub fn logged_ending(&self) -> Option<Ending> {
+        self.ending.clone().filter(|_| self.unlogged.is_none())
+    }
+
     /// Whether something that was acknowledged is no longer as it was.
     pub fn is_damaged(&self) -> bool {
         !(self.missing.is_empty() && self.changed.is_empty() && self.broken.is_empty())

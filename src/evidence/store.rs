@@ -202,22 +202,19 @@ impl Store {
         recover::resume(self.place(run), logged)
     }
 
-    /// Put into the log what was sealed before there was one: the first entries of a log.
+    /// A run, a bundle or what is on its way to either, if the store holds any.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn adopt(&self) -> Result<u64, StoreError> {
-        let Some(log) = &self.log else { return Ok(0) };
-        let seals = self.sealed().map(|folder| {
-            let path = folder.join(layout::SEAL);
-            disk::read_limited(&path, layout::MAX_SMALL).map_err(StoreError::at(&path))
-        });
-        let seals = seals.collect::<Result<Vec<_>, _>>()?;
-        let adopted = seals.len() as u64;
-        if adopted > 0 {
-            log.append_all(seals)?;
+    pub fn first_thing(&self) -> Result<Option<PathBuf>, StoreError> {
+        let places =
+            [OPEN, layout::ARCHIVING, layout::PURGING, layout::IMPORTED, layout::QUARANTINE];
+        for place in places {
+            if let Some(entry) = layout::listed(&self.root.join(place))?.into_iter().next() {
+                return Ok(Some(entry.path));
+            }
         }
-        Ok(adopted)
+        Ok(in_days(&self.root).next().map(|entry| entry.path))
     }
 
     /// Finish what a crash left between the move of a sealed folder and its becoming read-only.

@@ -9,7 +9,6 @@
 //! sets it when it starts.
 
 mod asking;
-mod memory;
 mod word;
 
 use std::cell::Cell;
@@ -19,13 +18,13 @@ use std::path::{Path, PathBuf};
 
 pub use self::asking::{Flag, Order, Released, ask, release};
 use self::asking::{answer, be_patient, line};
-use self::memory::Memory;
 use self::word::{Log, Word};
 use crate::digest::Digest;
 use crate::disk::canary::{Attempt, Canary};
 use crate::disk::flags::Held;
 use crate::evidence::{RUNS, Trust, archived_place, log, seal_digest, sealed_place, verify};
 use crate::id::RunId;
+use crate::integrity::memory::Memory;
 use crate::tlog::note::VerifierKey;
 use crate::tlog::tile::Tile;
 
@@ -53,7 +52,7 @@ impl Guard {
     pub fn open(store: &Path, key: VerifierKey, state: &Path) -> io::Result<Self> {
         let held = Held::open(store)?;
         let owner = held.owner()?;
-        let memory = Memory::open(state, &key.to_string())?;
+        let memory = Memory::open(state, &key.to_string(), true)?;
         let store = held.path();
         let log = Log { store: store.clone(), key, memory };
         Ok(Self { store, held, owner, log, tiled: Cell::new(0) })

@@ -5,6 +5,7 @@
 mod folders;
 pub mod guard;
 mod hook;
+pub(crate) mod memory;
 mod touches;
 pub mod verity;
 

@@ -45,10 +45,12 @@ impl Runs {
     /// Seal a run that a crash left open.
     fn resume(&self, id: RunId, logged: Option<u64>) -> Result<(), Problem> {
         let (draft, salvage) = self.0.store.resume(id, logged).map_err(store_problem)?;
-        let ending = salvage
-            .ending
-            .clone()
-            .unwrap_or_else(|| Ending::interrupted("the daemon ended without sealing this run"));
+        let why = if salvage.ending.is_none() {
+            "the daemon ended without sealing this run"
+        } else {
+            "the daemon ended while it sealed this run, and the log does not hold how it was to end"
+        };
+        let ending = salvage.logged_ending().unwrap_or_else(|| Ending::interrupted(why));
         let receipt = self.seal_draft(draft, &ending).map_err(|error| seal_problem(&error))?;
         tracing::warn!(run = %id, state = ?receipt.state, "an unfinished run was sealed");
         self.index(&receipt);

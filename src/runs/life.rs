@@ -14,8 +14,10 @@ use crate::digest::Digest;
 use crate::disk::{self, room::Reserve};
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{Leaf, LeafKind, Life, Log, LogReader, leaf};
-use crate::evidence::{LogKey, PROOF, Signers, Store, StoreError};
+use crate::evidence::{LogKey, Signers, Store, StoreError};
+use crate::integrity::memory::Memory;
 use crate::tasks::Tasks;
+use crate::tlog::note::Algorithm;
 
 /// Letters of a machine's digest by which it is called.
 const TAG: usize = 16;
@@ -35,11 +37,15 @@ pub(super) fn begin(
     reserve: &Reserve,
 ) -> Result<Begun, Problem> {
     let origin = origin(store.root(), config, key)?;
-    check_not_taken_away(&store)?;
     let open = || Log::open(store.root(), key, &origin).map_err(log_problem);
     // A store that is refused is refused before a key is made, exchanged or noted.
     let there = LogReader::of_store(store.root()).exists().then(open).transpose()?;
     let last = there.as_ref().map(last_start).transpose()?.flatten();
+    let memory = remembered(config, key, &origin)?;
+    check_goes_on(&store, there.as_ref(), &memory)?;
+    if last.is_none() {
+        check_begins_with_nothing(&store)?;
+    }
     let moved = check_machine(last.as_ref(), identity(&origin, MACHINE), config)?;
     // Nobody signs with the key before while the store is held.
     let (signing, signers) = Signing::begin(config, clock)?;
@@ -73,13 +79,9 @@ pub(super) fn begin(
     tracing::info!(log = %log.key(), "runs stand in the log");
     let log = Arc::new(log);
     let store = store.with_log(Arc::clone(&log));
-    if is_new {
-        let adopted = store.adopt().map_err(store_problem)?;
-        if adopted > 0 {
-            tracing::warn!(adopted, "runs sealed before there was a log were put into it");
-        }
-    }
-    Ok(Begun { store, log, signing, unsaid })
+    let begun = Begun { store, log, signing, unsaid, memory };
+    remember(&begun.memory, &begun.log);
+    Ok(begun)
 }
 
 /// A store that was taken possession of.
@@ -89,6 +91,8 @@ pub(super) struct Begun {
     pub(super) signing: Signing,
     /// What the log could not be told, for want of room.
     pub(super) unsaid: Option<Unsaid>,
+    /// How far the log had come, outside the store.
+    pub(super) memory: Memory,
 }
 
 /// What the log is to hear of a start.
@@ -118,20 +122,62 @@ fn last_start(log: &Log) -> Result<Option<Leaf>, Problem> {
     Ok(started.map(|(_, leaf)| leaf))
 }
 
-/// A new log is begun for folders that never stood in one, not in place of one that is gone.
-fn check_not_taken_away(store: &Store) -> Result<(), Problem> {
-    if LogReader::of_store(store.root()).exists() {
-        return Ok(());
-    }
-    let Some(folder) = store.sealed().find(|folder| folder.join(PROOF).exists()) else {
-        return Ok(());
+/// What is remembered of the log `origin`, beside its key.
+fn remembered(config: &Config, key: &LogKey, origin: &str) -> Result<Memory, Problem> {
+    let folder = config.keys.log_memory_folder();
+    let signer = key.signer(origin).map_err(|error| {
+        let message = format!("the log's key makes no signer called `{origin}`: {error}");
+        Problem::new(Code::InvalidConfig, message).field("transparency.origin")
+    })?;
+    let log = signer.verifier(Algorithm::Ed25519).to_string();
+    Memory::open(&folder, &log, false).map_err(|error| {
+        let message = format!(
+            "how far the log had come cannot be read or written in {}; check owner and permissions",
+            folder.display()
+        );
+        Problem::new(Code::InvalidConfig, message).field("keys.log").because(error)
+    })
+}
+
+/// The log that is `there` goes on from what is remembered of it: an older one, another or none in its
+/// place is not gone on with, for what would be sealed then could contradict what was sealed before.
+fn check_goes_on(store: &Store, there: Option<&Log>, memory: &Memory) -> Result<(), Problem> {
+    let why = match (there, memory.seen()) {
+        (None, Some(seen)) => {
+            format!("the store has no log, and {} entries of it were seen before", seen.size)
+        }
+        (None, None) => return Ok(()),
+        (Some(log), _) => match memory.check(&log.reader(), &log.checkpoint().1) {
+            Ok(()) => return Ok(()),
+            Err(why) => why,
+        },
     };
     let message = format!(
-        "{} says that it stands in a log, and the store's log is gone; restore it, or begin \
-         another store",
-        folder.display()
+        "the log of the store {} is not continued: {why}; put back the newest state of the store. \
+         If that is lost for good and this one is to be gone on with, note why and remove {}",
+        store.root().display(),
+        memory.path().display()
     );
     Err(Problem::new(Code::LogDamaged, message))
+}
+
+/// A log begins in a store that holds nothing yet: what a store holds without one was sealed elsewhere,
+/// or before the log was taken away, and nobody puts that into a log unseen.
+fn check_begins_with_nothing(store: &Store) -> Result<(), Problem> {
+    let Some(there) = store.first_thing().map_err(store_problem)? else { return Ok(()) };
+    let message = format!(
+        "the store's log has not begun, and {} is there: a log was taken away, or the store is from \
+         elsewhere; restore the log, or begin another store and keep this one for `exhibit verify`",
+        there.display()
+    );
+    Err(Problem::new(Code::LogDamaged, message))
+}
+
+/// Remember how far `log` has come.
+fn remember(memory: &Memory, log: &Log) {
+    if let Err(why) = memory.see_checkpoint(&log.checkpoint().1) {
+        tracing::error!(why, "how far the log has come is not remembered");
+    }
 }
 
 /// The name of the log: the one it has, or the configuration's, or one that no other log has.
@@ -285,8 +331,12 @@ impl Runs {
 
     async fn tell(&self, entry: Vec<u8>) {
         let log = Arc::clone(&self.0.log);
-        let told =
-            self.blocking("writing to the log", move || log.append(entry).map_err(store_problem));
+        let this = self.clone();
+        let told = self.blocking("writing to the log", move || {
+            let told = log.append(entry).map_err(store_problem);
+            remember(&this.0.memory, &log);
+            told
+        });
         if let Err(error) = told.await {
             tracing::error!(error = chain(&error), "the log could not be continued");
         }

@@ -76,6 +76,7 @@ use crate::evidence::{
     Custody, Draft, Findings, Index, LogKey, Store, StoreError, TimestampAuthority,
 };
 use crate::id::RunId;
+use crate::integrity::memory::Memory;
 use crate::integrity::{Hook, Messages};
 use crate::quotas::{Quota, Share, Shares};
 use crate::run::{Caller, Opening, RunSpec};
@@ -95,6 +96,8 @@ struct Shared {
     reserve: Reserve,
     /// What the log was to hear of the start, while there is no room for it.
     unsaid: Mutex<Option<life::Unsaid>>,
+    /// How far the log has come, remembered outside the store.
+    memory: Memory,
     index: Index,
     /// Held while rows of others are thrown away and read again.
     checking: Mutex<()>,
@@ -150,7 +153,7 @@ impl Runs {
         let held = Arc::clone(&config.borrow());
         let reserve = Reserve::in_folder(root.join(RESERVE));
         let begun = life::begin(store, &held, log_key, &clock, &reserve)?;
-        let life::Begun { store, log, signing, unsaid } = begun;
+        let life::Begun { store, log, signing, unsaid, memory } = begun;
         let authority = Authority::new(config.clone(), clock.clone(), tasks.clone());
         let authority = Arc::new(authority);
         let store = store.with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>);
@@ -178,6 +181,7 @@ impl Runs {
             signing,
             reserve,
             unsaid: Mutex::new(unsaid),
+            memory,
             log,
             witnessed: Mutex::default(),
             authority,

@@ -189,3 +189,101 @@ async fn a_second_daemon_gets_no_store_by_removing_its_lock_and_a_log_put_back_i
     let daemon = Process::start(&folder).await;
     daemon.sealed_run("refund").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ending_that_the_log_does_not_hold_ends_no_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_config(folder.path(), "");
+    let daemon = Process::start(&folder).await;
+    let run = daemon.open_run("refund").await;
+    let path = format!("/v1/runs/{run}/events");
+    daemon.post(&path, json!({ "message": "refused by the supervisor" })).await.ok();
+    daemon.post(&format!("/v1/runs/{run}/attachments?name=a.txt"), json!("a")).await.ok();
+    daemon.signal(Signal::KILL);
+    drop(daemon);
+    let store = folder.path().join("store");
+    let open = store.join("open").join(&run);
+    forge(&open, |lines| {
+        let last: Value = serde_json::from_str(lines.last().expect("some")).expect("an event");
+        let sequence = last["sequence"].as_u64().expect("a number") + 1;
+        let data = json!({
+            "state": "sealed", "outcome": "succeeded", "reason": "approved", "artifacts": [],
+            "counts": { "events": sequence, "captures": 0, "files": 1 },
+        });
+        let event = json!({
+            "sequence": sequence, "time": last["time"], "monotonic_ms": last["monotonic_ms"],
+            "actor": "exhibit", "kind": "run.sealed", "data": data, "previous": last["previous"],
+        });
+        lines.push(event.to_string());
+    });
+    let daemon = Process::start(&folder).await;
+    daemon.terminate();
+    let report = verify::store(&store, &trust_in(folder.path()), &[]);
+    let sealed = report.folders.iter().find(|folder| folder.run.is_some()).expect("sealed");
+    assert_eq!(sealed.state, Some(exhibit::run::State::Interrupted), "{sealed:?}");
+    let record = std::fs::read(Path::new(&sealed.folder).join("data/run.json")).expect("there");
+    let record: Value = serde_json::from_slice(&record).expect("a record");
+    assert_eq!(record["outcome"], Value::Null, "{record}");
+}
+
+/// What a start of the daemon in `folder` says, which is refused.
+fn refused(folder: &Path) -> String {
+    let (code, _, said) = outcome(folder, &["serve"]);
+    assert_eq!(code, 6, "{said}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sealed_on_where_the_log_was_taken_away_or_put_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_config(folder.path(), "");
+    let daemon = Process::start(&folder).await;
+    let run = daemon.sealed_run("refund").await;
+    daemon.terminate();
+    let store = folder.path().join("store");
+    let at = |name: &str| store.join(name);
+    let aside = |name: &str| folder.path().join("aside").join(name);
+    std::fs::create_dir(folder.path().join("aside")).expect("made");
+    let copied = |from: &Path, to: &Path| {
+        let done = std::process::Command::new("cp").arg("-a").args([from, to]).status();
+        assert!(done.expect("cp is there").success());
+    };
+    for name in ["log", "checkpoints", "custody", "runs"] {
+        copied(&at(name), &aside(name));
+    }
+    let daemon = Process::start(&folder).await;
+    daemon.sealed_run("refund").await;
+    daemon.terminate();
+
+    // An older state of everything: the daemon remembers a later one, outside the store.
+    for name in ["log", "checkpoints", "custody", "runs"] {
+        unlock(&at(name));
+        std::fs::remove_dir_all(at(name)).expect("ours");
+        copied(&aside(name), &at(name));
+    }
+    let said = refused(folder.path());
+    assert!(said.contains("an older state of it was put in its place"), "{said}");
+    // No log at all, with runs and without.
+    for name in ["log", "checkpoints", "custody"] {
+        unlock(&at(name));
+        std::fs::remove_dir_all(at(name)).expect("ours");
+    }
+    let said = refused(folder.path());
+    assert!(said.contains("the store has no log"), "{said}");
+    // Where nothing is remembered, a log does not begin over what is there already: not with the
+    // seals of folders, nor with whatever else lies in their place.
+    let memory = folder.path().join("keys");
+    let seen = std::fs::read_dir(&memory).expect("listed").flatten();
+    let seen =
+        seen.map(|entry| entry.path()).find(|path| path.extension() == Some("seen".as_ref()));
+    std::fs::remove_dir_all(seen.expect("a memory")).expect("ours");
+    let said = refused(folder.path());
+    assert!(said.contains("the store's log has not begun") && said.contains(&run), "{said}");
+    // An empty log of its own, which the store keeps, is none.
+    std::fs::create_dir_all(at("checkpoints")).expect("made");
+    std::fs::create_dir_all(at("log")).expect("made");
+    std::fs::copy(aside("checkpoints/000.note"), at("checkpoints/000.note")).expect("copied");
+    std::fs::copy(aside("checkpoints/000.note"), at("log/checkpoint")).expect("copied");
+    let said = refused(folder.path());
+    assert!(said.contains("the store's log has not begun"), "{said}");
+}

@@ -108,7 +108,7 @@ impl From<Digest> for String {
 }
 
 /// A writer that hashes and counts what it hands on.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Hashing<W> {
     inner: W,
     sha256: Sha256,

@@ -257,7 +257,7 @@ impl Trial {
     fn resume(&self, store: &Store, run: RunId, logged: Option<u64>) {
         let (draft, salvage) = store.resume(run, logged).expect("taken up");
         assert!(!salvage.is_damaged(), "{salvage:?}");
-        let ending = salvage.ending.clone();
+        let ending = salvage.logged_ending();
         let ending = ending.unwrap_or_else(|| Ending::interrupted("the daemon ended"));
         draft.seal(&ending, &signer(), self.now()).expect("sealed");
     }

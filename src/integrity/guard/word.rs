@@ -6,11 +6,11 @@ use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
-use super::memory::{Memory, Seen};
 use crate::digest::Digest;
 use crate::disk;
 use crate::evidence::log::{self, Leaf, LeafKind, LogReader, TreeReader};
 use crate::id::RunId;
+use crate::integrity::memory::Memory;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::VerifierKey;
 use crate::tlog::tile::{HEIGHT, WIDTH};
@@ -54,28 +54,10 @@ impl Log {
         if note.signed_by(&self.key).is_none() {
             return Err("the log's checkpoint is not signed with the log's key".to_owned());
         }
-        let (size, root) = (checkpoint.size, checkpoint.root);
-        if let Some(seen) = self.memory.seen() {
-            if size < seen.size {
-                return Err(format!(
-                    "the log has {size} entries, and {} were seen before: an older state of it was \
-                     put in its place",
-                    seen.size
-                ));
-            }
-            let tree = TreeReader::new(&reader, size);
-            let proof =
-                tree::consistency_proof(&tree, seen.size, size).map_err(|error| damaged(&error))?;
-            if !tree::verify_consistency(seen.size, seen.root, size, root, &proof) {
-                return Err(format!(
-                    "the log does not go on from the {} entries that were seen before: it is another",
-                    seen.size
-                ));
-            }
-        }
+        self.memory.check(&reader, &checkpoint)?;
         // What a crash could still undo must not be remembered: the log would never go on from it.
         disk::sync_dir(&self.store.join(log::FOLDER)).map_err(|error| damaged(&error))?;
-        self.memory.see(Seen { size, root })?;
+        self.memory.see_checkpoint(&checkpoint)?;
         Ok(checkpoint)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::tally::{Shown, Tally};
+use super::tally::{Counted, Shown, Tally};
 use super::{
     Completeness, Field, KINDS, Layer, MAX_EVIDENCE, Policy, Requirement, RequirementKind, Verdict,
 };
@@ -23,7 +23,8 @@ pub fn judge<'a>(
     artifacts: impl IntoIterator<Item = &'a Artifact>,
 ) -> Completeness {
     let files = artifacts.into_iter().map(|one| (one.path.as_str(), one.sha256)).collect();
-    let judge = Judge { spec, tally, shown: still_there(tally, &files) };
+    let tally = tally.counted();
+    let judge = Judge { spec, shown: still_there(&tally, &files), tally };
     let mut requirements = Vec::new();
     requirements.extend(policy.layers.iter().map(|layer| judge.layer(*layer)));
     let mut stages: Vec<_> = policy.stages.iter().collect();
@@ -51,14 +52,14 @@ fn place(stage: &str) -> usize {
     ["before", "during", "after"].iter().position(|known| *known == stage).unwrap_or(3)
 }
 
-fn still_there<'t>(tally: &'t Tally, files: &HashMap<&str, Digest>) -> Vec<&'t Shown> {
+fn still_there<'t>(tally: &Counted<'t>, files: &HashMap<&str, Digest>) -> Vec<&'t Shown> {
     let same = |shown: &&Shown| files.get(shown.path.as_str()) == Some(&shown.sha256);
-    tally.shown.iter().filter(same).collect()
+    tally.shown.iter().copied().filter(same).collect()
 }
 
 struct Judge<'a> {
     spec: &'a RunSpec,
-    tally: &'a Tally,
+    tally: Counted<'a>,
     shown: Vec<&'a Shown>,
 }
 
@@ -209,7 +210,7 @@ impl Judge<'_> {
     /// Where a code reference stands that passes `enough`.
     fn code(&self, enough: impl Fn(&CodeReference) -> bool) -> Vec<String> {
         let declared = self.spec.code.iter().map(|code| (OPENING.to_owned(), code));
-        let later = self.tally.code.iter().map(|(number, code)| (line(*number), code));
+        let later = self.tally.code.iter().map(|(number, code)| (line(*number), *code));
         let found = declared.chain(later).filter(|(_, code)| enough(code));
         found.map(|(place, _)| place).take(MAX_EVIDENCE).collect()
     }

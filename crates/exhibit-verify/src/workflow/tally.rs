@@ -1,5 +1,7 @@
 //! Owns what the events of a run tell, as far as completeness is concerned, gathered line by line.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value};
 
 use super::KINDS;
@@ -22,8 +24,6 @@ pub const WINDOWS_UNWATCHED: &str = "windows.unwatched";
 /// A capture or a recording that succeeded, with the file that shows it.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
-    /// Line of the event that tells of it.
-    line: u64,
     /// Path inside the folder, with `data/`.
     pub(super) path: String,
     pub(super) sha256: Digest,
@@ -41,16 +41,45 @@ pub(super) struct Failed {
     pub(super) code: String,
 }
 
-/// What the events of a run tell so far.
+/// What one event tells.
+#[derive(Clone, Debug)]
+enum Effect {
+    /// The caller said something, in this line and those that follow it up to `last`.
+    Said {
+        last: u64,
+    },
+    Approved,
+    Code(CodeReference),
+    Shown(Shown),
+    Failed {
+        stage: String,
+        code: String,
+    },
+    RecordingFailed,
+    WindowOpened,
+    WindowRecorded,
+    Unwatched(u64),
+}
+
+/// What the events of a run tell so far, line by line: what a later recovery says that the log did not
+/// hold is left out again.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
+    effects: Vec<(u64, Effect)>,
+    /// The lines that each recovery found in the chain and not in the log, with its own.
+    unlogged: Vec<(u64, RangeInclusive<u64>)>,
+}
+
+/// What counts of the events of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counted<'t> {
     /// Line of the first event of the caller's.
     pub(super) said: Option<u64>,
     /// Line of the first approval.
     pub(super) approval: Option<u64>,
     /// Code references after the opening, with their lines.
-    pub(super) code: Vec<(u64, CodeReference)>,
-    pub(super) shown: Vec<Shown>,
+    pub(super) code: Vec<(u64, &'t CodeReference)>,
+    pub(super) shown: Vec<&'t Shown>,
     pub(super) failed: Vec<Failed>,
     pub(super) failed_recordings: u64,
     /// Windows of recorded pages that are in no recording, as far as is known yet.
@@ -61,45 +90,82 @@ impl Tally {
     /// Take in the event in line `line` of the chain.
     pub fn take(&mut self, line: u64, actor: Actor, kind: &str, data: &Map<String, Value>) {
         if actor == Actor::Agent {
-            self.said.get_or_insert(line);
+            self.said(line);
             if kind == "approval" {
-                self.approval.get_or_insert(line);
+                self.effects.push((line, Effect::Approved));
             }
             return;
         }
-        let text = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default();
-        match kind {
-            "capture.taken" | "recording.taken" => self.shown(line, kind, data),
-            "capture.failed" | "capture.refused" => self.failure(text("stage"), text("code")),
-            "recording.failed" => self.failed_recordings += 1,
-            RECOVERY_EVENT => self.forget(data),
-            WINDOW_OPENED => self.unrecorded_windows = self.unrecorded_windows.saturating_add(1),
+        let text =
+            |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let effect = match kind {
+            "capture.taken" | "recording.taken" => return self.shown(line, kind, data),
+            "capture.failed" | "capture.refused" => {
+                Effect::Failed { stage: text("stage"), code: text("code") }
+            }
+            "recording.failed" => Effect::RecordingFailed,
+            RECOVERY_EVENT => return self.recovered(line, data),
+            WINDOW_OPENED => Effect::WindowOpened,
             WINDOW_CLOSED if data.get("recorded") == Some(&Value::Bool(true)) => {
-                self.unrecorded_windows = self.unrecorded_windows.saturating_sub(1);
+                Effect::WindowRecorded
             }
             WINDOWS_UNWATCHED => {
                 let count = data.get("count").and_then(Value::as_u64).unwrap_or_default();
-                self.unrecorded_windows = self.unrecorded_windows.saturating_add(count);
+                Effect::Unwatched(count)
             }
             CODE_EVENT => {
                 let code = data.get("code").cloned().unwrap_or_default();
-                self.code.extend(serde_json::from_value(code).ok().map(|code| (line, code)));
+                let Ok(code) = serde_json::from_value(code) else { return };
+                Effect::Code(code)
             }
-            _ => {}
+            _ => return,
+        };
+        self.effects.push((line, effect));
+    }
+
+    fn said(&mut self, line: u64) {
+        match self.effects.last_mut() {
+            Some((_, Effect::Said { last })) if *last + 1 == line => *last = line,
+            _ => self.effects.push((line, Effect::Said { last: line })),
         }
     }
 
-    /// What recovery found in the chain and not in the log meets no requirement: whoever has the files
-    /// can write it while no daemon runs.
-    fn forget(&mut self, data: &Map<String, Value>) {
+    /// What recovery found in the chain and not in the log: it ends right before the event that tells
+    /// so, and anything else that says so was not written by a recovery.
+    fn recovered(&mut self, line: u64, data: &Map<String, Value>) {
         let bound = |name: &str| data.get("unlogged").and_then(|unlogged| unlogged[name].as_u64());
         let (Some(first), Some(last)) = (bound("first"), bound("last")) else { return };
-        let unlogged = first..=last;
-        self.shown.retain(|shown| !unlogged.contains(&shown.line));
-        self.code.retain(|(line, _)| !unlogged.contains(line));
-        for line in [&mut self.said, &mut self.approval] {
-            *line = line.filter(|line| !unlogged.contains(line));
+        if first <= last && last + 1 == line {
+            self.unlogged.push((line, first..=last));
         }
+    }
+
+    /// The lines that count for nothing, because whoever has the files could write them while no daemon
+    /// ran. A recovery that stands in such lines itself takes nothing away.
+    fn uncounted(&self) -> Vec<RangeInclusive<u64>> {
+        let mut uncounted: Vec<RangeInclusive<u64>> = Vec::new();
+        for (line, unlogged) in self.unlogged.iter().rev() {
+            if !uncounted.iter().any(|lines| lines.contains(line)) {
+                uncounted.push(unlogged.clone());
+            }
+        }
+        uncounted
+    }
+
+    /// What counts.
+    pub(super) fn counted(&self) -> Counted<'_> {
+        let uncounted = self.uncounted();
+        let counts = |line: u64| !uncounted.iter().any(|lines| lines.contains(&line));
+        let mut counted = Counted::default();
+        for (line, effect) in &self.effects {
+            if let Effect::Said { last } = effect {
+                let first = (*line..=*last).find(|line| counts(*line));
+                counted.said = counted.said.or(first);
+            } else if counts(*line) {
+                counted.take(*line, effect);
+            }
+        }
+        counted
     }
 
     fn shown(&mut self, line: u64, kind: &str, data: &Map<String, Value>) {
@@ -117,7 +183,25 @@ impl Tally {
                 _ => continue,
             };
             let stage = stage.to_owned();
-            self.shown.push(Shown { line, path, sha256, kind, stage, altered });
+            let shown = Shown { path, sha256, kind, stage, altered };
+            self.effects.push((line, Effect::Shown(shown)));
+        }
+    }
+}
+
+impl<'t> Counted<'t> {
+    fn take(&mut self, line: u64, effect: &'t Effect) {
+        let windows = &mut self.unrecorded_windows;
+        match effect {
+            Effect::Said { .. } => {}
+            Effect::Approved => drop(self.approval.get_or_insert(line)),
+            Effect::Code(code) => self.code.push((line, code)),
+            Effect::Shown(shown) => self.shown.push(shown),
+            Effect::Failed { stage, code } => self.failure(stage, code),
+            Effect::RecordingFailed => self.failed_recordings += 1,
+            Effect::WindowOpened => *windows = windows.saturating_add(1),
+            Effect::WindowRecorded => *windows = windows.saturating_sub(1),
+            Effect::Unwatched(count) => *windows = windows.saturating_add(*count),
         }
     }
 

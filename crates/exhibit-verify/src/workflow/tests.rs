@@ -286,3 +286,58 @@ fn a_long_run_names_no_more_than_so_many_places() {
     assert_eq!(before.evidence[0], "captures/0001-before/screenshot.png", "the plain view first");
     assert_eq!(before.altered.len(), MAX_EVIDENCE - 1);
 }
+
+/// The same run, taken up after a crash: from line `first` on the log held nothing.
+fn recovered(mut made: Made, first: u64) -> Made {
+    let last = made.events.len() as u64;
+    let data = json!({ "unlogged": { "first": first, "last": last } });
+    made.events.push((Actor::Exhibit, "run.recovered", data));
+    made
+}
+
+#[test]
+fn what_the_log_did_not_hold_changes_nothing_in_either_direction() {
+    let reasons = |made: &Made| {
+        let judged = made.judged().requirements;
+        judged.into_iter().map(|one| (one.name, one.reason)).collect::<Vec<_>>()
+    };
+    let whole = Made::whole();
+    let next = whole.events.len() as u64 + 1;
+    assert_eq!(whole.judged().verdict, Verdict::Complete);
+    // Three windows that nobody recorded are not recorded by the word of whoever has the files.
+    let mut windows = Made::whole();
+    for _ in 0..3 {
+        windows.events.push((Actor::Exhibit, "window.opened", json!({})));
+    }
+    let honest = reasons(&windows);
+    assert_eq!(windows.judged().verdict, Verdict::Incomplete);
+    let from = windows.events.len() as u64 + 1;
+    for _ in 0..3 {
+        windows.events.push((Actor::Exhibit, "window.closed", json!({ "recorded": true })));
+    }
+    assert_eq!(reasons(&recovered(windows, from)), honest);
+    // Nor is anything taken back: by windows, failures, or by a recovery that there was not.
+    for (kind, data) in [
+        ("window.opened", json!({})),
+        ("windows.unwatched", json!({ "count": 7 })),
+        ("capture.failed", json!({ "stage": "after", "code": "x" })),
+        ("recording.failed", json!({})),
+        ("run.recovered", json!({ "unlogged": { "first": 2, "last": next - 1 } })),
+        ("run.recovered", json!({ "unlogged": { "first": 3, "last": 3 } })),
+    ] {
+        let mut forged = Made::whole();
+        forged.events.push((Actor::Exhibit, kind, data));
+        assert_eq!(reasons(&recovered(forged, next)), reasons(&whole), "{kind}");
+    }
+    // A recovery speaks of the lines right before its own, and of no others.
+    let mut elsewhere = Made::whole();
+    let data = json!({ "unlogged": { "first": 2, "last": 3 } });
+    elsewhere.events.push((Actor::Exhibit, "run.recovered", data));
+    assert_eq!(reasons(&elsewhere), reasons(&whole));
+    // What was said before and after lines that do not count still counts.
+    let mut twice = recovered(Made::whole(), 3);
+    twice.events.push((Actor::Agent, "approval", json!({ "message": "granted again" })));
+    let judged = twice.judged();
+    let approval = judged.requirements.iter().find(|one| one.name == "approval").expect("asked");
+    assert_eq!(approval.evidence, [format!("events.jsonl:{}", twice.events.len())]);
+}

@@ -1,7 +1,10 @@
-//! Owns what the guard remembers of the log: the largest size that it saw, with its root. It lies in a
-//! file of the guard's that grows only, in a folder that lets no name go, both by flags which nobody
-//! takes off but who has the capability: the store's own user can add to it, which makes the guard hold
-//! on to more, and cannot take anything back. Without flags it is an ordinary file.
+//! Owns what guard and daemon remember of the log, outside the store: the largest size that was seen,
+//! with its root. Whoever has the store's files alone cannot put an older state of the log, another, or
+//! none in its place without either noticing.
+//!
+//! The guard's file grows only, in a folder that lets no name go, both by flags which nobody takes off
+//! but who has the capability: the store's own user can add to it, which makes the guard hold on to
+//! more, and cannot take anything back. Without flags, and for the daemon, it is an ordinary file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +14,9 @@ use crate::digest::Digest;
 use crate::disk::flags::Held;
 use crate::disk::{self, Appending};
 use crate::error::chain;
+use crate::evidence::log::{LogReader, TreeReader};
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::tree;
 
 /// Largest file that is added to; beyond it is written anew, with its last line.
 const MOST: u64 = 1 << 20;
@@ -20,7 +26,7 @@ const MODE: u32 = 0o600;
 
 /// A state of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Entries.
     pub size: u64,
     /// The root over them.
@@ -29,10 +35,12 @@ pub(super) struct Seen {
 
 /// What was seen.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     folder: PathBuf,
     /// Name of the file in it.
     name: String,
+    /// Whether flags are set on both.
+    flags: bool,
     state: Mutex<State>,
 }
 
@@ -44,11 +52,12 @@ struct State {
 }
 
 impl Memory {
-    /// Take up what is remembered in `folder` of the log called `log`, and begin where nothing is.
+    /// Take up what is remembered in `folder` of the log called `log`, and begin where nothing is; with
+    /// `flags`, so that nothing can be taken back, where there are any.
     ///
     /// # Errors
     /// What the system answers.
-    pub(super) fn open(folder: &Path, log: &str) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path, log: &str, flags: bool) -> io::Result<Self> {
         disk::make_dirs(folder)?;
         let name = format!("seen-{}", &Digest::of(log.as_bytes()).to_string()[..16]);
         let path = folder.join(&name);
@@ -63,7 +72,9 @@ impl Memory {
             write_anew(folder, &name, seen)?;
         }
         let mut file = Appending::open(&path)?;
-        hold(folder, &name);
+        if flags {
+            hold(folder, &name);
+        }
         let mut length = path.metadata()?.len();
         // A line that was cut short must not spoil the next.
         if !text.is_empty() && !text.ends_with(b"\n") {
@@ -71,11 +82,11 @@ impl Memory {
             length += 1;
         }
         let state = Mutex::new(State { seen, file, length });
-        Ok(Self { folder: folder.to_owned(), name, state })
+        Ok(Self { folder: folder.to_owned(), name, flags, state })
     }
 
     /// The largest state that was seen.
-    pub(super) fn seen(&self) -> Option<Seen> {
+    pub(crate) fn seen(&self) -> Option<Seen> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).seen
     }
 
@@ -83,7 +94,7 @@ impl Memory {
     ///
     /// # Errors
     /// Why it cannot be, in words.
-    pub(super) fn see(&self, seen: Seen) -> Result<(), String> {
+    pub(crate) fn see(&self, seen: Seen) -> Result<(), String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.seen.is_some_and(|before| before.size >= seen.size) {
             return Ok(());
@@ -103,8 +114,51 @@ impl Memory {
         })?;
         state.length += line.len() as u64;
         state.seen = Some(seen);
-        hold(&self.folder, &self.name);
+        if self.flags {
+            hold(&self.folder, &self.name);
+        }
         Ok(())
+    }
+
+    /// Remember the state that `checkpoint` states.
+    ///
+    /// # Errors
+    /// Why it cannot be, in words.
+    pub(crate) fn see_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), String> {
+        self.see(Seen { size: checkpoint.size, root: checkpoint.root })
+    }
+
+    /// Whether the log that `reader` reads, whose newest checkpoint is `checkpoint`, goes on from what
+    /// was seen.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub(crate) fn check(&self, reader: &LogReader, checkpoint: &Checkpoint) -> Result<(), String> {
+        let Some(seen) = self.seen() else { return Ok(()) };
+        let (size, root) = (checkpoint.size, checkpoint.root);
+        if size < seen.size {
+            return Err(format!(
+                "the log has {size} entries, and {} were seen before: an older state of it was put \
+                 in its place",
+                seen.size
+            ));
+        }
+        let damaged = |error: &io::Error| format!("the log cannot be read: {error}");
+        let tree = TreeReader::new(reader, size);
+        let proof =
+            tree::consistency_proof(&tree, seen.size, size).map_err(|error| damaged(&error))?;
+        if tree::verify_consistency(seen.size, seen.root, size, root, &proof) {
+            return Ok(());
+        }
+        Err(format!(
+            "the log does not go on from the {} entries that were seen before: it is another",
+            seen.size
+        ))
+    }
+
+    /// The file, for those who decide that an older state counts.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.join(&self.name)
     }
 }
 
@@ -169,32 +223,32 @@ mod tests {
     fn the_largest_is_remembered_through_restarts_and_lines_cut_short() {
         let off = Off(tempfile::tempdir().expect("a folder"));
         let folder = off.0.path().join("state");
-        let memory = Memory::open(&folder, "log").expect("opened");
+        let memory = Memory::open(&folder, "log", true).expect("opened");
         assert_eq!(memory.seen(), None);
         for size in [3, 7, 5] {
             memory.see(seen(size)).expect("remembered");
         }
         assert_eq!(memory.seen(), Some(seen(7)));
         drop(memory);
-        let memory = Memory::open(&folder, "log").expect("opened");
+        let memory = Memory::open(&folder, "log", true).expect("opened");
         assert_eq!(memory.seen(), Some(seen(7)));
-        assert_eq!(Memory::open(&folder, "another").expect("opened").seen(), None);
+        assert_eq!(Memory::open(&folder, "another", true).expect("opened").seen(), None);
         // What others add takes nothing back.
         let file = folder.join(&memory.name);
         drop(memory);
         let mut more = fs::OpenOptions::new().append(true).open(&file).expect("it can be added to");
         std::io::Write::write_all(&mut more, b"nonsense\n1 x\n9 cut sho").expect("written");
-        let memory = Memory::open(&folder, "log").expect("opened");
+        let memory = Memory::open(&folder, "log", true).expect("opened");
         assert_eq!(memory.seen(), Some(seen(7)));
         memory.see(seen(8)).expect("remembered");
-        assert_eq!(Memory::open(&folder, "log").expect("opened").seen(), Some(seen(8)));
+        assert_eq!(Memory::open(&folder, "log", true).expect("opened").seen(), Some(seen(8)));
     }
 
     #[test]
     fn a_file_that_has_grown_is_written_anew() {
         let off = Off(tempfile::tempdir().expect("a folder"));
         let folder = off.0.path().join("state");
-        let memory = Memory::open(&folder, "log").expect("opened");
+        let memory = Memory::open(&folder, "log", true).expect("opened");
         let file = folder.join(&memory.name);
         for size in 0..15_000 {
             let lines = memory.state.lock().expect("alone").length / 70;
@@ -206,7 +260,7 @@ mod tests {
         }
         let (last, length) = (memory.seen().expect("some"), file.metadata().expect("there").len());
         drop(memory);
-        assert_eq!(Memory::open(&folder, "log").expect("opened").seen(), Some(last));
+        assert_eq!(Memory::open(&folder, "log", true).expect("opened").seen(), Some(last));
         assert!(length < MOST, "{length}");
     }
 
@@ -214,7 +268,7 @@ mod tests {
     fn nobody_takes_back_what_was_seen_where_there_are_flags() {
         let off = Off(tempfile::tempdir().expect("a folder"));
         let folder = off.0.path().join("state");
-        let memory = Memory::open(&folder, "log").expect("opened");
+        let memory = Memory::open(&folder, "log", true).expect("opened");
         memory.see(seen(7)).expect("remembered");
         let file = folder.join(&memory.name);
         if !crate::disk::flags::is_append_only(&file).expect("seen") {
@@ -224,6 +278,6 @@ mod tests {
         fs::remove_file(&file).expect_err("removed");
         fs::rename(&file, folder.join("other")).expect_err("renamed");
         fs::rename(&folder, off.0.path().join("other")).expect_err("its folder renamed");
-        assert_eq!(Memory::open(&folder, "log").expect("opened").seen(), Some(seen(7)));
+        assert_eq!(Memory::open(&folder, "log", true).expect("opened").seen(), Some(seen(7)));
     }
 }
