@@ -21,6 +21,8 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
+            } else if path.parent().is_some_and(|it| it.extension() == Some("seen".as_ref())) {
+                // What is remembered of the log grows with it.
             } else if path.is_file() && path.extension().is_none_or(|it| it != "lock") {
                 found.insert(path.clone(), fs::read(&path).expect("readable"));
             }
