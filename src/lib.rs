@@ -38,6 +38,7 @@ pub mod error;
 pub mod evidence;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+pub mod hosted;
 pub mod http;
 pub mod integrity;
 pub mod jobs;
@@ -53,6 +54,7 @@ pub mod redact;
 pub mod report;
 pub mod request;
 pub mod runs;
+mod scratch;
 pub mod secret;
 pub mod sequences;
 pub mod sessions;

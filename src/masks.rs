@@ -3,6 +3,21 @@
 
 use std::sync::Arc;
 
+/// `[privacy]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskSettings {
+    /// CSS selectors of what is covered in pictures and recordings.
+    pub mask: Vec<String>,
+    /// Types of input fields that are covered.
+    pub mask_inputs: Vec<String>,
+}
+
+impl Default for MaskSettings {
+    fn default() -> Self {
+        Self { mask: Vec::new(), mask_inputs: vec!["password".to_owned()] }
+    }
+}
+
 /// What is to be covered, as CSS selectors. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Masks(Arc<Vec<String>>);
@@ -12,9 +27,9 @@ const PASSWORD: &str = "input[type=\"password\" i]";
 
 impl Masks {
     /// The rules of a configuration.
-    pub fn new(config: &crate::config::Privacy) -> Self {
-        let inputs = config.mask_inputs.iter().map(|kind| format!("input[type=\"{kind}\" i]"));
-        Self(Arc::new(inputs.chain(config.mask.iter().cloned()).collect()))
+    pub fn new(settings: &MaskSettings) -> Self {
+        let inputs = settings.mask_inputs.iter().map(|kind| format!("input[type=\"{kind}\" i]"));
+        Self(Arc::new(inputs.chain(settings.mask.iter().cloned()).collect()))
     }
 
     /// The selectors.

@@ -7,8 +7,32 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
-use crate::error::{Code, Problem};
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::masks::Masks;
+
+/// `[policy]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicySettings {
+    /// Hosts that may be captured, `*.example.com` for all below; every host when empty.
+    pub allow_hosts: Vec<String>,
+    /// Hosts that may not.
+    pub deny_hosts: Vec<String>,
+    /// Addresses nothing may be loaded from, in CIDR notation: cloud metadata services by default.
+    pub deny_addresses: Vec<String>,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        Self {
+            allow_hosts: Vec::new(),
+            deny_hosts: Vec::new(),
+            // The metadata services of the clouds: link-local IPv4, AWS on IPv6, Alibaba.
+            deny_addresses: ["169.254.0.0/16", "fd00:ec2::254/128", "100.100.100.200/32"]
+                .map(str::to_owned)
+                .to_vec(),
+        }
+    }
+}
 
 /// A range of addresses in CIDR notation: `169.254.0.0/16`, `fd00:ec2::254/128`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,16 +98,16 @@ impl Policy {
     /// # Errors
     /// [`BadRange`] for a range that cannot be read.
     pub fn new(
-        config: &crate::config::Policy,
+        settings: &PolicySettings,
         masks: Masks,
         own: Option<SocketAddr>,
     ) -> Result<Self, BadRange> {
         let ranges: Result<_, _> =
-            config.deny_addresses.iter().map(|range| range.parse()).collect();
+            settings.deny_addresses.iter().map(|range| range.parse()).collect();
         let lower = |hosts: &[String]| hosts.iter().map(|host| host.to_lowercase()).collect();
         Ok(Self(Arc::new(Rules {
-            allow_hosts: lower(&config.allow_hosts),
-            deny_hosts: lower(&config.deny_hosts),
+            allow_hosts: lower(&settings.allow_hosts),
+            deny_hosts: lower(&settings.deny_hosts),
             deny_addresses: ranges?,
             own,
             masks,
@@ -99,7 +123,7 @@ impl Policy {
     ///
     /// # Errors
     /// `target_forbidden`, naming the rule.
-    pub fn check_url(&self, url: &Url) -> Result<(), Problem> {
+    pub fn check_url(&self, url: &Url) -> Result<(), CaptureError> {
         let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_lowercase();
         let rules = &self.0;
         let named = |pattern: &&String| host_matches(pattern, &host);
@@ -147,10 +171,10 @@ fn host_matches(pattern: &str, host: &str) -> bool {
     }
 }
 
-fn forbidden(host: &str, why: &str) -> Problem {
+fn forbidden(host: &str, why: &str) -> CaptureError {
     let message =
         format!("`url` names the host `{host}`, which policy forbids ({why}); ask the operator");
-    Problem::new(Code::TargetForbidden, message).field("url")
+    CaptureError::new(ErrorKind::TargetForbidden, message).field("url")
 }
 
 #[cfg(test)]
@@ -159,13 +183,13 @@ mod tests {
 
     fn policy(allow: &[&str], deny: &[&str], addresses: &[&str]) -> Policy {
         let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
-        let config = crate::config::Policy {
+        let settings = PolicySettings {
             allow_hosts: owned(allow),
             deny_hosts: owned(deny),
             deny_addresses: owned(addresses),
         };
         let own = Some("127.0.0.1:8642".parse().expect("an address"));
-        Policy::new(&config, Masks::default(), own).expect("sound")
+        Policy::new(&settings, Masks::default(), own).expect("sound")
     }
 
     fn allows(policy: &Policy, url: &str) -> bool {

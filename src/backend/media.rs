@@ -2,7 +2,7 @@
 //! large the picture is.
 
 /// The media type that the first bytes tell.
-pub(super) fn sniffed(bytes: &[u8]) -> Option<&'static str> {
+pub fn sniffed(bytes: &[u8]) -> Option<&'static str> {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
     if starts(b"\x89PNG\r\n\x1a\n") {
         Some("image/png")
@@ -18,7 +18,7 @@ pub(super) fn sniffed(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Width and height of a PNG, from its header (PNG specification, §11.2.1).
-pub(super) fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+pub fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let header = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(4..16)?.strip_prefix(b"IHDR")?;
     let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
     Some((number(0)?, number(4)?))

@@ -1,11 +1,11 @@
 //! Owns what a backend is: something that takes a picture of a page and says what it saw doing so.
-//! It writes no evidence and knows no run. `chromium` is the local browser, `hosted` a service that
-//! is asked over the network.
+//! It writes no evidence and knows no run. `chromium` is the local browser; a hosted
+//! service implements the same trait elsewhere.
 
 pub mod chromium;
+pub mod error;
 mod facts;
-pub mod hosted;
-mod media;
+pub mod media;
 
 use std::fmt;
 use std::future::Future;
@@ -18,14 +18,13 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+pub use self::error::{CaptureError, ErrorKind};
 pub use self::facts::{
     Blocked, ConsoleLine, Dialog, Document, FailedRequest, Masked, PageFacts, Place, Redirect,
     Settled, Timings, TlsFacts,
 };
 use crate::blob::Blob;
 use crate::clock::Clock;
-use crate::error::{Code, Problem};
-use crate::evidence::GrowingFile;
 use crate::id::SessionId;
 use crate::policy::Policy;
 use crate::settings::sequence::Step;
@@ -191,7 +190,7 @@ pub struct RecordingOrder {
     /// Size, rate and limits.
     pub settings: video::Settings,
     /// Where its bytes go.
-    pub file: GrowingFile,
+    pub file: Box<dyn video::Sink>,
     /// Where times come from that the browser does not tell.
     pub clock: Clock,
     /// Told when it ends by itself; dropped when it ends at all.
@@ -228,7 +227,7 @@ pub struct Filmed {
     /// How it is to be made.
     pub order: oneshot::Sender<RecordingOrder>,
     /// What was recorded, once the window is gone or its opener's recording has ended.
-    pub recorded: oneshot::Receiver<Result<Recorded, Problem>>,
+    pub recorded: oneshot::Receiver<Result<Recorded, CaptureError>>,
 }
 
 /// What a window was seen doing from its first request on, recorded or not.
@@ -278,11 +277,11 @@ pub struct StepReport {
     /// What it was, with where the page was before and after; secrets left out.
     pub record: Value,
     /// Why it failed, if it did.
-    pub problem: Option<Problem>,
+    pub problem: Option<CaptureError>,
     /// What it made, if it was to make something: one output, or the two that are compared.
     pub outputs: Vec<Output>,
     /// What the page was like after it, if that was asked for; or why nobody knows.
-    pub state: Option<Result<Value, Problem>>,
+    pub state: Option<Result<Value, CaptureError>>,
     /// Milliseconds it took; none when nobody here saw it.
     pub duration_ms: Option<u64>,
 }
@@ -320,7 +319,7 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Failed {
     /// Why.
-    pub problem: Problem,
+    pub problem: CaptureError,
     /// What was seen until then.
     pub facts: Option<Box<PageFacts>>,
     /// Attempts before this one.
@@ -331,14 +330,14 @@ pub struct Failed {
     pub down: bool,
 }
 
-impl From<Problem> for Failed {
-    fn from(problem: Problem) -> Self {
+impl From<CaptureError> for Failed {
+    fn from(problem: CaptureError) -> Self {
         Self { problem, facts: None, failed_attempts: Vec::new(), browser: None, down: false }
     }
 }
 
-impl From<Problem> for Box<Failed> {
-    fn from(problem: Problem) -> Self {
+impl From<CaptureError> for Box<Failed> {
+    fn from(problem: CaptureError) -> Self {
         Self::new(problem.into())
     }
 }
@@ -371,7 +370,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         order: SequenceOrder,
         reports: mpsc::Sender<StepReport>,
         recording: RecordingOrder,
-    ) -> Pending<'_, Result<Recorded, Problem>> {
+    ) -> Pending<'_, Result<Recorded, CaptureError>> {
         drop((order, reports, recording));
         Box::pin(async { Err(no_recordings()) })
     }
@@ -384,7 +383,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         &self,
         session: SessionId,
         order: RecordingOrder,
-    ) -> Pending<'_, Result<(), Problem>> {
+    ) -> Pending<'_, Result<(), CaptureError>> {
         drop((session, order));
         Box::pin(async { Err(no_recordings()) })
     }
@@ -393,7 +392,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// `recording_not_found` when there is none.
-    fn stop_recording(&self, session: SessionId) -> Pending<'_, Result<Recorded, Problem>> {
+    fn stop_recording(&self, session: SessionId) -> Pending<'_, Result<Recorded, CaptureError>> {
         let _ = session;
         Box::pin(async { Err(no_recordings()) })
     }
@@ -402,7 +401,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// When no page could be had, or it could not be prepared.
-    fn open_session(&self, order: SessionOrder) -> Pending<'_, Result<(), Problem>>;
+    fn open_session(&self, order: SessionOrder) -> Pending<'_, Result<(), CaptureError>>;
 
     /// Close a session, if it is there.
     fn close_session(&self, id: SessionId) -> Pending<'_, ()>;
@@ -417,7 +416,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     fn ready(&self) -> Result<(), String>;
 }
 
-fn no_recordings() -> Problem {
+fn no_recordings() -> CaptureError {
     let message = "only the local browser records; ask with `X-Exhibit-Backend: chromium`";
-    Problem::new(Code::NotSupported, message)
+    CaptureError::new(ErrorKind::NotSupported, message)
 }

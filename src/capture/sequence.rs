@@ -188,7 +188,7 @@ impl Captures {
                 let Failed { problem, browser, failed_attempts, .. } = *failed;
                 results.browser = browser.unwrap_or_default();
                 results.failed_attempts = failed_attempts;
-                Err(problem)
+                Err(problem.into())
             }
         };
         kept.and(ended)
@@ -202,6 +202,7 @@ impl Captures {
     ) -> Result<(), Problem> {
         let Course { work, request, .. } = *course;
         let StepReport { index, mut record, problem, outputs, state, duration_ms } = report;
+        let problem = problem.map(Problem::from);
         record["step"] = json!(index);
         record["duration_ms"] = json!(duration_ms);
         let kind = if problem.is_some() { "step.failed" } else { "step.done" };

@@ -148,7 +148,7 @@ impl Captures {
         drop(reported);
         let recorded = running.await.map_err(|error| Problem::internal("recording", error));
         filming.windows().await;
-        kept.and(recorded.flatten())
+        kept.and(recorded.and_then(|recorded| recorded.map_err(Problem::from)))
     }
 
     /// Have the steps of a sequence taken and recorded.
@@ -294,7 +294,7 @@ fn cue(request: &SequenceRequest, report: &StepReport, until: f64) -> Said {
         text = format!("{text}; the agent says {}", quoted_within(note, SAID));
     }
     if let Some(problem) = &report.problem {
-        text = format!("{text}: failed, {}", problem.code);
+        text = format!("{text}: failed, {}", problem.kind);
     }
     (until - took, until, format!("{}. {text}", report.index + 1))
 }

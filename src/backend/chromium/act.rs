@@ -5,11 +5,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::edit;
-use super::load::Trouble;
+use super::error::PageError;
+use super::limits::QUICK;
 use super::nearest;
-use super::page::{Page, QUICK};
+use super::page::Page;
 use super::script::World;
-use crate::error::{Code, Problem};
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::settings::sequence::Key;
 
 #[derive(Deserialize)]
@@ -23,7 +24,7 @@ struct Reached {
 
 /// Put a value into a field, as typing would: the page's own handlers hear of it. True when the
 /// field is one for secrets.
-pub(super) async fn fill(page: &Page, selector: &str, value: &str) -> Result<bool, Trouble> {
+pub(super) async fn fill(page: &Page, selector: &str, value: &str) -> Result<bool, PageError> {
     const FILL: &str = "(selector, value) => {
         const field = document.querySelector(selector);
         if (!field) return { found: false };
@@ -50,7 +51,7 @@ pub(super) async fn fill(page: &Page, selector: &str, value: &str) -> Result<boo
 }
 
 /// Choose an option by its value or its text.
-pub(super) async fn select(page: &Page, selector: &str, value: &str) -> Result<(), Trouble> {
+pub(super) async fn select(page: &Page, selector: &str, value: &str) -> Result<(), PageError> {
     const SELECT: &str = "(selector, value) => {
         const list = document.querySelector(selector);
         if (!list) return { found: false };
@@ -77,7 +78,7 @@ pub(super) async fn scroll(
     selector: Option<&str>,
     x: f64,
     y: f64,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     const SCROLL: &str = "(selector, x, y) => {
         if (selector === null) {
             window.scrollBy({ left: x, top: y, behavior: 'instant' });
@@ -93,7 +94,7 @@ pub(super) async fn scroll(
 }
 
 /// Press a key, in an element or wherever the focus is.
-pub(super) async fn press(page: &Page, key: Key, selector: Option<&str>) -> Result<(), Trouble> {
+pub(super) async fn press(page: &Page, key: Key, selector: Option<&str>) -> Result<(), PageError> {
     const FOCUS: &str = "selector => {
         const element = document.querySelector(selector);
         if (element) element.focus();
@@ -119,7 +120,7 @@ async fn call(
     function: &str,
     arguments: &[Value],
     selector: &str,
-) -> Result<Reached, Trouble> {
+) -> Result<Reached, PageError> {
     let world = World::isolated(page).await?;
     let found = world.call::<Reached>(function, arguments, QUICK).await;
     let found = found.map_err(|trouble| trouble.in_field("selector", selector))?;
@@ -129,6 +130,8 @@ async fn call(
     Err(nearest::not_found(page, "selector", selector).await)
 }
 
-fn wrong(field: &str, what: &str) -> Trouble {
-    Problem::new(Code::InvalidField, format!("`{field}` is {what}; correct it")).field(field).into()
+fn wrong(field: &str, what: &str) -> PageError {
+    CaptureError::new(ErrorKind::InvalidField, format!("`{field}` is {what}; correct it"))
+        .field(field)
+        .into()
 }

@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::load::Trouble;
-use super::page::{PAGE_CALL, Page};
-use crate::error::Problem;
+use super::error::PageError;
+use super::limits::PAGE_CALL;
+use super::page::Page;
+use crate::backend::error::CaptureError;
 
 /// Most lines told.
 const LINES: usize = 5_000;
@@ -50,10 +51,10 @@ struct Property {
 }
 
 /// The page's tree.
-pub(super) async fn tree(page: &Page) -> Result<String, Trouble> {
+pub(super) async fn tree(page: &Page) -> Result<String, PageError> {
     let answer = page.call_raw("Accessibility.getFullAXTree", json!({}), PAGE_CALL).await?;
     let tree: Tree = serde_json::from_str(answer.get())
-        .map_err(|error| Problem::internal("reading the browser's answer", error))?;
+        .map_err(|error| CaptureError::internal("reading the browser's answer", error))?;
     Ok(written(&tree))
 }
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::load::{Trouble, settle};
+use super::error::PageError;
+use super::limits::QUICK;
+use super::load::settle;
 use super::nearest;
-use super::page::{Look, Page, QUICK};
+use super::page::{Look, Page};
 use super::pipe::CallError;
 use super::script::World;
-use crate::error::{Code, Problem};
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::settings::PageSettings;
 
 /// Limit for an injected script, its promise included.
@@ -22,7 +24,7 @@ pub(super) async fn apply(
     page: &Page,
     settings: &PageSettings,
     until: Instant,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     let edits = &settings.edits;
     let mut css = unwanted(page, settings);
     for selector in &edits.hide_selectors {
@@ -60,12 +62,12 @@ fn unwanted(page: &Page, settings: &PageSettings) -> String {
 }
 
 /// Hide what the lists in force know of the page.
-pub(super) async fn hide_unwanted(page: &Page, settings: &PageSettings) -> Result<(), Trouble> {
+pub(super) async fn hide_unwanted(page: &Page, settings: &PageSettings) -> Result<(), PageError> {
     let css = unwanted(page, settings);
     if css.is_empty() { Ok(()) } else { add_style(page, &css).await }
 }
 
-async fn add_style(page: &Page, css: &str) -> Result<(), Trouble> {
+async fn add_style(page: &Page, css: &str) -> Result<(), PageError> {
     // A sheet made by script and adopted by the document is not subject to the page's own policy
     // on content, and is no element that the page's scripts come across.
     const ADD: &str = "css => {
@@ -78,10 +80,10 @@ async fn add_style(page: &Page, css: &str) -> Result<(), Trouble> {
 }
 
 /// Run the caller's script as the page's own would run, and wait for its promise.
-pub(super) async fn run_script(page: &Page, script: &str, field: &str) -> Result<(), Trouble> {
+pub(super) async fn run_script(page: &Page, script: &str, field: &str) -> Result<(), PageError> {
     let problem = |what: String| {
         let message = format!("`{field}` {what}; correct it, or leave it out");
-        Trouble::from(Problem::new(Code::ScriptFailed, message).field(field))
+        PageError::from(CaptureError::new(ErrorKind::ScriptFailed, message).field(field))
     };
     let params = json!({ "expression": script, "awaitPromise": true, "userGesture": true });
     let answer = match page.call_raw("Runtime.evaluate", params, SCRIPT).await {
@@ -98,7 +100,11 @@ pub(super) async fn run_script(page: &Page, script: &str, field: &str) -> Result
 }
 
 /// The middle of the first element that `selector` matches, brought into view.
-pub(super) async fn middle(page: &Page, selector: &str, field: &str) -> Result<[f64; 2], Trouble> {
+pub(super) async fn middle(
+    page: &Page,
+    selector: &str,
+    field: &str,
+) -> Result<[f64; 2], PageError> {
     const MIDDLE: &str = "selector => {
         const element = document.querySelector(selector);
         if (!element) return null;
@@ -121,7 +127,7 @@ pub(super) async fn mouse(
     kind: &str,
     [x, y]: [f64; 2],
     count: u32,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     let button = if kind == "mouseMoved" { "none" } else { "left" };
     let params = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": count });
     page.call_raw("Input.dispatchMouseEvent", params, QUICK).await?;
@@ -134,7 +140,7 @@ pub(super) async fn click(
     selector: &str,
     count: u32,
     field: &str,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     let at = middle(page, selector, field).await?;
     mouse(page, "mouseMoved", at, 0).await?;
     for click in 1..=count {
@@ -145,7 +151,7 @@ pub(super) async fn click(
 }
 
 /// Wait for the page's next frame: by then what an input set in motion has begun.
-pub(super) async fn next_frame(page: &Page) -> Result<(), Trouble> {
+pub(super) async fn next_frame(page: &Page) -> Result<(), PageError> {
     let frame = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)))";
     let framed = match World::isolated(page).await {
         Ok(world) => world.call::<Value>(frame, &[], QUICK).await.map(drop),
@@ -153,7 +159,7 @@ pub(super) async fn next_frame(page: &Page) -> Result<(), Trouble> {
     };
     match framed {
         // The document is gone already: a navigation has begun.
-        Err(Trouble::Call(CallError::Refused { .. })) => {
+        Err(PageError::Call(CallError::Refused { .. })) => {
             let until = Instant::now() + Duration::from_millis(100);
             page.wait_for(
                 until,

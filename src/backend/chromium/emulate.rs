@@ -11,12 +11,13 @@ use chromiumoxide_cdp::cdp::browser_protocol::network::{Headers, SetExtraHttpHea
 use chromiumoxide_cdp::cdp::browser_protocol::page::SetBypassCspParams;
 use serde_json::{Map, Value, json};
 
-use super::load::Trouble;
+use super::error::PageError;
+use super::injected::WORLD;
+use super::limits::QUICK;
 use super::mask;
-use super::page::{Page, QUICK};
+use super::page::Page;
 use super::pipe::CallError;
-use super::script::WORLD;
-use crate::error::{Code, Problem};
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::settings::{Cookie, Geolocation, OriginStorage, PageSettings, Target, Viewport};
 
 /// Put `settings` into force; on a page that was `used` before, instead of what was in force.
@@ -24,7 +25,7 @@ pub(super) async fn prepare(
     page: &Page,
     settings: &PageSettings,
     used: bool,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     if used {
         reset(page).await?;
     }
@@ -48,7 +49,7 @@ pub(super) async fn prepare(
 }
 
 /// End what an earlier capture of the same page put into force.
-async fn reset(page: &Page) -> Result<(), Trouble> {
+async fn reset(page: &Page) -> Result<(), PageError> {
     let nothing = SetExtraHttpHeadersParams::new(Headers::new(json!({})));
     tokio::try_join!(
         page.call(SetTouchEmulationEnabledParams::new(false), QUICK),
@@ -63,7 +64,7 @@ async fn reset(page: &Page) -> Result<(), Trouble> {
 }
 
 /// Have every request judged before it is sent, if anything is to be kept from loading.
-async fn block(page: &Page, settings: &PageSettings, used: bool) -> Result<(), Trouble> {
+async fn block(page: &Page, settings: &PageSettings, used: bool) -> Result<(), PageError> {
     page.observed().set_blocking(settings.blocking.clone());
     if !settings.blocking.is_empty() {
         page.call_raw("Fetch.enable", json!({}), QUICK).await?;
@@ -74,14 +75,14 @@ async fn block(page: &Page, settings: &PageSettings, used: bool) -> Result<(), T
 }
 
 /// Show nothing where the page has no background of its own; or white again.
-pub(super) async fn omit_background(page: &Page, omit: bool) -> Result<(), Trouble> {
+pub(super) async fn omit_background(page: &Page, omit: bool) -> Result<(), PageError> {
     let color = omit.then_some(Rgba { r: 0, g: 0, b: 0, a: Some(0.0) });
     let params = SetDefaultBackgroundColorOverrideParams { color };
     page.call(params, QUICK).await?;
     Ok(())
 }
 
-async fn emulate_media(page: &Page, settings: &PageSettings) -> Result<(), Trouble> {
+async fn emulate_media(page: &Page, settings: &PageSettings) -> Result<(), PageError> {
     let mut features = Vec::new();
     if settings.dark_mode {
         features.push(MediaFeature::new("prefers-color-scheme", "dark"));
@@ -98,7 +99,7 @@ async fn emulate_media(page: &Page, settings: &PageSettings) -> Result<(), Troub
 }
 
 /// Tell the page where it is; it may know without asking anybody.
-async fn emulate_place(page: &Page, place: Geolocation) -> Result<(), Trouble> {
+async fn emulate_place(page: &Page, place: Geolocation) -> Result<(), PageError> {
     let params = SetGeolocationOverrideParams {
         latitude: Some(place.latitude),
         longitude: Some(place.longitude),
@@ -111,7 +112,7 @@ async fn emulate_place(page: &Page, place: Geolocation) -> Result<(), Trouble> {
 }
 
 /// How the page presents itself to servers.
-async fn identify(page: &Page, settings: &PageSettings) -> Result<(), Trouble> {
+async fn identify(page: &Page, settings: &PageSettings) -> Result<(), PageError> {
     if let Some(user_agent) = &settings.user_agent {
         page.call(SetUserAgentOverrideParams::new(user_agent.clone()), QUICK).await?;
     }
@@ -142,7 +143,7 @@ async fn set_cookies(
     settings: &PageSettings,
     cookies: impl Iterator<Item = &Cookie>,
     field: &str,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     let cookies: Vec<Value> =
         cookies.map(|cookie| cookie_param(cookie, &settings.target)).collect();
     if cookies.is_empty() {
@@ -154,7 +155,7 @@ async fn set_cookies(
 }
 
 /// Put local storage into place as soon as a document of its origin begins, and before its scripts.
-async fn store(page: &Page, storage: &OriginStorage) -> Result<(), Trouble> {
+async fn store(page: &Page, storage: &OriginStorage) -> Result<(), PageError> {
     let items: Vec<_> = storage.items.iter().map(|(name, value)| (name, value.expose())).collect();
     // JSON is JavaScript, so that no text can become code.
     let script = format!(
@@ -172,7 +173,7 @@ async fn store(page: &Page, storage: &OriginStorage) -> Result<(), Trouble> {
 }
 
 /// Once a document of an origin has had its local storage, what its scripts do with it stays.
-pub(super) async fn end_storing(page: &Page) -> Result<(), Trouble> {
+pub(super) async fn end_storing(page: &Page) -> Result<(), PageError> {
     let url = page.observed().facts.final_url.clone();
     let origin = url.and_then(|url| url.parse::<url::Url>().ok());
     let origin = origin.map(|url| url.origin().ascii_serialization());
@@ -184,12 +185,12 @@ pub(super) async fn end_storing(page: &Page) -> Result<(), Trouble> {
 }
 
 /// What the browser says of a value it does not accept, as a problem with that field.
-fn refused(error: CallError, field: &str, value: &str, remedy: &str) -> Trouble {
+fn refused(error: CallError, field: &str, value: &str, remedy: &str) -> PageError {
     match error {
         CallError::Refused { ref message, .. } => {
             let text =
                 format!("`{field}` is {value}, which the browser refuses ({message}); {remedy}");
-            Problem::new(Code::InvalidField, text).field(field).into()
+            CaptureError::new(ErrorKind::InvalidField, text).field(field).into()
         }
         other => other.into(),
     }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Code, Problem};
+use crate::backend::error::{CaptureError, ErrorKind};
 
 /// Where Debian and others put the binary, the leanest first: the headless shell starts in half
 /// the time and needs half the memory.
@@ -20,7 +20,7 @@ const PLACES: &[&str] = &[
 ///
 /// # Errors
 /// `browser_unavailable` with the remedy.
-pub fn browser(configured: Option<&Path>) -> Result<PathBuf, Problem> {
+pub fn browser(configured: Option<&Path>) -> Result<PathBuf, CaptureError> {
     let Some(path) = configured else {
         return PLACES
             .iter()
@@ -30,7 +30,7 @@ pub fn browser(configured: Option<&Path>) -> Result<PathBuf, Problem> {
             .ok_or_else(|| {
                 let message = "no Chromium found; install the package chromium-headless-shell (or \
                                chromium), or set `path` in [browser]";
-                Problem::new(Code::BrowserUnavailable, message)
+                CaptureError::new(ErrorKind::BrowserUnavailable, message)
             });
     };
     if is_binary(path) {
@@ -42,7 +42,7 @@ pub fn browser(configured: Option<&Path>) -> Result<PathBuf, Problem> {
         path.display(),
         PLACES[0]
     );
-    Err(Problem::new(Code::BrowserUnavailable, message).field("browser.path"))
+    Err(CaptureError::new(ErrorKind::BrowserUnavailable, message).field("browser.path"))
 }
 
 /// Whether the browser at `path` is the headless shell, which needs no `--headless`.
@@ -67,10 +67,10 @@ mod tests {
     fn a_script_or_nothing_is_refused_with_the_remedy() {
         let folder = tempfile::tempdir().expect("a folder");
         let script = folder.path().join("chromium");
-        crate::disk::write_once(&script, b"#!/bin/sh\n").expect("written");
+        std::fs::write(&script, b"#!/bin/sh\n").expect("written");
         for path in [script, folder.path().join("missing")] {
             let problem = browser(Some(&path)).expect_err("no browser");
-            assert_eq!(problem.code, Code::BrowserUnavailable);
+            assert_eq!(problem.kind, ErrorKind::BrowserUnavailable);
             assert!(problem.message.contains("give the browser's own binary"), "{problem}");
         }
     }

@@ -16,7 +16,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use super::find::is_headless_shell;
 use super::pipe::{CallError, Connection};
 use crate::digest::Digest;
-use crate::disk;
+use crate::scratch;
 use crate::tasks::Tasks;
 
 /// What the profile folders in the runtime folder are called.
@@ -125,7 +125,7 @@ impl Recipe {
 
 /// A Chromium without room in /dev/shm crashes its pages; below this it uses files instead.
 fn small_shared_memory() -> bool {
-    disk::free_bytes(Path::new("/dev/shm")).map_or(true, |free| free < 256 * 1024 * 1024)
+    scratch::free_bytes(Path::new("/dev/shm")).map_or(true, |free| free < 256 * 1024 * 1024)
 }
 
 /// Why a browser did not start.
@@ -178,13 +178,13 @@ impl Process {
     pub(super) async fn launch(recipe: &Recipe, tasks: &Tasks) -> Result<Self, LaunchError> {
         let runtime = &recipe.runtime;
         let in_folder = |source| LaunchError::Folder { path: runtime.clone(), source };
-        disk::make_dirs(runtime).map_err(in_folder)?;
+        scratch::make_dirs(runtime).map_err(in_folder)?;
         let folder = tempfile::Builder::new()
             .prefix(FOLDER_PREFIX)
             .tempdir_in(runtime)
             .map_err(in_folder)?;
         for name in ["profile", "home", "tmp"] {
-            disk::make_dirs(&folder.path().join(name)).map_err(in_folder)?;
+            scratch::make_dirs(&folder.path().join(name)).map_err(in_folder)?;
         }
         let in_spawn = |source| LaunchError::Spawn { path: recipe.binary.clone(), source };
         let (mut child, connection) = spawn(recipe, folder.path(), tasks).map_err(in_spawn)?;
@@ -302,7 +302,7 @@ pub(super) fn sweep(runtime: &Path) -> io::Result<()> {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX) {
             end_orphans(&entry.path());
-            disk::remove_dir_all(&entry.path())?;
+            scratch::remove_dir_all(&entry.path())?;
         }
     }
     Ok(())

@@ -7,13 +7,15 @@ use chromiumoxide_cdp::cdp::browser_protocol::page::NavigateParams;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::error::PageError;
+use super::limits::QUICK;
 use super::nearest;
 use super::observe::Observed;
-use super::page::{Look, Page, QUICK};
+use super::page::{Look, Page};
 use super::pipe::CallError;
 use super::script::World;
 use crate::backend::Settled;
-use crate::error::{Code, Problem};
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::markdown;
 use crate::settings::{PageSettings, Target, WaitUntil, presentable};
 
@@ -22,33 +24,12 @@ const IDLE: Duration = Duration::from_millis(500);
 /// How long fonts are waited for before the picture is taken without them.
 const FONTS: Duration = Duration::from_secs(3);
 
-/// Why a capture did not come about.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// The page, or the request, is at fault: trying again would not help.
-    Problem(Problem),
-    /// A call to the browser failed.
-    Call(CallError),
-}
-
-impl From<Problem> for Trouble {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-impl From<CallError> for Trouble {
-    fn from(error: CallError) -> Self {
-        Self::Call(error)
-    }
-}
-
 /// Begin to load what is to be captured; returns when its document has begun.
 pub(super) async fn navigate(
     page: &Page,
     settings: &PageSettings,
     until: Instant,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     let url = match &settings.target {
         Target::Html(html) => return write(page, settings, html, until).await,
         Target::Markdown(text) => {
@@ -86,7 +67,7 @@ async fn write(
     settings: &PageSettings,
     html: &str,
     until: Instant,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     if settings.session.is_some() {
         let empty = page.call(NavigateParams::new("about:blank"), QUICK).await?;
         if let Some(loader) = empty.loader_id {
@@ -100,13 +81,13 @@ async fn write(
     }
     // The page's own scripts run while it is written, and may not come back.
     match write_document(page, html, until).await {
-        Err(Trouble::Call(CallError::Timeout { .. })) => Err(too_slow(page, settings).into()),
+        Err(PageError::Call(CallError::Timeout { .. })) => Err(too_slow(page, settings).into()),
         written => written,
     }
 }
 
 /// Write `html` into the empty page, as if a server had sent it.
-async fn write_document(page: &Page, html: &str, until: Instant) -> Result<(), Trouble> {
+async fn write_document(page: &Page, html: &str, until: Instant) -> Result<(), PageError> {
     page.observed().expect_document(Instant::now());
     let limit = until.saturating_duration_since(Instant::now());
     let write = "html => { document.open(); document.write(html); document.close(); }";
@@ -119,7 +100,7 @@ pub(super) async fn settle(
     page: &Page,
     settings: &PageSettings,
     until: Instant,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     let wanted = settings.wait_until;
     let reached = page
         .wait_for(until, |seen, now| {
@@ -168,7 +149,7 @@ pub(super) async fn settle(
 }
 
 /// Give the page the pause that was asked for, and its fonts.
-pub(super) async fn rest(page: &Page, settings: &PageSettings) -> Result<(), Trouble> {
+pub(super) async fn rest(page: &Page, settings: &PageSettings) -> Result<(), PageError> {
     if !settings.delay.is_zero() {
         tokio::time::sleep(settings.delay).await;
     }
@@ -181,7 +162,7 @@ pub(super) async fn wait_for_selector(
     selector: &str,
     field: &str,
     until: Instant,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     const APPEARS: &str = "selector => new Promise(resolve => {
         if (document.querySelector(selector)) return resolve(true);
         new MutationObserver((_, observer) => {
@@ -195,16 +176,16 @@ pub(super) async fn wait_for_selector(
         let world = World::isolated(page).await?;
         match world.call::<bool>(APPEARS, &[json!(selector)], limit).await {
             Ok(_) => return Ok(()),
-            Err(Trouble::Call(CallError::Timeout { .. })) => {
+            Err(PageError::Call(CallError::Timeout { .. })) => {
                 let message = format!(
                     "`{field}` is `{selector}`, and nothing on the page matched it in time; correct \
                      it, or allow more time"
                 );
-                let problem = Problem::new(Code::SelectorNotFound, message).field(field);
+                let problem = CaptureError::new(ErrorKind::SelectorNotFound, message).field(field);
                 return Err(nearest::hinted(page, problem, selector).await);
             }
             // The page went on to another document meanwhile: look there, once it is there.
-            Err(Trouble::Call(CallError::Refused { .. })) if Instant::now() < until => {
+            Err(PageError::Call(CallError::Refused { .. })) if Instant::now() < until => {
                 page.wait_for(
                     until,
                     |seen, _| if seen.is_parsed() { Look::Found(()) } else { Look::NotYet },
@@ -217,7 +198,7 @@ pub(super) async fn wait_for_selector(
 }
 
 /// Wait for the page's fonts, but not for ever; whether they were there goes on record.
-async fn wait_for_fonts(page: &Page) -> Result<(), Trouble> {
+async fn wait_for_fonts(page: &Page) -> Result<(), PageError> {
     const READY: &str = "limit => document.fonts.status === 'loaded' || Promise.race([
         document.fonts.ready.then(() => true),
         new Promise(resolve => setTimeout(resolve, limit, false)),
@@ -226,36 +207,24 @@ async fn wait_for_fonts(page: &Page) -> Result<(), Trouble> {
     let ready = World::isolated(page).await?.call::<bool>(READY, &[limit], FONTS + QUICK).await;
     match ready {
         Ok(ready) => page.observed().facts.fonts_pending = !ready,
-        Err(Trouble::Call(CallError::Refused { .. })) => page.observed().facts.fonts_pending = true,
+        Err(PageError::Call(CallError::Refused { .. })) => {
+            page.observed().facts.fonts_pending = true
+        }
         Err(other) => return Err(other),
     }
     Ok(())
 }
 
-impl Trouble {
-    /// A script error caused by the value of `field`, as a problem with that field.
-    pub(super) fn in_field(self, field: &str, value: &str) -> Self {
-        match self {
-            Self::Problem(problem) if problem.code == Code::NavigationFailed => {
-                let message =
-                    format!("`{field}` is `{value}`, which is no CSS selector; correct it");
-                Problem::new(Code::InvalidField, message).field(field).because(problem).into()
-            }
-            other => other,
-        }
-    }
-}
-
-fn download(url: &url::Url) -> Problem {
+fn download(url: &url::Url) -> CaptureError {
     let message = format!(
         "`url` {} is a download and not a page; give the address of a page",
         presentable(url)
     );
-    Problem::new(Code::DownloadNotPage, message).field("url")
+    CaptureError::new(ErrorKind::DownloadNotPage, message).field("url")
 }
 
 /// The limit passed before the page was where it had to be.
-fn too_slow(page: &Page, settings: &PageSettings) -> Problem {
+fn too_slow(page: &Page, settings: &PageSettings) -> CaptureError {
     let limit = settings.navigation_timeout.as_millis();
     let answered = page.observed().answered;
     if !answered && matches!(settings.target, Target::Url(_)) {
@@ -263,7 +232,7 @@ fn too_slow(page: &Page, settings: &PageSettings) -> Problem {
             "the target did not answer within {limit} ms; check that it is up, or raise \
              `navigationTimeout`"
         );
-        return Problem::new(Code::ConnectionTimeout, message).field("url");
+        return CaptureError::new(ErrorKind::ConnectionTimeout, message).field("url");
     }
     let in_flight = page.observed().in_flight();
     let message = format!(
@@ -271,7 +240,7 @@ fn too_slow(page: &Page, settings: &PageSettings) -> Problem {
          less with `waitUntil`",
         settings.wait_until.as_str()
     );
-    let problem = Problem::new(Code::NavigationTimeout, message).field("waitUntil");
+    let problem = CaptureError::new(ErrorKind::NavigationTimeout, message).field("waitUntil");
     if in_flight.is_empty() {
         problem
     } else {
@@ -281,25 +250,31 @@ fn too_slow(page: &Page, settings: &PageSettings) -> Problem {
 
 /// Chromium's name of a network error as a problem with `url`. The names are those of Chromium's
 /// `net/base/net_error_list.h`.
-fn navigation_problem(error: &str, url: &str) -> Problem {
+fn navigation_problem(error: &str, url: &str) -> CaptureError {
     let name = error.trim_start_matches("net::");
     let (code, what, remedy) = match name {
-        "ERR_NAME_NOT_RESOLVED" | "ERR_NAME_RESOLUTION_FAILED" | "ERR_DNS_TIMED_OUT" => {
-            (Code::DnsFailure, "names a host that has no address", "check its spelling and the DNS")
-        }
-        "ERR_CONNECTION_REFUSED" => {
-            (Code::ConnectionRefused, "refused the connection", "check that it is up, and its port")
-        }
-        "ERR_CONNECTION_TIMED_OUT" | "ERR_TIMED_OUT" => {
-            (Code::ConnectionTimeout, "did not answer", "check that it is up and may be reached")
-        }
+        "ERR_NAME_NOT_RESOLVED" | "ERR_NAME_RESOLUTION_FAILED" | "ERR_DNS_TIMED_OUT" => (
+            ErrorKind::DnsFailure,
+            "names a host that has no address",
+            "check its spelling and the DNS",
+        ),
+        "ERR_CONNECTION_REFUSED" => (
+            ErrorKind::ConnectionRefused,
+            "refused the connection",
+            "check that it is up, and its port",
+        ),
+        "ERR_CONNECTION_TIMED_OUT" | "ERR_TIMED_OUT" => (
+            ErrorKind::ConnectionTimeout,
+            "did not answer",
+            "check that it is up and may be reached",
+        ),
         "ERR_TOO_MANY_REDIRECTS" => (
-            Code::RedirectLoop,
+            ErrorKind::RedirectLoop,
             "redirects without end",
             "correct the page, or send the cookies it wants",
         ),
         "ERR_UNSAFE_REDIRECT" | "ERR_UNKNOWN_URL_SCHEME" | "ERR_DISALLOWED_URL_SCHEME" => (
-            Code::TargetForbidden,
+            ErrorKind::TargetForbidden,
             "leads to an address that is never captured",
             "give one that stays with http and https",
         ),
@@ -314,7 +289,7 @@ fn navigation_problem(error: &str, url: &str) -> Problem {
         | "ERR_ADDRESS_INVALID"
         | "ERR_NETWORK_ACCESS_DENIED"
         | "ERR_UNSAFE_PORT" => (
-            Code::TargetUnreachable,
+            ErrorKind::TargetUnreachable,
             "could not be reached",
             "check that it is up and may be reached",
         ),
@@ -323,14 +298,14 @@ fn navigation_problem(error: &str, url: &str) -> Problem {
             || name.contains("SSL") =>
         {
             (
-                Code::TlsError,
+                ErrorKind::TlsError,
                 "has no certificate the recorder trusts",
                 "mend it, or add its CA to the host",
             )
         }
-        _ => (Code::NavigationFailed, "could not be opened", "check it in a browser"),
+        _ => (ErrorKind::NavigationFailed, "could not be opened", "check it in a browser"),
     };
-    Problem::new(code, format!("`url` {url} {what} ({name}); {remedy}")).field("url")
+    CaptureError::new(code, format!("`url` {url} {what} ({name}); {remedy}")).field("url")
 }
 
 #[cfg(test)]
@@ -340,18 +315,18 @@ mod tests {
     #[test]
     fn network_errors_have_stable_codes() {
         let cases = [
-            ("net::ERR_NAME_NOT_RESOLVED", Code::DnsFailure),
-            ("net::ERR_CONNECTION_REFUSED", Code::ConnectionRefused),
-            ("net::ERR_CERT_AUTHORITY_INVALID", Code::TlsError),
-            ("net::ERR_SSL_PROTOCOL_ERROR", Code::TlsError),
-            ("net::ERR_TOO_MANY_REDIRECTS", Code::RedirectLoop),
-            ("net::ERR_UNSAFE_REDIRECT", Code::TargetForbidden),
-            ("net::ERR_EMPTY_RESPONSE", Code::TargetUnreachable),
-            ("net::ERR_SOMETHING_NEW", Code::NavigationFailed),
+            ("net::ERR_NAME_NOT_RESOLVED", ErrorKind::DnsFailure),
+            ("net::ERR_CONNECTION_REFUSED", ErrorKind::ConnectionRefused),
+            ("net::ERR_CERT_AUTHORITY_INVALID", ErrorKind::TlsError),
+            ("net::ERR_SSL_PROTOCOL_ERROR", ErrorKind::TlsError),
+            ("net::ERR_TOO_MANY_REDIRECTS", ErrorKind::RedirectLoop),
+            ("net::ERR_UNSAFE_REDIRECT", ErrorKind::TargetForbidden),
+            ("net::ERR_EMPTY_RESPONSE", ErrorKind::TargetUnreachable),
+            ("net::ERR_SOMETHING_NEW", ErrorKind::NavigationFailed),
         ];
         for (error, code) in cases {
             let problem = navigation_problem(error, "http://a.example/");
-            assert_eq!(problem.code, code, "{error}");
+            assert_eq!(problem.kind, code, "{error}");
             assert!(problem.message.contains("http://a.example/") && problem.message.contains(';'));
         }
     }

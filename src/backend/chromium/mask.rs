@@ -4,17 +4,18 @@
 
 use futures_util::future::join_all;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::error::PageError;
 use super::frames::{self, Area, Frame};
-use super::load::Trouble;
-use super::page::{Page, QUICK};
-use super::script::{WORLD, World};
+use super::injected::{MASK, on_every_document};
+use super::limits::QUICK;
+use super::page::Page;
+use super::script::World;
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::backend::{Masked, Place};
-use crate::error::{Code, Problem};
 use crate::masks::Masks;
 
-const SCRIPT: &str = include_str!("mask.js");
 const PLACES_OF: &str = "most => globalThis.exhibitMask.places(most)";
 /// Most places of a rule that are told.
 const PLACES: usize = 100;
@@ -28,17 +29,8 @@ pub(super) struct Covered {
     pub(super) in_text: bool,
 }
 
-/// The parameters of the command that puts `masks` on every document of a page or of a part of it.
-pub(super) fn on_every_document(masks: &Masks) -> Value {
-    json!({
-        "source": format!("({})({})", SCRIPT, json!(masks.rules())),
-        "worldName": WORLD,
-        "runImmediately": true,
-    })
-}
-
 /// Put `masks` on every document of `page` from now on, instead of those that are on.
-pub(super) async fn put_on(page: &Page, masks: &Masks) -> Result<(), Trouble> {
+pub(super) async fn put_on(page: &Page, masks: &Masks) -> Result<(), PageError> {
     #[derive(Deserialize)]
     struct Added {
         identifier: String,
@@ -49,7 +41,7 @@ pub(super) async fn put_on(page: &Page, masks: &Masks) -> Result<(), Trouble> {
     let params = on_every_document(masks);
     let added = page.call_raw("Page.addScriptToEvaluateOnNewDocument", params, QUICK).await?;
     let added: Added = serde_json::from_str(added.get())
-        .map_err(|error| Problem::internal("reading the browser's answer", error))?;
+        .map_err(|error| CaptureError::internal("reading the browser's answer", error))?;
     if let Some(before) = page.keep_masks(masks.clone(), added.identifier) {
         let params = json!({ "identifier": before });
         page.call_raw("Page.removeScriptToEvaluateOnNewDocument", params, QUICK).await?;
@@ -81,7 +73,7 @@ struct One {
 ///
 /// # Errors
 /// `mask_failed` when a rule cannot be put into force.
-pub(super) async fn cover(page: &Page) -> Result<Covered, Trouble> {
+pub(super) async fn cover(page: &Page) -> Result<Covered, PageError> {
     let masks = page.masks();
     if masks.rules().is_empty() {
         return Ok(Covered::default());
@@ -94,7 +86,7 @@ pub(super) async fn cover(page: &Page) -> Result<Covered, Trouble> {
              in `privacy.mask`",
             bad.rule
         );
-        return Err(Problem::new(Code::MaskFailed, message).field("privacy.mask").into());
+        return Err(CaptureError::new(ErrorKind::MaskFailed, message).field("privacy.mask").into());
     }
     let [x, y] = told.scroll;
     let mut masked = Vec::new();
@@ -117,7 +109,7 @@ async fn covered_in(frame: &Frame, masks: &Masks) -> Option<Told> {
     let world = World::of_frame(frame.line.clone(), &frame.id).await.ok()?;
     // A document to which no script was added is covered now.
     let ensured = format!(
-        "(rules, most) => {{ globalThis.exhibitMask || ({SCRIPT})(rules); \
+        "(rules, most) => {{ globalThis.exhibitMask || ({MASK})(rules); \
          return globalThis.exhibitMask.places(most); }}"
     );
     let arguments = [json!(masks.rules()), json!(PLACES)];

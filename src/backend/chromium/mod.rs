@@ -6,12 +6,15 @@ mod act;
 mod aria;
 mod edit;
 mod emulate;
+mod error;
 mod events;
 pub mod find;
 mod frames;
 mod hub;
+mod injected;
 mod instance;
 mod launch;
+mod limits;
 mod load;
 mod mask;
 mod nearest;
@@ -27,12 +30,15 @@ mod record;
 mod script;
 mod segments;
 mod sessions;
+mod settings;
 mod snapshot;
 mod steps;
 mod take;
 mod watcher;
 mod windows;
 mod work;
+
+pub use self::settings::BrowserSettings;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,18 +49,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::error::unavailable;
 use self::instance::Instance;
 use self::launch::{Process, Recipe};
-use self::load::Trouble;
 use self::pipe::CallError;
 use self::sessions::{Held, Sessions};
+use crate::backend::error::{CaptureError, ErrorKind, chain};
 use crate::backend::{
     Backend, Failed, Order, Pending, Recorded, RecordingOrder, SequenceOrder, SessionOrder,
     StepReport, Taken,
 };
-use crate::config;
 use crate::digest::Digest;
-use crate::error::{Code, Problem, chain};
 use crate::id::SessionId;
 use crate::tasks::Tasks;
 
@@ -77,7 +82,7 @@ enum State {
 #[derive(Debug)]
 struct Shared {
     recipe: Recipe,
-    settings: config::Browser,
+    settings: BrowserSettings,
     tasks: Tasks,
     state: watch::Sender<State>,
     stop: CancellationToken,
@@ -105,19 +110,23 @@ impl Chromium {
     /// # Errors
     /// `browser_unavailable` when there is none, or when it may not run like this.
     pub fn start(
-        settings: &config::Browser,
+        settings: &BrowserSettings,
         session_limit: Duration,
         tasks: &Tasks,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, CaptureError> {
         let binary = find::browser(settings.path.as_deref())?;
         if settings.sandbox && rustix::process::geteuid().is_root() {
             let message = "Chromium's sandbox does not work for root; run the daemon as a user of \
                            its own (systemd/exhibit.service does), or, only on a CI machine, set \
                            `sandbox = false` in [browser]";
-            return Err(Problem::new(Code::BrowserUnavailable, message).field("browser.sandbox"));
+            return Err(
+                CaptureError::new(ErrorKind::BrowserUnavailable, message).field("browser.sandbox")
+            );
         }
         let swept = launch::sweep(&settings.runtime);
-        swept.map_err(|error| Problem::internal("clearing the browser's runtime folder", error))?;
+        swept.map_err(|error| {
+            CaptureError::internal("clearing the browser's runtime folder", error)
+        })?;
         let binary_sha256 = digest_of(&binary)?;
         let recipe = Recipe {
             binary,
@@ -166,13 +175,13 @@ impl Chromium {
     ///
     /// # Errors
     /// `browser_unavailable` when it cannot be started.
-    pub async fn started(&self) -> Result<(), Problem> {
+    pub async fn started(&self) -> Result<(), CaptureError> {
         let deadline = Instant::now() + self.0.settings.patience * 2;
         self.instance(deadline).await.map(drop)
     }
 
     /// The browser to use now, waiting for one that is just being started.
-    async fn instance(&self, deadline: Instant) -> Result<Arc<Instance>, Problem> {
+    async fn instance(&self, deadline: Instant) -> Result<Arc<Instance>, CaptureError> {
         let mut state = self.0.state.subscribe();
         let settled = state.wait_for(|state| match state {
             State::Ready(instance) => !instance.connection.is_closed(),
@@ -190,7 +199,7 @@ impl Chromium {
             State::Starting => Err(unavailable("the browser did not start in time")),
             State::Stopped => {
                 let message = "the daemon is stopping; ask again when it has been started";
-                Err(Problem::new(Code::ShuttingDown, message))
+                Err(CaptureError::new(ErrorKind::ShuttingDown, message))
             }
         }
     }
@@ -213,7 +222,7 @@ impl Backend for Chromium {
         order: SequenceOrder,
         reports: mpsc::Sender<StepReport>,
         recording: RecordingOrder,
-    ) -> Pending<'_, Result<Recorded, Problem>> {
+    ) -> Pending<'_, Result<Recorded, CaptureError>> {
         Box::pin(async move {
             let recorded = Box::pin(self.steps(order, reports, Some(recording))).await?;
             recorded.ok_or_else(|| unavailable("nothing was recorded"))
@@ -224,11 +233,11 @@ impl Backend for Chromium {
         &self,
         session: SessionId,
         order: RecordingOrder,
-    ) -> Pending<'_, Result<(), Problem>> {
+    ) -> Pending<'_, Result<(), CaptureError>> {
         Box::pin(async move { self.record(session, order).await })
     }
 
-    fn stop_recording(&self, session: SessionId) -> Pending<'_, Result<Recorded, Problem>> {
+    fn stop_recording(&self, session: SessionId) -> Pending<'_, Result<Recorded, CaptureError>> {
         Box::pin(async move { self.end_recording(session).await })
     }
 
@@ -236,7 +245,7 @@ impl Backend for Chromium {
         Box::pin(async move { self.take_with_retry(&order).await })
     }
 
-    fn open_session(&self, order: SessionOrder) -> Pending<'_, Result<(), Problem>> {
+    fn open_session(&self, order: SessionOrder) -> Pending<'_, Result<(), CaptureError>> {
         Box::pin(async move { self.open(order).await })
     }
 
@@ -271,46 +280,14 @@ impl Backend for Chromium {
     }
 }
 
-fn digest_of(binary: &Path) -> Result<Digest, Problem> {
+fn digest_of(binary: &Path) -> Result<Digest, CaptureError> {
     let read = std::fs::File::open(binary).and_then(Digest::of_reader);
     read.map(|(digest, _)| digest)
         .map_err(|error| unavailable(&format!("cannot read {}", binary.display())).because(error))
 }
 
-fn boxed(problem: Problem) -> Box<Failed> {
+fn boxed(problem: CaptureError) -> Box<Failed> {
     Box::new(problem.into())
-}
-
-fn unavailable(what: &str) -> Problem {
-    Problem::new(Code::BrowserUnavailable, format!("{what}; `exhibit doctor` looks for the cause"))
-}
-
-fn out_of_time() -> Problem {
-    let message = "the capture did not finish within `capture.deadline`; ask for less, or raise it";
-    Problem::new(Code::RequestTimeout, message)
-}
-
-fn into_problem(trouble: Trouble) -> Problem {
-    let call = match trouble {
-        Trouble::Problem(problem) => return problem,
-        Trouble::Call(call) => call,
-    };
-    match &call {
-        CallError::Closed => unavailable("the browser died").because(call),
-        CallError::SessionGone => {
-            let message = "the page's renderer died; check the page, or give the host more memory";
-            Problem::new(Code::RendererCrashed, message).because(call)
-        }
-        CallError::Timeout { .. } => {
-            let message = "the page's scripts did not let the browser answer; check the page";
-            Problem::new(Code::RequestTimeout, message).because(call)
-        }
-        CallError::Refused { .. } | CallError::Malformed { .. } => {
-            let message =
-                "the browser could not do what the capture needs; the daemon's log says why";
-            Problem::new(Code::NavigationFailed, message).because(call)
-        }
-    }
 }
 
 /// Keep a browser running until told to stop.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::load::Trouble;
+use super::error::PageError;
 use super::page::Page;
 use super::script::World;
-use crate::error::{Code, Problem};
+use crate::backend::error::{CaptureError, ErrorKind};
 
 /// Limit for the look at the page: the refusal does not wait long for its hint.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -16,15 +16,15 @@ const LIMIT: Duration = Duration::from_secs(2);
 const NAMED: usize = 3;
 
 /// Nothing on the page matches `selector`, the value of `field`.
-pub(super) async fn not_found(page: &Page, field: &str, selector: &str) -> Trouble {
+pub(super) async fn not_found(page: &Page, field: &str, selector: &str) -> PageError {
     let message =
         format!("`{field}` is `{selector}`, and nothing on the page matches it; correct it");
-    let problem = Problem::new(Code::SelectorNotFound, message).field(field);
+    let problem = CaptureError::new(ErrorKind::SelectorNotFound, message).field(field);
     hinted(page, problem, selector).await
 }
 
 /// `problem`, with the selectors of the page that come nearest to `selector` in its hint.
-pub(super) async fn hinted(page: &Page, problem: Problem, selector: &str) -> Trouble {
+pub(super) async fn hinted(page: &Page, problem: CaptureError, selector: &str) -> PageError {
     const SELECTORS: &str = "most => {
         const found = new Set();
         for (const element of document.querySelectorAll('[id], [name], [class], [data-testid]')) {

@@ -13,9 +13,9 @@ use super::events::{
 };
 use super::network::NetworkLog;
 use super::pipe::RawEvent;
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::backend::{Blocked, ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect};
 use crate::blocking::{Blocking, Resource};
-use crate::error::{Code, Problem};
 use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::presentable_text;
@@ -60,7 +60,7 @@ pub(super) struct Observed {
     /// What policy said of an address something was loaded from.
     pub(super) forbidden: Option<String>,
     /// What policy says of the host the page is on, where it forbids that.
-    strayed: Option<Problem>,
+    strayed: Option<CaptureError>,
     policy: Policy,
     /// What is kept from loading.
     blocking: Blocking,
@@ -170,13 +170,15 @@ impl Observed {
     ///
     /// # Errors
     /// `target_forbidden` when it does not.
-    pub(super) fn may_be_shown(&self) -> Result<(), Problem> {
+    pub(super) fn may_be_shown(&self) -> Result<(), CaptureError> {
         if let Some(why) = &self.forbidden {
             let message = format!("the page loaded what policy forbids ({why}); ask the operator");
-            return Err(Problem::new(Code::TargetForbidden, message).field("url"));
+            return Err(CaptureError::new(ErrorKind::TargetForbidden, message).field("url"));
         }
         match &self.strayed {
-            Some(problem) => Err(Problem::new(problem.code, problem.message.clone()).field("url")),
+            Some(problem) => {
+                Err(CaptureError::new(problem.kind, problem.message.clone()).field("url"))
+            }
             None => Ok(()),
         }
     }

@@ -7,11 +7,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::aria;
-use super::load::Trouble;
-use super::page::{PAGE_CALL, Page};
+use super::error::PageError;
+use super::limits::PAGE_CALL;
+use super::page::Page;
 use super::script::World;
 use crate::backend::ConsoleLine;
-use crate::error::Problem;
+use crate::backend::error::CaptureError;
 use crate::markdown;
 use crate::settings::{Observation, ObservationForm, presentable_text};
 
@@ -82,7 +83,7 @@ struct Hints {
     article_words: u32,
 }
 
-async fn look(page: &Page, elements: u32) -> Result<Found, Trouble> {
+async fn look(page: &Page, elements: u32) -> Result<Found, PageError> {
     let limits = json!({
         "elements": elements, "forms": 100, "headings": 300, "links": 1_000, "images": 500,
     });
@@ -90,7 +91,7 @@ async fn look(page: &Page, elements: u32) -> Result<Found, Trouble> {
 }
 
 /// What `/inspect` tells.
-pub(super) async fn inspect(page: &Page, console: bool) -> Result<Value, Trouble> {
+pub(super) async fn inspect(page: &Page, console: bool) -> Result<Value, PageError> {
     let found = look(page, 500).await?;
     let elements: Vec<Value> = found.elements.iter().map(Element::inspected).collect();
     let headings: Vec<Value> = found.headings.iter().map(Heading::inspected).collect();
@@ -115,7 +116,7 @@ pub(super) async fn inspect(page: &Page, console: bool) -> Result<Value, Trouble
 }
 
 /// What `/observe` tells, but for the picture.
-pub(super) async fn observe(page: &Page, wanted: &Observation) -> Result<Value, Trouble> {
+pub(super) async fn observe(page: &Page, wanted: &Observation) -> Result<Value, PageError> {
     let found = look(page, wanted.max_elements).await?;
     let mut told = Map::new();
     let mut set = |name: &str, value: Value| drop(told.insert(name.to_owned(), value));
@@ -163,7 +164,7 @@ pub(super) async fn observe(page: &Page, wanted: &Observation) -> Result<Value, 
 }
 
 /// The state of the page as a sequence tells it after a step.
-pub(super) async fn state(page: &Page) -> Result<Value, Trouble> {
+pub(super) async fn state(page: &Page) -> Result<Value, PageError> {
     let found = look(page, Observation::default().max_elements).await?;
     let elements = found.elements.iter().enumerate().map(|(at, element)| {
         json!({
@@ -323,7 +324,7 @@ fn actions(found: &Found) -> Value {
 }
 
 /// The page's own text, as Markdown.
-async fn content(page: &Page) -> Result<Value, Trouble> {
+async fn content(page: &Page) -> Result<Value, PageError> {
     const MAIN: &str = "() => {
         const main = document.querySelector('main, [role=main], article') || document.body;
         return main ? main.outerHTML : '';
@@ -332,7 +333,7 @@ async fn content(page: &Page) -> Result<Value, Trouble> {
     let end = html.floor_char_boundary(CONTENT);
     html.truncate(end);
     let text = markdown::from_html(&html);
-    let text = text.map_err(|error| Problem::internal("reading the page's text", error))?;
+    let text = text.map_err(|error| CaptureError::internal("reading the page's text", error))?;
     let words = text.split_whitespace().count();
     Ok(json!({ "markdown": text, "wordCount": words }))
 }

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::limits::QUICK;
 use super::observe::Observed;
 use super::pipe::{CallError, Connection};
 use super::watcher::{Line, Seen, Watch, auto_attach};
@@ -30,12 +31,6 @@ use crate::policy::Policy;
 use crate::settings::Viewport;
 use crate::tasks::Tasks;
 use crate::video::Message;
-
-/// Limit for a call that the browser answers by itself, without the page's help.
-pub(super) const QUICK: Duration = Duration::from_secs(10);
-
-/// Limit for one call that the page's renderer must answer.
-pub(super) const PAGE_CALL: Duration = Duration::from_secs(30);
 
 /// A page in a context of its own.
 pub(super) struct Page {

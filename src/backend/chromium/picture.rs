@@ -11,12 +11,13 @@ use chromiumoxide_cdp::cdp::browser_protocol::page::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::load::Trouble;
+use super::error::PageError;
+use super::limits::{PAGE_CALL, QUICK};
 use super::nearest;
-use super::page::{PAGE_CALL, Page, QUICK};
+use super::page::Page;
 use super::script::World;
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::backend::media::png_size;
-use crate::error::{Code, Problem};
 use crate::settings::{Format, FullPage, PageSettings, Picture, Rect, Region, Viewport};
 
 /// What of the page is to be in the picture, found before it is taken.
@@ -31,7 +32,7 @@ pub(super) async fn frame(
     settings: &PageSettings,
     picture: &Picture,
     max_pixels: u64,
-) -> Result<Frame, Trouble> {
+) -> Result<Frame, PageError> {
     if let Region::FullPage(settings) = &picture.region
         && settings.scroll
     {
@@ -47,7 +48,7 @@ pub(super) async fn take(
     page: &Page,
     picture: &Picture,
     frame: Frame,
-) -> Result<(Vec<u8>, (u32, u32)), Trouble> {
+) -> Result<(Vec<u8>, (u32, u32)), PageError> {
     let bytes = screenshot(page, picture.format, frame.rect).await?;
     let pixels = png_size(&bytes).unwrap_or(frame.pixels);
     Ok((bytes, pixels))
@@ -55,7 +56,7 @@ pub(super) async fn take(
 
 /// Scroll through the whole page, so that what loads only when it comes into view is loaded, wait
 /// for the images, and return to the top.
-async fn show_everything(page: &Page, settings: &FullPage) -> Result<(), Trouble> {
+async fn show_everything(page: &Page, settings: &FullPage) -> Result<(), PageError> {
     const SCROLL: &str = "async (limit, by, delay) => {
         const end = performance.now() + limit;
         const frame = () => new Promise(resolve => {
@@ -111,10 +112,10 @@ async fn rectangle(
     page: &Page,
     settings: &PageSettings,
     region: &Region,
-) -> Result<Option<Rect>, Trouble> {
+) -> Result<Option<Rect>, PageError> {
     let metrics = page.call_raw("Page.getLayoutMetrics", json!({}), PAGE_CALL).await?;
     let size = serde_json::from_str::<LayoutMetrics>(metrics.get())
-        .map_err(|error| Problem::internal("measuring the page", error))?
+        .map_err(|error| CaptureError::internal("measuring the page", error))?
         .css_content_size;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a page's size")]
     let whole = (size.width.max(0.0).ceil() as u64, size.height.max(0.0).ceil() as u64);
@@ -137,13 +138,13 @@ async fn rectangle(
                 "`clip` reaches to {right} × {bottom}, and the page ends at {width} × {height} CSS \
                  pixels; give a rectangle inside it"
             );
-            Err(Problem::new(Code::ClipOutsidePage, message).field("clip").into())
+            Err(CaptureError::new(ErrorKind::ClipOutsidePage, message).field("clip").into())
         }
         Region::Element(selector) => element(page, selector).await.map(Some),
     }
 }
 
-async fn element(page: &Page, selector: &str) -> Result<Rect, Trouble> {
+async fn element(page: &Page, selector: &str) -> Result<Rect, PageError> {
     const BOX: &str = "selector => {
         const element = document.querySelector(selector);
         if (!element) return null;
@@ -155,13 +156,14 @@ async fn element(page: &Page, selector: &str) -> Result<Rect, Trouble> {
     let found = world.call::<Option<[f64; 4]>>(BOX, &[json!(selector)], PAGE_CALL).await;
     let problem = |code, what: &str| {
         let message = format!("`selector` is `{selector}`, {what}; correct it");
-        Trouble::from(Problem::new(code, message).field("selector"))
+        PageError::from(CaptureError::new(code, message).field("selector"))
     };
     match found.map_err(|trouble| trouble.in_field("selector", selector))? {
         None => Err(nearest::not_found(page, "selector", selector).await),
-        Some([_, _, width, height]) if width < 1.0 || height < 1.0 => {
-            Err(problem(Code::SelectorNotVisible, "and what it matches has no size to be seen"))
-        }
+        Some([_, _, width, height]) if width < 1.0 || height < 1.0 => Err(problem(
+            ErrorKind::SelectorNotVisible,
+            "and what it matches has no size to be seen",
+        )),
         Some([x, y, width, height]) => Ok(Rect { x: x.max(0.0), y: y.max(0.0), width, height }),
     }
 }
@@ -171,7 +173,7 @@ fn size_in_pixels(
     rect: Option<Rect>,
     viewport: Viewport,
     most: u64,
-) -> Result<(u32, u32), Problem> {
+) -> Result<(u32, u32), CaptureError> {
     let (width, height) = match rect {
         Some(rect) => (rect.width, rect.height),
         None => (f64::from(viewport.width), f64::from(viewport.height)),
@@ -184,18 +186,18 @@ fn size_in_pixels(
             "the picture would be {width} × {height} pixels, more than `capture.max_pixels` \
              ({most}); ask for a `clip`, or a smaller `deviceScaleFactor`"
         );
-        return Err(Problem::new(Code::PictureTooLarge, message).field("fullPage"));
+        return Err(CaptureError::new(ErrorKind::PictureTooLarge, message).field("fullPage"));
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     Ok((width as u32, height as u32))
 }
 
 /// The window as it stands.
-pub(super) async fn window(page: &Page, format: Format) -> Result<Vec<u8>, Trouble> {
+pub(super) async fn window(page: &Page, format: Format) -> Result<Vec<u8>, PageError> {
     screenshot(page, format, None).await
 }
 
-async fn screenshot(page: &Page, format: Format, rect: Option<Rect>) -> Result<Vec<u8>, Trouble> {
+async fn screenshot(page: &Page, format: Format, rect: Option<Rect>) -> Result<Vec<u8>, PageError> {
     let encoding = match format {
         Format::Png => CaptureScreenshotFormat::Png,
         Format::Jpeg(_) => CaptureScreenshotFormat::Jpeg,
@@ -210,7 +212,7 @@ async fn screenshot(page: &Page, format: Format, rect: Option<Rect>) -> Result<V
     };
     let answer = page.call(params, PAGE_CALL).await?;
     let decoded = STANDARD.decode(AsRef::<[u8]>::as_ref(&answer.data));
-    Ok(decoded.map_err(|error| Problem::internal("reading the picture", error))?)
+    Ok(decoded.map_err(|error| CaptureError::internal("reading the picture", error))?)
 }
 
 #[cfg(test)]
@@ -223,7 +225,7 @@ mod tests {
         let rect = Some(Rect { x: 0.0, y: 0.0, width: 100.0, height: 100.5 });
         assert_eq!(size_in_pixels(rect, viewport, 200 * 201).expect("just inside"), (200, 201));
         let problem = size_in_pixels(rect, viewport, 200 * 201 - 1).expect_err("just outside");
-        assert_eq!(problem.code, Code::PictureTooLarge);
+        assert_eq!(problem.kind, ErrorKind::PictureTooLarge);
     }
 
     #[test]

@@ -9,11 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::load::Trouble;
-use super::page::{PAGE_CALL, Page, QUICK};
+use super::error::PageError;
+use super::limits::{PAGE_CALL, QUICK};
+use super::page::Page;
 use super::pipe::CallError;
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::blob::{Blob, BlobWriter};
-use crate::error::{Code, Problem};
 use crate::settings::pdf::Pdf;
 
 /// Bytes asked for at a time.
@@ -34,7 +35,7 @@ struct Piece {
 }
 
 /// Print the page as it stands.
-pub(super) async fn print(page: &Page, pdf: &Pdf, spool: &Path) -> Result<Blob, Trouble> {
+pub(super) async fn print(page: &Page, pdf: &Pdf, spool: &Path) -> Result<Blob, PageError> {
     let params = json!({
         "landscape": pdf.landscape,
         "displayHeaderFooter": pdf.display_header_footer,
@@ -58,21 +59,23 @@ pub(super) async fn print(page: &Page, pdf: &Pdf, spool: &Path) -> Result<Blob, 
                 "the browser does not print the page so ({message}); check `pageRanges`, `margin` \
                  and the paper's size"
             );
-            return Err(Problem::new(Code::InvalidField, text).field("pageRanges").into());
+            return Err(CaptureError::new(ErrorKind::InvalidField, text)
+                .field("pageRanges")
+                .into());
         }
         printed => printed?,
     };
-    let unreadable = |error| Problem::internal("reading the document", error);
+    let unreadable = |error| CaptureError::internal("reading the document", error);
     let printed: Printed = serde_json::from_str(printed.get()).map_err(unreadable)?;
     let mut document = BlobWriter::new(spool);
-    let unwritten = |error| Problem::internal("keeping the document", error);
+    let unwritten = |error| CaptureError::internal("keeping the document", error);
     loop {
         let params = json!({ "handle": printed.stream, "size": PIECE });
         let piece = page.call_raw("IO.read", params, QUICK).await?;
         let piece: Piece = serde_json::from_str(piece.get()).map_err(unreadable)?;
         let bytes = if piece.base64_encoded {
             let decoded = STANDARD.decode(&piece.data);
-            decoded.map_err(|error| Problem::internal("reading the document", error))?
+            decoded.map_err(|error| CaptureError::internal("reading the document", error))?
         } else {
             piece.data.into_bytes()
         };

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::emulate::omit_background;
-use super::load::Trouble;
+use super::error::PageError;
 use super::mask;
 use super::outline;
 use super::page::Page;
@@ -14,9 +14,9 @@ use super::picture;
 use super::print::print;
 use super::snapshot::snapshots;
 use super::take::title;
+use crate::backend::error::CaptureError;
 use crate::backend::{Companion, Snapshots};
 use crate::blob::Blob;
-use crate::error::Problem;
 use crate::settings::{Observation, PageSettings, Picture, Product};
 
 /// Why there are no snapshots of a page in which something is covered.
@@ -50,7 +50,7 @@ pub(super) struct Making<'a> {
 }
 
 /// Make `making` of the page as it stands.
-pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, Trouble> {
+pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
     let covered = mask::cover(page).await?;
     let withheld = making.snapshot && covered.in_text;
     {
@@ -90,7 +90,7 @@ async fn picture_of(
     page: &Page,
     wanted: &Picture,
     frame: picture::Frame,
-) -> Result<Parts, Trouble> {
+) -> Result<Parts, PageError> {
     if wanted.omit_background {
         omit_background(page, true).await?;
     }
@@ -105,7 +105,7 @@ async fn observation(
     page: &Page,
     making: &Making<'_>,
     wanted: &Observation,
-) -> Result<Parts, Trouble> {
+) -> Result<Parts, PageError> {
     let mut told = outline::observe(page, wanted).await?;
     let mut companions = Vec::new();
     if let Some(wanted) = &wanted.picture {
@@ -120,8 +120,8 @@ async fn observation(
     Ok((bytes, pixels, companions))
 }
 
-fn report(told: &Value) -> Result<Parts, Trouble> {
+fn report(told: &Value) -> Result<Parts, PageError> {
     let bytes = serde_json::to_vec_pretty(told)
-        .map_err(|error| Problem::internal("writing down what is in the page", error))?;
+        .map_err(|error| CaptureError::internal("writing down what is in the page", error))?;
     Ok((bytes.into(), None, Vec::new()))
 }

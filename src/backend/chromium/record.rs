@@ -7,14 +7,15 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::instance::Instance;
+use super::limits::QUICK;
 use super::mask;
-use super::page::{Page, QUICK};
+use super::page::Page;
 use super::picture;
 use super::pipe::CallError;
 use super::segments::Segments;
 use super::windows::Windows;
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::backend::{Recorded, RecordingOrder};
-use crate::error::{Code, Problem};
 use crate::settings::Format;
 use crate::tasks::Tasks;
 use crate::video::{self, Message, Source};
@@ -44,15 +45,15 @@ impl Recorder {
         instance: Option<&Instance>,
         order: RecordingOrder,
         tasks: &Tasks,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, CaptureError> {
         page.observed().may_be_shown()?;
-        mask::cover(page).await.map_err(super::into_problem)?;
+        mask::cover(page).await?;
         let RecordingOrder { settings, mut file, clock, ended, popups } = order;
         // First: a page whose windows nobody watches is not recorded.
         let windows = match (popups, instance) {
             (Some(news), Some(instance)) => {
                 let following = Windows::follow(page, instance, news, tasks).await;
-                Some(following.map_err(|error| super::into_problem(error.into()))?)
+                Some(following?)
             }
             _ => None,
         };
@@ -64,14 +65,16 @@ impl Recorder {
                 if begun.is_none() && wanted.is_some() {
                     let message = "this browser has no recorder (Chromium 153 and later do); set \
                                    `video.source` to \"screencast\"";
-                    return Err(Problem::new(Code::NotSupported, message).field("video.source"));
+                    return Err(
+                        CaptureError::new(ErrorKind::NotSupported, message).field("video.source")
+                    );
                 }
                 begun
             }
         };
         let source = segments.as_ref().map_or(Source::Screencast, |_| Source::Recorder);
         let coding = tasks.spawn_blocking(move || {
-            let summary = video::record(&coming, &mut file, settings, source);
+            let summary = video::record(&coming, &mut *file, settings, source);
             // Whoever does not listen has stopped it.
             let _ = ended.send(());
             summary
@@ -84,7 +87,7 @@ impl Recorder {
             // Nobody writes to the file any more when this returns.
             drop(messages);
             let _ = coding.await;
-            return Err(super::into_problem(error.into()));
+            return Err(error.into());
         }
         Ok(Self { messages, segments, windows, coding })
     }
@@ -102,7 +105,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When the coder could not be had, or broke.
-    pub(super) async fn stop(self, page: &Page) -> Result<Recorded, Problem> {
+    pub(super) async fn stop(self, page: &Page) -> Result<Recorded, CaptureError> {
         let (masked, poster) = match mask::cover(page).await {
             Ok(covered) => (covered.masked, poster(page).await),
             Err(_) => (Vec::new(), None),
@@ -121,13 +124,14 @@ impl Recorder {
         // Without a word the coding ends too, when nobody holds the other end.
         drop(last.map(|last| self.messages.send(last)));
         drop(self.messages);
-        let coded = self.coding.await.map_err(|error| Problem::internal("recording", error))?;
+        let coded =
+            self.coding.await.map_err(|error| CaptureError::internal("recording", error))?;
         if screencast
             && let Err(error) = page.call_raw("Page.stopScreencast", json!({}), QUICK).await
         {
             tracing::debug!(%error, "a screencast was not stopped");
         }
-        let summary = coded.map_err(|error| Problem::internal("recording", error))?;
+        let summary = coded.map_err(|error| CaptureError::internal("recording", error))?;
         Ok(Recorded { summary, poster, masked })
     }
 }

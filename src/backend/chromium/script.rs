@@ -8,14 +8,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::load::Trouble;
-use super::page::{Page, QUICK};
+use super::error::PageError;
+use super::injected::WORLD;
+use super::limits::QUICK;
+use super::page::Page;
 use super::pipe::CallError;
 use super::watcher::Line;
-use crate::error::{Code, Problem};
-
-/// Name of our world.
-pub(super) const WORLD: &str = "exhibit";
+use crate::backend::error::{CaptureError, ErrorKind};
 
 /// A script world of a frame. It ends with the document it was made for.
 pub(super) struct World {
@@ -56,19 +55,19 @@ struct Exception {
 
 impl World {
     /// A world of our own: it sees the document, and the page's scripts do not see it.
-    pub(super) async fn isolated(page: &Page) -> Result<Self, Trouble> {
+    pub(super) async fn isolated(page: &Page) -> Result<Self, PageError> {
         Self::of_frame(page.line(), page.main_frame()).await
     }
 
     /// The same of any frame, which is called by `line`.
-    pub(super) async fn of_frame(line: Line, id: &str) -> Result<Self, Trouble> {
+    pub(super) async fn of_frame(line: Line, id: &str) -> Result<Self, PageError> {
         let params = json!({ "frameId": id, "worldName": WORLD });
         let created: Created = line.call("Page.createIsolatedWorld", params).await?;
         Ok(Self { line, place: ("executionContextId", json!(created.execution_context_id)) })
     }
 
     /// The page's own world: only for a page in which nothing has run yet.
-    pub(super) async fn main(page: &Page) -> Result<Self, Trouble> {
+    pub(super) async fn main(page: &Page) -> Result<Self, PageError> {
         #[derive(Deserialize)]
         struct Evaluated {
             result: Handle,
@@ -91,7 +90,7 @@ impl World {
         function: &str,
         arguments: &[Value],
         limit: Duration,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, PageError> {
         let arguments: Vec<Value> =
             arguments.iter().map(|value| json!({ "value": value })).collect();
         let (place, world) = &self.place;
@@ -108,7 +107,7 @@ impl World {
         if let Some(thrown) = outcome.exception_details {
             let said = thrown.exception.and_then(|exception| exception.description);
             let message = format!("a script failed in the page: {}", said.unwrap_or(thrown.text));
-            return Err(Problem::new(Code::NavigationFailed, message).into());
+            return Err(CaptureError::new(ErrorKind::NavigationFailed, message).into());
         }
         let value = serde_json::from_value(outcome.result.value);
         value.map_err(|source| malformed("Runtime.callFunctionOn", source).into())

@@ -8,11 +8,11 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::error::out_of_time;
 use super::instance::Instance;
-use super::out_of_time;
 use super::page::Page;
 use super::record::Recorder;
-use crate::error::{Code, Problem};
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::id::SessionId;
 
 /// A page kept for a session.
@@ -47,7 +47,7 @@ impl Sessions {
         &self,
         id: SessionId,
         deadline: Instant,
-    ) -> Result<OwnedMutexGuard<Option<Held>>, Problem> {
+    ) -> Result<OwnedMutexGuard<Option<Held>>, CaptureError> {
         let slot = self.slots().get(&id).cloned().ok_or_else(gone)?;
         let guard = tokio::time::timeout_at(deadline, slot.lock_owned()).await;
         let guard = guard.map_err(|_| out_of_time())?;
@@ -64,7 +64,7 @@ impl Sessions {
     pub(super) async fn seize(
         &self,
         id: SessionId,
-    ) -> Result<OwnedMutexGuard<Option<Held>>, Problem> {
+    ) -> Result<OwnedMutexGuard<Option<Held>>, CaptureError> {
         let slot = self.slots().get(&id).cloned().ok_or_else(gone)?;
         Ok(slot.lock_owned().await)
     }
@@ -81,7 +81,7 @@ impl Sessions {
 }
 
 /// A session whose page is gone cannot be made again: what was done in it is not known here.
-fn gone() -> Problem {
+fn gone() -> CaptureError {
     let message = "the session is closed, or its page died; open another one with POST /sessions";
-    Problem::new(Code::SessionNotFound, message).field("session_id")
+    CaptureError::new(ErrorKind::SessionNotFound, message).field("session_id")
 }

@@ -4,14 +4,15 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::load::Trouble;
-use super::page::{PAGE_CALL, Page};
+use super::error::PageError;
+use super::limits::PAGE_CALL;
+use super::page::Page;
 use super::pipe::CallError;
 use crate::backend::Snapshots;
-use crate::error::Problem;
+use crate::backend::error::CaptureError;
 
 /// Snapshots of the page, if they are wanted.
-pub(super) async fn snapshots(page: &Page, wanted: bool) -> Result<Snapshots, Trouble> {
+pub(super) async fn snapshots(page: &Page, wanted: bool) -> Result<Snapshots, PageError> {
     if !wanted {
         return Ok(Snapshots::default());
     }
@@ -24,10 +25,10 @@ pub(super) async fn snapshots(page: &Page, wanted: bool) -> Result<Snapshots, Tr
 }
 
 /// A snapshot that cannot be had is no reason to lose the picture; a dead page or browser is.
-fn kept(what: &str, snapshot: Result<Vec<u8>, Trouble>) -> Result<Option<Vec<u8>>, Trouble> {
+fn kept(what: &str, snapshot: Result<Vec<u8>, PageError>) -> Result<Option<Vec<u8>>, PageError> {
     match snapshot {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(Trouble::Call(error @ (CallError::Closed | CallError::SessionGone))) => {
+        Err(PageError::Call(error @ (CallError::Closed | CallError::SessionGone))) => {
             Err(error.into())
         }
         Err(trouble) => {
@@ -37,7 +38,7 @@ fn kept(what: &str, snapshot: Result<Vec<u8>, Trouble>) -> Result<Option<Vec<u8>
     }
 }
 
-async fn mhtml(page: &Page) -> Result<Vec<u8>, Trouble> {
+async fn mhtml(page: &Page) -> Result<Vec<u8>, PageError> {
     #[derive(Deserialize)]
     struct Answer {
         data: String,
@@ -48,7 +49,7 @@ async fn mhtml(page: &Page) -> Result<Vec<u8>, Trouble> {
     Ok(answer.data.into_bytes())
 }
 
-async fn dom(page: &Page) -> Result<Vec<u8>, Trouble> {
+async fn dom(page: &Page) -> Result<Vec<u8>, PageError> {
     #[derive(Deserialize)]
     struct Document {
         root: Node,
@@ -71,12 +72,12 @@ async fn dom(page: &Page) -> Result<Vec<u8>, Trouble> {
     Ok(outer.outer_html.into_bytes())
 }
 
-async fn accessibility(page: &Page) -> Result<Vec<u8>, Trouble> {
+async fn accessibility(page: &Page) -> Result<Vec<u8>, PageError> {
     let tree = page.call_raw("Accessibility.getFullAXTree", json!({}), PAGE_CALL).await?;
     Ok(tree.get().as_bytes().to_vec())
 }
 
-fn read<'a, T: Deserialize<'a>>(answer: &'a str) -> Result<T, Problem> {
+fn read<'a, T: Deserialize<'a>>(answer: &'a str) -> Result<T, CaptureError> {
     serde_json::from_str(answer)
-        .map_err(|error| Problem::internal("reading the browser's answer", error))
+        .map_err(|error| CaptureError::internal("reading the browser's answer", error))
 }

@@ -9,17 +9,18 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::emulate::{end_storing, prepare};
+use super::error::PageError;
 use super::instance::Instance;
-use super::load::{Trouble, navigate, rest, settle, wait_for_selector};
+use super::load::{navigate, rest, settle, wait_for_selector};
 use super::mask;
 use super::page::Page;
 use super::pipe::CallError;
 use super::product::{Making, make};
 use super::record::Recorder;
 use super::take::title;
-use super::{act, edit, into_problem, outline};
+use super::{act, edit, outline};
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::backend::{BackendName, Output, SequenceOrder, StepReport};
-use crate::error::{Code, Problem};
 use crate::secret::REDACTED;
 use crate::settings::sequence::{Action, Step};
 use crate::settings::{PageSettings, Product, Target};
@@ -31,7 +32,7 @@ const STEP: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// When that cannot be done.
-pub(super) async fn ready(page: &Page, order: &SequenceOrder) -> Result<(), Trouble> {
+pub(super) async fn ready(page: &Page, order: &SequenceOrder) -> Result<(), PageError> {
     let used = order.page.session.is_some();
     {
         let mut seen = page.observed();
@@ -54,7 +55,7 @@ pub(super) async fn run(
     order: &SequenceOrder,
     reports: &mpsc::Sender<StepReport>,
     recorder: Option<&Recorder>,
-) -> Result<(), Trouble> {
+) -> Result<(), PageError> {
     let walk = Walk { page, instance, order };
     for (index, step) in order.steps.iter().enumerate() {
         if let Some(recorder) = recorder {
@@ -66,7 +67,7 @@ pub(super) async fn run(
             match mask::cover(page).await {
                 Ok(covered) => report.record["masked"] = json!(covered.masked),
                 Err(_) if report.problem.is_some() => {}
-                Err(trouble) => report.problem = Some(into_problem(trouble)),
+                Err(trouble) => report.problem = Some(trouble.into()),
             }
         }
         let goes_on = report.problem.is_none() || step.optional;
@@ -103,7 +104,7 @@ impl Walk<'_> {
         record["after"] = self.place().await;
         let (outputs, problem) = match acted {
             Ok(outputs) => (outputs, None),
-            Err(trouble) => (Vec::new(), Some(into_problem(trouble))),
+            Err(trouble) => (Vec::new(), Some(trouble.into())),
         };
         let state = if self.order.observe { Some(self.state().await) } else { None };
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).ok();
@@ -117,13 +118,13 @@ impl Walk<'_> {
         json!({ "url": self.page.observed().facts.final_url, "title": title })
     }
 
-    async fn state(&self) -> Result<Value, Problem> {
-        self.allowed().map_err(into_problem)?;
-        outline::state(self.page).await.map_err(into_problem)
+    async fn state(&self) -> Result<Value, CaptureError> {
+        self.allowed().map_err(CaptureError::from)?;
+        outline::state(self.page).await.map_err(CaptureError::from)
     }
 
     /// Policy holds for where a step led, too.
-    fn allowed(&self) -> Result<(), Trouble> {
+    fn allowed(&self) -> Result<(), PageError> {
         Ok(self.page.observed().may_be_shown()?)
     }
 
@@ -132,7 +133,7 @@ impl Walk<'_> {
         step: &Step,
         until: Instant,
         record: &mut Value,
-    ) -> Result<Vec<Output>, Trouble> {
+    ) -> Result<Vec<Output>, PageError> {
         let (page, settings) = (self.page, &self.order.page);
         match &step.action {
             Action::Navigate(url) => {
@@ -199,7 +200,7 @@ impl Walk<'_> {
         name: &str,
         product: &Product,
         until: Instant,
-    ) -> Result<Output, Trouble> {
+    ) -> Result<Output, PageError> {
         if let Target::Url(url) = &settings.target {
             self.order.policy.check_url(url)?;
         }
@@ -221,7 +222,7 @@ impl Walk<'_> {
     }
 
     /// Wait until what an action set in motion has come to rest.
-    async fn come_to_rest(&self, until: Instant) -> Result<(), Trouble> {
+    async fn come_to_rest(&self, until: Instant) -> Result<(), PageError> {
         self.page.observed().expect_quiet(Instant::now());
         settle(self.page, &self.order.page, until).await?;
         end_storing(self.page).await?;
@@ -234,7 +235,7 @@ impl Walk<'_> {
         settings: &PageSettings,
         name: &str,
         product: &Product,
-    ) -> Result<Output, Trouble> {
+    ) -> Result<Output, PageError> {
         let making = Making {
             settings,
             product,
@@ -266,7 +267,7 @@ impl Walk<'_> {
     }
 }
 
-fn too_slow() -> Problem {
+fn too_slow() -> CaptureError {
     let message = "the step did not end in time; check the page, or wait for less";
-    Problem::new(Code::RequestTimeout, message)
+    CaptureError::new(ErrorKind::RequestTimeout, message)
 }

@@ -11,14 +11,16 @@ use tokio::time::Instant;
 
 use super::edit;
 use super::emulate::{end_storing, prepare};
-use super::load::{Trouble, navigate, rest, settle};
-use super::page::{Page, QUICK};
+use super::error::PageError;
+use super::limits::QUICK;
+use super::load::{navigate, rest, settle};
+use super::page::Page;
 use super::product::{Making, make};
 use super::script::World;
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::backend::{Companion, ConsoleLine, Order, PageFacts, Snapshots};
 use crate::blob::Blob;
 use crate::digest::Digest;
-use crate::error::{Code, Problem};
 use crate::settings::{PageSettings, Target};
 
 /// What came of one attempt.
@@ -43,8 +45,8 @@ pub(super) struct Yield {
 /// Load and capture, once; `browser` is the browser's own word for itself.
 ///
 /// # Errors
-/// See [`Trouble`]; what was seen until then is in `page.observed()`.
-pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yield, Trouble> {
+/// See [`PageError`]; what was seen until then is in `page.observed()`.
+pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yield, PageError> {
     let settings = &order.settings.page;
     begin(page, order);
     let begun = Instant::now();
@@ -112,7 +114,7 @@ fn millis_since(begun: Instant) -> u64 {
 
 /// Policy holds for where the page led, too: by redirect, by script, and by what it loaded from
 /// inside. Nothing of such a picture is handed out.
-fn check_where_it_led(page: &Page, order: &Order) -> Result<(), Problem> {
+fn check_where_it_led(page: &Page, order: &Order) -> Result<(), CaptureError> {
     let seen = page.observed();
     seen.may_be_shown()?;
     let Some(url) = &seen.facts.final_url else { return Ok(()) };
@@ -124,20 +126,20 @@ fn check_where_it_led(page: &Page, order: &Order) -> Result<(), Problem> {
         }
         (scheme, _) => {
             let message = format!("the page led to a `{scheme}:` address, which is never captured");
-            Err(Problem::new(Code::TargetForbidden, message).field("url"))
+            Err(CaptureError::new(ErrorKind::TargetForbidden, message).field("url"))
         }
     }
 }
 
 /// The page's title, by the browser's word.
-pub(super) async fn title(page: &Page) -> Result<Option<String>, Trouble> {
+pub(super) async fn title(page: &Page) -> Result<Option<String>, PageError> {
     let info = page.call_raw("Target.getTargetInfo", json!({}), QUICK).await?;
     let info: Value = read(info.get())?;
     Ok(info["targetInfo"]["title"].as_str().map(str::to_owned))
 }
 
 /// What the page says of itself in its head: its own word.
-async fn metadata(page: &Page) -> Result<Value, Trouble> {
+async fn metadata(page: &Page) -> Result<Value, PageError> {
     const READ: &str = "() => {
         const of = name => {
             const tag = document.querySelector(`meta[name=\"${name}\"], meta[property=\"${name}\"]`);
@@ -176,7 +178,7 @@ async fn certificate(page: &Page, settings: &PageSettings) -> Option<String> {
     Some(Digest::of(&der).to_string())
 }
 
-fn read<'a, T: Deserialize<'a>>(answer: &'a str) -> Result<T, Problem> {
+fn read<'a, T: Deserialize<'a>>(answer: &'a str) -> Result<T, CaptureError> {
     serde_json::from_str(answer)
-        .map_err(|error| Problem::internal("reading the browser's answer", error))
+        .map_err(|error| CaptureError::internal("reading the browser's answer", error))
 }

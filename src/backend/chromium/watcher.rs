@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::events::ScreencastFrame;
-use super::mask;
+use super::injected::on_every_document;
+use super::limits::QUICK;
 use super::observe::{Observed, PAGE, Reaction};
-use super::page::QUICK;
 use super::pipe::{CallError, Connection, Events, RawEvent};
 use crate::tasks::Tasks;
 use crate::video::{Frame, Message};
@@ -200,7 +200,7 @@ impl Watch {
             }
             if !masks.rules().is_empty() {
                 let add = "Page.addScriptToEvaluateOnNewDocument";
-                let params = mask::on_every_document(&masks);
+                let params = on_every_document(&masks);
                 let (enabled, added) =
                     tokio::join!(call("Page.enable", json!({})), call(add, params));
                 if let Err(error) = enabled.and(added) {

@@ -18,8 +18,8 @@ use super::observe::Observed;
 use super::page::{Look, Page};
 use super::pipe::{CallError, Connection};
 use super::record::Recorder;
+use crate::backend::error::CaptureError;
 use crate::backend::{Filmed, News, Pending, Popup, Recorded, RecordingOrder, WindowSeen};
-use crate::error::Problem;
 use crate::policy::Policy;
 use crate::tasks::Tasks;
 
@@ -174,7 +174,7 @@ impl Opener {
         let masks = self.policy.masks();
         let (watched, masked, ()) =
             tokio::join!(page.watch(), mask::put_on(&page, masks), window.go_on());
-        let masked = masked.map_err(super::into_problem);
+        let masked = masked.map_err(CaptureError::from);
         if let Err(error) = watched {
             tracing::debug!(%error, "a window is not watched in full");
         }
@@ -205,7 +205,7 @@ async fn film_until(
     order: RecordingOrder,
     over: &Over,
     tasks: &Tasks,
-) -> Result<Recorded, Problem> {
+) -> Result<Recorded, CaptureError> {
     let recorder = Recorder::start(page, None, order, tasks).await?;
     over.come().await;
     if over.gone.is_cancelled() {

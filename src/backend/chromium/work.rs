@@ -7,18 +7,19 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::error::{PageError, out_of_time, unavailable};
 use super::instance::Instance;
-use super::load::Trouble;
-use super::page::{Page, QUICK};
+use super::limits::QUICK;
+use super::page::Page;
 use super::pipe::CallError;
 use super::record::Recorder;
 use super::sessions::Held;
-use super::{Chromium, boxed, emulate, into_problem, out_of_time, steps, take, unavailable};
+use super::{Chromium, boxed, emulate, steps, take};
+use crate::backend::error::{CaptureError, ErrorKind};
 use crate::backend::{
     BackendName, Failed, FailedAttempt, Order, Recorded, RecordingOrder, SequenceOrder,
     SessionOrder, StepReport, Taken,
 };
-use crate::error::{Code, Problem};
 use crate::id::SessionId;
 
 impl Chromium {
@@ -34,16 +35,18 @@ impl Chromium {
                 }
                 Err(failed) => failed,
             };
-            let lost =
-                matches!(failed.problem.code, Code::RendererCrashed | Code::BrowserUnavailable);
+            let lost = matches!(
+                failed.problem.kind,
+                ErrorKind::RendererCrashed | ErrorKind::BrowserUnavailable
+            );
             // What a session's page was like cannot be made again.
             let lost = lost && order.settings.page.session.is_none();
             if !lost || again || Instant::now() >= order.deadline {
                 return Err(Box::new(Failed { failed_attempts, ..*failed }));
             }
-            tracing::warn!(code = %failed.problem.code, "a capture lost its browser; it is tried again");
+            tracing::warn!(code = %failed.problem.kind, "a capture lost its browser; it is tried again");
             failed_attempts.push(FailedAttempt {
-                code: failed.problem.code.as_str(),
+                code: failed.problem.kind.as_str(),
                 message: failed.problem.message.clone(),
                 browser: None,
             });
@@ -57,7 +60,7 @@ impl Chromium {
         mut order: SequenceOrder,
         reports: mpsc::Sender<StepReport>,
         recording: Option<RecordingOrder>,
-    ) -> Result<Option<Recorded>, Problem> {
+    ) -> Result<Option<Recorded>, CaptureError> {
         let (deadline, session) = (order.deadline, order.page.session);
         if let Some(id) = session {
             let held = self.0.sessions.hold(id, deadline).await?;
@@ -88,8 +91,8 @@ impl Chromium {
         order: &SequenceOrder,
         reports: &mpsc::Sender<StepReport>,
         recording: Option<RecordingOrder>,
-    ) -> Result<Option<Recorded>, Problem> {
-        steps::ready(page, order).await.map_err(into_problem)?;
+    ) -> Result<Option<Recorded>, CaptureError> {
+        steps::ready(page, order).await.map_err(CaptureError::from)?;
         let recorder = match recording {
             Some(recording) => {
                 Some(Recorder::start(page, Some(instance), recording, &self.0.tasks).await?)
@@ -98,7 +101,8 @@ impl Chromium {
         };
         let run = steps::run(page, instance, order, reports, recorder.as_ref());
         let outcome = tokio::time::timeout_at(order.deadline, run).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(out_of_time().into())).map_err(into_problem);
+        let outcome =
+            outcome.unwrap_or_else(|_| Err(out_of_time().into())).map_err(CaptureError::from);
         match recorder {
             Some(recorder) => {
                 let recorded = recorder.stop(page).await?;
@@ -115,7 +119,7 @@ impl Chromium {
         &self,
         session: SessionId,
         order: RecordingOrder,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), CaptureError> {
         let deadline = Instant::now() + QUICK;
         let mut held = self.0.sessions.hold(session, deadline).await?;
         let held = held.as_mut().ok_or_else(|| unavailable("the session is closed"))?;
@@ -127,14 +131,14 @@ impl Chromium {
         Ok(())
     }
 
-    pub(super) async fn end_recording(&self, session: SessionId) -> Result<Recorded, Problem> {
+    pub(super) async fn end_recording(&self, session: SessionId) -> Result<Recorded, CaptureError> {
         let mut held = self.0.sessions.seize(session).await?;
         let recorder = held.as_mut().and_then(|held| held.recorder.take());
         match (recorder, held.as_ref()) {
             (Some(recorder), Some(held)) => recorder.stop(&held.page).await,
             _ => {
                 let message = "the session is not being recorded; start a recording first";
-                Err(Problem::new(Code::RecordingNotFound, message))
+                Err(CaptureError::new(ErrorKind::RecordingNotFound, message))
             }
         }
     }
@@ -165,7 +169,7 @@ impl Chromium {
     }
 
     /// Open a session's page.
-    pub(super) async fn open(&self, order: SessionOrder) -> Result<(), Problem> {
+    pub(super) async fn open(&self, order: SessionOrder) -> Result<(), CaptureError> {
         let SessionOrder { id, page: settings, deadline, policy } = order;
         let instance = self.instance(deadline).await?;
         let token = instance.under_way();
@@ -180,7 +184,7 @@ impl Chromium {
             }
             Err(trouble) => {
                 self.let_go(page, instance, token);
-                Err(into_problem(trouble))
+                Err(trouble.into())
             }
         }
     }
@@ -221,10 +225,10 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
                 (seen.facts.clone(), seen.forbidden.is_some())
             };
             // A renderer that dies while it is asked to navigate looks like an aborted navigation.
-            let died = page.observed().crashed && !matches!(trouble, Trouble::Call(_));
+            let died = page.observed().crashed && !matches!(trouble, PageError::Call(_));
             let trouble = if died { CallError::SessionGone.into() } else { trouble };
-            let problem = into_problem(trouble);
-            if forbidden || problem.code == Code::TargetForbidden {
+            let problem = CaptureError::from(trouble);
+            if forbidden || problem.kind == ErrorKind::TargetForbidden {
                 facts.withhold_words();
             }
             let facts = Some(Box::new(facts));
@@ -240,7 +244,7 @@ async fn close(page: Page, instance: &Instance) {
     }
 }
 
-fn already_recording() -> Problem {
+fn already_recording() -> CaptureError {
     let message = "the session is being recorded already; stop that recording first";
-    Problem::new(Code::AlreadyRecording, message).field("session_id")
+    CaptureError::new(ErrorKind::AlreadyRecording, message).field("session_id")
 }

@@ -107,13 +107,13 @@ fn the_quiet_before_a_document_does_not_count_for_it() {
 
 #[test]
 fn an_address_that_policy_denies_is_remembered_also_inside_a_page() {
-    let config = crate::config::Policy {
+    let settings = crate::policy::PolicySettings {
         allow_hosts: Vec::new(),
         deny_hosts: Vec::new(),
         deny_addresses: vec!["169.254.0.0/16".to_owned()],
     };
     let (mut page, now) = observed();
-    page.set_policy(Policy::new(&config, Masks::default(), None).expect("sound"));
+    page.set_policy(Policy::new(&settings, Masks::default(), None).expect("sound"));
     let response = json!({"url": "http://rebound.example/", "status": 200, "remoteIPAddress": "169.254.169.254", "remotePort": 80});
     let received =
         json!({"requestId": "1", "type": "Fetch", "frameId": "child", "response": response});

@@ -45,10 +45,10 @@ fn taken(picture: &Picture, viewport: Viewport, bytes: &[u8]) {
 }
 
 #[track_caller]
-fn not(code: Code, part: &str, format: Format, bytes: &[u8]) {
+fn not(code: ErrorKind, part: &str, format: Format, bytes: &[u8]) {
     let picture = picture(format, Region::Viewport);
     let found = check_picture(&picture, SMALL, 1_000_000, bytes).expect_err(part);
-    assert_eq!(found.code, code, "{found:?}");
+    assert_eq!(found.kind, code, "{found:?}");
     assert!(found.what.contains(part), "{part}: {found:?}");
 }
 
@@ -71,7 +71,7 @@ fn a_picture_of_another_size_is_refused_before_it_is_decoded() {
         let picture = picture(Format::Png, region);
         let found = check_picture(&picture, SMALL, 1_000, &bitmap(width, height));
         let found = found.expect_err("another size");
-        assert_eq!(found.code, Code::BackendAnswerRefused);
+        assert_eq!(found.kind, ErrorKind::BackendAnswerRefused);
         assert!(found.what.contains(&format!("{width} × {height} pixels")), "{found:?}");
     };
     refused(Region::Viewport, 40, 30);
@@ -93,7 +93,7 @@ fn a_picture_of_another_size_is_refused_before_it_is_decoded() {
     ];
     let bomb = bomb.concat();
     assert_eq!(bomb.len(), 69);
-    not(Code::BackendAnswerRefused, "65535 × 65535", Format::Png, &bomb);
+    not(ErrorKind::BackendAnswerRefused, "65535 × 65535", Format::Png, &bomb);
     let region = Region::Element("#a".to_owned());
     let found = check_picture(&picture(Format::Png, region), SMALL, 1_000_000, &bomb);
     assert!(found.expect_err("too many").what.contains("65535"));
@@ -102,7 +102,7 @@ fn a_picture_of_another_size_is_refused_before_it_is_decoded() {
 #[test]
 fn a_png_holds_one_still_picture_and_nothing_else() {
     let png = bitmap(4, 3);
-    let refused = Code::BackendAnswerRefused;
+    let refused = ErrorKind::BackendAnswerRefused;
     let with = |kind: &[u8; 4], data: &[u8]| with(&png, &chunk(kind, data));
     not(refused, "animation", Format::Png, &with(b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0]));
     not(refused, "animation", Format::Png, &with(b"fdAT", b"abcd"));
@@ -121,10 +121,10 @@ fn a_png_holds_one_still_picture_and_nothing_else() {
     broken[png.len() - 20] ^= 0xff;
     not(refused, "cannot be decoded", Format::Png, &broken);
     for length in 8..png.len() {
-        not(Code::BackendFailed, "cut short", Format::Png, &png[..length]);
+        not(ErrorKind::BackendFailed, "cut short", Format::Png, &png[..length]);
     }
-    not(Code::BackendFailed, "image/png instead of image/jpeg", Format::Jpeg(80), &png);
-    not(Code::BackendFailed, "no image/png", Format::Png, b"<svg xmlns=''>");
+    not(ErrorKind::BackendFailed, "image/png instead of image/jpeg", Format::Jpeg(80), &png);
+    not(ErrorKind::BackendFailed, "no image/png", Format::Png, b"<svg xmlns=''>");
 }
 
 /// A grey JPEG of 8 × 8 pixels, made by hand: one table each, one scan of one block.
@@ -152,7 +152,7 @@ fn a_jpeg_holds_one_still_picture_and_nothing_else() {
     let eight = Viewport { width: 8, height: 8, ..SMALL };
     let format = Format::Jpeg(80);
     taken(&picture(format, Region::Viewport), eight, &jpeg);
-    let refused = Code::BackendAnswerRefused;
+    let refused = ErrorKind::BackendAnswerRefused;
     let with = |marker: u8, data: &[u8]| {
         let length = u16::try_from(data.len() + 2).expect("short").to_be_bytes();
         [&jpeg[..2], &[0xff, marker], &length, data, &jpeg[2..]].concat()
@@ -170,7 +170,7 @@ fn a_jpeg_holds_one_still_picture_and_nothing_else() {
     let scans = [&jpeg[..jpeg.len() - 2], &scan.repeat(64), b"\xff\xd9"].concat();
     not(refused, "more scans", format, &scans);
     for length in 3..jpeg.len() {
-        not(Code::BackendFailed, "cut short", format, &jpeg[..length]);
+        not(ErrorKind::BackendFailed, "cut short", format, &jpeg[..length]);
     }
 }
 
@@ -189,7 +189,7 @@ fn webp(more: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_webp_holds_one_still_picture_and_nothing_else() {
-    let (format, refused) = (Format::Webp(80), Code::BackendAnswerRefused);
+    let (format, refused) = (Format::Webp(80), ErrorKind::BackendAnswerRefused);
     let whole = webp(b"");
     assert_eq!(super::webp::read(&whole), Ok((1, 1)));
     not(refused, "1 × 1", format, &whole);
@@ -198,7 +198,7 @@ fn a_webp_holds_one_still_picture_and_nothing_else() {
     not(refused, "a chunk XMP ", format, &webp(b"XMP \x04\0\0\0<x/>"));
     not(refused, "bytes behind its end", format, &[&whole[..], b"<script>"].concat());
     for length in 13..whole.len() {
-        not(Code::BackendFailed, "cut short", format, &whole[..length]);
+        not(ErrorKind::BackendFailed, "cut short", format, &whole[..length]);
     }
 }
 
@@ -220,13 +220,13 @@ fn a_pdf_does_nothing_and_carries_nothing() {
         ("/Encrypt 6 0 R", "cannot be looked through"),
     ] {
         let found = check(honest.replace("/Lang (en)", acts).as_bytes()).expect_err(acts);
-        assert_eq!(found.code, Code::BackendAnswerRefused, "{acts}");
+        assert_eq!(found.kind, ErrorKind::BackendAnswerRefused, "{acts}");
         assert!(found.what.contains(part), "{acts}: {found:?}");
     }
     let found = check(format!("{honest}<script>").as_bytes()).expect_err("a second file");
     assert!(found.what.contains("behind its end"), "{found:?}");
     let found = check(&honest.as_bytes()[..honest.len() - 8]).expect_err("cut");
-    assert_eq!((found.code, found.what.contains("cut short")), (Code::BackendFailed, true));
+    assert_eq!((found.kind, found.what.contains("cut short")), (ErrorKind::BackendFailed, true));
 }
 
 proptest! {

@@ -21,12 +21,12 @@ use self::answer::{Expected, Made};
 use self::call::{Call, Delivered};
 use self::content::Unfit;
 use self::record::Exchange;
-use super::{
+use crate::backend::{
     Backend, BackendName, Failed, Order, Pending, Sent, SequenceOrder, SessionOrder, Snapshots,
     StepReport, Taken,
 };
+use crate::backend::{CaptureError, ErrorKind};
 use crate::config::{self, Config};
-use crate::error::{Code, Problem};
 use crate::http;
 use crate::id::SessionId;
 use crate::tasks::Tasks;
@@ -44,7 +44,7 @@ impl Hosted {
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn new(config: watch::Receiver<Arc<Config>>, tasks: Tasks) -> Result<Self, Problem> {
+    pub fn new(config: watch::Receiver<Arc<Config>>, tasks: Tasks) -> Result<Self, CaptureError> {
         // A redirect is never followed: the key would follow it. Nor is a proxy of the environment
         // used, which nobody here named.
         let client = http::client()
@@ -52,7 +52,8 @@ impl Hosted {
             .no_proxy()
             .user_agent(concat!("exhibit/", env!("CARGO_PKG_VERSION")))
             .build();
-        let client = client.map_err(|error| Problem::internal("making an HTTP client", error))?;
+        let client =
+            client.map_err(|error| CaptureError::internal("making an HTTP client", error))?;
         Ok(Self { client, config, tasks })
     }
 
@@ -68,11 +69,11 @@ impl Hosted {
         let metadata = matches!(expected, Expected::Capture { metadata: true, .. });
         let Some(base_url) = settings.base_url.clone() else { return Err(not_configured().into()) };
         let Some(Sent { endpoint, body }) = sent else {
-            return Err(Problem::internal("passing on the request", "it was not kept").into());
+            return Err(CaptureError::internal("passing on the request", "it was not kept").into());
         };
         let key = settings.read_key().map_err(|why| {
             let message = format!("the hosted service's key cannot be used: {why}; correct it");
-            Problem::new(Code::BackendFailed, message).field("backend.hosted.key_file")
+            CaptureError::new(ErrorKind::BackendFailed, message).field("backend.hosted.key_file")
         })?;
         let mut exchange = Exchange::begin(&base_url, endpoint, &body);
         let call = Call {
@@ -155,7 +156,8 @@ impl Hosted {
         let (made, browser) = self.ask(sent, Expected::Sequence, order.deadline, false).await?;
         let (told, by) = (made.told.unwrap_or_default(), browser.clone());
         let reading = self.tasks.spawn_blocking(move || steps::reports(&order, &told, &by));
-        let read = reading.await.map_err(|error| Problem::internal("reading the steps", error))?;
+        let read =
+            reading.await.map_err(|error| CaptureError::internal("reading the steps", error))?;
         for report in read {
             if reports.send(report).await.is_err() {
                 break;
@@ -178,7 +180,7 @@ impl Backend for Hosted {
         Box::pin(self.steps(order, reports))
     }
 
-    fn open_session(&self, _: SessionOrder) -> Pending<'_, Result<(), Problem>> {
+    fn open_session(&self, _: SessionOrder) -> Pending<'_, Result<(), CaptureError>> {
         Box::pin(async { Err(no_sessions()) })
     }
 
@@ -202,14 +204,14 @@ impl Backend for Hosted {
 }
 
 /// The hosted backend is asked for and is off.
-pub fn not_configured() -> Problem {
+pub fn not_configured() -> CaptureError {
     let message = "the hosted backend is not configured; the operator sets `base_url` in \
                    [backend.hosted], or ask with `X-Exhibit-Backend: chromium`";
-    Problem::new(Code::BackendNotConfigured, message).field("x-exhibit-backend")
+    CaptureError::new(ErrorKind::BackendNotConfigured, message).field("x-exhibit-backend")
 }
 
 /// Sessions are the local browser's.
-pub fn no_sessions() -> Problem {
+pub fn no_sessions() -> CaptureError {
     let message = "the hosted backend has no sessions here; ask with `X-Exhibit-Backend: chromium`";
-    Problem::new(Code::NotSupported, message).field("session_id")
+    CaptureError::new(ErrorKind::NotSupported, message).field("session_id")
 }

@@ -9,9 +9,9 @@ mod webp;
 
 use std::io::Cursor;
 
+use crate::backend::ErrorKind;
 use crate::backend::media;
 use crate::caption::{Encoding, FrameError, decoded};
-use crate::error::Code;
 use crate::settings::{Picture, Product, Region, Viewport};
 
 /// Device pixels that a side may be off: services round in one way or another.
@@ -21,15 +21,15 @@ const SCRIPTS: [&str; 4] = ["<script", "<!doctype html", "<iframe", "javascript:
 
 /// What an answer is instead, for a sentence that begins "the hosted service".
 #[derive(Debug)]
-pub(in crate::backend::hosted) struct Unfit {
-    pub(in crate::backend::hosted) code: Code,
-    pub(in crate::backend::hosted) what: String,
+pub(super) struct Unfit {
+    pub(super) kind: ErrorKind,
+    pub(super) what: String,
 }
 
 impl From<String> for Unfit {
     /// Something that is not what was asked for.
     fn from(what: String) -> Self {
-        Self { code: Code::BackendFailed, what }
+        Self { kind: ErrorKind::BackendFailed, what }
     }
 }
 
@@ -57,7 +57,7 @@ struct Bounds {
 }
 
 /// Whether `bytes` are what `product` of a page in `viewport` is, of at most `max_pixels`.
-pub(in crate::backend::hosted) fn check(
+pub(super) fn check(
     product: &Product,
     viewport: Viewport,
     max_pixels: u64,
@@ -76,7 +76,7 @@ pub(in crate::backend::hosted) fn check(
 }
 
 /// Whether `bytes` are the picture that was asked for.
-pub(in crate::backend::hosted) fn check_picture(
+pub(super) fn check_picture(
     picture: &Picture,
     viewport: Viewport,
     max_pixels: u64,
@@ -123,7 +123,7 @@ fn unfit(media_type: &str, fault: Fault) -> Unfit {
 }
 
 fn refused(what: String) -> Unfit {
-    Unfit { code: Code::BackendAnswerRefused, what }
+    Unfit { kind: ErrorKind::BackendAnswerRefused, what }
 }
 
 /// Text that a browser or a viewer might run when it takes the file for another kind.

@@ -12,8 +12,9 @@ use url::Url;
 
 use super::content::Unfit;
 use super::record::Exchange;
+use crate::backend::{CaptureError, ErrorKind};
 use crate::config;
-use crate::error::{Code, Problem, chain};
+use crate::error::chain;
 use crate::secret::{REDACTED, Secret};
 use crate::shown::shown_within;
 
@@ -48,7 +49,7 @@ pub(super) struct Delivered {
 
 /// Why there is no answer.
 pub(super) struct Miss {
-    pub(super) problem: Problem,
+    pub(super) problem: CaptureError,
     /// Whether the service is down, in contrast to having refused or answered something else.
     pub(super) down: bool,
     /// Whether it cannot have begun.
@@ -62,12 +63,12 @@ pub(super) struct Miss {
 
 impl Miss {
     /// The service answered, and not what it was asked for.
-    pub(super) fn broken(problem: Problem) -> Self {
+    pub(super) fn broken(problem: CaptureError) -> Self {
         let (down, untouched, again) = (false, false, false);
         Self { problem, down, untouched, again, pause: None, status: None }
     }
 
-    fn down(problem: Problem) -> Self {
+    fn down(problem: CaptureError) -> Self {
         Self { down: true, ..Self::broken(problem) }
     }
 }
@@ -92,7 +93,7 @@ impl Call<'_> {
                 && Instant::now() + wait < self.deadline;
             exchange.attempts.push(json!({
                 "status": miss.status.map(|status| status.as_u16()),
-                "code": miss.problem.code,
+                "code": miss.problem.kind,
                 "message": miss.problem.message,
                 "duration_ms": u64::try_from(begun.elapsed().as_millis()).ok(),
                 "waited_ms": again.then(|| u64::try_from(wait.as_millis()).ok()).flatten(),
@@ -111,7 +112,7 @@ impl Call<'_> {
         exchange.forget_answer();
         let mut key = HeaderValue::from_str(self.key.expose()).map_err(|error| {
             let message = "the hosted service's key cannot be sent; write it without blanks";
-            Miss::broken(Problem::new(Code::BackendFailed, message).because(error))
+            Miss::broken(CaptureError::new(ErrorKind::BackendFailed, message).because(error))
         })?;
         key.set_sensitive(true);
         let request = self.client.post(&self.url).header("x-api-key", key).header(ACCEPT, "*/*");
@@ -204,30 +205,30 @@ impl Call<'_> {
         format!(": “{}”", shown_within(&said, TOLD).replace('”', "\\”"))
     }
 
-    fn too_slow(&self, until: Instant) -> Problem {
+    fn too_slow(&self, until: Instant) -> CaptureError {
         let key = if until < self.deadline { "backend.hosted.timeout" } else { "capture.deadline" };
         let host = self.host;
         let message = format!(
             "the hosted service at {host} did not answer within `{key}`; ask for less, or raise it"
         );
-        Problem::new(Code::RequestTimeout, message)
+        CaptureError::new(ErrorKind::RequestTimeout, message)
     }
 
     /// The service did `what`.
-    pub(super) fn failed(&self, what: &str) -> Problem {
+    pub(super) fn failed(&self, what: &str) -> CaptureError {
         self.problem(what, "ask again later, or use the local browser")
     }
 
     /// It answered what will not do.
-    pub(super) fn unfit(&self, Unfit { code, what }: Unfit) -> Miss {
+    pub(super) fn unfit(&self, Unfit { kind, what }: Unfit) -> Miss {
         let mut problem = self.failed(&what);
-        problem.code = code;
+        problem.kind = kind;
         Miss::broken(problem)
     }
 
-    fn problem(&self, what: &str, remedy: &str) -> Problem {
+    fn problem(&self, what: &str, remedy: &str) -> CaptureError {
         let message = format!("the hosted service at {} {what}; {remedy}", self.host);
-        let problem = Problem::new(Code::BackendFailed, message);
+        let problem = CaptureError::new(ErrorKind::BackendFailed, message);
         tracing::debug!(error = chain(&problem), "the hosted service failed");
         problem
     }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::answer::base64;
 use super::content::{Unfit, check};
 use crate::backend::{BackendName, Output, SequenceOrder, Snapshots, StepReport, media};
-use crate::error::{Code, Problem};
+use crate::backend::{CaptureError, ErrorKind};
+use crate::error::Code;
 use crate::secret::REDACTED;
 use crate::settings::sequence::{Action, Step};
 use crate::shown::shown_within;
@@ -44,8 +45,8 @@ fn report(
         Some(failed(result))
     };
     let state = order.observe.then(|| match &result["state"] {
-        Value::Null => Err(Problem::new(
-            Code::BackendFailed,
+        Value::Null => Err(CaptureError::new(
+            ErrorKind::BackendFailed,
             "the hosted service does not tell; use the local browser",
         )),
         state => Ok(state.clone()),
@@ -60,7 +61,7 @@ fn output(
     step: &Step,
     told: &Value,
     browser: &Value,
-) -> Result<Option<Output>, Problem> {
+) -> Result<Option<Output>, CaptureError> {
     let Action::Output { name, product, .. } = &step.action else { return Ok(None) };
     let outputs = told["outputs"].as_array().map(Vec::as_slice).unwrap_or_default();
     let found = outputs.iter().find(|output| output["step_index"] == json!(index));
@@ -71,10 +72,10 @@ fn output(
         .and_then(|bytes| {
             check(product, order.page.viewport, order.max_pixels, &bytes).map(|()| bytes)
         })
-        .map_err(|Unfit { code, what }| {
+        .map_err(|Unfit { kind, what }| {
             let message =
                 format!("the hosted service {what}; ask again later, or use the local browser");
-            Problem::new(code, message)
+            CaptureError::new(kind, message)
         })?;
     Ok(Some(Output {
         by: BackendName::Hosted,
@@ -93,11 +94,12 @@ fn output(
 }
 
 /// Why a step failed, by the service's word.
-fn failed(result: &Value) -> Problem {
+fn failed(result: &Value) -> CaptureError {
     let said = result["error"].as_str().unwrap_or("no reason given");
     let said = shown_within(said, 300);
-    let code = result["code"].as_str().and_then(Code::from_name).unwrap_or(Code::BackendFailed);
+    let code = result["code"].as_str().and_then(Code::from_name).map(Code::as_str);
+    let kind = code.map_or(ErrorKind::BackendFailed, ErrorKind::Reported);
     let message =
         format!("the hosted service says “{said}”; correct the step, or what it is about");
-    Problem::new(code, message)
+    CaptureError::new(kind, message)
 }
