@@ -372,7 +372,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         recording: RecordingOrder,
     ) -> Pending<'_, Result<Recorded, CaptureError>> {
         drop((order, reports, recording));
-        Box::pin(async { Err(no_recordings()) })
+        Box::pin(async { Err(only_local_records()) })
     }
 
     /// Begin to record the page of a session.
@@ -385,7 +385,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         order: RecordingOrder,
     ) -> Pending<'_, Result<(), CaptureError>> {
         drop((session, order));
-        Box::pin(async { Err(no_recordings()) })
+        Box::pin(async { Err(only_local_records()) })
     }
 
     /// End the recording of a session's page.
@@ -394,7 +394,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// `recording_not_found` when there is none.
     fn stop_recording(&self, session: SessionId) -> Pending<'_, Result<Recorded, CaptureError>> {
         let _ = session;
-        Box::pin(async { Err(no_recordings()) })
+        Box::pin(async { Err(only_local_records()) })
     }
 
     /// Open a session: a page of its own that is kept between captures.
@@ -416,7 +416,8 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     fn ready(&self) -> Result<(), String>;
 }
 
-fn no_recordings() -> CaptureError {
+/// Recordings are the local browser's.
+pub fn only_local_records() -> CaptureError {
     let message = "only the local browser records; ask with `X-Exhibit-Backend: chromium`";
     CaptureError::new(ErrorKind::NotSupported, message)
 }

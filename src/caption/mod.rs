@@ -7,6 +7,7 @@
 //! written in printable characters of Latin-1, everything else spelled out as `\u{202e}`.
 
 mod address;
+mod error;
 mod frame;
 mod glyphs;
 mod source;
@@ -14,7 +15,8 @@ mod strip;
 mod words;
 
 pub use address::Address;
-pub use frame::{FrameError, Inside, decoded, frame};
+pub use error::FrameError;
+pub use frame::{Inside, decoded, frame};
 pub use source::Encoding;
 pub use strip::Caption;
 pub use words::Words;

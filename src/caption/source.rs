@@ -9,7 +9,7 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::frame::FrameError;
+use super::error::FrameError;
 
 /// Most pixels of a picture that has to be decoded as a whole.
 const WHOLE: u64 = 64_000_000;

@@ -2,6 +2,7 @@
 //! the whole story; nothing below it calls upward.
 
 mod ask;
+mod attempt;
 mod backends;
 mod comparison;
 mod convert;
@@ -24,13 +25,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 pub use self::ask::{Ask, Done, Kind, Refused};
+use self::attempt::{Attempt, millis_between};
 pub use self::backends::Backends;
 use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
 use self::failure::Failure;
-use self::record::{
-    Attempt, asked_for, files_of, metadata, millis_between, report, with_artifacts, with_framed,
-};
+use self::record::{asked_for, files_of, metadata, report, with_artifacts, with_framed};
 use self::recording::Recordings;
 pub use self::sequence::{NO_LIMIT, SequenceDone};
 pub use self::session::SessionOpened;

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::attempt::millis_between;
 use super::convert::convert;
 use super::footage::{Footage, Said, Seat, Take};
-use super::record::{millis_between, with_artifacts};
+use super::record::with_artifacts;
 use super::sequence::{Course, NO_LIMIT, Results, carried, requested};
 use super::{Ask, Captures, Chosen, Place, Refused, queue_too_slow};
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{BackendName, Recorded, StepReport};
+use crate::backend::{BackendName, Recorded, StepReport, only_local_records};
 use crate::blob::Blob;
 use crate::error::{Code, Problem, chain};
 use crate::id::RunId;
@@ -256,11 +257,6 @@ impl Captures {
         });
         Ok(VideoDone { run, bytes, format: asked.format, json: asked.json, answer })
     }
-}
-
-pub(super) fn only_local_records() -> Problem {
-    let message = "only the local browser records; ask with `X-Exhibit-Backend: chromium`";
-    Problem::new(Code::NotSupported, message)
 }
 
 fn no_converter() -> Problem {

@@ -7,6 +7,7 @@ pub mod device;
 mod outline;
 mod page;
 pub mod pdf;
+mod picture;
 pub mod sequence;
 
 use std::fmt;
@@ -15,12 +16,13 @@ use serde::Serialize;
 use url::Url;
 
 pub use altered::alteration;
-pub use capture::{CaptureSettings, Format, FullPage, Picture, Product, Rect, Region};
+pub use capture::{CaptureSettings, Product};
 pub use outline::{Observation, ObservationForm};
 pub use page::{
     AuthState, Cookie, Edits, Geolocation, MediaType, OriginStorage, PageSettings, SameSite,
     Target, Viewport, WaitUntil,
 };
+pub use picture::{Format, FullPage, Picture, Rect, Region};
 
 /// `url` with user name and password replaced by a mark, as it may be shown and put on record.
 pub fn presentable(url: &Url) -> String {

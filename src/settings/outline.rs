@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::capture::Picture;
+use super::picture::Picture;
 
 /// How the elements are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

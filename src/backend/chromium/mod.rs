@@ -27,6 +27,7 @@ mod pipe;
 mod print;
 mod product;
 mod record;
+mod recording;
 mod script;
 mod segments;
 mod sessions;

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::emulate::omit_background;
 use super::error::PageError;
+use super::limits::QUICK;
 use super::mask;
 use super::outline;
 use super::page::Page;
 use super::picture;
 use super::print::print;
 use super::snapshot::snapshots;
-use super::take::title;
 use crate::backend::error::CaptureError;
 use crate::backend::{Companion, Snapshots};
 use crate::blob::Blob;
@@ -124,4 +124,12 @@ fn report(told: &Value) -> Result<Parts, PageError> {
     let bytes = serde_json::to_vec_pretty(told)
         .map_err(|error| CaptureError::internal("writing down what is in the page", error))?;
     Ok((bytes.into(), None, Vec::new()))
+}
+
+/// The page's title, by the browser's word.
+pub(super) async fn title(page: &Page) -> Result<Option<String>, PageError> {
+    let info = page.call_raw("Target.getTargetInfo", json!({}), QUICK).await?;
+    let info: Value = serde_json::from_str(info.get())
+        .map_err(|error| CaptureError::internal("reading the browser's answer", error))?;
+    Ok(info["targetInfo"]["title"].as_str().map(str::to_owned))
 }

@@ -6,16 +6,14 @@ use std::sync::mpsc::{Sender, channel};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use super::instance::Instance;
 use super::limits::QUICK;
 use super::mask;
 use super::page::Page;
 use super::picture;
 use super::pipe::CallError;
 use super::segments::Segments;
-use super::windows::Windows;
 use crate::backend::error::{CaptureError, ErrorKind};
-use crate::backend::{Recorded, RecordingOrder};
+use crate::backend::{Masked, Recorded, RecordingOrder};
 use crate::settings::Format;
 use crate::tasks::Tasks;
 use crate::video::{self, Message, Source};
@@ -29,34 +27,20 @@ pub(super) struct Recorder {
     messages: Sender<Message>,
     /// The browser's own recorder; none where frames are coded here.
     segments: Option<Segments>,
-    /// The windows that the page opens, where they are recorded, too.
-    windows: Option<Windows>,
     coding: JoinHandle<std::io::Result<video::Summary>>,
 }
 
 impl Recorder {
-    /// Begin to record `page`, and the windows it opens where the order asks for that: `instance` is
-    /// its browser then.
+    /// Begin to record `page`, which is [`ready`].
     ///
     /// # Errors
     /// `not_supported` when the browser has no such recorder; what the browser says.
     pub(super) async fn start(
         page: &Page,
-        instance: Option<&Instance>,
         order: RecordingOrder,
         tasks: &Tasks,
     ) -> Result<Self, CaptureError> {
-        page.observed().may_be_shown()?;
-        mask::cover(page).await?;
-        let RecordingOrder { settings, mut file, clock, ended, popups } = order;
-        // First: a page whose windows nobody watches is not recorded.
-        let windows = match (popups, instance) {
-            (Some(news), Some(instance)) => {
-                let following = Windows::follow(page, instance, news, tasks).await;
-                Some(following?)
-            }
-            _ => None,
-        };
+        let RecordingOrder { settings, mut file, clock, ended, popups: _ } = order;
         let (messages, coming) = channel();
         let segments = match settings.source {
             Some(Source::Screencast) => None,
@@ -89,7 +73,7 @@ impl Recorder {
             let _ = coding.await;
             return Err(error.into());
         }
-        Ok(Self { messages, segments, windows, coding })
+        Ok(Self { messages, segments, coding })
     }
 
     /// A step begins: there is to be a seek point.
@@ -101,28 +85,19 @@ impl Recorder {
         }
     }
 
-    /// End it.
+    /// End it; `last` is what the page showed when it was told to end.
     ///
     /// # Errors
     /// When the coder could not be had, or broke.
-    pub(super) async fn stop(self, page: &Page) -> Result<Recorded, CaptureError> {
-        let (masked, poster) = match mask::cover(page).await {
-            Ok(covered) => (covered.masked, poster(page).await),
-            Err(_) => (Vec::new(), None),
-        };
-        // Asked afterwards: what was shown then was shown before.
-        let poster = poster.filter(|_| page.observed().may_be_shown().is_ok());
-        if let Some(windows) = self.windows {
-            windows.end().await;
-        }
+    pub(super) async fn stop(self, page: &Page, last: LastLook) -> Result<Recorded, CaptureError> {
         page.send_frames_to(None);
         let screencast = self.segments.is_none();
         if let Some(segments) = self.segments {
             segments.end().await;
         }
-        let last = if page.is_alive() { Some(Message::Stop) } else { None };
+        let word = if page.is_alive() { Some(Message::Stop) } else { None };
         // Without a word the coding ends too, when nobody holds the other end.
-        drop(last.map(|last| self.messages.send(last)));
+        drop(word.map(|word| self.messages.send(word)));
         drop(self.messages);
         let coded =
             self.coding.await.map_err(|error| CaptureError::internal("recording", error))?;
@@ -132,7 +107,39 @@ impl Recorder {
             tracing::debug!(%error, "a screencast was not stopped");
         }
         let summary = coded.map_err(|error| CaptureError::internal("recording", error))?;
+        let LastLook { masked, poster } = last;
         Ok(Recorded { summary, poster, masked })
+    }
+}
+
+/// Make sure that `page` may be recorded: it shows nothing that policy forbids, and its masks are on.
+///
+/// # Errors
+/// `target_forbidden`, `mask_failed`, or what the browser says.
+pub(super) async fn ready(page: &Page) -> Result<(), CaptureError> {
+    page.observed().may_be_shown()?;
+    mask::cover(page).await?;
+    Ok(())
+}
+
+/// What a page shows when its recording is told to end.
+pub(super) struct LastLook {
+    /// What is covered in it.
+    masked: Vec<Masked>,
+    /// The page as it stands, PNG.
+    poster: Option<Vec<u8>>,
+}
+
+impl LastLook {
+    /// Look at `page`.
+    pub(super) async fn at(page: &Page) -> Self {
+        let (masked, poster) = match mask::cover(page).await {
+            Ok(covered) => (covered.masked, poster(page).await),
+            Err(_) => (Vec::new(), None),
+        };
+        // Asked afterwards: what was shown then was shown before.
+        let poster = poster.filter(|_| page.observed().may_be_shown().is_ok());
+        Self { masked, poster }
     }
 }
 

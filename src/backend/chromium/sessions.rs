@@ -11,7 +11,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::error::out_of_time;
 use super::instance::Instance;
 use super::page::Page;
-use super::record::Recorder;
+use super::recording::Recording;
 use crate::backend::error::{CaptureError, ErrorKind};
 use crate::id::SessionId;
 
@@ -23,7 +23,7 @@ pub(super) struct Held {
     /// The browser is not ended in an orderly way while this is there.
     pub(super) token: TaskTrackerToken,
     /// The recording of the page, if there is one.
-    pub(super) recorder: Option<Recorder>,
+    pub(super) recorder: Option<Recording>,
 }
 
 /// A session's page, none once the session is closed.

@@ -15,9 +15,9 @@ use super::load::{navigate, rest, settle, wait_for_selector};
 use super::mask;
 use super::page::Page;
 use super::pipe::CallError;
-use super::product::{Making, make};
-use super::record::Recorder;
-use super::take::title;
+use super::product::{Making, make, title};
+use super::recording::Recording;
+
 use super::{act, edit, outline};
 use crate::backend::error::{CaptureError, ErrorKind};
 use crate::backend::{BackendName, Output, SequenceOrder, StepReport};
@@ -54,7 +54,7 @@ pub(super) async fn run(
     instance: &Instance,
     order: &SequenceOrder,
     reports: &mpsc::Sender<StepReport>,
-    recorder: Option<&Recorder>,
+    recorder: Option<&Recording>,
 ) -> Result<(), PageError> {
     let walk = Walk { page, instance, order };
     for (index, step) in order.steps.iter().enumerate() {

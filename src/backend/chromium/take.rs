@@ -131,13 +131,6 @@ fn check_where_it_led(page: &Page, order: &Order) -> Result<(), CaptureError> {
     }
 }
 
-/// The page's title, by the browser's word.
-pub(super) async fn title(page: &Page) -> Result<Option<String>, PageError> {
-    let info = page.call_raw("Target.getTargetInfo", json!({}), QUICK).await?;
-    let info: Value = read(info.get())?;
-    Ok(info["targetInfo"]["title"].as_str().map(str::to_owned))
-}
-
 /// What the page says of itself in its head: its own word.
 async fn metadata(page: &Page) -> Result<Value, PageError> {
     const READ: &str = "() => {

@@ -17,7 +17,7 @@ use super::mask;
 use super::observe::Observed;
 use super::page::{Look, Page};
 use super::pipe::{CallError, Connection};
-use super::record::Recorder;
+use super::record::{LastLook, Recorder, ready};
 use crate::backend::error::CaptureError;
 use crate::backend::{Filmed, News, Pending, Popup, Recorded, RecordingOrder, WindowSeen};
 use crate::policy::Policy;
@@ -206,13 +206,14 @@ async fn film_until(
     over: &Over,
     tasks: &Tasks,
 ) -> Result<Recorded, CaptureError> {
-    let recorder = Recorder::start(page, None, order, tasks).await?;
+    ready(page).await?;
+    let recorder = Recorder::start(page, order, tasks).await?;
     over.come().await;
     if over.gone.is_cancelled() {
         // Before it is stopped, so that its end is told as what it was.
         page.ended().await;
     }
-    recorder.stop(page).await
+    recorder.stop(page, LastLook::at(page).await).await
 }
 
 /// Where a window is, or soon will be.

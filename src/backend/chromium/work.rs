@@ -12,7 +12,7 @@ use super::instance::Instance;
 use super::limits::QUICK;
 use super::page::Page;
 use super::pipe::CallError;
-use super::record::Recorder;
+use super::recording::Recording;
 use super::sessions::Held;
 use super::{Chromium, boxed, emulate, steps, take};
 use crate::backend::error::{CaptureError, ErrorKind};
@@ -95,7 +95,7 @@ impl Chromium {
         steps::ready(page, order).await.map_err(CaptureError::from)?;
         let recorder = match recording {
             Some(recording) => {
-                Some(Recorder::start(page, Some(instance), recording, &self.0.tasks).await?)
+                Some(Recording::start(page, instance, recording, &self.0.tasks).await?)
             }
             None => None,
         };
@@ -126,7 +126,7 @@ impl Chromium {
         if held.recorder.is_some() {
             return Err(already_recording());
         }
-        let recorder = Recorder::start(&held.page, Some(&held.instance), order, &self.0.tasks);
+        let recorder = Recording::start(&held.page, &held.instance, order, &self.0.tasks);
         held.recorder = Some(recorder.await?);
         Ok(())
     }
