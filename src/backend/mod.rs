@@ -24,7 +24,7 @@ pub use self::facts::{
     Settled, Timings, TlsFacts,
 };
 use crate::blob::Blob;
-use crate::clock::Clock;
+use crate::clock::Moment;
 use crate::id::SessionId;
 use crate::policy::Policy;
 use crate::settings::sequence::Step;
@@ -185,6 +185,12 @@ pub struct SequenceOrder {
     pub product: String,
 }
 
+/// Where times come from that the browser does not tell.
+pub trait WallClock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> Moment;
+}
+
 /// A recording asked of a backend.
 pub struct RecordingOrder {
     /// Size, rate and limits.
@@ -192,7 +198,7 @@ pub struct RecordingOrder {
     /// Where its bytes go.
     pub file: Box<dyn video::Sink>,
     /// Where times come from that the browser does not tell.
-    pub clock: Clock,
+    pub clock: Arc<dyn WallClock>,
     /// Told when it ends by itself; dropped when it ends at all.
     pub ended: oneshot::Sender<()>,
     /// Told of each window that the page, or a window of its, opens; none where these are told of

@@ -67,8 +67,7 @@ impl Words {
     }
 
     /// What is to be read, without how it is set.
-    #[cfg(test)]
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.0.iter().map(|(one, _)| one).collect()
     }
 }

@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 use super::Captures;
 use super::record::with_artifacts;
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{News, Recorded, RecordingOrder};
+use crate::backend::{News, Recorded, RecordingOrder, WallClock};
 use crate::blob::Blob;
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::error::{Code, Problem, chain};
 use crate::evidence::GrowingFile;
 use crate::run::Event;
@@ -102,6 +102,12 @@ impl Sink for RecordingFile {
     }
 }
 
+impl WallClock for Clock {
+    fn now(&self) -> Moment {
+        Self::now(self)
+    }
+}
+
 /// A recording that is being made.
 pub(super) struct Filming {
     /// Completes when it ends by itself.
@@ -173,7 +179,7 @@ impl Captures {
     ) -> Result<(RecordingOrder, oneshot::Receiver<()>), Problem> {
         let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
         let (ended, ending) = oneshot::channel();
-        let clock = self.0.runs.clock().clone();
+        let clock = Arc::new(self.0.runs.clock().clone());
         Ok((
             RecordingOrder { settings, file: Box::new(RecordingFile(file)), clock, ended, popups },
             ending,

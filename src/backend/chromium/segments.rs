@@ -3,6 +3,7 @@
 //! cannot take that much, it is stopped and started again each second, which costs nothing to speak
 //! of, and each segment is complete in itself. Between two of them lie some 10 to 20 ms.
 
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use tokio::time::Instant;
 use super::page::Page;
 use super::pipe::CallError;
 use super::watcher::Line;
-use crate::clock::{Clock, Moment};
+use crate::backend::WallClock;
+use crate::clock::Moment;
 use crate::tasks::Tasks;
 use crate::video::{Message, Segment, Settings};
 
@@ -47,7 +49,7 @@ impl Segments {
     pub(super) async fn start(
         page: &Page,
         settings: Settings,
-        clock: Clock,
+        clock: Arc<dyn WallClock>,
         messages: Sender<Message>,
         tasks: &Tasks,
     ) -> Option<Self> {
@@ -89,7 +91,7 @@ struct Camera {
     line: Line,
     params: Value,
     begun: Moment,
-    clock: Clock,
+    clock: Arc<dyn WallClock>,
 }
 
 /// A segment under way.
