@@ -16,15 +16,19 @@
 //! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]; `fuzz`, which only tests have
 
+pub use exhibit_browser::{blocking, caption, markdown, masks, policy, settings, tasks, video};
 pub use exhibit_tlog as tlog;
 pub use exhibit_tlog::digest;
 pub use exhibit_verify::{artifact, blob, id, receipt, retention, run, shown, timestamp, workflow};
 
+/// What takes pictures of pages: the local browser, and what any other backend has in common with it.
+pub mod backend {
+    pub use exhibit_browser::backend::*;
+    pub use exhibit_browser::{chromium, media};
+}
+
 pub mod api;
-pub mod backend;
-pub mod blocking;
 pub mod bundle;
-pub mod caption;
 pub mod capture;
 pub mod cli;
 pub mod client;
@@ -42,11 +46,8 @@ pub mod hosted;
 pub mod http;
 pub mod integrity;
 pub mod jobs;
-pub mod markdown;
-pub mod masks;
 pub mod ownership;
 pub mod pack;
-pub mod policy;
 pub mod population;
 pub mod qr;
 pub mod quotas;
@@ -54,14 +55,10 @@ pub mod redact;
 pub mod report;
 pub mod request;
 pub mod runs;
-mod scratch;
 pub mod secret;
 pub mod sequences;
 pub mod sessions;
-pub mod settings;
 pub mod ssh_agent;
-pub mod tasks;
-pub mod video;
 pub mod web;
 pub mod words;
 pub mod worktree;
