@@ -4,17 +4,19 @@
 //! The layers, lowest first; a module may use those above it in this list, never those below
 //! (`tests/it/tidy.rs` holds the rule):
 //!
-//! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
-//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`],
-//!   [`tlog`], [`shown`], [`words`], [`caption`],
-//!   [`timestamp`], [`ownership`], [`ssh_agent`]
-//! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
-//!   [`workflow`], [`retention`]
-//! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
-//!   [`worktree`], [`population`], [`bundle`], [`integrity`]
+//! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`http`],
+//!   [`blob`], [`compare`], [`redact`], [`tlog`], [`shown`], [`words`], [`timestamp`],
+//!   [`ownership`], [`ssh_agent`]
+//! * L1 domain: [`artifact`], [`run`], [`receipt`], [`request`], [`workflow`], [`retention`]
+//! * L2 parts: [`config`], [`hosted`], [`evidence`], [`report`], [`worktree`], [`population`],
+//!   [`bundle`], [`integrity`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]; `fuzz`, which only tests have
+//!
+//! Below them lie crates: the browser with its settings and its policy is `exhibit_browser`, whose
+//! modules are known here by their old paths ([`backend`], [`settings`], [`policy`], [`masks`],
+//! [`blocking`], [`video`], [`caption`], [`markdown`], [`tasks`]).
 
 pub use exhibit_browser::{blocking, caption, markdown, masks, policy, settings, tasks, video};
 pub use exhibit_tlog as tlog;
