@@ -46,7 +46,8 @@ mod tests {
             let mode = made.metadata().expect("a folder").permissions().mode();
             assert_eq!(mode & 0o777, PRIVATE_DIR, "{}", made.display());
         }
-        std::fs::write(folder.join("Cookies"), "x").expect("written");
+        let cookies = tempfile::NamedTempFile::new_in(&folder).expect("a file");
+        cookies.keep().expect("it stays");
         let top = root.path().join("browser");
         remove_dir_all(&top).expect("removed");
         remove_dir_all(&top).expect("gone already");

@@ -61,14 +61,16 @@ fn is_binary(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
     fn a_script_or_nothing_is_refused_with_the_remedy() {
         let folder = tempfile::tempdir().expect("a folder");
-        let script = folder.path().join("chromium");
-        std::fs::write(&script, b"#!/bin/sh\n").expect("written");
-        for path in [script, folder.path().join("missing")] {
+        let mut script = tempfile::NamedTempFile::new_in(folder.path()).expect("a file");
+        script.write_all(b"#!/bin/sh\n").expect("written");
+        for path in [script.path().to_owned(), folder.path().join("missing")] {
             let problem = browser(Some(&path)).expect_err("no browser");
             assert_eq!(problem.kind, ErrorKind::BrowserUnavailable);
             assert!(problem.message.contains("give the browser's own binary"), "{problem}");

@@ -208,7 +208,7 @@ async fn wait_for_fonts(page: &Page) -> Result<(), PageError> {
     match ready {
         Ok(ready) => page.observed().facts.fonts_pending = !ready,
         Err(PageError::Call(CallError::Refused { .. })) => {
-            page.observed().facts.fonts_pending = true
+            page.observed().facts.fonts_pending = true;
         }
         Err(other) => return Err(other),
     }
