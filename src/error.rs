@@ -7,6 +7,7 @@ use std::fmt;
 pub use exhibit_verify::cause::chain;
 use serde::{Serialize, Serializer};
 
+use crate::backend::{CaptureError, ErrorKind};
 use crate::shown::shown_sentence;
 
 /// CLI exit codes: a documented contract (docs/API.md).
@@ -226,6 +227,44 @@ impl Code {
     }
 }
 
+impl From<ErrorKind> for Code {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InvalidField => Self::InvalidField,
+            ErrorKind::TargetForbidden => Self::TargetForbidden,
+            ErrorKind::MaskFailed => Self::MaskFailed,
+            ErrorKind::NotSupported => Self::NotSupported,
+            ErrorKind::SessionNotFound => Self::SessionNotFound,
+            ErrorKind::RecordingNotFound => Self::RecordingNotFound,
+            ErrorKind::AlreadyRecording => Self::AlreadyRecording,
+            ErrorKind::BackendNotConfigured => Self::BackendNotConfigured,
+            ErrorKind::BackendFailed => Self::BackendFailed,
+            ErrorKind::BackendAnswerRefused => Self::BackendAnswerRefused,
+            ErrorKind::DnsFailure => Self::DnsFailure,
+            ErrorKind::ConnectionRefused => Self::ConnectionRefused,
+            ErrorKind::TargetUnreachable => Self::TargetUnreachable,
+            ErrorKind::ConnectionTimeout => Self::ConnectionTimeout,
+            ErrorKind::TlsError => Self::TlsError,
+            ErrorKind::RedirectLoop => Self::RedirectLoop,
+            ErrorKind::NavigationFailed => Self::NavigationFailed,
+            ErrorKind::NavigationTimeout => Self::NavigationTimeout,
+            ErrorKind::DownloadNotPage => Self::DownloadNotPage,
+            ErrorKind::SelectorNotFound => Self::SelectorNotFound,
+            ErrorKind::SelectorNotVisible => Self::SelectorNotVisible,
+            ErrorKind::ScriptFailed => Self::ScriptFailed,
+            ErrorKind::ClipOutsidePage => Self::ClipOutsidePage,
+            ErrorKind::PictureTooLarge => Self::PictureTooLarge,
+            ErrorKind::RendererCrashed => Self::RendererCrashed,
+            ErrorKind::BrowserUnavailable => Self::BrowserUnavailable,
+            ErrorKind::RequestTimeout => Self::RequestTimeout,
+            ErrorKind::ShuttingDown => Self::ShuttingDown,
+            ErrorKind::Internal => Self::Internal,
+            // Whoever reported it took the name from this list.
+            ErrorKind::Reported(code) => Self::from_name(code).unwrap_or(Self::BackendFailed),
+        }
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -310,6 +349,14 @@ impl Problem {
     }
 }
 
+impl From<CaptureError> for Problem {
+    /// The same sentence, field, hint and cause, with the code of its kind.
+    fn from(error: CaptureError) -> Self {
+        let CaptureError { kind, message, field, hint, cause } = error;
+        Self { message, code: kind.into(), field, hint, cause }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -333,6 +380,31 @@ mod tests {
             assert!(!Code::ALL[..index].iter().any(|other| other.as_str() == code.as_str()));
             assert!((400..600).contains(&code.status()), "{code}");
         }
+    }
+
+    #[test]
+    fn every_kind_of_capture_error_has_the_code_of_its_name() {
+        for kind in ErrorKind::ALL {
+            assert_eq!(Code::from(*kind).as_str(), kind.as_str());
+        }
+        for code in Code::ALL {
+            assert_eq!(Code::from(ErrorKind::Reported(code.as_str())), *code);
+        }
+    }
+
+    #[test]
+    fn a_capture_error_becomes_a_problem_that_says_the_same() {
+        let cause = std::io::Error::other("the cause");
+        let error = CaptureError::new(ErrorKind::DnsFailure, "no\u{202e} such host")
+            .field("url")
+            .hint("try\nanother")
+            .because(cause);
+        let (message, field, hint) =
+            (error.message.clone(), error.field.clone(), error.hint.clone());
+        let said = chain(&error);
+        let problem = Problem::from(error);
+        assert_eq!((&problem.message, &problem.field, &problem.hint), (&message, &field, &hint));
+        assert_eq!((problem.code, chain(&problem)), (Code::DnsFailure, said));
     }
 
     #[test]

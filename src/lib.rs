@@ -4,27 +4,33 @@
 //! The layers, lowest first; a module may use those above it in this list, never those below
 //! (`tests/it/tidy.rs` holds the rule):
 //!
-//! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`tasks`],
-//!   [`http`], [`blob`], [`markdown`], [`compare`], [`blocking`], [`video`], [`redact`],
-//!   [`tlog`], [`shown`], [`words`], [`caption`],
-//!   [`timestamp`], [`ownership`], [`ssh_agent`]
-//! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
-//!   [`workflow`], [`retention`]
-//! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
-//!   [`worktree`], [`population`], [`bundle`], [`integrity`]
+//! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`http`],
+//!   [`blob`], [`compare`], [`redact`], [`tlog`], [`shown`], [`words`], [`timestamp`],
+//!   [`ownership`], [`ssh_agent`]
+//! * L1 domain: [`artifact`], [`run`], [`receipt`], [`request`], [`workflow`], [`retention`]
+//! * L2 parts: [`config`], [`hosted`], [`evidence`], [`report`], [`worktree`], [`population`],
+//!   [`bundle`], [`integrity`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]; `fuzz`, which only tests have
+//!
+//! Below them lie crates: the browser with its settings and its policy is `exhibit_browser`, whose
+//! modules are known here by their old paths ([`backend`], [`settings`], [`policy`], [`masks`],
+//! [`blocking`], [`video`], [`caption`], [`markdown`], [`tasks`]).
 
+pub use exhibit_browser::{blocking, caption, markdown, masks, policy, settings, tasks, video};
 pub use exhibit_tlog as tlog;
 pub use exhibit_tlog::digest;
 pub use exhibit_verify::{artifact, blob, id, receipt, retention, run, shown, timestamp, workflow};
 
+/// What takes pictures of pages: the local browser, and what any other backend has in common with it.
+pub mod backend {
+    pub use exhibit_browser::backend::*;
+    pub use exhibit_browser::{chromium, media};
+}
+
 pub mod api;
-pub mod backend;
-pub mod blocking;
 pub mod bundle;
-pub mod caption;
 pub mod capture;
 pub mod cli;
 pub mod client;
@@ -38,14 +44,12 @@ pub mod error;
 pub mod evidence;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+pub mod hosted;
 pub mod http;
 pub mod integrity;
 pub mod jobs;
-pub mod markdown;
-pub mod masks;
 pub mod ownership;
 pub mod pack;
-pub mod policy;
 pub mod population;
 pub mod qr;
 pub mod quotas;
@@ -56,10 +60,7 @@ pub mod runs;
 pub mod secret;
 pub mod sequences;
 pub mod sessions;
-pub mod settings;
 pub mod ssh_agent;
-pub mod tasks;
-pub mod video;
 pub mod web;
 pub mod words;
 pub mod worktree;

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::backend::BackendName;
+use crate::backend::{BackendName, CaptureError};
 use crate::blob::Blob;
 use crate::digest::Digest;
 use crate::error::Problem;
@@ -115,6 +115,12 @@ pub struct Refused {
     pub problem: Problem,
     /// The run in which the attempt is on record.
     pub evidence: Option<Value>,
+}
+
+impl From<CaptureError> for Box<Refused> {
+    fn from(error: CaptureError) -> Self {
+        Problem::from(error).into()
+    }
 }
 
 impl From<Problem> for Refused {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 
-use crate::backend::hosted::not_configured;
 use crate::backend::{
     Backend, BackendName, Failed, FailedAttempt, Order, Sent, SequenceOrder, StepReport, Taken,
 };
 use crate::config::{self, Config, Fallback};
 use crate::error::{Code, Problem};
+use crate::hosted::not_configured;
 use crate::masks::Masks;
 use crate::run::Caller;
 
@@ -89,7 +89,7 @@ impl Backends {
         let configured = settings.base_url.is_some();
         let masking = !Masks::new(&self.config.borrow().privacy).are_for_passwords();
         match asked {
-            Some(BackendName::Hosted) if !configured => Err(not_configured()),
+            Some(BackendName::Hosted) if !configured => Err(not_configured().into()),
             Some(BackendName::Hosted) if masking => Err(would_not_mask()),
             Some(asked) => Ok(asked),
             None => {
@@ -162,7 +162,7 @@ impl Backends {
         }
         tracing::warn!(error = %failed.problem, "the local browser takes over from the hosted service");
         let Failed { problem, browser, .. } = *failed;
-        Ok(FailedAttempt { code: problem.code.as_str(), message: problem.message, browser })
+        Ok(FailedAttempt { code: problem.kind.as_str(), message: problem.message, browser })
     }
 }
 

@@ -5,8 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::attempt::millis_between;
 use super::backends::{Chosen, passed_on, side};
-use super::record::{millis_between, with_artifacts};
+use super::record::with_artifacts;
 use super::{Ask, Captures, Kept, Refused, check_session, unreadable};
 use crate::artifact::{Artifact, NewArtifact};
 use crate::backend::BackendName;

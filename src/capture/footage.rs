@@ -1,5 +1,6 @@
 //! Owns what all recordings have in common: their place in a run, and their files on record.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,15 +11,16 @@ use tokio::task::JoinHandle;
 use super::Captures;
 use super::record::with_artifacts;
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{News, Recorded, RecordingOrder};
+use crate::backend::{News, Recorded, RecordingOrder, WallClock};
 use crate::blob::Blob;
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment};
 use crate::error::{Code, Problem, chain};
+use crate::evidence::GrowingFile;
 use crate::run::Event;
 use crate::runs::Work;
 use crate::settings::{Stage, Viewport};
 use crate::video::vtt::{self, Cue};
-use crate::video::{LARGEST_SIDE, Settings, Summary};
+use crate::video::{LARGEST_SIDE, Settings, Sink, Summary};
 
 /// Something said in a recording: from and to, in seconds since the epoch, and what.
 pub(super) type Said = (f64, f64, String);
@@ -85,6 +87,25 @@ pub(super) struct Footage {
     pub(super) artifacts: Vec<Artifact>,
     pub(super) bytes: Blob,
     pub(super) summary: Summary,
+}
+
+/// A file of the evidence, as the browser's recorder writes to it.
+struct RecordingFile(GrowingFile);
+
+impl Sink for RecordingFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.append(bytes)
+    }
+
+    fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.patch(at, bytes)
+    }
+}
+
+impl WallClock for Clock {
+    fn now(&self) -> Moment {
+        Self::now(self)
+    }
 }
 
 /// A recording that is being made.
@@ -158,8 +179,11 @@ impl Captures {
     ) -> Result<(RecordingOrder, oneshot::Receiver<()>), Problem> {
         let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
         let (ended, ending) = oneshot::channel();
-        let clock = self.0.runs.clock().clone();
-        Ok((RecordingOrder { settings, file, clock, ended, popups }, ending))
+        let clock = Arc::new(self.0.runs.clock().clone());
+        Ok((
+            RecordingOrder { settings, file: Box::new(RecordingFile(file)), clock, ended, popups },
+            ending,
+        ))
     }
 
     /// Put on record what a recording came to: its files, or that there are none.

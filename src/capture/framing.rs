@@ -7,7 +7,7 @@ use std::io::BufReader;
 use serde_json::{Value, json};
 
 use super::Captures;
-use super::record::Attempt;
+use super::attempt::Attempt;
 use crate::backend::{BackendName, PageFacts, Taken};
 use crate::blob::{Blob, BlobWriter};
 use crate::caption::{self, Address, Caption, Encoding, FrameError, Inside, Words};

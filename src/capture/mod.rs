@@ -2,9 +2,11 @@
 //! the whole story; nothing below it calls upward.
 
 mod ask;
+mod attempt;
 mod backends;
 mod comparison;
 mod convert;
+mod failure;
 mod footage;
 mod framing;
 mod record;
@@ -23,23 +25,23 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 pub use self::ask::{Ask, Done, Kind, Refused};
+use self::attempt::{Attempt, millis_between};
 pub use self::backends::Backends;
 use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
-use self::record::{
-    Attempt, asked_for, files_of, metadata, millis_between, report, with_artifacts, with_framed,
-};
+use self::failure::Failure;
+use self::record::{asked_for, files_of, metadata, report, with_artifacts, with_framed};
 use self::recording::Recordings;
 pub use self::sequence::{NO_LIMIT, SequenceDone};
 pub use self::session::SessionOpened;
 pub use self::video::VideoDone;
 use crate::artifact::Artifact;
-use crate::backend::hosted::no_sessions;
-use crate::backend::{BackendName, Failed, Order, Taken};
+use crate::backend::{BackendName, Order, Taken};
 use crate::blob::Blob;
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
+use crate::hosted::no_sessions;
 use crate::id::RunId;
 use crate::policy::Policy;
 use crate::quotas::{Quota, Share, Shares};
@@ -183,15 +185,16 @@ impl Captures {
     }
 
     /// Wait for a free slot, and have it taken.
-    async fn obtain(&self, attempt: &Attempt, place: Place) -> Result<Taken, Box<Failed>> {
+    async fn obtain(&self, attempt: &Attempt, place: Place) -> Result<Taken, Box<Failure>> {
         let slot = tokio::time::timeout_at(place.deadline, self.0.slots.acquire()).await;
         drop(place.waiting);
         match slot {
             Ok(_slot) => {
                 let order = self.order(attempt, place.deadline);
-                self.0.backends.take(attempt.chosen.by, order).await
+                let taken = self.0.backends.take(attempt.chosen.by, order).await;
+                taken.map_err(|failed| Box::new((*failed).into()))
             }
-            Err(_) => Err(Box::new(Failed::from(queue_too_slow()))),
+            Err(_) => Err(Box::new(Failure::from(queue_too_slow()))),
         }
     }
 
@@ -307,7 +310,7 @@ impl Captures {
     }
 
     /// Put what was taken on disk.
-    async fn keep(&self, attempt: &Attempt, taken: Taken) -> Result<Kept, Failed> {
+    async fn keep(&self, attempt: &Attempt, taken: Taken) -> Result<Kept, Failure> {
         let at = self.0.runs.clock().now();
         let (metadata, event) = (metadata(&taken), attempt.taken_event(&taken, at));
         let (by, status) = (taken.by, taken.status());
@@ -361,7 +364,7 @@ impl Captures {
     async fn conclude_failure(
         &self,
         attempt: Attempt,
-        failed: Failed,
+        failed: Failure,
         standalone: bool,
     ) -> Box<Refused> {
         let (problem, recorded) = self.keep_failure(&attempt, failed).await;
@@ -384,8 +387,8 @@ impl Captures {
     }
 
     /// Put a failure on record: the problem, and the place of its event.
-    async fn keep_failure(&self, attempt: &Attempt, failed: Failed) -> (Problem, Option<Value>) {
-        let Failed { problem, facts, failed_attempts, browser, .. } = failed;
+    async fn keep_failure(&self, attempt: &Attempt, failed: Failure) -> (Problem, Option<Value>) {
+        let Failure { problem, facts, failed_attempts, browser } = failed;
         let cause = std::error::Error::source(&problem).map(chain);
         let mut data = attempt.facts();
         data["code"] = json!(problem.code);
@@ -472,7 +475,7 @@ impl Drop for Waiting {
 /// Sessions are pages of the local browser.
 fn check_session(by: BackendName, page: &PageSettings) -> Result<(), Problem> {
     match page.session {
-        Some(_) if by == BackendName::Hosted => Err(no_sessions()),
+        Some(_) if by == BackendName::Hosted => Err(no_sessions().into()),
         _ => Ok(()),
     }
 }

@@ -1,100 +1,20 @@
-//! Owns what is put on record of a capture: its events, its files, and what `capture.json` says.
-
-use std::time::Duration;
+//! Owns what is put on record of a capture that was taken: its files, and what `capture.json` says.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::backends::Chosen;
+use super::attempt::{Attempt, aliases};
 use super::framing::{FRAMED, Framed, MEDIA_TYPE};
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{BackendName, Companion, Taken};
+use crate::backend::{Companion, Taken};
 use crate::blob::Blob;
 use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::error::Problem;
 use crate::pack;
-use crate::request::CaptureRequest;
 use crate::run::Event;
-use crate::runs::Work;
-use crate::settings::{Product, Stage, Target, presentable};
-
-/// What is known of a capture under way.
-pub(super) struct Attempt {
-    pub(super) work: Work,
-    pub(super) stage: Stage,
-    /// `0001-before`: name of the capture and of its folder.
-    pub(super) name: String,
-    pub(super) chosen: Chosen,
-    pub(super) request: CaptureRequest,
-    pub(super) begun: Moment,
-}
-
-impl Attempt {
-    /// What every event of this capture says.
-    pub(super) fn facts(&self) -> Value {
-        let target = match &self.request.settings.page.target {
-            Target::Url(url) => json!(presentable(url)),
-            Target::Html(_) | Target::Markdown(_) | Target::Current => Value::Null,
-        };
-        json!({
-            "capture": self.name,
-            "stage": self.stage,
-            "backend": self.chosen.by,
-            "url": target,
-            "session_id": self.request.settings.page.session,
-            "altered_by": self.request.settings.altered_by(),
-        })
-    }
-
-    /// What its caller is told of it, which `by` took, before what came of it.
-    pub(super) fn evidence(&self, by: BackendName) -> Value {
-        let mut evidence = json!({
-            "run": self.work.run.id,
-            "capture": self.name,
-            "stage": self.stage,
-            "altered_by": self.request.settings.altered_by(),
-        });
-        self.tell_who(&mut evidence, by);
-        if !self.request.aliases.is_empty() {
-            evidence["aliases"] = aliases(&self.request);
-        }
-        if !self.request.ignored.is_empty() {
-            evidence["ignored"] = json!(self.request.ignored);
-        }
-        evidence
-    }
-
-    /// Who took it, and in whose place if that was not who was asked.
-    fn tell_who(&self, record: &mut Value, by: BackendName) {
-        record["backend"] = json!(by);
-        if by != self.chosen.by {
-            record["fallback_from"] = json!(self.chosen.by);
-        }
-    }
-
-    pub(super) fn requested(&self) -> Event {
-        let mut data = self.facts();
-        data["settings"] = self.request.settings.record();
-        if !self.request.aliases.is_empty() {
-            data["aliases"] = aliases(&self.request);
-        }
-        Event::exhibit("capture.requested", data)
-    }
-
-    pub(super) fn taken_event(&self, taken: &Taken, at: Moment) -> Event {
-        let mut data = self.facts();
-        let facts = taken.facts.as_ref();
-        self.tell_who(&mut data, taken.by);
-        data["final_url"] = json!(facts.and_then(|facts| facts.final_url.as_ref()));
-        data["title"] = json!(facts.and_then(|facts| facts.title.as_ref()));
-        data["status"] = json!(taken.status());
-        data["failed_attempts"] = json!(taken.failed_attempts);
-        data["duration_ms"] = json!(millis_between(self.begun, at));
-        Event::exhibit("capture.taken", data)
-    }
-}
+use crate::settings::{Product, presentable};
 
 /// The address in a request that was not carried out, as it may be put on record.
 pub(super) fn asked_for(body: &Value) -> String {
@@ -141,10 +61,6 @@ pub(super) fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event 
 pub(super) fn with_framed(mut event: Event, framed: &Framed) -> Event {
     event.data.extend(framed.told().map(|told| ("framed".to_owned(), told)));
     event
-}
-
-fn aliases(request: &CaptureRequest) -> Value {
-    request.aliases.iter().map(|(sent, meant)| json!({ "sent": sent, "meant": meant })).collect()
 }
 
 /// The files of a capture, `capture.json` last.
@@ -249,9 +165,4 @@ fn companion_record(companion: &Companion) -> Value {
         "file": name, "media_type": media_type, "size_bytes": bytes.len(),
         "sha256": Digest::of(bytes),
     })
-}
-
-pub(super) fn millis_between(begun: Moment, ended: Moment) -> u64 {
-    let elapsed: Duration = ended.monotonic.saturating_sub(begun.monotonic);
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }

@@ -122,7 +122,7 @@ impl Captures {
         let begun = match self.0.runs.record(&take.work, vec![started]).await {
             Ok(recorded) => {
                 let begun = self.0.backends.local().start_recording(session, order).await;
-                begun.map(|()| recorded)
+                begun.map(|()| recorded).map_err(Problem::from)
             }
             Err(problem) => {
                 drop(order);
@@ -174,7 +174,7 @@ impl Captures {
         let run = take.work.run.id;
         let recorded = self.0.backends.local().stop_recording(session).await;
         let said = self.0.runs.said_since(&take.work, take.begun).await.unwrap_or_default();
-        let kept = self.conclude_take(&take, recorded, said).await;
+        let kept = self.conclude_take(&take, recorded.map_err(Problem::from), said).await;
         let answer = kept.map(|Footage { artifacts, summary, .. }| {
             json!({
                 "recording": take.name, "summary": summary,

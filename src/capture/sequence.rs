@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::attempt::{Attempt, millis_between};
 use super::backends::{Chosen, passed_on};
 use super::comparison::{Difference, Side};
-use super::record::{Attempt, files_of, millis_between, with_artifacts, with_framed};
-use super::video::only_local_records;
+use super::record::{files_of, with_artifacts, with_framed};
 use super::{Ask, Captures, Place, Refused, check_session, queue_too_slow, unreadable};
 use crate::artifact::Artifact;
 use crate::backend::{
     BackendName, Failed, FailedAttempt, Output, Sent, SequenceOrder, StepReport, Taken,
+    only_local_records,
 };
 use crate::clock::Moment;
 use crate::error::{Code, Problem, chain};
@@ -188,7 +189,7 @@ impl Captures {
                 let Failed { problem, browser, failed_attempts, .. } = *failed;
                 results.browser = browser.unwrap_or_default();
                 results.failed_attempts = failed_attempts;
-                Err(problem)
+                Err(problem.into())
             }
         };
         kept.and(ended)
@@ -202,6 +203,7 @@ impl Captures {
     ) -> Result<(), Problem> {
         let Course { work, request, .. } = *course;
         let StepReport { index, mut record, problem, outputs, state, duration_ms } = report;
+        let problem = problem.map(Problem::from);
         record["step"] = json!(index);
         record["duration_ms"] = json!(duration_ms);
         let kind = if problem.is_some() { "step.failed" } else { "step.done" };
@@ -403,7 +405,7 @@ fn check_steps(by: BackendName, request: &SequenceRequest) -> Result<(), Problem
         return Ok(());
     }
     if request.record {
-        return Err(only_local_records().field("record"));
+        return Err(only_local_records().field("record").into());
     }
     let compares = |step: &Step| matches!(step.action, Action::Compare { .. });
     let Some(index) = request.steps.iter().position(compares) else { return Ok(()) };

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Ask, Captures, Refused};
-use crate::backend::hosted::no_sessions;
 use crate::backend::{BackendName, SessionOrder};
 use crate::error::Problem;
+use crate::hosted::no_sessions;
 use crate::id::{RandomId, RunId, SessionId};
 use crate::request::SessionRequest;
 use crate::run::{Caller, Event};
@@ -51,7 +51,7 @@ impl Captures {
             deadline: Instant::now() + self.0.config.borrow().capture.deadline,
             policy: self.0.policy.borrow().clone(),
         };
-        let opened = self.0.backends.local().open_session(order).await;
+        let opened = self.0.backends.local().open_session(order).await.map_err(Problem::from);
         // Asked now: it may have outlived its time when its opening is sealed.
         let shown = self.0.sessions.shown(id);
         let settings =

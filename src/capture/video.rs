@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::attempt::millis_between;
 use super::convert::convert;
 use super::footage::{Footage, Said, Seat, Take};
-use super::record::{millis_between, with_artifacts};
+use super::record::with_artifacts;
 use super::sequence::{Course, NO_LIMIT, Results, carried, requested};
 use super::{Ask, Captures, Chosen, Place, Refused, queue_too_slow};
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{BackendName, Recorded, StepReport};
+use crate::backend::{BackendName, Recorded, StepReport, only_local_records};
 use crate::blob::Blob;
 use crate::error::{Code, Problem, chain};
 use crate::id::RunId;
@@ -148,7 +149,7 @@ impl Captures {
         drop(reported);
         let recorded = running.await.map_err(|error| Problem::internal("recording", error));
         filming.windows().await;
-        kept.and(recorded.flatten())
+        kept.and(recorded.and_then(|recorded| recorded.map_err(Problem::from)))
     }
 
     /// Have the steps of a sequence taken and recorded.
@@ -258,11 +259,6 @@ impl Captures {
     }
 }
 
-pub(super) fn only_local_records() -> Problem {
-    let message = "only the local browser records; ask with `X-Exhibit-Backend: chromium`";
-    Problem::new(Code::NotSupported, message)
-}
-
 fn no_converter() -> Problem {
     let message = "`format` asks for what a program of the operator's makes, and there is none; give \
                    mp4, or have the operator name ffmpeg in `video.ffmpeg`";
@@ -294,7 +290,7 @@ fn cue(request: &SequenceRequest, report: &StepReport, until: f64) -> Said {
         text = format!("{text}; the agent says {}", quoted_within(note, SAID));
     }
     if let Some(problem) = &report.problem {
-        text = format!("{text}: failed, {}", problem.code);
+        text = format!("{text}: failed, {}", problem.kind);
     }
     (until - took, until, format!("{}. {text}", report.index + 1))
 }

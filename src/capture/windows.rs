@@ -8,7 +8,7 @@ use super::Captures;
 use super::footage::Take;
 use super::record::with_artifacts;
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{Filmed, News, Popup, WindowSeen};
+use crate::backend::{CaptureError, Filmed, News, Popup, WindowSeen};
 use crate::error::{Problem, chain};
 use crate::pack;
 use crate::run::Event;
@@ -110,14 +110,14 @@ impl Captures {
             self.keep_lost(&take, &problem).await;
             return Err(problem);
         }
-        let gone = || Problem::internal("recording a window", "its page is gone");
+        let gone = || CaptureError::internal("recording a window", "its page is gone");
         let recorded = match filming.order.send(recording) {
             Ok(()) => filming.recorded.await.unwrap_or_else(|_| Err(gone())),
             Err(_) => Err(gone()),
         };
         drop(seat);
         let said = self.0.runs.said_since(&take.work, take.begun).await.unwrap_or_default();
-        let kept = self.conclude_take(&take, recorded, said).await;
+        let kept = self.conclude_take(&take, recorded.map_err(Problem::from), said).await;
         if let Err(problem) = &kept {
             tracing::warn!(error = chain(problem), "a window was not recorded, as its event says");
         }

@@ -14,12 +14,14 @@ use super::retention::{retention, unknown_classes};
 use super::room::{quotas, store};
 use super::workflows::workflows;
 use super::{
-    Backend, Browser, Capture, CodePlaces, Config, Events, Fallback, Hosted, Integrity, Keys, Log,
-    LogFormat, Policy, Privacy, Runs, Sessions, Timestamping, Transparency, Video, Web, Witness,
-    check,
+    Backend, Capture, CodePlaces, Config, Events, Fallback, Hosted, Integrity, Keys, Log,
+    LogFormat, Runs, Sessions, Timestamping, Transparency, Video, Web, Witness, check,
 };
+use crate::backend::chromium::BrowserSettings;
 use crate::disk;
 use crate::evidence::KeyKind;
+use crate::masks::MaskSettings;
+use crate::policy::PolicySettings;
 use crate::redact::Rule;
 use crate::tlog::note::{Algorithm, VerifierKey, check_name};
 use crate::video::Source;
@@ -228,9 +230,9 @@ fn timestamp(document: &mut Document<'_>, default: Timestamping) -> Timestamping
     timestamp
 }
 
-fn browser(document: &mut Document<'_>, default: Browser) -> Browser {
+fn browser(document: &mut Document<'_>, default: BrowserSettings) -> BrowserSettings {
     let mut table = document.table("browser");
-    let browser = Browser {
+    let browser = BrowserSettings {
         path: table.option("path", default.path, read::path),
         sandbox: table.get("sandbox", default.sandbox, read::switch),
         runtime: table.get("runtime", default.runtime, read::path),
@@ -262,9 +264,9 @@ fn capture(document: &mut Document<'_>, default: &Capture) -> Capture {
     capture
 }
 
-fn policy(document: &mut Document<'_>, default: Policy) -> Policy {
+fn policy(document: &mut Document<'_>, default: PolicySettings) -> PolicySettings {
     let mut table = document.table("policy");
-    let policy = Policy {
+    let policy = PolicySettings {
         allow_hosts: table.get("allow_hosts", default.allow_hosts, read::list),
         deny_hosts: table.get("deny_hosts", default.deny_hosts, read::list),
         deny_addresses: table.get("deny_addresses", default.deny_addresses, read::list),
@@ -273,9 +275,9 @@ fn policy(document: &mut Document<'_>, default: Policy) -> Policy {
     policy
 }
 
-fn privacy(document: &mut Document<'_>, default: Privacy) -> Privacy {
+fn privacy(document: &mut Document<'_>, default: MaskSettings) -> MaskSettings {
     let mut table = document.table("privacy");
-    let privacy = Privacy {
+    let privacy = MaskSettings {
         mask: table.get("mask", default.mask, read::list),
         mask_inputs: table.get("mask_inputs", default.mask_inputs, read::list),
     };

@@ -22,7 +22,10 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::backend::chromium::BrowserSettings;
 use crate::evidence::{Inventory, KeyKind, KeyPlace};
+use crate::masks::MaskSettings;
+use crate::policy::PolicySettings;
 use crate::tlog::note::VerifierKey;
 use crate::video::Source;
 
@@ -59,13 +62,13 @@ pub struct Config {
     /// Who stamps the log with the time.
     pub timestamp: Timestamping,
     /// The local browser.
-    pub browser: Browser,
+    pub browser: BrowserSettings,
     /// Limits of a capture.
     pub capture: Capture,
     /// What may be captured.
-    pub policy: Policy,
+    pub policy: PolicySettings,
     /// What is covered in pages before they are captured.
-    pub privacy: Privacy,
+    pub privacy: MaskSettings,
     /// Limits of a run.
     pub runs: Runs,
     /// How long runs are kept.
@@ -216,25 +219,6 @@ impl Default for Timestamping {
     }
 }
 
-/// `[browser]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Browser {
-    /// The browser's binary; searched for when not given.
-    pub path: Option<PathBuf>,
-    /// Whether Chromium's own sandbox is on. Off only for a root CI.
-    pub sandbox: bool,
-    /// Private folder for profiles and temporary files; emptied at start.
-    pub runtime: PathBuf,
-    /// Number of browser contexts kept ready ahead of need.
-    pub prepared: usize,
-    /// Captures after which the browser is replaced by a fresh one.
-    pub recycle_after: u32,
-    /// How often the browser is asked whether it is alive.
-    pub probe_every: Duration,
-    /// How long it may take to answer before it counts as hung, and to start.
-    pub patience: Duration,
-}
-
 /// `[capture]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Capture {
@@ -252,26 +236,6 @@ pub struct Capture {
     pub snapshot: bool,
     /// Whether each picture is kept a second time, with a caption around it.
     pub framed: bool,
-}
-
-/// `[policy]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    /// Hosts that may be captured, `*.example.com` for all below; every host when empty.
-    pub allow_hosts: Vec<String>,
-    /// Hosts that may not.
-    pub deny_hosts: Vec<String>,
-    /// Addresses nothing may be loaded from, in CIDR notation: cloud metadata services by default.
-    pub deny_addresses: Vec<String>,
-}
-
-/// `[privacy]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Privacy {
-    /// CSS selectors of what is covered in pictures and recordings.
-    pub mask: Vec<String>,
-    /// Types of input fields that are covered.
-    pub mask_inputs: Vec<String>,
 }
 
 /// `[runs]`
@@ -421,15 +385,7 @@ impl Default for Config {
             integrity: Integrity::default(),
             transparency: Transparency::default(),
             timestamp: Timestamping::default(),
-            browser: Browser {
-                path: None,
-                sandbox: true,
-                runtime: "/run/exhibit/browser".into(),
-                prepared: 2,
-                recycle_after: 500,
-                probe_every: Duration::from_secs(5),
-                patience: Duration::from_secs(20),
-            },
+            browser: BrowserSettings::default(),
             capture: Capture {
                 concurrent: 4,
                 queue: 64,
@@ -439,15 +395,8 @@ impl Default for Config {
                 snapshot: true,
                 framed: true,
             },
-            policy: Policy {
-                allow_hosts: Vec::new(),
-                deny_hosts: Vec::new(),
-                // The metadata services of the clouds: link-local IPv4, AWS on IPv6, Alibaba.
-                deny_addresses: ["169.254.0.0/16", "fd00:ec2::254/128", "100.100.100.200/32"]
-                    .map(str::to_owned)
-                    .to_vec(),
-            },
-            privacy: Privacy { mask: Vec::new(), mask_inputs: vec!["password".to_owned()] },
+            policy: PolicySettings::default(),
+            privacy: MaskSettings::default(),
             runs: Runs {
                 max_open: 256,
                 idle: Duration::from_mins(30),

@@ -25,13 +25,13 @@ use self::keyring::SharedKeyring;
 use self::socket::SocketFile;
 use crate::api::{Api, router};
 use crate::backend::chromium::Chromium;
-use crate::backend::hosted::Hosted;
 use crate::capture::{Backends, Captures};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::watch::ConfigWatch;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::{Amiss, LogKey};
+use crate::hosted::Hosted;
 use crate::jobs::Jobs;
 use crate::masks::Masks;
 use crate::policy::Policy;
@@ -168,7 +168,7 @@ impl Daemon {
     /// # Errors
     /// When the browser cannot be started.
     pub async fn ready(&self) -> Result<(), Problem> {
-        self.browser.started().await
+        Ok(self.browser.started().await?)
     }
 
     /// Read the configuration file again now, and sign with the key that waits, where one does.

@@ -4,6 +4,7 @@
 
 mod access;
 pub mod desk;
+mod ledger;
 mod pages;
 pub mod scenario;
 mod serve;

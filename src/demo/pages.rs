@@ -1,7 +1,7 @@
 //! Owns the refund desk's pages, and what those of the other desks share: plain HTML with its style
 //! inside, no script, everything that is not ours escaped.
 
-use super::desk::{Asked, Cents, Transaction};
+use super::ledger::{Asked, Cents, Transaction};
 
 const STYLE: &str = include_str!("desk.css");
 

@@ -19,7 +19,6 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::run::Actor;
 use crate::shown::quoted_within;
-use crate::video::Sink;
 
 /// A file of a run that grows. When it is dropped it stays as it is, to be made part of the run.
 #[derive(Debug)]
@@ -54,8 +53,12 @@ pub(super) struct Begun {
 /// The disk is looked at again after so many bytes.
 const CHECK_EVERY: u64 = 4 * 1024 * 1024;
 
-impl Sink for GrowingFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+impl GrowingFile {
+    /// Append `bytes`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::StorageFull`] when its head-room is used up; what the system answers.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.since_checked += bytes.len() as u64;
         if self.since_checked >= CHECK_EVERY {
             self.since_checked = 0;
@@ -66,7 +69,11 @@ impl Sink for GrowingFile {
         self.file.append(bytes)
     }
 
-    fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+    /// Make durable what was appended, then write `bytes` over what stands at `at`.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.patch(at, bytes)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use super::item::{Item, Kind, as_label, capital, joined, tidy};
+use super::text::{common_bytes, tidy};
 use crate::shown::shown_within;
 
 /// Most characters of a value, and of what it is a value of.
@@ -78,28 +78,6 @@ impl Change {
         Self { became, subject, before, after, times: 1 }
     }
 
-    /// What is said of two texts of a page that are the same thing.
-    pub(super) fn of_texts(before: &Item, after: &Item) -> Self {
-        let same = before.pieces.iter().zip(&after.pieces).take_while(|(one, other)| one == other);
-        let same = same.count().min(before.pieces.len()).min(after.pieces.len());
-        let rest = |item: &Item| joined(&item.pieces[same..]);
-        let first = if after.flows { 0 } else { same.saturating_sub(1) };
-        let label = as_label(&joined(&after.pieces[first..same]));
-        if after.kind == Kind::Definition && !after.name.is_empty() {
-            return Self::changed(&after.name, &before.text(), &after.text());
-        }
-        if let Some(label) = label {
-            return Self::changed(&label, &rest(before), &rest(after));
-        }
-        let (was, is) = (before.text(), after.text());
-        let common = is.len() - common_bytes(&was, &is).1;
-        let label = is[..common].rfind(": ").and_then(|at| Some((as_label(&is[..at])?, at + 2)));
-        match label {
-            Some((label, at)) => Self::changed(&label, &was[at..], &is[at..]),
-            None => Self::changed(&after.place(), &was, &is),
-        }
-    }
-
     /// What became of it.
     pub fn became(&self) -> Became {
         self.became
@@ -166,30 +144,6 @@ impl Serialize for Change {
     }
 }
 
-impl Item {
-    /// What is said of it when it came or went: which kind of thing it is, and where.
-    pub(super) fn noun(&self) -> String {
-        let noun = self.kind.noun();
-        match self.kind {
-            Kind::Option if !self.owner.is_empty() => format!("{noun} of {}", self.owner),
-            Kind::Text | Kind::ListItem | Kind::Definition | Kind::Table
-                if !self.under.is_empty() =>
-            {
-                format!("{noun} under {}", self.under)
-            }
-            _ => noun.to_owned(),
-        }
-    }
-
-    /// What a text is called that has no name: where it stands.
-    fn place(&self) -> String {
-        match self.kind {
-            Kind::Text | Kind::ListItem if !self.under.is_empty() => self.under.clone(),
-            kind => capital(kind.noun()),
-        }
-    }
-}
-
 /// Whether a text may stand without quotes.
 fn is_plain(text: &str, ours: &[char]) -> bool {
     let is_ours = text.contains(['→', '“', '”', '\\']) || text.contains(ours);
@@ -221,13 +175,6 @@ fn is_unseen(letter: char) -> bool {
 /// A letter as it is told apart from all that look like it.
 fn spelled_out(letter: char) -> String {
     if letter.is_ascii() { letter.to_string() } else { letter.escape_unicode().to_string() }
-}
-
-/// How many bytes two texts have in common at their beginning, and how many the second has beyond.
-fn common_bytes(one: &str, other: &str) -> (usize, usize) {
-    let pairs = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
-    let common = pairs.map(|(letter, _)| letter.len_utf8()).sum();
-    (common, other.len() - common)
 }
 
 /// Two values, cut at their beginning as far as they are alike, if they are long.

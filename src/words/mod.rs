@@ -4,10 +4,13 @@
 //! sentences; its work grows with the size of the trees and no faster.
 
 mod change;
+mod control;
 mod item;
+mod kind;
 mod matching;
 mod page;
 mod table;
+mod text;
 mod tree;
 
 use std::collections::HashMap;
@@ -15,7 +18,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 pub use self::change::{Became, Change};
-use self::item::{Item, Kind};
+use self::item::Item;
+use self::kind::Kind;
 use self::matching::{Matching, Sign};
 pub use self::page::Page;
 pub use self::tree::WordsError;
@@ -124,7 +128,7 @@ fn changes(before: &Item, after: &Item, several_tables: bool) -> Vec<Change> {
         changes.extend(old.changes(new, &place));
     }
     if before.name != after.name {
-        let noun = item::capital(after.kind.noun());
+        let noun = text::capital(after.kind.noun());
         changes.push(Change::changed(&noun, &before.name, &after.name));
     }
     for (name, now) in &after.states {
@@ -135,7 +139,7 @@ fn changes(before: &Item, after: &Item, several_tables: bool) -> Vec<Change> {
         }
     }
     if before.text() != after.text() {
-        changes.push(Change::of_texts(before, after));
+        changes.push(before.text_change(after));
     }
     changes
 }

@@ -1,8 +1,10 @@
 //! Owns what a page says, as a list of things in the order in which they stand. Containers that
 //! say nothing are looked through, and no text is told twice, however often the tree repeats it.
 
-use super::item::{Item, Kind, joined, tidy};
+use super::item::Item;
+use super::kind::Kind;
 use super::table::Table;
+use super::text::{joined, tidy};
 use super::tree::{Node, Tree, WordsError};
 
 /// How deep the tree is followed; browsers nest no deeper themselves.

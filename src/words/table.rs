@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 
 use super::change::Change;
-use super::item::{Item, Kind, hashed, joined};
+use super::control::Control;
+use super::kind::Kind;
 use super::matching::{Matching, Sign};
+use super::text::{hashed, joined};
 use super::tree::Tree;
 
 /// Most rows, and most cells of a row, that are read.
@@ -233,7 +235,7 @@ fn below(tree: &Tree, place: usize, roles: &[&str], closed: &[&str]) -> Vec<usiz
 /// What a cell shows: texts, and the controls in it by their value and state.
 fn shown(tree: &Tree, cell: usize) -> String {
     let mut pieces = Vec::new();
-    let mut controls: Vec<Item> = Vec::new();
+    let mut controls: Vec<Control> = Vec::new();
     let mut waiting = vec![cell];
     while let Some(at) = waiting.pop() {
         let node = &tree.nodes[at];
@@ -242,7 +244,7 @@ fn shown(tree: &Tree, cell: usize) -> String {
             ("InlineTextBox" | "ListMarker" | "LineBreak", _) => {}
             ("StaticText", _) => pieces.push(node.name.clone()),
             ("link", _) if !node.name.trim().is_empty() => pieces.push(node.name.clone()),
-            (_, Some(kind)) => controls.push(Item::control(kind, node, "")),
+            (_, Some(kind)) => controls.push(Control::read(kind, node)),
             _ => waiting.extend(node.children.iter().rev().copied()),
         }
     }

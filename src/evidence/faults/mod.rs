@@ -33,7 +33,6 @@ use crate::disk::fault::{Fault, Plan, try_all};
 use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::run::{Ending, Event, Recorded};
-use crate::video::Sink as _;
 
 /// Of so many steps, one is tried by `cargo test`.
 const STRIDE: usize = 7;

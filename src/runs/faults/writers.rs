@@ -11,7 +11,6 @@ use super::{Place, operator};
 use crate::evidence::GrowingFile;
 use crate::run::{Ending, Event};
 use crate::runs::{Runs, Work};
-use crate::video::Sink as _;
 
 const NAME: &str = "recordings/0001.mp4";
 

@@ -1,0 +1,83 @@
+//! Owns the error of work on a page: the page or the request is at fault, or a call to the browser
+//! failed. Callers inside this folder tell the two apart; callers outside get one [`CaptureError`].
+
+use super::pipe::CallError;
+use crate::error::{CaptureError, ErrorKind};
+
+/// Why work on a page failed.
+#[derive(Debug)]
+pub(super) enum PageError {
+    /// The page, or the request, is at fault: trying again would not help.
+    Capture(CaptureError),
+    /// A call to the browser failed.
+    Call(CallError),
+}
+
+impl From<CaptureError> for PageError {
+    fn from(error: CaptureError) -> Self {
+        Self::Capture(error)
+    }
+}
+
+impl From<CallError> for PageError {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl PageError {
+    /// A script error caused by the value of `field`, as an error with that field.
+    pub(super) fn in_field(self, field: &str, value: &str) -> Self {
+        match self {
+            Self::Capture(error) if error.kind == ErrorKind::NavigationFailed => {
+                let message =
+                    format!("`{field}` is `{value}`, which is no CSS selector; correct it");
+                let wrong = CaptureError::new(ErrorKind::InvalidField, message);
+                wrong.field(field).because(error).into()
+            }
+            other => other,
+        }
+    }
+}
+
+impl From<PageError> for CaptureError {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Capture(error) => error,
+            PageError::Call(call) => call.into(),
+        }
+    }
+}
+
+impl From<CallError> for CaptureError {
+    fn from(call: CallError) -> Self {
+        let (kind, message) = match &call {
+            CallError::Closed => return unavailable("the browser died").because(call),
+            CallError::SessionGone => (
+                ErrorKind::RendererCrashed,
+                "the page's renderer died; check the page, or give the host more memory",
+            ),
+            CallError::Timeout { .. } => (
+                ErrorKind::RequestTimeout,
+                "the page's scripts did not let the browser answer; check the page",
+            ),
+            CallError::Refused { .. } | CallError::Malformed { .. } => (
+                ErrorKind::NavigationFailed,
+                "the browser could not do what the capture needs; the daemon's log says why",
+            ),
+        };
+        Self::new(kind, message).because(call)
+    }
+}
+
+/// The browser is not there.
+pub(super) fn unavailable(what: &str) -> CaptureError {
+    let message = format!("{what}; `exhibit doctor` looks for the cause");
+    CaptureError::new(ErrorKind::BrowserUnavailable, message)
+}
+
+/// The deadline of a capture passed.
+pub(super) fn out_of_time() -> CaptureError {
+    let message = "the capture did not finish within `capture.deadline`; ask for less, or raise it";
+    CaptureError::new(ErrorKind::RequestTimeout, message)
+}

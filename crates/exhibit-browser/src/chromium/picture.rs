@@ -1,0 +1,239 @@
+//! Owns the taking of a picture of a page that is ready: which rectangle, how large, and the
+//! picture's own bytes.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chromiumoxide_cdp::cdp::browser_protocol::page::{
+    CaptureScreenshotFormat, CaptureScreenshotParams, Viewport as Clip,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::error::PageError;
+use super::limits::{PAGE_CALL, QUICK};
+use super::nearest;
+use super::page::Page;
+use super::script::World;
+use crate::error::{CaptureError, ErrorKind};
+use crate::media::png_size;
+use crate::settings::{Format, FullPage, PageSettings, Picture, Rect, Region, Viewport};
+
+/// What of the page is to be in the picture, found before it is taken.
+pub(super) struct Frame {
+    rect: Option<Rect>,
+    pixels: (u32, u32),
+}
+
+/// Bring to light what the picture is to show, and measure it.
+pub(super) async fn frame(
+    page: &Page,
+    settings: &PageSettings,
+    picture: &Picture,
+    max_pixels: u64,
+) -> Result<Frame, PageError> {
+    if let Region::FullPage(settings) = &picture.region
+        && settings.scroll
+    {
+        show_everything(page, settings).await?;
+    }
+    let rect = rectangle(page, settings, &picture.region).await?;
+    let pixels = size_in_pixels(rect, settings.viewport, max_pixels)?;
+    Ok(Frame { rect, pixels })
+}
+
+/// Take the picture: its bytes, exactly as the browser gave them, and its size in device pixels.
+pub(super) async fn take(
+    page: &Page,
+    picture: &Picture,
+    frame: Frame,
+) -> Result<(Vec<u8>, (u32, u32)), PageError> {
+    let bytes = screenshot(page, picture.format, frame.rect).await?;
+    let pixels = png_size(&bytes).unwrap_or(frame.pixels);
+    Ok((bytes, pixels))
+}
+
+/// Scroll through the whole page, so that what loads only when it comes into view is loaded, wait
+/// for the images, and return to the top.
+async fn show_everything(page: &Page, settings: &FullPage) -> Result<(), PageError> {
+    const SCROLL: &str = "async (limit, by, delay) => {
+        const end = performance.now() + limit;
+        const frame = () => new Promise(resolve => {
+            requestAnimationFrame(resolve);
+            setTimeout(resolve, 100);
+        });
+        const root = document.scrollingElement || document.documentElement;
+        if (!root) return true;
+        for (let y = 0; y < root.scrollHeight && performance.now() < end; y += by || innerHeight) {
+            window.scrollTo({ top: y, behavior: 'instant' });
+            await frame();
+            if (delay) await new Promise(resolve => setTimeout(resolve, delay));
+        }
+        const loaded = image => image.complete || new Promise(resolve => {
+            image.addEventListener('load', resolve, { once: true });
+            image.addEventListener('error', resolve, { once: true });
+        });
+        const images = Promise.all(Array.from(document.images, loaded)).then(() => true);
+        const rest = Math.max(0, end - performance.now());
+        const whole = await Promise.race([
+            images,
+            new Promise(resolve => setTimeout(resolve, rest, false)),
+        ]);
+        window.scrollTo({ top: 0, behavior: 'instant' });
+        await frame();
+        return whole;
+    }";
+    let limit = Duration::from_secs(15);
+    let world = World::isolated(page).await?;
+    let delay = settings.scroll_delay.map(|delay| delay.as_millis());
+    let arguments = [json!(limit.as_millis()), json!(settings.scroll_by), json!(delay)];
+    let whole = world.call::<bool>(SCROLL, &arguments, limit + QUICK).await?;
+    if !whole && let Some(settled) = page.observed().facts.settled.as_mut() {
+        settled.reached = false;
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LayoutMetrics {
+    css_content_size: Size,
+}
+
+#[derive(Deserialize)]
+struct Size {
+    width: f64,
+    height: f64,
+}
+
+/// The rectangle of the page to be captured; none for the window as it is.
+async fn rectangle(
+    page: &Page,
+    settings: &PageSettings,
+    region: &Region,
+) -> Result<Option<Rect>, PageError> {
+    let metrics = page.call_raw("Page.getLayoutMetrics", json!({}), PAGE_CALL).await?;
+    let size = serde_json::from_str::<LayoutMetrics>(metrics.get())
+        .map_err(|error| CaptureError::internal("measuring the page", error))?
+        .css_content_size;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a page's size")]
+    let whole = (size.width.max(0.0).ceil() as u64, size.height.max(0.0).ceil() as u64);
+    page.observed().facts.page_size = Some(whole);
+    match region {
+        Region::Viewport => Ok(None),
+        Region::FullPage(full) => {
+            let most = full.max_height.map_or(f64::INFINITY, f64::from);
+            let (width, height) = (size.width.max(1.0), size.height.clamp(1.0, most));
+            Ok(Some(Rect { x: 0.0, y: 0.0, width, height }))
+        }
+        Region::Clip(clip) => {
+            let (right, bottom) = (clip.x + clip.width, clip.y + clip.height);
+            let width = size.width.max(f64::from(settings.viewport.width));
+            let height = size.height.max(f64::from(settings.viewport.height));
+            if right <= width && bottom <= height {
+                return Ok(Some(*clip));
+            }
+            let message = format!(
+                "`clip` reaches to {right} × {bottom}, and the page ends at {width} × {height} CSS \
+                 pixels; give a rectangle inside it"
+            );
+            Err(CaptureError::new(ErrorKind::ClipOutsidePage, message).field("clip").into())
+        }
+        Region::Element(selector) => element(page, selector).await.map(Some),
+    }
+}
+
+async fn element(page: &Page, selector: &str) -> Result<Rect, PageError> {
+    const BOX: &str = "selector => {
+        const element = document.querySelector(selector);
+        if (!element) return null;
+        element.scrollIntoView({ block: 'nearest', inline: 'nearest', behavior: 'instant' });
+        const box = element.getBoundingClientRect();
+        return [box.x + scrollX, box.y + scrollY, box.width, box.height];
+    }";
+    let world = World::isolated(page).await?;
+    let found = world.call::<Option<[f64; 4]>>(BOX, &[json!(selector)], PAGE_CALL).await;
+    let problem = |code, what: &str| {
+        let message = format!("`selector` is `{selector}`, {what}; correct it");
+        PageError::from(CaptureError::new(code, message).field("selector"))
+    };
+    match found.map_err(|trouble| trouble.in_field("selector", selector))? {
+        None => Err(nearest::not_found(page, "selector", selector).await),
+        Some([_, _, width, height]) if width < 1.0 || height < 1.0 => Err(problem(
+            ErrorKind::SelectorNotVisible,
+            "and what it matches has no size to be seen",
+        )),
+        Some([x, y, width, height]) => Ok(Rect { x: x.max(0.0), y: y.max(0.0), width, height }),
+    }
+}
+
+/// The size of the picture in device pixels, refused above `most`.
+fn size_in_pixels(
+    rect: Option<Rect>,
+    viewport: Viewport,
+    most: u64,
+) -> Result<(u32, u32), CaptureError> {
+    let (width, height) = match rect {
+        Some(rect) => (rect.width, rect.height),
+        None => (f64::from(viewport.width), f64::from(viewport.height)),
+    };
+    let scale = viewport.device_scale_factor;
+    let (width, height) = ((width * scale).ceil(), (height * scale).ceil());
+    #[expect(clippy::cast_precision_loss, reason = "a limit far below 2^52")]
+    if width * height > most as f64 {
+        let message = format!(
+            "the picture would be {width} × {height} pixels, more than `capture.max_pixels` \
+             ({most}); ask for a `clip`, or a smaller `deviceScaleFactor`"
+        );
+        return Err(CaptureError::new(ErrorKind::PictureTooLarge, message).field("fullPage"));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+    Ok((width as u32, height as u32))
+}
+
+/// The window as it stands.
+pub(super) async fn window(page: &Page, format: Format) -> Result<Vec<u8>, PageError> {
+    screenshot(page, format, None).await
+}
+
+async fn screenshot(page: &Page, format: Format, rect: Option<Rect>) -> Result<Vec<u8>, PageError> {
+    let encoding = match format {
+        Format::Png => CaptureScreenshotFormat::Png,
+        Format::Jpeg(_) => CaptureScreenshotFormat::Jpeg,
+        Format::Webp(_) => CaptureScreenshotFormat::Webp,
+    };
+    let params = CaptureScreenshotParams {
+        format: Some(encoding),
+        quality: format.quality().map(i64::from),
+        clip: rect.map(|r| Clip { x: r.x, y: r.y, width: r.width, height: r.height, scale: 1.0 }),
+        capture_beyond_viewport: rect.map(|_| true),
+        ..CaptureScreenshotParams::default()
+    };
+    let answer = page.call(params, PAGE_CALL).await?;
+    let decoded = STANDARD.decode(AsRef::<[u8]>::as_ref(&answer.data));
+    Ok(decoded.map_err(|error| CaptureError::internal("reading the picture", error))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pixel_limit_counts_device_pixels() {
+        let viewport = Viewport { device_scale_factor: 2.0, ..Viewport::default() };
+        let rect = Some(Rect { x: 0.0, y: 0.0, width: 100.0, height: 100.5 });
+        assert_eq!(size_in_pixels(rect, viewport, 200 * 201).expect("just inside"), (200, 201));
+        let problem = size_in_pixels(rect, viewport, 200 * 201 - 1).expect_err("just outside");
+        assert_eq!(problem.kind, ErrorKind::PictureTooLarge);
+    }
+
+    #[test]
+    fn a_png_says_its_size() {
+        let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+        png.extend([0, 0, 5, 0, 0, 0, 2, 208]);
+        assert_eq!(png_size(&png), Some((1280, 720)));
+        assert_eq!(png_size(&png[..20]), None);
+        assert_eq!(png_size(b"\xff\xd8\xff"), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! Owns the making of what a capture is for, of a page that is ready: a picture, a document, or
+//! what is told of it; with its snapshots.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::emulate::omit_background;
+use super::error::PageError;
+use super::limits::QUICK;
+use super::mask;
+use super::outline;
+use super::page::Page;
+use super::picture;
+use super::print::print;
+use super::snapshot::snapshots;
+use crate::backend::{Companion, Snapshots};
+use crate::error::CaptureError;
+use crate::settings::{Observation, PageSettings, Picture, Product};
+use exhibit_verify::blob::Blob;
+
+/// Why there are no snapshots of a page in which something is covered.
+const WITHHELD: &str = "what the operator's rules cover in the page would stand in them as text";
+
+/// What was made of a page.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// The picture, document or report.
+    pub(super) bytes: Blob,
+    /// A picture's size in device pixels.
+    pub(super) pixels: Option<(u32, u32)>,
+    /// What goes with it.
+    pub(super) companions: Vec<Companion>,
+    /// The snapshots.
+    pub(super) snapshots: Snapshots,
+    /// The page's title, by the browser's word.
+    pub(super) title: Option<String>,
+}
+
+/// What is to be made.
+pub(super) struct Making<'a> {
+    pub(super) settings: &'a PageSettings,
+    pub(super) product: &'a Product,
+    /// Whether page snapshots are wanted too.
+    pub(super) snapshot: bool,
+    /// Largest picture in device pixels.
+    pub(super) max_pixels: u64,
+    /// Folder on whose file system a large document waits.
+    pub(super) spool: &'a Path,
+}
+
+/// Make `making` of the page as it stands.
+pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
+    let covered = mask::cover(page).await?;
+    let withheld = making.snapshot && covered.in_text;
+    {
+        let facts = &mut page.observed().facts;
+        facts.masked = covered.masked;
+        facts.snapshots_withheld = withheld.then_some(WITHHELD);
+    }
+    let snapshots = snapshots(page, making.snapshot && !withheld);
+    let (made, snapshots, title) = match making.product {
+        Product::Picture(wanted) => {
+            // Scrolling and measuring come before the snapshots, so that all show the same.
+            let frame = picture::frame(page, making.settings, wanted, making.max_pixels).await?;
+            let taking = picture_of(page, wanted, frame);
+            tokio::try_join!(taking, snapshots, title(page))?
+        }
+        Product::Pdf(wanted) => {
+            let printing =
+                async { Ok((print(page, wanted, making.spool).await?, None, Vec::new())) };
+            tokio::try_join!(printing, snapshots, title(page))?
+        }
+        Product::Inspection { console } => {
+            let inspecting = async { report(&outline::inspect(page, *console).await?) };
+            tokio::try_join!(inspecting, snapshots, title(page))?
+        }
+        Product::Observation(wanted) => {
+            tokio::try_join!(observation(page, making, wanted), snapshots, title(page))?
+        }
+    };
+    let (bytes, pixels, companions) = made;
+    Ok(Made { bytes, pixels, companions, snapshots, title })
+}
+
+/// Bytes, a picture's size, what goes with it.
+type Parts = (Blob, Option<(u32, u32)>, Vec<Companion>);
+
+async fn picture_of(
+    page: &Page,
+    wanted: &Picture,
+    frame: picture::Frame,
+) -> Result<Parts, PageError> {
+    if wanted.omit_background {
+        omit_background(page, true).await?;
+    }
+    let (bytes, pixels) = picture::take(page, wanted, frame).await?;
+    if wanted.omit_background {
+        omit_background(page, false).await?;
+    }
+    Ok((bytes.into(), Some(pixels), Vec::new()))
+}
+
+async fn observation(
+    page: &Page,
+    making: &Making<'_>,
+    wanted: &Observation,
+) -> Result<Parts, PageError> {
+    let mut told = outline::observe(page, wanted).await?;
+    let mut companions = Vec::new();
+    if let Some(wanted) = &wanted.picture {
+        let frame = picture::frame(page, making.settings, wanted, making.max_pixels).await?;
+        let (bytes, _) = picture::take(page, wanted, frame).await?;
+        let format = wanted.format;
+        let name = format!("screenshot.{}", format.extension());
+        told["screenshot"] = json!({ "file": name, "format": format.extension() });
+        companions.push(Companion { name, media_type: format.media_type(), bytes });
+    }
+    let (bytes, pixels, _) = report(&told)?;
+    Ok((bytes, pixels, companions))
+}
+
+fn report(told: &Value) -> Result<Parts, PageError> {
+    let bytes = serde_json::to_vec_pretty(told)
+        .map_err(|error| CaptureError::internal("writing down what is in the page", error))?;
+    Ok((bytes.into(), None, Vec::new()))
+}
+
+/// The page's title, by the browser's word.
+pub(super) async fn title(page: &Page) -> Result<Option<String>, PageError> {
+    let info = page.call_raw("Target.getTargetInfo", json!({}), QUICK).await?;
+    let info: Value = serde_json::from_str(info.get())
+        .map_err(|error| CaptureError::internal("reading the browser's answer", error))?;
+    Ok(info["targetInfo"]["title"].as_str().map(str::to_owned))
+}

@@ -1,0 +1,123 @@
+//! Owns the running of our own small scripts in a page: in a world of their own, so that a page
+//! which replaced `querySelector` or `setTimeout` cannot change what they see; and with values
+//! passed as arguments, never pasted into source.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::error::PageError;
+use super::injected::WORLD;
+use super::limits::QUICK;
+use super::page::Page;
+use super::pipe::CallError;
+use super::watcher::Line;
+use crate::error::{CaptureError, ErrorKind};
+
+/// A script world of a frame. It ends with the document it was made for.
+pub(super) struct World {
+    line: Line,
+    /// The parameter of `Runtime.callFunctionOn` that names the world.
+    place: (&'static str, Value),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Created {
+    execution_context_id: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome {
+    result: Returned,
+    exception_details: Option<Thrown>,
+}
+
+#[derive(Deserialize)]
+struct Returned {
+    #[serde(default)]
+    value: Value,
+}
+
+#[derive(Deserialize)]
+struct Thrown {
+    text: String,
+    exception: Option<Exception>,
+}
+
+#[derive(Deserialize)]
+struct Exception {
+    description: Option<String>,
+}
+
+impl World {
+    /// A world of our own: it sees the document, and the page's scripts do not see it.
+    pub(super) async fn isolated(page: &Page) -> Result<Self, PageError> {
+        Self::of_frame(page.line(), page.main_frame()).await
+    }
+
+    /// The same of any frame, which is called by `line`.
+    pub(super) async fn of_frame(line: Line, id: &str) -> Result<Self, PageError> {
+        let params = json!({ "frameId": id, "worldName": WORLD });
+        let created: Created = line.call("Page.createIsolatedWorld", params).await?;
+        Ok(Self { line, place: ("executionContextId", json!(created.execution_context_id)) })
+    }
+
+    /// The page's own world: only for a page in which nothing has run yet.
+    pub(super) async fn main(page: &Page) -> Result<Self, PageError> {
+        #[derive(Deserialize)]
+        struct Evaluated {
+            result: Handle,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Handle {
+            object_id: String,
+        }
+        let params = json!({ "expression": "globalThis" });
+        let evaluated = page.call_raw("Runtime.evaluate", params, QUICK).await?;
+        let evaluated: Evaluated = parse("Runtime.evaluate", evaluated.get())?;
+        let line = page.line();
+        Ok(Self { line, place: ("objectId", json!(evaluated.result.object_id)) })
+    }
+
+    /// Call `function` with `arguments` and wait for its value, or its promise's.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        arguments: &[Value],
+        limit: Duration,
+    ) -> Result<T, PageError> {
+        let arguments: Vec<Value> =
+            arguments.iter().map(|value| json!({ "value": value })).collect();
+        let (place, world) = &self.place;
+        let params = json!({
+            "functionDeclaration": function,
+            *place: world,
+            "arguments": arguments,
+            "awaitPromise": true,
+            "returnByValue": true,
+        });
+        let Line { connection, session } = &self.line;
+        let answer = connection.call_raw(session, "Runtime.callFunctionOn", params, limit).await?;
+        let outcome: Outcome = parse("Runtime.callFunctionOn", answer.get())?;
+        if let Some(thrown) = outcome.exception_details {
+            let said = thrown.exception.and_then(|exception| exception.description);
+            let message = format!("a script failed in the page: {}", said.unwrap_or(thrown.text));
+            return Err(CaptureError::new(ErrorKind::NavigationFailed, message).into());
+        }
+        let value = serde_json::from_value(outcome.result.value);
+        value.map_err(|source| malformed("Runtime.callFunctionOn", source).into())
+    }
+}
+
+fn parse<T: DeserializeOwned>(method: &str, answer: &str) -> Result<T, CallError> {
+    serde_json::from_str(answer).map_err(|source| malformed(method, source))
+}
+
+fn malformed(method: &str, source: serde_json::Error) -> CallError {
+    CallError::Malformed { method: method.to_owned(), source }
+}

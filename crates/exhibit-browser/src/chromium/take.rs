@@ -1,0 +1,177 @@
+//! Owns one attempt at a capture, from an empty page to its product: the order of steps, and what
+//! was seen on the way.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::edit;
+use super::emulate::{end_storing, prepare};
+use super::error::PageError;
+use super::limits::QUICK;
+use super::load::{navigate, rest, settle};
+use super::page::Page;
+use super::product::{Making, make};
+use super::script::World;
+use crate::backend::{Companion, ConsoleLine, Order, PageFacts, Snapshots};
+use crate::error::{CaptureError, ErrorKind};
+use crate::settings::{PageSettings, Target};
+use exhibit_tlog::digest::Digest;
+use exhibit_verify::blob::Blob;
+
+/// What came of one attempt.
+#[derive(Debug)]
+pub(super) struct Yield {
+    /// The picture or document, exactly as the browser gave it.
+    pub(super) bytes: Blob,
+    /// A picture's size in device pixels.
+    pub(super) pixels: Option<(u32, u32)>,
+    /// What goes with it.
+    pub(super) companions: Vec<Companion>,
+    /// The snapshots.
+    pub(super) snapshots: Snapshots,
+    /// What was seen.
+    pub(super) facts: PageFacts,
+    /// The console.
+    pub(super) console: Vec<ConsoleLine>,
+    /// The network traffic, HAR 1.2.
+    pub(super) network: Value,
+}
+
+/// Load and capture, once; `browser` is the browser's own word for itself.
+///
+/// # Errors
+/// See [`PageError`]; what was seen until then is in `page.observed()`.
+pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yield, PageError> {
+    let settings = &order.settings.page;
+    begin(page, order);
+    let begun = Instant::now();
+    let until = match settings.navigation_timeout {
+        Duration::ZERO => order.deadline,
+        limit => (begun + limit).min(order.deadline),
+    };
+    prepare(page, settings, settings.session.is_some()).await?;
+    navigate(page, settings, until).await?;
+    page.observed().facts.timings.navigate_ms = millis_since(begun);
+    let navigated = Instant::now();
+    settle(page, settings, until).await?;
+    end_storing(page).await?;
+    edit::apply(page, settings, until).await?;
+    rest(page, settings).await?;
+    page.observed().facts.timings.settle_ms = millis_since(navigated);
+    let settled = Instant::now();
+
+    let making = Making {
+        settings,
+        product: &order.settings.product,
+        snapshot: order.snapshot,
+        max_pixels: order.max_pixels,
+        spool: &order.spool,
+    };
+    let made = make(page, &making).await?;
+    let certificate = certificate(page, settings).await;
+    let metadata = if order.metadata { Some(metadata(page).await?) } else { None };
+    let (facts, console, network) = {
+        let mut seen = page.observed();
+        seen.facts.timings.take_ms = millis_since(settled);
+        seen.facts.title = made.title;
+        seen.facts.metadata = metadata;
+        if let Some(tls) = seen.facts.document.as_mut().and_then(|page| page.tls.as_mut()) {
+            tls.certificate_sha256 = certificate;
+        }
+        let network = seen.network.archive(browser);
+        (seen.facts.clone(), std::mem::take(&mut seen.console), network)
+    };
+    check_where_it_led(page, order)?;
+    Ok(Yield {
+        bytes: made.bytes,
+        pixels: made.pixels,
+        companions: made.companions,
+        snapshots: made.snapshots,
+        facts,
+        console,
+        network,
+    })
+}
+
+/// Tell the page's observer what this capture asks of it.
+fn begin(page: &Page, order: &Order) {
+    let mut seen = page.observed();
+    if order.settings.page.session.is_some() {
+        seen.begin_again();
+    }
+    seen.set_policy(order.policy.clone());
+    seen.network.keep_secret(order.settings.page.headers.iter().map(|(name, _)| name.clone()));
+}
+
+fn millis_since(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Policy holds for where the page led, too: by redirect, by script, and by what it loaded from
+/// inside. Nothing of such a picture is handed out.
+fn check_where_it_led(page: &Page, order: &Order) -> Result<(), CaptureError> {
+    let seen = page.observed();
+    seen.may_be_shown()?;
+    let Some(url) = &seen.facts.final_url else { return Ok(()) };
+    let Ok(url) = url.parse::<url::Url>() else { return Ok(()) };
+    match (url.scheme(), &order.settings.page.target) {
+        // Where a written page lives, and where Chromium shows an error status without a body.
+        ("http" | "https" | "about", _) | ("chrome-error", Target::Url(_) | Target::Current) => {
+            Ok(())
+        }
+        (scheme, _) => {
+            let message = format!("the page led to a `{scheme}:` address, which is never captured");
+            Err(CaptureError::new(ErrorKind::TargetForbidden, message).field("url"))
+        }
+    }
+}
+
+/// What the page says of itself in its head: its own word.
+async fn metadata(page: &Page) -> Result<Value, PageError> {
+    const READ: &str = "() => {
+        const of = name => {
+            const tag = document.querySelector(`meta[name=\"${name}\"], meta[property=\"${name}\"]`);
+            return tag ? tag.content.slice(0, 2000) : null;
+        };
+        const canonical = document.querySelector('link[rel=\"canonical\"]');
+        return {
+            title: document.title.slice(0, 2000),
+            description: of('description'),
+            lang: document.documentElement.lang || null,
+            canonical: canonical ? canonical.href : null,
+            ogTitle: of('og:title'),
+            ogDescription: of('og:description'),
+            ogImage: of('og:image'),
+            ogType: of('og:type'),
+            ogUrl: of('og:url'),
+        };
+    }";
+    World::isolated(page).await?.call(READ, &[], QUICK).await
+}
+
+/// SHA-256 of the certificate the page's origin showed, if it showed one.
+async fn certificate(page: &Page, settings: &PageSettings) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answer {
+        table_names: Vec<String>,
+    }
+    page.observed().facts.document.as_ref()?.tls.as_ref()?;
+    let Target::Url(asked) = &settings.target else { return None };
+    let final_url = page.observed().facts.final_url.as_ref().and_then(|url| url.parse().ok());
+    let origin = final_url.as_ref().unwrap_or(asked).origin().ascii_serialization();
+    let answer = page.call_raw("Network.getCertificate", json!({ "origin": origin }), QUICK).await;
+    let answer: Answer = read(answer.ok()?.get()).ok()?;
+    let der = STANDARD.decode(answer.table_names.first()?).ok()?;
+    Some(Digest::of(&der).to_string())
+}
+
+fn read<'a, T: Deserialize<'a>>(answer: &'a str) -> Result<T, CaptureError> {
+    serde_json::from_str(answer)
+        .map_err(|error| CaptureError::internal("reading the browser's answer", error))
+}

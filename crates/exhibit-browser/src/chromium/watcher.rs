@@ -1,0 +1,232 @@
+//! Owns what runs beside each session of a page: it takes note of its events, and acts on the few
+//! that need it.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chromiumoxide_cdp::cdp::browser_protocol::page;
+use chromiumoxide_cdp::cdp::browser_protocol::target::SetAutoAttachParams;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::events::ScreencastFrame;
+use super::injected::on_every_document;
+use super::limits::QUICK;
+use super::observe::{Observed, PAGE, Reaction};
+use super::pipe::{CallError, Connection, Events, RawEvent};
+use crate::tasks::Tasks;
+use crate::video::{Frame, Message};
+
+/// What a page was seen doing, and a signal that it did something.
+pub(super) struct Seen {
+    observed: Mutex<Observed>,
+    /// Where frames go while the page is recorded.
+    frames: Mutex<Option<Sender<Message>>>,
+    /// The parts of the page with sessions of their own.
+    parts: Mutex<Vec<Line>>,
+    pub(super) changed: watch::Sender<()>,
+}
+
+impl Seen {
+    pub(super) fn new(observed: Observed) -> Self {
+        let (observed, changed) = (Mutex::new(observed), watch::Sender::new(()));
+        Self { observed, frames: Mutex::default(), parts: Mutex::default(), changed }
+    }
+
+    /// What was seen. Not to be held across an await.
+    pub(super) fn observed(&self) -> MutexGuard<'_, Observed> {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The parts of the page with sessions of their own. Not to be held across an await.
+    pub(super) fn parts(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where frames go. Not to be held across an await.
+    pub(super) fn frames(&self) -> MutexGuard<'_, Option<Sender<Message>>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way to call a page, for what runs beside it.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) connection: Connection,
+    pub(super) session: String,
+}
+
+impl Line {
+    /// Call a command on the page and read its answer.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> Result<T, CallError> {
+        let answer = self.connection.call_raw(&self.session, method, params, QUICK).await?;
+        serde_json::from_str(answer.get())
+            .map_err(|source| CallError::Malformed { method: method.to_owned(), source })
+    }
+}
+
+/// What runs beside a session of a page: takes note of each event and acts on the few that need
+/// it.
+pub(super) struct Watch {
+    line: Line,
+    /// [`PAGE`], or the number of the part.
+    number: u32,
+    seen: Arc<Seen>,
+    tasks: Tasks,
+}
+
+impl Watch {
+    /// What watches a page itself.
+    pub(super) fn of_page(line: Line, seen: Arc<Seen>, tasks: &Tasks) -> Self {
+        Self { line, number: PAGE, seen, tasks: tasks.clone() }
+    }
+
+    pub(super) async fn run(self, mut events: Events) {
+        let mut parts = 0;
+        while let Some(event) = events.next().await {
+            if event.method == "Page.screencastFrame" {
+                self.frame(&event);
+                continue;
+            }
+            let (reaction, forbidden) = {
+                let mut observed = self.seen.observed();
+                observed.facts.events_lost += events.newly_lost();
+                let before = observed.may_be_shown().is_err();
+                let reaction = observed.note(self.number, &event, Instant::now());
+                (reaction, observed.may_be_shown().is_err() && !before)
+            };
+            if forbidden && let Some(frames) = &*self.seen.frames() {
+                // The answer is told of before anything that is made of it is shown.
+                let _ = frames.send(Message::Forbid);
+            }
+            match reaction {
+                Reaction::None => {}
+                Reaction::Crashed => self.line.connection.end_session(&self.line.session),
+                Reaction::AnswerDialog(accept) => {
+                    let params = page::HandleJavaScriptDialogParams::new(accept);
+                    if let Err(error) =
+                        self.line.connection.call(&self.line.session, params, QUICK).await
+                    {
+                        tracing::debug!(%error, "a dialog was not answered");
+                    }
+                }
+                Reaction::LetLoad(id) => {
+                    self.answer("Fetch.continueRequest", json!({ "requestId": id }));
+                }
+                Reaction::Block(id) => {
+                    let reason = json!({ "requestId": id, "errorReason": "BlockedByClient" });
+                    self.answer("Fetch.failRequest", reason);
+                }
+                Reaction::Attach(session) => {
+                    parts += 1;
+                    // Numbers need only differ within one page; frames within frames share few.
+                    let number = self.number * 1_000 + parts;
+                    self.watch_part(session, number);
+                }
+            }
+            self.seen.changed.send_replace(());
+        }
+        if self.number == PAGE {
+            // Whoever records the page hears that there is nothing more to come.
+            let frames = self.seen.frames().take();
+            drop(frames.map(|frames| frames.send(Message::Gone)));
+        } else {
+            self.seen.parts().retain(|part| part.session != self.line.session);
+            self.seen.observed().part_ended(self.number, Instant::now());
+        }
+        self.seen.changed.send_replace(());
+    }
+
+    /// Hand a frame on to whoever records the page; the browser is told when it was taken.
+    fn frame(&self, event: &RawEvent) {
+        let Some(frame) = event.read::<ScreencastFrame>() else { return };
+        let number = frame.session_id;
+        let (line, tasks) = (self.line.clone(), self.tasks.clone());
+        let taken = move || {
+            drop(tasks.spawn(async move {
+                let params = json!({ "sessionId": number });
+                let done = line.call::<IgnoredAny>("Page.screencastFrameAck", params);
+                if let Err(error) = done.await {
+                    tracing::debug!(%error, "a frame was not acknowledged");
+                }
+            }));
+        };
+        // Of use to nobody, but the browser waits for the word.
+        let Some(at) = frame.metadata.timestamp else { return taken() };
+        if let Some(frames) = &*self.seen.frames() {
+            let frame = Frame { jpeg: frame.data, at, taken: Box::new(taken) };
+            // A recording that has ended by itself takes no more.
+            let _ = frames.send(Message::Frame(frame));
+        }
+    }
+
+    /// Tell the browser what becomes of a request that waits; other events need not wait for it.
+    fn answer(&self, method: &'static str, params: Value) {
+        let line = self.line.clone();
+        drop(self.tasks.spawn(async move {
+            if let Err(error) = line.call::<IgnoredAny>(method, params).await {
+                tracing::debug!(%error, "a request that waited was not answered");
+            }
+        }));
+    }
+
+    /// Watch a part of the page from its first request on: it waits until told to go on.
+    fn watch_part(&self, session: String, number: u32) {
+        let (connection, tasks) = (self.line.connection.clone(), self.tasks.clone());
+        let events = connection.subscribe(&session);
+        let seen = Arc::clone(&self.seen);
+        let (blocking, masks) = {
+            let seen = seen.observed();
+            (seen.is_blocking(), seen.masks())
+        };
+        let line = Line { connection, session };
+        seen.parts().push(line.clone());
+        let part = Self { line: line.clone(), number, seen, tasks };
+        drop(self.tasks.spawn(Box::pin(part.run(events))));
+        drop(self.tasks.spawn(async move {
+            let call = |method, params| line.call::<IgnoredAny>(method, params);
+            let attach = serde_json::to_value(auto_attach()).unwrap_or_default();
+            if blocking && let Err(error) = call("Fetch.enable", json!({})).await {
+                tracing::debug!(%error, "a part of a page loads whatever it likes");
+            }
+            if !masks.rules().is_empty() {
+                let add = "Page.addScriptToEvaluateOnNewDocument";
+                let params = on_every_document(&masks);
+                let (enabled, added) =
+                    tokio::join!(call("Page.enable", json!({})), call(add, params));
+                if let Err(error) = enabled.and(added) {
+                    tracing::debug!(%error, "a part of a page that is no frame has no masks");
+                }
+            }
+            // Not every kind of part knows all of these, and one that is gone needs none.
+            let (network, _, runtime, resumed) = tokio::join!(
+                call("Network.enable", json!({})),
+                call("Target.setAutoAttach", attach),
+                call("Runtime.enable", json!({})),
+                call("Runtime.runIfWaitingForDebugger", json!({})),
+            );
+            if let Err(error) = network.and(runtime).and(resumed) {
+                tracing::debug!(%error, "a part of a page is not watched in full");
+            }
+        }));
+    }
+}
+
+/// Parts of a page with sessions of their own come to us, and wait until they are watched.
+pub(super) fn auto_attach() -> SetAutoAttachParams {
+    SetAutoAttachParams {
+        auto_attach: true,
+        wait_for_debugger_on_start: true,
+        flatten: Some(true),
+        filter: None,
+    }
+}

@@ -1,0 +1,250 @@
+//! Owns the work that is done with a running browser: captures, tried once more when they lost it;
+//! sequences, which are not; sessions; recordings.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::error::{PageError, out_of_time, unavailable};
+use super::instance::Instance;
+use super::limits::QUICK;
+use super::page::Page;
+use super::pipe::CallError;
+use super::recording::Recording;
+use super::sessions::Held;
+use super::{Chromium, boxed, emulate, steps, take};
+use crate::backend::{
+    BackendName, Failed, FailedAttempt, Order, Recorded, RecordingOrder, SequenceOrder,
+    SessionOrder, StepReport, Taken,
+};
+use crate::error::{CaptureError, ErrorKind};
+use exhibit_verify::id::SessionId;
+
+impl Chromium {
+    pub(super) async fn take_with_retry(&self, order: &Order) -> Result<Taken, Box<Failed>> {
+        let mut failed_attempts = Vec::new();
+        loop {
+            let again = !failed_attempts.is_empty();
+            let attempt = self.attempt(order, again).await;
+            let failed = match attempt {
+                Ok(mut taken) => {
+                    taken.failed_attempts = failed_attempts;
+                    return Ok(taken);
+                }
+                Err(failed) => failed,
+            };
+            let lost = matches!(
+                failed.problem.kind,
+                ErrorKind::RendererCrashed | ErrorKind::BrowserUnavailable
+            );
+            // What a session's page was like cannot be made again.
+            let lost = lost && order.settings.page.session.is_none();
+            if !lost || again || Instant::now() >= order.deadline {
+                return Err(Box::new(Failed { failed_attempts, ..*failed }));
+            }
+            tracing::warn!(code = %failed.problem.kind, "a capture lost its browser; it is tried again");
+            failed_attempts.push(FailedAttempt {
+                code: failed.problem.kind.as_str(),
+                message: failed.problem.message.clone(),
+                browser: None,
+            });
+        }
+    }
+
+    /// Take the steps of a sequence, once: what they did to the application cannot be undone, so
+    /// they are not tried again.
+    pub(super) async fn steps(
+        &self,
+        mut order: SequenceOrder,
+        reports: mpsc::Sender<StepReport>,
+        recording: Option<RecordingOrder>,
+    ) -> Result<Option<Recorded>, CaptureError> {
+        let (deadline, session) = (order.deadline, order.page.session);
+        if let Some(id) = session {
+            let held = self.0.sessions.hold(id, deadline).await?;
+            let held = held.as_ref().ok_or_else(|| unavailable("the session is closed"))?;
+            if recording.is_some() && held.recorder.is_some() {
+                return Err(already_recording());
+            }
+            order.product = held.instance.product();
+            return self.walk(&held.page, &held.instance, &order, &reports, recording).await;
+        }
+        let instance = self.instance(deadline).await?;
+        order.product = instance.product();
+        let token = instance.under_way();
+        let page = tokio::time::timeout_at(deadline, instance.page()).await;
+        let page =
+            page.map_err(|_| out_of_time())?.ok_or_else(|| unavailable("the browser died"))?;
+        let outcome = self.walk(&page, &instance, &order, &reports, recording).await;
+        self.let_go(page, instance, token);
+        outcome
+    }
+
+    /// Take the steps on `page`, recorded if that is asked for. What was recorded is not lost when
+    /// the steps are.
+    async fn walk(
+        &self,
+        page: &Page,
+        instance: &Instance,
+        order: &SequenceOrder,
+        reports: &mpsc::Sender<StepReport>,
+        recording: Option<RecordingOrder>,
+    ) -> Result<Option<Recorded>, CaptureError> {
+        steps::ready(page, order).await.map_err(CaptureError::from)?;
+        let recorder = match recording {
+            Some(recording) => {
+                Some(Recording::start(page, instance, recording, &self.0.tasks).await?)
+            }
+            None => None,
+        };
+        let run = steps::run(page, instance, order, reports, recorder.as_ref());
+        let outcome = tokio::time::timeout_at(order.deadline, run).await;
+        let outcome =
+            outcome.unwrap_or_else(|_| Err(out_of_time().into())).map_err(CaptureError::from);
+        match recorder {
+            Some(recorder) => {
+                let recorded = recorder.stop(page).await?;
+                if let Err(problem) = outcome {
+                    tracing::debug!(%problem, "the steps of a recording came to nothing");
+                }
+                Ok(Some(recorded))
+            }
+            None => outcome.map(|()| None),
+        }
+    }
+
+    pub(super) async fn record(
+        &self,
+        session: SessionId,
+        order: RecordingOrder,
+    ) -> Result<(), CaptureError> {
+        let deadline = Instant::now() + QUICK;
+        let mut held = self.0.sessions.hold(session, deadline).await?;
+        let held = held.as_mut().ok_or_else(|| unavailable("the session is closed"))?;
+        if held.recorder.is_some() {
+            return Err(already_recording());
+        }
+        let recorder = Recording::start(&held.page, &held.instance, order, &self.0.tasks);
+        held.recorder = Some(recorder.await?);
+        Ok(())
+    }
+
+    pub(super) async fn end_recording(&self, session: SessionId) -> Result<Recorded, CaptureError> {
+        let mut held = self.0.sessions.seize(session).await?;
+        let recorder = held.as_mut().and_then(|held| held.recorder.take());
+        match (recorder, held.as_ref()) {
+            (Some(recorder), Some(held)) => recorder.stop(&held.page).await,
+            _ => {
+                let message = "the session is not being recorded; start a recording first";
+                Err(CaptureError::new(ErrorKind::RecordingNotFound, message))
+            }
+        }
+    }
+
+    async fn attempt(&self, order: &Order, again: bool) -> Result<Taken, Box<Failed>> {
+        if let Some(id) = order.settings.page.session {
+            let held = self.0.sessions.hold(id, order.deadline).await.map_err(boxed)?;
+            return match held.as_ref() {
+                Some(held) => attempt_on(&held.page, &held.instance, order).await,
+                None => Err(boxed(unavailable("the session is closed"))),
+            };
+        }
+        let begun = Instant::now();
+        let instance = self.instance(order.deadline).await.map_err(boxed)?;
+        let token = instance.under_way();
+        let page =
+            async { if again { instance.proven_page().await } else { instance.page().await } };
+        let page = match tokio::time::timeout_at(order.deadline, page).await {
+            Ok(Some(page)) => page,
+            Ok(None) => return Err(boxed(unavailable("the browser died"))),
+            Err(_) => return Err(boxed(out_of_time())),
+        };
+        let page_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        page.observed().facts.timings.page_ms = page_ms;
+        let result = attempt_on(&page, &instance, order).await;
+        self.let_go(page, instance, token);
+        result
+    }
+
+    /// Open a session's page.
+    pub(super) async fn open(&self, order: SessionOrder) -> Result<(), CaptureError> {
+        let SessionOrder { id, page: settings, deadline, policy } = order;
+        let instance = self.instance(deadline).await?;
+        let token = instance.under_way();
+        let page = tokio::time::timeout_at(deadline, instance.page()).await;
+        let page =
+            page.map_err(|_| out_of_time())?.ok_or_else(|| unavailable("the browser died"))?;
+        page.observed().set_policy(policy);
+        match emulate::prepare(&page, &settings, false).await {
+            Ok(()) => {
+                self.0.sessions.keep(id, Held { page, instance, token, recorder: None });
+                Ok(())
+            }
+            Err(trouble) => {
+                self.let_go(page, instance, token);
+                Err(trouble.into())
+            }
+        }
+    }
+
+    /// Dispose of a page that was used; its caller need not wait for that.
+    pub(super) fn let_go(&self, page: Page, instance: Arc<Instance>, token: TaskTrackerToken) {
+        instance.count_capture(self.0.settings.recycle_after);
+        drop(self.0.tasks.spawn(async move {
+            close(page, &instance).await;
+            drop(token);
+        }));
+    }
+}
+
+/// One attempt at a capture on `page`.
+async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<Taken, Box<Failed>> {
+    let browser = instance.product();
+    let taking = take::take(page, order, &browser);
+    let outcome = tokio::time::timeout_at(order.deadline, taking).await;
+    let outcome = outcome.unwrap_or_else(|_| Err(out_of_time().into()));
+    match outcome {
+        Ok(made) => Ok(Taken {
+            by: BackendName::Chromium,
+            product: made.bytes,
+            pixels: made.pixels,
+            companions: made.companions,
+            facts: Some(made.facts),
+            told: None,
+            console: made.console,
+            network: made.network,
+            snapshots: made.snapshots,
+            browser: instance.provenance.clone(),
+            failed_attempts: Vec::new(),
+        }),
+        Err(trouble) => {
+            let (mut facts, forbidden) = {
+                let seen = page.observed();
+                (seen.facts.clone(), seen.forbidden.is_some())
+            };
+            // A renderer that dies while it is asked to navigate looks like an aborted navigation.
+            let died = page.observed().crashed && !matches!(trouble, PageError::Call(_));
+            let trouble = if died { CallError::SessionGone.into() } else { trouble };
+            let problem = CaptureError::from(trouble);
+            if forbidden || problem.kind == ErrorKind::TargetForbidden {
+                facts.withhold_words();
+            }
+            let facts = Some(Box::new(facts));
+            Err(Box::new(Failed { facts, ..Failed::from(problem) }))
+        }
+    }
+}
+
+async fn close(page: Page, instance: &Instance) {
+    if !page.close().await {
+        tracing::warn!("a browser that does not let go of its pages is replaced");
+        instance.ask_for_successor();
+    }
+}
+
+fn already_recording() -> CaptureError {
+    let message = "the session is being recorded already; stop that recording first";
+    CaptureError::new(ErrorKind::AlreadyRecording, message).field("session_id")
+}
