@@ -30,7 +30,7 @@ async fn holds(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Failure> {
-    let holds = api.runs.holds(&reader(&api, &caller))?;
+    let holds = api.runs.retention().holds(&reader(&api, &caller))?;
     Ok(Json(json!({ "holds": holds })))
 }
 
@@ -40,7 +40,7 @@ async fn hold(
     request: Request,
 ) -> Result<Json<Value>, Failure> {
     let asked = HoldRequest::read(json_body(&api, request).await?)?;
-    Ok(Json(json!({ "holds": api.runs.hold(asked, &caller).await? })))
+    Ok(Json(json!({ "holds": api.runs.retention().hold(asked, &caller).await? })))
 }
 
 async fn release(
@@ -49,7 +49,7 @@ async fn release(
     request: Request,
 ) -> Result<Json<Value>, Failure> {
     let asked = HoldRequest::read(json_body(&api, request).await?)?;
-    Ok(Json(json!({ "released": api.runs.release(asked, &caller).await? })))
+    Ok(Json(json!({ "released": api.runs.retention().release(asked, &caller).await? })))
 }
 
 async fn purge(
@@ -67,7 +67,7 @@ async fn archive(
     request: Request,
 ) -> Result<Json<Value>, Failure> {
     let asked = ArchiveRequest::read(json_body(&api, request).await?)?;
-    Ok(Json(json!(api.runs.archive(asked, &caller).await?)))
+    Ok(Json(json!(api.runs.retention().archive(asked, &caller).await?)))
 }
 
 async fn restore(
@@ -76,5 +76,5 @@ async fn restore(
     request: Request,
 ) -> Result<Json<Value>, Failure> {
     let asked = ArchiveRequest::read_restore(json_body(&api, request).await?)?;
-    Ok(Json(json!(api.runs.archive(asked, &caller).await?)))
+    Ok(Json(json!(api.runs.retention().archive(asked, &caller).await?)))
 }

@@ -179,7 +179,7 @@ fn stage(name: &str) -> Result<Stage, Problem> {
 }
 
 async fn ready(State(api): State<Api>) -> Response {
-    if let Err(problem) = api.runs.check_room() {
+    if let Err(problem) = api.runs.room().check() {
         let mut response = Failure::from(problem).into_response();
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         return response;
@@ -196,18 +196,18 @@ async fn ready(State(api): State<Api>) -> Response {
 
 async fn status(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Json<Value> {
     let (under_way, waiting) = api.captures.load();
-    let room = api.runs.room();
+    let room = api.runs.room().status();
     let full = room["refused_because"].as_str().map(str::to_owned);
     let not_ready = full.or_else(|| api.captures.ready().err());
     let browser = api.captures.provenance();
-    let mut scrubbed = api.runs.scrubbed();
+    let mut scrubbed = api.runs.integrity().scrubbed();
     if !may_see_all(&caller, &api.config.borrow().web) {
         scrubbed = scrubbed.without_runs();
     }
     let mut integrity = json!(scrubbed);
-    let (watch, hook) = api.runs.watching();
+    let (watch, hook) = api.runs.integrity().watching();
     (integrity["watch"], integrity["hook"]) = (json!(watch), json!(hook));
-    integrity["guard"] = json!(api.runs.guarded());
+    integrity["guard"] = json!(api.runs.guard().status());
     Json(json!({
         "exhibit": env!("CARGO_PKG_VERSION"),
         "ready": not_ready.is_none(),
@@ -219,9 +219,9 @@ async fn status(State(api): State<Api>, Extension(caller): Extension<Caller>) ->
         "captures_waiting": waiting,
         "room": room,
         "integrity": integrity,
-        "witnesses": api.runs.witnesses(),
-        "signing": api.runs.signing(),
-        "timestamps": api.runs.asked(),
+        "witnesses": api.runs.log().witnesses(),
+        "signing": api.runs.signing().status(),
+        "timestamps": api.runs.log().asked(),
     }))
 }
 

@@ -13,7 +13,7 @@ use crate::api::peer;
 use crate::config;
 use crate::error::{Code, Problem};
 use crate::run::{Caller, Reader};
-use crate::runs::Looker;
+use crate::runs::Accessor;
 
 /// Somebody who looks.
 #[derive(Clone, Debug)]
@@ -32,9 +32,9 @@ impl Viewer {
     }
 
     /// The same, for whoever puts on record what is seen.
-    pub(super) fn looker(&self) -> Looker {
+    pub(super) fn accessor(&self) -> Accessor {
         let (caller, reader) = (self.caller.clone(), self.reader.clone());
-        Looker { caller, reader, session: self.signed_in }
+        Accessor { caller, reader, session: self.signed_in }
     }
 }
 
