@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::Integrity;
-use super::scrub::UNLOGGED;
 use crate::disk;
 use crate::evidence::{Finding, FindingCode, SEAL, seal_digest, verify};
 use crate::id::RunId;
 use crate::runs::log::seals::seal_in_log;
+
+/// What the end of a round alone finds.
+pub(super) const UNLOGGED: FindingCode = FindingCode::RunNotLogged;
 
 impl Integrity {
     /// Read `runs`, which contradict their seals, as the scrubber would, and tell how they are.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Integrity;
-use super::judging::damage_codes;
+use super::judging::{UNLOGGED, damage_codes};
 use crate::digest::Digest;
 use crate::disk;
 use crate::error::chain;
@@ -25,8 +25,6 @@ use crate::tasks::Tasks;
 /// Where it is remembered what was read last, in the store.
 const PLACE: &str = "scrub.json";
 const LIMIT: u64 = 1 << 16;
-/// What the end of a round alone finds.
-pub(in crate::runs) const UNLOGGED: FindingCode = FindingCode::RunNotLogged;
 /// For the daemon alone.
 const MODE: u32 = 0o600;
 /// What stands for runs that are not named.
