@@ -10,7 +10,7 @@
 //!   [`timestamp`], [`ownership`], [`ssh_agent`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`settings`], [`request`],
 //!   [`workflow`], [`retention`]
-//! * L2 parts: [`config`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
+//! * L2 parts: [`config`], [`auth`], [`masks`], [`policy`], [`backend`], [`evidence`], [`report`],
 //!   [`worktree`], [`population`], [`bundle`], [`integrity`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
@@ -18,6 +18,7 @@
 
 pub mod api;
 pub mod artifact;
+pub mod auth;
 pub mod backend;
 pub mod blob;
 pub mod blocking;

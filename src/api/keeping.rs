@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::answer::{Failure, json_body};
+use crate::auth::reader_of;
 use crate::request::{ArchiveRequest, HoldRequest, PurgeRequest};
 use crate::run::{Caller, Reader};
-use crate::web::may_see_all;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -22,8 +22,7 @@ pub(super) fn routes() -> Router<Api> {
 
 /// Whose runs `caller` may look at.
 pub(super) fn reader(api: &Api, caller: &Caller) -> Reader {
-    let all = may_see_all(caller, &api.config.borrow().web);
-    if all { Reader::Everything } else { Reader::Own(caller.clone()) }
+    reader_of(caller, &api.config.borrow().web)
 }
 
 async fn holds(

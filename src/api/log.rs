@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::answer::{Failure, run_in_path};
+use crate::auth::may_see_all;
 use crate::error::{Code, Problem};
 use crate::evidence::log::Stamped;
 use crate::run::Caller;
 use crate::timestamp;
 use crate::tlog::note::{MAX_NOTE, Note};
 use crate::tlog::tile::{Kind, Tile};
-use crate::web::may_see_all;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::Api;
 use super::answer::Failure;
-use super::peer::Peer;
+use crate::auth::peer::Peer;
 use crate::error::{Code, Problem};
 
 /// What browsers say of where a request comes from.

@@ -11,7 +11,6 @@ mod log;
 pub(crate) mod meant;
 mod metrics;
 pub mod openapi;
-pub mod peer;
 mod runs;
 mod sequences;
 mod sessions;
@@ -29,11 +28,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use self::answer::{BACKEND, Failure, RUN, STAGE, json_body, on_record, product, run_id};
+use crate::auth::keyring::SharedKeyring;
+use crate::auth::{may_see_all, peer};
 use crate::backend::BackendName;
 use crate::capture::{Ask, Captures, Kind};
 use crate::config::Config;
 use crate::daemon::gate::Shown;
-use crate::daemon::keyring::SharedKeyring;
 use crate::error::{Code, Problem};
 use crate::jobs::Jobs;
 use crate::quotas::{Quota, Share, Shares};
@@ -41,7 +41,6 @@ use crate::run::Caller;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
 use crate::settings::Stage;
-use crate::web::may_see_all;
 
 /// What the handlers need.
 #[derive(Clone, Debug)]

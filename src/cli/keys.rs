@@ -9,9 +9,9 @@ use serde_json::json;
 use ssh_key::PublicKey;
 
 use super::{Common, DONE, in_file, out};
+use crate::auth::keyring::Keyring;
 use crate::clock::Clock;
 use crate::config;
-use crate::daemon::keyring::Keyring;
 use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::{
@@ -85,7 +85,7 @@ pub(super) fn keys(common: &Common, keys: Keys) -> Result<u8, Problem> {
                 out::json(&keyring.list());
             } else {
                 let rows = keyring.list().iter();
-                let row = |key: &crate::daemon::keyring::KeyEntry| {
+                let row = |key: &crate::auth::keyring::KeyEntry| {
                     vec![key.id.clone(), key.name.clone(), key.created_at.clone()]
                 };
                 out::table(&["id", "name", "created_at"], rows.map(row));

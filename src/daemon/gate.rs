@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use super::connections::{Connection, Connections, End, Link};
-use crate::api::peer::Peer;
+use crate::auth::peer::Peer;
 use crate::config::Config;
 use crate::error::{Code, Problem};
 

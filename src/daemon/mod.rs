@@ -5,7 +5,6 @@ mod connections;
 pub mod descriptors;
 pub mod gate;
 pub mod guard;
-pub mod keyring;
 pub mod logging;
 pub mod socket;
 
@@ -21,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::connections::Connections;
 use self::gate::{Gate, Linked, Source, pace};
-use self::keyring::SharedKeyring;
 use self::socket::SocketFile;
 use crate::api::{Api, router};
+use crate::auth::SignIn;
+use crate::auth::keyring::SharedKeyring;
 use crate::backend::chromium::Chromium;
 use crate::backend::hosted::Hosted;
 use crate::capture::{Backends, Captures};
@@ -39,7 +39,7 @@ use crate::quotas::Shares;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
 use crate::tasks::Tasks;
-use crate::web::{self, SignIn, Web};
+use crate::web::{self, Web};
 
 /// How long work that was given up may take to notice.
 const ABORT: Duration = Duration::from_secs(5);

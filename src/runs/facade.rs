@@ -11,6 +11,7 @@ use super::{
     Retention, Room, Runs, Signing,
 };
 use crate::artifact::{Artifact, NewArtifact};
+use crate::auth::operator;
 use crate::blob::Blob;
 use crate::clock::{Clock, Moment};
 use crate::error::Problem;
@@ -19,7 +20,6 @@ use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::request::PurgeRequest;
 use crate::run::{Caller, Ending, Event, Recorded, RunSpec};
-use crate::runs::operator::operator;
 use crate::runs::problem::store_problem;
 use crate::tasks::Tasks;
 

@@ -40,7 +40,6 @@ mod facade;
 mod integrity;
 mod life;
 mod log;
-mod operator;
 mod problem;
 mod provenance;
 mod registry;

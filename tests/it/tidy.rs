@@ -33,6 +33,7 @@ const LAYERS: &[&[&str]] = &[
     &["artifact", "run", "receipt", "settings", "request", "workflow", "retention"],
     &[
         "config",
+        "auth",
         "quotas",
         "masks",
         "policy",

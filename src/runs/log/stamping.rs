@@ -10,13 +10,13 @@ use url::Url;
 
 use super::LogService;
 use super::turns::in_turns;
+use crate::auth::operator;
 use crate::config::Timestamping;
 use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::{StampRefusal, Stamped};
 use crate::http;
 use crate::run::Caller;
-use crate::runs::operator::operator;
 use crate::runs::problem::store_problem;
 use crate::tasks::Tasks;
 use crate::timestamp::{Authorities, MAX_STAMP, QUERY, Request};

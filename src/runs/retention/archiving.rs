@@ -11,6 +11,7 @@ use super::purging::PurgeBlocked;
 use super::removal::{refused_by_kernel, tidy};
 use super::turn::Turn;
 use super::unfinished::Begun;
+use crate::auth::operator;
 use crate::digest::Digest;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::leaf;
@@ -19,7 +20,6 @@ use crate::id::RunId;
 use crate::request::ArchiveRequest;
 use crate::run::Caller;
 use crate::runs::access::accessor::decided;
-use crate::runs::operator::operator;
 use crate::runs::problem::{archived, sealed_first, store_problem, unknown};
 
 /// A run that became an archive, or a folder again, or would.

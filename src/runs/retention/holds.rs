@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::Retention;
+use crate::auth::operator;
 use crate::error::{Code, Problem};
 use crate::evidence::log::{Hold, Standing, leaf};
 use crate::evidence::{Act, Deed};
@@ -11,7 +12,6 @@ use crate::id::RunId;
 use crate::request::HoldRequest;
 use crate::run::{Caller, Reader};
 use crate::runs::access::accessor::decided;
-use crate::runs::operator::operator;
 use crate::runs::problem::{store_problem, unknown};
 
 impl Retention {

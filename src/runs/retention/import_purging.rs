@@ -8,6 +8,7 @@ use super::Retention;
 use super::holds::check_not_held;
 use super::imports::not_found;
 use super::turn::Turn;
+use crate::auth::operator;
 use crate::digest::Digest;
 use crate::error::{Code, Problem};
 use crate::evidence::log::{KeptImport, leaf};
@@ -16,7 +17,6 @@ use crate::id::RunId;
 use crate::request::ImportPurgeRequest;
 use crate::run::Caller;
 use crate::runs::access::accessor::decided;
-use crate::runs::operator::operator;
 use crate::runs::problem::store_problem;
 
 /// A kept bundle that was purged, or would be.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Retention;
+use crate::auth::operator;
 use crate::blob::{Blob, BlobWriter};
 use crate::bundle::{self, BundleError, Limits, Survey, Unpacked};
 use crate::digest::Digest;
@@ -17,7 +18,6 @@ use crate::evidence::{Act, RunRecord, seal_digest};
 use crate::id::RunId;
 use crate::run::Caller;
 use crate::runs::access::accessor::decided;
-use crate::runs::operator::operator;
 use crate::runs::problem::store_problem;
 
 /// What an import came to.

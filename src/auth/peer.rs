@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use tokio::net::UnixStream;
 
-use crate::daemon::keyring::SharedKeyring;
+use super::keyring::SharedKeyring;
 use crate::error::{Code, Problem};
 use crate::run::Caller;
 

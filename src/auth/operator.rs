@@ -5,7 +5,7 @@ use crate::run::Caller;
 
 /// Let pass whoever may decide what is kept: root and the recorder's own user, over the socket. They
 /// could take the files away in any case; through here it is on record.
-pub(super) fn operator(caller: &Caller) -> Result<(), Problem> {
+pub(crate) fn operator(caller: &Caller) -> Result<(), Problem> {
     let own = rustix::process::geteuid().as_raw();
     if matches!(caller, Caller::Socket { uid, .. } if *uid == 0 || *uid == own) {
         return Ok(());
