@@ -57,7 +57,7 @@ fn store(now: &mut Now<'_>, runs: &Runs) {
 fn integrity(now: &mut Now<'_>, runs: &Runs) {
     let (watch, hook) = runs.integrity().watching();
     let about = "Touches of sealed evidence by others than the daemon";
-    now.counter("evidence_touches", about, watch.touches);
+    now.counter("evidence_touches", about, watch.tamper_events);
     let about = "Times that the kernel dropped events of touches";
     now.counter("evidence_touches_lost", about, watch.lost);
     now.is("watching", "Whether sealed evidence is watched", watch.on);

@@ -8,7 +8,6 @@ mod events;
 mod hosted;
 mod keeping;
 mod log;
-pub(crate) mod meant;
 mod metrics;
 pub mod openapi;
 mod runs;
@@ -29,11 +28,12 @@ use tokio::sync::watch;
 
 use self::answer::{BACKEND, Failure, RUN, STAGE, json_body, on_record, product, run_id};
 use crate::auth::keyring::SharedKeyring;
+use crate::auth::origin::check_origin;
+use crate::auth::peer::Authenticated;
 use crate::auth::{may_see_all, peer};
 use crate::backend::BackendName;
 use crate::capture::{Ask, Captures, Kind};
 use crate::config::Config;
-use crate::daemon::gate::Shown;
 use crate::error::{Code, Problem};
 use crate::jobs::Jobs;
 use crate::quotas::{Quota, Share, Shares};
@@ -92,16 +92,25 @@ pub fn router(api: Api) -> Router {
         .route("/readyz", get(ready))
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(api.clone(), meant::check))
+        .layer(middleware::from_fn_with_state(api.clone(), check_meant))
         .layer(middleware::from_fn(drain::hear_out))
         .with_state(api)
+}
+
+/// Refuse what was not meant for this daemon.
+async fn check_meant(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let url = api.config.borrow().web.url.clone();
+    match check_origin(&request, url.as_ref()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => Failure::from(problem).into_response(),
+    }
 }
 
 async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     match peer::authenticate(&request, &api.keys) {
         Ok(caller) => match enter(&api, &caller) {
             Ok(_share) => {
-                Shown::tell(&request);
+                Authenticated::tell(&request);
                 request.extensions_mut().insert(caller);
                 next.run(request).await
             }

@@ -1,6 +1,9 @@
 //! Owns the question who is calling: the kernel's word on a Unix socket, an API key on TCP. It
 //! holds no rule about what they may do.
 
+use std::fmt;
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::extract::connect_info::ConnectInfo;
 use axum::http::HeaderMap;
@@ -29,6 +32,30 @@ impl Peer {
             pid: cred.pid(),
         });
         Self::Socket(caller.ok())
+    }
+}
+
+/// What the connection of a request does when the request shows who sent it.
+#[derive(Clone)]
+pub struct Authenticated(Arc<dyn Fn() + Send + Sync>);
+
+impl Authenticated {
+    /// Have `heard` called for a request with this extension.
+    pub fn new(heard: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(heard))
+    }
+
+    /// The sender of `request` is known.
+    pub fn tell(request: &Request) {
+        if let Some(Self(heard)) = request.extensions().get() {
+            heard();
+        }
+    }
+}
+
+impl fmt::Debug for Authenticated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authenticated")
     }
 }
 

@@ -1,6 +1,6 @@
-//! Owns the watch over sealed evidence while the daemon lives: who touches a sealed folder or the log
+//! Owns the watch over sealed evidence while the daemon lives: who changes a sealed folder or the log
 //! is told of within a second, in the log, in the daemon's own log and to the operator's program, and
-//! what was touched is read again at once. It changes nothing of it.
+//! what was changed is read again at once. It changes nothing of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,7 +23,7 @@ use crate::id::RunId;
 use crate::integrity::{Burst, Folders, HookCounts, Place, Seen};
 use crate::tasks::Tasks;
 
-/// How long touches are gathered before they are told.
+/// How long tamper events are gathered before they are reported.
 const GATHER: Duration = Duration::from_millis(100);
 /// How long after that the next are told at the earliest.
 const APART: Duration = Duration::from_millis(800);
@@ -39,8 +39,9 @@ pub struct Watching {
     pub folders: u64,
     /// Folders that are not, because the kernel gives no more watches.
     pub missed: u64,
-    /// Touches that were seen since the daemon started.
-    pub touches: u64,
+    /// Tamper events that were seen since the daemon started.
+    #[serde(rename = "touches")]
+    pub tamper_events: u64,
     /// How often the kernel dropped events, since then.
     pub lost: u64,
     /// Why nothing is watched.
@@ -60,7 +61,7 @@ enum Ended {
     Lost,
 }
 
-/// What is read again after a touch.
+/// What is read again after a tamper event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Check {
     Log,
@@ -106,8 +107,9 @@ impl Integrity {
                     let why = chain(&error);
                     tracing::error!(error = %why, again = ?AGAIN, "sealed evidence is not watched; the scrubber reads it nevertheless");
                     let mut state = self.watch_state();
-                    let (touches, lost) = (state.touches, state.lost);
-                    *state = Watching { touches, lost, why_not: Some(why), ..Watching::default() };
+                    let (tamper_events, lost) = (state.tamper_events, state.lost);
+                    *state =
+                        Watching { tamper_events, lost, why_not: Some(why), ..Watching::default() };
                     AGAIN
                 }
             };
@@ -118,7 +120,7 @@ impl Integrity {
         }
     }
 
-    /// Watch all folders, and tell what is touched. `lost` is whether that is not known of the time
+    /// Watch all folders, and report what is changed. `lost` is whether that is not known of the time
     /// before.
     async fn follow(&self, own: Arc<Ledger>, lost: bool, tasks: &Tasks) -> Result<Ended, Problem> {
         let root = self.0.context.root().to_owned();
@@ -163,7 +165,7 @@ impl Integrity {
                             _ => Check::Log,
                         }));
                         let told = std::mem::take(&mut round);
-                        if self.tell_touches(told).await {
+                        if self.report_tampering(told).await {
                             return Ok(Ended::Lost);
                         }
                         timer = Some(Box::pin(sleep(APART)));
@@ -187,13 +189,13 @@ impl Integrity {
         (state.on, state.folders, state.missed, state.why_not) = (true, watched, missed, None);
     }
 
-    /// Tell what was touched; whether something was lost.
-    async fn tell_touches(&self, round: Round) -> bool {
+    /// Report what was changed; whether something was lost.
+    async fn report_tampering(&self, round: Round) -> bool {
         let this = self.clone();
         let lost = round.lost;
         let told = self.0.context.blocking("telling what was touched", move || {
             for (place, burst) in &round.bursts {
-                this.watch_state().touches += burst.count();
+                this.watch_state().tamper_events += burst.count();
                 let (place, paths) = (place.to_string(), &burst.paths);
                 tracing::error!(place, touched = ?burst.touched, ?paths, "evidence was touched by somebody else");
                 let mut told = json!(burst);
@@ -213,7 +215,7 @@ impl Integrity {
         lost
     }
 
-    /// Read again what was touched, and tell how it is.
+    /// Read again what was changed, and tell how it is.
     async fn check(self, check: Check) {
         let this = self.clone();
         let checked = self.0.context.blocking("reading what was touched", move || {
@@ -291,8 +293,8 @@ impl Round {
     /// Take in what there is to read of `folders`.
     fn read(mut self, mut folders: Folders) -> Result<(Self, Folders), Problem> {
         let read = folders.read(&mut |seen| match seen {
-            Seen::Touch(touch) => {
-                self.bursts.entry(Place::of(&touch.path)).or_default().add(&touch);
+            Seen::Tampered(event) => {
+                self.bursts.entry(Place::of(&event.path)).or_default().add(&event);
             }
             Seen::Lost => self.lost = true,
         });

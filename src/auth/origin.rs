@@ -2,32 +2,24 @@
 //! daemon's own, and no page of another site caused it. A page that had its own name lead here (DNS
 //! rebinding) comes with that name. It holds no rule about who may do what.
 
+use axum::extract::Request;
 use axum::extract::connect_info::ConnectInfo;
-use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 use url::Url;
 
-use super::Api;
-use super::answer::Failure;
-use crate::auth::peer::Peer;
+use super::peer::Peer;
 use crate::error::{Code, Problem};
 
 /// What browsers say of where a request comes from.
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let url = api.config.borrow().web.url.clone();
-    match is_meant(&request, url.as_ref()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => Failure::from(problem).into_response(),
-    }
-}
-
-fn is_meant(request: &Request, url: Option<&Url>) -> Result<(), Problem> {
+/// Whether `request` was meant for the daemon, which is also reached at `url`.
+///
+/// # Errors
+/// `invalid_field` for two hosts; `foreign_request`.
+pub(crate) fn check_origin(request: &Request, url: Option<&Url>) -> Result<(), Problem> {
     one_host(request)?;
     if is_over_socket(request) {
         return Ok(());
@@ -150,7 +142,7 @@ mod tests {
             }
             let mut request = request.body(Body::empty()).expect("a request");
             request.extensions_mut().insert(ConnectInfo(peer.unwrap_or(Peer::Tcp)));
-            is_meant(&request, None).map_err(|problem| problem.code.as_str()).err()
+            check_origin(&request, None).map_err(|problem| problem.code.as_str()).err()
         };
         let own = ("host", "127.0.0.1:8420");
         for passes in [

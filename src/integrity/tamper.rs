@@ -1,4 +1,4 @@
-//! Owns what a touch is and how touches are told: of which run or part of the store, in which way,
+//! Owns tamper events and how they are reported: of which run or part of the store, in which way,
 //! and grouped, so that a thousand at once are one thing to say. Sees no file.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ const CALLERS: [&str; 2] = ["attachments", "code"];
 /// What was done. Reading is nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TouchKind {
+pub enum TamperKind {
     /// A file's content was written or cut.
     Modified,
     /// A file was open for writing: what a memory map wrote shows only by this.
@@ -40,16 +40,16 @@ pub enum TouchKind {
     Unmounted,
 }
 
-/// A touch: what, and of which path below the store.
+/// A change by somebody else: what kind, and of which path below the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Touch {
+pub struct TamperEvent {
     /// Path below the store.
     pub path: PathBuf,
     /// What was done to it.
-    pub kind: TouchKind,
+    pub kind: TamperKind,
 }
 
-/// What was touched, as it is told.
+/// What was changed, as it is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// A sealed run.
@@ -96,11 +96,11 @@ impl fmt::Display for Place {
     }
 }
 
-/// The touches of one place within a moment.
+/// The tamper events of one place within a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Burst {
     /// How many of which kind.
-    pub touched: BTreeMap<TouchKind, u64>,
+    pub touched: BTreeMap<TamperKind, u64>,
     /// Paths below the store, some of them; names that a caller chose are left out, so that the
     /// log, which outlives the evidence, holds nothing of theirs.
     pub paths: BTreeSet<String>,
@@ -109,10 +109,10 @@ pub struct Burst {
 }
 
 impl Burst {
-    /// Take in a touch.
-    pub fn add(&mut self, touch: &Touch) {
-        *self.touched.entry(touch.kind).or_default() += 1;
-        let told = told(&touch.path);
+    /// Take in an event.
+    pub fn add(&mut self, event: &TamperEvent) {
+        *self.touched.entry(event.kind).or_default() += 1;
+        let told = told(&event.path);
         if self.paths.len() < TOLD {
             self.paths.insert(told);
         } else {
@@ -135,7 +135,7 @@ impl Burst {
         }
     }
 
-    /// How many touches.
+    /// How many events.
     pub fn count(&self) -> u64 {
         self.touched.values().sum()
     }
@@ -171,8 +171,8 @@ mod tests {
 
     const RUN: &str = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57";
 
-    fn touch(path: &str) -> Touch {
-        Touch { path: path.into(), kind: TouchKind::Modified }
+    fn event(path: &str) -> TamperEvent {
+        TamperEvent { path: path.into(), kind: TamperKind::Modified }
     }
 
     #[test]
@@ -198,14 +198,14 @@ mod tests {
     fn a_burst_counts_all_and_names_some() {
         let mut burst = Burst::default();
         for number in 0..20 {
-            burst.add(&touch(&format!("log/{number:02}")));
-            burst.add(&touch("log/00"));
+            burst.add(&event(&format!("log/{number:02}")));
+            burst.add(&event("log/00"));
         }
         assert_eq!((burst.count(), burst.paths.len(), burst.more), (40, TOLD, true));
         let mut other = Burst::default();
-        other.add(&Touch { path: "log".into(), kind: TouchKind::Removed });
+        other.add(&TamperEvent { path: "log".into(), kind: TamperKind::Removed });
         other.join(burst);
-        assert_eq!(other.touched[&TouchKind::Modified], 40);
+        assert_eq!(other.touched[&TamperKind::Modified], 40);
         assert_eq!((other.count(), other.paths.len(), other.more), (41, TOLD, true));
     }
 
