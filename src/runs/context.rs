@@ -1,5 +1,5 @@
-//! Owns what every part of the runs works with: the store, the clock, the configuration in force, and
-//! the way off the async threads.
+//! Owns what every part of the runs works with: the store and its log, the clock, the configuration in
+//! force, and the way off the async threads.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,12 +10,15 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Problem;
 use crate::evidence::Store;
+use crate::evidence::log::Log;
 use crate::tasks::Tasks;
 
-/// What the parts share. It holds no state of its own, and no lock but the store's.
+/// What the parts share. It holds no state of its own, and no lock but those inside store and log.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) store: Store,
+    /// The log of the store, which each part appends its own entries to.
+    pub(super) log: Arc<Log>,
     pub(super) clock: Clock,
     pub(super) tasks: Tasks,
     pub(super) config: watch::Receiver<Arc<Config>>,

@@ -67,7 +67,7 @@ impl Runs {
         {
             let mut unsaid = self.0.unsaid.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(waiting) = unsaid.as_mut() else { return Ok(()) };
-            waiting.say(&self.0.log, &self.0.context.clock)?;
+            waiting.say(&self.0.context.log, &self.0.context.clock)?;
             *unsaid = None;
             self.0.room.allow_writing();
         }
@@ -132,7 +132,7 @@ impl Runs {
     }
 
     async fn tell(&self, entry: Vec<u8>) {
-        let log = Arc::clone(&self.0.log);
+        let log = Arc::clone(&self.0.context.log);
         let told = self
             .0
             .context

@@ -42,7 +42,7 @@ impl Disclosure {
         self.0
             .context
             .blocking("making the bundle", move || {
-                let log = &this.0.log;
+                let log = &this.0.context.log;
                 let places = log.places(&ids).map_err(store_problem)?;
                 let mut folders = Vec::new();
                 for id in &ids {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::accessor::Accessor;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::log::{Log, leaf};
+use crate::evidence::log::leaf;
 use crate::evidence::{Act, Custody, Deed, StoreError};
 use crate::id::RunId;
 use crate::runs::context::Context;
@@ -27,7 +27,6 @@ pub struct AccessLog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     context: Arc<Context>,
-    log: Arc<Log>,
     custody: Custody,
     /// Events that the log holds, by its last word.
     attested: AtomicU64,
@@ -38,14 +37,10 @@ impl AccessLog {
     ///
     /// # Errors
     /// `log_damaged` when it cannot be continued; what else the store says.
-    pub(in crate::runs) fn open(
-        context: Arc<Context>,
-        log: Arc<Log>,
-        stated: u64,
-    ) -> Result<Self, Problem> {
+    pub(in crate::runs) fn open(context: Arc<Context>, stated: u64) -> Result<Self, Problem> {
         let custody = continued(context.root(), stated)?;
         let attested = AtomicU64::new(stated.min(custody.head().count));
-        Ok(Self(Arc::new(Inner { context, log, custody, attested })))
+        Ok(Self(Arc::new(Inner { context, custody, attested })))
     }
 
     /// Record `event`; what it tells of must not happen otherwise.
@@ -67,7 +62,7 @@ impl AccessLog {
     ) -> Result<u64, Problem> {
         let head = self.0.custody.head();
         entries.push(leaf::custody(head.count, head.sha256, self.0.context.clock.now()));
-        let first = self.0.log.append_all(entries).map_err(store_problem)?;
+        let first = self.0.context.log.append_all(entries).map_err(store_problem)?;
         self.0.attested.fetch_max(head.count, Ordering::SeqCst);
         Ok(first)
     }
@@ -92,7 +87,7 @@ impl AccessLog {
             return Ok(());
         }
         let entry = leaf::custody(head.count, head.sha256, self.0.context.clock.now());
-        self.0.log.append(entry).map_err(store_problem)?;
+        self.0.context.log.append(entry).map_err(store_problem)?;
         self.0.attested.fetch_max(head.count, Ordering::SeqCst);
         Ok(())
     }

@@ -16,7 +16,6 @@ use super::integrity::Integrity;
 use super::log::signing::Signing;
 use super::registry::Registry;
 use super::retention::decisions::Decisions;
-use crate::evidence::log::Log;
 
 /// What is shown and given out of a store's runs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -26,7 +25,6 @@ pub struct Disclosure(Arc<Parts>);
 #[derive(Debug)]
 pub(in crate::runs) struct Parts {
     pub(in crate::runs) context: Arc<Context>,
-    pub(in crate::runs) log: Arc<Log>,
     pub(in crate::runs) signing: Signing,
     pub(in crate::runs) access: AccessLog,
     pub(in crate::runs) decisions: Decisions,

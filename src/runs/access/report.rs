@@ -57,7 +57,7 @@ impl Disclosure {
             return false;
         }
         let Ok(own) =
-            is_sealed_report(&folder, seal_in_log(&self.0.log, &self.0.context.store, id))
+            is_sealed_report(&folder, seal_in_log(&self.0.context.log, &self.0.context.store, id))
         else {
             return false;
         };

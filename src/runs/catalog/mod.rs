@@ -12,7 +12,6 @@ use super::problem::store_problem;
 use super::registry::Registry;
 use super::retention::decisions::Decisions;
 use crate::error::{Problem, chain};
-use crate::evidence::log::Log;
 use crate::evidence::{
     CodeNamed, Filled, Index, LogKey, RunFacts, RunRecord, Store, StoreError, archived_record,
 };
@@ -28,7 +27,6 @@ pub struct Catalog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     context: Arc<Context>,
-    log: Arc<Log>,
     decisions: Decisions,
     registry: Registry,
     integrity: Integrity,
@@ -40,14 +38,13 @@ struct Inner {
 impl Catalog {
     pub(in crate::runs) fn new(
         context: Arc<Context>,
-        log: Arc<Log>,
         decisions: Decisions,
         registry: Registry,
         integrity: Integrity,
         index: Index,
     ) -> Self {
         let checking = Mutex::default();
-        Self(Arc::new(Inner { context, log, decisions, registry, integrity, index, checking }))
+        Self(Arc::new(Inner { context, decisions, registry, integrity, index, checking }))
     }
 
     /// Note a sealed run in the index. The index is never the truth: a failure costs nothing that
@@ -124,7 +121,7 @@ impl Catalog {
     pub(in crate::runs) fn facts_of(&self, id: RunId) -> Result<RunFacts, StoreError> {
         let facts = match RunFacts::of(
             &self.0.context.store.folder_of(id),
-            seal_in_log(&self.0.log, &self.0.context.store, id),
+            seal_in_log(&self.0.context.log, &self.0.context.store, id),
         ) {
             Err(StoreError::NotFound { .. }) if self.0.decisions.is_archived(id) => {
                 RunFacts::archived(&self.0.context.store.archive_of(id), id)

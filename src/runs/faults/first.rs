@@ -63,7 +63,8 @@ fn wrong(place: &Place, told: &Told) -> Vec<String> {
         }
     }
     let revoked = signers(place).expect("a history").revoked().to_vec();
-    let logged = runs.0.log.last(|leaf| leaf.kind == LeafKind::KeyRevocation).expect("readable");
+    let logged =
+        runs.0.context.log.last(|leaf| leaf.kind == LeafKind::KeyRevocation).expect("readable");
     if revoked.iter().any(|it| !it.logged) || revoked.is_empty() == logged.is_some() {
         wrong.push(format!("the log and the list tell another thing of {revoked:?}"));
     }

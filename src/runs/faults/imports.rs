@@ -101,7 +101,8 @@ impl Life for Trial {
             Err(problem) => return vec![format!("no start: {}", chain(&problem))],
         };
         let mut wrong = Vec::new();
-        let logged = runs.0.log.last(|leaf| leaf.kind == LeafKind::Import).expect("readable");
+        let logged =
+            runs.0.context.log.last(|leaf| leaf.kind == LeafKind::Import).expect("readable");
         let (_, logged) = logged.expect("one was cut short");
         let [lost, packed, there, cut] = self.runs;
         let logged = logged.data["runs"] == json!([lost, packed]);

@@ -62,7 +62,7 @@ impl Trial {
         let buried = leaf::Burial {
             run,
             workflow: &summary.workflow,
-            seal_index: runs.0.log.places(&[run]).expect("found")[&run].seal,
+            seal_index: runs.0.context.log.places(&[run]).expect("found")[&run].seal,
             seal_sha256: seal_digest(&folder),
             sealed_at: &summary.sealed_at,
             kept_until: rfc3339_millis(runs.retention().kept_until(&summary)),

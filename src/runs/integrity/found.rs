@@ -74,7 +74,7 @@ impl Integrity {
         let mut message: Map<String, Value> =
             serde_json::from_slice(&entry).expect("an entry is an object");
         let leaf = Leaf::parse(&entry).expect("an entry of ours");
-        let index = self.0.log.append(entry).map_err(|error| {
+        let index = self.0.context.log.append(entry).map_err(|error| {
             let problem: Problem = store_problem(error);
             tracing::error!(error = chain(&problem), "the log does not say so");
         });

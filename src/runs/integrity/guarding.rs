@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::disk::flags::{is_append_only, is_immutable};
 use crate::disk::own::Window;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::log::{self, Log};
+use crate::evidence::log;
 use crate::evidence::{SEAL, StoreError, archived_in, sealed_in};
 use crate::id::RunId;
 use crate::integrity::guard::{self, Flag, Order};
@@ -67,7 +67,6 @@ pub struct GuardClient(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     context: Arc<Context>,
-    log: Arc<Log>,
     turns: Arc<Turns>,
     guarded: Mutex<Guarded>,
     lock_soon: mpsc::UnboundedSender<RunId>,
@@ -75,10 +74,10 @@ struct Inner {
 }
 
 impl GuardClient {
-    pub(in crate::runs) fn new(context: Arc<Context>, log: Arc<Log>, turns: Arc<Turns>) -> Self {
+    pub(in crate::runs) fn new(context: Arc<Context>, turns: Arc<Turns>) -> Self {
         let (lock_soon, sealed) = mpsc::unbounded_channel();
         let (guarded, sealed) = (Mutex::default(), Mutex::new(Some(sealed)));
-        Self(Arc::new(Inner { context, log, turns, guarded, lock_soon, sealed }))
+        Self(Arc::new(Inner { context, turns, guarded, lock_soon, sealed }))
     }
 
     /// How the guard fares.
@@ -227,7 +226,7 @@ impl GuardClient {
 
     /// Have the tiles of the log made immutable that have become full.
     async fn lock_tiles(&self, socket: &Path) {
-        let (_, checkpoint) = self.0.log.checkpoint();
+        let (_, checkpoint) = self.0.context.log.checkpoint();
         let full = Tile::all(checkpoint.size).filter(|tile| tile.is_full()).count() as u64;
         if !self.both_hold() || self.guard_state().tiles == full {
             return;

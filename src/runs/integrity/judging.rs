@@ -39,7 +39,7 @@ impl Integrity {
         let folder = self.0.context.store.folder_of(run);
         let seal = seal_digest(&folder);
         if seal.is_some()
-            && seal_in_log(&self.0.log, &self.0.context.store, run)
+            && seal_in_log(&self.0.context.log, &self.0.context.store, run)
                 .is_some_and(|logged| Some(logged) != seal)
         {
             codes.insert(FindingCode::SealNotLogged.to_string());

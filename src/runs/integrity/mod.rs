@@ -19,7 +19,6 @@ use super::log::signing::Signing;
 use super::registry::Registry;
 use super::retention::decisions::Decisions;
 use crate::evidence::Findings;
-use crate::evidence::log::Log;
 use crate::integrity::{Hook, Messages};
 use crate::tasks::Tasks;
 
@@ -30,7 +29,6 @@ pub struct Integrity(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     context: Arc<Context>,
-    log: Arc<Log>,
     signing: Signing,
     decisions: Decisions,
     registry: Registry,
@@ -46,7 +44,6 @@ struct Inner {
 impl Integrity {
     pub(in crate::runs) fn new(
         context: Arc<Context>,
-        log: Arc<Log>,
         signing: Signing,
         decisions: Decisions,
         registry: Registry,
@@ -56,7 +53,6 @@ impl Integrity {
         let scrubbed = Mutex::new(remembered(context.root()));
         Self(Arc::new(Inner {
             context,
-            log,
             signing,
             decisions,
             registry,

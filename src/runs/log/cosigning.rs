@@ -80,7 +80,7 @@ impl LogService {
     async fn ask_witness(&self, witness: &Witness, url: &Url) {
         let name = witness.key.name().to_owned();
         let last = self.witnesses_asked().get(&name).cloned().unwrap_or_default();
-        if last.refusal.is_none() && last.size == Some(self.0.log.checkpoint().1.size) {
+        if last.refusal.is_none() && last.size == Some(self.0.context.log.checkpoint().1.size) {
             return;
         }
         let outcome = self.have_signed(witness, url, last.size).await;

@@ -20,7 +20,7 @@ impl LogService {
         &self,
         ask: impl FnOnce(&Log) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let log = Arc::clone(&self.0.log);
+        let log = Arc::clone(&self.0.context.log);
         self.0.context.blocking("reading the log", move || ask(&log)).await
     }
 

@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex};
 use self::authority::Authority;
 use self::cosigning::Witnessed;
 use super::context::Context;
-use crate::evidence::log::Log;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::Note;
 
@@ -27,23 +26,18 @@ pub struct LogService(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     context: Arc<Context>,
-    log: Arc<Log>,
     /// What came of asking witnesses, by name.
     witnessed: Mutex<BTreeMap<String, Witnessed>>,
     authority: Arc<Authority>,
 }
 
 impl LogService {
-    pub(in crate::runs) fn new(
-        context: Arc<Context>,
-        log: Arc<Log>,
-        authority: Arc<Authority>,
-    ) -> Self {
-        Self(Arc::new(Inner { context, log, witnessed: Mutex::default(), authority }))
+    pub(in crate::runs) fn new(context: Arc<Context>, authority: Arc<Authority>) -> Self {
+        Self(Arc::new(Inner { context, witnessed: Mutex::default(), authority }))
     }
 
     /// The newest checkpoint, signed, and what it states.
     pub fn checkpoint(&self) -> (Note, Checkpoint) {
-        self.0.log.checkpoint()
+        self.0.context.log.checkpoint()
     }
 }

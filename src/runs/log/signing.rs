@@ -106,7 +106,6 @@ pub struct Signing(Arc<Inner>);
 struct Inner {
     context: Arc<Context>,
     room: Arc<Room>,
-    log: Arc<Log>,
     counts: Counts,
     key: SigningKey,
 }
@@ -115,11 +114,10 @@ impl Signing {
     pub(in crate::runs) fn new(
         context: Arc<Context>,
         room: Arc<Room>,
-        log: Arc<Log>,
         counts: Counts,
         key: SigningKey,
     ) -> Self {
-        Self(Arc::new(Inner { context, room, log, counts, key }))
+        Self(Arc::new(Inner { context, room, counts, key }))
     }
 
     /// The key that signs.
@@ -186,8 +184,8 @@ impl Signing {
         if before != after {
             tracing::warn!(before, after, "evidence is signed with another key");
             let entry = leaf::key_change(&before, &after, signers.reason(), clock.now());
-            self.0.log.append(entry).map_err(store_problem)?;
+            self.0.context.log.append(entry).map_err(store_problem)?;
         }
-        tell_revocations(&self.0.log, &mut signers, clock)
+        tell_revocations(&self.0.context.log, &mut signers, clock)
     }
 }

@@ -116,7 +116,7 @@ impl LogService {
     /// Ask the authority at `url` when the log has grown beyond the size `stamped`, up to which it
     /// answered.
     async fn stamp_from(&self, url: &Url, stamped: &AtomicU64) -> Result<(), Problem> {
-        if self.0.log.checkpoint().1.size <= stamped.load(Ordering::Relaxed) {
+        if self.0.context.log.checkpoint().1.size <= stamped.load(Ordering::Relaxed) {
             return Ok(());
         }
         let request = self.request_stamp().await?;
@@ -126,7 +126,7 @@ impl LogService {
         })?;
         let taken = self.take_stamp(response).await?;
         // The entry that tells of the answer is no growth that needs one.
-        let grown = self.0.log.checkpoint().1.size;
+        let grown = self.0.context.log.checkpoint().1.size;
         let own = if grown == taken.size + 1 { grown } else { taken.size };
         stamped.store(own, Ordering::Relaxed);
         Ok(())

@@ -13,7 +13,6 @@ use super::Registry;
 use super::open::{OpenRun, Work, lock, millis};
 use crate::config;
 use crate::error::{Problem, chain};
-use crate::evidence::log::Log;
 use crate::evidence::{FindingCode, Triage};
 use crate::id::RunId;
 use crate::receipt::Receipt;
@@ -34,7 +33,6 @@ pub(in crate::runs) struct Sealer(Arc<Parts>);
 #[derive(Debug)]
 pub(in crate::runs) struct Parts {
     pub(in crate::runs) context: Arc<Context>,
-    pub(in crate::runs) log: Arc<Log>,
     pub(in crate::runs) signing: Signing,
     pub(in crate::runs) registry: Registry,
     pub(in crate::runs) integrity: Integrity,
@@ -51,7 +49,7 @@ impl Sealer {
     /// tells of each decides how.
     pub(in crate::runs) fn recover(&self) -> Result<(), Problem> {
         let unfinished = self.0.context.store.unfinished().map_err(store_problem)?;
-        let histories = self.0.log.histories(&unfinished).map_err(store_problem)?;
+        let histories = self.0.context.log.histories(&unfinished).map_err(store_problem)?;
         for id in unfinished {
             let history = histories.get(&id).cloned().unwrap_or_default();
             let triage = self.0.context.store.triage(id, &history);

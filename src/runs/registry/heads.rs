@@ -66,7 +66,7 @@ impl Registry {
         let grown: Vec<(Arc<OpenRun>, RunHead)> = runs.iter().filter_map(grown).collect();
         let heads: Vec<RunHead> = grown.iter().map(|(_, head)| *head).collect();
         for entry in RunHead::entries(&heads, self.0.context.clock.now()) {
-            self.0.log.append(entry).map_err(store_problem)?;
+            self.0.context.log.append(entry).map_err(store_problem)?;
         }
         for (run, head) in grown {
             run.fixed.fetch_max(head.events, Ordering::AcqRel);

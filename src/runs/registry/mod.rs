@@ -25,7 +25,6 @@ use super::room::Room;
 use crate::clock::Moment;
 use crate::error::{Code, Problem};
 use crate::evidence::Draft;
-use crate::evidence::log::Log;
 use crate::id::RunId;
 use crate::quotas::{Quota, Share, Shares};
 use crate::run::{Caller, Opening, RunSpec};
@@ -38,7 +37,6 @@ pub struct Registry(Arc<Inner>);
 struct Inner {
     context: Arc<Context>,
     room: Arc<Room>,
-    log: Arc<Log>,
     decisions: Decisions,
     counts: Counts,
     host: String,
@@ -55,14 +53,12 @@ impl Registry {
     pub(in crate::runs) fn new(
         context: Arc<Context>,
         room: Arc<Room>,
-        log: Arc<Log>,
         decisions: Decisions,
         counts: Counts,
     ) -> Self {
         Self(Arc::new(Inner {
             context,
             room,
-            log,
             decisions,
             counts,
             host: host_name(),

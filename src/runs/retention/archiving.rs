@@ -141,7 +141,7 @@ impl Retention {
             }
             (false, Some(_)) => return Err(archived(run)),
             (false, None) => {
-                let places = self.0.log.places(&[run]).map_err(store_problem)?;
+                let places = self.0.context.log.places(&[run]).map_err(store_problem)?;
                 let place = places.get(&run).copied().unwrap_or_default();
                 let damage: Vec<String> = self.damage_of(&folder, place).into_iter().collect();
                 if !damage.is_empty() {

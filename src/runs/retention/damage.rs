@@ -20,9 +20,9 @@ pub(super) const UNREADABLE: &str = "unreadable";
 impl Retention {
     /// The digest of the seal of `run` that the log holds.
     pub(super) fn logged_seal(&self, run: RunId) -> Result<Option<Digest>, Problem> {
-        let places = self.0.log.places(&[run]).map_err(store_problem)?;
+        let places = self.0.context.log.places(&[run]).map_err(store_problem)?;
         let seal = places.get(&run).and_then(|place| place.seal);
-        Ok(seal.and_then(|seal| self.0.log.entry(seal).ok()).map(|seal| Digest::of(&seal)))
+        Ok(seal.and_then(|seal| self.0.context.log.entry(seal).ok()).map(|seal| Digest::of(&seal)))
     }
 
     /// Whether the folder of `run` is sound, and the one that the log holds the seal of.
@@ -37,7 +37,7 @@ impl Retention {
 
     /// The digest of the seal that stands at `place` in the log.
     pub(super) fn seal_at(&self, place: Logged) -> Option<Digest> {
-        Some(Digest::of(&self.0.log.entry(place.seal?).ok()?))
+        Some(Digest::of(&self.0.context.log.entry(place.seal?).ok()?))
     }
 
     /// Codes of what is wrong with `folder`.
@@ -74,7 +74,7 @@ impl Retention {
         if found.is_none() && codes.contains(UNREADABLE) {
             return codes;
         }
-        let logged = place.seal.and_then(|index| self.0.log.entry(index).ok());
+        let logged = place.seal.and_then(|index| self.0.context.log.entry(index).ok());
         let logged = logged.map(|entry| Digest::of(&entry));
         if logged.is_none() || logged != found {
             codes.insert("seal_not_logged".to_owned());

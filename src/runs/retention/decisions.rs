@@ -1,6 +1,7 @@
 //! Owns what the log says of the keeping of each run: holds, purges, archives and imports. A decision
 //! is judged by it and added to it under one lock, so that nobody decides on what is no longer so.
 
+use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +12,16 @@ use crate::id::RunId;
 use crate::runs::access::log::AccessLog;
 use crate::runs::context::Context;
 use crate::runs::problem::{store_problem, unknown};
+
+thread_local! {
+    /// Whether this thread holds a decision.
+    static HELD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread holds a decision, and so must not wait for another, or for the turn.
+pub(super) fn is_held_here() -> bool {
+    HELD.get()
+}
 
 /// The decisions that stand. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,6 +47,12 @@ impl Deref for Decision<'_> {
 
     fn deref(&self) -> &Standing {
         &self.standing
+    }
+}
+
+impl Drop for Decision<'_> {
+    fn drop(&mut self) {
+        HELD.set(false);
     }
 }
 
@@ -68,7 +85,9 @@ impl Decisions {
 
     /// The decisions, to judge by and to add to.
     pub(in crate::runs) fn lock(&self) -> Decision<'_> {
+        debug_assert!(!is_held_here(), "this thread would wait for its own decision");
         let standing = self.0.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        HELD.set(true);
         Decision { standing, access: &self.0.access }
     }
 

@@ -50,7 +50,7 @@ impl Retention {
                 }
                 let at = this.0.context.clock.now();
                 let matter = asked.matter.as_deref();
-                let histories = this.0.log.histories(&asked.runs).map_err(store_problem)?;
+                let histories = this.0.context.log.histories(&asked.runs).map_err(store_problem)?;
                 let seal = |run: &RunId| {
                     histories.get(run).and_then(|history| history.seal).map(|it| it.1)
                 };

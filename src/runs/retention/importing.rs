@@ -133,7 +133,7 @@ impl Retention {
     /// # Errors
     /// `invalid_field` for some of each.
     fn are_own(&self, runs: &[RunId]) -> Result<bool, Problem> {
-        let places = self.0.log.places(runs).map_err(store_problem)?;
+        let places = self.0.context.log.places(runs).map_err(store_problem)?;
         let own = |run: &RunId| {
             let place = places.get(run).copied().unwrap_or_default();
             place.open.or(place.seal).is_some() || self.0.decisions.tombstone(*run).is_some()
@@ -181,7 +181,7 @@ impl Retention {
             self.0
                 .context
                 .store
-                .mark_import(self.0.log.checkpoint().1.size)
+                .mark_import(self.0.context.log.checkpoint().1.size)
                 .map_err(store_problem)?;
             standing.record(deed, entries)?
         };
@@ -199,7 +199,7 @@ impl Retention {
         if self.0.decisions.tombstone(run).is_some() {
             return Err(self.0.decisions.gone(run).field("body"));
         }
-        let places = self.0.log.places(&[run]).map_err(store_problem)?;
+        let places = self.0.context.log.places(&[run]).map_err(store_problem)?;
         let seal = places.get(&run).and_then(|place| place.seal);
         let Some(seal) = seal else {
             let message = format!(
@@ -208,7 +208,7 @@ impl Retention {
             );
             return Err(Problem::new(Code::RunNotFound, message).field("body"));
         };
-        let seal = Digest::of(&self.0.log.entry(seal).map_err(store_problem)?);
+        let seal = Digest::of(&self.0.context.log.entry(seal).map_err(store_problem)?);
         let mut wrong = self.sound(folder);
         if seal_digest(folder) != Some(seal) || RunRecord::read(folder).is_err() {
             wrong.push("seal_not_logged".to_owned());

@@ -123,11 +123,11 @@ impl Retention {
 
     /// Whether `proof`, of a run that is not in this store's log, names another log than that.
     fn check_origin(&self, run: RunId, proof: &Proof) -> Result<(), Problem> {
-        let (_, own) = self.0.log.checkpoint();
+        let (_, own) = self.0.context.log.checkpoint();
         if proof.checkpoint.origin != own.origin {
             return Ok(());
         }
-        let why = if proof.note.signed_by(&self.0.log.key()).is_some() {
+        let why = if proof.note.signed_by(&self.0.context.log.key()).is_some() {
             "its checkpoint is signed with this log's key, so that this log is not whole, or the key \
              is used elsewhere; look into it with `exhibit verify --checkpoint` and a checkpoint that \
              was kept"

@@ -25,7 +25,6 @@ use super::integrity::guarding::GuardClient;
 use super::log::signing::Signing;
 use super::registry::Registry;
 use super::room::Room;
-use crate::evidence::log::Log;
 
 /// The keeping of a store's runs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -38,7 +37,6 @@ pub(in crate::runs) struct Parts {
     pub(in crate::runs) turns: Arc<Turns>,
     pub(in crate::runs) context: Arc<Context>,
     pub(in crate::runs) room: Arc<Room>,
-    pub(in crate::runs) log: Arc<Log>,
     pub(in crate::runs) signing: Signing,
     pub(in crate::runs) access: AccessLog,
     pub(in crate::runs) registry: Registry,

@@ -110,7 +110,7 @@ impl Retention {
         let mut answer = Purged { dry_run: asked.dry_run, purged: Vec::new(), refused: Vec::new() };
         let finished = if asked.dry_run { BTreeSet::new() } else { self.go_on(&asked.runs, turn)? };
         let wanted = if named { asked.runs.clone() } else { self.due_by_date() };
-        let places = self.0.log.places(&wanted).map_err(store_problem)?;
+        let places = self.0.context.log.places(&wanted).map_err(store_problem)?;
         let mut due = Vec::new();
         for run in wanted {
             // Its purge was cut short before, and has gone on.
@@ -211,7 +211,7 @@ impl Retention {
     /// What the log says of `run`, which stands at `place` in it.
     fn told(&self, run: RunId, place: Logged) -> Result<Told, Problem> {
         let entry = |index: Option<u64>| -> Result<Option<Leaf>, Problem> {
-            let entry = index.map(|index| self.0.log.entry(index)).transpose();
+            let entry = index.map(|index| self.0.context.log.entry(index)).transpose();
             Ok(entry.map_err(store_problem)?.and_then(|entry| Leaf::parse(&entry)))
         };
         let Some(seal) = entry(place.seal)? else {

@@ -3,6 +3,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::decisions::is_held_here;
+
 /// Gives out the turn.
 #[derive(Debug, Default)]
 pub(in crate::runs) struct Turns(Mutex<()>);
@@ -14,8 +16,9 @@ pub(in crate::runs) struct Turn<'a> {
 }
 
 impl Turns {
-    /// Wait for the turn. Whoever holds a [`Decision`](super::decisions::Decision) must not.
+    /// Wait for the turn. Whoever holds a `Decision` must not.
     pub(in crate::runs) fn take(&self) -> Turn<'_> {
+        debug_assert!(!is_held_here(), "the turn is taken before a decision");
         Turn { _guard: self.0.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 }

@@ -70,7 +70,7 @@ impl Retention {
         // An entry that was in doubt is there or not, once another one is.
         self.0.access.attest()?;
         self.0.decisions.read_again()?;
-        let last = self.0.log.last(|leaf| leaf.kind == LeafKind::Import);
+        let last = self.0.context.log.last(|leaf| leaf.kind == LeafKind::Import);
         let last = last.map_err(store_problem)?.filter(|(index, _)| *index >= since);
         let named = last.and_then(|(_, leaf)| leaf.data.get("runs").cloned());
         let named: Vec<RunId> =
