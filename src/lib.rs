@@ -8,7 +8,7 @@
 //!   [`blob`], [`compare`], [`redact`], [`tlog`], [`shown`], [`words`], [`timestamp`],
 //!   [`ownership`], [`ssh_agent`]
 //! * L1 domain: [`artifact`], [`run`], [`receipt`], [`request`], [`workflow`], [`retention`]
-//! * L2 parts: [`config`], [`hosted`], [`evidence`], [`report`], [`worktree`], [`population`],
+//! * L2 parts: [`config`], [`auth`], [`hosted`], [`evidence`], [`report`], [`worktree`], [`population`],
 //!   [`bundle`], [`integrity`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
@@ -30,6 +30,7 @@ pub mod backend {
 }
 
 pub mod api;
+pub mod auth;
 pub mod bundle;
 pub mod capture;
 pub mod cli;

@@ -22,7 +22,7 @@ use crate::evidence::StoreError;
 use crate::id::RunId;
 use crate::request::ImportPurgeRequest;
 use crate::run::Caller;
-use crate::runs::Looker;
+use crate::runs::Accessor;
 
 /// SHA-256 of what is sent.
 const DIGEST: HeaderName = HeaderName::from_static("x-exhibit-sha256");
@@ -41,8 +41,8 @@ async fn bundle(
     request: Request,
 ) -> Result<Response, Failure> {
     let runs = runs_in(&json_body(&api, request).await?)?;
-    let looker = Looker::caller(caller.clone(), reader(&api, &caller));
-    let bundle = api.runs.bundle(runs, &looker).await?;
+    let accessor = Accessor::caller(caller.clone(), reader(&api, &caller));
+    let bundle = api.runs.disclosure().bundle(runs, &accessor).await?;
     let digest = bundle.digest().map_err(|error| Problem::internal("reading the bundle", error))?;
     Ok(sent(&bundle, digest))
 }
@@ -62,7 +62,7 @@ async fn imports(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Failure> {
-    let imports = api.runs.imports(&reader(&api, &caller))?;
+    let imports = api.runs.retention().imports(&reader(&api, &caller))?;
     Ok(Json(json!({ "imports": imports })))
 }
 
@@ -73,8 +73,8 @@ async fn kept(
     sha256: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let sha256 = digest_in(sha256)?;
-    let looker = Looker::caller(caller.clone(), reader(&api, &caller));
-    Ok(sent(&api.runs.give_import(sha256, &looker).await?, sha256))
+    let accessor = Accessor::caller(caller.clone(), reader(&api, &caller));
+    Ok(sent(&api.runs.retention().give_import(sha256, &accessor).await?, sha256))
 }
 
 /// Take away a bundle of another store that is kept.
@@ -86,7 +86,7 @@ async fn purge(
 ) -> Result<Json<Value>, Failure> {
     let sha256 = digest_in(sha256)?;
     let asked = ImportPurgeRequest::read(json_body(&api, request).await?)?;
-    Ok(Json(json!(api.runs.purge_import(sha256, asked, &caller).await?)))
+    Ok(Json(json!(api.runs.retention().purge_import(sha256, asked, &caller).await?)))
 }
 
 /// The digest that a path names.
@@ -107,7 +107,7 @@ async fn import(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Json<Value>, Failure> {
-    let mut spool = api.runs.begin_import(&caller)?;
+    let mut spool = api.runs.retention().begin_import(&caller)?;
     let idle = api.config.borrow().runs.idle;
     let stalled = |_| {
         let message = format!("nothing arrived for `runs.idle` ({idle:?}); send without pauses");
@@ -119,7 +119,7 @@ async fn import(
         let chunk = chunk.map_err(broken_body)?;
         since += chunk.len() as u64;
         if since > STRIDE {
-            api.runs.check_import()?;
+            api.runs.room().check()?;
             since = 0;
         }
         // A chunk is small and goes to the page cache.
@@ -127,7 +127,7 @@ async fn import(
             api.runs.problem(StoreError::new(std::path::Path::new("the bundle"), error))
         })?;
     }
-    Ok(Json(json!(api.runs.import(spool.finish(), &caller).await?)))
+    Ok(Json(json!(api.runs.retention().import(spool.finish(), &caller).await?)))
 }
 
 fn runs_in(body: &Value) -> Result<Vec<RunId>, Problem> {

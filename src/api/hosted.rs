@@ -37,7 +37,7 @@ async fn usage(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Failure> {
-    let current = api.runs.captures_this_month(&caller).await?;
+    let current = api.runs.catalog().captures_this_month(&caller).await?;
     let usage = json!({
         "current": current,
         "limit": NO_LIMIT,

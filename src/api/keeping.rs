@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::answer::{Failure, json_body};
+use crate::auth::reader_of;
 use crate::request::{ArchiveRequest, HoldRequest, PurgeRequest};
 use crate::run::{Caller, Reader};
-use crate::web::may_see_all;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -22,15 +22,14 @@ pub(super) fn routes() -> Router<Api> {
 
 /// Whose runs `caller` may look at.
 pub(super) fn reader(api: &Api, caller: &Caller) -> Reader {
-    let all = may_see_all(caller, &api.config.borrow().web);
-    if all { Reader::Everything } else { Reader::Own(caller.clone()) }
+    reader_of(caller, &api.config.borrow().web)
 }
 
 async fn holds(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Failure> {
-    let holds = api.runs.holds(&reader(&api, &caller))?;
+    let holds = api.runs.retention().holds(&reader(&api, &caller))?;
     Ok(Json(json!({ "holds": holds })))
 }
 
@@ -40,7 +39,7 @@ async fn hold(
     request: Request,
 ) -> Result<Json<Value>, Failure> {
     let asked = HoldRequest::read(json_body(&api, request).await?)?;
-    Ok(Json(json!({ "holds": api.runs.hold(asked, &caller).await? })))
+    Ok(Json(json!({ "holds": api.runs.retention().hold(asked, &caller).await? })))
 }
 
 async fn release(
@@ -49,7 +48,7 @@ async fn release(
     request: Request,
 ) -> Result<Json<Value>, Failure> {
     let asked = HoldRequest::read(json_body(&api, request).await?)?;
-    Ok(Json(json!({ "released": api.runs.release(asked, &caller).await? })))
+    Ok(Json(json!({ "released": api.runs.retention().release(asked, &caller).await? })))
 }
 
 async fn purge(
@@ -67,7 +66,7 @@ async fn archive(
     request: Request,
 ) -> Result<Json<Value>, Failure> {
     let asked = ArchiveRequest::read(json_body(&api, request).await?)?;
-    Ok(Json(json!(api.runs.archive(asked, &caller).await?)))
+    Ok(Json(json!(api.runs.retention().archive(asked, &caller).await?)))
 }
 
 async fn restore(
@@ -76,5 +75,5 @@ async fn restore(
     request: Request,
 ) -> Result<Json<Value>, Failure> {
     let asked = ArchiveRequest::read_restore(json_body(&api, request).await?)?;
-    Ok(Json(json!(api.runs.archive(asked, &caller).await?)))
+    Ok(Json(json!(api.runs.retention().archive(asked, &caller).await?)))
 }

@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::answer::{Failure, run_in_path};
+use crate::auth::may_see_all;
 use crate::error::{Code, Problem};
 use crate::evidence::log::Stamped;
 use crate::run::Caller;
 use crate::timestamp;
 use crate::tlog::note::{MAX_NOTE, Note};
 use crate::tlog::tile::{Kind, Tile};
-use crate::web::may_see_all;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -42,7 +42,7 @@ async fn checkpoint(State(api): State<Api>) -> Response {
 }
 
 async fn witnessed(State(api): State<Api>) -> Result<Response, Failure> {
-    let found = api.runs.witnessed().await?;
+    let found = api.runs.log().witnessed().await?;
     let (note, _) = found.ok_or_else(|| {
         let message = "no witness has cosigned a checkpoint yet; `exhibit log witness request` \
                        makes what one needs";
@@ -68,7 +68,7 @@ async fn tile(
                        put you into `web.viewers`, or ask for a run's proof";
         return Err(Problem::new(Code::NotAViewer, message).into());
     }
-    let bytes = api.runs.tile(tile).await?;
+    let bytes = api.runs.log().tile(tile).await?;
     Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
@@ -87,7 +87,7 @@ async fn request(
         let message = format!("`old` is no size ({}); give a number", rejection.body_text());
         Problem::new(Code::InvalidField, message).field("old")
     })?;
-    let request = api.runs.offline_request(query.old, query.witness.as_deref()).await?;
+    let request = api.runs.log().offline_request(query.old, query.witness.as_deref()).await?;
     Ok(([TEXT], request.to_string()).into_response())
 }
 
@@ -98,7 +98,7 @@ async fn cosignatures(State(api): State<Api>, body: Bytes) -> Result<Json<Value>
         let message = "the body is no signed note; send what `exhibit log witness sign` wrote";
         Problem::new(Code::InvalidField, message).field("body")
     })?;
-    let cosigned = api.runs.cosign(note).await?;
+    let cosigned = api.runs.log().cosign(note).await?;
     Ok(Json(json!({ "size": cosigned.size, "witnesses": cosigned.witnesses })))
 }
 
@@ -107,7 +107,7 @@ async fn timestamp_request(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Failure> {
-    let request = api.runs.timestamp_request(&caller).await?;
+    let request = api.runs.log().timestamp_request(&caller).await?;
     Ok(([(CONTENT_TYPE, timestamp::QUERY)], request.bytes().to_vec()).into_response())
 }
 
@@ -121,11 +121,11 @@ async fn take_timestamp(
         let message = "the body is too long for a timestamp; send what an authority answered";
         return Err(Problem::new(Code::InvalidField, message).field("body").into());
     }
-    Ok(Json(stamped(&api.runs.bring_stamp(&caller, body.to_vec()).await?)))
+    Ok(Json(stamped(&api.runs.log().bring_stamp(&caller, body.to_vec()).await?)))
 }
 
 async fn timestamps(State(api): State<Api>) -> Result<Json<Value>, Failure> {
-    let newest = api.runs.stamped().await?;
+    let newest = api.runs.log().stamped().await?;
     let (_, now) = api.runs.log().checkpoint();
     let newest = newest.as_ref().map(stamped);
     Ok(Json(json!({ "origin": now.origin, "size": now.size, "stamped": newest })))
@@ -141,12 +141,12 @@ async fn proof(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let id = run_in_path(id)?;
-    let record = api.runs.sealed_run(id).await?;
+    let record = api.runs.catalog().sealed_run(id).await?;
     let all = may_see_all(&caller, &api.config.borrow().web);
     if !all && !caller.may_act_on(&record.opening.caller) {
         let message = format!("the run {id} was opened by another caller; ask for one of your own");
         return Err(Problem::new(Code::NotYourRun, message).into());
     }
-    let proof = api.runs.proof(id).await?;
+    let proof = api.runs.log().proof(id).await?;
     Ok((StatusCode::OK, [TEXT], proof.to_string()).into_response())
 }

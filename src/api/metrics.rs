@@ -23,7 +23,7 @@ pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Failure>
     let (under_way, waiting) = api.captures.load();
     let mut now = Now(&mut registry);
     now.info();
-    let ready = api.captures.ready().is_ok() && api.runs.check_room().is_ok();
+    let ready = api.captures.ready().is_ok() && api.runs.room().check().is_ok();
     now.is("ready", "Whether captures can be taken", ready);
     now.gauge("runs_open", "Runs that are open", api.runs.open_count() as u64);
     now.gauge("captures_under_way", "Captures under way", under_way as u64);
@@ -40,24 +40,24 @@ pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Failure>
 
 fn store(now: &mut Now<'_>, runs: &Runs) {
     // On a disk that does not answer the others are still told of.
-    if let Ok(free) = runs.free_bytes() {
+    if let Ok(free) = runs.room().free_bytes() {
         now.gauge("store_free_bytes", "Bytes free on the store's disk", free);
     }
-    if let Ok(Some(free)) = runs.free_inodes() {
+    if let Ok(Some(free)) = runs.room().free_inodes() {
         now.gauge("store_free_inodes", "Files that can be made on the store's disk", free);
     }
     let about = "Whether the daemon started without room, and writes nothing";
-    now.is("read_only", about, runs.is_read_only());
+    now.is("read_only", about, runs.room().is_read_only());
     let size = runs.log().checkpoint().1.size;
     now.gauge("log_entries", "Entries of the log", size);
-    let failed = !runs.signing()["failed"].is_null();
+    let failed = !runs.signing().status()["failed"].is_null();
     now.is("signing_failed", "Whether the last seal could not be signed", failed);
 }
 
 fn integrity(now: &mut Now<'_>, runs: &Runs) {
-    let (watch, hook) = runs.watching();
+    let (watch, hook) = runs.integrity().watching();
     let about = "Touches of sealed evidence by others than the daemon";
-    now.counter("evidence_touches", about, watch.touches);
+    now.counter("evidence_touches", about, watch.tamper_events);
     let about = "Times that the kernel dropped events of touches";
     now.counter("evidence_touches_lost", about, watch.lost);
     now.is("watching", "Whether sealed evidence is watched", watch.on);
@@ -66,14 +66,14 @@ fn integrity(now: &mut Now<'_>, runs: &Runs) {
     let outcomes = [("ran", hook.ran), ("failed", hook.failed), ("dropped", hook.dropped)];
     now.counters("hook_calls", "Calls of the hook", "outcome", outcomes);
 
-    let scrubbed = runs.scrubbed();
+    let scrubbed = runs.integrity().scrubbed();
     now.counter("scrub_rounds", "Rounds in which all evidence was read again", scrubbed.rounds);
     let about = "Places whose evidence is no longer as it was, by the last reading";
     now.gauge("damaged_places", about, scrubbed.findings.len() as u64);
     let about = "Places whose evidence could not be read, which is tried again";
     now.gauge("unreadable_places", about, scrubbed.unreadable.len() as u64);
 
-    let guarded = runs.guarded();
+    let guarded = runs.guard().status();
     now.is("guard_holds", "Whether the immutable flag was seen to hold", guarded.holds);
     let about = "Whether the append-only flag of the folders of days was seen to hold";
     now.is("append_only_holds", about, guarded.append_only.holds);
@@ -85,14 +85,14 @@ fn integrity(now: &mut Now<'_>, runs: &Runs) {
 
 /// What those outside answered, who vouch for the log.
 fn others(now: &mut Now<'_>, runs: &Runs) {
-    if let Some(asked) = runs.asked() {
+    if let Some(asked) = runs.log().asked() {
         let outcomes = [("stamped", asked.stamped), ("without", asked.without)];
         let about = "Seals for which a timestamp was asked, and what came of it";
         now.counters("seal_timestamps", about, "outcome", outcomes);
     }
     let sizes = Family::<[(&'static str, String); 1], Gauge>::default();
     let refused = Family::<[(&'static str, String); 1], Gauge>::default();
-    for (name, witnessed) in runs.witnesses() {
+    for (name, witnessed) in runs.log().witnesses() {
         let witness = [("witness", name)];
         let size = witnessed.size.unwrap_or_default();
         sizes.get_or_create(&witness).set(i64::try_from(size).unwrap_or(i64::MAX));

@@ -8,10 +8,8 @@ mod events;
 mod hosted;
 mod keeping;
 mod log;
-pub(crate) mod meant;
 mod metrics;
 pub mod openapi;
-pub mod peer;
 mod runs;
 mod sequences;
 mod sessions;
@@ -29,11 +27,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use self::answer::{BACKEND, Failure, RUN, STAGE, json_body, on_record, product, run_id};
+use crate::auth::keyring::SharedKeyring;
+use crate::auth::origin::check_origin;
+use crate::auth::peer::Authenticated;
+use crate::auth::{may_see_all, peer};
 use crate::backend::BackendName;
 use crate::capture::{Ask, Captures, Kind};
 use crate::config::Config;
-use crate::daemon::gate::Shown;
-use crate::daemon::keyring::SharedKeyring;
 use crate::error::{Code, Problem};
 use crate::jobs::Jobs;
 use crate::quotas::{Quota, Share, Shares};
@@ -41,7 +41,6 @@ use crate::run::Caller;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
 use crate::settings::Stage;
-use crate::web::may_see_all;
 
 /// What the handlers need.
 #[derive(Clone, Debug)]
@@ -93,16 +92,25 @@ pub fn router(api: Api) -> Router {
         .route("/readyz", get(ready))
         .fallback(no_such_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(api.clone(), meant::check))
+        .layer(middleware::from_fn_with_state(api.clone(), check_meant))
         .layer(middleware::from_fn(drain::hear_out))
         .with_state(api)
+}
+
+/// Refuse what was not meant for this daemon.
+async fn check_meant(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let url = api.config.borrow().web.url.clone();
+    match check_origin(&request, url.as_ref()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => Failure::from(problem).into_response(),
+    }
 }
 
 async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     match peer::authenticate(&request, &api.keys) {
         Ok(caller) => match enter(&api, &caller) {
             Ok(_share) => {
-                Shown::tell(&request);
+                Authenticated::tell(&request);
                 request.extensions_mut().insert(caller);
                 next.run(request).await
             }
@@ -179,7 +187,7 @@ fn stage(name: &str) -> Result<Stage, Problem> {
 }
 
 async fn ready(State(api): State<Api>) -> Response {
-    if let Err(problem) = api.runs.check_room() {
+    if let Err(problem) = api.runs.room().check() {
         let mut response = Failure::from(problem).into_response();
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         return response;
@@ -196,18 +204,18 @@ async fn ready(State(api): State<Api>) -> Response {
 
 async fn status(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Json<Value> {
     let (under_way, waiting) = api.captures.load();
-    let room = api.runs.room();
+    let room = api.runs.room().status();
     let full = room["refused_because"].as_str().map(str::to_owned);
     let not_ready = full.or_else(|| api.captures.ready().err());
     let browser = api.captures.provenance();
-    let mut scrubbed = api.runs.scrubbed();
+    let mut scrubbed = api.runs.integrity().scrubbed();
     if !may_see_all(&caller, &api.config.borrow().web) {
         scrubbed = scrubbed.without_runs();
     }
     let mut integrity = json!(scrubbed);
-    let (watch, hook) = api.runs.watching();
+    let (watch, hook) = api.runs.integrity().watching();
     (integrity["watch"], integrity["hook"]) = (json!(watch), json!(hook));
-    integrity["guard"] = json!(api.runs.guarded());
+    integrity["guard"] = json!(api.runs.guard().status());
     Json(json!({
         "exhibit": env!("CARGO_PKG_VERSION"),
         "ready": not_ready.is_none(),
@@ -219,9 +227,9 @@ async fn status(State(api): State<Api>, Extension(caller): Extension<Caller>) ->
         "captures_waiting": waiting,
         "room": room,
         "integrity": integrity,
-        "witnesses": api.runs.witnesses(),
-        "signing": api.runs.signing(),
-        "timestamps": api.runs.asked(),
+        "witnesses": api.runs.log().witnesses(),
+        "signing": api.runs.signing().status(),
+        "timestamps": api.runs.log().asked(),
     }))
 }
 

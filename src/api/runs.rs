@@ -30,7 +30,7 @@ use crate::receipt::Receipt;
 use crate::report::content_security_policy;
 use crate::request::{CodeRequest, SealRequest, read_run_spec};
 use crate::run::{Caller, Ending, Reader, State as RunState};
-use crate::runs::Looker;
+use crate::runs::Accessor;
 use crate::workflow::Verdict;
 
 /// Longest media type of an attachment: the closing event names it with each file, and all of them
@@ -61,7 +61,7 @@ async fn open(
     let spec = read_run_spec(json_body(&api, request).await?)?;
     let browser = api.captures.provenance();
     let run = api.runs.begin(spec, caller.clone(), browser).await?;
-    Ok((StatusCode::CREATED, Json(api.runs.open_run(run.id, &caller)?)))
+    Ok((StatusCode::CREATED, Json(api.runs.registry().shown(run.id, &caller)?)))
 }
 
 /// Which code runs.
@@ -74,7 +74,7 @@ async fn code(
     let id = run_in_path(id)?;
     let request = CodeRequest::read(json_body(&api, request).await?)?;
     let work = api.runs.work(id, &caller).await?;
-    Ok((StatusCode::CREATED, Json(api.runs.reference_code(&work, request).await?)))
+    Ok((StatusCode::CREATED, Json(api.runs.registry().reference_code(&work, request).await?)))
 }
 
 /// A capture with a stage, always answered as JSON.
@@ -127,7 +127,7 @@ async fn attach(
         (config.runs.max_attachment, config.runs.idle)
     };
     let work = api.runs.work(id, &caller).await?;
-    let mut file = api.runs.attachment(&work, &name).await?;
+    let mut file = api.runs.registry().attachment(&work, &name).await?;
     let mut body = request.into_body().into_data_stream();
     let mut length = 0;
     // The run cannot end while this is under way, so that it must not take for ever.
@@ -146,7 +146,7 @@ async fn attach(
             api.runs.problem(StoreError::new(std::path::Path::new(&name), error))
         })?;
     }
-    let artifact = api.runs.finish_attachment(&work, file, media_type).await?;
+    let artifact = api.runs.registry().finish_attachment(&work, file, media_type).await?;
     Ok((StatusCode::CREATED, Json(json!({ "run": id, "artifact": artifact }))))
 }
 
@@ -186,8 +186,8 @@ async fn report(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let id = run_in_path(id)?;
-    let looker = Looker::caller(caller.clone(), Reader::Own(caller));
-    let report = api.runs.report(id, &looker).await?;
+    let accessor = Accessor::caller(caller.clone(), Reader::Own(caller));
+    let report = api.runs.disclosure().report(id, &accessor).await?;
     let mut response = file("text/html; charset=utf-8", &report);
     let policy = format!("{}; frame-ancestors 'none'", content_security_policy());
     let name = format!("inline; filename=\"report-{id}.html\"");
@@ -235,7 +235,7 @@ async fn list(
     let verdict = query.verdict.as_deref().map(verdict_named).transpose()?;
     // A run that is open has no verdict yet.
     let open_wanted = open_wanted && verdict.is_none();
-    let mut runs = if open_wanted { api.runs.open_runs(&caller) } else { Vec::new() };
+    let mut runs = if open_wanted { api.runs.registry().shown_of(&caller) } else { Vec::new() };
     if let Some(workflow) = &query.workflow {
         runs.retain(|run| run["workflow"] == json!(workflow));
     }
@@ -249,13 +249,13 @@ async fn list(
             altered,
             ..Filter::default()
         };
-        let sealed = api.runs.list(filter, &caller, limit).await?;
+        let sealed = api.runs.catalog().list(filter, &caller, limit).await?;
         runs.extend(sealed.iter().map(|run| json!(run)));
     }
     let reader = reader(&api, &caller);
     for run in &mut runs {
-        api.runs.show_holds(run, &reader);
-        api.runs.show_integrity(run);
+        api.runs.retention().show_holds(run, &reader);
+        api.runs.integrity().show(run);
     }
     Ok(Json(json!({ "runs": runs })))
 }
@@ -285,28 +285,29 @@ async fn show(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Failure> {
     let id = run_in_path(id)?;
-    match api.runs.open_run(id, &caller) {
+    match api.runs.registry().shown(id, &caller) {
         Ok(mut open) => {
-            let code = api.runs.open_code(id).await;
+            let code = api.runs.catalog().open_code(id).await;
             if !code.is_empty() {
                 open["code"] = json!(code);
             }
-            api.runs.show_holds(&mut open, &reader(&api, &caller));
+            api.runs.retention().show_holds(&mut open, &reader(&api, &caller));
             Ok(Json(open))
         }
         Err(problem) if problem.code == Code::RunSealed => {
-            let RunFacts { record, code, .. } = api.runs.sealed_facts(id).await?;
+            let RunFacts { record, code, .. } = api.runs.catalog().sealed_facts(id).await?;
             if caller.may_act_on(&record.opening.caller) {
                 let (policy, judged) = (json!(record.opening.policy), json!(record.completeness));
                 let summary = RunSummary::from(record);
                 let mut shown = json!(summary);
                 (shown["policy"], shown["completeness"]) = (policy, judged);
-                shown["kept_until"] = json!(rfc3339_millis(api.runs.kept_until(&summary)));
+                shown["kept_until"] =
+                    json!(rfc3339_millis(api.runs.retention().kept_until(&summary)));
                 if !code.is_empty() {
                     shown["code"] = json!(code);
                 }
-                api.runs.show_integrity(&mut shown);
-                api.runs.show_holds(&mut shown, &reader(&api, &caller));
+                api.runs.integrity().show(&mut shown);
+                api.runs.retention().show_holds(&mut shown, &reader(&api, &caller));
                 return Ok(Json(shown));
             }
             let message = format!("the run {id} was opened by another caller");
@@ -314,7 +315,7 @@ async fn show(
         }
         Err(problem) if problem.code == Code::RunPurged => {
             // What the log says of it is for those who may read the log.
-            match api.runs.tombstone(id) {
+            match api.runs.retention().decisions().tombstone(id) {
                 Some(tombstone) if reader(&api, &caller) == Reader::Everything => {
                     let mut shown = json!(tombstone);
                     shown["state"] = json!("purged");

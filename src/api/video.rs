@@ -17,7 +17,7 @@ use crate::capture::{Ask, Kind, VideoDone};
 use crate::error::{Code, Problem};
 use crate::request::{VideoRequest, read_stop};
 use crate::run::{Caller, Reader};
-use crate::runs::Looker;
+use crate::runs::Accessor;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -93,8 +93,8 @@ async fn job_file(
     let id = random_id(id, Code::JobNotFound)?;
     let (recording, media_type) = api.jobs.file(&caller, id)?;
     if let Some(run) = api.jobs.run(&caller, id)? {
-        let looker = Looker::caller(caller.clone(), Reader::Own(caller));
-        api.runs.gave(&looker, run).await?;
+        let accessor = Accessor::caller(caller.clone(), Reader::Own(caller));
+        api.runs.access_log().record_download(&accessor, run).await?;
     }
     Ok(file(media_type, &recording))
 }

@@ -8,14 +8,15 @@ use jiff::Timestamp;
 use serde_json::json;
 use ssh_key::PublicKey;
 
-use super::verify::{LOG_KEY, REVOKED, SIGNERS};
 use super::{Common, DONE, in_file, out};
+use crate::auth::keyring::Keyring;
 use crate::clock::Clock;
 use crate::config;
-use crate::daemon::keyring::Keyring;
 use crate::disk;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::{Epoch, KeyKind, Revocation, Signer, Signers, SignersError};
+use crate::evidence::{
+    Epoch, KeyKind, LOG_KEY, REVOKED, Revocation, SIGNERS, Signer, Signers, SignersError,
+};
 
 /// For everybody to read.
 const PUBLIC: u32 = 0o644;
@@ -84,7 +85,7 @@ pub(super) fn keys(common: &Common, keys: Keys) -> Result<u8, Problem> {
                 out::json(&keyring.list());
             } else {
                 let rows = keyring.list().iter();
-                let row = |key: &crate::daemon::keyring::KeyEntry| {
+                let row = |key: &crate::auth::keyring::KeyEntry| {
                     vec![key.id.clone(), key.name.clone(), key.created_at.clone()]
                 };
                 out::table(&["id", "name", "created_at"], rows.map(row));

@@ -23,7 +23,9 @@ mod record;
 mod report;
 mod runs;
 mod serve;
+mod time;
 mod timestamp;
+mod trust;
 mod verify;
 
 use std::ffi::OsString;

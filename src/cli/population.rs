@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::verify::{LogTrust, judge_log, worse};
+use super::time::time;
+use super::trust::{LogTrust, judge_log};
+use super::verify::worse;
 use super::{Common, in_file, out};
 use crate::disk;
 use crate::error::{Code, Problem, chain, exit};
@@ -60,14 +60,6 @@ pub(super) struct Sample {
     /// published after the period
     #[arg(long)]
     seed: String,
-}
-
-/// A day, which begins at midnight UTC, or a time.
-pub(super) fn time(text: &str) -> Result<Timestamp, String> {
-    let day = text.parse::<Date>().and_then(|day| day.to_zoned(TimeZone::UTC));
-    day.map(|day| day.timestamp()).or_else(|_| text.parse()).map_err(|_| {
-        "write a day such as 2026-11-01, or a time such as 2026-11-01T08:00:00Z".into()
-    })
 }
 
 pub(super) fn population(common: &Common, population: &Population) -> Result<u8, Problem> {

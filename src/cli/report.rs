@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::verify::trust;
+use super::trust::trust;
 use super::{Common, DONE, in_file, out, printed};
 use crate::artifact::is_safe_name;
 use crate::digest::Digest;

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use super::connections::{Connection, Connections, End, Link};
-use crate::api::peer::Peer;
+use crate::auth::peer::{Authenticated, Peer};
 use crate::config::Config;
 use crate::error::{Code, Problem};
 
@@ -155,7 +155,7 @@ pub(super) async fn pace(
         (daemon.body_rate, daemon.head_limit)
     };
     request.extensions_mut().insert(ConnectInfo(peer));
-    request.extensions_mut().insert(Shown(link));
+    request.extensions_mut().insert(Authenticated::new(move || link.is_known()));
     let request = request.map(|body| Body::from_stream(Paced::new(body, rate, patience)));
     let response = next.run(request).await;
     response.map(|body| {
@@ -165,19 +165,6 @@ pub(super) async fn pace(
             error
         }))
     })
-}
-
-/// The connection of a request: told when the request shows a key that is known.
-#[derive(Clone, Debug)]
-pub struct Shown(Arc<Link>);
-
-impl Shown {
-    /// The request of `request` is known to be somebody's.
-    pub fn tell(request: &Request) {
-        if let Some(Self(link)) = request.extensions().get() {
-            link.is_known();
-        }
-    }
 }
 
 /// The other side sends too slowly.

@@ -5,7 +5,6 @@ mod connections;
 pub mod descriptors;
 pub mod gate;
 pub mod guard;
-pub mod keyring;
 pub mod logging;
 pub mod socket;
 
@@ -21,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::connections::Connections;
 use self::gate::{Gate, Linked, Source, pace};
-use self::keyring::SharedKeyring;
 use self::socket::SocketFile;
 use crate::api::{Api, router};
+use crate::auth::SignIn;
+use crate::auth::keyring::SharedKeyring;
 use crate::backend::chromium::Chromium;
 use crate::capture::{Backends, Captures};
 use crate::clock::Clock;
@@ -39,7 +39,7 @@ use crate::quotas::Shares;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
 use crate::tasks::Tasks;
-use crate::web::{self, SignIn, Web};
+use crate::web::{self, Web};
 
 /// How long work that was given up may take to notice.
 const ABORT: Duration = Duration::from_secs(5);
@@ -119,9 +119,9 @@ impl Daemon {
         };
 
         // Before anybody is answered: what the daemon writes from here on is known as its own.
-        drop(background.spawn(runs.watch(background.clone())));
-        drop(background.spawn(runs.clone().alert(background.clone())));
-        drop(background.spawn(runs.clone().keep_locked(background.clone())));
+        drop(background.spawn(runs.integrity().watch(background.clone())));
+        drop(background.spawn(runs.integrity().clone().alert(background.clone())));
+        drop(background.spawn(runs.guard().clone().keep_locked(background.clone())));
         let closing = CancellationToken::new();
         let (listener, socket_file) = bound.split();
         let app = router(api)
@@ -175,7 +175,7 @@ impl Daemon {
     pub fn reload(&self) {
         let runs = self.runs.clone();
         drop(self.work.spawn(async move {
-            if let Err(error) = runs.exchange_key().await {
+            if let Err(error) = runs.signing().exchange().await {
                 tracing::error!(error = chain(&error), "the key that signs is not exchanged");
             }
         }));
@@ -223,11 +223,11 @@ fn run_beside(runs: &Runs, captures: &Captures, tasks: &Tasks) {
     drop(tasks.spawn(runs.clone().expire(tasks.clone())));
     drop(tasks.spawn(runs.clone().live(tasks.clone())));
     drop(tasks.spawn(runs.clone().keep_room(tasks.clone())));
-    drop(tasks.spawn(runs.clone().keep_heads(tasks.clone())));
-    drop(tasks.spawn(runs.clone().scrub(tasks.clone())));
-    drop(tasks.spawn(runs.clone().keep_custody(tasks.clone())));
-    drop(tasks.spawn(runs.clone().stamp(tasks.clone())));
-    drop(tasks.spawn(runs.clone().have_cosigned(tasks.clone())));
+    drop(tasks.spawn(runs.registry().clone().keep_heads(tasks.clone())));
+    drop(tasks.spawn(runs.integrity().clone().scrub(tasks.clone())));
+    drop(tasks.spawn(runs.access_log().clone().keep_attested(tasks.clone())));
+    drop(tasks.spawn(runs.log().clone().stamp(tasks.clone())));
+    drop(tasks.spawn(runs.log().clone().have_cosigned(tasks.clone())));
     drop(tasks.spawn(captures.clone().expire_sessions(tasks.clone())));
 }
 

@@ -1,6 +1,6 @@
 //! Owns the watching of a store's folders by inotify(7): one watch for each folder below `runs/`,
 //! `log/`, `checkpoints/` and `imported/`, no link followed, nothing asked for that reading causes.
-//! It says what was touched, the daemon's own changes left out, and how much it cannot see. It
+//! It says what was changed, the daemon's own changes left out, and how much it cannot see. It
 //! decides nothing.
 //!
 //! The kernel limits the watches of a user (`fs.inotify.max_user_watches`); what is newest is watched
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
-use super::touches::{Touch, TouchKind};
+use super::tamper::{TamperEvent, TamperKind};
 use crate::disk::own::Ledger;
 
 /// Folders of the store that are watched with all below them.
@@ -42,25 +42,25 @@ const NAMES: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::ONLYDIR)
     .union(WatchFlags::DONT_FOLLOW);
 
-const KINDS: [(ReadFlags, TouchKind); 10] = [
-    (ReadFlags::MODIFY, TouchKind::Modified),
-    (ReadFlags::CLOSE_WRITE, TouchKind::Written),
-    (ReadFlags::ATTRIB, TouchKind::Attributes),
-    (ReadFlags::CREATE, TouchKind::Created),
-    (ReadFlags::DELETE, TouchKind::Removed),
-    (ReadFlags::MOVED_FROM, TouchKind::MovedAway),
-    (ReadFlags::MOVED_TO, TouchKind::MovedHere),
-    (ReadFlags::DELETE_SELF, TouchKind::Removed),
-    (ReadFlags::MOVE_SELF, TouchKind::MovedAway),
-    (ReadFlags::UNMOUNT, TouchKind::Unmounted),
+const KINDS: [(ReadFlags, TamperKind); 10] = [
+    (ReadFlags::MODIFY, TamperKind::Modified),
+    (ReadFlags::CLOSE_WRITE, TamperKind::Written),
+    (ReadFlags::ATTRIB, TamperKind::Attributes),
+    (ReadFlags::CREATE, TamperKind::Created),
+    (ReadFlags::DELETE, TamperKind::Removed),
+    (ReadFlags::MOVED_FROM, TamperKind::MovedAway),
+    (ReadFlags::MOVED_TO, TamperKind::MovedHere),
+    (ReadFlags::DELETE_SELF, TamperKind::Removed),
+    (ReadFlags::MOVE_SELF, TamperKind::MovedAway),
+    (ReadFlags::UNMOUNT, TamperKind::Unmounted),
 ];
 
 /// Something the watch has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// Somebody else touched what is watched.
-    Touch(Touch),
-    /// The kernel dropped events: what was touched meanwhile is not known.
+    /// Somebody else changed what is watched.
+    Tampered(TamperEvent),
+    /// The kernel dropped events: what was changed meanwhile is not known.
     Lost,
 }
 
@@ -207,22 +207,22 @@ impl Folders {
             // Beside the evidence lie files that change all the time.
             Some(_) => of_store && !PARTS.iter().any(|part| path == Path::new(part)),
             // Told by the folder above.
-            None => !of_store && *kind != TouchKind::Unmounted,
+            None => !of_store && *kind != TamperKind::Unmounted,
         };
         if ignored {
             return;
         }
         if event.flags.contains(ReadFlags::ISDIR) && event.name.is_some() {
             match kind {
-                TouchKind::Created | TouchKind::MovedHere => self.add(&path),
-                TouchKind::Removed | TouchKind::MovedAway => self.drop_below(&path),
+                TamperKind::Created | TamperKind::MovedHere => self.add(&path),
+                TamperKind::Removed | TamperKind::MovedAway => self.drop_below(&path),
                 _ => {}
             }
         }
         let at = self.root.join(&path);
-        let late = *kind == TouchKind::Written && self.own.was_own(&at);
+        let late = *kind == TamperKind::Written && self.own.was_own(&at);
         if !late && !self.own.is_own(&at) {
-            seen(Seen::Touch(Touch { path, kind: *kind }));
+            seen(Seen::Tampered(TamperEvent { path, kind: *kind }));
         }
     }
 
@@ -314,12 +314,12 @@ mod tests {
         }
 
         /// What was seen since the last time, each kind and path once.
-        fn seen(&mut self) -> Vec<(TouchKind, String)> {
+        fn seen(&mut self) -> Vec<(TamperKind, String)> {
             let mut found = Vec::new();
             let told = self.folders.read(&mut |seen| match seen {
-                Seen::Touch(touch) => {
-                    let path = touch.path.display().to_string().replace(RUN, "RUN");
-                    found.push((touch.kind, path));
+                Seen::Tampered(event) => {
+                    let path = event.path.display().to_string().replace(RUN, "RUN");
+                    found.push((event.kind, path));
                 }
                 Seen::Lost => panic!("events were lost"),
             });
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn every_way_of_touching_is_seen_and_reading_is_none() {
-        use TouchKind::{Attributes, Created, Modified, MovedAway, MovedHere, Removed, Written};
+        use TamperKind::{Attributes, Created, Modified, MovedAway, MovedHere, Removed, Written};
         let mut watched = Watched::start(usize::MAX);
         let file = watched.at(RUN).join("data/run.json");
         let one = |kind, path: &str| (kind, path.to_owned());
@@ -396,19 +396,19 @@ mod tests {
         drop(fs::File::options().write(true).open(&checkpoint).expect("opened"));
         assert_eq!(watched.seen(), []);
         fs::write(&checkpoint, "x").expect("written");
-        assert_eq!(watched.seen()[0], (TouchKind::Modified, "log/checkpoint".to_owned()));
+        assert_eq!(watched.seen()[0], (TamperKind::Modified, "log/checkpoint".to_owned()));
         // A failed change leaves nothing behind that would cover another.
         disk::rename_new(&watched.at("log/none"), &watched.at("log/some")).expect_err("not there");
         assert_eq!(watched.seen(), []);
         fs::write(watched.at("log/some"), "").expect("written");
-        assert_eq!(watched.seen()[0], (TouchKind::Created, "log/some".to_owned()));
+        assert_eq!(watched.seen()[0], (TamperKind::Created, "log/some".to_owned()));
         // A folder that comes by a rename of ours is watched from then on.
         fs::create_dir_all(watched.at("open/x/data")).expect("made");
         let new = RUN.replace("8b57", "8b58");
         disk::rename_new(&watched.at("open/x"), &watched.at(&new)).expect("moved");
         assert_eq!(watched.seen(), []);
         fs::write(watched.at(&new).join("data/y"), "").expect("written");
-        assert_eq!(watched.seen()[0], (TouchKind::Created, format!("{new}/data/y")));
+        assert_eq!(watched.seen()[0], (TamperKind::Created, format!("{new}/data/y")));
         // One that the daemon takes out is not followed to where it is removed.
         let before = watched.folders.watched();
         disk::rename_new(&run, &watched.at("purging")).expect("moved");
@@ -447,6 +447,6 @@ mod tests {
         assert_eq!(lost, 1);
         assert_eq!(watched.seen(), [], "and it goes on");
         fs::write(&two, "").expect("written");
-        assert_eq!(watched.seen()[0], (TouchKind::Created, "log/two".to_owned()));
+        assert_eq!(watched.seen()[0], (TamperKind::Created, "log/two".to_owned()));
     }
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::log::{Reading, Runs, Told, untold};
+use super::place::{is_absent, is_file, is_folder};
 use super::{Fate, Query, Row};
 use crate::disk;
 use crate::error::chain;
@@ -205,26 +206,6 @@ fn read(run: RunId, path: &Path, logged: LoggedRun) -> Found {
 fn unreadable(error: &(dyn Error + 'static)) -> Found {
     let (code, expected) = (FindingCode::Unreadable, "a readable folder");
     Found::Wrong(vec![Finding::new(code, ".", expected, chain(error))])
-}
-
-/// Whether nothing is at `path`, as far as anybody can tell.
-fn is_absent(path: &Path) -> bool {
-    disk::found(path).is_ok_and(|found| found.is_none())
-}
-
-/// Whether a folder is at `path`, or a link to one.
-///
-/// # Errors
-/// What the system answers when it cannot tell.
-pub(super) fn is_folder(path: &Path) -> io::Result<bool> {
-    let found = disk::found(path)?;
-    Ok(found.is_some_and(|found| found.is_dir() || found.is_symlink() && path.is_dir()))
-}
-
-/// The same of a plain file.
-pub(super) fn is_file(path: &Path) -> io::Result<bool> {
-    let found = disk::found(path)?;
-    Ok(found.is_some_and(|found| found.is_file() || found.is_symlink() && path.is_file()))
 }
 
 /// What became of a run that is there as the log holds it.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::Fate;
 use super::absence::Absences;
-use super::judge::{is_file, is_folder};
+use super::place::{is_file, is_folder};
 use crate::digest::Digest;
 use crate::evidence::log::{Leaf, LeafKind, LogReader};
 use crate::evidence::verify::LoggedRun;

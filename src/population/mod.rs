@@ -6,6 +6,7 @@
 mod absence;
 mod judge;
 mod log;
+mod place;
 mod sample;
 mod table;
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::embed::picture_type;
 use super::facts::{Completeness, Panel, Record};
-use super::page::record;
+use super::record::record;
 use super::source::{ReportError, Source};
 use super::story::{Story, Told};
 use super::text::{moment, size};

@@ -70,23 +70,6 @@ pub(super) struct Chapter {
     pub(super) text: String,
 }
 
-/// The anchor of a capture where it is shown with its caption; empty where it is not.
-pub(super) fn captioned(told: &Told) -> String {
-    let framed = told.file("framed").filter(|file| picture_type(&file.path).is_some());
-    framed.filter(|_| told.shown).map_or_else(String::new, |_| anchor(told))
-}
-
-/// Where a capture stands in the report.
-fn anchor(told: &Told) -> String {
-    format!("capture-{}", told.line)
-}
-
-/// The path of the picture itself.
-pub(super) fn raw(told: &Told) -> Option<&str> {
-    let path = told.file("screenshot").or_else(|| told.file("og-image"))?.path.as_str();
-    (picture_type(path).is_some() && is_safe_path(path)).then_some(path)
-}
-
 /// The differences that were put on record.
 pub(super) fn differences(source: &mut Source, room: &mut Room, story: &Story) -> Vec<Difference> {
     let difference = |told: &Told| {
@@ -126,7 +109,7 @@ fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> C
     let framed = told.file("framed").map(|file| file.path.clone());
     let framed = framed.filter(|path| picture_type(path).is_some());
     let in_pair = paired && framed.is_none();
-    let shown = framed.or_else(|| raw(told).map(str::to_owned)).filter(|_| told.shown);
+    let shown = framed.or_else(|| told.picture().map(str::to_owned)).filter(|_| told.shown);
     let picture = shown.and_then(|path| {
         if in_pair { room.reminder(source, &path) } else { room.picture(source, &path) }
     });
@@ -134,7 +117,7 @@ fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> C
     let described =
         described.and_then(|path| source.object(&path, DESCRIPTION)).unwrap_or_default();
     Capture {
-        anchor: anchor(told),
+        anchor: told.anchor(),
         stage: told.get("stage"),
         title: told.get("title"),
         picture,
@@ -163,7 +146,7 @@ fn facts(told: &Told, described: &Value) -> Vec<Fact> {
     let pixels: Vec<String> = pixels.take(2).map(spoken).collect();
     let framed = told.data.get("framed").cloned().unwrap_or_default();
     let captioned = told.file("framed").map_or_else(String::new, |file| text(&file.path));
-    let main = raw(told).and_then(|raw| told.files.iter().find(|file| file.path == raw));
+    let main = told.picture().and_then(|raw| told.files.iter().find(|file| file.path == raw));
     let main = main.or_else(|| told.files.first());
     let certificate = ["subject", "issuer"].map(|name| spoken(&tls[name]));
     Facts::default()

@@ -13,6 +13,9 @@ mod media;
 mod oscal;
 mod page;
 mod pair;
+mod record;
+mod run_changes;
+mod shot;
 mod source;
 mod story;
 mod summary;
@@ -27,13 +30,13 @@ use std::path::Path;
 /// Name of the report in a sealed folder.
 pub const FILE: &str = REPORT;
 
-pub use self::changes::RunChanges;
 pub(crate) use self::csv::row as csv_row;
 pub(crate) use self::escape::Html;
 pub use self::glance::{Glance, Happened, Listed, Required, Seen, Taken};
 pub(crate) use self::glance::{file_in, is_picture, thumbnail_in, title_of};
 pub use self::page::content_security_policy;
 use self::page::{Excuse, Page};
+pub use self::run_changes::RunChanges;
 pub use self::source::ReportError;
 pub(crate) use self::text::{between, moment, spoken, text};
 use crate::evidence::verify::FolderReport;

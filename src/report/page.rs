@@ -9,20 +9,20 @@ use std::sync::LazyLock;
 use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
 
 use super::Options;
 use super::embed::{Embedded, Room};
-use super::facts::{Completeness, Panel, Record};
+use super::facts::{Completeness, Panel};
 use super::guide::{Part, Piece, parts};
 use super::media::{self, Capture, Difference, Recording};
 use super::pair::{Pair, pairs};
+use super::record::record;
 use super::source::{ReportError, Source};
 use super::story::{Group, Story, Told};
 use super::text::{between, count, size, text};
 use super::verdict::{Checked, Known, Verdict};
 use crate::digest::Digest;
-use crate::evidence::{EVENTS, GUIDE, MAX_SMALL, RECORD, is_safe_path};
+use crate::evidence::{EVENTS, GUIDE, RECORD, is_safe_path};
 use crate::qr::Qr;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::Note;
@@ -227,22 +227,8 @@ impl Page {
     }
 }
 
-/// What is known of the run: its record, else what its first event says.
-pub(super) fn record(source: &mut Source, story: &Story) -> Record {
-    match source.object(RECORD, MAX_SMALL) {
-        Some(Value::Object(fields)) => Record { fields, ended: true },
-        _ => {
-            let ended = source.plain(RECORD).is_some() || story.last_kind == "run.sealed";
-            if ended && source.plain(RECORD).is_none() {
-                source.problem(format!("{RECORD} is missing, although the run ended."));
-            }
-            Record { fields: story.opening.clone(), ended }
-        }
-    }
-}
-
 fn anchors(story: &Story) -> HashMap<String, String> {
-    let anchor = |told: &Told| (told.get("capture"), format!("capture-{}", told.line));
+    let anchor = |told: &Told| (told.get("capture"), told.anchor());
     story.captures.iter().filter(|told| told.shown).map(anchor).collect()
 }
 

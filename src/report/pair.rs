@@ -4,7 +4,6 @@
 
 use super::changes::{Budget, Changes};
 use super::embed::{Embedded, Picture, Room};
-use super::media::{captioned, raw};
 use super::source::Source;
 use super::story::{Story, Told};
 use super::text::{moment, spoken};
@@ -49,12 +48,16 @@ pub(super) fn choose(story: &Story) -> (Vec<Places>, usize) {
         }
     };
     let places = |stage: &str| {
-        let staged = |(_, told): &(usize, &Told)| told.get("stage") == stage && raw(told).is_some();
+        let staged =
+            |(_, told): &(usize, &Told)| told.get("stage") == stage && told.picture().is_some();
         let captures = story.captures.iter().enumerate().filter(staged);
         captures.map(|(place, told)| (place, page(told))).collect::<Vec<_>>()
     };
     let named = |name: &str| {
-        story.captures.iter().position(|told| told.get("capture") == name && raw(told).is_some())
+        story
+            .captures
+            .iter()
+            .position(|told| told.get("capture") == name && told.picture().is_some())
     };
     let compared = story.comparisons.iter().filter_map(|told| {
         let side = |name: &str| named(&spoken(&told.data.get(name)?["capture"]));
@@ -97,10 +100,10 @@ pub(super) fn pairs(source: &mut Source, room: &mut Room, story: &Story) -> (Vec
     for (before, after) in chosen {
         let mut side = |place: usize| {
             let told = &story.captures[place];
-            let picture = room.picture(source, raw(told)?)?;
+            let picture = room.picture(source, told.picture()?)?;
             let (_, time) = moment(&told.time);
             let (name, title) = (told.get("capture"), told.get("title"));
-            let captioned = captioned(told);
+            let captioned = told.captioned();
             Some(Side { name, title, time, picture, captioned, place })
         };
         let (Some(before), Some(after)) = (side(before), side(after)) else { continue };

@@ -1,140 +1,95 @@
-//! Owns the open runs: who may act on which, one writer at a time for each, their limits, their
-//! ending by caller, by time or after a crash. Everything that touches the disk is done off the
-//! async threads, by work that goes on when its asker hangs up.
+//! The runs of a store, in parts that own their state and their files. `Runs` puts them together at the
+//! start, and does what takes several of them. Everything that touches the disk is done off the async
+//! threads, by work that goes on when its asker hangs up.
+//!
+//! | part | owns |
+//! |---|---|
+//! | `registry` | the open runs: quotas, what is added to them, the heads of their chains, their ending |
+//! | `log` | the service of the log: what is read of it, cosignatures, timestamps; the key that signs |
+//! | `retention` | decisions that stand (holds, purges, archives, imports), and the turn to move runs |
+//! | `integrity` | findings, scrubber, watch, the guard's client |
+//! | `access` | the access log, and what is shown or given out by it |
+//! | `catalog` | the index of sealed runs, their records and facts |
+//! | `room` | the room on the disk and its reserve |
+//!
+//! A part knows those it is made of, and never `Runs`.
+//!
+//! # The order of locks
+//!
+//! A lock is taken only while those before it in this list are held, or none:
+//!
+//! 1. the work of a run ([`Work`] holds it for reading, sealing for writing);
+//! 2. the turn of the retention, `Turn`: what moves sealed runs asks for it;
+//! 3. the draft of a run;
+//! 4. the signing key, `SigningKey`: for reading by each seal, for writing by an exchange;
+//! 5. the decisions that stand, `Decision`: only who holds it can add one;
+//! 6. the access log, then the log: each inside its type, which calls nothing of the runs;
+//! 7. all others, one at a time and without waiting: the map of open runs, the index, findings, the states
+//!    that `status` shows.
+//!
+//! The turn and the decision are values that functions take, so that the compiler asks for them. Who
+//! waits for the turn, or for a second decision, while he holds a decision would wait for himself: builds
+//! with assertions panic there.
 
-mod adding;
-mod archiving;
-mod authority;
-mod bundle;
-mod code;
-mod cosigning;
+mod access;
+mod assembly;
+mod catalog;
+mod context;
 mod counts;
-mod custody;
-mod ending;
-mod found;
-mod guarding;
-mod heads;
-mod holds;
-mod import_purging;
-mod importing;
-mod imports;
-mod keeping;
-mod ledger;
+mod facade;
+mod integrity;
 mod life;
-mod listing;
-mod open;
+mod log;
 mod problem;
 mod provenance;
-mod purging;
-mod redaction;
-mod report;
+mod registry;
+mod retention;
 mod room;
-mod scrub;
-mod signing;
-mod stamping;
-mod turns;
-mod unfinished;
-mod unread;
-mod viewing;
-mod watching;
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use serde_json::Value;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::watch;
 
-pub use self::archiving::{Archives, Packed};
-pub use self::authority::Asked;
-use self::authority::Authority;
-pub use self::cosigning::Witnessed;
+pub use self::access::Disclosure;
+pub use self::access::accessor::Accessor;
+pub use self::access::log::AccessLog;
+pub use self::access::viewing::Look;
+use self::assembly::{Parts, assemble};
+pub use self::catalog::listing::Found;
+pub use self::catalog::{Catalog, INDEX};
 pub use self::counts::Counts;
-pub use self::custody::Looker;
-pub use self::guarding::Guarded;
-pub use self::import_purging::PurgedImport;
-pub use self::importing::{Imported, Keeping};
-pub use self::imports::Import;
-use self::listing::open_index;
-use self::open::{Endings, Writers, lock, millis};
-pub use self::open::{OpenRun, Work};
-use self::problem::{sealed, store_problem};
-use self::provenance::{host_name, provenance};
-pub use self::purging::{Going, Purged, Staying};
+pub use self::integrity::Integrity;
+pub use self::integrity::guarding::GuardClient;
+pub use self::integrity::guarding::Guarded;
+pub use self::integrity::scrub::Scrubbed;
+pub use self::integrity::watching::Watching;
+pub use self::log::LogService;
+pub use self::log::authority::Asked;
+pub use self::log::cosigning::Witnessed;
+pub use self::log::signing::Signing;
+use self::log::start;
+use self::problem::store_problem;
+pub use self::registry::Registry;
+pub use self::registry::open::{OpenRun, Work};
+pub use self::retention::Retention;
+pub use self::retention::archiving::{Archives, Packed};
+pub use self::retention::decisions::Decisions;
+pub use self::retention::import_purging::PurgedImport;
+pub use self::retention::importing::{Imported, Keeping};
+pub use self::retention::imports::Import;
+pub use self::retention::purging::{PurgeBlocked, PurgeCandidate, Purged};
 use self::room::RESERVE;
-pub use self::scrub::Scrubbed;
-use self::signing::Signing;
-pub use self::viewing::{Found, Look};
-pub use self::watching::Watching;
-use crate::clock::{Clock, Moment};
+pub use self::room::Room;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::room::Reserve;
-use crate::error::{Code, Problem};
-use crate::evidence::log::{Log, Standing};
-use crate::evidence::{
-    Custody, Draft, Findings, Index, LogKey, Store, StoreError, TimestampAuthority,
-};
-use crate::id::RunId;
-use crate::integrity::memory::Memory;
-use crate::integrity::{Hook, Messages};
-use crate::quotas::{Quota, Share, Shares};
-use crate::run::{Caller, Opening, RunSpec};
+use crate::error::Problem;
+use crate::evidence::{LogKey, Store};
 use crate::tasks::Tasks;
 
-/// The index, beside the evidence it is made from.
-pub const INDEX: &str = "index.sqlite";
-
-/// The open runs of a store. Cheap to clone.
+/// The runs of a store. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Runs(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    store: Store,
-    signing: Signing,
-    reserve: Reserve,
-    /// What the log was to hear of the start, while there is no room for it.
-    unsaid: Mutex<Option<life::Unsaid>>,
-    /// How far the log has come, remembered outside the store.
-    memory: Memory,
-    index: Index,
-    /// Held while rows of others are thrown away and read again.
-    checking: Mutex<()>,
-    open: Mutex<HashMap<RunId, Arc<OpenRun>>>,
-    /// Runs that are being opened.
-    opening: Shares,
-    log: Arc<Log>,
-    /// What came of asking witnesses, by name.
-    witnessed: Mutex<BTreeMap<String, Witnessed>>,
-    authority: Arc<Authority>,
-    /// What the log says of holds; held while it is judged by and added to.
-    standing: Mutex<Standing>,
-    custody: Custody,
-    /// Events of custody that the log holds, by its last word.
-    attested: AtomicU64,
-    /// Held by the one purge, archiving or restoring there is at a time.
-    purging: Mutex<()>,
-    clock: Clock,
-    tasks: Tasks,
-    config: watch::Receiver<Arc<Config>>,
-    host: String,
-    counts: Counts,
-    scrubbed: Mutex<Scrubbed>,
-    /// What was found to be no longer as it was, by the log.
-    found: Mutex<Findings>,
-    hurry: Notify,
-    /// A run was opened.
-    opened: Notify,
-    /// An event was recorded of which the log does not hold the head.
-    grown: Notify,
-    watching: Mutex<Watching>,
-    hook: Hook,
-    messages: Mutex<Option<Messages>>,
-    guarded: Mutex<Guarded>,
-    lock_soon: mpsc::UnboundedSender<RunId>,
-    sealed: Mutex<Option<guarding::Sealed>>,
-}
+pub struct Runs(Arc<Parts>);
 
 impl Runs {
     /// Take possession of the store: finish what a crash left, bring the index up to date.
@@ -152,238 +107,14 @@ impl Runs {
         store.settle().map_err(store_problem)?;
         let held = Arc::clone(&config.borrow());
         let reserve = Reserve::in_folder(root.join(RESERVE));
-        let begun = life::begin(store, &held, log_key, &clock, &reserve)?;
-        let life::Begun { store, log, signing, unsaid, memory } = begun;
-        let authority = Authority::new(config.clone(), clock.clone(), tasks.clone());
-        let authority = Arc::new(authority);
-        let store = store.with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>);
-        let standing = Standing::of_store(store.root()).map_err(store_problem)?;
-        let standing_custody = standing.custody();
-        let found = Findings::of_store(store.root()).map_err(store_problem)?;
-        let custody = custody::take_up(store.root(), standing_custody)?;
-        let (index, filled) = open_index(&store, log_key)?;
-        let (hook, messages) = Hook::new();
-        let (lock_soon, sealed_runs) = mpsc::unbounded_channel();
-        let shared = Shared {
-            counts: Counts::default(),
-            scrubbed: Mutex::new(scrub::remembered(store.root())),
-            found: Mutex::new(found),
-            hurry: Notify::new(),
-            opened: Notify::new(),
-            grown: Notify::new(),
-            watching: Mutex::default(),
-            hook,
-            messages: Mutex::new(Some(messages)),
-            guarded: Mutex::default(),
-            lock_soon,
-            sealed: Mutex::new(Some(sealed_runs)),
-            store,
-            signing,
-            reserve,
-            unsaid: Mutex::new(unsaid),
-            memory,
-            log,
-            witnessed: Mutex::default(),
-            authority,
-            standing: Mutex::new(standing),
-            attested: AtomicU64::new(standing_custody.min(custody.head().count)),
-            custody,
-            purging: Mutex::default(),
-            index,
-            checking: Mutex::default(),
-            open: Mutex::default(),
-            opening: Shares::default(),
-            clock,
-            tasks,
-            config,
-            host: host_name(),
-        };
-        let runs = Self(Arc::new(shared));
-        runs.doubt(&filled.doubted);
-        if !runs.is_read_only() {
-            runs.take_up()?;
+        let begun = start::begin(store, &held, log_key, &clock, &reserve)?;
+        let (parts, doubted) = assemble(begun, reserve, log_key, (config, clock, tasks))?;
+        let runs = Self(Arc::new(parts));
+        runs.0.integrity.doubt(&doubted);
+        if !runs.0.room.is_read_only() {
+            runs.take_up(&runs.0.retention.turn())?;
         }
         Ok(runs)
-    }
-
-    /// Finish what an earlier life left.
-    fn take_up(&self) -> Result<(), Problem> {
-        self.attest()?;
-        self.finish_purges();
-        self.finish_archives(true);
-        self.finish_imports();
-        self.finish_kept_imports(true);
-        self.recover()
-    }
-
-    /// The daemon's clock.
-    pub fn clock(&self) -> &Clock {
-        &self.0.clock
-    }
-
-    /// What `error` means for a caller.
-    pub fn problem(&self, error: StoreError) -> Problem {
-        store_problem(error)
-    }
-
-    /// What was counted since the daemon started.
-    pub fn counts(&self) -> &Counts {
-        &self.0.counts
-    }
-
-    /// Number of open runs.
-    pub fn open_count(&self) -> usize {
-        self.registry().len()
-    }
-
-    /// Folder of the store.
-    pub fn root(&self) -> &Path {
-        self.0.store.root()
-    }
-
-    fn registry(&self) -> MutexGuard<'_, HashMap<RunId, Arc<OpenRun>>> {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Open a run. Its beginning is on disk when this returns.
-    ///
-    /// # Errors
-    /// `too_many_runs`, `store_full`, or what else the store says.
-    pub async fn begin(
-        &self,
-        spec: RunSpec,
-        caller: Caller,
-        browser: Value,
-    ) -> Result<Arc<OpenRun>, Problem> {
-        self.check_room()?;
-        let place = self.reserve(&caller)?;
-        let at = self.0.clock.now();
-        let config = Arc::clone(&self.0.config.borrow());
-        let policy = config.workflows.get(&spec.workflow).cloned();
-        let (spec, redacted) = self.spec_without_secrets(spec)?;
-        let opening = Opening {
-            run: RunId::new(at),
-            retention: Some(config.retention.promise(policy.as_ref())),
-            policy,
-            spec,
-            caller,
-            host: self.0.host.clone(),
-            exhibit: env!("CARGO_PKG_VERSION").to_owned(),
-            redacted,
-        };
-        let provenance = provenance(&opening, browser);
-        let this = self.clone();
-        self.blocking("opening the run", move || {
-            let draft = this.0.store.begin(&opening, &provenance, at).map_err(store_problem)?;
-            let run = Arc::new(OpenRun {
-                id: opening.run,
-                opening,
-                draft: Mutex::new(Some(draft)),
-                work: Arc::default(),
-                endings: Endings::default(),
-                writers: Writers::default(),
-                captures: AtomicU32::new(0),
-                recordings: AtomicU32::new(0),
-                codes: AtomicU32::new(0),
-                opened: millis(at),
-                touched: AtomicU64::new(millis(at)),
-                // The log has its first event.
-                fixed: AtomicU64::new(1),
-            });
-            this.registry().insert(run.id, Arc::clone(&run));
-            drop(place);
-            this.0.counts.opened();
-            this.0.opened.notify_one();
-            Ok(run)
-        })
-        .await
-    }
-
-    /// A place among the open runs, of all callers and of `caller`, held until the run has it.
-    fn reserve(&self, caller: &Caller) -> Result<Share, Problem> {
-        let (most, own) = {
-            let config = self.0.config.borrow();
-            (config.runs.max_open, config.quotas.open_runs)
-        };
-        let open = self.registry();
-        if open.len() + self.0.opening.held() >= most {
-            let message =
-                format!("{most} runs are open, which is `runs.max_open`; seal some first");
-            return Err(Problem::new(Code::TooManyRuns, message));
-        }
-        let mine = open.values().filter(|run| caller.may_act_on(&run.opening.caller)).count();
-        self.0.opening.take(caller, Quota::OpenRuns, own, mine)
-    }
-
-    /// The workflow of the open run `id`.
-    pub fn workflow_of(&self, id: RunId) -> Option<String> {
-        self.registry().get(&id).map(|run| run.opening.spec.workflow.clone())
-    }
-
-    /// The open run `id`, for `caller` to add to; it is not sealed while the answer is held.
-    ///
-    /// # Errors
-    /// `run_not_found`, `run_sealed`, `not_your_run`.
-    pub async fn work(&self, id: RunId, caller: &Caller) -> Result<Work, Problem> {
-        self.check_room()?;
-        let run = self.find(id, caller)?;
-        let guard = Arc::clone(&run.work).read_owned().await;
-        if lock(&run.draft).is_none() {
-            return Err(sealed(id));
-        }
-        Ok(Work { run, _guard: Arc::new(guard) })
-    }
-
-    /// Whether `caller` may act on the open run `id`. Waits for nothing.
-    ///
-    /// # Errors
-    /// `run_not_found`, `run_sealed`, `not_your_run`.
-    pub fn may_act_on(&self, id: RunId, caller: &Caller) -> Result<(), Problem> {
-        self.find(id, caller).map(drop)
-    }
-
-    fn find(&self, id: RunId, caller: &Caller) -> Result<Arc<OpenRun>, Problem> {
-        let run = self.registry().get(&id).cloned();
-        let Some(run) = run else {
-            return Err(if self.0.store.folder_of(id).exists() || self.is_archived(id) {
-                sealed(id)
-            } else {
-                self.gone(id)
-            });
-        };
-        if !caller.may_act_on(&run.opening.caller) {
-            let message = format!("the run {id} was opened by another caller; use one of your own");
-            return Err(Problem::new(Code::NotYourRun, message));
-        }
-        Ok(run)
-    }
-
-    async fn with_draft<T: Send + 'static>(
-        &self,
-        work: &Work,
-        what: &'static str,
-        act: impl FnOnce(&mut Draft, Moment) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let (run, clock) = (Arc::clone(&work.run), self.0.clock.clone());
-        self.blocking(what, move || {
-            let mut draft = lock(&run.draft);
-            // One whose seal is in the log is not changed any more, though it may not be moved yet.
-            let draft = draft.as_mut().filter(|draft| !draft.is_bound());
-            let draft = draft.ok_or_else(|| sealed(run.id))?;
-            let at = clock.now();
-            run.touched.store(millis(at), Ordering::Relaxed);
-            act(draft, at)
-        })
-        .await
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        what: &'static str,
-        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let done = self.0.tasks.spawn_blocking(work).await;
-        done.map_err(|error| Problem::internal(what, error))?
     }
 }
 

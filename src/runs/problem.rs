@@ -76,3 +76,11 @@ pub(super) fn store_problem(error: StoreError) -> Problem {
     };
     Problem::new(code, message).because(error)
 }
+
+/// What is said to whoever wants to look into the archived run `run`.
+pub(super) fn archived(run: RunId) -> Problem {
+    let message = format!(
+        "the run {run} is archived; have an operator restore it (`exhibit archive --restore {run}`)"
+    );
+    Problem::new(Code::RunArchived, message)
+}

@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 
 use super::Web;
 use super::refusal::{Refusal, page_of};
-use super::sign_in::LINK;
-use super::viewer::{cookie_name, is_https, may_see_all, session_token};
-use crate::api::peer;
+use super::viewer::{cookie_name, is_https, session_token};
+use crate::auth::{LINK, may_see_all, peer};
 use crate::error::{Code, Problem};
 use crate::run::Caller;
 use crate::secret::Secret;

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::Web;
 use super::refusal::Refusal;
-use crate::api::meant::{foreign, is_over_socket, is_same, one_host, own_host};
+use crate::auth::origin::{foreign, is_over_socket, is_same, one_host, own_host};
 use crate::error::Problem;
 
 /// What our own pages may do: have our style and pictures, and send their forms to us. No script.

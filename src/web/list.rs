@@ -104,12 +104,13 @@ pub(super) async fn page(
     let (open, show_sealed, filter) = match wanted {
         Some(wanted) => {
             let filter = Filter { limit: Some(PAGE), ..wanted.filter };
-            let open = wanted.open.then(|| web.runs.search_open(&filter, &viewer.reader));
+            let open = wanted.open.then(|| web.runs.catalog().search_open(&filter, &viewer.reader));
             (open.unwrap_or_default(), wanted.sealed, filter)
         }
         None => (Vec::new(), false, nothing),
     };
-    let Found { runs, more, tally, choices } = web.runs.search(filter, &viewer.reader).await?;
+    let Found { runs, more, tally, choices } =
+        web.runs.catalog().search(filter, &viewer.reader).await?;
     let older = runs.last().filter(|_| more).map(|(run, _)| asked.address(&run.run.to_string()));
     let offered = choices.into_iter().map(|(choice, words)| offered(choice, words, &asked));
     let page = Page {

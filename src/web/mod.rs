@@ -8,7 +8,6 @@ mod list;
 mod query;
 mod refusal;
 mod run;
-mod sign_in;
 mod viewer;
 
 use std::net::SocketAddr;
@@ -21,10 +20,9 @@ use axum::routing::{any, get, post};
 use tokio::sync::watch;
 
 use self::refusal::Refusal;
-pub use self::sign_in::{LINK, SignIn};
-pub(crate) use self::viewer::may_see_all;
+use crate::auth::SignIn;
+use crate::auth::keyring::SharedKeyring;
 use crate::config::Config;
-use crate::daemon::keyring::SharedKeyring;
 use crate::error::{Code, Problem};
 use crate::report::PALETTE;
 use crate::runs::Runs;

@@ -52,7 +52,7 @@ pub(super) async fn page(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let id = run(&id.map(|Path(id)| id).unwrap_or_default())?;
-    let look = web.runs.look(id, &viewer.looker()).await?;
+    let look = web.runs.disclosure().look(id, &viewer.accessor()).await?;
     let paused = query.as_deref() == Some("paused");
     Ok(page_of(&Page {
         viewer: Some(viewer.name()),
@@ -63,7 +63,13 @@ pub(super) async fn page(
         paused,
         every: REFRESH,
         look: look.glance,
-        held: web.runs.holds_on(id).iter().map(|hold| told(hold, &viewer.reader)).collect(),
+        held: web
+            .runs
+            .retention()
+            .holds_on(id)
+            .iter()
+            .map(|hold| told(hold, &viewer.reader))
+            .collect(),
     }))
 }
 
@@ -86,7 +92,7 @@ pub(super) async fn report(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
     let id = run(&id.map(|Path(id)| id).unwrap_or_default())?;
-    let report = web.runs.report(id, &viewer.looker()).await?;
+    let report = web.runs.disclosure().report(id, &viewer.accessor()).await?;
     let policy = format!("{}; frame-ancestors 'none'", content_security_policy());
     let name = format!("inline; filename=\"report-{id}.html\"");
     Ok(sent(&report, "text/html; charset=utf-8", &policy, &name))
@@ -106,12 +112,12 @@ pub(super) async fn file(
     let asked = query.as_deref().filter(|query| matches!(*query, "picture" | "small"));
     let picture = is_picture(&path).filter(|_| asked.is_some());
     let small = asked == Some("small") && picture == Some("image/png");
-    let (runs, looker) = (&web.runs, &viewer.looker());
+    let (runs, accessor) = (web.runs.disclosure(), &viewer.accessor());
     let bytes = if small {
-        runs.thumbnail(id, looker, path.clone()).await?
+        runs.thumbnail(id, accessor, path.clone()).await?
     } else {
         let act = if picture.is_some() { Act::View } else { Act::Download };
-        runs.file(id, looker, path.clone(), act).await?
+        runs.file(id, accessor, path.clone(), act).await?
     };
     if let Some(media_type) = picture {
         return Ok(sent(&bytes, media_type, FILE_POLICY, "inline"));

@@ -9,11 +9,10 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::Web;
 use super::refusal::Refusal;
-use crate::api::peer;
-use crate::config;
+use crate::auth::{may_see_all, peer, reader_of};
 use crate::error::{Code, Problem};
 use crate::run::{Caller, Reader};
-use crate::runs::Looker;
+use crate::runs::Accessor;
 
 /// Somebody who looks.
 #[derive(Clone, Debug)]
@@ -32,17 +31,10 @@ impl Viewer {
     }
 
     /// The same, for whoever puts on record what is seen.
-    pub(super) fn looker(&self) -> Looker {
+    pub(super) fn accessor(&self) -> Accessor {
         let (caller, reader) = (self.caller.clone(), self.reader.clone());
-        Looker { caller, reader, session: self.signed_in }
+        Accessor { caller, reader, session: self.signed_in }
     }
-}
-
-/// Whether `caller` may look at everybody's runs: root and the recorder's own user can read the
-/// store anyway, others are named by the operator. Whoever merely may use the socket may not.
-pub(crate) fn may_see_all(caller: &Caller, config: &config::Web) -> bool {
-    let Caller::Socket { uid, .. } = caller else { return false };
-    *uid == 0 || *uid == rustix::process::geteuid().as_raw() || config.viewers.contains(uid)
 }
 
 /// Let pass whoever may look at anything at all.
@@ -69,11 +61,7 @@ fn viewer(web: &Web, request: &Request) -> Result<Viewer, Problem> {
         let message = "nobody is signed in here, or the session has ended; get a link to sign in";
         Problem::new(Code::Unauthorized, message)
     })?;
-    let reader = if may_see_all(&caller, &settings) {
-        Reader::Everything
-    } else {
-        Reader::Own(caller.clone())
-    };
+    let reader = reader_of(&caller, &settings);
     Ok(Viewer { caller, reader, signed_in: false })
 }
 
@@ -99,23 +87,4 @@ pub(super) fn session_token<'h>(web: &Web, headers: &'h HeaderMap) -> Option<&'h
     let cookies = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|cookies| cookies.split(';'));
     pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_root_the_recorder_and_those_who_are_named_see_everything() {
-        let socket = |uid| Caller::Socket { uid, gid: 7, pid: None };
-        let own = rustix::process::geteuid().as_raw();
-        let config = config::Web { viewers: vec![4_242], ..config::Config::default().web };
-        for uid in [0, own, 4_242] {
-            assert!(may_see_all(&socket(uid), &config), "{uid}");
-        }
-        // Neither the group, nor a key, nor a name that looks like a number makes a viewer.
-        assert!(!may_see_all(&socket(4_243), &config));
-        let key = Caller::Key { id: "4242".to_owned(), name: "root".to_owned() };
-        assert!(!may_see_all(&key, &config) && !may_see_all(&Caller::Daemon, &config));
-    }
 }

@@ -262,7 +262,7 @@ async fn programs_of_the_hosted_apis_users_run_unchanged() {
     })
     .await;
     let ring = daemon.folder.path().join("keys/api-keys.json");
-    let mut ring = exhibit::daemon::keyring::Keyring::open(&ring).expect("no keys yet");
+    let mut ring = exhibit::auth::keyring::Keyring::open(&ring).expect("no keys yet");
     let (key, _) = ring.add("seed", exhibit::clock::Clock::system().now()).expect("made");
     let tasks = exhibit::tasks::Tasks::new();
     let desk = exhibit::demo::desk::Desk::start(exhibit::clock::Clock::system(), &tasks);

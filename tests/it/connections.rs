@@ -220,7 +220,7 @@ async fn a_key_is_not_told_which_run_was_read_last() {
     })
     .await;
     let config = daemon.folder.path().join("keys/api-keys.json");
-    let mut keys = exhibit::daemon::keyring::Keyring::open(&config).expect("keys");
+    let mut keys = exhibit::auth::keyring::Keyring::open(&config).expect("keys");
     let clock = exhibit::clock::Clock::system();
     let (key, _) = keys.add("agent", clock.now()).expect("made");
     let runs = [daemon.open_run("nightly").await, daemon.open_run("nightly").await];

@@ -17,7 +17,7 @@ async fn the_contracts_client_finds_everything_as_it_is_written() {
     })
     .await;
     let ring = daemon.folder.path().join("keys/api-keys.json");
-    let mut ring = exhibit::daemon::keyring::Keyring::open(&ring).expect("no keys yet");
+    let mut ring = exhibit::auth::keyring::Keyring::open(&ring).expect("no keys yet");
     let (key, _) = ring.add("contract", exhibit::clock::Clock::system().now()).expect("made");
 
     let mut client = tokio::process::Command::new("python3");

@@ -38,7 +38,7 @@ pub(crate) async fn pair(change: impl FnOnce(&mut Config)) -> (TestDaemon, TestD
     })
     .await;
     let ring = remote.folder.path().join("keys/api-keys.json");
-    let mut ring = exhibit::daemon::keyring::Keyring::open(&ring).expect("no keys yet");
+    let mut ring = exhibit::auth::keyring::Keyring::open(&ring).expect("no keys yet");
     let at = exhibit::clock::Clock::system().now();
     let key = ring.add("exhibit", at).expect("made").0.expose().clone();
     let folder = tempfile::tempdir().expect("a folder");

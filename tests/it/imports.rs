@@ -299,7 +299,7 @@ async fn what_is_damaged_mixed_or_brought_by_an_agent_is_not_kept() {
     import(&office, &bytes).await.ok();
     let visitor = Visitor::of(&office);
     let ring = office.folder.path().join("keys/api-keys.json");
-    let mut ring = exhibit::daemon::keyring::Keyring::open(&ring).expect("keys");
+    let mut ring = exhibit::auth::keyring::Keyring::open(&ring).expect("keys");
     let (key, _) = ring.add("agent", exhibit::clock::Clock::system().now()).expect("made");
     let bearer = format!("Bearer {}", key.expose());
     for path in ["/v1/imports".to_owned(), format!("/v1/imports/{}", Digest::of(&bytes))] {

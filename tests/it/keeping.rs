@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use exhibit::auth::keyring::Keyring;
 use exhibit::config::Config;
-use exhibit::daemon::keyring::Keyring;
 use exhibit::evidence::log::{Leaf, LeafKind, LogReader};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;

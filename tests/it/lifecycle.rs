@@ -307,7 +307,7 @@ async fn callers_keep_to_their_own_runs() {
     .await;
     let address = daemon.daemon().tcp().expect("listening");
     let ring = daemon.folder.path().join("keys/api-keys.json");
-    let mut ring = exhibit::daemon::keyring::Keyring::open(&ring).expect("no keys yet");
+    let mut ring = exhibit::auth::keyring::Keyring::open(&ring).expect("no keys yet");
     let mut add = |name: &str| {
         let at = exhibit::clock::Clock::system().now();
         ring.add(name, at).expect("made").0.expose().clone()

@@ -3,8 +3,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
+use exhibit::auth::keyring::Keyring;
 use exhibit::clock::Clock;
-use exhibit::daemon::keyring::Keyring;
 use reqwest::Method;
 use serde_json::json;
 

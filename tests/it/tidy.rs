@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["artifact", "run", "receipt", "request", "workflow", "retention"],
     &[
         "config",
+        "auth",
         "quotas",
         "hosted",
         "evidence",

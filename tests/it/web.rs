@@ -150,7 +150,7 @@ async fn who_may_look_at_what() {
     let visitor = Visitor::of(&daemon);
     let run = daemon.open_run("refund").await;
     let ring = daemon.folder.path().join("keys/api-keys.json");
-    let mut ring = exhibit::daemon::keyring::Keyring::open(&ring).expect("no keys yet");
+    let mut ring = exhibit::auth::keyring::Keyring::open(&ring).expect("no keys yet");
     let (key, _) = ring.add("one", exhibit::clock::Clock::system().now()).expect("made");
     let bearer = format!("Bearer {}", key.expose());
     let key = [("authorization", bearer.as_str())];

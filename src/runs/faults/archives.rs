@@ -12,7 +12,7 @@ use crate::evidence::log::leaf;
 use crate::id::RunId;
 use crate::request::{ArchiveRequest, PurgeRequest};
 use crate::runs::Runs;
-use crate::runs::custody::decided;
+use crate::runs::access::accessor::decided;
 
 /// Of so many steps, one is tried by `cargo test`.
 const STRIDE: usize = 61;
@@ -56,7 +56,7 @@ impl Trial {
         // Their archives are those of an earlier life.
         drop(trial.place.open().expect("a store"));
         let runs = trial.place.open().expect("a store");
-        let (store, at) = (&runs.0.store, trial.place.clock.now());
+        let (store, at) = (&runs.0.context.store, trial.place.clock.now());
         let (sha256, size) = store.write_archive(cut).expect("written");
         store.mark_archiving(cut, false).expect("marked");
         let entry = leaf::archive(cut, sha256, size, &operator(), at);
@@ -72,7 +72,7 @@ impl Trial {
 
     /// Archive or restore `run`.
     fn turn(&self, runs: &Runs, run: RunId, restore: bool) -> Result<(), Problem> {
-        let done = self.place.wait(runs.archive(asked(run, restore), &operator()))?;
+        let done = self.place.wait(runs.retention().archive(asked(run, restore), &operator()))?;
         assert_eq!(done.runs.len(), 1, "{run} is told of");
         Ok(())
     }
@@ -109,14 +109,16 @@ impl Life for Trial {
         };
         let mut wrong = self.place.wrong(&runs);
         let [plain, packed, cut, undone, back] = self.runs;
-        let folder = |run: RunId| runs.0.store.folder_of(run).is_dir();
-        let archive = |run: RunId| runs.0.store.archive_of(run).is_file();
+        let folder = |run: RunId| runs.0.context.store.folder_of(run).is_dir();
+        let archive = |run: RunId| runs.0.context.store.archive_of(run).is_file();
         for run in self.runs {
             let (folder, archive) = (folder(run), archive(run));
-            let purged = runs.tombstone(run).is_some();
+            let purged = runs.retention().decisions().tombstone(run).is_some();
             if u8::from(purged) + u8::from(folder) + u8::from(archive) != 1 {
                 wrong.push(format!("{run}: purged {purged}, folder {folder}, archive {archive}"));
-            } else if archive != runs.is_archived(run) || runs.record_of(run).is_ok() == purged {
+            } else if archive != runs.retention().decisions().is_archived(run)
+                || runs.catalog().record_of(run).is_ok() == purged
+            {
                 wrong.push(format!("{run} is not told of as it lies there"));
             }
         }
@@ -149,7 +151,7 @@ impl Life for Trial {
 
 fn put_down(runs: &Runs, act: Act, run: RunId, entry: Vec<u8>) {
     let deed = decided(&operator(), act, vec![run], json!({}));
-    runs.put_down(&mut runs.standing(), deed, vec![entry]).expect("put down");
+    runs.retention().decisions().lock().record(deed, vec![entry]).expect("put down");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn live(place: &Place) -> Told {
     let mut told = Told::default();
     let Some(runs) = place.twice("open", &mut told.refused, Place::open) else { return told };
     told.sealed.extend(place.twice("seal", &mut told.refused, |place| place.sealed(&runs)));
-    let first = runs.0.signing.fingerprint();
+    let first = runs.0.signing.key().fingerprint();
     drop(runs);
     // Refused the second time because another key waits already, or this one is revoked already.
     drop(place.rotate().or_else(|_| place.rotate()));
@@ -57,13 +57,14 @@ fn wrong(place: &Place, told: &Told) -> Vec<String> {
     };
     let mut wrong = place.wrong(&runs);
     for receipt in &told.sealed {
-        let folder = runs.0.store.folder_of(receipt.run);
+        let folder = runs.0.context.store.folder_of(receipt.run);
         if seal_digest(&folder) != Some(receipt.seal_sha256) {
             wrong.push(format!("the seal of {} is gone", receipt.run));
         }
     }
     let revoked = signers(place).expect("a history").revoked().to_vec();
-    let logged = runs.log().last(|leaf| leaf.kind == LeafKind::KeyRevocation).expect("readable");
+    let logged =
+        runs.0.context.log.last(|leaf| leaf.kind == LeafKind::KeyRevocation).expect("readable");
     if revoked.iter().any(|it| !it.logged) || revoked.is_empty() == logged.is_some() {
         wrong.push(format!("the log and the list tell another thing of {revoked:?}"));
     }

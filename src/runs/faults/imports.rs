@@ -11,7 +11,7 @@ use crate::evidence::{Act, Leaving};
 use crate::id::RunId;
 use crate::request::ArchiveRequest;
 use crate::runs::Runs;
-use crate::runs::custody::decided;
+use crate::runs::access::accessor::decided;
 
 /// Of so many steps, one is tried by `cargo test`.
 const STRIDE: usize = 37;
@@ -35,7 +35,7 @@ impl Trial {
         let runs = place.open().expect("a store");
         let sealed = [(); 4].map(|()| place.sealed(&runs).expect("sealed").run);
         let [lost, packed, there, cut] = sealed;
-        let store = &runs.0.store;
+        let store = &runs.0.context.store;
         let bundle_of = |runs: &[RunId]| {
             let folders: Vec<_> = runs.iter().map(|run| (*run, store.folder_of(*run))).collect();
             let folders: Vec<_> =
@@ -49,7 +49,7 @@ impl Trial {
             dry_run: false,
             restore: false,
         };
-        place.wait(runs.archive(asked, &operator())).expect("archived");
+        place.wait(runs.retention().archive(asked, &operator())).expect("archived");
         store.remove_archive(packed).expect("removed");
         for run in [lost, cut] {
             store.move_aside(run, Leaving::Purged).expect("moved");
@@ -63,12 +63,13 @@ impl Trial {
         let sha256 = Digest::of(&one);
         let entry = leaf::import(&[cut], sha256, &operator(), place.clock.now());
         let deed = decided(&operator(), Act::Import, vec![cut], json!({}));
-        runs.put_down(&mut runs.standing(), deed, vec![entry]).expect("put down");
+        runs.retention().decisions().lock().record(deed, vec![entry]).expect("put down");
         Self { place, runs: sealed, bundle: three, told: false, refused: Vec::new() }
     }
 
     fn import(&self, runs: &Runs) -> Result<(), Problem> {
-        let done = self.place.wait(runs.import(self.bundle.clone().into(), &operator()))?;
+        let done =
+            self.place.wait(runs.retention().import(self.bundle.clone().into(), &operator()))?;
         assert_eq!(done.restored.len() + done.here.len(), 3, "{done:?}");
         Ok(())
     }
@@ -100,11 +101,12 @@ impl Life for Trial {
             Err(problem) => return vec![format!("no start: {}", chain(&problem))],
         };
         let mut wrong = Vec::new();
-        let logged = runs.log().last(|leaf| leaf.kind == LeafKind::Import).expect("readable");
+        let logged =
+            runs.0.context.log.last(|leaf| leaf.kind == LeafKind::Import).expect("readable");
         let (_, logged) = logged.expect("one was cut short");
         let [lost, packed, there, cut] = self.runs;
         let logged = logged.data["runs"] == json!([lost, packed]);
-        let folder = |run: RunId| runs.0.store.folder_of(run).is_dir();
+        let folder = |run: RunId| runs.0.context.store.folder_of(run).is_dir();
         if !folder(cut) || !folder(there) {
             wrong.push("the import that was cut short is not finished".to_owned());
         }
@@ -117,7 +119,7 @@ impl Life for Trial {
         // What is over stands in the way of nothing.
         wrong.extend(self.import(&runs).err().map(|error| format!("not again: {}", chain(&error))));
         wrong.extend(self.place.wrong(&runs));
-        let listed = |run: &&RunId| runs.0.index.get(**run).expect("read");
+        let listed = |run: &&RunId| runs.0.catalog.index().get(**run).expect("read");
         let unlisted = self.runs.iter().filter(|run| listed(run).is_none());
         wrong.extend(unlisted.map(|run| format!("{run} is not in the index")));
         wrong

@@ -15,8 +15,8 @@ use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::request::HoldRequest;
 use crate::run::Reader;
-use crate::runs::custody::decided;
-use crate::runs::{Looker, Runs};
+use crate::runs::access::accessor::decided;
+use crate::runs::{Accessor, Runs};
 
 /// Of so many steps, one is tried by `cargo test`.
 const STRIDE: usize = 23;
@@ -57,47 +57,49 @@ impl Trial {
     /// The purge of `run` is in the log, and that is all.
     fn cut_short(&self, runs: &Runs, run: RunId) {
         let asked = purge_all();
-        let folder = runs.0.store.folder_of(run);
+        let folder = runs.0.context.store.folder_of(run);
         let summary = RunSummary::read(&folder).expect("readable");
         let buried = leaf::Burial {
             run,
             workflow: &summary.workflow,
-            seal_index: runs.log().places(&[run]).expect("found")[&run].seal,
+            seal_index: runs.0.context.log.places(&[run]).expect("found")[&run].seal,
             seal_sha256: seal_digest(&folder),
             sealed_at: &summary.sealed_at,
-            kept_until: rfc3339_millis(runs.kept_until(&summary)),
+            kept_until: rfc3339_millis(runs.retention().kept_until(&summary)),
             retention: summary.retention.as_ref(),
             damage: &BTreeSet::new(),
             reason: &asked.reason,
             by: &operator(),
         };
-        runs.0.store.mark_purge(run).expect("marked");
+        runs.0.context.store.mark_purge(run).expect("marked");
         let deed = decided(&operator(), Act::Purge, vec![run], json!({}));
         let entry = leaf::purge(&buried, self.place.clock.now());
-        runs.put_down(&mut runs.standing(), deed, vec![entry]).expect("put down");
+        runs.retention().decisions().lock().record(deed, vec![entry]).expect("put down");
     }
 
     /// What is not as it was told, or neither there nor gone.
     fn runs_wrong(&self, runs: &Runs) -> Vec<String> {
         let mut wrong = Vec::new();
         for run in self.runs {
-            let there = runs.0.store.folder_of(run).is_dir();
-            let indexed = runs.0.index.get(run).expect("read").is_some();
-            if runs.tombstone(run).is_some() == there || there != indexed {
+            let there = runs.0.context.store.folder_of(run).is_dir();
+            let indexed = runs.0.catalog.index().get(run).expect("read").is_some();
+            if runs.retention().decisions().tombstone(run).is_some() == there || there != indexed {
                 wrong.push(format!("{run}: there is {there}, indexed {indexed}"));
             }
         }
         let [_, held, cut_short] = self.runs;
         let purged = self.told.purged.iter().chain([&cut_short]);
-        let stayed = purged.filter(|run| runs.tombstone(**run).is_none());
+        let stayed = purged.filter(|run| runs.retention().decisions().tombstone(**run).is_none());
         wrong.extend(stayed.map(|run| format!("the purge of {run} is gone")));
-        if runs.tombstone(held).is_some() && self.told.held.contains(&held) {
+        if runs.retention().decisions().tombstone(held).is_some() && self.told.held.contains(&held)
+        {
             wrong.push("a run was purged that is held".to_owned());
         }
-        let let_go = self.told.held.iter().filter(|run| runs.holds_on(**run).is_empty());
+        let let_go =
+            self.told.held.iter().filter(|run| runs.retention().holds_on(**run).is_empty());
         wrong.extend(let_go.map(|run| format!("the hold on {run} is gone")));
         let sealed = |receipt: &&Receipt| {
-            let folder = runs.0.store.folder_of(receipt.run);
+            let folder = runs.0.context.store.folder_of(receipt.run);
             seal_digest(&folder) != Some(receipt.seal_sha256)
         };
         let lost = self.told.sealed.iter().filter(sealed);
@@ -120,17 +122,17 @@ impl Life for Trial {
         // Refused the second time because it waits already: so it was done, and not told.
         told.keys.extend(place.rotate().or_else(|_| place.rotate()));
         let Some(runs) = place.twice("open", &mut told.refused, Place::open) else { return };
-        told.keys.push(runs.0.signing.fingerprint());
+        told.keys.push(runs.0.signing.key().fingerprint());
         let [due, held, _] = self.runs;
         let asked = || HoldRequest { runs: vec![held], reason: "a suit".to_owned(), matter: None };
         // What is in doubt the second time says so: it is held already.
-        if place.wait(runs.hold(asked(), &operator())).is_ok()
-            || place.wait(runs.hold(asked(), &operator())).is_ok()
+        if place.wait(runs.retention().hold(asked(), &operator())).is_ok()
+            || place.wait(runs.retention().hold(asked(), &operator())).is_ok()
         {
             told.held.push(held);
         }
-        let looker = Looker::caller(operator(), Reader::Everything);
-        let look = |place: &Place| place.wait(runs.look(due, &looker)).map(drop);
+        let accessor = Accessor::caller(operator(), Reader::Everything);
+        let look = |place: &Place| place.wait(runs.disclosure().look(due, &accessor)).map(drop);
         let seen = place.twice("look", &mut told.refused, look);
         told.seen.extend(seen.map(|()| due));
         let sealed = place.twice("seal", &mut told.refused, |place| place.sealed(&runs));
@@ -156,7 +158,7 @@ impl Life for Trial {
         let known = |key: &&String| signers.keys().iter().any(|epoch| epoch.fingerprint == **key);
         let unknown = self.told.keys.iter().filter(|key| !known(key));
         wrong.extend(unknown.map(|key| format!("the key {key} is gone")));
-        if self.told.keys.first().is_some_and(|key| *key != runs.0.signing.fingerprint()) {
+        if self.told.keys.first().is_some_and(|key| *key != runs.0.signing.key().fingerprint()) {
             wrong.push("another key signs than the one that was to be next".to_owned());
         }
         let mut seen = Vec::new();

@@ -13,7 +13,7 @@ use crate::error::{Code, chain};
 use crate::evidence::FindingCode;
 use crate::request::ImportPurgeRequest;
 use crate::run::Reader;
-use crate::runs::{Imported, Keeping, Looker, Runs};
+use crate::runs::{Accessor, Imported, Keeping, Runs};
 
 /// Of so many steps, one is tried by `cargo test`.
 const STRIDE: usize = 11;
@@ -51,8 +51,8 @@ fn bundles() -> [Blob; 2] {
 
 fn bundle(place: &Place, runs: &Runs) -> Blob {
     let run = place.sealed(runs).expect("sealed").run;
-    let looker = Looker::caller(operator(), Reader::Everything);
-    place.wait(runs.bundle(vec![run], &looker)).expect("a bundle")
+    let accessor = Accessor::caller(operator(), Reader::Everything);
+    place.wait(runs.disclosure().bundle(vec![run], &accessor)).expect("a bundle")
 }
 
 impl Life for Trial {
@@ -70,7 +70,7 @@ impl Life for Trial {
         let (place, bundles) = (&self.place, &self.bundles);
         let Ok(runs) = place.open().or_else(|_| place.open()) else { return };
         for bundle in [&bundles[0], &bundles[1], &bundles[0]] {
-            let bring = || place.wait(runs.import(bundle.clone(), &operator()));
+            let bring = || place.wait(runs.retention().import(bundle.clone(), &operator()));
             match bring().or_else(|_| bring()) {
                 Ok(Imported { sha256, .. }) => self.kept.push(sha256),
                 Err(problem) => self.refused.push(chain(&problem)),
@@ -79,7 +79,7 @@ impl Life for Trial {
         let second = bundles[1].digest().expect("read");
         if self.kept.contains(&second) {
             place.clock.advance(LATER);
-            let purge = || place.wait(runs.purge_import(second, asked(), &operator()));
+            let purge = || place.wait(runs.retention().purge_import(second, asked(), &operator()));
             match purge().or_else(|_| purge()) {
                 Ok(_) => self.purged = Some(second),
                 // What is in doubt the second time says so: it is purged already.
@@ -100,14 +100,15 @@ impl Life for Trial {
         // Of the other store's key nobody was told here.
         wrong.retain(|it| !it.starts_with(FindingCode::ImportNotVouched.as_str()));
         for sha256 in &self.kept {
-            let size = runs.standing().import(*sha256).map_or(0, |kept| kept.size);
-            if !runs.0.store.kept_import(*sha256, size).is_ok_and(|kept| kept.is_some()) {
+            let size =
+                runs.retention().decisions().lock().import(*sha256).map_or(0, |kept| kept.size);
+            if !runs.0.context.store.kept_import(*sha256, size).is_ok_and(|kept| kept.is_some()) {
                 wrong.push(format!("{sha256} is not kept"));
             }
         }
         let there = |sha256: &Digest| {
-            let named = runs.0.store.import_of(*sha256).exists();
-            named || runs.standing().import(*sha256).is_some()
+            let named = runs.0.context.store.import_of(*sha256).exists();
+            named || runs.retention().decisions().lock().import(*sha256).is_some()
         };
         if let Some(sha256) = self.purged.filter(there) {
             wrong.push(format!("{sha256} is not purged"));
@@ -119,7 +120,7 @@ impl Life for Trial {
         }
         // What is over stands in the way of nothing.
         for bundle in &self.bundles {
-            let brought = self.place.wait(runs.import(bundle.clone(), &operator()));
+            let brought = self.place.wait(runs.retention().import(bundle.clone(), &operator()));
             let sha256 = bundle.digest().expect("read");
             match brought {
                 Ok(Imported { kept: Some(Keeping::New), .. }) if self.kept.contains(&sha256) => {

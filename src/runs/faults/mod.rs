@@ -138,8 +138,9 @@ impl Place {
     fn wrong(&self, runs: &Runs) -> Vec<String> {
         let signers = Signers::open(&self.config.keys.signers_file()).expect("a history");
         let principal = &self.config.keys.principal;
-        let lines = signers.allowed_signers(principal, runs.0.signing.signer().public());
-        let policy = Policy::parse(&format!("log {}\n", runs.log().key())).expect("a policy");
+        let lines = signers.allowed_signers(principal, runs.0.signing.key().signer().public());
+        let policy =
+            Policy::parse(&format!("log {}\n", runs.0.context.log.key())).expect("a policy");
         let trust = Trust::from_allowed_signers(&lines).expect("a list").with_log(policy);
         let report = verify::store(runs.root(), &trust, &[]);
         let folders = report.folders.iter().flat_map(|folder| &folder.findings);

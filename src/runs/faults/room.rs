@@ -15,6 +15,7 @@ use crate::error::Code;
 use crate::evidence::{Class, Filter, Trust, verify};
 use crate::run::{Caller, Ending, RunSpec};
 use crate::runs::Runs;
+use crate::runs::integrity::judging::damage_codes;
 
 /// A file system with few inodes over a folder, until this is dropped.
 struct Small(PathBuf);
@@ -69,7 +70,7 @@ fn is_sound(runs: &Runs) -> bool {
 }
 
 fn listed(place: &Place, runs: &Runs) -> usize {
-    place.wait(runs.list(Filter::default(), &operator(), 100)).expect("listed").len()
+    place.wait(runs.catalog().list(Filter::default(), &operator(), 100)).expect("listed").len()
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn a_store_without_inodes_seals_starts_read_only_and_purges() {
     place.config = config.into();
     let runs = place.open().expect("a start");
     runs.look_for_room();
-    assert_eq!(runs.room()["reserve"], true);
+    assert_eq!(runs.room().status()["reserve"], true);
     place.sealed(&runs).expect("room");
     let open = [(); 3].map(|()| place.begun(&runs).expect("room"));
 
@@ -93,24 +94,24 @@ fn a_store_without_inodes_seals_starts_read_only_and_purges() {
     for word in ["store.min_free_inodes", "150", "files can still be made"] {
         assert!(refused.message.contains(word), "{word}: {refused}");
     }
-    assert_eq!(runs.check_room().expect_err("not ready").code, Code::StoreFull);
+    assert_eq!(runs.room().check().expect_err("not ready").code, Code::StoreFull);
     let seal = |run| place.wait(runs.seal(run, &operator(), Ending::sealed("succeeded")));
     seal(open[0]).expect("there is room for it");
 
     // None at all: the reserve is spent for the seal of one run, a half of it stays.
     small.eat(0);
     seal(open[1]).expect("by the reserve");
-    assert_eq!(runs.room()["reserve"], false);
+    assert_eq!(runs.room().status()["reserve"], false);
     small.eat(0);
     assert_eq!(seal(open[2]).expect_err("spent").code, Code::StoreFull);
     drop(runs);
 
     // The next start has no room to say so.
     let runs = place.open().expect("a start, read-only");
-    assert!(runs.is_read_only());
+    assert!(runs.room().is_read_only());
     let refused = place.begun(&runs).expect_err("read-only");
     assert!(refused.message.contains("read-only"), "{refused}");
-    assert_eq!((refused.code, runs.check_room().is_err()), (Code::StoreFull, true));
+    assert_eq!((refused.code, runs.room().check().is_err()), (Code::StoreFull, true));
     assert_eq!(listed(&place, &runs), 3, "what is sealed is found");
     assert!(is_sound(&runs));
 
@@ -120,15 +121,15 @@ fn a_store_without_inodes_seals_starts_read_only_and_purges() {
     assert_eq!(purged.purged.len(), 3);
     small.give_back();
     runs.look_for_room();
-    assert!(!runs.is_read_only());
-    runs.check_room().expect("room");
-    assert_eq!(runs.room()["reserve"], true);
+    assert!(!runs.room().is_read_only());
+    runs.room().check().expect("room");
+    assert_eq!(runs.room().status()["reserve"], true);
     place.sealed(&runs).expect("room");
     assert_eq!(listed(&place, &runs), 2, "what was open was sealed, too");
     assert_eq!(place.wrong(&runs), Vec::<String>::new());
     drop(runs);
     let runs = place.open().expect("a start");
-    assert!(!runs.is_read_only());
+    assert!(!runs.room().is_read_only());
     assert_eq!(place.wrong(&runs), Vec::<String>::new());
     // The mount goes before its folder.
     drop((runs, small));
@@ -144,17 +145,17 @@ fn a_start_on_a_full_disk_is_read_only_until_there_is_room() {
     // The lock is there already; a real disk lets it be opened.
     let plan = Plan::below(&place.config.store.path, Fault::Full, 1);
     let runs = place.open().expect("a start, read-only");
-    assert!(runs.is_read_only());
-    assert_eq!(runs.room()["read_only"], true);
+    assert!(runs.room().is_read_only());
+    assert_eq!(runs.room().status()["read_only"], true);
     assert_eq!(listed(&place, &runs), 1);
     assert_eq!(place.begun(&runs).expect_err("read-only").code, Code::StoreFull);
     runs.look_for_room();
-    assert!(runs.is_read_only(), "still full");
+    assert!(runs.room().is_read_only(), "still full");
     assert!(is_sound(&runs));
     drop(plan);
     runs.look_for_room();
-    assert!(!runs.is_read_only());
-    place.wait(runs.sealed_run(open)).expect("it was sealed as interrupted");
+    assert!(!runs.room().is_read_only());
+    place.wait(runs.catalog().sealed_run(open)).expect("it was sealed as interrupted");
     place.sealed(&runs).expect("sealed");
     assert_eq!(place.wrong(&runs), Vec::<String>::new());
 }
@@ -165,7 +166,7 @@ fn a_first_start_on_a_full_disk_is_refused() {
     let plan = place.plan(Fault::Full, 0);
     assert!(place.open().is_err());
     drop(plan);
-    assert!(!place.open().expect("a start").is_read_only());
+    assert!(!place.open().expect("a start").room().is_read_only());
 }
 
 #[test]
@@ -191,7 +192,7 @@ fn one_caller_cannot_take_all_open_runs_also_not_at_once() {
     assert_eq!(opened(4001, 8), (2, vec![own.clone(); 6]));
     assert_eq!(opened(4002, 1), (1, vec![]));
     assert_eq!(opened(4003, 3), (1, vec![(Code::TooManyRuns, String::new()); 2]), "of all callers");
-    let mine = runs.open_runs(&caller(4001));
+    let mine = runs.registry().shown_of(&caller(4001));
     let run = mine[0]["run"].as_str().expect("an id").parse().expect("an id");
     place.wait(runs.seal(run, &caller(4001), Ending::sealed("done"))).expect("sealed");
     assert_eq!(opened(4001, 2).0, 1, "one more");
@@ -208,16 +209,19 @@ fn what_cannot_be_read_is_no_finding_of_the_scrubbers() {
     let archived = place.sealed(&runs).expect("sealed").run;
     let asked = json!({ "runs": [archived] });
     let asked = crate::request::ArchiveRequest::read(asked).expect("sound");
-    place.wait(runs.archive(asked, &operator())).expect("archived");
+    place.wait(runs.retention().archive(asked, &operator())).expect("archived");
     let entries = || runs.log().checkpoint().1.size;
     let round = || {
-        let before = runs.scrubbed().rounds;
-        while runs.scrubbed().rounds == before {
-            runs.turn();
+        let before = runs.integrity().scrubbed().rounds;
+        while runs.integrity().scrubbed().rounds == before {
+            runs.integrity().turn();
         }
     };
     round();
-    assert!(runs.scrubbed().findings.is_empty() && runs.scrubbed().unreadable.is_empty());
+    assert!(
+        runs.integrity().scrubbed().findings.is_empty()
+            && runs.integrity().scrubbed().unreadable.is_empty()
+    );
     let size = entries();
     for (at, errno) in [
         ("log", Errno::MFILE),
@@ -229,23 +233,25 @@ fn what_cannot_be_read_is_no_finding_of_the_scrubbers() {
     ] {
         let reads = Reads::below(&runs.root().join(at), Unread::From(0), errno);
         round();
-        for (place, findings) in [("log", runs.log_findings().1), ("run", runs.findings_of(sealed))]
-        {
-            let codes = Runs::codes(&findings);
+        for (place, findings) in [
+            ("log", runs.integrity().log_findings().1),
+            ("run", runs.integrity().findings_of(sealed)),
+        ] {
+            let codes = damage_codes(&findings);
             assert!(codes.is_empty(), "{at}, {place}: {codes:?}");
         }
-        let scrubbed = runs.scrubbed();
+        let scrubbed = runs.integrity().scrubbed();
         assert!(reads.failed() > 0 && scrubbed.findings.is_empty(), "{at}: {scrubbed:?}");
         assert!(!scrubbed.unreadable.is_empty(), "{at}");
         drop(reads);
         // It is tried again before its turn, and is then as it was.
         place.clock.advance(Duration::from_secs(61));
-        runs.turn();
-        assert_eq!(runs.scrubbed().unreadable, [].into(), "{at}");
+        runs.integrity().turn();
+        assert_eq!(runs.integrity().scrubbed().unreadable, [].into(), "{at}");
     }
     assert_eq!(entries(), size, "the log holds no word of it");
     // What was found before is not forgotten while it cannot be read.
-    let record = runs.0.store.folder_of(sealed).join("data/run.json");
+    let record = runs.0.context.store.folder_of(sealed).join("data/run.json");
     let folder = record.parent().expect("a folder");
     for path in [folder, record.as_path()] {
         crate::disk::set_mode(path, 0o700).expect("set");
@@ -253,10 +259,10 @@ fn what_cannot_be_read_is_no_finding_of_the_scrubbers() {
     crate::disk::remove_file(&record).expect("removed");
     write_once(&record, b"{}").expect("written");
     round();
-    let found = runs.scrubbed().findings;
+    let found = runs.integrity().scrubbed().findings;
     assert!(found.contains_key(&sealed.to_string()), "{found:?}");
     let reads = Reads::below(runs.root(), Unread::From(0), Errno::MFILE);
-    runs.judge_findings(&sealed.to_string(), &runs.findings_of(sealed));
-    assert_eq!(runs.scrubbed().findings, found);
+    runs.integrity().judge_findings(&sealed.to_string(), &runs.integrity().findings_of(sealed));
+    assert_eq!(runs.integrity().scrubbed().findings, found);
     drop(reads);
 }

@@ -1,0 +1,24 @@
+//! Owns where a capture's picture lies in the folder, and where the capture stands in the report.
+
+use super::embed::picture_type;
+use super::story::Told;
+use crate::evidence::is_safe_path;
+
+impl Told {
+    /// The path of the picture itself, as it was taken.
+    pub(super) fn picture(&self) -> Option<&str> {
+        let path = self.file("screenshot").or_else(|| self.file("og-image"))?.path.as_str();
+        (picture_type(path).is_some() && is_safe_path(path)).then_some(path)
+    }
+
+    /// Where it stands in the report.
+    pub(super) fn anchor(&self) -> String {
+        format!("capture-{}", self.line)
+    }
+
+    /// The same, where it is shown with its caption; empty where it is not.
+    pub(super) fn captioned(&self) -> String {
+        let framed = self.file("framed").filter(|file| picture_type(&file.path).is_some());
+        framed.filter(|_| self.shown).map_or_else(String::new, |_| self.anchor())
+    }
+}

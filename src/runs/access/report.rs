@@ -1,0 +1,69 @@
+//! Owns the way to a run's report, or to a look at it: the sealed one as it lies in its folder, or one
+//! made of what there is while the run is open.
+
+use super::Disclosure;
+use super::accessor::Accessor;
+use crate::blob::{Blob, BlobWriter};
+use crate::error::Problem;
+use crate::evidence::{Act, Integrity, is_sealed_report, verify};
+use crate::id::RunId;
+use crate::report::{self, Options};
+use crate::runs::log::seals::seal_in_log;
+use crate::runs::problem::unknown;
+
+impl Disclosure {
+    /// The report of the run `id`, for `accessor`, who is put on record.
+    ///
+    /// # Errors
+    /// `run_not_found`, `not_your_run`, `custody_unwritable`, or what kept it from being read or made.
+    pub async fn report(&self, id: RunId, accessor: &Accessor) -> Result<Blob, Problem> {
+        let folder = self.readable(id, &accessor.reader).await?.folder;
+        let (this, accessor) = (self.clone(), accessor.clone());
+        self.0
+            .context
+            .blocking("making the report", move || {
+                let broken = |error| Problem::internal("making the report", error);
+                let sealed = folder == this.0.context.store.folder_of(id);
+                let is_own = sealed && this.is_own_report(id);
+                let integrity = this.0.integrity.of(id).filter(|_| sealed);
+                if is_own
+                    && integrity.is_none()
+                    && let Ok(kept) = std::fs::File::open(folder.join(report::FILE))
+                {
+                    let length = kept.metadata().map_err(broken)?.len();
+                    this.0.access.record_access(&accessor, Act::View, id, Some(report::FILE))?;
+                    return Ok(Blob::of_file(kept, length));
+                }
+                // Sealed before there were reports, or open, or not as it was sealed: what was said when it
+                // was sealed does not stand. A report may be too long for memory.
+                let altered = integrity.as_ref().is_some_and(Integrity::is_altered);
+                let checked = altered.then(|| verify::folder(&folder, &this.0.signing.own_trust()));
+                let mut made = BlobWriter::new(this.0.context.root());
+                let options = Options { checked, integrity, fresh: !sealed, ..Options::default() };
+                let written = report::write(&folder, &options, &mut made);
+                // Sealing moves the folder; then it is found sealed when it is asked for again.
+                written.map_err(broken)?.map_err(|_| unknown(id))?;
+                this.0.access.record_access(&accessor, Act::View, id, Some(report::FILE))?;
+                Ok(made.finish())
+            })
+            .await
+    }
+
+    /// Whether the report in the folder of the sealed run `id` is the one that was sealed. Where it is
+    /// another, that is told.
+    fn is_own_report(&self, id: RunId) -> bool {
+        let folder = self.0.context.store.folder_of(id);
+        if !folder.join(report::FILE).exists() {
+            return false;
+        }
+        let Ok(own) =
+            is_sealed_report(&folder, seal_in_log(&self.0.context.log, &self.0.context.store, id))
+        else {
+            return false;
+        };
+        if !own && self.0.integrity.of(id).is_none_or(|told| !told.is_altered()) {
+            self.0.integrity.doubt(&[id]);
+        }
+        own
+    }
+}

@@ -1,0 +1,43 @@
+//! Owns the service of the store's log: what others read of it, and the cosignatures and timestamps
+//! that it gets. What goes into it, each part of the runs appends itself.
+
+pub(in crate::runs) mod authority;
+pub(in crate::runs) mod cosigning;
+mod ledger;
+pub(in crate::runs) mod seals;
+pub(in crate::runs) mod signing;
+mod stamping;
+pub(in crate::runs) mod start;
+mod turns;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use self::authority::Authority;
+use self::cosigning::Witnessed;
+use super::context::Context;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::note::Note;
+
+/// The log of a store, for those who read and attest it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LogService(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    context: Arc<Context>,
+    /// What came of asking witnesses, by name.
+    witnessed: Mutex<BTreeMap<String, Witnessed>>,
+    authority: Arc<Authority>,
+}
+
+impl LogService {
+    pub(in crate::runs) fn new(context: Arc<Context>, authority: Arc<Authority>) -> Self {
+        Self(Arc::new(Inner { context, witnessed: Mutex::default(), authority }))
+    }
+
+    /// The newest checkpoint, signed, and what it states.
+    pub fn checkpoint(&self) -> (Note, Checkpoint) {
+        self.0.context.log.checkpoint()
+    }
+}

@@ -1,0 +1,264 @@
+//! Owns the open runs: who may act on which, one writer at a time for each, their quotas, what is
+//! added to them and how they end.
+
+pub(in crate::runs) mod adding;
+mod code;
+pub(in crate::runs) mod ending;
+mod heads;
+pub(in crate::runs) mod open;
+mod redaction;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use self::open::{Endings, OpenRun, Work, Writers, lock, millis};
+use super::context::Context;
+use super::counts::Counts;
+use super::problem::{sealed, store_problem};
+use super::provenance::{host_name, provenance};
+use super::retention::decisions::Decisions;
+use super::room::Room;
+use crate::clock::Moment;
+use crate::error::{Code, Problem};
+use crate::evidence::Draft;
+use crate::id::RunId;
+use crate::quotas::{Quota, Share, Shares};
+use crate::run::{Caller, Opening, RunSpec};
+
+/// The open runs of a store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Registry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    context: Arc<Context>,
+    room: Arc<Room>,
+    decisions: Decisions,
+    counts: Counts,
+    host: String,
+    open: Mutex<HashMap<RunId, Arc<OpenRun>>>,
+    /// Runs that are being opened.
+    opening: Shares,
+    /// A run was opened.
+    opened: Notify,
+    /// An event was recorded of which the log does not hold the head.
+    grown: Notify,
+}
+
+impl Registry {
+    pub(in crate::runs) fn new(
+        context: Arc<Context>,
+        room: Arc<Room>,
+        decisions: Decisions,
+        counts: Counts,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            context,
+            room,
+            decisions,
+            counts,
+            host: host_name(),
+            open: Mutex::default(),
+            opening: Shares::default(),
+            opened: Notify::new(),
+            grown: Notify::new(),
+        }))
+    }
+
+    /// Number of open runs.
+    pub(in crate::runs) fn len(&self) -> usize {
+        self.map().len()
+    }
+
+    /// The run `id`, while it is open.
+    pub(in crate::runs) fn get(&self, id: RunId) -> Option<Arc<OpenRun>> {
+        self.map().get(&id).cloned()
+    }
+
+    /// Whether the run `id` is open.
+    pub(in crate::runs) fn contains(&self, id: RunId) -> bool {
+        self.map().contains_key(&id)
+    }
+
+    /// All runs that are open now. The registry's lock is released: a run's own is taken without it.
+    pub(in crate::runs) fn all(&self) -> Vec<Arc<OpenRun>> {
+        self.map().values().cloned().collect()
+    }
+
+    /// The open runs that `caller` may act on.
+    pub(in crate::runs) fn of(&self, caller: &Caller) -> Vec<Arc<OpenRun>> {
+        let mut runs = self.all();
+        runs.retain(|run| caller.may_act_on(&run.opening.caller));
+        runs
+    }
+
+    /// Take a run off that is sealed now.
+    fn remove(&self, id: RunId) {
+        self.map().remove(&id);
+    }
+
+    /// Completes when a run was opened.
+    async fn one_opened(&self) {
+        self.0.opened.notified().await;
+    }
+
+    /// The lock is held for one look or change, and no other is taken meanwhile but that of `opening`.
+    fn map(&self) -> MutexGuard<'_, HashMap<RunId, Arc<OpenRun>>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Open a run. Its beginning is on disk when this returns.
+    ///
+    /// # Errors
+    /// `too_many_runs`, `store_full`, or what else the store says.
+    pub async fn begin(
+        &self,
+        spec: RunSpec,
+        caller: Caller,
+        browser: Value,
+    ) -> Result<Arc<OpenRun>, Problem> {
+        self.0.room.check()?;
+        let place = self.reserve(&caller)?;
+        let at = self.0.context.clock.now();
+        let config = Arc::clone(&self.0.context.config.borrow());
+        let policy = config.workflows.get(&spec.workflow).cloned();
+        let (spec, redacted) = self.spec_without_secrets(spec)?;
+        let opening = Opening {
+            run: RunId::new(at),
+            retention: Some(config.retention.promise(policy.as_ref())),
+            policy,
+            spec,
+            caller,
+            host: self.0.host.clone(),
+            exhibit: env!("CARGO_PKG_VERSION").to_owned(),
+            redacted,
+        };
+        let provenance = provenance(&opening, browser);
+        let this = self.clone();
+        self.0
+            .context
+            .blocking("opening the run", move || {
+                let draft =
+                    this.0.context.store.begin(&opening, &provenance, at).map_err(store_problem)?;
+                let run = Arc::new(OpenRun {
+                    id: opening.run,
+                    opening,
+                    draft: Mutex::new(Some(draft)),
+                    work: Arc::default(),
+                    endings: Endings::default(),
+                    writers: Writers::default(),
+                    captures: AtomicU32::new(0),
+                    recordings: AtomicU32::new(0),
+                    codes: AtomicU32::new(0),
+                    opened: millis(at),
+                    touched: AtomicU64::new(millis(at)),
+                    // The log has its first event.
+                    fixed: AtomicU64::new(1),
+                });
+                this.map().insert(run.id, Arc::clone(&run));
+                drop(place);
+                this.0.counts.opened();
+                this.0.opened.notify_one();
+                Ok(run)
+            })
+            .await
+    }
+
+    /// A place among the open runs, of all callers and of `caller`, held until the run has it.
+    fn reserve(&self, caller: &Caller) -> Result<Share, Problem> {
+        let (most, own) = {
+            let config = self.0.context.config.borrow();
+            (config.runs.max_open, config.quotas.open_runs)
+        };
+        let open = self.map();
+        if open.len() + self.0.opening.held() >= most {
+            let message =
+                format!("{most} runs are open, which is `runs.max_open`; seal some first");
+            return Err(Problem::new(Code::TooManyRuns, message));
+        }
+        let mine = open.values().filter(|run| caller.may_act_on(&run.opening.caller)).count();
+        self.0.opening.take(caller, Quota::OpenRuns, own, mine)
+    }
+
+    /// The open runs that `caller` opened, as answers show them.
+    pub fn shown_of(&self, caller: &Caller) -> Vec<Value> {
+        self.of(caller).iter().map(|run| run.shown()).collect()
+    }
+
+    /// The open run `id`, as answers show it.
+    ///
+    /// # Errors
+    /// See [`Registry::work`].
+    pub fn shown(&self, id: RunId, caller: &Caller) -> Result<Value, Problem> {
+        self.find(id, caller).map(|run| run.shown())
+    }
+
+    /// The workflow of the open run `id`.
+    pub fn workflow_of(&self, id: RunId) -> Option<String> {
+        self.get(id).map(|run| run.opening.spec.workflow.clone())
+    }
+
+    /// The open run `id`, for `caller` to add to; it is not sealed while the answer is held.
+    ///
+    /// # Errors
+    /// `run_not_found`, `run_sealed`, `not_your_run`.
+    pub async fn work(&self, id: RunId, caller: &Caller) -> Result<Work, Problem> {
+        self.0.room.check()?;
+        let run = self.find(id, caller)?;
+        let guard = Arc::clone(&run.work).read_owned().await;
+        if lock(&run.draft).is_none() {
+            return Err(sealed(id));
+        }
+        Ok(Work { run, _guard: Arc::new(guard) })
+    }
+
+    /// Whether `caller` may act on the open run `id`. Waits for nothing.
+    ///
+    /// # Errors
+    /// `run_not_found`, `run_sealed`, `not_your_run`.
+    pub fn may_act_on(&self, id: RunId, caller: &Caller) -> Result<(), Problem> {
+        self.find(id, caller).map(drop)
+    }
+
+    fn find(&self, id: RunId, caller: &Caller) -> Result<Arc<OpenRun>, Problem> {
+        let Some(run) = self.get(id) else {
+            return Err(
+                if self.0.context.store.folder_of(id).exists() || self.0.decisions.is_archived(id) {
+                    sealed(id)
+                } else {
+                    self.0.decisions.gone(id)
+                },
+            );
+        };
+        if !caller.may_act_on(&run.opening.caller) {
+            let message = format!("the run {id} was opened by another caller; use one of your own");
+            return Err(Problem::new(Code::NotYourRun, message));
+        }
+        Ok(run)
+    }
+
+    async fn with_draft<T: Send + 'static>(
+        &self,
+        work: &Work,
+        what: &'static str,
+        act: impl FnOnce(&mut Draft, Moment) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (run, clock) = (Arc::clone(&work.run), self.0.context.clock.clone());
+        self.0
+            .context
+            .blocking(what, move || {
+                let mut draft = lock(&run.draft);
+                // One whose seal is in the log is not changed any more, though it may not be moved yet.
+                let draft = draft.as_mut().filter(|draft| !draft.is_bound());
+                let draft = draft.ok_or_else(|| sealed(run.id))?;
+                let at = clock.now();
+                run.touched.store(millis(at), Ordering::Relaxed);
+                act(draft, at)
+            })
+            .await
+    }
+}
