@@ -64,8 +64,10 @@ pub(super) fn problem(problem: &Problem) {
     if let Some(hint) = &problem.hint {
         note(format!("  hint: {hint}"));
     }
-    if let Some(cause) = std::error::Error::source(problem) {
-        note(format!("  cause: {}", chain(cause)));
+    if let Some(cause) = std::error::Error::source(problem).map(chain)
+        && !problem.message.contains(&cause)
+    {
+        note(format!("  cause: {cause}"));
     }
 }
 

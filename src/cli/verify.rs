@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::keys::vouched;
+use super::named::{self, Wanted};
 use super::population::time;
 use super::{Common, in_file, out};
 use crate::error::{Code, Problem, chain, exit};
@@ -65,6 +66,9 @@ pub(super) struct Verify {
 }
 
 pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
+    for path in &verify.paths {
+        named::check(path, Wanted::Any)?;
+    }
     let trust = match &verify.log.trust {
         Some(folder) => trust_in(folder, &verify.paths)?,
         None => trust(common, verify.allowed_signers.as_deref())?,
@@ -87,7 +91,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
                 continue;
             }
             for folder in &report.folders {
-                print(folder);
+                print(folder, path);
             }
             for finding in &report.findings {
                 out::line(format!("{finding}"));
@@ -107,7 +111,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
             if common.json {
                 reports.push(json!({ "path": path, "folder": report }));
             } else {
-                print(&report);
+                print(&report, path);
             }
         }
     }
@@ -169,7 +173,7 @@ fn bundle(
         if common.json {
             reports.push(json!({ "path": path, "folder": report }));
         } else {
-            print(report);
+            print(report, path);
         }
     }
     if !common.json {
@@ -229,7 +233,7 @@ pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<T
 }
 
 /// Whom the files in `folder` say to believe.
-fn trust_in(folder: &Path, verified: &[PathBuf]) -> Result<Trust, Problem> {
+pub(super) fn trust_in(folder: &Path, verified: &[PathBuf]) -> Result<Trust, Problem> {
     let refused = |message: String| Problem::new(Code::InvalidField, message).field("trust");
     let real = folder.canonicalize().map_err(|error| in_file(folder, error))?;
     for path in verified {
@@ -299,7 +303,7 @@ pub(super) fn worse(one: u8, other: u8) -> u8 {
     if rank(other) > rank(one) { other } else { one }
 }
 
-fn print(report: &FolderReport) {
+fn print(report: &FolderReport, path: &Path) {
     let bad = report.findings.iter().filter(|finding| finding.class != Class::Note).count();
     let verdict = match report.exit() {
         exit::OK => "intact",
@@ -311,8 +315,9 @@ fn print(report: &FolderReport) {
         exit::UNKNOWN_KEY => "signed by an UNKNOWN KEY",
         _ => "UNREADABLE",
     };
-    let run =
-        report.run.map_or_else(|| "a folder that names no run".to_owned(), |run| run.to_string());
+    let run = report
+        .run
+        .map_or_else(|| format!("{} names no run", path.display()), |run| run.to_string());
     let state = report.state.map(|state| json!(state).as_str().unwrap_or_default().to_owned());
     let damaged = report.findings.iter().any(|finding| finding.class.is_damage());
     // Of what is not as it was sealed nothing follows.
@@ -336,7 +341,14 @@ fn print(report: &FolderReport) {
         out::line(format!("  {finding}"));
     }
     if bad > 0 {
-        out::line(format!("  {bad} findings; docs/FORMAT.md explains the codes"));
+        let findings = if bad == 1 { "finding" } else { "findings" };
+        out::line(format!("  {bad} {findings}; docs/FORMAT.md explains the codes"));
+    }
+    if report.exit() == exit::UNREADABLE {
+        out::line(
+            "  run it as the user that owns the evidence, or have the operator hand it out: `exhibit \
+             export RUN --out FILE`",
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Runs;
 use super::archiving::archived;
 use super::custody::Looker;
-use super::problem::{sealed_first, store_problem, unknown};
+use super::problem::{not_to_see, sealed_first, store_problem, unknown};
 use crate::blob::{Blob, BlobWriter};
 use crate::bundle;
 use crate::error::{Code, Problem};
@@ -38,8 +38,7 @@ impl Runs {
             }
             let record = self.sealed_run(*id).await?;
             if !looker.reader.may_read(&record.opening.caller) {
-                let message = format!("the run {id} was opened by another caller; name your own");
-                return Err(Problem::new(Code::NotYourRun, message).field("runs"));
+                return Err(not_to_see(*id).field("runs"));
             }
         }
         let (this, looker) = (self.clone(), looker.clone());

@@ -137,6 +137,16 @@ impl Runs {
             .await
     }
 
+    /// Put down that `looker` is shown what is known of `run`.
+    ///
+    /// # Errors
+    /// `custody_unwritable`.
+    pub async fn viewed(&self, looker: &Looker, run: RunId) -> Result<(), Problem> {
+        let (this, looker) = (self.clone(), looker.clone());
+        self.blocking("putting down who looks", move || this.saw(&looker, Act::View, run, None))
+            .await
+    }
+
     /// Put down that `looker` saw `path` of `run`.
     pub(super) fn saw(
         &self,

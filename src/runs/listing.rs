@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use serde_json::Value;
 
-use super::problem::store_problem;
+use super::problem::{not_to_see, store_problem};
 use super::{INDEX, Runs};
 use crate::digest::Digest;
 use crate::disk;
@@ -17,7 +17,7 @@ use crate::evidence::{
 };
 use crate::id::RunId;
 use crate::receipt::Receipt;
-use crate::run::Caller;
+use crate::run::{Caller, Reader};
 use crate::tlog::note::MAX_NOTE;
 use crate::tlog::proof::Proof;
 
@@ -135,19 +135,20 @@ impl Runs {
         Ok(facts)
     }
 
-    /// The sealed runs of `caller` that `filter` finds, newest first, at most `limit` of them.
+    /// The sealed runs that `filter` finds and `reader` may read, newest first, at most `limit` of them.
     ///
     /// # Errors
     /// When the index cannot be read.
     pub async fn list(
         &self,
         mut filter: Filter,
-        caller: &Caller,
+        reader: &Reader,
         limit: u32,
     ) -> Result<Vec<RunSummary>, Problem> {
         let (this, limit) = (self.clone(), limit as usize);
-        // The daemon itself may act on all of them.
-        filter.opener = Some(caller.clone()).filter(|caller| *caller != Caller::Daemon);
+        if let Reader::Own(caller) = reader {
+            filter.opener = Some(caller.clone());
+        }
         self.blocking("reading the index", move || {
             this.narrow(&mut filter);
             let index = this.checked_index()?;
@@ -211,19 +212,14 @@ impl Runs {
         }
     }
 
-    /// The open runs that `caller` opened, as answers show them.
-    pub fn open_runs(&self, caller: &Caller) -> Vec<Value> {
-        let runs: Vec<_> = self.registry().values().cloned().collect();
-        let mine = runs.iter().filter(|run| caller.may_act_on(&run.opening.caller));
-        mine.map(|run| run.shown()).collect()
-    }
-
-    /// The open run `id`, as answers show it.
+    /// The open run `id`, as answers show it, and who opened it.
     ///
     /// # Errors
-    /// See [`Runs::work`].
-    pub fn open_run(&self, id: RunId, caller: &Caller) -> Result<Value, Problem> {
-        self.find(id, caller).map(|run| run.shown())
+    /// `run_not_found`, `run_sealed`, `run_purged`, `not_your_run`.
+    pub fn open_run(&self, id: RunId, reader: &Reader) -> Result<(Value, Caller), Problem> {
+        let run = self.find_any(id)?;
+        let opener = run.opening.caller.clone();
+        if reader.may_read(&opener) { Ok((run.shown(), opener)) } else { Err(not_to_see(id)) }
     }
 }
 

@@ -59,6 +59,7 @@ pub use self::imports::Import;
 use self::listing::open_index;
 use self::open::{Endings, Writers, lock, millis};
 pub use self::open::{OpenRun, Work};
+pub(crate) use self::problem::not_to_see;
 use self::problem::{sealed, store_problem};
 use self::provenance::{host_name, provenance};
 pub use self::purging::{Going, Purged, Staying};
@@ -338,15 +339,19 @@ impl Runs {
         self.find(id, caller).map(drop)
     }
 
-    fn find(&self, id: RunId, caller: &Caller) -> Result<Arc<OpenRun>, Problem> {
-        let run = self.registry().get(&id).cloned();
-        let Some(run) = run else {
-            return Err(if self.0.store.folder_of(id).exists() || self.is_archived(id) {
+    /// The open run `id`, whoever opened it.
+    fn find_any(&self, id: RunId) -> Result<Arc<OpenRun>, Problem> {
+        self.registry().get(&id).cloned().ok_or_else(|| {
+            if self.0.store.folder_of(id).exists() || self.is_archived(id) {
                 sealed(id)
             } else {
                 self.gone(id)
-            });
-        };
+            }
+        })
+    }
+
+    fn find(&self, id: RunId, caller: &Caller) -> Result<Arc<OpenRun>, Problem> {
+        let run = self.find_any(id)?;
         if !caller.may_act_on(&run.opening.caller) {
             let message = format!("the run {id} was opened by another caller; use one of your own");
             return Err(Problem::new(Code::NotYourRun, message));

@@ -12,7 +12,7 @@ use super::Runs;
 use super::archiving::archived;
 use super::custody::Looker;
 use super::open::OpenRun;
-use super::problem::unknown;
+use super::problem::{not_to_see, unknown};
 use crate::blob::Blob;
 use crate::error::{Code, Problem};
 use crate::evidence::{Act, Choice, Filter, Integrity, RunSummary, Tally, words};
@@ -193,8 +193,7 @@ impl Runs {
             }
             return Ok(Readable { folder, open });
         }
-        let message = format!("the run {id} was opened by another caller; look at your own");
-        Err(Problem::new(Code::NotYourRun, message))
+        Err(not_to_see(id))
     }
 }
 

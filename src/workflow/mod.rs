@@ -5,7 +5,7 @@
 mod judge;
 mod tally;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 
@@ -140,6 +140,15 @@ impl Completeness {
     /// What is missing, a sentence each, with how it is added.
     pub fn missing(&self) -> impl Iterator<Item = &str> {
         self.requirements.iter().filter_map(|one| one.reason.as_deref())
+    }
+}
+
+/// What `reason` says is missing, without the request that would add it: nothing can be added to a
+/// sealed run.
+pub fn without_remedy(reason: &str) -> &str {
+    match reason.split_once("; ") {
+        Some((lack, remedy)) if remedy.contains("POST /") => lack,
+        _ => reason,
     }
 }
 

@@ -24,6 +24,11 @@ fn policy() -> Policy {
     }
 }
 
+/// The judgement over a run with nothing in it, by a policy that requires one of everything.
+pub(crate) fn lacking_everything(spec: &RunSpec) -> Completeness {
+    judge(&policy(), spec, &Tally::default(), [])
+}
+
 /// A run in the making: what it declared, told and holds.
 #[derive(Clone)]
 struct Made {
