@@ -30,7 +30,7 @@ pub mod exit {
     pub const CONFLICT: u8 = 8;
     /// The store cannot be written, or the daemon is busy or stopping.
     pub const UNAVAILABLE: u8 = 9;
-    /// `verify`: something was changed, added, removed or exchanged.
+    /// `verify`, `report`: something was changed, added, removed or exchanged.
     pub const ALTERED: u8 = 10;
     /// `verify`: something that must be there is not.
     pub const INCOMPLETE: u8 = 11;

@@ -64,24 +64,27 @@ struct Cli {
     command: Command,
 }
 
+/// The heading of the options that every command understands: apart from the command's own.
+const EVERY: &str = "Options of every command";
+
 /// What every command understands.
 #[derive(Debug, clap::Args)]
 struct Common {
     /// Configuration file [default: ./config.toml where it is one of Exhibit's and this user's or
     /// root's, else /etc/exhibit/config.toml, else the defaults]
-    #[arg(long, global = true, env = "EXHIBIT_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERY, env = "EXHIBIT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Unix socket of the daemon [default: the configuration's]
-    #[arg(long, global = true, env = "EXHIBIT_SOCKET", value_name = "PATH")]
+    #[arg(long, global = true, help_heading = EVERY, env = "EXHIBIT_SOCKET", value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Base address of the daemon, instead of its socket: http://127.0.0.1:8420
-    #[arg(long, global = true, env = "EXHIBIT_URL", value_name = "URL", conflicts_with = "socket")]
+    #[arg(long, global = true, help_heading = EVERY, env = "EXHIBIT_URL", value_name = "URL", conflicts_with = "socket")]
     url: Option<String>,
     /// API key, with --url
-    #[arg(long, global = true, env = "EXHIBIT_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = EVERY, env = "EXHIBIT_KEY", value_name = "KEY", hide_env_values = true)]
     key: Option<String>,
     /// Answer as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERY)]
     json: bool,
 }
 

@@ -409,38 +409,7 @@ fn print_facts(common: &Common, facts: &Value) {
     if common.json {
         return out::json(facts);
     }
-    let mut lines = Vec::new();
-    flatten(String::new(), facts, &mut lines);
-    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    for (name, value) in lines {
-        out::line(format!("{name:width$}  {value}"));
-    }
-}
-
-/// Every value in `facts` in a line of its own, under a name like `caller.uid`; what holds nothing is
-/// left out.
-fn flatten(name: String, facts: &Value, lines: &mut Vec<(String, String)>) {
-    let below = |part: &dyn std::fmt::Display| {
-        if name.is_empty() { part.to_string() } else { format!("{name}.{part}") }
-    };
-    match facts {
-        Value::Null => {}
-        Value::Object(fields) => {
-            for (part, value) in fields {
-                flatten(below(part), value, lines);
-            }
-        }
-        Value::Array(values) if values.iter().any(|it| it.is_object() || it.is_array()) => {
-            for (index, value) in values.iter().enumerate() {
-                flatten(below(&(index + 1)), value, lines);
-            }
-        }
-        Value::Array(values) if values.is_empty() => {}
-        Value::Array(values) => {
-            lines.push((name, values.iter().map(cell).collect::<Vec<_>>().join(", ")));
-        }
-        scalar => lines.push((name, cell(scalar))),
-    }
+    out::facts(facts);
 }
 
 /// The path of `folder`, which lies in the daemon's store, where this user can see it.

@@ -100,7 +100,8 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
                 print_import(import);
             }
             let count = report.folders.len();
-            out::line(format!("{}: {count} sealed folders checked", path.display()));
+            let checked = out::counted(count, "sealed folder");
+            out::line(format!("{}: {checked} checked", path.display()));
             if let Some(log) = &report.log {
                 print_log(log);
             }
@@ -177,7 +178,8 @@ fn bundle(
         }
     }
     if !common.json {
-        out::line(format!("{}: {} folders checked", path.display(), folders.len()));
+        let checked = out::counted(folders.len(), "folder");
+        out::line(format!("{}: {checked} checked", path.display()));
     }
     worst
 }
@@ -341,8 +343,8 @@ fn print(report: &FolderReport, path: &Path) {
         out::line(format!("  {finding}"));
     }
     if bad > 0 {
-        let findings = if bad == 1 { "finding" } else { "findings" };
-        out::line(format!("  {bad} {findings}; docs/FORMAT.md explains the codes"));
+        let findings = out::counted(bad, "finding");
+        out::line(format!("  {findings}; docs/FORMAT.md explains the codes"));
     }
     if report.exit() == exit::UNREADABLE {
         out::line(
@@ -354,11 +356,15 @@ fn print(report: &FolderReport, path: &Path) {
 
 fn print_log(log: &LogReport) {
     out::line(format!(
-        "log {}: {} entries, {} runs opened, {} sealed, {} purged",
-        log.origin, log.size, log.opened, log.sealed, log.purged
+        "log {}: {}, {} opened, {} sealed, {} purged",
+        log.origin,
+        out::counted(log.size, "entry"),
+        out::counted(log.opened, "run"),
+        log.sealed,
+        log.purged
     ));
     if log.custody > 0 {
-        out::line(format!("  {} events of custody", log.custody));
+        out::line(format!("  {} of custody", out::counted(log.custody, "event")));
     }
     for WitnessReport { name, time, size } in &log.seen {
         let name = shown_within(name, MAX_NAME);
@@ -370,7 +376,8 @@ fn print_log(log: &LogReport) {
         });
     }
     if log.remembered > 0 {
-        out::line(format!("  it continues {} checkpoints that were kept", log.remembered));
+        let kept = out::counted(log.remembered, "kept checkpoint");
+        out::line(format!("  it continues {kept}"));
     }
     if let Some(StampedReport { size, time, authority }) = &log.stamped {
         out::line(format!("  {size} entries were there at {time}, says {authority}"));
@@ -385,7 +392,8 @@ fn print_import(import: &ImportReport) {
         (true, false) => format!("signed with {}", list(keys)),
         (true, true) => "no sound signature".to_owned(),
     };
-    out::line(format!("{place}: {} folders of another store, {who}", runs.len()));
+    let folders = out::counted(runs.len(), "folder");
+    out::line(format!("{place}: {folders} of another store, {who}"));
     if !logged.is_empty() {
         out::line(format!("  in the log {}", list(logged)));
     }

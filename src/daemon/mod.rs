@@ -156,7 +156,7 @@ impl Daemon {
         }
         run_beside(&runs, &captures, background);
         let socket = config.daemon.socket.clone();
-        tracing::info!(socket = %socket.display(), tcp = ?tcp_address, "listening");
+        tracing::info!(socket = %socket.display(), tcp = tcp_address.map(tracing::field::display), "listening");
         let config = following;
         let tcp = tcp_address;
         Ok(Self {

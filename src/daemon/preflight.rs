@@ -16,6 +16,7 @@ use crate::backend::chromium::find;
 use crate::config::{Browser, Config};
 use crate::disk;
 use crate::error::{Code, Problem, chain};
+use crate::evidence::Amiss;
 
 /// One thing that keeps a daemon from starting here.
 #[derive(Debug)]
@@ -72,6 +73,7 @@ pub fn obstacles(config: &Config) -> Vec<Obstacle> {
         let (what, remedy) = problem.message.split_once("; ").unwrap_or((&problem.message, ""));
         found.push(Obstacle::new("browser.path", problem.code, what.to_owned(), remedy));
     }
+    found.extend(anothers_store(config));
     found.extend(folders(config));
     if !is_inherited() {
         found.extend(socket(config));
@@ -90,6 +92,15 @@ pub fn sandbox(browser: &Browser, instead: &str) -> Option<Obstacle> {
     Some(Obstacle::new("browser.sandbox", Code::BrowserUnavailable, found, remedy))
 }
 
+/// A store of another user's, where this one may not serve it.
+fn anothers_store(config: &Config) -> Option<Obstacle> {
+    let amiss = config.inventory().amiss().into_iter().next()?;
+    let Amiss::Owner { .. } = amiss else { return None };
+    let said = amiss.to_string();
+    let (found, remedy) = said.split_once("; ").unwrap_or((&said, ""));
+    Some(Obstacle::new("store.path", Code::InvalidConfig, found.to_owned(), remedy))
+}
+
 /// The folders that a daemon writes to, or makes.
 fn folders(config: &Config) -> Vec<Obstacle> {
     let keys = &config.keys;
@@ -106,7 +117,7 @@ fn folders(config: &Config) -> Vec<Obstacle> {
     let refused = wanted.into_iter().filter_map(|(key, path)| {
         let is_folder = matches!(key, "store.path" | "browser.runtime");
         if key == "store.path" && is_of_another(&path) {
-            return None; // The inventory says whose.
+            return None; // Said already, with whose it is.
         }
         let folder = if is_folder { path.as_path() } else { path.parent().unwrap_or(&path) };
         let error = may_write(folder).err()?;
