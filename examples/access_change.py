@@ -13,32 +13,32 @@ from evidence import Run, fetch
 def main(socket, desk, person="alice", role="Admin", approval="APR-118"):
     page = f"{desk}/people/{person}"
     before = fetch(f"{desk}/api/people/{person}")["role"]
-    run = Run(
+    with Run(
         socket,
         workflow="access-change",
         agent="access_change.py",
         principal="identity-team@example.com",
         subject=person,
-    )
-    run.code(__file__)
-    run.capture("before", page)
-    run.log("The team asks for another role", person=person, old=before, new=role)
-    run.log("Approved by the owner of the system", "approval", number=approval)
-    run.act(
-        [
-            {"action": "navigate", "url": f"{page}/role"},
-            {"action": "select", "selector": "[name=role]", "value": role},
-            {"action": "fill", "selector": "[name=approval]", "value": approval},
-            {"action": "screenshot", "name": "the form, filled in"},
-            {"action": "click", "selector": "button"},
-            {"action": "wait_for", "selector": "[role=status]"},
-        ]
-    )
-    after = fetch(f"{desk}/api/people/{person}")["role"]
-    run.log("The desk shows the role", "tool-call", role=after)
-    run.capture("after", page)
-    done = after == role
-    run.seal("succeeded" if done else "failed", f"The role was {before} and is {after}")
+    ) as run:
+        run.code(__file__)
+        run.capture("before", page)
+        run.log("The team asks for another role", person=person, old=before, new=role)
+        run.log("Approved by the owner of the system", "approval", number=approval)
+        run.act(
+            [
+                {"action": "navigate", "url": f"{page}/role"},
+                {"action": "select", "selector": "[name=role]", "value": role},
+                {"action": "fill", "selector": "[name=approval]", "value": approval},
+                {"action": "screenshot", "name": "the form, filled in"},
+                {"action": "click", "selector": "button"},
+                {"action": "wait_for", "selector": "[role=status]"},
+            ]
+        )
+        after = fetch(f"{desk}/api/people/{person}")["role"]
+        run.log("The desk shows the role", "tool-call", role=after)
+        run.capture("after", page)
+        done = after == role
+        run.seal("succeeded" if done else "failed", f"The role was {before} and is {after}")
 
 
 if __name__ == "__main__":

@@ -17,19 +17,31 @@ class Daemon(http.client.HTTPConnection):
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+        try:
+            self.sock.connect(self.path)
+        except OSError as problem:
+            sys.exit(f"no daemon answers at {self.path}: {problem.strerror}")
 
 
 class Run:
-    """A run under evidence: opened, added to, sealed."""
+    """A run under evidence: opened, added to, sealed. What fails in a `with` is sealed as failed."""
 
     def __init__(self, path, **declared):
         self.daemon = Daemon(path)
         self.id = None
+        self.sealed = False
         opened = self.call("/runs", declared)
         self.id = opened["run"]
         for needed in opened["needed"] or []:
             print(f"needed: {needed}", file=sys.stderr)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, problem, trace):
+        if kind is not None and not self.sealed:
+            reason = str(problem).splitlines() or [kind.__name__]
+            self.seal("failed", reason[0][:500])
 
     def send(self, path, body, media_type, method="POST"):
         headers = {"content-type": media_type}
@@ -71,8 +83,10 @@ class Run:
             sys.exit(f"a step failed: {done['step_results']}")
 
     def seal(self, outcome, reason):
+        self.sealed = True
         receipt = self.call(f"/runs/{self.id}/seal", {"outcome": outcome, "reason": reason})
         print(json.dumps(receipt))
+        print(f"{outcome}: run {self.id} is sealed; exhibit show {self.id}", file=sys.stderr)
 
 
 def fetch(url):

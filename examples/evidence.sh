@@ -10,6 +10,16 @@ send() { # send PATH MEDIA_TYPE CURL_ARGUMENTS...
 call() { send "$1" application/json -d "$2"; } # call PATH JSON
 field() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
 
+# What ends before its run is sealed leaves it sealed as failed.
+sealed=
+failed() { # failed STATUS
+  trap - EXIT
+  if [ "$1" -ne 0 ] && [ -n "${run:-}" ] && [ -z "$sealed" ]; then
+    seal failed "the program ended with $1" || echo "run $run stays open" >&2
+  fi
+}
+trap 'failed $?' EXIT
+
 open_run() { run=$(curl --silent --show-error --fail-with-body --unix-socket "$socket" \
   -H 'content-type: application/json' -d "$1" http://exhibit/api/v1/runs |
   sed 's/.*"run":"\([^"]*\)".*/\1/'); }
@@ -32,6 +42,8 @@ act() { # act STEPS: in a page that is recorded meanwhile
   case $done in *'"status":"error"'*) echo "a step failed: $done" >&2; return 1 ;; esac
 }
 seal() { # seal OUTCOME REASON: prints the receipt
+  sealed=yes
   call "/runs/$run/seal" "{\"outcome\":\"$1\",\"reason\":\"$2\"}"
   echo
+  echo "$1: run $run is sealed; exhibit show $run" >&2
 }

@@ -4,16 +4,23 @@
 Nothing in here knows Exhibit: the program was moved by changing SCREENSHOT_BASE_URL and
 SCREENSHOT_API_KEY. What is new is what the answer's headers say: where the evidence is.
 
-    hosted_api.py DESK_URL TRANSACTION AMOUNT
+    exhibit demo --desk --scenario refund &      prints the desk's address
+    exhibit keys add hosted-api                  prints the key; the daemon serves `daemon.listen`
+    SCREENSHOT_API_KEY=exk_… hosted_api.py DESK_URL TRANSACTION AMOUNT
+
+Needs the library requests (apt-get install python3-requests, or pip install requests).
 """
 
 import os
 import sys
 
-import requests
+try:
+    import requests
+except ImportError:
+    sys.exit("requests is missing; apt-get install python3-requests, or pip install requests")
 
-BASE_URL = os.environ.get("SCREENSHOT_BASE_URL", "http://127.0.0.1:8642")
-API_KEY = os.environ["SCREENSHOT_API_KEY"]
+BASE_URL = os.environ.get("SCREENSHOT_BASE_URL", "http://127.0.0.1:8420")
+API_KEY = os.environ.get("SCREENSHOT_API_KEY", "")
 
 
 def screenshot(url, name):
@@ -48,4 +55,8 @@ def main(desk, transaction, amount):
 if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except requests.RequestException as problem:
+        answer = problem.response
+        sys.exit(f"{problem.request.url}: {problem}" if answer is None else answer.text)

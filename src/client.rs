@@ -1,7 +1,7 @@
 //! Owns talking to the daemon, for the command line and the demonstration: over its Unix socket,
 //! or over TCP with a key. It knows the API's paths and nothing of what happens behind them.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use reqwest::header::CONTENT_TYPE;
@@ -47,11 +47,17 @@ impl Client {
         Self::new(http, "http://exhibit".to_owned(), None, socket.display().to_string())
     }
 
-    /// The daemon at a base address, `http://127.0.0.1:8642`, with an API key.
+    /// The daemon at a base address, `http://127.0.0.1:8420`, with an API key.
     ///
     /// # Errors
-    /// When the HTTP client cannot be made.
+    /// When that is no address, or the HTTP client cannot be made.
     pub fn tcp(base: &str, key: Option<Secret<String>>) -> Result<Self, Problem> {
+        let is_http = |url: &url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        if !base.parse().is_ok_and(|url| is_http(&url)) {
+            let message =
+                format!("`--url` is `{base}`, which is no address; write http://HOST:PORT");
+            return Err(Problem::new(Code::InvalidField, message).field("url"));
+        }
         let base = base.trim_end_matches('/').to_owned();
         Self::new(crate::http::client(), base.clone(), key, base)
     }
@@ -82,14 +88,39 @@ impl Client {
         }
         let status = response.status();
         let body: Value = response.json().await.unwrap_or_default();
-        Err(rebuilt(status.as_u16(), &body))
+        let problem = rebuilt(status.as_u16(), &body);
+        if problem.code == Code::Unauthorized {
+            return Err(self.unknown_key());
+        }
+        Err(problem)
+    }
+
+    /// Why the daemon does not know who calls, said to whoever typed the command.
+    fn unknown_key(&self) -> Problem {
+        let message = match &self.key {
+            None => "the daemon asks for an API key; give one with --key or EXHIBIT_KEY",
+            Some(_) => {
+                "the daemon does not know this API key; give another with --key or EXHIBIT_KEY"
+            }
+        };
+        let hint = "the operator makes one with `exhibit keys add NAME`";
+        Problem::new(Code::Unauthorized, message).field("key").hint(hint)
     }
 
     fn unreachable(&self, error: reqwest::Error) -> Problem {
+        let place = &self.place;
+        let denied = causes(&error).any(|cause| cause.kind() == io::ErrorKind::PermissionDenied);
+        if denied {
+            let message = format!(
+                "this user may not use the socket {place}; have the operator add it to the socket's \
+                 group (`ls -l` names it, exhibit-callers where systemd makes the socket: usermod \
+                 -aG GROUP USER), and log in again"
+            );
+            return Problem::new(Code::DaemonUnreachable, message).because(error);
+        }
         let message = format!(
-            "no daemon answers at {}; start it with `exhibit serve`, and check that this user may \
-             use the socket",
-            self.place
+            "no daemon answers at {place}; start it with `exhibit serve`, or name another with \
+             --socket, --url or --config"
         );
         Problem::new(Code::DaemonUnreachable, message).because(error)
     }
@@ -350,6 +381,13 @@ impl Client {
     }
 }
 
+/// What the system said that led to `error`.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &io::Error> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |cause| cause.source())
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+}
+
 /// The problem that the daemon told of.
 fn rebuilt(status: u16, body: &Value) -> Problem {
     let text = |name: &str| body[name].as_str().map(str::to_owned);
@@ -384,6 +422,15 @@ mod tests {
         assert_eq!(problem.field.as_deref(), Some("selector"));
         assert_eq!(problem.hint.as_deref(), Some("the attempt is on record in run 019ab2f0"));
         assert_eq!(rebuilt(502, &Value::Null).code, Code::Internal);
+    }
+
+    #[test]
+    fn an_address_has_a_scheme_and_a_host() {
+        for base in ["127.0.0.1:8420", "localhost:8420", "http://", "ftp://host", ""] {
+            let problem = Client::tcp(base, None).expect_err(base);
+            assert!(problem.message.contains("write http://HOST:PORT"), "{problem}");
+        }
+        Client::tcp("http://127.0.0.1:8420/", None).expect("an address");
     }
 
     #[tokio::test]

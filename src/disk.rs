@@ -119,6 +119,23 @@ pub fn make_dirs(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether `folder`, which is not there, could be made: the first folder that is missing is made and
+/// taken away again.
+///
+/// # Errors
+/// What the system answers to the making.
+#[expect(clippy::disallowed_methods, reason = "the one place that makes folders")]
+pub fn try_make_dirs(folder: &Path) -> io::Result<()> {
+    let missing = folder.ancestors().take_while(|it| it.symlink_metadata().is_err()).last();
+    let Some(missing) = missing.filter(|it| !it.as_os_str().is_empty()) else { return Ok(()) };
+    let _window = Window::on(missing);
+    match makes(missing, || fs::DirBuilder::new().mode(PRIVATE_DIR).create(missing)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => removes(missing, || fs::remove_dir(missing)),
+    }
+}
+
 /// Set the permission bits of `path`.
 ///
 /// # Errors

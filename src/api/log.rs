@@ -18,6 +18,7 @@ use crate::auth::may_see_all;
 use crate::error::{Code, Problem};
 use crate::evidence::log::Stamped;
 use crate::run::Caller;
+use crate::runs::not_to_see;
 use crate::timestamp;
 use crate::tlog::note::{MAX_NOTE, Note};
 use crate::tlog::tile::{Kind, Tile};
@@ -144,8 +145,7 @@ async fn proof(
     let record = api.runs.catalog().sealed_run(id).await?;
     let all = may_see_all(&caller, &api.config.borrow().web);
     if !all && !caller.may_act_on(&record.opening.caller) {
-        let message = format!("the run {id} was opened by another caller; ask for one of your own");
-        return Err(Problem::new(Code::NotYourRun, message).into());
+        return Err(not_to_see(id).into());
     }
     let proof = api.runs.log().proof(id).await?;
     Ok((StatusCode::OK, [TEXT], proof.to_string()).into_response())

@@ -26,11 +26,12 @@ use crate::capture::{Ask, Kind};
 use crate::clock::rfc3339_millis;
 use crate::error::{Code, Problem};
 use crate::evidence::{Filter, RunFacts, RunSummary, StoreError};
+use crate::id::RunId;
 use crate::receipt::Receipt;
 use crate::report::content_security_policy;
 use crate::request::{CodeRequest, SealRequest, read_run_spec};
 use crate::run::{Caller, Ending, Reader, State as RunState};
-use crate::runs::Accessor;
+use crate::runs::{Accessor, not_to_see};
 use crate::workflow::Verdict;
 
 /// Longest media type of an attachment: the closing event names it with each file, and all of them
@@ -61,7 +62,8 @@ async fn open(
     let spec = read_run_spec(json_body(&api, request).await?)?;
     let browser = api.captures.provenance();
     let run = api.runs.begin(spec, caller.clone(), browser).await?;
-    Ok((StatusCode::CREATED, Json(api.runs.registry().shown(run.id, &caller)?)))
+    let (opened, _) = api.runs.registry().shown(run.id, &Reader::Own(caller))?;
+    Ok((StatusCode::CREATED, Json(opened)))
 }
 
 /// Which code runs.
@@ -186,7 +188,7 @@ async fn report(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let id = run_in_path(id)?;
-    let accessor = Accessor::caller(caller.clone(), Reader::Own(caller));
+    let accessor = Accessor::caller(caller.clone(), reader(&api, &caller));
     let report = api.runs.disclosure().report(id, &accessor).await?;
     let mut response = file("text/html; charset=utf-8", &report);
     let policy = format!("{}; frame-ancestors 'none'", content_security_policy());
@@ -211,9 +213,11 @@ struct ListQuery {
     verdict: Option<String>,
     limit: Option<u32>,
     before: Option<String>,
+    mine: Option<bool>,
 }
 
-/// The caller's own runs: open ones first, then sealed ones, newest first.
+/// The runs that the caller may see: open ones first, then sealed ones, newest first. With `mine`
+/// only the caller's own, also for those who see everybody's.
 async fn list(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -235,10 +239,16 @@ async fn list(
     let verdict = query.verdict.as_deref().map(verdict_named).transpose()?;
     // A run that is open has no verdict yet.
     let open_wanted = open_wanted && verdict.is_none();
-    let mut runs = if open_wanted { api.runs.registry().shown_of(&caller) } else { Vec::new() };
-    if let Some(workflow) = &query.workflow {
-        runs.retain(|run| run["workflow"] == json!(workflow));
-    }
+    let reader = match query.mine {
+        Some(true) => Reader::Own(caller),
+        _ => reader(&api, &caller),
+    };
+    let of_workflow = Filter { workflow: query.workflow.clone(), ..Filter::default() };
+    let mut runs = if open_wanted {
+        api.runs.catalog().search_open(&of_workflow, &reader)
+    } else {
+        Vec::new()
+    };
     if query.state.as_deref() != Some("open") {
         let before = query.before.map(|text| run_id(&text, "before")).transpose()?;
         let filter = Filter {
@@ -249,10 +259,9 @@ async fn list(
             altered,
             ..Filter::default()
         };
-        let sealed = api.runs.catalog().list(filter, &caller, limit).await?;
+        let sealed = api.runs.catalog().list(filter, &reader, limit).await?;
         runs.extend(sealed.iter().map(|run| json!(run)));
     }
-    let reader = reader(&api, &caller);
     for run in &mut runs {
         api.runs.retention().show_holds(run, &reader);
         api.runs.integrity().show(run);
@@ -267,14 +276,16 @@ fn unreadable_query(rejection: QueryRejection) -> Problem {
 
 fn run_state(name: &str) -> Result<RunState, Problem> {
     serde_json::from_value(json!(name)).map_err(|error| {
-        let message = "`state` is not known; give open, sealed, expired, interrupted or altered";
+        let message = format!(
+            "`state` is `{name}`, which is none; give open, sealed, expired, interrupted or altered"
+        );
         Problem::new(Code::InvalidField, message).field("state").because(error)
     })
 }
 
 fn verdict_named(name: &str) -> Result<Verdict, Problem> {
     serde_json::from_value(json!(name)).map_err(|error| {
-        let message = "`verdict` is not known; give complete or incomplete";
+        let message = format!("`verdict` is `{name}`, which is none; give complete or incomplete");
         Problem::new(Code::InvalidField, message).field("verdict").because(error)
     })
 }
@@ -285,45 +296,53 @@ async fn show(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Failure> {
     let id = run_in_path(id)?;
-    match api.runs.registry().shown(id, &caller) {
-        Ok(mut open) => {
+    let reader = reader(&api, &caller);
+    let (mut shown, opener) = match api.runs.registry().shown(id, &reader) {
+        Ok((mut open, opener)) => {
             let code = api.runs.catalog().open_code(id).await;
             if !code.is_empty() {
                 open["code"] = json!(code);
             }
-            api.runs.retention().show_holds(&mut open, &reader(&api, &caller));
-            Ok(Json(open))
+            (open, opener)
         }
-        Err(problem) if problem.code == Code::RunSealed => {
-            let RunFacts { record, code, .. } = api.runs.catalog().sealed_facts(id).await?;
-            if caller.may_act_on(&record.opening.caller) {
-                let (policy, judged) = (json!(record.opening.policy), json!(record.completeness));
-                let summary = RunSummary::from(record);
-                let mut shown = json!(summary);
-                (shown["policy"], shown["completeness"]) = (policy, judged);
-                shown["kept_until"] =
-                    json!(rfc3339_millis(api.runs.retention().kept_until(&summary)));
-                if !code.is_empty() {
-                    shown["code"] = json!(code);
-                }
-                api.runs.integrity().show(&mut shown);
-                api.runs.retention().show_holds(&mut shown, &reader(&api, &caller));
-                return Ok(Json(shown));
-            }
-            let message = format!("the run {id} was opened by another caller");
-            Err(Problem::new(Code::NotYourRun, message).into())
-        }
+        Err(problem) if problem.code == Code::RunSealed => sealed(&api, id, &reader).await?,
         Err(problem) if problem.code == Code::RunPurged => {
             // What the log says of it is for those who may read the log.
-            match api.runs.retention().decisions().tombstone(id) {
-                Some(tombstone) if reader(&api, &caller) == Reader::Everything => {
+            return match api.runs.retention().decisions().tombstone(id) {
+                Some(tombstone) if reader == Reader::Everything => {
                     let mut shown = json!(tombstone);
                     shown["state"] = json!("purged");
                     Ok(Json(shown))
                 }
                 _ => Err(problem.into()),
-            }
+            };
         }
-        Err(problem) => Err(problem.into()),
+        Err(problem) => return Err(problem.into()),
+    };
+    if !caller.may_act_on(&opener) {
+        // As on the run's page: before anything is shown.
+        let accessor = Accessor::caller(caller, reader.clone());
+        api.runs.access_log().record_view(&accessor, id).await?;
     }
+    api.runs.retention().show_holds(&mut shown, &reader);
+    Ok(Json(shown))
+}
+
+/// The sealed run `id` as answers show it, and who opened it.
+async fn sealed(api: &Api, id: RunId, reader: &Reader) -> Result<(Value, Caller), Problem> {
+    let RunFacts { record, code, .. } = api.runs.catalog().sealed_facts(id).await?;
+    let opener = record.opening.caller.clone();
+    if !reader.may_read(&opener) {
+        return Err(not_to_see(id));
+    }
+    let (policy, judged) = (json!(record.opening.policy), json!(record.completeness));
+    let summary = RunSummary::from(record);
+    let mut shown = json!(summary);
+    (shown["policy"], shown["completeness"]) = (policy, judged);
+    shown["kept_until"] = json!(rfc3339_millis(api.runs.retention().kept_until(&summary)));
+    if !code.is_empty() {
+        shown["code"] = json!(code);
+    }
+    api.runs.integrity().show(&mut shown);
+    Ok((shown, opener))
 }

@@ -51,6 +51,7 @@ pub(super) async fn archive(common: &Common, archive: Archive) -> Result<u8, Pro
     }
     let would = if archive.dry_run { "would be " } else { "" };
     let what = if archive.restore { "restored" } else { "archived" };
-    out::note(format!("{} runs {would}{what}, {} stay", done.len(), list("refused").len()));
+    let (done, stay) = (out::counted(done.len(), "run"), list("refused").len());
+    out::note(format!("{done} {would}{what}, left as they are: {stay}"));
     DONE
 }

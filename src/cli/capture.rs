@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Common, DONE, out, save};
+use super::runs::in_store;
+use super::{Common, DONE, check_free, kept_in, out, save};
 use crate::error::Problem;
 use crate::id::RunId;
 
@@ -82,6 +83,9 @@ pub(super) async fn pdf(common: &Common, pdf: Pdf) -> Result<u8, Problem> {
 async fn capture(common: &Common, kind: &str, of: Of, mut body: Value) -> Result<u8, Problem> {
     body["url"] = json!(of.page);
     body["waitUntil"] = json!(of.wait_until);
+    if let Some(path) = of.out.as_deref().filter(|path| path.as_os_str() != "-") {
+        check_free(path)?;
+    }
     let client = common.client()?;
     let mut steps = out::Steps::new();
     steps.begin(&format!("capturing {}", of.page));
@@ -93,7 +97,7 @@ async fn capture(common: &Common, kind: &str, of: Of, mut body: Value) -> Result
             out::bytes(&taken.bytes);
             return DONE;
         }
-        Some(path) => save(path, &taken.bytes)?,
+        Some(path) => save(path, &taken.bytes).map_err(|it| kept_in(it, &taken.evidence))?,
         None => {}
     }
     if common.json {
@@ -105,7 +109,7 @@ async fn capture(common: &Common, kind: &str, of: Of, mut body: Value) -> Result
     out::line(format!("capture  {}", text("capture")));
     out::line(format!("sha256   {}", text("sha256")));
     if let Some(folder) = taken.evidence["receipt"]["folder"].as_str() {
-        out::line(format!("sealed   {folder}"));
+        out::line(format!("sealed   {}", in_store(common, folder)));
     }
     if let Some(path) = &of.out {
         out::line(format!("saved    {}", path.display()));

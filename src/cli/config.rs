@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::{Common, DONE, out};
 use crate::config::load;
+use crate::daemon::socket::known_group;
 use crate::error::{Problem, exit};
 
 #[derive(Debug, Subcommand)]
@@ -24,7 +25,12 @@ pub(super) fn config(common: &Common, command: ConfigCommand) -> Result<u8, Prob
         return DONE;
     };
     match load(&file) {
-        Ok(_) => {
+        Ok(config) => {
+            // Not what the file says, but whether this machine has it.
+            if let Err(problem) = known_group(&config.daemon) {
+                out::note(format!("{}: {problem}", file.display()));
+                return Ok(exit::CONFIG);
+            }
             out::line(format!("{}: sound", file.display()));
             DONE
         }

@@ -80,7 +80,7 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
         "verified         {verdict}, {} files, {} bytes",
         done.report.files, done.report.bytes
     ));
-    for line in completeness(done.receipt.completeness.as_ref()) {
+    for line in completeness(done.receipt.completeness.as_ref(), None) {
         out::line(format!("completeness     {line}"));
     }
     for finding in &done.report.findings {
@@ -110,11 +110,17 @@ pub(super) async fn demo(common: &Common, demo: Demo) -> Result<u8, Problem> {
     out::line("  less VERIFY.txt");
     let (trust, store) = (done.trust.display(), done.store.display());
     out::line(
-        "or all of it, and the log, with stock tools by docs/verify.sh of the sources, and with us:",
+        "Check the whole store and its log, with stock tools (in the sources) or with Exhibit:",
     );
     out::line(format!("  docs/verify.sh --trust {trust} --store {store}"));
-    out::line(format!("  exhibit verify --trust {trust} {store}"));
+    out::line(format!("  {} verify --trust {trust} {store}", program()));
     Ok(done.report.exit())
+}
+
+/// How this program was called: it need not be on the PATH.
+fn program() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    if called.is_empty() { "exhibit".to_owned() } else { called.to_string_lossy().into_owned() }
 }
 
 /// The screenshots in an evidence folder, in the order in which they were taken, and recordings.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Common, DONE, out};
+use super::{Common, DONE, check_free, out};
 use crate::digest::Digest;
 use crate::error::Problem;
 use crate::id::RunId;
@@ -21,6 +21,8 @@ pub(super) struct Export {
 }
 
 pub(super) async fn export(common: &Common, export: Export) -> Result<u8, Problem> {
+    // What is handed out is noted in the log, so a file that cannot be written is told before.
+    check_free(&export.out)?;
     let client = common.client()?;
     let (sha256, bytes) = match export.imported {
         Some(sha256) => client.import(sha256, &export.out).await?,

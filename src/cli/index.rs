@@ -25,6 +25,10 @@ pub(super) fn index(common: &Common, command: &Index) -> Result<u8, Problem> {
     for (folder, error) in &filled.unreadable {
         out::note(format!("{}: {}", folder.display(), chain(error)));
     }
-    out::line(format!("{} runs indexed, {} unreadable", filled.added, filled.unreadable.len()));
+    out::line(format!(
+        "{} indexed, {} unreadable",
+        out::counted(filled.added, "run"),
+        filled.unreadable.len()
+    ));
     DONE
 }

@@ -37,7 +37,7 @@ pub(super) enum Keys {
     },
     /// List the keys that signed evidence, and when
     Signers,
-    /// Make a new signing key, which is taken up when the daemon is started again
+    /// Make a new signing key, which the daemon takes up when it reloads (SIGHUP) or starts again
     Rotate {
         /// What kind of key, ed25519 or p256; `keys.algorithm` when nothing is said
         #[arg(long, value_name = "KIND", value_parser = kind)]

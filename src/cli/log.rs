@@ -209,7 +209,7 @@ async fn status(common: &Common) -> Result<u8, Problem> {
         }));
         return DONE;
     }
-    out::line(format!("log {}: {} entries", newest.origin, newest.size));
+    out::line(format!("log {}: {}", newest.origin, out::counted(newest.size, "entry")));
     match (size, names) {
         (Some(size), Some(names)) => {
             let behind = newest.size.saturating_sub(size);
@@ -268,8 +268,9 @@ impl Sign {
         note.add(&signer.cosign(&note.text, u64::try_from(now).unwrap_or(0)))
             .expect("a signer writes a signature's line");
         out::note(format!(
-            "{} entries of {}, which continue what was seen",
-            request.checkpoint.size, request.checkpoint.origin
+            "{} of {}, which the log continues from what was seen",
+            out::counted(request.checkpoint.size, "entry"),
+            request.checkpoint.origin
         ));
         hand(self.out.as_deref(), &note.to_string())
     }

@@ -14,12 +14,14 @@ mod import;
 mod index;
 mod keys;
 mod log;
+mod named;
 mod open;
 mod out;
 mod population;
 mod printed;
 mod purge;
 mod record;
+mod remedy;
 mod report;
 mod runs;
 mod serve;
@@ -29,12 +31,14 @@ mod trust;
 mod verify;
 
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+use rustix::fs::Access;
 
 use crate::client::Client;
-use crate::config::{Config, SYSTEM_FILE, load};
+use crate::config::{Config, SYSTEM_FILE, is_of_another_program, load};
 use crate::disk;
 use crate::error::{Code, Problem, exit};
 use crate::secret::Secret;
@@ -42,6 +46,9 @@ use crate::shown::shown_within;
 
 /// Most characters of an argument that an error quotes.
 const ARGUMENT: usize = 500;
+
+/// The configuration of whoever works in this folder.
+const HERE: &str = "config.toml";
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 1 internal · 2 usage or request · 3 daemon unreachable · 4 denied · \
@@ -59,23 +66,27 @@ struct Cli {
     command: Command,
 }
 
+/// The heading of the options that every command understands: apart from the command's own.
+const EVERY: &str = "Options of every command";
+
 /// What every command understands.
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// Configuration file [default: ./config.toml, else /etc/exhibit/config.toml, else the defaults]
-    #[arg(long, global = true, env = "EXHIBIT_CONFIG", value_name = "FILE")]
+    /// Configuration file [default: ./config.toml where it is one of Exhibit's and this user's or
+    /// root's, else /etc/exhibit/config.toml, else the defaults]
+    #[arg(long, global = true, help_heading = EVERY, env = "EXHIBIT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Unix socket of the daemon [default: the configuration's]
-    #[arg(long, global = true, env = "EXHIBIT_SOCKET", value_name = "PATH")]
+    #[arg(long, global = true, help_heading = EVERY, env = "EXHIBIT_SOCKET", value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Base address of the daemon, instead of its socket: http://127.0.0.1:8642
-    #[arg(long, global = true, env = "EXHIBIT_URL", value_name = "URL", conflicts_with = "socket")]
+    /// Base address of the daemon, instead of its socket: http://127.0.0.1:8420
+    #[arg(long, global = true, help_heading = EVERY, env = "EXHIBIT_URL", value_name = "URL", conflicts_with = "socket")]
     url: Option<String>,
     /// API key, with --url
-    #[arg(long, global = true, env = "EXHIBIT_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = EVERY, env = "EXHIBIT_KEY", value_name = "KEY", hide_env_values = true)]
     key: Option<String>,
     /// Answer as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERY)]
     json: bool,
 }
 
@@ -212,8 +223,15 @@ fn waited(work: impl Future<Output = Result<u8, Problem>>) -> Result<u8, Problem
 impl Common {
     /// The configuration file in force: the one named, else one that is there.
     fn config_file(&self) -> Option<PathBuf> {
-        let there = |path: &str| Path::new(path).exists().then(|| PathBuf::from(path));
-        self.config.clone().or_else(|| there("config.toml")).or_else(|| there(SYSTEM_FILE))
+        let here = || {
+            let path = PathBuf::from(HERE);
+            let why = passed_over(&path)?;
+            let Some(why) = why else { return Some(path) };
+            out::note(format!("./{HERE} is passed over: {why}; --config names a file that counts"));
+            None
+        };
+        let system = || Path::new(SYSTEM_FILE).exists().then(|| PathBuf::from(SYSTEM_FILE));
+        self.config.clone().or_else(here).or_else(system)
     }
 
     fn config(&self) -> Result<Config, Problem> {
@@ -235,20 +253,56 @@ impl Common {
     }
 }
 
+/// Why the file `path`, which nobody named, is not taken for the configuration: another user could
+/// have laid it into the current folder, or it is another program's. None where there is no file.
+fn passed_over(path: &Path) -> Option<Option<String>> {
+    let owner = path.metadata().ok()?.uid();
+    let user = rustix::process::geteuid().as_raw();
+    if owner != user && owner != 0 {
+        return Some(Some(format!("it belongs to the user {owner}")));
+    }
+    Some(is_of_another_program(path).then(|| "no table in it is one of Exhibit's".to_owned()))
+}
+
 /// The file `path` cannot be read or written.
 fn in_file(path: &Path, error: std::io::Error) -> Problem {
     let message = format!("{}: {error}; check the path and its permissions", path.display());
     Problem::new(Code::InvalidField, message).because(error)
 }
 
+/// Refuse a file to be written that is there, or cannot be made, before anything is done for it.
+fn check_free(path: &Path) -> Result<(), Problem> {
+    if path.symlink_metadata().is_ok() {
+        return Err(exists(path));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let metadata = folder.metadata().map_err(|error| in_file(folder, error))?;
+    if !metadata.is_dir() {
+        return Err(in_file(folder, std::io::ErrorKind::NotADirectory.into()));
+    }
+    rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| in_file(path, error.into()))
+}
+
+fn exists(path: &Path) -> Problem {
+    let message = format!("{} exists already; give another name", path.display());
+    Problem::new(Code::NameTaken, message).field("out")
+}
+
 /// Put what was taken into a new file.
 fn save(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     match disk::write_once(path, bytes) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let message = format!("{} exists already; give another name", path.display());
-            Err(Problem::new(Code::NameTaken, message).field("out"))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(path)),
         saved => saved.map(drop).map_err(|error| in_file(path, error)),
+    }
+}
+
+/// What was taken could not be saved, and is on record as `evidence` says.
+fn kept_in(problem: Problem, evidence: &serde_json::Value) -> Problem {
+    match evidence["run"].as_str() {
+        Some(run) => problem.hint(format!("it was taken, and is on record in run {run}")),
+        None => problem,
     }
 }
 

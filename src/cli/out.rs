@@ -64,8 +64,46 @@ pub(super) fn problem(problem: &Problem) {
     if let Some(hint) = &problem.hint {
         note(format!("  hint: {hint}"));
     }
-    if let Some(cause) = std::error::Error::source(problem) {
-        note(format!("  cause: {}", chain(cause)));
+    if let Some(cause) = std::error::Error::source(problem).map(chain)
+        && !problem.message.contains(&cause)
+    {
+        note(format!("  cause: {cause}"));
+    }
+}
+
+/// Every value in `facts`, each in a line of its own.
+pub(super) fn facts(facts: &Value) {
+    let mut lines = Vec::new();
+    flatten(String::new(), facts, &mut lines);
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    for (name, value) in lines {
+        line(format!("{name:width$}  {value}"));
+    }
+}
+
+/// Put every value in `facts` into `lines`, under a name like `caller.uid`; what holds nothing is left
+/// out.
+fn flatten(name: String, facts: &Value, lines: &mut Vec<(String, String)>) {
+    let below = |part: &dyn std::fmt::Display| {
+        if name.is_empty() { part.to_string() } else { format!("{name}.{part}") }
+    };
+    match facts {
+        Value::Null => {}
+        Value::Object(fields) => {
+            for (part, value) in fields {
+                flatten(below(part), value, lines);
+            }
+        }
+        Value::Array(values) if values.iter().any(|it| it.is_object() || it.is_array()) => {
+            for (index, value) in values.iter().enumerate() {
+                flatten(below(&(index + 1)), value, lines);
+            }
+        }
+        Value::Array(values) if values.is_empty() => {}
+        Value::Array(values) => {
+            lines.push((name, values.iter().map(cell).collect::<Vec<_>>().join(", ")));
+        }
+        scalar => lines.push((name, cell(scalar))),
     }
 }
 
@@ -85,6 +123,15 @@ pub(super) fn cell(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => shown_value(text, VALUE),
         other => shown_value(&other.to_string(), VALUE),
+    }
+}
+
+/// `count` of what `one` names, in words: 1 run, 2 runs, 0 entries.
+pub(super) fn counted(count: impl TryInto<u64>, one: &str) -> String {
+    match (count.try_into().unwrap_or(u64::MAX), one.strip_suffix('y')) {
+        (1, _) => format!("1 {one}"),
+        (count, Some(stem)) => format!("{count} {stem}ies"),
+        (count, None) => format!("{count} {one}s"),
     }
 }
 

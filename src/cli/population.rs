@@ -141,11 +141,12 @@ fn told(found: &population::Population) {
     let bound = |time: Option<Timestamp>| time.map_or("…".to_owned(), |time| time.to_string());
     let population::Population { query, log, totals, .. } = found;
     out::line(format!("runs opened from {} to {}", bound(query.from), bound(query.to)));
-    out::line(format!("log {}: {} entries, root {}", log.origin, log.size, log.root));
+    let entries = out::counted(log.size, "entry");
+    out::line(format!("log {}: {entries}, root {}", log.origin, log.root));
     let counts = |counts: &std::collections::BTreeMap<&'static str, u64>| {
         counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
     };
-    out::line(format!("{} runs: {}", totals.runs, counts(&totals.fates)));
+    out::line(format!("{}: {}", out::counted(totals.runs, "run"), counts(&totals.fates)));
     out::line(format!("verdicts: {}", counts(&totals.verdicts)));
     if !found.runs.is_empty() {
         list(&found.runs.iter().collect::<Vec<_>>());

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::backend::chromium::Chromium;
 use crate::backend::{Backend as _, Order};
 use crate::config::Config;
+use crate::daemon::preflight;
 use crate::error::{Code, Problem};
 use crate::masks::Masks;
 use crate::policy::Policy;
@@ -39,6 +40,11 @@ pub(super) async fn print(
     html: String,
     most: u64,
 ) -> Result<Vec<Vec<u8>>, Problem> {
+    let instead = "run this command as another user";
+    if let Some(obstacle) = preflight::sandbox(&config.browser, instead) {
+        let message = format!("{}; {}", obstacle.found, obstacle.remedy);
+        return Err(Problem::new(Code::BrowserUnavailable, message).field(obstacle.key));
+    }
     let spool = tempfile::tempdir().map_err(|error| Problem::internal("making a folder", error))?;
     let mut settings = config.browser.clone();
     // Never the folder of a daemon that runs.

@@ -61,6 +61,7 @@ pub(super) async fn purge(common: &Common, purge: Purge) -> Result<u8, Problem> 
         out::note(cell(&stays["error"]));
     }
     let what = if purge.dry_run { "would be purged" } else { "purged" };
-    out::note(format!("{} runs {what}, {} stay", gone.len(), list("refused").len()));
+    let (gone, stay) = (out::counted(gone.len(), "run"), list("refused").len());
+    out::note(format!("{gone} {what}, left as they are: {stay}"));
     DONE
 }

@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Common, DONE, in_file, out, save};
+use super::runs::in_store;
+use super::{Common, DONE, check_free, in_file, kept_in, out, save};
 use crate::disk;
 use crate::error::{Code, Problem};
 use crate::id::RunId;
@@ -65,6 +66,9 @@ pub(super) async fn record(common: &Common, record: Record) -> Result<u8, Proble
             }
         }
     }
+    if let Some(path) = &record.out {
+        check_free(path)?;
+    }
     let client = common.client()?;
     let mut telling = out::Steps::new();
     let what = match &record.steps {
@@ -83,7 +87,7 @@ pub(super) async fn record(common: &Common, record: Record) -> Result<u8, Proble
     if let Some(path) = &record.out {
         let bytes = STANDARD.decode(data.as_str().unwrap_or_default());
         let bytes = bytes.map_err(|error| Problem::internal("reading the recording", error))?;
-        save(path, &bytes)?;
+        save(path, &bytes).map_err(|it| kept_in(it, &answer["evidence"]))?;
     }
     if common.json {
         out::json(&answer);
@@ -99,7 +103,7 @@ pub(super) async fn record(common: &Common, record: Record) -> Result<u8, Proble
         answer["duration_ms"], answer["frames"], answer["size_bytes"]
     ));
     if let Some(folder) = evidence["receipt"]["folder"].as_str() {
-        out::line(format!("sealed     {folder}"));
+        out::line(format!("sealed     {}", in_store(common, folder)));
     }
     if let Some(path) = &record.out {
         out::line(format!("saved      {}", path.display()));

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use super::out::cell;
+use super::remedy::by_command;
 use super::{Common, DONE, in_file, out};
 use crate::error::{Code, Problem};
 use crate::id::RunId;
@@ -134,11 +135,14 @@ pub(super) struct List {
     #[arg(long)]
     workflow: Option<String>,
     /// Only open, sealed, expired or interrupted ones, or those found to be altered since
-    #[arg(long)]
+    #[arg(long, value_parser = ["open", "sealed", "expired", "interrupted", "altered"])]
     state: Option<String>,
     /// Only complete or incomplete ones
-    #[arg(long)]
+    #[arg(long, value_parser = ["complete", "incomplete"])]
     verdict: Option<String>,
+    /// Only the caller's own, also where the caller may see everybody's
+    #[arg(long)]
+    mine: bool,
     /// At most this many
     #[arg(long, default_value_t = 50)]
     limit: u32,
@@ -189,7 +193,12 @@ async fn open_run(common: &Common, open: Open) -> Result<u8, Problem> {
     }
     out::line(cell(&opened["run"]));
     match opened["needed"].as_array() {
-        Some(needed) => needed.iter().for_each(|one| out::note(format!("needed: {}", cell(one)))),
+        Some(needed) => {
+            let run = opened["run"].as_str().and_then(|id| id.parse().ok());
+            for reason in needed.iter().filter_map(Value::as_str) {
+                out::note(format!("needed: {}", by_command(reason, run)));
+            }
+        }
         None => out::note(format!(
             "nobody has configured the workflow `{}`: nothing will say whether the run is complete",
             cell(&opened["workflow"])
@@ -260,8 +269,8 @@ async fn seal_run(common: &Common, seal: Seal) -> Result<u8, Problem> {
         return DONE;
     }
     out::line(format!("run          {}", receipt.run));
-    out::line(format!("folder       {}", receipt.folder));
-    for line in completeness(receipt.completeness.as_ref()) {
+    out::line(format!("folder       {}", in_store(common, &receipt.folder)));
+    for line in completeness(receipt.completeness.as_ref(), None) {
         out::line(format!("completeness {line}"));
     }
     out::line(format!("events       {}", receipt.events));
@@ -271,8 +280,9 @@ async fn seal_run(common: &Common, seal: Seal) -> Result<u8, Problem> {
     DONE
 }
 
-/// What there is to say of a run's completeness, line by line.
-pub(super) fn completeness(judged: Option<&Completeness>) -> Vec<String> {
+/// What there is to say of a run's completeness, line by line; while it is `open`, with what adds what
+/// is missing.
+pub(super) fn completeness(judged: Option<&Completeness>, open: Option<RunId>) -> Vec<String> {
     let Some(judged) = judged else {
         return vec!["not judged: nobody had configured the workflow".to_owned()];
     };
@@ -280,7 +290,7 @@ pub(super) fn completeness(judged: Option<&Completeness>) -> Vec<String> {
         Verdict::Complete => "complete",
         Verdict::Incomplete => "INCOMPLETE",
     };
-    let missing = judged.missing().map(|reason| format!("missing: {reason}"));
+    let missing = judged.missing().map(|reason| format!("missing: {}", by_command(reason, open)));
     std::iter::once(verdict.to_owned()).chain(missing).collect()
 }
 
@@ -289,6 +299,7 @@ pub(super) async fn list(common: &Common, list: List) -> Result<u8, Problem> {
     query.extend(list.workflow.map(|workflow| ("workflow", workflow)));
     query.extend(list.state.map(|state| ("state", state)));
     query.extend(list.verdict.map(|verdict| ("verdict", verdict)));
+    query.extend(list.mine.then(|| ("mine", "true".to_owned())));
     let answer = common.client()?.runs(&query).await?;
     if common.json {
         out::json(&answer);
@@ -344,7 +355,8 @@ pub(super) async fn show(common: &Common, show: Show) -> Result<u8, Problem> {
     if altered {
         out::line("completeness: does not count: the run is not as it was sealed");
     } else {
-        for line in completeness(judged.as_ref()) {
+        let open = (run["state"] == "open").then_some(show.run);
+        for line in completeness(judged.as_ref(), open) {
             out::line(format!("completeness: {line}"));
         }
     }
@@ -397,11 +409,14 @@ fn print_facts(common: &Common, facts: &Value) {
     if common.json {
         return out::json(facts);
     }
-    let width = facts.as_object().into_iter().flatten().map(|(name, _)| name.len()).max();
-    for (name, value) in facts.as_object().into_iter().flatten() {
-        if !value.is_null() {
-            let width = width.unwrap_or_default();
-            out::line(format!("{name:width$}  {}", cell(value)));
-        }
+    out::facts(facts);
+}
+
+/// The path of `folder`, which lies in the daemon's store, where this user can see it.
+pub(super) fn in_store(common: &Common, folder: &str) -> String {
+    let store = common.config().ok().filter(|_| common.url.is_none()).map(|it| it.store.path);
+    match store.map(|store| store.join(folder)).filter(|path| path.is_dir()) {
+        Some(path) => path.display().to_string(),
+        None => format!("{folder} (in the daemon's store)"),
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::named::{self, Wanted};
 use super::time::time;
 use super::trust::{LogTrust, trust, trust_in};
 use super::{Common, out};
@@ -46,6 +47,9 @@ pub(super) struct Verify {
 }
 
 pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
+    for path in &verify.paths {
+        named::check(path, Wanted::Any)?;
+    }
     let trust = match &verify.log.trust {
         Some(folder) => trust_in(folder, &verify.paths)?,
         None => trust(common, verify.allowed_signers.as_deref())?,
@@ -68,7 +72,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
                 continue;
             }
             for folder in &report.folders {
-                print(folder);
+                print(folder, path);
             }
             for finding in &report.findings {
                 out::line(format!("{finding}"));
@@ -77,7 +81,8 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
                 print_import(import);
             }
             let count = report.folders.len();
-            out::line(format!("{}: {count} sealed folders checked", path.display()));
+            let checked = out::counted(count, "sealed folder");
+            out::line(format!("{}: {checked} checked", path.display()));
             if let Some(log) = &report.log {
                 print_log(log);
             }
@@ -88,7 +93,7 @@ pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
             if common.json {
                 reports.push(json!({ "path": path, "folder": report }));
             } else {
-                print(&report);
+                print(&report, path);
             }
         }
     }
@@ -150,11 +155,12 @@ fn bundle(
         if common.json {
             reports.push(json!({ "path": path, "folder": report }));
         } else {
-            print(report);
+            print(report, path);
         }
     }
     if !common.json {
-        out::line(format!("{}: {} folders checked", path.display(), folders.len()));
+        let checked = out::counted(folders.len(), "folder");
+        out::line(format!("{}: {checked} checked", path.display()));
     }
     worst
 }
@@ -195,7 +201,7 @@ pub(super) fn worse(one: u8, other: u8) -> u8 {
     if rank(other) > rank(one) { other } else { one }
 }
 
-fn print(report: &FolderReport) {
+fn print(report: &FolderReport, path: &Path) {
     let bad = report.findings.iter().filter(|finding| finding.class != Class::Note).count();
     let verdict = match report.exit() {
         exit::OK => "intact",
@@ -207,8 +213,9 @@ fn print(report: &FolderReport) {
         exit::UNKNOWN_KEY => "signed by an UNKNOWN KEY",
         _ => "UNREADABLE",
     };
-    let run =
-        report.run.map_or_else(|| "a folder that names no run".to_owned(), |run| run.to_string());
+    let run = report
+        .run
+        .map_or_else(|| format!("{} names no run", path.display()), |run| run.to_string());
     let state = report.state.map(|state| json!(state).as_str().unwrap_or_default().to_owned());
     let damaged = report.findings.iter().any(|finding| finding.class.is_damage());
     // Of what is not as it was sealed nothing follows.
@@ -232,17 +239,28 @@ fn print(report: &FolderReport) {
         out::line(format!("  {finding}"));
     }
     if bad > 0 {
-        out::line(format!("  {bad} findings; docs/FORMAT.md explains the codes"));
+        let findings = out::counted(bad, "finding");
+        out::line(format!("  {findings}; docs/FORMAT.md explains the codes"));
+    }
+    if report.exit() == exit::UNREADABLE {
+        out::line(
+            "  run it as the user that owns the evidence, or have the operator hand it out: `exhibit \
+             export RUN --out FILE`",
+        );
     }
 }
 
 fn print_log(log: &LogReport) {
     out::line(format!(
-        "log {}: {} entries, {} runs opened, {} sealed, {} purged",
-        log.origin, log.size, log.opened, log.sealed, log.purged
+        "log {}: {}, {} opened, {} sealed, {} purged",
+        log.origin,
+        out::counted(log.size, "entry"),
+        out::counted(log.opened, "run"),
+        log.sealed,
+        log.purged
     ));
     if log.custody > 0 {
-        out::line(format!("  {} events of custody", log.custody));
+        out::line(format!("  {} of custody", out::counted(log.custody, "event")));
     }
     for WitnessReport { name, time, size } in &log.seen {
         let name = shown_within(name, MAX_NAME);
@@ -254,7 +272,8 @@ fn print_log(log: &LogReport) {
         });
     }
     if log.remembered > 0 {
-        out::line(format!("  it continues {} checkpoints that were kept", log.remembered));
+        let kept = out::counted(log.remembered, "kept checkpoint");
+        out::line(format!("  it continues {kept}"));
     }
     if let Some(StampedReport { size, time, authority }) = &log.stamped {
         out::line(format!("  {size} entries were there at {time}, says {authority}"));
@@ -269,7 +288,8 @@ fn print_import(import: &ImportReport) {
         (true, false) => format!("signed with {}", list(keys)),
         (true, true) => "no sound signature".to_owned(),
     };
-    out::line(format!("{place}: {} folders of another store, {who}", runs.len()));
+    let folders = out::counted(runs.len(), "folder");
+    out::line(format!("{place}: {folders} of another store, {who}"));
     if !logged.is_empty() {
         out::line(format!("  in the log {}", list(logged)));
     }

@@ -14,7 +14,7 @@ use super::retention::{retention, unknown_classes};
 use super::room::{quotas, store};
 use super::workflows::workflows;
 use super::{
-    Backend, Capture, CodePlaces, Config, Events, Fallback, Hosted, Integrity, Keys, Log,
+    Backend, Capture, CodePlaces, Config, Events, Fallback, Hosted, Integrity, KEYS, Keys, Log,
     LogFormat, Runs, Sessions, Timestamping, Transparency, Video, Web, Witness, check,
 };
 use crate::backend::chromium::BrowserSettings;
@@ -36,6 +36,16 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Everything that is wrong, each with file, line, key and remedy.
 pub fn load(file: &Path) -> Result<Config, ConfigErrors> {
     load_text(&text_of(file)?, file)
+}
+
+/// Whether `file` is another program's: TOML of which no table is known here. What cannot be read as
+/// TOML, and what is empty, may be ours with a mistake in it.
+pub fn is_of_another_program(file: &Path) -> bool {
+    let ours = |name: &str| KEYS.iter().any(|key| key.name.split('.').next() == Some(name));
+    let Some(table) = text_of(file).ok().and_then(|text| text.parse::<toml::Table>().ok()) else {
+        return false;
+    };
+    !table.is_empty() && !table.keys().any(|name| ours(name) || name == "workflows")
 }
 
 /// The text of `file`.

@@ -32,7 +32,7 @@ use crate::video::Source;
 pub use daemon::Daemon;
 pub use hosted::{Fallback, Hosted};
 pub use keys::{KEYS, Key};
-pub use load::{load, parse};
+pub use load::{is_of_another_program, load, parse};
 pub use problem::{ConfigErrors, ConfigProblem};
 pub use retention::Retention;
 pub use room::{Quotas, Store};

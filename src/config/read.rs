@@ -24,6 +24,9 @@ const DURATION: &str =
 /// What is said of a size that is none.
 const SIZE: &str = "write a size with its unit, such as \"512 KiB\", \"10 MiB\" or \"2 GiB\"";
 
+/// The table whose tables have names of the operator's choice.
+const WORKFLOWS: &str = "workflows";
+
 /// A configuration file being read, and what is wrong with it so far.
 pub(super) struct Document<'a> {
     file: &'a Path,
@@ -115,10 +118,23 @@ impl<'a> Document<'a> {
                 continue;
             }
             let kind = if value.get_ref().is_table() { "table" } else { "key outside all tables" };
+            if let Some(meant) = self.outer_like(key.get_ref()) {
+                let why = format!("unknown {kind}; did you mean `[{meant}.NAME]`?");
+                self.report(Some(line), key.get_ref(), why);
+                continue;
+            }
             let why = unknown(key.get_ref(), kind, "the tables are", &self.tables);
             self.report(Some(line), key.get_ref(), why);
         }
         (self.lines, self.problems)
+    }
+
+    /// The table of tables that `key` was probably meant to be: `workflows` by `workflow`.
+    fn outer_like(&self, key: &str) -> Option<String> {
+        let outer = self.tables.iter().filter_map(|table| table.split_once('.'));
+        let mut outer = outer.map(|(outer, _)| outer).chain([WORKFLOWS]);
+        let like = |outer: &&str| *outer != key && strsim::damerau_levenshtein(outer, key) <= 2;
+        outer.find(like).map(str::to_owned)
     }
 
     fn report(&mut self, line: Option<usize>, key: &str, message: String) {

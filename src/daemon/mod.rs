@@ -6,6 +6,7 @@ pub mod descriptors;
 pub mod gate;
 pub mod guard;
 pub mod logging;
+pub mod preflight;
 pub mod socket;
 
 use std::net::SocketAddr;
@@ -74,26 +75,46 @@ impl Daemon {
         clock: Clock,
     ) -> Result<Self, Problem> {
         let (work, background) = (Tasks::new(), Tasks::new());
+        let started = Self::start_on(&work, &background, config, file, clock).await;
+        if started.is_err() {
+            for tasks in [&work, &background] {
+                tasks.stop();
+                tasks.drain(ABORT).await;
+            }
+        }
+        started
+    }
+
+    /// The same; `work` and `background` carry what was started, also when not all could be.
+    async fn start_on(
+        work: &Tasks,
+        background: &Tasks,
+        config: Arc<Config>,
+        file: Option<&Path>,
+        clock: Clock,
+    ) -> Result<Self, Problem> {
         let files = descriptors::raise();
+        preflight::check(&config)?;
         look_first(&config)?;
         let log_key = LogKey::load_or_create(&config.keys.log_file()).map_err(|error| {
-            let message = format!("the log's key cannot be used: {}", chain(&error));
+            let message = format!("`keys.log` cannot be used: {}", chain(&error));
             Problem::new(Code::InvalidConfig, message).field("keys.log")
         })?;
         let keys = SharedKeyring::open(&config.keys.api)?;
-        let (following, watch) = follow(Arc::clone(&config), file, &background)?;
+        let (following, watch) = follow(Arc::clone(&config), file, background)?;
         let connections =
             Connections::new(following.clone(), descriptors::for_connections(files, &config));
-        let runs = Runs::open(following.clone(), &log_key, clock, work.clone())?;
+        let runs = Runs::open(following.clone(), &log_key, clock, work.clone())
+            .map_err(|problem| preflight::of_store(problem, &config.store.path))?;
         let bound = socket::unix(&config.daemon)?;
         let tcp = match config.daemon.listen {
             Some(address) => Some(socket::tcp(address).await?),
             None => None,
         };
-        let browser = Chromium::start(&config.browser, config.sessions.max_duration, &background)?;
+        let browser = Chromium::start(&config.browser, config.sessions.max_duration, background)?;
 
         let tcp_address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
-        let policy = follow_policy(following.clone(), tcp_address, &background)?;
+        let policy = follow_policy(following.clone(), tcp_address, background)?;
         let hosted = Hosted::new(following.clone(), work.clone())?;
         let backends =
             Backends::new(Arc::new(browser.clone()), Arc::new(hosted), following.clone());
@@ -133,16 +154,16 @@ impl Daemon {
             let listener = Gate::new(listener, &connections);
             drop(work.spawn(serve_on(listener, app, closing.clone())));
         }
-        run_beside(&runs, &captures, &background);
+        run_beside(&runs, &captures, background);
         let socket = config.daemon.socket.clone();
-        tracing::info!(socket = %socket.display(), tcp = ?tcp_address, "listening");
+        tracing::info!(socket = %socket.display(), tcp = tcp_address.map(tracing::field::display), "listening");
         let config = following;
         let tcp = tcp_address;
         Ok(Self {
             config,
             watch,
-            work,
-            background,
+            work: work.clone(),
+            background: background.clone(),
             runs,
             captures,
             browser,
@@ -241,7 +262,7 @@ fn look_first(config: &Config) -> Result<(), Problem> {
                 _ => Code::InvalidConfig,
             };
             let message = format!("nothing was made or changed: {}", chain(&amiss));
-            Err(Problem::new(code, message).field(amiss.field()).because(amiss))
+            Err(Problem::new(code, message).field(amiss.field()))
         }
     }
 }

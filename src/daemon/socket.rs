@@ -77,7 +77,47 @@ pub fn unix(settings: &config::Daemon) -> Result<Bound, Problem> {
         );
         return Err(Problem::new(Code::StoreLocked, message).field("daemon.socket"));
     }
+    check_group(settings)?;
     bind(settings).map_err(|error| cannot_bind(path, error))
+}
+
+/// Whether systemd hands a socket over, so that none is bound here.
+pub fn is_inherited() -> bool {
+    std::env::var_os("LISTEN_FDS").is_some()
+}
+
+/// The id of the group that the socket is for; none where it is the daemon's own.
+///
+/// # Errors
+/// When there is no such group.
+pub fn known_group(settings: &config::Daemon) -> Result<Option<u32>, Problem> {
+    let refused = |error: io::Error| no_group(error.to_string());
+    settings.socket_group.as_deref().map(group_id).transpose().map_err(refused)
+}
+
+fn no_group(message: String) -> Problem {
+    Problem::new(Code::InvalidConfig, message).field("daemon.socket_group")
+}
+
+/// Whether this user can give the socket to its group.
+///
+/// # Errors
+/// When there is no such group, or this user is no member of it.
+pub fn check_group(settings: &config::Daemon) -> Result<(), Problem> {
+    let (Some(id), Some(name)) = (known_group(settings)?, &settings.socket_group) else {
+        return Ok(());
+    };
+    let user = rustix::process::geteuid();
+    let groups = rustix::process::getgroups().unwrap_or_default();
+    let own = rustix::process::getegid();
+    if user.is_root() || own.as_raw() == id || groups.iter().any(|group| group.as_raw() == id) {
+        return Ok(());
+    }
+    Err(no_group(format!(
+        "`daemon.socket_group` is `{name}`, and the user {} is no member of that group; add it \
+         (usermod -aG {name} USER), or name a group of its own",
+        user.as_raw()
+    )))
 }
 
 fn bind(settings: &config::Daemon) -> io::Result<Bound> {
@@ -124,8 +164,9 @@ fn group_id(name: &str) -> io::Result<u32> {
         (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
     });
     found.ok_or_else(|| {
-        let message =
-            format!("there is no group `{name}`; make it, or correct `socket_group` in [daemon]");
+        let message = format!(
+            "`daemon.socket_group` names no group `{name}`; make it (groupadd), or name another"
+        );
         io::Error::new(io::ErrorKind::NotFound, message)
     })
 }

@@ -21,7 +21,7 @@ use crate::tlog::note::Algorithm;
 #[derive(Debug, thiserror::Error)]
 pub enum Amiss {
     /// The store belongs to another user.
-    #[error("the store {} belongs to the user {owner}, and this is the user {user}; run it as that user, or chown -R {user} it", .path.display())]
+    #[error("the store {} belongs to the user {owner}, and this is the user {user}; {}chown -R {user} it", .path.display(), if *owner == 0 { "" } else { "run it as that user, or " })]
     Owner {
         /// The store.
         path: PathBuf,

@@ -92,8 +92,11 @@ pub(super) fn read(path: &Path, kinds: &[KeyKind]) -> Result<PrivateKey, SignErr
     let key = PrivateKey::from_openssh(&text)
         .map_err(|error| SignError::NotAKey { path: path_buf(), source: Some(error) })?;
     let usable = KeyKind::of(&key.algorithm()).is_some_and(|kind| kinds.contains(&kind));
-    if key.is_encrypted() || !usable {
-        return Err(SignError::NotAKey { path: path_buf(), source: None });
+    if !usable {
+        return Err(SignError::OtherKind { path: path_buf(), kind: key.algorithm().to_string() });
+    }
+    if key.is_encrypted() {
+        return Err(SignError::Encrypted { path: path_buf() });
     }
     Ok(key)
 }

@@ -45,12 +45,26 @@ pub enum SignError {
         exposure: Exposure,
     },
     /// The file is no key that can be used.
-    #[error("{} is not an OpenSSH private key, without passphrase, of a kind that can be used here; make one with: ssh-keygen -t ed25519 -N '' -f {}", .path.display(), .path.display())]
+    #[error("{} is not an OpenSSH private key; make one with: ssh-keygen -t ed25519 -N '' -f {}", .path.display(), .path.display())]
     NotAKey {
         /// The key file.
         path: PathBuf,
         /// What is wrong with it, where the parser said so.
         source: Option<ssh_key::Error>,
+    },
+    /// The key can be used with a passphrase only, which a daemon has nobody to ask for.
+    #[error("the key {} has a passphrase, which the daemon cannot ask for; remove it with: ssh-keygen -p -N '' -f {}, or have an SSH agent hold the key (keys.agent)", .path.display(), .path.display())]
+    Encrypted {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The key is of another kind.
+    #[error("the key {} is of the kind {kind}; make one of the kind ed25519 or p256 with: ssh-keygen -t ed25519 -N '' -f {}", .path.display(), .path.display())]
+    OtherKind {
+        /// The key file.
+        path: PathBuf,
+        /// Its kind, as OpenSSH calls it.
+        kind: String,
     },
     /// The private key is gone, and its public half is there: another is not made in its place.
     #[error("the key {} is gone, and its public half {} is there; restore the key", .path.display(), .public.display())]
@@ -362,23 +376,27 @@ mod tests {
         }
         let p256 = folder.path().join("p256");
         let refused = LogKey::load_or_create(&p256).expect_err("a log's key is Ed25519");
-        assert!(matches!(refused, SignError::NotAKey { .. }), "{refused:?}");
+        assert!(matches!(refused, SignError::OtherKind { .. }), "{refused:?}");
     }
 
     #[test]
     fn keys_of_other_kinds_or_with_a_passphrase_are_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        for (name, arguments) in [
-            ("p384", &["-t", "ecdsa", "-b", "384", "-N", ""][..]),
-            ("rsa", &["-t", "rsa", "-b", "2048", "-N", ""]),
-            ("closed", &["-t", "ed25519", "-N", "a passphrase"]),
+        for (name, arguments, why) in [
+            (
+                "p384",
+                &["-t", "ecdsa", "-b", "384", "-N", ""][..],
+                "of the kind ecdsa-sha2-nistp384",
+            ),
+            ("rsa", &["-t", "rsa", "-b", "2048", "-N", ""], "of the kind ssh-rsa"),
+            ("closed", &["-t", "ed25519", "-N", "a passphrase"], "has a passphrase"),
         ] {
             let path = folder.path().join(name);
             let mut command = std::process::Command::new("ssh-keygen");
             let made = command.arg("-q").args(arguments).arg("-f").arg(&path).status();
             assert!(made.expect("ssh-keygen is there").success());
             let error = Signer::load_or_create(&path).expect_err(name);
-            assert!(matches!(error, SignError::NotAKey { .. }), "{error:?}");
+            assert!(error.to_string().contains(why), "{name}: {error}");
         }
     }
 

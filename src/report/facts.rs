@@ -9,6 +9,7 @@ use super::source::Source;
 use super::story::Story;
 use super::text::{between, lines, moment, quoted, spoken, text};
 use crate::evidence::{CodeNamed, EVENTS};
+use crate::workflow::without_remedy;
 
 /// One fact.
 #[derive(Debug)]
@@ -329,7 +330,7 @@ fn requirement(told: &Value) -> Requirement {
     Requirement {
         what,
         met: told["met"] == true,
-        reason: spoken(&told["reason"]),
+        reason: without_remedy(&spoken(&told["reason"])).to_owned(),
         altered: false,
         evidence: evidence.take(50).map(|path| Shown { path: spoken(path), wrong: "" }).collect(),
     }

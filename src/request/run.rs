@@ -72,26 +72,29 @@ fn run_spec(fields: &mut Fields) -> Option<RunSpec> {
         let _: Option<()> = fields.problem(problem);
     }
     let workflow = fields.filled_text("workflow", 100);
-    let mut controls = Vec::new();
-    for value in fields.list("controls", 100).unwrap_or_default() {
-        match value {
-            Value::String(control) if (1..=100).contains(&control.len()) => controls.push(control),
-            _ => {
-                return fields.wrong("controls", "not a list of short strings", "give [\"CC8.1\"]");
-            }
-        }
+    let given = fields.list("controls", 100).unwrap_or_default();
+    let control = |value| match value {
+        Value::String(control) if (1..=100).contains(&control.len()) => Some(control),
+        _ => None,
+    };
+    let controls = given.into_iter().map(control).collect::<Option<Vec<String>>>();
+    if controls.is_none() {
+        fields.wrong::<()>("controls", "not a list of short strings", "give [\"CC8.1\"]");
     }
     let labels = match fields.value("labels") {
         None => Map::new(),
         Some(Value::Object(labels)) if labels.len() <= 100 => labels,
-        Some(_) => return fields.wrong("labels", "no object of at most 100", "give {\"name\": …}"),
+        Some(_) => {
+            fields.wrong::<()>("labels", "no object of at most 100", "give {\"name\": …}");
+            Map::new()
+        }
     };
     let spec = RunSpec {
         workflow: workflow.unwrap_or_default(),
         agent: fields.filled_text("agent", TEXT),
         principal: fields.filled_text("principal", TEXT),
         subject: fields.filled_text("subject", TEXT),
-        controls,
+        controls: controls.unwrap_or_default(),
         code: fields.object("code", code_reference),
         labels,
         traceparent: traceparent(fields),
@@ -217,9 +220,11 @@ fn traceparent(fields: &mut Fields) -> Option<String> {
 fn event(fields: &mut Fields) -> Option<Event> {
     let kind = fields.filled_text("kind", 60).unwrap_or_else(|| "log".to_owned());
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    // All fields are read, so that none of them seems to be unknown.
     if !kind.chars().all(allowed) {
-        let remedy = "give lower-case letters, digits and hyphens, like `decision`";
-        return fields.wrong("kind", &format!("`{}`", shortened(&kind)), remedy);
+        let remedy = "give lower-case letters, digits and hyphens, like `decision`; words with a dot \
+                      are the daemon's own";
+        fields.wrong::<()>("kind", &format!("`{}`", shortened(&kind)), remedy);
     }
     let mut data = Map::new();
     let levels = ["trace", "debug", "info", "warn", "error"].map(|level| (level, level));

@@ -120,6 +120,8 @@ fn import(fields: &mut Fields) -> Option<ImportRequest> {
     let name = fields.filled_text("name", 100).unwrap_or_else(|| "Imported".to_owned());
     let save = fields.flag("save").unwrap_or(true);
     let Value::Object(selectors) = fields.value("selectors").unwrap_or(json!({})) else {
+        // Taken as well, so that it does not seem to be unknown.
+        drop(fields.value("trace"));
         return fields.wrong("selectors", "not an object", "give {\"e1\": \"#pay\"}");
     };
     if !fields.has("trace") {

@@ -68,6 +68,7 @@ pub use self::log::authority::Asked;
 pub use self::log::cosigning::Witnessed;
 pub use self::log::signing::Signing;
 use self::log::start;
+pub(crate) use self::problem::not_to_see;
 use self::problem::store_problem;
 pub use self::registry::Registry;
 pub use self::registry::open::{OpenRun, Work};

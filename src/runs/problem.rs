@@ -6,7 +6,15 @@ use crate::evidence::{SealCause, SealError, SignError, StoreError};
 use crate::id::RunId;
 
 pub(super) fn unknown(id: RunId) -> Problem {
-    Problem::new(Code::RunNotFound, format!("there is no run {id}; open one with POST /runs"))
+    Problem::new(Code::RunNotFound, format!("there is no run {id}; check its id"))
+}
+
+pub(crate) fn not_to_see(id: RunId) -> Problem {
+    let message = format!(
+        "the run {id} was opened by another caller; whoever opened it may see it, and, over the Unix \
+         socket, root, the daemon's own user and the users in `web.viewers`"
+    );
+    Problem::new(Code::NotYourRun, message)
 }
 
 pub(super) fn sealed(id: RunId) -> Problem {

@@ -1,6 +1,6 @@
 //! Owns the looking at a git work tree: which commit it is at, whether its files are that commit's,
 //! and the bytes of one of them. The repository is treated as hostile: nothing of it is run, nothing
-//! outside it is read, and `git` is asked only for what stands in its objects (ARCHITECTURE.md says
+//! outside it is read, and `git` is asked only for what stands in its objects (docs/decisions says
 //! why). Looks only where the configuration allows, and changes nothing.
 
 mod compare;

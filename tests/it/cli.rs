@@ -126,7 +126,12 @@ async fn a_whole_run_by_the_command_line() {
     done(&here(&["shot", &url, "--wait-until", "load", "--out", "alone.png"]));
     let picture = std::fs::read(folder.path().join("alone.png")).expect("saved");
     assert!(picture.starts_with(b"\x89PNG"));
+    let runs = || done(&here(&["list"])).lines().count();
+    let before = runs();
     assert_eq!(told(&here(&["shot", &url, "--out", "alone.png"])).0, 8, "not overwritten");
+    assert_eq!(told(&here(&["shot", &url, "--out", "no/such/folder.png"])).0, 2);
+    assert_eq!(told(&here(&["record", &url, "--for", "500ms", "--out", "alone.png"])).0, 8);
+    assert_eq!(runs(), before, "nothing is taken for a file that cannot be written");
     assert_eq!(told(&here(&["shot", "file:///etc/passwd"])).0, 4);
     let (code, _, stderr) = told(&here(&["shot", &refused_url()]));
     assert_eq!(code, 5);
@@ -171,7 +176,7 @@ async fn a_whole_run_by_the_command_line() {
         |path: &str, signers: &str| told(&here(&["verify", "--allowed-signers", signers, path])).0;
     std::fs::write(folder.path().join("nobody"), "").expect("written");
     assert_eq!(code(&kept, "nobody"), 12);
-    assert_eq!(code("no-such-folder", "signers"), 13);
+    assert_eq!(code("no-such-folder", "signers"), 2, "a mistake, and no evidence");
     let inside = folder.path().join(&kept);
     let copy = |name: &str| {
         let copied = std::process::Command::new("cp")

@@ -469,7 +469,7 @@ async fn the_command_keeps_lists_and_passes_on_and_auditors_check_what_is_kept()
     }
     let (code, text) = judge();
     assert!(code == 0 && !text.contains("import_not_vouched"), "{text}");
-    assert!(text.contains("1 folders of another store, signed by"), "{text}");
+    assert!(text.contains("1 folder of another store, signed by"), "{text}");
     let (passed, told) = stock_tools(to);
     assert!(passed && !told.contains("of which DIR says nothing"), "{told}");
     assert!(told.contains("PASS 22 imports"), "{told}");

@@ -93,7 +93,8 @@ fn assert_altered_offline(home: &Path, folder: &str) {
     let (code, text) = exhibit(&["verify", folder]);
     assert_eq!(code, 10);
     assert!(text.contains("ALTERED, ") && !text.contains("complete"), "{text}");
-    let (_, text) = exhibit(&["report", folder, "--out", "again.html"]);
+    let (code, text) = exhibit(&["report", folder, "--out", "again.html"]);
+    assert_eq!(code, 10, "whoever goes by the exit code hears of it");
     assert!(text.contains("THE FOLDER IS ALTERED"), "{text}");
     let again = fs::read_to_string(home.join("again.html")).expect("written");
     let visual = again.split("Layer 3, visual").next().expect("a beginning");

@@ -124,3 +124,24 @@ async fn every_example_program_makes_a_complete_run() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_example_program_that_fails_leaves_its_run_sealed_as_failed() {
+    let daemon = TestDaemon::start().await;
+    let socket = daemon.folder.path().join("exhibit.sock");
+    // Nobody serves this desk, so that the first capture fails.
+    let desk = crate::site::refused_url();
+    for (program, name) in [("python3", "refund.py"), ("bash", "access_change.sh")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+        let mut command = tokio::process::Command::new(program);
+        command.arg(path).arg(&socket).arg(desk.trim_end_matches('/'));
+        let output = command.output().await.expect("it starts");
+        assert!(!output.status.success(), "{name} succeeded without a desk");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let run = said.split("failed: run ").nth(1).and_then(|rest| rest.split(' ').next());
+        let run = run.unwrap_or_else(|| panic!("{name} names no run: {said}"));
+        let shown = daemon.get(&format!("/v1/runs/{run}")).await.ok().json();
+        assert_eq!((&shown["state"], &shown["outcome"]), (&json!("sealed"), &json!("failed")));
+        daemon.assert_verifies(run);
+    }
+}

@@ -236,10 +236,14 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..post("/runs", &[RUN], Answer::Json("Run"), "Open a run")
     },
     Endpoint {
-        query: &["workflow", "state", "verdict", "limit", "before"],
-        ..get("/runs", "Runs", "The caller's runs, newest first")
+        query: &["workflow", "state", "verdict", "limit", "before", "mine"],
+        ..get(
+            "/runs",
+            "Runs",
+            "The runs that the caller may see, newest first; with `mine=true` only the caller’s own",
+        )
     },
-    get("/runs/{id}", "Run", "One run"),
+    get("/runs/{id}", "Run", "One run that the caller may see"),
     Endpoint {
         body: Body::Events,
         status: 201,

@@ -119,6 +119,7 @@ fn parameters(endpoint: &Endpoint) -> Value {
             }
             "verdict" => json!({ "type": "string", "enum": ["complete", "incomplete"] }),
             "before" => json!({ "type": "string", "format": "uuid" }),
+            "mine" => json!({ "type": "boolean", "default": false }),
             "name" => json!({
                 "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,91}$",
             }),

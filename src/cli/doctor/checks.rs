@@ -9,7 +9,7 @@ use std::process::Command;
 use super::Check;
 use crate::backend::chromium::find;
 use crate::config;
-use crate::daemon::descriptors;
+use crate::daemon::{descriptors, preflight};
 use crate::disk;
 use crate::error::chain;
 use crate::evidence::{Amiss, Signer, Signers};
@@ -191,7 +191,10 @@ pub(super) fn descriptors(config: &config::Config) -> Check {
     let files = descriptors::raise();
     let (connections, wanted) =
         (descriptors::for_connections(files, config), config.daemon.max_connections);
-    let found = format!("{files} may be open, which leaves {connections} connections");
+    let found = format!(
+        "{files} may be open in this process, which leaves {connections} connections; the daemon's \
+         unit sets its own (LimitNOFILE)"
+    );
     if connections >= wanted {
         return Check::ok(NAME, found);
     }
@@ -218,6 +221,27 @@ pub(super) fn inventory(config: &config::Config) -> Vec<Check> {
     config.inventory().amiss().into_iter().map(told).collect()
 }
 
+/// What else keeps a daemon from starting as this user. One that answers has its own socket and port.
+pub(super) fn obstacles(config: &config::Config) -> Vec<Check> {
+    let serves = UnixStream::connect(&config.daemon.socket).is_ok();
+    let obstacles = preflight::obstacles(config).into_iter();
+    let told = obstacles.filter(|it| !(serves && it.in_use)).map(|obstacle| {
+        let name = match obstacle.key {
+            "browser.sandbox" => "sandbox",
+            "browser.path" => "browser",
+            "store.path" => "store",
+            "keys.signing" => "signing key",
+            "keys.log" => "log key",
+            "browser.runtime" => "browser's folder",
+            "daemon.socket_group" => "socket's group",
+            "daemon.listen" => "port",
+            _ => "daemon",
+        };
+        Check::failed(name, obstacle.found, obstacle.remedy)
+    });
+    told.collect()
+}
+
 /// What the history of the signing keys says of the one in use.
 pub(super) fn signers(keys: &config::Keys) -> Check {
     const NAME: &str = "keys' history";
@@ -240,7 +264,8 @@ pub(super) fn signers(keys: &config::Keys) -> Check {
         return Check::warning(NAME, "a new key waits to be taken up", again);
     }
     let (all, revoked) = (signers.keys().len(), signers.revoked().len());
-    Check::ok(NAME, format!("{all} keys signed, {revoked} are revoked"))
+    let keys = if all == 1 { "key" } else { "keys" };
+    Check::ok(NAME, format!("{all} {keys} in it, {revoked} revoked"))
 }
 
 /// The key that signs evidence: in a file, or held by an SSH agent, which is asked for it.

@@ -54,7 +54,10 @@ pub(super) fn modes(store: &Path) -> Check {
         let refused = if refused.is_empty() { "nothing" } else { &refused };
         return Check::warning(NAME, format!("this is root, who is refused {refused}"), remedy);
     }
-    let found = format!("this user is refused {refused}; not refused: {passed}");
+    let found = format!(
+        "modes keep this user from: {refused}; they do not keep it from {passed}, which `exhibit verify` \
+         tells and the guard prevents"
+    );
     if refused.contains("write") {
         Check::ok(NAME, found)
     } else {
@@ -105,7 +108,7 @@ fn held(config: &Config, name: &'static str, flag: Flag, count: impl Fn() -> Str
     let Some(socket) = &config.integrity.guard else {
         let can = match guard::measure(store, flag) {
             Ok(()) => "it holds here when it is set, but nobody sets it".to_owned(),
-            Err(why) => why,
+            Err(why) => format!("tried as this user, who may lack the capability: {why}"),
         };
         let found = format!("no guard is configured ({can}); {}", count());
         return Check::warning(name, found, REMEDY);

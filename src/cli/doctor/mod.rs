@@ -94,7 +94,7 @@ fn all(config: &Config) -> Vec<Check> {
     ];
     all.extend(checks::hosted(&config.backend.hosted));
     // What keeps the daemon from starting stands in the place of what its own check would say.
-    for amiss in checks::inventory(config) {
+    for amiss in checks::inventory(config).into_iter().chain(checks::obstacles(config)) {
         match all.iter_mut().find(|check| check.name == amiss.name) {
             Some(check) if check.health == Health::Failed => {}
             Some(check) => *check = amiss,

@@ -29,12 +29,15 @@ pub(super) async fn perform(
     let wish = json!({ "ticket": "IAM-204", "from": "Viewer", "to": "Admin" });
     agent.log(run, "log", "Alice's team asks for more rights", wish).await?;
 
-    tell("capturing the person's role as it was before");
+    tell(&agent.step(Part::Before, "capturing the person's role as it was before"));
     agent.capture(run, Part::Before, &details).await?;
     let approval = json!({ "number": "APR-118", "by": "dana@example.com" });
     agent.log(run, "approval", "Approved by the owner of the system", approval).await?;
 
-    tell("changing the role through the desk's own form, recorded, each step on record");
+    tell(&agent.step(
+        Part::Recording,
+        "changing the role through the desk's own form, recorded, each step on record",
+    ));
     let rest = |milliseconds| agent.rest(milliseconds);
     let steps = json!([
         { "action": "navigate", "url": format!("{details}/role"), "pauseAfter": rest(600) },
@@ -53,7 +56,7 @@ pub(super) async fn perform(
     let text = format!("The desk shows the role {}", person["role"].as_str().unwrap_or_default());
     agent.log(run, "tool-call", &text, person).await?;
 
-    tell("capturing the person's role as it is after");
+    tell(&agent.step(Part::After, "capturing the person's role as it is after"));
     agent.capture(run, Part::After, &details).await?;
 
     tell("sealing the run: manifest, signature, seal");

@@ -111,6 +111,15 @@ impl Agent<'_> {
         self.without.contains(&part) || log || (visual && self.without.contains(&Part::Visual))
     }
 
+    /// What is told of a step that makes `part`, or of its being left out.
+    fn step(&self, part: Part, what: &str) -> String {
+        match (self.lacks(part), part) {
+            (false, _) => what.to_owned(),
+            (true, Part::Recording) => what.replace(", recorded", ", not recorded"),
+            (true, _) => format!("leaving out: {what}"),
+        }
+    }
+
     fn page(&self, path: &str) -> String {
         format!("{}{path}", self.desk.trim_end_matches('/'))
     }

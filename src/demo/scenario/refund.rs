@@ -23,13 +23,16 @@ pub(super) async fn perform(
     let ticket = json!({ "ticket": "SUP-7731" });
     agent.log(run, "log", "A customer asks for a refund", ticket).await?;
 
-    tell("capturing the transaction as it was before");
+    tell(&agent.step(Part::Before, "capturing the transaction as it was before"));
     agent.capture(run, Part::Before, &details).await?;
     let reason = "Duplicate charge, confirmed by the customer";
     let data = json!({ "transaction": TRANSACTION, "amount": "48.50", "rule": "duplicate-charge" });
     agent.log(run, "decision", "Refund approved: the charge is a duplicate", data).await?;
 
-    tell("processing the refund through the desk's own form, recorded, each step on record");
+    tell(&agent.step(
+        Part::Recording,
+        "processing the refund through the desk's own form, recorded, each step on record",
+    ));
     let rest = |milliseconds| agent.rest(milliseconds);
     let steps = json!([
         { "action": "navigate", "url": format!("{details}/refund"), "pauseAfter": rest(600) },
@@ -50,7 +53,7 @@ pub(super) async fn perform(
     let status = agent.fetch(&format!("/api/transactions/{TRANSACTION}")).await?;
     agent.log(run, "tool-call", "The desk shows the refund", status).await?;
 
-    tell("capturing the transaction as it is after");
+    tell(&agent.step(Part::After, "capturing the transaction as it is after"));
     agent.capture(run, Part::After, &details).await?;
 
     tell("sealing the run: manifest, signature, seal");

@@ -28,10 +28,10 @@ pub(super) async fn perform(
     agent.code(run, "validation.rs", include_str!("validation.rs")).await?;
     agent.log(run, "log", "The batch has arrived", json!({ "batch": BATCH })).await?;
 
-    tell("capturing the batch as it arrived");
+    tell(&agent.step(Part::Before, "capturing the batch as it arrived"));
     agent.capture(run, Part::Before, &details).await?;
 
-    tell("running the checks, recorded, each step on record");
+    tell(&agent.step(Part::Recording, "running the checks, recorded, each step on record"));
     let steps = json!([
         { "action": "navigate", "url": details, "pauseAfter": agent.rest(600) },
         { "action": "click", "selector": "button" },
@@ -47,7 +47,7 @@ pub(super) async fn perform(
     let verdict = if passed { "Every check passed" } else { "A check failed" };
     agent.log(run, "decision", verdict, json!({ "checks": checks })).await?;
 
-    tell("capturing the batch with its checks");
+    tell(&agent.step(Part::After, "capturing the batch with its checks"));
     agent.capture(run, Part::After, &details).await?;
 
     tell("sealing the run: manifest, signature, seal");

@@ -10,7 +10,7 @@ use crate::bundle;
 use crate::error::{Code, Problem};
 use crate::id::RunId;
 use crate::runs::problem::archived;
-use crate::runs::problem::{sealed_first, store_problem, unknown};
+use crate::runs::problem::{not_to_see, sealed_first, store_problem, unknown};
 
 /// Most runs in one bundle.
 const MAX_RUNS: usize = 1_000;
@@ -34,8 +34,7 @@ impl Disclosure {
             }
             let record = self.0.catalog.sealed_run(*id).await?;
             if !accessor.reader.may_read(&record.opening.caller) {
-                let message = format!("the run {id} was opened by another caller; name your own");
-                return Err(Problem::new(Code::NotYourRun, message).field("runs"));
+                return Err(not_to_see(*id).field("runs"));
             }
         }
         let (this, accessor) = (self.clone(), accessor.clone());

@@ -111,6 +111,16 @@ impl AccessLog {
         }
     }
 
+    /// Record that `accessor` is shown what is known of `run`.
+    ///
+    /// # Errors
+    /// `custody_unwritable`.
+    pub async fn record_view(&self, accessor: &Accessor, run: RunId) -> Result<(), Problem> {
+        let (this, accessor) = (self.clone(), accessor.clone());
+        let record = move || this.record_access(&accessor, Act::View, run, None);
+        self.0.context.blocking("putting down who looks", record).await
+    }
+
     /// Record that `accessor` is given a recording of `run` that was made for them before.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::id::RunId;
 use crate::report::{self, Glance};
 use crate::run::Reader;
 use crate::runs::problem::archived;
-use crate::runs::problem::unknown;
+use crate::runs::problem::{not_to_see, unknown};
 use crate::runs::registry::open::OpenRun;
 
 /// A run that may be read.
@@ -138,8 +138,7 @@ impl Disclosure {
             }
             return Ok(Readable { folder, open });
         }
-        let message = format!("the run {id} was opened by another caller; look at your own");
-        Err(Problem::new(Code::NotYourRun, message))
+        Err(not_to_see(id))
     }
 }
 

@@ -26,19 +26,20 @@ pub struct Found {
 }
 
 impl Catalog {
-    /// The sealed runs of `caller` that `filter` finds, newest first, at most `limit` of them.
+    /// The sealed runs that `filter` finds and `reader` may read, newest first, at most `limit` of them.
     ///
     /// # Errors
     /// When the index cannot be read.
     pub async fn list(
         &self,
         mut filter: Filter,
-        caller: &Caller,
+        reader: &Reader,
         limit: u32,
     ) -> Result<Vec<RunSummary>, Problem> {
         let (this, limit) = (self.clone(), limit as usize);
-        // The daemon itself may act on all of them.
-        filter.opener = Some(caller.clone()).filter(|caller| *caller != Caller::Daemon);
+        if let Reader::Own(caller) = reader {
+            filter.opener = Some(caller.clone());
+        }
         self.0
             .context
             .blocking("reading the index", move || {

@@ -13,7 +13,7 @@ use crate::disk::fault::{Fault, Plan};
 use crate::disk::{free_inodes, write_once};
 use crate::error::Code;
 use crate::evidence::{Class, Filter, Trust, verify};
-use crate::run::{Caller, Ending, RunSpec};
+use crate::run::{Caller, Ending, Reader, RunSpec};
 use crate::runs::Runs;
 use crate::runs::integrity::judging::damage_codes;
 
@@ -70,7 +70,10 @@ fn is_sound(runs: &Runs) -> bool {
 }
 
 fn listed(place: &Place, runs: &Runs) -> usize {
-    place.wait(runs.catalog().list(Filter::default(), &operator(), 100)).expect("listed").len()
+    place
+        .wait(runs.catalog().list(Filter::default(), &Reader::Own(operator()), 100))
+        .expect("listed")
+        .len()
 }
 
 #[test]
@@ -192,7 +195,7 @@ fn one_caller_cannot_take_all_open_runs_also_not_at_once() {
     assert_eq!(opened(4001, 8), (2, vec![own.clone(); 6]));
     assert_eq!(opened(4002, 1), (1, vec![]));
     assert_eq!(opened(4003, 3), (1, vec![(Code::TooManyRuns, String::new()); 2]), "of all callers");
-    let mine = runs.registry().shown_of(&caller(4001));
+    let mine = runs.catalog().search_open(&Filter::default(), &Reader::Own(caller(4001)));
     let run = mine[0]["run"].as_str().expect("an id").parse().expect("an id");
     place.wait(runs.seal(run, &caller(4001), Ending::sealed("done"))).expect("sealed");
     assert_eq!(opened(4001, 2).0, 1, "one more");

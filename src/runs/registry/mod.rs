@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use self::open::{Endings, OpenRun, Work, Writers, lock, millis};
 use super::context::Context;
 use super::counts::Counts;
-use super::problem::{sealed, store_problem};
+use super::problem::{not_to_see, sealed, store_problem};
 use super::provenance::{host_name, provenance};
 use super::retention::decisions::Decisions;
 use super::room::Room;
@@ -27,7 +27,7 @@ use crate::error::{Code, Problem};
 use crate::evidence::Draft;
 use crate::id::RunId;
 use crate::quotas::{Quota, Share, Shares};
-use crate::run::{Caller, Opening, RunSpec};
+use crate::run::{Caller, Opening, Reader, RunSpec};
 
 /// The open runs of a store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -87,13 +87,6 @@ impl Registry {
     /// All runs that are open now. The registry's lock is released: a run's own is taken without it.
     pub(in crate::runs) fn all(&self) -> Vec<Arc<OpenRun>> {
         self.map().values().cloned().collect()
-    }
-
-    /// The open runs that `caller` may act on.
-    pub(in crate::runs) fn of(&self, caller: &Caller) -> Vec<Arc<OpenRun>> {
-        let mut runs = self.all();
-        runs.retain(|run| caller.may_act_on(&run.opening.caller));
-        runs
     }
 
     /// Take a run off that is sealed now.
@@ -184,17 +177,14 @@ impl Registry {
         self.0.opening.take(caller, Quota::OpenRuns, own, mine)
     }
 
-    /// The open runs that `caller` opened, as answers show them.
-    pub fn shown_of(&self, caller: &Caller) -> Vec<Value> {
-        self.of(caller).iter().map(|run| run.shown()).collect()
-    }
-
-    /// The open run `id`, as answers show it.
+    /// The open run `id`, as answers show it, and who opened it.
     ///
     /// # Errors
-    /// See [`Registry::work`].
-    pub fn shown(&self, id: RunId, caller: &Caller) -> Result<Value, Problem> {
-        self.find(id, caller).map(|run| run.shown())
+    /// `run_not_found`, `run_sealed`, `run_purged`, `not_your_run`.
+    pub fn shown(&self, id: RunId, reader: &Reader) -> Result<(Value, Caller), Problem> {
+        let run = self.find_any(id)?;
+        let opener = run.opening.caller.clone();
+        if reader.may_read(&opener) { Ok((run.shown(), opener)) } else { Err(not_to_see(id)) }
     }
 
     /// The workflow of the open run `id`.
@@ -224,16 +214,19 @@ impl Registry {
         self.find(id, caller).map(drop)
     }
 
+    /// The open run `id`, whoever opened it.
+    fn find_any(&self, id: RunId) -> Result<Arc<OpenRun>, Problem> {
+        self.get(id).ok_or_else(|| {
+            if self.0.context.store.folder_of(id).exists() || self.0.decisions.is_archived(id) {
+                sealed(id)
+            } else {
+                self.0.decisions.gone(id)
+            }
+        })
+    }
+
     fn find(&self, id: RunId, caller: &Caller) -> Result<Arc<OpenRun>, Problem> {
-        let Some(run) = self.get(id) else {
-            return Err(
-                if self.0.context.store.folder_of(id).exists() || self.0.decisions.is_archived(id) {
-                    sealed(id)
-                } else {
-                    self.0.decisions.gone(id)
-                },
-            );
-        };
+        let run = self.find_any(id)?;
         if !caller.may_act_on(&run.opening.caller) {
             let message = format!("the run {id} was opened by another caller; use one of your own");
             return Err(Problem::new(Code::NotYourRun, message));

@@ -143,6 +143,15 @@ impl Completeness {
     }
 }
 
+/// What `reason` says is missing, without the request that would add it: nothing can be added to a
+/// sealed run.
+pub fn without_remedy(reason: &str) -> &str {
+    match reason.split_once("; ") {
+        Some((lack, remedy)) if remedy.contains("POST /") => lack,
+        _ => reason,
+    }
+}
+
 /// What sort of thing is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
