@@ -91,7 +91,7 @@ impl Captures {
         let after = self.begin(work.clone(), stage, second, after).await?;
         let taken = tokio::join!(self.obtain(&before, places.0), self.obtain(&after, places.1));
         let mut sides = Vec::new();
-        let (mut trouble, mut captures) = (None, Vec::new());
+        let (mut first_failure, mut captures) = (None, Vec::new());
         for (attempt, outcome) in [(&before, taken.0), (&after, taken.1)] {
             let kept = match outcome {
                 Ok(taken) => self.keep(attempt, taken).await,
@@ -106,14 +106,14 @@ impl Captures {
                 Err(failed) => {
                     captures.push(attempt.evidence(by));
                     let (problem, _) = self.keep_failure(attempt, failed).await;
-                    trouble = trouble.or(Some(problem));
+                    first_failure = first_failure.or(Some(problem));
                 }
             }
         }
         // The hosted service has a part in it as soon as one of the two is its.
         let by = sides.iter().map(|side| side.by).find(|by| *by == BackendName::Hosted);
         let by = by.unwrap_or(BackendName::Chromium);
-        let difference = match (trouble, <[Side; 2]>::try_from(sides)) {
+        let difference = match (first_failure, <[Side; 2]>::try_from(sides)) {
             (None, Ok(sides)) => self.difference(&work, sides, threshold).await,
             (Some(problem), _) => Err(problem),
             (None, Err(_)) => Err(Problem::new(Code::Internal, "a picture got lost; ask again")),

@@ -123,7 +123,7 @@ async fn call(
 ) -> Result<Reached, PageError> {
     let world = World::isolated(page).await?;
     let found = world.call::<Reached>(function, arguments, QUICK).await;
-    let found = found.map_err(|trouble| trouble.in_field("selector", selector))?;
+    let found = found.map_err(|error| error.in_field("selector", selector))?;
     if found.found {
         return Ok(found);
     }

@@ -114,7 +114,7 @@ pub(super) async fn middle(
     }";
     let world = World::isolated(page).await?;
     let found = world.call::<Option<[f64; 2]>>(MIDDLE, &[json!(selector)], QUICK).await;
-    let found = found.map_err(|trouble| trouble.in_field(field, selector))?;
+    let found = found.map_err(|error| error.in_field(field, selector))?;
     match found {
         Some(middle) => Ok(middle),
         None => Err(nearest::not_found(page, field, selector).await),
@@ -155,7 +155,7 @@ pub(super) async fn next_frame(page: &Page) -> Result<(), PageError> {
     let frame = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)))";
     let framed = match World::isolated(page).await {
         Ok(world) => world.call::<Value>(frame, &[], QUICK).await.map(drop),
-        Err(trouble) => Err(trouble),
+        Err(error) => Err(error),
     };
     match framed {
         // The document is gone already: a navigation has begun.

@@ -158,7 +158,7 @@ async fn element(page: &Page, selector: &str) -> Result<Rect, PageError> {
         let message = format!("`selector` is `{selector}`, {what}; correct it");
         PageError::from(CaptureError::new(code, message).field("selector"))
     };
-    match found.map_err(|trouble| trouble.in_field("selector", selector))? {
+    match found.map_err(|error| error.in_field("selector", selector))? {
         None => Err(nearest::not_found(page, "selector", selector).await),
         Some([_, _, width, height]) if width < 1.0 || height < 1.0 => Err(problem(
             ErrorKind::SelectorNotVisible,

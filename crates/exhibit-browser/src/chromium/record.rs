@@ -162,8 +162,8 @@ async fn start_screencast(page: &Page, settings: video::Settings) -> Result<(), 
 async fn poster(page: &Page) -> Option<Vec<u8>> {
     match picture::window(page, Format::Png).await {
         Ok(bytes) => Some(bytes),
-        Err(trouble) => {
-            tracing::debug!(?trouble, "a recording has no poster");
+        Err(error) => {
+            tracing::debug!(?error, "a recording has no poster");
             None
         }
     }

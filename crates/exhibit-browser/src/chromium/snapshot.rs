@@ -31,8 +31,8 @@ fn kept(what: &str, snapshot: Result<Vec<u8>, PageError>) -> Result<Option<Vec<u
         Err(PageError::Call(error @ (CallError::Closed | CallError::SessionGone))) => {
             Err(error.into())
         }
-        Err(trouble) => {
-            tracing::warn!(?trouble, "no {what} of the page");
+        Err(error) => {
+            tracing::warn!(?error, "no {what} of the page");
             Ok(None)
         }
     }

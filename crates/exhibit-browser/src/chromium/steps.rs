@@ -67,7 +67,7 @@ pub(super) async fn run(
             match mask::cover(page).await {
                 Ok(covered) => report.record["masked"] = json!(covered.masked),
                 Err(_) if report.problem.is_some() => {}
-                Err(trouble) => report.problem = Some(trouble.into()),
+                Err(error) => report.problem = Some(error.into()),
             }
         }
         let goes_on = report.problem.is_none() || step.optional;
@@ -104,7 +104,7 @@ impl Walk<'_> {
         record["after"] = self.place().await;
         let (outputs, problem) = match acted {
             Ok(outputs) => (outputs, None),
-            Err(trouble) => (Vec::new(), Some(trouble.into())),
+            Err(error) => (Vec::new(), Some(error.into())),
         };
         let state = if self.order.observe { Some(self.state().await) } else { None };
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).ok();

@@ -182,9 +182,9 @@ impl Chromium {
                 self.0.sessions.keep(id, Held { page, instance, token, recorder: None });
                 Ok(())
             }
-            Err(trouble) => {
+            Err(error) => {
                 self.let_go(page, instance, token);
-                Err(trouble.into())
+                Err(error.into())
             }
         }
     }
@@ -219,15 +219,15 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
             browser: instance.provenance.clone(),
             failed_attempts: Vec::new(),
         }),
-        Err(trouble) => {
+        Err(error) => {
             let (mut facts, forbidden) = {
                 let seen = page.observed();
                 (seen.facts.clone(), seen.forbidden.is_some())
             };
             // A renderer that dies while it is asked to navigate looks like an aborted navigation.
-            let died = page.observed().crashed && !matches!(trouble, PageError::Call(_));
-            let trouble = if died { CallError::SessionGone.into() } else { trouble };
-            let problem = CaptureError::from(trouble);
+            let died = page.observed().crashed && !matches!(error, PageError::Call(_));
+            let error = if died { CallError::SessionGone.into() } else { error };
+            let problem = CaptureError::from(error);
             if forbidden || problem.kind == ErrorKind::TargetForbidden {
                 facts.withhold_words();
             }
