@@ -38,41 +38,35 @@ impl Disclosure {
             }
         }
         let (this, accessor) = (self.clone(), accessor.clone());
-        self.0
-            .context
-            .blocking("making the bundle", move || {
-                let log = &this.0.context.log;
-                let places = log.places(&ids).map_err(store_problem)?;
-                let mut folders = Vec::new();
-                for id in &ids {
-                    let seal = places.get(id).and_then(|place| place.seal);
-                    let proof =
-                        seal.map(|seal| log.proof(seal)).transpose().map_err(store_problem)?;
-                    let folder = this.0.context.store.folder_of(*id);
-                    if !folder.is_dir() && this.0.decisions.is_archived(*id) {
-                        return Err(archived(*id).field("runs"));
-                    }
-                    if !folder.is_dir() {
-                        return Err(unknown(*id));
-                    }
-                    folders.push((*id, folder, proof));
-                }
-                let parts: Vec<_> = folders
-                    .iter()
-                    .map(|(id, path, proof)| (*id, path.as_path(), proof.clone()))
-                    .collect();
-                let written = bundle::write(BlobWriter::new(this.0.context.root()), &parts);
-                let written = written.map_err(not_written)?;
-                let given = written.finish();
-                let digest = given
-                    .digest()
-                    .map_err(|error| Problem::internal("reading the bundle", error))?;
-                this.0.access.export(&accessor, &ids, digest)?;
-                let by = &accessor.caller;
-                tracing::info!(runs = ids.len(), %digest, ?by, "runs were given out");
-                Ok(given)
-            })
-            .await
+        self.0.context.blocking("making the bundle", move || this.export(&ids, &accessor)).await
+    }
+
+    fn export(&self, ids: &[RunId], accessor: &Accessor) -> Result<Blob, Problem> {
+        let log = &self.0.context.log;
+        let places = log.places(ids).map_err(store_problem)?;
+        let mut folders = Vec::new();
+        for id in ids {
+            let seal = places.get(id).and_then(|place| place.seal);
+            let proof = seal.map(|seal| log.proof(seal)).transpose().map_err(store_problem)?;
+            let folder = self.0.context.store.folder_of(*id);
+            if !folder.is_dir() && self.0.decisions.is_archived(*id) {
+                return Err(archived(*id).field("runs"));
+            }
+            if !folder.is_dir() {
+                return Err(unknown(*id));
+            }
+            folders.push((*id, folder, proof));
+        }
+        let parts: Vec<_> =
+            folders.iter().map(|(id, path, proof)| (*id, path.as_path(), proof.clone())).collect();
+        let written = bundle::write(BlobWriter::new(self.0.context.root()), &parts);
+        let given = written.map_err(not_written)?.finish();
+        let digest =
+            given.digest().map_err(|error| Problem::internal("reading the bundle", error))?;
+        self.0.access.export(accessor, ids, digest)?;
+        let by = &accessor.caller;
+        tracing::info!(runs = ids.len(), %digest, ?by, "runs were given out");
+        Ok(given)
     }
 }
 

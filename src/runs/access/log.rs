@@ -132,7 +132,7 @@ impl AccessLog {
     }
 
     /// Record that `accessor` did `act` with `path` of `run`.
-    pub(in crate::runs) fn record_access(
+    pub(super) fn record_access(
         &self,
         accessor: &Accessor,
         act: Act,

@@ -1,11 +1,11 @@
 //! Owns the reading of evidence: who may read which run, what they are given, and the access log, in
 //! which every access stands before it is answered.
 
-pub(in crate::runs) mod accessor;
+pub(super) mod accessor;
 mod bundle;
-pub(in crate::runs) mod log;
+pub(super) mod log;
 mod report;
-pub(in crate::runs) mod viewing;
+pub(super) mod viewing;
 
 use std::sync::Arc;
 
@@ -23,18 +23,18 @@ pub struct Disclosure(Arc<Parts>);
 
 /// What it works with.
 #[derive(Debug)]
-pub(in crate::runs) struct Parts {
-    pub(in crate::runs) context: Arc<Context>,
-    pub(in crate::runs) signing: Signing,
-    pub(in crate::runs) access: AccessLog,
-    pub(in crate::runs) decisions: Decisions,
-    pub(in crate::runs) registry: Registry,
-    pub(in crate::runs) integrity: Integrity,
-    pub(in crate::runs) catalog: Catalog,
+pub(super) struct Parts {
+    pub(super) context: Arc<Context>,
+    pub(super) signing: Signing,
+    pub(super) access: AccessLog,
+    pub(super) decisions: Decisions,
+    pub(super) registry: Registry,
+    pub(super) integrity: Integrity,
+    pub(super) catalog: Catalog,
 }
 
 impl Disclosure {
-    pub(in crate::runs) fn new(parts: Parts) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }
 

@@ -18,7 +18,7 @@ use crate::runs::problem::{not_to_see, unknown};
 use crate::runs::registry::open::OpenRun;
 
 /// A run that may be read.
-pub(in crate::runs) struct Readable {
+pub(super) struct Readable {
     /// Where it lies now.
     pub(in crate::runs) folder: PathBuf,
     /// The run, while it is open.
@@ -117,11 +117,7 @@ impl Disclosure {
     }
 
     /// Where the run `id` lies, when `reader` may read it.
-    pub(in crate::runs) async fn readable(
-        &self,
-        id: RunId,
-        reader: &Reader,
-    ) -> Result<Readable, Problem> {
+    pub(super) async fn readable(&self, id: RunId, reader: &Reader) -> Result<Readable, Problem> {
         let open = self.0.registry.get(id);
         // While it is being sealed its folder moves, before it is taken off the list.
         let open = open.filter(|_| self.0.context.store.folder_of_open(id).exists());

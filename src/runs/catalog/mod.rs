@@ -1,7 +1,7 @@
 //! Owns what is known of sealed runs without reading all of them: the index, which is never the truth,
 //! and the records and facts in their folders and archives.
 
-pub(in crate::runs) mod listing;
+pub(super) mod listing;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,7 +36,7 @@ struct Inner {
 }
 
 impl Catalog {
-    pub(in crate::runs) fn new(
+    pub(super) fn new(
         context: Arc<Context>,
         decisions: Decisions,
         registry: Registry,
@@ -49,7 +49,7 @@ impl Catalog {
 
     /// Note a sealed run in the index. The index is never the truth: a failure costs nothing that
     /// cannot be rebuilt.
-    pub(in crate::runs) fn index_run(&self, run: RunId) {
+    pub(super) fn index_run(&self, run: RunId) {
         let folder = self.0.context.store.folder_of(run);
         let noted = RunFacts::of(&folder, None)
             .map_err(|error| chain(&error))
@@ -61,12 +61,12 @@ impl Catalog {
 
     /// The index as it is.
     #[cfg(test)]
-    pub(in crate::runs) fn index(&self) -> &Index {
+    pub(super) fn index(&self) -> &Index {
         &self.0.index
     }
 
     /// Take a purged run out of the index.
-    pub(in crate::runs) fn forget(&self, run: RunId) {
+    pub(super) fn forget(&self, run: RunId) {
         if let Err(error) = self.0.index.forget(run) {
             let error = chain(&error);
             tracing::warn!(%run, error, "a purged run is still in the index; `exhibit index rebuild` mends it");
@@ -74,7 +74,7 @@ impl Catalog {
     }
 
     /// The index, after rows that are not the daemon's own were thrown away and read again.
-    pub(in crate::runs) fn checked_index(&self) -> Result<&Index, Problem> {
+    pub(super) fn checked_index(&self) -> Result<&Index, Problem> {
         let failed = |error| Problem::internal("reading the index", error);
         let index = &self.0.index;
         // Nobody lists what was thrown away and not read again yet.
@@ -118,7 +118,7 @@ impl Catalog {
     }
 
     /// See [`Catalog::sealed_facts`].
-    pub(in crate::runs) fn facts_of(&self, id: RunId) -> Result<RunFacts, StoreError> {
+    pub(super) fn facts_of(&self, id: RunId) -> Result<RunFacts, StoreError> {
         let facts = match RunFacts::of(
             &self.0.context.store.folder_of(id),
             seal_in_log(&self.0.context.log, &self.0.context.store, id),
@@ -153,7 +153,7 @@ impl Catalog {
     }
 
     /// The record of the sealed run `id`, in its folder or its archive.
-    pub(in crate::runs) fn record_of(&self, id: RunId) -> Result<RunRecord, StoreError> {
+    pub(super) fn record_of(&self, id: RunId) -> Result<RunRecord, StoreError> {
         match RunRecord::read(&self.0.context.store.folder_of(id)) {
             Err(StoreError::NotFound { .. }) if self.0.decisions.is_archived(id) => {
                 archived_record(&self.0.context.store.archive_of(id), id)
@@ -164,7 +164,7 @@ impl Catalog {
 }
 
 /// Open the index, adding what it lacks: a crash may have come between a seal and its note.
-pub(in crate::runs) fn open_index(store: &Store, key: &LogKey) -> Result<(Index, Filled), Problem> {
+pub(super) fn open_index(store: &Store, key: &LogKey) -> Result<(Index, Filled), Problem> {
     let opened = Index::open(&store.root().join(INDEX)).or_else(|error| {
         // It can be made anew anywhere; evidence is to be found on a full disk, too.
         tracing::warn!(error = chain(&error), "the index is kept beside the store for now");

@@ -54,7 +54,7 @@ impl Integrity {
     }
 
     /// What is not as it was, by its place. What was purged since is no more.
-    pub(in crate::runs) fn standing_findings(&self) -> BTreeMap<String, BTreeSet<String>> {
+    pub(super) fn standing_findings(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut findings = self.found().standing();
         findings.retain(|place, _| {
             place.parse().ok().is_none_or(|run| self.0.decisions.tombstone(run).is_none())
@@ -63,7 +63,7 @@ impl Integrity {
     }
 
     /// Whether the log says otherwise of `place` than `codes`, or does not say so yet.
-    pub(in crate::runs) fn is_news(&self, place: &str, codes: &BTreeSet<String>) -> bool {
+    pub(super) fn is_news(&self, place: &str, codes: &BTreeSet<String>) -> bool {
         let (known, logged) = self.found().codes_of(place);
         known != *codes || !logged
     }

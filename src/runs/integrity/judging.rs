@@ -29,11 +29,7 @@ impl Integrity {
 
     /// The codes of `findings`, which the folder of `run` gave, and of what its folder cannot tell: that
     /// its seal is gone or not the logged one, and that the log does not tell of it.
-    pub(in crate::runs) fn codes_of_run(
-        &self,
-        run: RunId,
-        findings: &[Finding],
-    ) -> BTreeSet<String> {
+    pub(super) fn codes_of_run(&self, run: RunId, findings: &[Finding]) -> BTreeSet<String> {
         let mut codes = damage_codes(findings);
         codes.extend(self.found().codes_of(&run.to_string()).0.take(UNLOGGED.as_str()));
         let folder = self.0.context.store.folder_of(run);

@@ -2,11 +2,11 @@
 //! inotify watch that find it, and the guard that keeps it immutable.
 
 mod found;
-pub(in crate::runs) mod guarding;
-pub(in crate::runs) mod judging;
-pub(in crate::runs) mod scrub;
+pub(super) mod guarding;
+pub(super) mod judging;
+pub(super) mod scrub;
 mod unread;
-pub(in crate::runs) mod watching;
+pub(super) mod watching;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,7 +42,7 @@ struct Inner {
 }
 
 impl Integrity {
-    pub(in crate::runs) fn new(
+    pub(super) fn new(
         context: Arc<Context>,
         signing: Signing,
         decisions: Decisions,

@@ -132,7 +132,7 @@ impl Integrity {
     }
 
     /// Have the scrubber read all evidence from the beginning, without rest.
-    pub(in crate::runs) fn hurry(&self) {
+    pub(super) fn hurry(&self) {
         self.0.hurry.notify_one();
     }
 
@@ -146,7 +146,7 @@ impl Integrity {
         scrubbed
     }
 
-    pub(in crate::runs) fn scrub_state(&self) -> MutexGuard<'_, Scrubbed> {
+    pub(super) fn scrub_state(&self) -> MutexGuard<'_, Scrubbed> {
         self.0.scrubbed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -184,7 +184,7 @@ impl Integrity {
         }
     }
 
-    pub(in crate::runs) fn read_folder(&self, run: RunId, path: &Path) -> u64 {
+    pub(super) fn read_folder(&self, run: RunId, path: &Path) -> u64 {
         let report = verify::folder(path, &self.0.signing.own_trust());
         // It may have been purged while it was read.
         if path.is_dir() || self.0.decisions.tombstone(run).is_none() {
@@ -213,7 +213,7 @@ impl Integrity {
 
     /// Hold each archive against the digest in the log, which was taken when it had been unpacked and
     /// verified; how many bytes were read.
-    pub(in crate::runs) fn scrub_archives(&self) -> u64 {
+    pub(super) fn scrub_archives(&self) -> u64 {
         let archives: Vec<_> = self.0.decisions.lock().archives().collect();
         let mut bytes = 0;
         for (run, logged) in archives {
@@ -246,7 +246,7 @@ impl Integrity {
     }
 
     /// Hold each kept bundle of another store against the digest in the log; how many bytes were read.
-    pub(in crate::runs) fn scrub_imports(&self) -> u64 {
+    pub(super) fn scrub_imports(&self) -> u64 {
         let (bytes, found) = self.import_findings();
         for (place, findings) in found {
             self.judge_findings(&place, &findings);
@@ -256,7 +256,7 @@ impl Integrity {
 
     /// What is to be said of each kept bundle of another store, by its place, and of what else lies
     /// beside them; of those for which something was found before, too. How many bytes were read.
-    pub(in crate::runs) fn import_findings(&self) -> (u64, BTreeMap<String, Vec<Finding>>) {
+    pub(super) fn import_findings(&self) -> (u64, BTreeMap<String, Vec<Finding>>) {
         let logged = || {
             let standing = self.0.decisions.lock();
             let kept = standing.imports().map(|kept| kept.sha256).collect();
@@ -352,12 +352,12 @@ impl Integrity {
 }
 
 /// Whether `place` is that of a kept bundle of another store, or the folder of those.
-pub(in crate::runs) fn is_import(place: &str) -> bool {
+pub(super) fn is_import(place: &str) -> bool {
     place.strip_prefix(IMPORTED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// How far the scrubber of an earlier life was, by its own note in the store at `root`.
-pub(in crate::runs) fn remembered(root: &Path) -> Scrubbed {
+pub(super) fn remembered(root: &Path) -> Scrubbed {
     let note = disk::read_limited(&root.join(PLACE), LIMIT).ok();
     let note = note.and_then(|note| serde_json::from_slice::<Scrubbed>(&note).ok());
     let mut scrubbed = note.unwrap_or_default();

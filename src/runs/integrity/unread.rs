@@ -15,7 +15,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 impl Integrity {
     /// Read again what could not be read, where that was long enough ago; how many bytes were read.
-    pub(in crate::runs) fn try_again(&self) -> Option<u64> {
+    pub(super) fn try_again(&self) -> Option<u64> {
         let now = self.0.context.clock.now().monotonic;
         let places: Vec<String> = {
             let mut scrubbed = self.scrub_state();
@@ -64,7 +64,7 @@ impl Integrity {
     }
 
     /// Nothing is to be tried again of what is gone, of which the log tells.
-    pub(in crate::runs) fn forget_unread(&self) {
+    pub(super) fn forget_unread(&self) {
         let places: Vec<String> = self.scrub_state().unreadable.keys().cloned().collect();
         for place in places {
             let there = |run: RunId| self.may_be_there(run) || self.0.decisions.is_archived(run);
@@ -76,13 +76,13 @@ impl Integrity {
     }
 
     /// Whether the folder of `run` is there, or nobody can tell.
-    pub(in crate::runs) fn may_be_there(&self, run: RunId) -> bool {
+    pub(super) fn may_be_there(&self, run: RunId) -> bool {
         let folder = self.0.context.store.folder_of(run);
         disk::found(&folder).map_or(true, |found| found.is_some() && folder.is_dir())
     }
 
     /// Remember whether `place` could be read; whether it could not.
-    pub(in crate::runs) fn note_unread(&self, place: &str, findings: &[Finding]) -> bool {
+    pub(super) fn note_unread(&self, place: &str, findings: &[Finding]) -> bool {
         let unread = findings.iter().find(|one| one.code == FindingCode::Unreadable);
         let mut scrubbed = self.scrub_state();
         let Some(finding) = unread else {

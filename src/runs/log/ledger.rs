@@ -16,7 +16,7 @@ use crate::tlog::tile::Tile;
 use crate::tlog::witness::Request;
 
 impl LogService {
-    pub(in crate::runs) async fn ask_log<T: Send + 'static>(
+    pub(super) async fn ask_log<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Log) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {

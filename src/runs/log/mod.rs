@@ -1,13 +1,13 @@
 //! Owns the service of the store's log: what others read of it, and the cosignatures and timestamps
 //! that it gets. What goes into it, each part of the runs appends itself.
 
-pub(in crate::runs) mod authority;
-pub(in crate::runs) mod cosigning;
+pub(super) mod authority;
+pub(super) mod cosigning;
 mod ledger;
-pub(in crate::runs) mod seals;
-pub(in crate::runs) mod signing;
+pub(super) mod seals;
+pub(super) mod signing;
 mod stamping;
-pub(in crate::runs) mod start;
+pub(super) mod start;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ struct Inner {
 }
 
 impl LogService {
-    pub(in crate::runs) fn new(context: Arc<Context>, authority: Arc<Authority>) -> Self {
+    pub(super) fn new(context: Arc<Context>, authority: Arc<Authority>) -> Self {
         Self(Arc::new(Inner { context, witnessed: Mutex::default(), authority }))
     }
 

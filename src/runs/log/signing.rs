@@ -72,7 +72,7 @@ fn key_problem(error: SignersError) -> Problem {
 }
 
 /// Fingerprint of the key that signs by the last word of `log`.
-pub(in crate::runs) fn last_told(log: &Log) -> Result<Option<String>, Problem> {
+pub(super) fn last_told(log: &Log) -> Result<Option<String>, Problem> {
     let said = log.last(|leaf| matches!(leaf.kind, LeafKind::Start | LeafKind::KeyChange));
     let said = said.map_err(store_problem)?;
     Ok(said.and_then(|(_, leaf)| {
@@ -82,7 +82,7 @@ pub(in crate::runs) fn last_told(log: &Log) -> Result<Option<String>, Problem> {
 }
 
 /// Put into the log which keys were revoked since the log told of any.
-pub(in crate::runs) fn tell_revocations(
+pub(super) fn tell_revocations(
     log: &Log,
     signers: &mut Signers,
     clock: &Clock,

@@ -134,7 +134,7 @@ impl LogService {
 }
 
 /// The certificates in the file at `path`.
-pub(in crate::runs) fn authorities_in(path: &Path) -> anyhow::Result<Authorities> {
+pub(super) fn authorities_in(path: &Path) -> anyhow::Result<Authorities> {
     let pem = disk::read_limited(path, MAX_CERTIFICATES)
         .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     Authorities::from_pem(&pem).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))

@@ -10,7 +10,7 @@ use crate::tasks::Tasks;
 
 /// Take a `turn` with what `pick` finds in the configuration, wait as long as it says, and take the
 /// next, until `tasks` are to stop. A turn is begun anew when what was picked has changed.
-pub(in crate::runs) async fn in_turns<S, F>(
+pub(super) async fn in_turns<S, F>(
     mut config: watch::Receiver<Arc<Config>>,
     tasks: Tasks,
     pick: impl Fn(&Config) -> S,

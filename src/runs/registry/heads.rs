@@ -21,7 +21,7 @@ impl Registry {
     /// unseen when this returns. Those who ask at the same time share a commit. A log that cannot be
     /// written keeps nobody from his answer: what he is told is in the run, and the log hears of it with
     /// the next head or the seal.
-    pub(in crate::runs) async fn fix_head(&self, work: &Work) {
+    pub(super) async fn fix_head(&self, work: &Work) {
         self.fix(vec![Arc::clone(&work.run)]).await;
     }
 

@@ -1,21 +1,21 @@
 //! Owns the open runs: who may act on which, one writer at a time for each, their quotas, what is
 //! added to them and how they end.
 
-pub(in crate::runs) mod adding;
+pub(super) mod adding;
 mod code;
-pub(in crate::runs) mod ending;
+pub(super) mod ending;
 mod heads;
-pub(in crate::runs) mod open;
+pub(super) mod open;
 mod redaction;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use self::open::{Endings, OpenRun, Work, Writers, lock, millis};
+use self::open::{OpenRun, Work, lock, millis};
 use super::context::Context;
 use super::counts::Counts;
 use super::problem::{not_to_see, sealed, store_problem};
@@ -50,7 +50,7 @@ struct Inner {
 }
 
 impl Registry {
-    pub(in crate::runs) fn new(
+    pub(super) fn new(
         context: Arc<Context>,
         room: Arc<Room>,
         decisions: Decisions,
@@ -70,22 +70,22 @@ impl Registry {
     }
 
     /// Number of open runs.
-    pub(in crate::runs) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.map().len()
     }
 
     /// The run `id`, while it is open.
-    pub(in crate::runs) fn get(&self, id: RunId) -> Option<Arc<OpenRun>> {
+    pub(super) fn get(&self, id: RunId) -> Option<Arc<OpenRun>> {
         self.map().get(&id).cloned()
     }
 
     /// Whether the run `id` is open.
-    pub(in crate::runs) fn contains(&self, id: RunId) -> bool {
+    pub(super) fn contains(&self, id: RunId) -> bool {
         self.map().contains_key(&id)
     }
 
     /// All runs that are open now. The registry's lock is released: a run's own is taken without it.
-    pub(in crate::runs) fn all(&self) -> Vec<Arc<OpenRun>> {
+    pub(super) fn all(&self) -> Vec<Arc<OpenRun>> {
         self.map().values().cloned().collect()
     }
 
@@ -137,21 +137,7 @@ impl Registry {
             .blocking("opening the run", move || {
                 let draft =
                     this.0.context.store.begin(&opening, &provenance, at).map_err(store_problem)?;
-                let run = Arc::new(OpenRun {
-                    id: opening.run,
-                    opening,
-                    draft: Mutex::new(Some(draft)),
-                    work: Arc::default(),
-                    endings: Endings::default(),
-                    writers: Writers::default(),
-                    captures: AtomicU32::new(0),
-                    recordings: AtomicU32::new(0),
-                    codes: AtomicU32::new(0),
-                    opened: millis(at),
-                    touched: AtomicU64::new(millis(at)),
-                    // The log has its first event.
-                    fixed: AtomicU64::new(1),
-                });
+                let run = Arc::new(OpenRun::new(opening, draft, at));
                 this.map().insert(run.id, Arc::clone(&run));
                 drop(place);
                 this.0.counts.opened();

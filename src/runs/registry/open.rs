@@ -23,20 +23,20 @@ pub struct OpenRun {
     /// What was known when it was opened.
     pub opening: Opening,
     /// None once it is sealed.
-    pub(in crate::runs) draft: Mutex<Option<Draft>>,
+    pub(super) draft: Mutex<Option<Draft>>,
     /// Read-held by work that will still add to the run; sealing takes it for writing, so that
     /// nothing accepted before is left out.
-    pub(in crate::runs) work: Arc<RwLock<()>>,
-    pub(in crate::runs) endings: Endings,
-    pub(in crate::runs) writers: Writers,
-    pub(in crate::runs) captures: AtomicU32,
-    pub(in crate::runs) recordings: AtomicU32,
-    pub(in crate::runs) codes: AtomicU32,
+    pub(super) work: Arc<RwLock<()>>,
+    pub(super) endings: Endings,
+    pub(super) writers: Writers,
+    pub(super) captures: AtomicU32,
+    pub(super) recordings: AtomicU32,
+    pub(super) codes: AtomicU32,
     /// Monotonic milliseconds of the opening and of the last addition.
-    pub(in crate::runs) opened: u64,
-    pub(in crate::runs) touched: AtomicU64,
+    pub(super) opened: u64,
+    pub(super) touched: AtomicU64,
     /// Events of which the log has the head.
-    pub(in crate::runs) fixed: AtomicU64,
+    pub(super) fixed: AtomicU64,
 }
 
 /// Work that will still add to a run: the run is not sealed while this, or a clone, is held.
@@ -54,7 +54,7 @@ impl Work {
     }
 
     /// The number of the next code reference in this run, from 1.
-    pub(in crate::runs) fn next_code(&self) -> u32 {
+    pub(super) fn next_code(&self) -> u32 {
         self.run.codes.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -75,10 +75,10 @@ impl Work {
 /// How many want to seal a run and wait for the work under way: what would go on until it is told to
 /// end, ends then.
 #[derive(Debug, Default)]
-pub(in crate::runs) struct Endings(watch::Sender<usize>);
+pub(super) struct Endings(watch::Sender<usize>);
 
 /// Somebody waits to seal a run.
-pub(in crate::runs) struct Wanted<'a>(&'a Endings);
+pub(super) struct Wanted<'a>(&'a Endings);
 
 impl Endings {
     /// One more, until the answer is dropped.
@@ -96,7 +96,7 @@ impl Drop for Wanted<'_> {
 
 /// Who writes to the files of a run that grow: by name, what is cancelled when its writer is gone.
 #[derive(Debug, Default)]
-pub(in crate::runs) struct Writers(Mutex<HashMap<String, CancellationToken>>);
+pub(super) struct Writers(Mutex<HashMap<String, CancellationToken>>);
 
 impl Writers {
     /// The writer of `name`: it is gone when the answer is dropped.
@@ -121,13 +121,31 @@ impl Writers {
 }
 
 impl OpenRun {
+    /// A run that was opened `at` a time, with its first event in `draft` and in the log.
+    pub(super) fn new(opening: Opening, draft: Draft, at: Moment) -> Self {
+        Self {
+            id: opening.run,
+            opening,
+            draft: Mutex::new(Some(draft)),
+            work: Arc::default(),
+            endings: Endings::default(),
+            writers: Writers::default(),
+            captures: AtomicU32::new(0),
+            recordings: AtomicU32::new(0),
+            codes: AtomicU32::new(0),
+            opened: millis(at),
+            touched: AtomicU64::new(millis(at)),
+            fixed: AtomicU64::new(1),
+        }
+    }
+
     /// It is sealed before its only work is answered: the log needs no head of it.
     pub fn sealed_next(&self) {
         self.fixed.store(u64::MAX, Ordering::Release);
     }
 
     /// How long its workflow lets it stay open.
-    pub(in crate::runs) fn longest(&self) -> Option<Duration> {
+    pub(super) fn longest(&self) -> Option<Duration> {
         self.opening.policy.as_ref()?.max_duration_ms.map(Duration::from_millis)
     }
 

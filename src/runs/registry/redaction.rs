@@ -17,7 +17,7 @@ impl Registry {
     ///
     /// # Errors
     /// `internal_error` when what is left is no declaration.
-    pub(in crate::runs) fn spec_without_secrets(
+    pub(super) fn spec_without_secrets(
         &self,
         mut spec: RunSpec,
     ) -> Result<(RunSpec, Option<Value>), Problem> {
@@ -39,7 +39,7 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Registry::spec_without_secrets`].
-    pub(in crate::runs) fn code_without_secrets(
+    pub(super) fn code_without_secrets(
         &self,
         mut code: CodeReference,
     ) -> Result<(CodeReference, Option<Value>), Problem> {
@@ -54,7 +54,7 @@ impl Registry {
     }
 
     /// How a caller says that a run ended, without secrets.
-    pub(in crate::runs) fn ending_without_secrets(&self, mut ending: Ending) -> Ending {
+    pub(super) fn ending_without_secrets(&self, mut ending: Ending) -> Ending {
         let rules = &self.0.context.config.borrow().events.redact;
         let texts = [("outcome", &mut ending.outcome), ("reason", &mut ending.reason)];
         let said = |(name, text): &(&str, &mut Option<String>)| {

@@ -195,7 +195,7 @@ impl Retention {
     }
 
     /// Whether `run` may come back as `folder` has it: sealed as the log says, and sound.
-    pub(in crate::runs) fn judge_import(&self, run: RunId, folder: &Path) -> Result<(), Problem> {
+    pub(super) fn judge_import(&self, run: RunId, folder: &Path) -> Result<(), Problem> {
         if self.0.decisions.tombstone(run).is_some() {
             return Err(self.0.decisions.gone(run).field("body"));
         }
@@ -226,7 +226,7 @@ impl Retention {
 }
 
 /// What is said of a bundle that is none, or holds more than any may.
-pub(in crate::runs) fn not_taken(error: BundleError) -> Problem {
+pub(super) fn not_taken(error: BundleError) -> Problem {
     if !error.is_of_the_system() {
         let message = format!(
             "what was sent is not taken in: {}; send a file that `exhibit export` or \

@@ -44,7 +44,7 @@ pub struct Import {
 }
 
 /// What of a bundle of another store its entry says.
-pub(in crate::runs) struct Foreign {
+pub(super) struct Foreign {
     runs: Vec<RunId>,
     origins: BTreeSet<String>,
     kept_until: Timestamp,
@@ -55,10 +55,7 @@ impl Retention {
     ///
     /// # Errors
     /// `run_damaged` when other bytes lie in its place.
-    pub(in crate::runs) fn kept_already(
-        &self,
-        sha256: Digest,
-    ) -> Result<Option<Imported>, Problem> {
+    pub(super) fn kept_already(&self, sha256: Digest) -> Result<Option<Imported>, Problem> {
         let Some(kept) = self.0.decisions.lock().import(sha256).cloned() else { return Ok(None) };
         let there = self.0.context.store.kept_import(sha256, kept.size).map_err(in_its_place)?;
         Ok(there.map(|_| kept_answer(sha256, kept.runs, Keeping::Here, kept.log_index)))
@@ -69,7 +66,7 @@ impl Retention {
     ///
     /// # Errors
     /// `run_damaged`; `invalid_field` for more logs than one entry tells of.
-    pub(in crate::runs) fn judge_foreign(&self, bundle: &Blob) -> Result<Foreign, Problem> {
+    pub(super) fn judge_foreign(&self, bundle: &Blob) -> Result<Foreign, Problem> {
         let (mut origins, mut kept_until) = (BTreeSet::new(), Timestamp::MIN);
         let (mut runs, mut refused) = (Vec::new(), None);
         let judge = |folder: Folder| {
@@ -177,7 +174,7 @@ impl Retention {
     /// # Errors
     /// `store_full`; `invalid_field` for more runs than an entry can name; `run_damaged` when
     /// something lies in its place of which the log does not tell.
-    pub(in crate::runs) fn keep_foreign(
+    pub(super) fn keep_foreign(
         &self,
         bundle: &Blob,
         sha256: Digest,
@@ -217,7 +214,7 @@ impl Retention {
     /// Finish the taking in and the purges of bundles that something cut short after the log told of
     /// them. What the log does not tell of is taken back where that is `sure`: at a start, when what was
     /// in doubt is settled.
-    pub(in crate::runs) fn finish_kept_imports(&self, sure: bool, _turn: &Turn<'_>) {
+    pub(super) fn finish_kept_imports(&self, sure: bool, _turn: &Turn<'_>) {
         let store = &self.0.context.store;
         let (begun, going) =
             match store.begun_imports().and_then(|it| Ok((it, store.going_imports()?))) {
@@ -309,7 +306,7 @@ fn viewer(reader: &Reader) -> Result<(), Problem> {
     Err(Problem::new(Code::NotAViewer, message))
 }
 
-pub(in crate::runs) fn not_found(sha256: Digest) -> Problem {
+pub(super) fn not_found(sha256: Digest) -> Problem {
     let message = format!(
         "no bundle with the digest {sha256} is kept here; `exhibit import --list` says which are"
     );

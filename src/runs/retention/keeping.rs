@@ -14,11 +14,7 @@ impl Retention {
     }
 
     /// The same of a run that was sealed then, with what was `recorded` of its keeping.
-    pub(in crate::runs) fn kept_for(
-        &self,
-        recorded: Option<&Promise>,
-        sealed_at: &str,
-    ) -> Timestamp {
+    pub(super) fn kept_for(&self, recorded: Option<&Promise>, sealed_at: &str) -> Timestamp {
         let Ok(sealed_at) = sealed_at.parse() else { return Timestamp::MAX };
         let class = recorded.and_then(|recorded| recorded.class.as_deref());
         let days = self.0.context.config.borrow().retention.days(class);

@@ -1,17 +1,17 @@
 //! Owns the keeping of sealed runs: until when they are kept, holds, purges, archives, and imports. Each
 //! is an entry of the log before anything moves, and what something cut short is finished by the log.
 
-pub(in crate::runs) mod archiving;
+pub(super) mod archiving;
 mod damage;
-pub(in crate::runs) mod decisions;
+pub(super) mod decisions;
 mod holds;
-pub(in crate::runs) mod import_purging;
-pub(in crate::runs) mod importing;
-pub(in crate::runs) mod imports;
+pub(super) mod import_purging;
+pub(super) mod importing;
+pub(super) mod imports;
 mod keeping;
-pub(in crate::runs) mod purging;
+pub(super) mod purging;
 mod removal;
-pub(in crate::runs) mod turn;
+pub(super) mod turn;
 mod unfinished;
 
 use std::sync::Arc;
@@ -32,25 +32,25 @@ pub struct Retention(Arc<Parts>);
 
 /// What the retention owns, decisions and turns, and what it works with.
 #[derive(Debug)]
-pub(in crate::runs) struct Parts {
-    pub(in crate::runs) decisions: Decisions,
-    pub(in crate::runs) turns: Arc<Turns>,
-    pub(in crate::runs) context: Arc<Context>,
-    pub(in crate::runs) room: Arc<Room>,
-    pub(in crate::runs) signing: Signing,
-    pub(in crate::runs) access: AccessLog,
-    pub(in crate::runs) registry: Registry,
-    pub(in crate::runs) catalog: Catalog,
-    pub(in crate::runs) guard: GuardClient,
+pub(super) struct Parts {
+    pub(super) decisions: Decisions,
+    pub(super) turns: Arc<Turns>,
+    pub(super) context: Arc<Context>,
+    pub(super) room: Arc<Room>,
+    pub(super) signing: Signing,
+    pub(super) access: AccessLog,
+    pub(super) registry: Registry,
+    pub(super) catalog: Catalog,
+    pub(super) guard: GuardClient,
 }
 
 impl Retention {
-    pub(in crate::runs) fn new(parts: Parts) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }
 
     /// Wait for the turn.
-    pub(in crate::runs) fn turn(&self) -> Turn<'_> {
+    pub(super) fn turn(&self) -> Turn<'_> {
         self.0.turns.take()
     }
 
@@ -60,7 +60,7 @@ impl Retention {
     }
 
     /// Finish what an earlier life of the daemon began.
-    pub(in crate::runs) fn finish(&self, turn: &Turn<'_>) {
+    pub(super) fn finish(&self, turn: &Turn<'_>) {
         self.finish_purges(turn);
         self.finish_archives(true, turn);
         self.finish_imports(turn);

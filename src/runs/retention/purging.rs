@@ -298,7 +298,7 @@ impl Retention {
 
     /// Finish what an earlier life of the daemon began to purge. What was purged, lies in its place and
     /// is not marked was put back by somebody, and is left for `verify` to tell of.
-    pub(in crate::runs) fn finish_purges(&self, turn: &Turn<'_>) {
+    pub(super) fn finish_purges(&self, turn: &Turn<'_>) {
         if let Err(problem) = self.go_on(&[], turn).and_then(|_| self.forget_unlogged()) {
             tracing::error!(
                 error = chain(&problem),

@@ -17,7 +17,7 @@ use crate::runs::problem::store_problem;
 #[derive(Debug, Default)]
 pub(in crate::runs) struct Begun {
     pub(in crate::runs) finished: BTreeSet<RunId>,
-    pub(in crate::runs) stuck: HashMap<RunId, Problem>,
+    pub(super) stuck: HashMap<RunId, Problem>,
 }
 
 impl Retention {
@@ -25,7 +25,7 @@ impl Retention {
     /// or restore, and remove what it left in `archiving/`. What is not in the log has not happened;
     /// that is known at a start alone: later, an entry may be in doubt. A folder that lies beside an
     /// archive and is not marked was put there by somebody, and is left for `verify` to tell of.
-    pub(in crate::runs) fn finish_archives(&self, starting: bool, turn: &Turn<'_>) -> Begun {
+    pub(super) fn finish_archives(&self, starting: bool, turn: &Turn<'_>) -> Begun {
         let mut begun = Begun::default();
         let there = self.0.context.store.in_archiving().unwrap_or_else(|error| {
             tracing::error!(error = chain(&error), "`archiving/` cannot be read");
@@ -50,7 +50,7 @@ impl Retention {
 
     /// Finish the import that an earlier life of the daemon put into the log, and remove what is left of
     /// it: what no entry tells of has not happened.
-    pub(in crate::runs) fn finish_imports(&self, turn: &Turn<'_>) {
+    pub(super) fn finish_imports(&self, turn: &Turn<'_>) {
         if let Err(problem) = self.finish_import(turn) {
             let error = chain(&problem);
             tracing::error!(error, "an import is not finished; the next start goes on");
@@ -63,7 +63,7 @@ impl Retention {
     }
 
     /// Give the runs their places of which the log says that they were put back, and were not.
-    pub(in crate::runs) fn go_on_importing(&self, _turn: &Turn<'_>) -> Result<(), Problem> {
+    pub(super) fn go_on_importing(&self, _turn: &Turn<'_>) -> Result<(), Problem> {
         let Some(since) = self.0.context.store.begun_import().map_err(store_problem)? else {
             return Ok(());
         };
