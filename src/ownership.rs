@@ -83,6 +83,26 @@ pub fn exposure(path: &Path, used: Use) -> io::Result<Option<Exposure>> {
     Ok(None)
 }
 
+/// What would expose a file that is made in `folder`, or in a folder made below it: who owns that, and
+/// those above, and who else may write to them.
+///
+/// # Errors
+/// What the system answers, `NotFound` when there is no such folder.
+pub fn exposure_in(folder: &Path) -> io::Result<Option<Exposure>> {
+    let real = folder.canonicalize()?;
+    let user = rustix::process::geteuid().as_raw();
+    let mut owners = vec![user, ROOT];
+    if user == ROOT {
+        owners.push(fs::metadata(&real)?.uid());
+    }
+    for folder in real.ancestors() {
+        if let Some(exposure) = replaceable(folder, &owners)? {
+            return Ok(Some(exposure));
+        }
+    }
+    Ok(None)
+}
+
 /// Who may own a file of ours.
 fn owners(path: &Path) -> io::Result<Vec<u32>> {
     let user = rustix::process::geteuid().as_raw();
@@ -145,6 +165,19 @@ mod tests {
         assert_eq!(told(&path, Use::Shown), None);
         let missing = exposure(&path.with_extension("x"), Use::Secret).expect_err("missing");
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_yet_is_exposed_by_the_folders_it_would_lie_in() {
+        let (top, path) = file();
+        let folder = path.parent().expect("a folder");
+        assert_eq!(exposure_in(folder).expect("readable"), None);
+        disk::set_mode(&top.path().join("a"), 0o702).expect("set");
+        let found = exposure_in(folder).expect("readable").expect("exposed");
+        assert!(found.remedy.starts_with("chmod go-w "), "{found}");
+        // In a folder like /tmp nobody exchanges what is another's.
+        disk::set_mode(&top.path().join("a"), 0o1777).expect("set");
+        assert_eq!(exposure_in(folder).expect("readable"), None);
     }
 
     #[test]

@@ -225,8 +225,8 @@ impl Common {
     fn config_file(&self) -> Option<PathBuf> {
         let here = || {
             let path = PathBuf::from(HERE);
-            let why = passed_over(&path)?;
-            let Some(why) = why else { return Some(path) };
+            let owner = path.metadata().ok()?.uid();
+            let Some(why) = passed_over(&path, owner) else { return Some(path) };
             out::note(format!("./{HERE} is passed over: {why}; --config names a file that counts"));
             None
         };
@@ -253,15 +253,14 @@ impl Common {
     }
 }
 
-/// Why the file `path`, which nobody named, is not taken for the configuration: another user could
-/// have laid it into the current folder, or it is another program's. None where there is no file.
-fn passed_over(path: &Path) -> Option<Option<String>> {
-    let owner = path.metadata().ok()?.uid();
+/// Why the file `path` of the user `owner`, which nobody named, is not taken for the configuration:
+/// another user could have laid it into the current folder, or it is another program's.
+fn passed_over(path: &Path, owner: u32) -> Option<String> {
     let user = rustix::process::geteuid().as_raw();
     if owner != user && owner != 0 {
-        return Some(Some(format!("it belongs to the user {owner}")));
+        return Some(format!("it belongs to the user {owner}"));
     }
-    Some(is_of_another_program(path).then(|| "no table in it is one of Exhibit's".to_owned()))
+    is_of_another_program(path).then(|| "no table in it is one of Exhibit's".to_owned())
 }
 
 /// The file `path` cannot be read or written.

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::disk;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::Amiss;
+use crate::ownership::exposure_in;
 
 /// One thing that keeps a daemon from starting here.
 #[derive(Debug)]
@@ -121,7 +122,9 @@ fn folders(config: &Config) -> Vec<Obstacle> {
             return None; // Said already, with whose it is.
         }
         let folder = if is_folder { path.as_path() } else { path.parent().unwrap_or(&path) };
-        let error = may_write(folder).err()?;
+        let Err(error) = may_write(folder) else {
+            return key.starts_with("keys.").then(|| exposed(key, &path, folder))?;
+        };
         let (user, path, folder) =
             (rustix::process::geteuid().as_raw(), path.display(), folder.display());
         let found = if is_folder {
@@ -132,6 +135,15 @@ fn folders(config: &Config) -> Vec<Obstacle> {
         Some(Obstacle::new(key, Code::InvalidConfig, found, OWN_FOLDERS))
     });
     refused.collect()
+}
+
+/// What would expose a key that is made in `folder`, before it is made there.
+fn exposed(key: &'static str, path: &Path, folder: &Path) -> Option<Obstacle> {
+    let there = folder.ancestors().find(|it| it.exists())?;
+    let exposure = exposure_in(there).ok()??;
+    let (at, what) = (exposure.path.display(), exposure.found);
+    let found = format!("`{key}` is {}, where it would not be safe: {at} {what}", path.display());
+    Some(Obstacle::new(key, Code::InvalidConfig, found, format!("run: {}", exposure.remedy)))
 }
 
 /// What mends every folder that this user may not write.
@@ -237,7 +249,7 @@ mod tests {
         may_write(folder.path()).expect("ours");
         may_write(&folder.path().join("a/b/c")).expect("can be made");
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
-        std::fs::write(folder.path().join("file"), "").expect("written");
+        disk::write_once(&folder.path().join("file"), b"").expect("written");
         for unfit in ["file", "file/below"] {
             let error = may_write(&folder.path().join(unfit)).expect_err("no folder");
             assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{unfit}");

@@ -65,6 +65,7 @@ impl io::Write for Length {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of what reads an object")]
 fn run_spec(fields: &mut Fields) -> Option<RunSpec> {
     if !fields.has("workflow") {
         let message = "`workflow` is missing; name the kind of run, like \"refund\"";

@@ -72,6 +72,19 @@ fn a_start_that_cannot_work_says_so_before_it_makes_anything() {
         let left: Vec<_> = fs::read_dir(place).expect("a folder").collect();
         assert_eq!(left.len(), 1, "{config}: {left:?}");
     }
+    // Keys are not made where others could exchange them, and then refused.
+    let open = elsewhere.path().join("open");
+    fs::create_dir(&open).expect("made");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("ours");
+    let exposed = format!(
+        "{sandbox}runtime = \"b\"\n[keys]\nsigning = \"{}/k/s\"\n[store]\npath = \"store\"\n\
+         [daemon]\nsocket = \"a.sock\"\n",
+        open.display()
+    );
+    fs::write(place.join("config.toml"), exposed).expect("written");
+    let (_, text) = refused(place, &serve);
+    assert_says(&text, &["`keys.signing` is", "written by others", "chmod go-w"]);
+    assert_eq!(fs::read_dir(&open).expect("a folder").count(), 0, "no key was made");
     fs::write(place.join("config.toml"), "[store]\npath = \"/proc/x\"\n").expect("written");
     let (_, text) = refused(place, &serve);
     assert_says(&text, &["`store.path` is /proc/x", "examples/own-user.toml"]);

@@ -188,6 +188,18 @@ fn what_the_readme_and_the_decisions_point_to_is_there() {
         let path = link.split('#').next().expect("a path");
         assert!(repository().join(path).exists(), "README points to {path}");
     }
+    for document in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"] {
+        let text = fs::read_to_string(repository().join(document)).expect("text");
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let folders =
+                ["src/", "tests/", "docs/", "examples/", "scripts/", "systemd/", "crates/"];
+            let is_path = folders.iter().any(|folder| quoted.starts_with(folder))
+                && quoted
+                    .chars()
+                    .all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter));
+            assert!(!is_path || repository().join(quoted).exists(), "{document} names {quoted}");
+        }
+    }
     let picture = fs::metadata(repository().join("docs/refund.png")).expect("the picture").len();
     assert!(picture < 100_000, "the picture has {picture} bytes");
     let decisions = repository().join("docs/decisions");
