@@ -32,7 +32,7 @@ pub fn unpack(
     let mut reader = Reader::open(packed, limits)?;
     let mut unpacked = Unpacked { runs: BTreeMap::new() };
     let mut proofs = BTreeMap::new();
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.next_entry()? {
         let (place, run) = (folder.join(entry.name.path()), entry.name.run());
         match entry.kind {
             Kind::Folder => disk::make_dirs(&place)?,

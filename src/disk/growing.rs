@@ -265,7 +265,7 @@ mod tests {
             let path = folder.path().join(name);
             let mut file = Growing::create(&path).expect("begun");
             file.append(b"head....").expect("appended");
-            file.append(&[7; 3 * PIECE]).expect("appended");
+            file.append(&vec![7; 3 * PIECE]).expect("appended");
             file.patch(4, b"DONE").expect("patched");
             file.patch(6, b"ne").expect("patched");
             let grown = file.grown().expect("the same file");

@@ -82,9 +82,10 @@ impl Call<'_> {
             let begun = Instant::now();
             let until = self.deadline.min(begun + self.settings.timeout);
             let tried = tokio::time::timeout_at(until, self.once(exchange)).await;
-            let miss = match tried.unwrap_or_else(|_| Err(Miss::down(self.too_slow(until)))) {
-                Ok(delivered) => return Ok(delivered),
-                Err(miss) => miss,
+            let miss = match tried {
+                Ok(Ok(delivered)) => return Ok(delivered),
+                Ok(Err(miss)) => miss,
+                Err(_) => Miss::down(self.too_slow(until)),
             };
             let wait = miss.pause.unwrap_or(pause).min(LONGEST_PAUSE);
             let again = miss.again

@@ -84,6 +84,9 @@ pub struct Head {
 }
 
 /// The files of the custody log of the store at `root`, oldest first.
+///
+/// # Errors
+/// See [`StoreError`].
 pub fn files(root: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let folder = root.join(CUSTODY);
     match layout::entries(&folder) {

@@ -104,6 +104,7 @@ impl StoreError {
 
     /// The same for another who waited for the same work: what the system said cannot be told twice,
     /// but of which kind it was.
+    #[must_use]
     pub fn again(&self) -> Self {
         let (path, kind) = match self {
             Self::InDoubt { source } => return Self::InDoubt { source: Box::new(source.again()) },

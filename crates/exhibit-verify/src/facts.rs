@@ -173,6 +173,9 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
 
 /// Whether the report in `folder` is the one that its seal, which is the `logged` one, binds by way of
 /// the tag manifest.
+///
+/// # Errors
+/// What the system answers when it cannot tell.
 pub fn is_sealed_report(folder: &Path, logged: Option<Digest>) -> io::Result<bool> {
     let seal = disk::read_plain(&folder.join(SEAL), MAX_SMALL)?;
     let tags = disk::read_plain(&folder.join(TAG_MANIFEST), MAX_MANIFEST)?;

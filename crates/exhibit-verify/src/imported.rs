@@ -11,6 +11,9 @@ use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::layout::{self, ARCHIVE_SUFFIX, BEGUN_SUFFIX, GOING_SUFFIX, IMPORTED};
 
 /// Whether the plain file at `path` has this digest.
+///
+/// # Errors
+/// What the system answers when it cannot tell.
 pub fn is_that(path: &Path, sha256: Digest) -> io::Result<bool> {
     if !disk::found(path)?.is_some_and(|found| found.is_file()) {
         return Ok(false);

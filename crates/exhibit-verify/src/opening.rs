@@ -17,6 +17,9 @@ use crate::log::RunHead;
 
 /// Whether `folder` holds nothing but the beginnings of a run: what there is between the rename that
 /// makes it an open run and its entry in the log.
+///
+/// # Errors
+/// What the system answers when it cannot tell.
 pub fn is_newborn(folder: &Path, run: RunId) -> std::io::Result<bool> {
     let data = folder.join("data");
     let names = |folder: &Path| -> std::io::Result<Vec<String>> {

@@ -206,6 +206,7 @@ impl Trust {
     }
 
     /// The same, asking for no witness.
+    #[must_use]
     pub fn without_witnesses(&self) -> Self {
         Self { log: self.log.clone().without_quorum(), since: None, ..self.clone() }
     }

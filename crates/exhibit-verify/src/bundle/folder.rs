@@ -114,7 +114,7 @@ pub fn folders(
     let kept = length.saturating_mul(4).saturating_add(LEAST_KEPT);
     let mut proofs = BTreeMap::new();
     let mut folder: Option<Folder> = None;
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.next_entry()? {
         let run = entry.name.run();
         if entry.name.is_proof() {
             let mut proof = Vec::new();

@@ -95,7 +95,7 @@ pub fn survey(packed: impl Read, limits: Limits) -> Result<Survey, BundleError> 
 /// What the file answers, or `InvalidData` for a larger one and for what is no bundle up to there.
 pub fn file_in(packed: impl Read, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut reader = Reader::open(packed, Limits::default()).map_err(invalid)?;
-    while let Some(entry) = reader.next().map_err(invalid)? {
+    while let Some(entry) = reader.next_entry().map_err(invalid)? {
         if entry.name.path() != name || entry.kind != Kind::File {
             continue;
         }

@@ -82,7 +82,7 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// [`BundleError`] for what our writer does not make, or more than the limits allow.
-    pub fn next(&mut self) -> Result<Option<Entry>, BundleError> {
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, BundleError> {
         if self.ended {
             return Ok(None);
         }
@@ -111,7 +111,7 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// [`BundleError`] where it is not.
     pub fn close(mut self) -> Result<Survey, BundleError> {
-        while self.next()?.is_some() {}
+        while self.next_entry()?.is_some() {}
         self.frame.close()?;
         Ok(Survey { runs: self.order.end()?, bytes: self.bytes, entries: self.entries })
     }

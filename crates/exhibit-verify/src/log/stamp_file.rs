@@ -67,6 +67,9 @@ impl StampFile {
     }
 
     /// Those of the store at `root`, smallest checkpoint first.
+    ///
+    /// # Errors
+    /// What the system answers.
     pub fn all(root: &Path) -> io::Result<Vec<Self>> {
         let mut found = Vec::new();
         collect(&root.join(HISTORY), "", &mut found)?;
