@@ -268,3 +268,28 @@ fn a_print_as_root_asks_for_another_user_and_not_for_a_daemon() {
     assert_says(&text, &["run this command as another user", "does not work for root"]);
     assert!(!text.contains("daemon as a user"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_taken_for_a_file_that_cannot_be_written() {
+    let daemon = TestDaemon::start().await;
+    let place = daemon.folder.path();
+    let socket = daemon.daemon().socket().display().to_string();
+    fs::write(place.join("there"), "").expect("written");
+    let url = crate::site::refused_url();
+    let run = daemon.open_run("nightly").await;
+    daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
+    for command in [&["shot", &url][..], &["pdf", &url], &["record", &url], &["export", &run]] {
+        for (out, code) in [("there", 8), ("no/such/folder", 2)] {
+            let arguments = [&["--socket", &socket][..], command, &["--out", out]].concat();
+            let (told, text) = refused(place, &arguments);
+            assert!(
+                told == code && text.contains(out.split('/').next().expect("a name")),
+                "{text}"
+            );
+        }
+    }
+    let runs = daemon.get("/v1/runs").await.ok().json();
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1), "no attempt was made: {runs}");
+    let (_, text) = said(place, &["custody", "--store", "store", "--json"]);
+    assert!(!text.contains("bundle") && !text.contains("export"), "nothing was handed out: {text}");
+}
