@@ -14,7 +14,7 @@ mod import;
 mod index;
 mod keys;
 mod log;
-mod named;
+
 mod open;
 mod out;
 mod population;
@@ -25,7 +25,7 @@ mod remedy;
 mod report;
 mod runs;
 mod serve;
-mod time;
+
 mod timestamp;
 mod trust;
 mod verify;

@@ -12,6 +12,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
 
+pub(super) use exhibit_verify::command::counted;
+
 use crate::error::{Code, Problem, chain, exit};
 use crate::shown::{is_seen, shown_json, shown_value, shown_within};
 
@@ -42,8 +44,12 @@ pub(super) fn text(text: &str) {
 
 /// A result as JSON, indented.
 pub(super) fn json(value: &impl Serialize) {
-    let text = serde_json::to_string_pretty(value).expect("results are plain data");
-    put(format!("{}\n", shown_json(&text)).as_bytes());
+    json_text(&serde_json::to_string_pretty(value).expect("results are plain data"));
+}
+
+/// A result that is JSON already.
+pub(super) fn json_text(text: &str) {
+    put(format!("{}\n", shown_json(text)).as_bytes());
 }
 
 /// A file as a result, its bytes as they are: a picture that was asked for, a table that was escaped
@@ -123,15 +129,6 @@ pub(super) fn cell(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => shown_value(text, VALUE),
         other => shown_value(&other.to_string(), VALUE),
-    }
-}
-
-/// `count` of what `one` names, in words: 1 run, 2 runs, 0 entries.
-pub(super) fn counted(count: impl TryInto<u64>, one: &str) -> String {
-    match (count.try_into().unwrap_or(u64::MAX), one.strip_suffix('y')) {
-        (1, _) => format!("1 {one}"),
-        (count, Some(stem)) => format!("{count} {stem}ies"),
-        (count, None) => format!("{count} {one}s"),
     }
 }
 

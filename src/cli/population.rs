@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::time::time;
 use super::trust::{LogTrust, judge_log};
 use super::verify::worse;
 use super::{Common, in_file, out};
@@ -13,6 +12,7 @@ use crate::disk;
 use crate::error::{Code, Problem, chain, exit};
 use crate::population::{self, Fate, Query, Row, write_absences, write_runs};
 use crate::shown::{shown_json, shown_within};
+use exhibit_verify::command::time;
 
 /// For everybody to read.
 const MODE: u32 = 0o644;

@@ -4,10 +4,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use exhibit_verify::command::{Wanted, check_path};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::named::{self, Wanted};
 use super::trust::{trust, trust_in};
 use super::{Common, DONE, in_file, out, printed};
 use crate::artifact::is_safe_name;
@@ -51,7 +51,7 @@ pub(super) struct Report {
 }
 
 pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem> {
-    named::check(&asked.folder, Wanted::Folder)?;
+    check_path(&asked.folder, Wanted::Folder)?;
     let folder = asked.folder.canonicalize().map_err(|error| in_file(&asked.folder, error))?;
     if asked.changes {
         let changes = report::changes(&folder).map_err(|error| no_report(&error))?;
@@ -66,7 +66,7 @@ pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem
     let path = outside(&path)?;
     let mut options = Options { base: base(&path, &folder), ..Options::default() };
     let trust = match &asked.trust {
-        Some(trust) => trust_in(trust, std::slice::from_ref(&folder))?,
+        Some(trust) => trust_in(trust, std::slice::from_ref(&folder), None)?,
         None => trust(common, asked.allowed_signers.as_deref())?,
     };
     let checked = check::folder(&folder, &trust);

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use exhibit_verify::command::{self, time};
 use jiff::Timestamp;
 
 use super::keys::vouched;
-use super::time::time;
 use super::{Common, in_file, out};
 use crate::error::{Code, Problem, exit};
-use crate::evidence::{Class, SIGNERS, Trust, Unfit, verify as check};
+use crate::evidence::{Class, SIGNERS, Trust, verify as check};
 use crate::tlog::policy::Policy;
 
 /// Which log is believed.
@@ -32,10 +32,9 @@ pub(super) struct LogTrust {
 /// Say what is wrong with the log of the store at `root`; the exit code it deserves.
 pub(super) fn judge_log(common: &Common, asked: &LogTrust, root: &Path) -> Result<u8, Problem> {
     let trust = match &asked.trust {
-        Some(folder) => trust_in(folder, &[root.to_owned()])?,
+        Some(folder) => trust_in(folder, &[root.to_owned()], asked.witnessed_since)?,
         None => trust(common, None)?,
     };
-    let trust = asked.asked(trust)?;
     let (_, findings) = check::log(root, &trust, &asked.checkpoint);
     for finding in &findings {
         out::note(format!("{finding}"));
@@ -80,36 +79,14 @@ pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<T
 }
 
 /// Whom the files in `folder` say to believe.
-pub(super) fn trust_in(folder: &Path, verified: &[PathBuf]) -> Result<Trust, Problem> {
-    let refused = |message: String| Problem::new(Code::InvalidField, message).field("trust");
-    let real = folder.canonicalize().map_err(|error| in_file(folder, error))?;
-    for path in verified {
-        if path.canonicalize().is_ok_and(|path| real.starts_with(path)) {
-            let message = format!(
-                "{} lies in what is to be verified, whose maker could have put it there; take the \
-                 folder that was handed over separately",
-                folder.display()
-            );
-            return Err(refused(message));
-        }
-    }
-    let trust = Trust::in_folder(folder).map_err(|unfit| match unfit {
-        Unfit::Unreadable(path, error) => in_file(&path, error),
-        unfit => refused(unfit.to_string()),
-    })?;
+pub(super) fn trust_in(
+    folder: &Path,
+    verified: &[PathBuf],
+    witnessed_since: Option<Timestamp>,
+) -> Result<Trust, Problem> {
+    let trust = command::trust_in(folder, verified, witnessed_since)?;
     for line in trust.passed_over() {
         out::note(format!("{SIGNERS}, {line}; passed over, as ssh-keygen does"));
     }
     Ok(trust)
-}
-
-impl LogTrust {
-    /// `trust`, asking witnesses for what was asked for.
-    pub(super) fn asked(&self, trust: Trust) -> Result<Trust, Problem> {
-        if self.witnessed_since.is_some() && !trust.log().asks_for_witnesses() {
-            let message = "--witnessed-since needs a trust-policy.txt with a quorum of witnesses";
-            return Err(Problem::new(Code::InvalidField, message).field("witnessed-since"));
-        }
-        Ok(trust.witnessed_since(self.witnessed_since))
-    }
 }

@@ -35,6 +35,7 @@ pub mod blob;
 pub mod bundle;
 pub mod cause;
 pub mod chain;
+pub mod command;
 pub mod custody;
 pub mod disk;
 pub mod error;

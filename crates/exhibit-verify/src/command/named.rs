@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Code, Problem};
+use super::Refused;
 use crate::id::RunId;
 
 /// What an evidence folder holds, and other folders do not. One that lost all but one of these is
@@ -48,7 +48,7 @@ const OF_A_STORE: &[&str] = &[
 
 /// What is to be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub enum Wanted {
     /// One evidence folder.
     Folder,
     /// An evidence folder, a store or a bundle.
@@ -67,10 +67,10 @@ impl Wanted {
 /// Refuse `path` where nothing is there, or nothing of ours.
 ///
 /// # Errors
-/// `invalid_field`, naming the path, what was meant perhaps, and what is to be named.
-pub(super) fn check(path: &Path, wanted: Wanted) -> Result<(), Problem> {
+/// [`Refused`], naming the path, what was meant perhaps, and what is to be named.
+pub fn check(path: &Path, wanted: Wanted) -> Result<(), Refused> {
     let words = wanted.words();
-    let refused = |message: String| Err(Problem::new(Code::InvalidField, message).field("path"));
+    let refused = |message: String| Err(Refused::new("path", message));
     let shown = path.display();
     match path.symlink_metadata() {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -131,12 +131,20 @@ fn archive_of(path: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests prepare folders of their own")]
 mod tests {
     use super::*;
-    use crate::disk::{make_dirs, write_once};
+
+    fn make_dirs(path: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    fn write_once(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+        std::fs::write(path, bytes)
+    }
 
     fn refused(path: &Path, wanted: Wanted) -> Option<String> {
-        check(path, wanted).err().map(|problem| problem.message)
+        check(path, wanted).err().map(|refused| refused.message)
     }
 
     #[test]
