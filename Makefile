@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check bench soak axe oscal mutations faults verity units model tlog-peer docs fuzz fuzz-api clean
+.PHONY: help setup build verifier demo test check bench soak axe oscal mutations faults verity units model tlog-peer docs fuzz fuzz-api clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -11,6 +11,10 @@ setup: ## install what is missing: Chromium, fonts, tools
 build: setup ## build the binary
 	cargo build
 
+verifier: setup ## build exhibit-verify, the verifier alone, for auditors
+	cargo build --release -p exhibit-verify
+	@echo "target/release/exhibit-verify --trust DIR STORE"
+
 demo: build ## process a refund under evidence and check the folder with stock tools
 	@scripts/demo
 
@@ -20,7 +24,7 @@ test: ## run all tests, with the real Chromium
 	scripts/fuzz 60
 
 check: setup ## format, lints, documentation, scripts
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 	for script in scripts/* docs/*.sh .ci/run examples/*.sh; do bash -n $$script || exit 1; done

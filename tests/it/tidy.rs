@@ -193,6 +193,29 @@ fn parts_know_only_what_they_may() {
 }
 
 #[test]
+fn the_verifier_stands_alone() {
+    let tree = |package: &str| {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.args(["tree", "--offline", "--prefix", "none", "-e", "normal", "-p", package]);
+        let done = cargo.current_dir(root()).output().expect("cargo is there");
+        assert!(done.status.success(), "{done:?}");
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        let names = text.lines().filter_map(|line| line.split_whitespace().next());
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let knows = |package: &str, names: &[&str]| {
+        let known = tree(package);
+        names.iter().filter(|name| known.iter().any(|it| it == *name)).copied().collect::<Vec<_>>()
+    };
+    let heavy = ["tokio", "axum", "reqwest", "openh264", "adblock", "chromiumoxide", "rusqlite"];
+    assert_eq!(knows("exhibit-verify", &heavy), [""; 0]);
+    assert_eq!(knows("exhibit-verify", &["exhibit-browser", "exhibit"]), [""; 0]);
+    assert_eq!(knows("exhibit-browser", &["axum", "rusqlite", "exhibit"]), [""; 0]);
+    let below = ["exhibit-verify", "exhibit-browser", "serde_json", "rustix", "tempfile"];
+    assert_eq!(knows("exhibit-tlog", &below), [""; 0]);
+}
+
+#[test]
 fn no_test_sleeps_and_nothing_names_a_machine() {
     let mut wrong = Vec::new();
     let mut files = files_below(&root().join("tests"), ".rs");
