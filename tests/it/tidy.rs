@@ -203,9 +203,10 @@ fn the_verifier_stands_alone() {
         let names = text.lines().filter_map(|line| line.split_whitespace().next());
         names.map(str::to_owned).collect::<Vec<_>>()
     };
-    let knows = |package: &str, names: &[&str]| {
+    let knows = |package: &str, names: &[&'static str]| {
         let known = tree(package);
-        names.iter().filter(|name| known.iter().any(|it| it == *name)).copied().collect::<Vec<_>>()
+        let found = names.iter().filter(|name| known.iter().any(|it| it == *name));
+        found.copied().collect::<Vec<&str>>()
     };
     let heavy = ["tokio", "axum", "reqwest", "openh264", "adblock", "chromiumoxide", "rusqlite"];
     assert_eq!(knows("exhibit-verify", &heavy), [""; 0]);
