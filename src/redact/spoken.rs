@@ -127,11 +127,12 @@ pub(super) fn commands(text: &str) -> Vec<Range<usize>> {
         let mut from = 0;
         while let Some(called) = program.find_at(text, from) {
             let window = window(text, called.start());
-            let begin = window.start;
+            let (begin, end) = (window.start, window.end);
             let inside = groups(argument, &text[window]);
             let inside = inside.map(|range| begin + range.start..begin + range.end);
             found.extend(inside.filter(|range| strong(&text[range.clone()])));
-            from = boundary(text, begin + STRIDE);
+            // What is called on the next line has a window of its own.
+            from = boundary(text, (begin + STRIDE).min(end.max(called.end())));
         }
     }
     found

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use super::PLACEHOLDER;
 use super::name::{self, Kind};
 
 /// How surely a value belongs to the name before it.
@@ -133,7 +134,7 @@ pub(super) fn is_reference(value: &str) -> bool {
         || variable
         || value.starts_with("${")
         || value.starts_with("$(")
-        || value.contains("[redacted")
+        || is_taken(value)
         || framed("{", '}')
         || framed("<", '>')
         || framed("[", ']') && value.len() < 3
@@ -142,6 +143,12 @@ pub(super) fn is_reference(value: &str) -> bool {
         || matches!(first, '/' | '~' | '.') && is_path(value)
         || name::kind(value).is_some()
             && value.bytes().all(|b| b.is_ascii_alphabetic() || b"_-.".contains(&b))
+}
+
+/// Whether nothing but signs is left of `value` beside what was taken out of it.
+fn is_taken(value: &str) -> bool {
+    value.contains("[redacted:")
+        && !PLACEHOLDER.replace_all(value, "").contains(char::is_alphanumeric)
 }
 
 /// A call, or what belongs to something: `os.getenv("X")`, `config.token`.
