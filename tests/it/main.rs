@@ -9,6 +9,7 @@ mod archives;
 mod authority;
 mod browser;
 mod bundles;
+mod busy;
 mod cli;
 mod comparison;
 mod connections;
