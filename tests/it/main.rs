@@ -61,6 +61,7 @@ mod scrub;
 mod security_key;
 mod sequence;
 mod sessions;
+mod shares;
 mod shown;
 mod signals;
 mod site;
