@@ -271,6 +271,12 @@ impl<'t> Scan<'t> {
         let quote = self.byte(at);
         if matches!(quote, b'"' | b'\'' | b'`') {
             let rest = &self.bytes[at + 1..];
+            // `"""…"""`: whoever begins there goes on to the next three.
+            if rest.starts_with(&[quote, quote]) {
+                let rest = &rest[2..];
+                let end = rest.windows(3).position(|three| three == [quote; 3]);
+                return at + 3..at + 3 + end.unwrap_or(rest.len());
+            }
             let mut escaped = false;
             let end = rest.iter().position(|byte| {
                 let ends = *byte == b'\n' || *byte == quote && !escaped;

@@ -140,7 +140,7 @@ fn built_in(name: &str) -> Option<&'static str> {
             )
         }
         "url-password" => r#"://[^/\s:@"'<>]*:([^/\s"'<>]+)@"#,
-        "card-number" => r"\b[0-9](?:[ -]?[0-9]){12,18}\b",
+        "card-number" => r"\b(?:[0-9](?:[ -]?[0-9]){12,18}|[0-9]{4}(?:\.[0-9]{4}){3})\b",
         _ => return None,
     })
 }

@@ -85,6 +85,10 @@ pub(super) fn is_secret(kind: Kind, value: &str, bond: Bond) -> bool {
         (Kind::Pass, Bond::Strong) if value.len() >= 5 => {
             !is_about(value) && value.bytes().any(|byte| byte.is_ascii_alphabetic())
         }
+        // `mnemonic: MOV` is a processor's.
+        (Kind::Phrase, _) if value.len() < 6 && value.bytes().all(|b| b.is_ascii_uppercase()) => {
+            false
+        }
         (Kind::Likely | Kind::Pass, _) => looks_secret(value),
         (_, Bond::Weak) => {
             let digits = value.trim_end_matches(['.', ',', ';']);
@@ -140,9 +144,17 @@ pub(super) fn is_reference(value: &str) -> bool {
         || framed("[", ']') && value.len() < 3
         || matches!(value, "%s" | "%d" | "%v" | "%r" | "%q" | "?" | "{}" | "()" | "[]")
         || is_code(value)
+        || is_chord(value)
         || matches!(first, '/' | '~' | '.') && is_path(value)
         || name::kind(value).is_some()
             && value.bytes().all(|b| b.is_ascii_alphabetic() || b"_-.".contains(&b))
+}
+
+/// Keys that are pressed together: `Alt+S`.
+fn is_chord(value: &str) -> bool {
+    let Some((first, key)) = value.split_once('+') else { return false };
+    let held = ["alt", "ctrl", "control", "shift", "cmd", "command", "meta", "option", "win"];
+    held.contains(&first.to_ascii_lowercase().as_str()) && key.len() < 20
 }
 
 /// Whether nothing but signs is left of `value` beside what was taken out of it.
