@@ -44,16 +44,18 @@ impl Registry {
         mut code: CodeReference,
     ) -> Result<(CodeReference, Option<Value>), Problem> {
         let config = self.0.context.config.borrow().clone();
-        self.0.context.blocking("taking out secrets", move || {
-            let exact = Exact::take(&mut code);
-            let named = Map::from_iter([("code".to_owned(), json!(code))]);
-            let (mut named, told) = without_secrets(&config.events.redact, named)?;
-            let code = named.remove("code").unwrap_or_default();
-            let mut code: CodeReference = serde_json::from_value(code).map_err(unreadable)?;
-            exact.put_back(&mut code);
-            Ok((code, told))
-        })
-        .await
+        self.0
+            .context
+            .blocking("taking out secrets", move || {
+                let exact = Exact::take(&mut code);
+                let named = Map::from_iter([("code".to_owned(), json!(code))]);
+                let (mut named, told) = without_secrets(&config.events.redact, named)?;
+                let code = named.remove("code").unwrap_or_default();
+                let mut code: CodeReference = serde_json::from_value(code).map_err(unreadable)?;
+                exact.put_back(&mut code);
+                Ok((code, told))
+            })
+            .await
     }
 
     /// How a caller says that a run ended, without secrets.
@@ -62,10 +64,12 @@ impl Registry {
     /// `internal_error` when that fails.
     pub(super) async fn ending_without_secrets(&self, ending: Ending) -> Result<Ending, Problem> {
         let config = self.0.context.config.borrow().clone();
-        self.0.context.blocking("taking out secrets", move || {
-            Ok(ending_without(&config.events.redact, ending))
-        })
-        .await
+        self.0
+            .context
+            .blocking("taking out secrets", move || {
+                Ok(ending_without(&config.events.redact, ending))
+            })
+            .await
     }
 }
 
