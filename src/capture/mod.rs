@@ -35,7 +35,7 @@ use self::record::{asked_for, files_of, metadata, report, with_artifacts, with_f
 use self::recording::Recordings;
 pub use self::sequence::{NO_LIMIT, SequenceDone};
 pub use self::session::SessionOpened;
-use self::slots::{Slot, Slots};
+use self::slots::Slots;
 pub use self::video::VideoDone;
 use crate::artifact::Artifact;
 use crate::backend::{BackendName, Order, Taken};
@@ -198,12 +198,6 @@ impl Captures {
             }
             Err(_) => Err(Box::new(Failure::from(queue_too_slow()))),
         }
-    }
-
-    /// A place among the captures under way, when it is the turn of the caller whose `work` it is.
-    async fn slot(&self, work: &Work) -> Slot {
-        let most = self.0.config.borrow().capture_share();
-        self.0.slots.take(&work.run.opening.caller, most).await
     }
 
     /// Who is to carry out `ask`.

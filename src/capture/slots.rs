@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use super::Captures;
 use crate::run::Caller;
+use crate::runs::Work;
 
 /// The places. Clones are the same ones.
 #[derive(Clone, Debug)]
@@ -36,6 +38,14 @@ struct Line {
 pub(super) struct Slot {
     slots: Slots,
     account: String,
+}
+
+impl Captures {
+    /// A place among the captures under way, when it is the turn of the caller whose `work` it is.
+    pub(super) async fn slot(&self, work: &Work) -> Slot {
+        let most = self.0.config.borrow().capture_share();
+        self.0.slots.take(&work.run.opening.caller, most).await
+    }
 }
 
 impl Slots {
