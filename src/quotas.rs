@@ -16,6 +16,10 @@ pub enum Quota {
     Requests,
     /// Bytes of stored sequences.
     Stored,
+    /// Open sessions.
+    Sessions,
+    /// Recordings under way.
+    Recordings,
 }
 
 impl Quota {
@@ -25,6 +29,8 @@ impl Quota {
             Self::OpenRuns => "quotas.open_runs",
             Self::Requests => "quotas.requests",
             Self::Stored => "quotas.stored",
+            Self::Sessions => "quotas.sessions",
+            Self::Recordings => "quotas.recordings",
         }
     }
 
@@ -47,6 +53,16 @@ impl Quota {
                 format!(
                     "your stored sequences would have more than {limit} bytes, which is `{key}`; \
                      delete some first"
+                ),
+            ),
+            Self::Sessions => (
+                Code::TooManySessions,
+                format!("{limit} sessions of yours are open, which is `{key}`; close one first"),
+            ),
+            Self::Recordings => (
+                Code::TooManyRecordings,
+                format!(
+                    "{limit} recordings of yours are under way, which is `{key}`; end one first"
                 ),
             ),
         };
@@ -78,8 +94,24 @@ impl Shares {
         limit: usize,
         before: usize,
     ) -> Result<Share, Problem> {
+        self.take_of(caller, quota, limit, before, |_| Ok(()))
+    }
+
+    /// [`Shares::take`], where `room` finds that there is room beside those that all callers hold.
+    ///
+    /// # Errors
+    /// What `room` says; see [`Quota::reached`].
+    pub fn take_of(
+        &self,
+        caller: &Caller,
+        quota: Quota,
+        limit: usize,
+        before: usize,
+        room: impl FnOnce(usize) -> Result<(), Problem>,
+    ) -> Result<Share, Problem> {
         let account = caller.account();
         let mut held = self.lock();
+        room(held.values().sum())?;
         let own = held.get(&account).copied().unwrap_or(0);
         if own + before >= limit {
             return Err(quota.reached(limit as u64));

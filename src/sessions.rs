@@ -13,6 +13,7 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::error::{Code, Problem};
 use crate::id::SessionId;
+use crate::quotas::Quota;
 use crate::run::Caller;
 use crate::settings::{PageSettings, Target, Viewport};
 
@@ -57,13 +58,19 @@ impl Sessions {
         caller: &Caller,
         page: &PageSettings,
     ) -> Result<Reserved, Problem> {
-        let most = self.0.config.borrow().sessions.max;
+        let (most, own) = {
+            let config = self.0.config.borrow();
+            (config.sessions.max, config.session_share())
+        };
         let now = self.0.clock.now();
         let mut open = self.open();
         if open.len() >= most {
             let message =
                 format!("{most} sessions are open, which is `sessions.max`; close one first");
             return Err(Problem::new(Code::TooManySessions, message));
+        }
+        if open.values().filter(|one| caller.may_act_on(&one.caller)).count() >= own {
+            return Err(Quota::Sessions.reached(own as u64));
         }
         let session = Session {
             caller: caller.clone(),

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::stream;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::Api;
 use crate::backend::BackendName;
@@ -19,6 +20,7 @@ use crate::capture::{Done, Refused};
 use crate::error::{Code, Problem, chain};
 use crate::id::{RandomId, RunId};
 use crate::request::read_json;
+use crate::tasks::Tasks;
 
 /// Header with the id of the run in which a capture is on record.
 pub(super) const RUN: HeaderName = HeaderName::from_static("x-exhibit-run");
@@ -30,6 +32,11 @@ pub(super) const BACKEND: HeaderName = HeaderName::from_static("x-exhibit-backen
 const SHA256: HeaderName = HeaderName::from_static("x-exhibit-sha256");
 /// Header with the HTTP status of the page captured.
 const PAGE_STATUS: HeaderName = HeaderName::from_static("x-exhibit-page-status");
+
+/// From how many bytes on a body is read by a thread of its own.
+const LARGE: usize = 64 * 1024;
+/// How many of those are read at the same time.
+static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// What a handler answers when it cannot do what was asked.
 #[derive(Debug)]
@@ -138,6 +145,18 @@ pub(super) fn on_record(run: RunId, by: BackendName, answer: impl IntoResponse) 
 /// # Errors
 /// `body_too_large`; see [`read_json`].
 pub(super) async fn json_body(api: &Api, request: Request) -> Result<Value, Problem> {
+    body_as(api, request, Ok).await
+}
+
+/// What `read` makes of the body of `request`.
+///
+/// # Errors
+/// As [`json_body`]; what `read` says.
+pub(super) async fn body_as<T: Send + 'static>(
+    api: &Api,
+    request: Request,
+    read: impl FnOnce(Value) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
     let limit = api.config.borrow().capture.max_body;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let bytes = axum::body::to_bytes(request.into_body(), most).await.map_err(|error| {
@@ -145,10 +164,27 @@ pub(super) async fn json_body(api: &Api, request: Request) -> Result<Value, Prob
             .is_some_and(<dyn std::error::Error + 'static>::is::<http_body_util::LengthLimitError>);
         if too_large { too_large_body(limit) } else { broken_body(error) }
     })?;
-    if bytes.is_empty() {
-        return Ok(json!({}));
+    let size = bytes.len();
+    let work = move || read(if bytes.is_empty() { json!({}) } else { read_json(&bytes)? });
+    in_turn(api.runs.tasks(), size, work).await
+}
+
+/// What comes of `work` on text of `size` bytes. What takes long keeps no async thread from others, and of
+/// the other threads only some, in the order in which it came.
+pub(super) async fn in_turn<T: Send + 'static>(
+    tasks: &Tasks,
+    size: usize,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if size < LARGE {
+        return work();
     }
-    read_json(&bytes)
+    let turn = LARGE_AT_ONCE.acquire().await;
+    let done = tasks.spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    done.await.map_err(|error| Problem::internal("reading the body", error))?
 }
 
 /// The body is longer than allowed.
@@ -200,4 +236,26 @@ pub(super) fn random_id(
         let message = "the path names nothing that is here; give an id that was answered";
         Problem::new(not_found, message).field("id").because(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// One thread: it would wait for itself.
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_large_is_not_read_by_an_async_thread() {
+        let (tasks, (go, told)) = (Tasks::default(), mpsc::channel());
+        let reading = in_turn(&tasks, LARGE, move || {
+            told.recv_timeout(Duration::from_secs(60))
+                .map_err(|error| Problem::internal("waiting for the async thread", error))
+        });
+        let other = async { go.send(()).expect("somebody reads") };
+        let (read, ()) = tokio::join!(reading, other);
+        read.expect("the other went on meanwhile");
+        assert_eq!(in_turn(&tasks, 1, || Ok(1)).await.expect("read"), 1);
+    }
 }

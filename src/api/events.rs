@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::Api;
-use super::answer::{Failure, broken_body, json_body, run_in_path};
+use super::answer::{Failure, body_as, broken_body, in_turn, run_in_path};
 use crate::capture::Refused;
 use crate::error::{Code, Problem};
 use crate::request::{read_event, read_events, read_json};
@@ -36,7 +36,7 @@ pub(super) async fn events(
         let intake = Intake::new(&api, work).take(request).await;
         return intake.map(|answer| (StatusCode::CREATED, Json(answer)));
     }
-    let events = read_events(json_body(&api, request).await?)?;
+    let events = body_as(&api, request, read_events).await?;
     let work = api.runs.work(id, &caller).await?;
     let recorded = api.runs.record(&work, events).await?;
     Ok((StatusCode::CREATED, Json(json!({ "run": id, "recorded": recorded }))))
@@ -105,13 +105,12 @@ impl<'a> Intake<'a> {
         };
         while let Some(chunk) = tokio::time::timeout(idle, body.next()).await.map_err(stalled)? {
             let chunk = chunk.map_err(broken_body)?;
-            let mut parts = chunk.split_inclusive(|byte| *byte == b'\n');
-            let outcome = parts.try_for_each(|part| self.part(part));
+            let outcome = self.parts(&chunk).await;
             self.write().await?;
             outcome?;
         }
         let last = std::mem::take(&mut self.rest);
-        let outcome = if last.is_empty() { Ok(()) } else { self.line(&last) };
+        let outcome = if last.is_empty() { Ok(()) } else { self.line(last).await };
         self.write().await?;
         outcome?;
         if self.accepted == 0 {
@@ -121,8 +120,15 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
+    async fn parts(&mut self, chunk: &[u8]) -> Result<(), Problem> {
+        for part in chunk.split_inclusive(|byte| *byte == b'\n') {
+            self.part(part).await?;
+        }
+        Ok(())
+    }
+
     /// A piece of the body that ends where a line does, or where what has arrived ends.
-    fn part(&mut self, part: &[u8]) -> Result<(), Problem> {
+    async fn part(&mut self, part: &[u8]) -> Result<(), Problem> {
         if self.rest.len() + part.len() > self.limit {
             let message = format!(
                 "line {} is longer than {} bytes; send less, or attach what is long as a file",
@@ -136,26 +142,19 @@ impl<'a> Intake<'a> {
             return Ok(());
         }
         let line = std::mem::take(&mut self.rest);
-        self.line(&line)
+        self.line(line).await
     }
 
     fn next(&self) -> String {
         format!("line {}", self.lines + 1)
     }
 
-    fn line(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+    async fn line(&mut self, bytes: Vec<u8>) -> Result<(), Problem> {
         let place = self.next();
-        let text = bytes.trim_ascii();
-        if !text.is_empty() {
-            let event = read_json(text).map_err(|problem| match problem.code {
-                Code::InvalidJson => {
-                    let message = "it is not JSON; send one JSON object on each line";
-                    Problem::new(Code::InvalidJson, message).because(problem)
-                }
-                _ => problem,
-            });
-            let event = event.and_then(read_event).map_err(|problem| on_line(problem, &place))?;
-            self.waiting.push(event);
+        if !bytes.trim_ascii().is_empty() {
+            let tasks = self.api.runs.tasks();
+            let event = in_turn(tasks, bytes.len(), move || event_in(bytes.trim_ascii())).await;
+            self.waiting.push(event.map_err(|problem| on_line(problem, &place))?);
         }
         self.lines += 1;
         Ok(())
@@ -175,6 +174,18 @@ impl<'a> Intake<'a> {
         }
         Ok(())
     }
+}
+
+/// The event that a line tells.
+fn event_in(line: &[u8]) -> Result<Event, Problem> {
+    let event = read_json(line).map_err(|problem| match problem.code {
+        Code::InvalidJson => {
+            let message = "it is not JSON; send one JSON object on each line";
+            Problem::new(Code::InvalidJson, message).because(problem)
+        }
+        _ => problem,
+    });
+    read_event(event?)
 }
 
 /// The same problem, with the line it is on.

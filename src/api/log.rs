@@ -37,9 +37,9 @@ pub(super) fn routes() -> Router<Api> {
 
 const TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; charset=utf-8");
 
-async fn checkpoint(State(api): State<Api>) -> Response {
-    let (note, _) = api.runs.log().checkpoint();
-    ([TEXT], note.to_string()).into_response()
+async fn checkpoint(State(api): State<Api>) -> Result<Response, Failure> {
+    let (note, _) = api.runs.log().checkpoint().await?;
+    Ok(([TEXT], note.to_string()).into_response())
 }
 
 async fn witnessed(State(api): State<Api>) -> Result<Response, Failure> {
@@ -127,7 +127,7 @@ async fn take_timestamp(
 
 async fn timestamps(State(api): State<Api>) -> Result<Json<Value>, Failure> {
     let newest = api.runs.log().stamped().await?;
-    let (_, now) = api.runs.log().checkpoint();
+    let (_, now) = api.runs.log().checkpoint().await?;
     let newest = newest.as_ref().map(stamped);
     Ok(Json(json!({ "origin": now.origin, "size": now.size, "stamped": newest })))
 }

@@ -19,6 +19,7 @@ use crate::runs::Runs;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Failure> {
+    let entries = api.runs.log().checkpoint().await?.1.size;
     let mut registry = Registry::with_prefix("exhibit");
     let (under_way, waiting) = api.captures.load();
     let mut now = Now(&mut registry);
@@ -28,7 +29,7 @@ pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Failure>
     now.gauge("runs_open", "Runs that are open", api.runs.open_count() as u64);
     now.gauge("captures_under_way", "Captures under way", under_way as u64);
     now.gauge("captures_waiting", "Captures that wait for a page", waiting as u64);
-    store(&mut now, &api.runs);
+    store(&mut now, &api.runs, entries);
     integrity(&mut now, &api.runs);
     others(&mut now, &api.runs);
     api.runs.counts().register(&mut registry);
@@ -38,7 +39,7 @@ pub(super) async fn metrics(State(api): State<Api>) -> Result<Response, Failure>
     Ok(([(CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }
 
-fn store(now: &mut Now<'_>, runs: &Runs) {
+fn store(now: &mut Now<'_>, runs: &Runs, entries: u64) {
     // On a disk that does not answer the others are still told of.
     if let Ok(free) = runs.room().free_bytes() {
         now.gauge("store_free_bytes", "Bytes free on the store's disk", free);
@@ -48,8 +49,7 @@ fn store(now: &mut Now<'_>, runs: &Runs) {
     }
     let about = "Whether the daemon started without room, and writes nothing";
     now.is("read_only", about, runs.room().is_read_only());
-    let size = runs.log().checkpoint().1.size;
-    now.gauge("log_entries", "Entries of the log", size);
+    now.gauge("log_entries", "Entries of the log", entries);
     let failed = !runs.signing().status()["failed"].is_null();
     now.is("signing_failed", "Whether the last seal could not be signed", failed);
 }

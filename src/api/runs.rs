@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{
-    Failure, broken_body, file, json_body, product, run_id, run_in_path, too_large_body,
+    Failure, body_as, broken_body, file, json_body, product, run_id, run_in_path, too_large_body,
 };
 use super::events::events;
 use super::keeping::reader;
@@ -59,7 +59,7 @@ async fn open(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    let spec = read_run_spec(json_body(&api, request).await?)?;
+    let spec = body_as(&api, request, read_run_spec).await?;
     let browser = api.captures.provenance();
     let run = api.runs.begin(spec, caller.clone(), browser).await?;
     let (opened, _) = api.runs.registry().shown(run.id, &Reader::Own(caller))?;
@@ -74,7 +74,7 @@ async fn code(
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let id = run_in_path(id)?;
-    let request = CodeRequest::read(json_body(&api, request).await?)?;
+    let request = body_as(&api, request, CodeRequest::read).await?;
     let work = api.runs.work(id, &caller).await?;
     Ok((StatusCode::CREATED, Json(api.runs.registry().reference_code(&work, request).await?)))
 }
@@ -176,7 +176,7 @@ async fn seal(
     request: Request,
 ) -> Result<Json<Receipt>, Failure> {
     let id = run_in_path(id)?;
-    let SealRequest { outcome, reason } = SealRequest::read(json_body(&api, request).await?)?;
+    let SealRequest { outcome, reason } = body_as(&api, request, SealRequest::read).await?;
     let ending = Ending::new(RunState::Sealed, outcome, reason);
     Ok(Json(api.runs.seal(id, &caller, ending).await?))
 }

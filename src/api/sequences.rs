@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 
-use super::answer::{Failure, json_body, on_record, random_id};
+use super::answer::{Failure, body_as, on_record, random_id};
 use super::{Api, ask, video};
 use crate::capture::{Ask, Kind};
 use crate::error::{Code, Problem};
@@ -60,7 +60,7 @@ async fn keep(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    let request = StoredRequest::read(json_body(&api, request).await?)?;
+    let request = body_as(&api, request, StoredRequest::read).await?;
     let kept = api.sequences.keep(caller, request).await?;
     Ok((StatusCode::CREATED, Json(kept.summary())))
 }
@@ -70,7 +70,7 @@ async fn import(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Json<Value>, Failure> {
-    let ImportRequest { sequence, save } = ImportRequest::read(json_body(&api, request).await?)?;
+    let ImportRequest { sequence, save } = body_as(&api, request, ImportRequest::read).await?;
     let steps = sequence.body["steps"].clone();
     let count = steps.as_array().map_or(0, Vec::len);
     if !save {

@@ -1,7 +1,7 @@
 //! Owns what all recordings have in common: their place in a run, and their files on record.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -16,7 +16,8 @@ use crate::blob::Blob;
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Problem, chain};
 use crate::evidence::GrowingFile;
-use crate::run::Event;
+use crate::quotas::{Quota, Share};
+use crate::run::{Caller, Event};
 use crate::runs::Work;
 use crate::settings::{Stage, Viewport};
 use crate::video::vtt::{self, Cue};
@@ -26,35 +27,7 @@ use crate::video::{LARGEST_SIDE, Settings, Sink, Summary};
 pub(super) type Said = (f64, f64, String);
 
 /// One of the recordings that may be under way at the same time.
-#[derive(Debug)]
-pub(super) struct Seat(Arc<Mutex<usize>>);
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-    }
-}
-
-/// The recordings under way, counted.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Seats(Arc<Mutex<usize>>);
-
-impl Seats {
-    /// One more.
-    ///
-    /// # Errors
-    /// `too_many_recordings` when there are `most` already.
-    pub(super) fn take(&self, most: usize) -> Result<Seat, Problem> {
-        let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if *count >= most {
-            let message =
-                format!("{most} recordings are under way, which is `video.max`; end one first");
-            return Err(Problem::new(Code::TooManyRecordings, message));
-        }
-        *count += 1;
-        Ok(Seat(Arc::clone(&self.0)))
-    }
-}
+pub(super) type Seat = Share;
 
 /// A recording in its run.
 #[derive(Clone)]
@@ -126,12 +99,23 @@ impl Filming {
 }
 
 impl Captures {
-    /// One of the recordings that may be under way at the same time.
+    /// One of the recordings that may be under way at the same time, for `caller`.
     ///
     /// # Errors
     /// `too_many_recordings`.
-    pub(super) fn seat(&self) -> Result<Seat, Problem> {
-        self.0.recordings.seats().take(self.0.config.borrow().video.max)
+    pub(super) fn seat(&self, caller: &Caller) -> Result<Seat, Problem> {
+        let (most, own) = {
+            let config = self.0.config.borrow();
+            (config.video.max, config.recording_share())
+        };
+        self.0.recordings.seats().take_of(caller, Quota::Recordings, own, 0, |held| {
+            if held < most {
+                return Ok(());
+            }
+            let message =
+                format!("{most} recordings are under way, which is `video.max`; end one first");
+            Err(Problem::new(Code::TooManyRecordings, message))
+        })
     }
 
     pub(super) fn recording_settings(&self, viewport: Viewport, frame_rate: u32) -> Settings {

@@ -13,6 +13,7 @@ mod record;
 mod recording;
 mod sequence;
 mod session;
+mod slots;
 mod video;
 mod windows;
 
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use self::ask::{Ask, Done, Kind, Refused};
@@ -34,6 +35,7 @@ use self::record::{asked_for, files_of, metadata, report, with_artifacts, with_f
 use self::recording::Recordings;
 pub use self::sequence::{NO_LIMIT, SequenceDone};
 pub use self::session::SessionOpened;
+use self::slots::Slots;
 pub use self::video::VideoDone;
 use crate::artifact::Artifact;
 use crate::backend::{BackendName, Order, Taken};
@@ -63,7 +65,7 @@ struct Shared {
     backends: Backends,
     policy: watch::Receiver<Policy>,
     config: watch::Receiver<Arc<Config>>,
-    slots: Semaphore,
+    slots: Slots,
     waiting: AtomicUsize,
     /// Captures by caller, waiting or under way.
     shares: Shares,
@@ -81,7 +83,7 @@ impl Captures {
         config: watch::Receiver<Arc<Config>>,
         tasks: Tasks,
     ) -> Self {
-        let slots = Semaphore::new(config.borrow().capture.concurrent);
+        let slots = Slots::new(config.borrow().capture.concurrent);
         let waiting = AtomicUsize::new(0);
         let sessions = Sessions::new(runs.clock().clone(), config.clone());
         let recordings = Recordings::default();
@@ -120,7 +122,7 @@ impl Captures {
     /// Captures under way and waiting.
     pub fn load(&self) -> (usize, usize) {
         let under_way = self.0.config.borrow().capture.concurrent;
-        let free = self.0.slots.available_permits();
+        let free = self.0.slots.free();
         (under_way.saturating_sub(free), self.0.waiting.load(Ordering::Relaxed))
     }
 
@@ -186,7 +188,7 @@ impl Captures {
 
     /// Wait for a free slot, and have it taken.
     async fn obtain(&self, attempt: &Attempt, place: Place) -> Result<Taken, Box<Failure>> {
-        let slot = tokio::time::timeout_at(place.deadline, self.0.slots.acquire()).await;
+        let slot = tokio::time::timeout_at(place.deadline, self.slot(&attempt.work)).await;
         drop(place.waiting);
         match slot {
             Ok(_slot) => {
@@ -262,7 +264,7 @@ impl Captures {
         let place = Place { waiting: Waiting(Arc::clone(&self.0)), deadline, _share: share };
         let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
         // Whoever finds a free slot has only not taken it yet, and does not wait.
-        if before < limits.queue + self.0.slots.available_permits() {
+        if before < limits.queue + self.0.slots.free() {
             return Ok(place);
         }
         let message = format!(

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::footage::{Filming, Footage, Seat, Seats, Take};
+use super::footage::{Filming, Footage, Seat, Take};
 use super::{Captures, Refused};
 use crate::error::{Code, Problem};
 use crate::id::{RunId, SessionId};
+use crate::quotas::Shares;
 use crate::request::RecordingRequest;
 use crate::run::{Caller, Event};
 use crate::settings::Stage;
@@ -20,7 +21,7 @@ use crate::settings::Stage;
 #[derive(Debug, Default)]
 pub(super) struct Recordings {
     under_way: Mutex<HashMap<Key, Active>>,
-    seats: Seats,
+    seats: Shares,
 }
 
 /// A run and the number of a recording in it.
@@ -42,7 +43,7 @@ struct Active {
 
 impl Recordings {
     /// The recordings under way, counted: of sessions and others.
-    pub(super) fn seats(&self) -> &Seats {
+    pub(super) fn seats(&self) -> &Shares {
         &self.seats
     }
 
@@ -109,7 +110,7 @@ impl Captures {
         self.check_not_stopping()?;
         let work = self.0.runs.work(run, &caller).await?;
         let viewport = self.0.sessions.viewport(session, &caller)?;
-        let seat = self.seat()?;
+        let seat = self.seat(&caller)?;
         let take = Take::new(work, Stage::during(), self.0.runs.clock().now(), None);
         let entry = self.enter((run, take.number), session, &caller)?;
         let settings = self.recording_settings(viewport, frame_rate);

@@ -87,7 +87,7 @@ impl Captures {
         let chosen = Chosen::of(by, "/sequence", pass_on);
         check_session(by, &request.page)?;
         check_steps(by, &request)?;
-        let seat = if request.record { Some(self.seat()?) } else { None };
+        let seat = if request.record { Some(self.seat(&caller)?) } else { None };
         let session = self.0.sessions.enter(&caller, &mut request.page)?;
         let Place { waiting, deadline, _share } = self.queue(&caller)?;
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
@@ -95,7 +95,7 @@ impl Captures {
         let begun = self.0.runs.clock().now();
         self.0.runs.record(&work, vec![requested(&request, &stage, by)]).await?;
 
-        let slot = tokio::time::timeout_at(deadline, self.0.slots.acquire()).await;
+        let slot = tokio::time::timeout_at(deadline, self.slot(&work)).await;
         drop(waiting);
         let mut results = Results::default();
         let ended = match slot {

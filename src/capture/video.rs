@@ -80,7 +80,7 @@ impl Captures {
             return Err(no_converter().into());
         }
         let session = self.0.sessions.enter(&caller, &mut request.page)?;
-        let seat = self.seat()?;
+        let seat = self.seat(&caller)?;
         let Place { waiting, _share, .. } = self.queue(&caller)?;
         // Steps take as long as a person would; the recording's own limit holds.
         let longest = self.0.config.borrow().video.max_duration;
@@ -93,7 +93,7 @@ impl Captures {
         event.data.insert("recording".to_owned(), json!(take.name));
         self.0.runs.record(&take.work, vec![event]).await?;
 
-        let slot = tokio::time::timeout_at(deadline, self.0.slots.acquire()).await;
+        let slot = tokio::time::timeout_at(deadline, self.slot(&take.work)).await;
         drop(waiting);
         let mut results = Results::default();
         let mut cues = Vec::new();

@@ -90,7 +90,7 @@ impl Captures {
         filming: Filmed,
     ) -> Result<Option<(String, bool)>, Problem> {
         let begun = self.0.runs.clock().now();
-        let seat = match self.seat() {
+        let seat = match self.seat(&opener.work.run.opening.caller) {
             Ok(seat) => seat,
             Err(problem) => {
                 self.keep_too_many(opener, window, &url, &problem).await?;

@@ -59,6 +59,9 @@ keys! {
     quotas.open_runs: live;
     quotas.requests: live;
     quotas.stored: live;
+    quotas.sessions: live;
+    quotas.recordings: live;
+    quotas.captures: live;
     keys.signing: restart;
     keys.algorithm: restart;
     keys.agent: restart;

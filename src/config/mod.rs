@@ -419,7 +419,7 @@ impl Default for Config {
             backend: Backend { hosted: Hosted::default() },
             video: Video {
                 source: Some(Source::Screencast),
-                max: 2,
+                max: 3,
                 max_duration: Duration::from_mins(10),
                 max_bytes: 500 * MIB,
                 ffmpeg: None,

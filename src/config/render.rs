@@ -116,6 +116,9 @@ impl Config {
             "quotas.open_runs" => number(self.quotas.open_runs as u64),
             "quotas.requests" => number(self.quotas.requests as u64),
             "quotas.stored" => size(self.quotas.stored),
+            "quotas.sessions" => number(self.quotas.sessions as u64),
+            "quotas.recordings" => number(self.quotas.recordings as u64),
+            "quotas.captures" => number(self.quotas.captures as u64),
             other => unreachable!("no such key: {other}"),
         }
     }

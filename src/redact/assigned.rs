@@ -20,6 +20,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
         named: 0,
         until: 0,
         word: 0..0,
+        bare: 0,
         line: 0,
     };
     for at in 0..text.len() {
@@ -47,6 +48,8 @@ pub(super) struct Scan<'t> {
     pub(super) until: usize,
     /// The last word that was looked at: where one ends does not depend on where it begins.
     pub(super) word: Range<usize>,
+    /// Where it ends without the signs of a sentence.
+    pub(super) bare: usize,
     /// The end of a line; there is none between what was looked at last and this.
     pub(super) line: usize,
 }
@@ -268,6 +271,12 @@ impl<'t> Scan<'t> {
         let quote = self.byte(at);
         if matches!(quote, b'"' | b'\'' | b'`') {
             let rest = &self.bytes[at + 1..];
+            // `"""…"""`: whoever begins there goes on to the next three.
+            if rest.starts_with(&[quote, quote]) {
+                let rest = &rest[2..];
+                let end = rest.windows(3).position(|three| three == [quote; 3]);
+                return at + 3..at + 3 + end.unwrap_or(rest.len());
+            }
             let mut escaped = false;
             let end = rest.iter().position(|byte| {
                 let ends = *byte == b'\n' || *byte == quote && !escaped;
@@ -282,12 +291,12 @@ impl<'t> Scan<'t> {
                 end += 1;
             }
             self.word = at..end;
+            while end > at && matches!(self.bytes[end - 1], b'.' | b',' | b';' | b':') {
+                end -= 1;
+            }
+            self.bare = end;
         }
-        let mut end = self.word.end;
-        while end > at && matches!(self.bytes[end - 1], b'.' | b',' | b';' | b':') {
-            end -= 1;
-        }
-        at..end
+        at..self.bare.max(at)
     }
 
     /// Whether a word ends before `at`. Passwords have all kinds of signs; a sign ends one where

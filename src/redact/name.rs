@@ -2,6 +2,8 @@
 //! Names come in many spellings, so they are judged by their words, and by the last ones first:
 //! `DB_PASSWORD`, `db.password` and `dbPassword` are one name, `password_hint` is another.
 
+use super::PLACEHOLDER;
+
 /// What a name says of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -237,6 +239,10 @@ const INNOCENT: &[&str] = &[
 fn words(name: &str) -> Vec<String> {
     let from = name.len().saturating_sub(LONGEST);
     let from = (from..=name.len()).find(|at| name.is_char_boundary(*at)).unwrap_or(0);
+    // What stands in place of a secret is no word of the name.
+    let taken =
+        name[from..].rfind("[redacted:").and_then(|at| PLACEHOLDER.find_at(name, from + at));
+    let from = taken.map_or(from, |taken| taken.end());
     let mut words = Vec::new();
     let mut word = String::new();
     let letters: Vec<char> = name[from..].chars().collect();

@@ -11,21 +11,35 @@ use super::name::Kind;
 use super::value::{Bond, is_secret, looks_secret};
 
 /// Names in sentences.
-const NAME: &str = r"(?:pass(?:word|wd|phrase|code|wort)?|pwd|secret|token|api[ _-]?key|access[ _-]?key|credentials?)";
+const NAME: &str = r"(?:pass(?:word|wd|phrase|code|wort)?|pwd|kennwort|contraseña|mot\s+de\s+passe|senha|wachtwoord|secret|token|api[ _-]?key|access[ _-]?key|credentials?)";
 /// Whose it is.
 const WHOSE: &str = r"(?:\s+(?:for|of|on|to|in)\s+[^\n:=]{1,60}?)?";
 /// How it is said.
-const VERBS: &str =
-    r"(?:\s+(?:is|was|are|has been|will be|now|set to|reset to|changed to)){1,3}:?\s+";
+const VERBS: &str = r"(?:\s+(?:is|was|are|has been|will be|now|set to|reset to|changed to|ist|lautet|war|es|est)){1,3}:?\s+";
 
 /// That it is another now.
 const CHANGED: &str = r"(?:\s+(?:was\s+|has been\s+)?(?:changed|reset|rotated|updated))?";
 
+/// What somebody types, and where.
+const TYPED: &str = r"\b(?:typed?|typing|enter(?:ed|ing)?|fill(?:ed)?|pasted?|put)\s+";
+const INTO: &str = r#"["'`”]?\s+(?:in|into|as)\s+[^\n.,;]{0,40}?\b(?:password|passwd|passphrase|passcode|pwd|token|api[ _-]?key)\b"#;
+
 /// Sentences that name a secret and say it: what they say must look like one.
 static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let value = r#"["'`“]?([^\s"'`”]{4,200})"#;
+    let called = r#"["'`“]?([^\s"'`”()]{4,200})"#;
     compiled(&[
         &format!(r"(?i)\b{NAME}{WHOSE}(?:{VERBS}|\s*(?::|->|→|=>)\s*){value}"),
+        // A row of a table.
+        &format!(r"(?im)\b{NAME}[ ]{{0,40}}(?:\||\t)[ \t]{{0,40}}{value}"),
+        &format!(r"(?i)\b{NAME}{WHOSE}\s*(?:⇒|←|»)\s*{value}"),
+        // `page.fill('#password', '…')`
+        &format!(
+            r"(?i)\b(?:fill|type|send_?keys|set_?value|input|enter|write)[a-z_]{{0,12}}\s*\([^()\n]{{0,60}}\b{NAME}[^(),\n]{{0,20}},\s*{called}"
+        ),
+        &format!(r"(?i){TYPED}{value}{INTO}"),
+        // A token in place of a user.
+        r#"(?i)\bhttps?://([^/\s:@"'<>]{12,200})@"#,
         &format!(r"(?i)\b(?:with|using|enter(?:ed)?|typed?|use)\s+(?:the\s+)?{NAME}\s+{value}"),
         &format!(r"(?i)\b{NAME}{WHOSE}{CHANGED}\s+from\s+{value}"),
         &format!(r"(?i)\b{NAME}{CHANGED}(?:\s+from\s+\S{{1,200}})?\s+to\s+{value}"),
@@ -41,6 +55,10 @@ static QUOTED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         &format!(r#"(?i)\b{NAME}{WHOSE}{VERBS}["'`“]([^"'`”\n]{{3,200}})["'`”]"#),
         r#"(?i)\b(?:identified\s+by|(?:with\s+)?(?:encrypted\s+)?password)\s+["']([^"'\n]{1,200})["']"#,
         r#"(?i)\bconvertto-securestring\s+(?:-string\s+)?["']([^"'\n]{1,200})["']"#,
+        &format!(
+            r#"(?i)\b(?:set|with|enter|type|change|reset|use)_?{NAME}[a-z_]{{0,12}}\s*\(\s*["'`]([^"'`\n]{{3,200}})["'`]"#
+        ),
+        &format!(r#"(?i){TYPED}["'`“]([^"'`”\n]{{3,200}})["'`”]{INTO}"#),
         r#"(?i)\bpassword\s*\(\s*["']([^"'\n]{1,200})["']"#,
         r"\bmachine\s+\S{1,100}\s+login\s+\S{1,100}\s+password\s+(\S{1,200})",
         r#"(?i)\becho\s+["']?([^\s"'|]{4,200})["']?\s*\|[^\n|]{0,60}(?:--password-stdin|--stdin|sudo\s+-S|chpasswd)"#,
@@ -49,9 +67,16 @@ static QUOTED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 
 /// Sentences that say a short number.
 static COUNTED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    compiled(&[&format!(
-        r"(?i)\b(?:pin|otp|tan|cvv|cvc|(?:pin|verification|security|one-time|login|sms|2fa|mfa)[ -]code){VERBS}((?:[A-Z]-)?[0-9]{{3,8}})\b"
-    )])
+    compiled(&[
+        &format!(
+            r"(?i)\b(?:pin|otp|tan|cvv|cvc|(?:pin|verification|security|one-time|login|sms|2fa|mfa)[ -]code){VERBS}((?:[A-Z]-)?[0-9]{{3,8}})\b"
+        ),
+        &format!(
+            r"(?i)\byour\s+(?:[a-z-]{{1,20}}\s+){{0,2}}code(?:{VERBS}|\s*:\s*)((?:[A-Z]-)?[0-9]{{4,8}})\b"
+        ),
+        &r"\b(?:(?i:cvv2?|cvc2?)\s+([0-9]{3,4}))\b".to_owned(),
+        &r"\bPIN\s+([0-9]{4,6})\b".to_owned(),
+    ])
 });
 
 /// The credentials of HTTP's scheme Basic.
@@ -74,6 +99,23 @@ static COMMANDS: LazyLock<Vec<(Regex, Regex)>> = LazyLock::new(|| {
         (
             r"\b(?:docker|podman|helm|oc|az|skopeo|buildah|crane|cf)\b",
             r#"\blogin\b[^\n|;&]{0,120}?\s-p[ =]["']?([^\s"']{1,200})"#,
+        ),
+        (
+            r"\b(?:mongo|mongosh|mongodump|mongorestore|mongoexport|mongoimport)\b",
+            r#"\s-p[ =]["']?([^\s"'-][^\s"']{0,200})"#,
+        ),
+        (r"\b7z[ar]?\b", r#"\s-p["']?([^\s"']{3,200})"#),
+        (r"\b(?:zip|unzip|zipcloak)\b", r#"\s-P\s*["']?([^\s"'-][^\s"']{2,200})"#),
+        (r"\bopenssl\b", r#"\s-k\s+["']?([^\s"'-][^\s"']{0,200})"#),
+        (
+            r"\bhtpasswd\b",
+            r#"\s-[a-zA-Z]{0,6}b[a-zA-Z]{0,6}\s+\S{1,200}\s+\S{1,100}\s+["']?([^\s"']{1,200})"#,
+        ),
+        (r"\bchpasswd\b", r#"<<<\s*["']?[^\s:"']{1,60}:([^\s"']{1,200})"#),
+        (r"(?i)\bnet\s+user\b", r#"(?i)\buser\s+\S{1,60}\s+["']?([^\s"'/*][^\s"']{2,200})"#),
+        (
+            r"\baws\s+configure\s+set\b",
+            r#"\s[a-z._-]{0,60}(?:secret_access_key|session_token)\s+["']?([^\s"']{1,200})"#,
         ),
         (r"\bredis-cli\b", r#"\s-a\s+["']?([^\s"']{1,200})"#),
         (
@@ -127,11 +169,12 @@ pub(super) fn commands(text: &str) -> Vec<Range<usize>> {
         let mut from = 0;
         while let Some(called) = program.find_at(text, from) {
             let window = window(text, called.start());
-            let begin = window.start;
+            let (begin, end) = (window.start, window.end);
             let inside = groups(argument, &text[window]);
             let inside = inside.map(|range| begin + range.start..begin + range.end);
             found.extend(inside.filter(|range| strong(&text[range.clone()])));
-            from = boundary(text, begin + STRIDE);
+            // What is called on the next line has a window of its own.
+            from = boundary(text, (begin + STRIDE).min(end.max(called.end())));
         }
     }
     found
@@ -194,6 +237,22 @@ mod tests {
             ("ConvertTo-SecureString 'swordfish' -AsPlainText", "swordfish"),
             ("SET PASSWORD = PASSWORD('swordfish')", "swordfish"),
             ("Basic Ym9iOmh1bnRlcjI=", "Ym9iOmh1bnRlcjI="),
+            ("page.fill('#password', 'hunter2')", "hunter2"),
+            ("typed \"swordfish\" into the password field", "swordfish"),
+            ("typed hunter2 into #password", "hunter2"),
+            ("setPassword(\"swordfish\")", "swordfish"),
+            ("| password | hunter2 |", "hunter2"),
+            ("password\thunter2", "hunter2"),
+            ("Passwort lautet hunter2", "hunter2"),
+            ("Your code is 482913", "482913"),
+            ("exp 12/29 CVV 482", "482"),
+            ("mongo -u root -p hunter2", "hunter2"),
+            ("7z -phunter2 a x", "hunter2"),
+            ("openssl enc -k hunter2", "hunter2"),
+            ("htpasswd -b f bob hunter2", "hunter2"),
+            ("net user bob hunter2 /add", "hunter2"),
+            ("aws configure set aws_secret_access_key hunter2", "hunter2"),
+            ("git clone https://hunter2abcdef@github.com/x", "hunter2abcdef"),
             ("echo hunter2 | docker login --password-stdin", "hunter2"),
         ] {
             let found: Vec<&str> = find(text).into_iter().map(|range| &text[range]).collect();

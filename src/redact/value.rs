@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use super::PLACEHOLDER;
 use super::name::{self, Kind};
 
 /// How surely a value belongs to the name before it.
@@ -84,6 +85,10 @@ pub(super) fn is_secret(kind: Kind, value: &str, bond: Bond) -> bool {
         (Kind::Pass, Bond::Strong) if value.len() >= 5 => {
             !is_about(value) && value.bytes().any(|byte| byte.is_ascii_alphabetic())
         }
+        // `mnemonic: MOV` is a processor's.
+        (Kind::Phrase, _) if value.len() < 6 && value.bytes().all(|b| b.is_ascii_uppercase()) => {
+            false
+        }
         (Kind::Likely | Kind::Pass, _) => looks_secret(value),
         (_, Bond::Weak) => {
             let digits = value.trim_end_matches(['.', ',', ';']);
@@ -133,15 +138,29 @@ pub(super) fn is_reference(value: &str) -> bool {
         || variable
         || value.starts_with("${")
         || value.starts_with("$(")
-        || value.contains("[redacted")
+        || is_taken(value)
         || framed("{", '}')
         || framed("<", '>')
         || framed("[", ']') && value.len() < 3
         || matches!(value, "%s" | "%d" | "%v" | "%r" | "%q" | "?" | "{}" | "()" | "[]")
         || is_code(value)
+        || is_chord(value)
         || matches!(first, '/' | '~' | '.') && is_path(value)
         || name::kind(value).is_some()
             && value.bytes().all(|b| b.is_ascii_alphabetic() || b"_-.".contains(&b))
+}
+
+/// Keys that are pressed together: `Alt+S`.
+fn is_chord(value: &str) -> bool {
+    let Some((first, key)) = value.split_once('+') else { return false };
+    let held = ["alt", "ctrl", "control", "shift", "cmd", "command", "meta", "option", "win"];
+    held.contains(&first.to_ascii_lowercase().as_str()) && key.len() < 20
+}
+
+/// Whether nothing but signs is left of `value` beside what was taken out of it.
+fn is_taken(value: &str) -> bool {
+    value.contains("[redacted:")
+        && !PLACEHOLDER.replace_all(value, "").contains(char::is_alphanumeric)
 }
 
 /// A call, or what belongs to something: `os.getenv("X")`, `config.token`.

@@ -1,5 +1,5 @@
 //! Owns the ways in which a text may be written within another: percent-encoded, as a string of JSON,
-//! as an entity of HTML. What is found in the decoded text is known by where it stands in the first.
+//! as an entity of HTML, in letters of full width or with invisible ones between. What is found in the decoded text is known by where it stands in the first.
 
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ impl View {
     }
 
     fn decoded(&self) -> Option<Self> {
-        if !self.text.contains(['%', '\\', '&']) {
+        if self.text.is_ascii() && !self.text.contains(['%', '\\', '&']) {
             return None;
         }
         let (mut text, mut from, mut at) = (String::new(), Vec::new(), 0);
@@ -47,9 +47,14 @@ impl View {
                 '%' => percent(rest),
                 '\\' => escape(rest),
                 '&' => entity(rest),
-                _ => None,
+                _ => plain(letter).map(|plain| (plain, letter.len_utf8())),
             };
             changed |= read.is_some();
+            if is_invisible(letter) {
+                changed = true;
+                at += letter.len_utf8();
+                continue;
+            }
             let (written, length) = read.unwrap_or((letter, letter.len_utf8()));
             from.extend((0..written.len_utf8()).map(|byte| self.begins(at + byte)));
             text.push(written);
@@ -67,6 +72,20 @@ impl View {
 /// The ASCII letter that `code` stands for; of others the name or sign we look for is not made.
 fn ascii(code: u8, length: usize) -> Option<(char, usize)> {
     code.is_ascii().then(|| (char::from(code), length))
+}
+
+/// The ASCII letter for one of full width, and the blank for one of another width.
+fn plain(letter: char) -> Option<char> {
+    match letter {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(letter) - 0xfee0),
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => Some(' '),
+        _ => None,
+    }
+}
+
+/// Whether nobody sees `letter`: it may stand within a name or a number.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
 }
 
 fn hexadecimal(text: &str, from: usize, to: usize) -> Option<u8> {
@@ -134,6 +153,7 @@ mod tests {
             "&quot;p&quot;:&#34;hunter2&#x22;",
             "p%253Dhunter2",
             "ü%C3%BC=hunter2%20",
+            "ｐ：\u{a0}hunter2",
         ] {
             let views = View::all(text);
             let last = views.last().expect("one");
@@ -148,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_place_is_one_of_the_first_text(text in "([a-zü%\\\\&;#x0-9\"nu]|%[0-9A-F]{2}|\\\\u00[0-9]{2}|&amp;){0,40}") {
+        fn every_place_is_one_of_the_first_text(text in "([a-zü\u{200b}\u{a0}ｐ：%\\\\&;#x0-9\"nu]|%[0-9A-F]{2}|\\\\u00[0-9]{2}|&amp;){0,40}") {
             for view in View::all(&text) {
                 let ends: Vec<usize> = view.text.char_indices().map(|(at, _)| at).collect();
                 for pair in ends.windows(2) {

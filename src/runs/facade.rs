@@ -85,6 +85,11 @@ impl Runs {
         &self.0.context.clock
     }
 
+    /// The daemon's work.
+    pub fn tasks(&self) -> &Tasks {
+        &self.0.context.tasks
+    }
+
     /// Folder of the store.
     pub fn root(&self) -> &Path {
         self.0.context.root()

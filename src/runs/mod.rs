@@ -22,10 +22,13 @@
 //! 2. the turn of the retention, `Turn`: what moves sealed runs asks for it;
 //! 3. the draft of a run;
 //! 4. the signing key, `SigningKey`: for reading by each seal, for writing by an exchange;
-//! 5. the decisions that stand, `Decision`: only who holds it can add one;
+//! 5. the turn to decide, `Decision`: only who holds it can add a decision; who looks at those that stand
+//!    waits for a moment at most;
 //! 6. the access log, then the log: each inside its type, which calls nothing of the runs;
-//! 7. all others, one at a time and without waiting: the map of open runs, the index, findings, the states
-//!    that `status` shows.
+//! 7. all others, one at a time and without waiting: the map of open runs, what is told of each, the index,
+//!    findings, the states that `status` shows.
+//!
+//! Async code takes none of 2 to 5: each is held over a disk, a signature or an authority's answer.
 //!
 //! The turn and the decision are values that functions take, so that the compiler asks for them. Who
 //! waits for the turn, or for a second decision, while he holds a decision would wait for himself: builds

@@ -84,6 +84,8 @@ async fn recordings_that_end_in_every_way_at_once_are_sealed_as_they_are() {
         TestDaemon::start_with(|config| {
             config.video.max = 2 * ROUND;
             config.sessions.max = 2 * ROUND;
+            config.quotas.recordings = 2 * ROUND;
+            config.quotas.sessions = 2 * ROUND;
         })
         .await,
         Site::start().await,

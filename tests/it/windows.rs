@@ -51,6 +51,7 @@ async fn windows_that_a_page_opens_are_recordings_of_their_own() {
         let daemon = TestDaemon::start_with(|config| {
             config.video.source = Some(source);
             config.video.max = 3;
+            config.quotas.recordings = 3;
             config.privacy.mask = vec![".secret".to_owned()];
         })
         .await;

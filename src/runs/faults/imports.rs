@@ -59,7 +59,7 @@ impl Trial {
         store
             .unpack_import(std::io::Cursor::new(&one), bundle::Limits::default())
             .expect("a bundle");
-        store.mark_import(runs.log().checkpoint().1.size).expect("marked");
+        store.mark_import(runs.0.context.log.checkpoint().1.size).expect("marked");
         let sha256 = Digest::of(&one);
         let entry = leaf::import(&[cut], sha256, &operator(), place.clock.now());
         let deed = decided(&operator(), Act::Import, vec![cut], json!({}));

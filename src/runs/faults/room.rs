@@ -213,7 +213,7 @@ fn what_cannot_be_read_is_no_finding_of_the_scrubbers() {
     let asked = json!({ "runs": [archived] });
     let asked = crate::request::ArchiveRequest::read(asked).expect("sound");
     place.wait(runs.retention().archive(asked, &operator())).expect("archived");
-    let entries = || runs.log().checkpoint().1.size;
+    let entries = || runs.0.context.log.checkpoint().1.size;
     let round = || {
         let before = runs.integrity().scrubbed().rounds;
         while runs.integrity().scrubbed().rounds == before {

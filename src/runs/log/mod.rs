@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use self::authority::Authority;
 use self::cosigning::Witnessed;
 use super::context::Context;
+use crate::error::Problem;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::Note;
 
@@ -36,8 +37,13 @@ impl LogService {
         Self(Arc::new(Inner { context, witnessed: Mutex::default(), authority }))
     }
 
-    /// The newest checkpoint, signed, and what it states.
-    pub fn checkpoint(&self) -> (Note, Checkpoint) {
-        self.0.context.log.checkpoint()
+    /// The newest checkpoint, signed, and what it states. Waits for an entry that is being written, so
+    /// that no async thread looks for it.
+    ///
+    /// # Errors
+    /// `internal_error` when nobody could look.
+    pub async fn checkpoint(&self) -> Result<(Note, Checkpoint), Problem> {
+        let log = Arc::clone(&self.0.context.log);
+        self.0.context.blocking("reading the checkpoint", move || Ok(log.checkpoint())).await
     }
 }

@@ -24,7 +24,10 @@ use crate::runs::room::Room;
 /// The key that signs, and where the next one comes from.
 #[derive(Debug)]
 pub(in crate::runs) struct SigningKey {
+    /// Held while a run is sealed: async code goes by `key`.
     signer: RwLock<Signer>,
+    /// Fingerprint of the key that signs.
+    key: Mutex<String>,
     /// As the configuration said at the start: a change takes effect at the next one.
     place: KeyPlace,
     history: PathBuf,
@@ -42,8 +45,9 @@ impl SigningKey {
         let (place, history) = (config.keys.place(), config.keys.signers_file());
         let (signer, signers) = take_up(&place, &history, clock)?;
         tracing::info!(key = signer.fingerprint(), "evidence is signed");
+        let key = Mutex::new(signer.fingerprint());
         let signer = RwLock::new(signer);
-        Ok((Self { signer, place, history, failed: Mutex::default() }, signers))
+        Ok((Self { signer, key, place, history, failed: Mutex::default() }, signers))
     }
 
     pub(in crate::runs) fn signer(&self) -> RwLockReadGuard<'_, Signer> {
@@ -52,7 +56,7 @@ impl SigningKey {
 
     /// Fingerprint of the key that signs.
     pub(in crate::runs) fn fingerprint(&self) -> String {
-        self.signer().fingerprint()
+        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -180,6 +184,7 @@ impl Signing {
         let (new, mut signers) = take_up(&signing.place, &signing.history, clock)?;
         let after = new.fingerprint();
         *signer = new;
+        signing.key.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&after);
         drop(signer);
         if before != after {
             tracing::warn!(before, after, "evidence is signed with another key");

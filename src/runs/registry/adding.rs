@@ -33,15 +33,19 @@ impl Registry {
     ) -> Result<Vec<Recorded>, Problem> {
         let (config, counts) = (self.0.context.config.borrow().clone(), self.0.counts.clone());
         let concludes = events.iter().any(concludes);
-        let recorded = self.with_draft(work, "recording events", move |draft, at| {
-            let agents = events.iter().any(|event| event.actor == Actor::Agent);
-            let most = config.runs.max_events;
+        let (most, agents) =
+            (config.runs.max_events, events.iter().any(|event| event.actor == Actor::Agent));
+        // Before the draft is held: what one caller says keeps no other from it.
+        let admitted = move || {
+            for event in events.iter_mut().filter(|event| event.actor == Actor::Agent) {
+                admit(event, &config.events)?;
+            }
+            Ok(events)
+        };
+        let recorded = self.with_prepared(work, "recording events", admitted, move |draft, at, events| {
             if agents && draft.events() + events.len() as u64 > most {
                 let message = format!("the run would have more than {most} events, which is `runs.max_events`; open another");
                 return Err(Problem::new(Code::InvalidField, message));
-            }
-            for event in events.iter_mut().filter(|event| event.actor == Actor::Agent) {
-                admit(event, &config.events)?;
             }
             counts.record(draft, &events, at)
         });

@@ -39,7 +39,7 @@ impl Registry {
             Problem::new(Code::InvalidField, message).field("attachment")
         })?;
         let code = agreed(code, Some(found.sha256), None)?;
-        let (code, redacted) = self.code_without_secrets(code)?;
+        let (code, redacted) = self.code_without_secrets(code).await?;
         let mut event = Event::exhibit(CODE_EVENT, json!({ "code": code, "artifact": found }));
         event.data.extend(redacted.map(|told| (REDACTED.to_owned(), told)));
         let recorded = self.record(work, vec![event]).await?;
@@ -82,7 +82,7 @@ impl Registry {
     ) -> Result<Value, Problem> {
         let state = seen.as_ref().map(|seen| seen.state);
         let path = code.path.clone();
-        let (code, redacted) = self.code_without_secrets(code)?;
+        let (code, redacted) = self.code_without_secrets(code).await?;
         let mut data = json!({ "code": code });
         if let Some(told) = redacted {
             data[REDACTED] = told;

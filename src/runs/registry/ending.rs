@@ -113,7 +113,8 @@ impl Sealer {
         ending: Ending,
     ) -> Result<Receipt, Problem> {
         let run = self.0.registry.find(id, caller)?;
-        self.seal_run(run, self.0.registry.ending_without_secrets(ending)).await
+        let ending = self.0.registry.ending_without_secrets(ending).await?;
+        self.seal_run(run, ending).await
     }
 
     /// Seal a run of one, whose only work is done.
@@ -142,6 +143,7 @@ impl Sealer {
                 let _guard = guard;
                 let mut place = lock(&run.draft);
                 let draft = place.take().ok_or_else(|| sealed(run.id))?;
+                run.tell_sealing();
                 match this.0.signing.seal_draft(draft, &ending) {
                     Ok(receipt) => {
                         this.0.registry.remove(run.id);
@@ -151,6 +153,7 @@ impl Sealer {
                     }
                     Err(error) => {
                         let problem = seal_problem(&error);
+                        run.tell(&error.draft);
                         *place = Some(*error.draft);
                         Err(problem)
                     }

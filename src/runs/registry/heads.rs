@@ -6,9 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Registry;
-use super::open::{OpenRun, Work, lock};
+use super::open::{OpenRun, Work};
 use crate::error::{Problem, chain};
-use crate::evidence::Draft;
 use crate::evidence::log::RunHead;
 use crate::runs::problem::store_problem;
 use crate::tasks::Tasks;
@@ -60,7 +59,8 @@ impl Registry {
 
     fn fix_heads(&self, runs: &[Arc<OpenRun>]) -> Result<(), Problem> {
         let grown = |run: &Arc<OpenRun>| {
-            let head = lock(&run.draft).as_ref().map(Draft::head)?;
+            // A draft that somebody writes to or seals is not waited for: who wrote asks again.
+            let head = run.head()?;
             (head.events > run.fixed.load(Ordering::Acquire)).then(|| (Arc::clone(run), head))
         };
         let grown: Vec<(Arc<OpenRun>, RunHead)> = runs.iter().filter_map(grown).collect();

@@ -119,22 +119,22 @@ impl Registry {
         let at = self.0.context.clock.now();
         let config = Arc::clone(&self.0.context.config.borrow());
         let policy = config.workflows.get(&spec.workflow).cloned();
-        let (spec, redacted) = self.spec_without_secrets(spec)?;
-        let opening = Opening {
-            run: RunId::new(at),
-            retention: Some(config.retention.promise(policy.as_ref())),
-            policy,
-            spec,
-            caller,
-            host: self.0.host.clone(),
-            exhibit: env!("CARGO_PKG_VERSION").to_owned(),
-            redacted,
-        };
-        let provenance = provenance(&opening, browser);
         let this = self.clone();
         self.0
             .context
             .blocking("opening the run", move || {
+                let (spec, redacted) = this.spec_without_secrets(spec)?;
+                let opening = Opening {
+                    run: RunId::new(at),
+                    retention: Some(config.retention.promise(policy.as_ref())),
+                    policy,
+                    spec,
+                    caller,
+                    host: this.0.host.clone(),
+                    exhibit: env!("CARGO_PKG_VERSION").to_owned(),
+                    redacted,
+                };
+                let provenance = provenance(&opening, browser);
                 let draft =
                     this.0.context.store.begin(&opening, &provenance, at).map_err(store_problem)?;
                 let run = Arc::new(OpenRun::new(opening, draft, at));
@@ -186,7 +186,8 @@ impl Registry {
         self.0.room.check()?;
         let run = self.find(id, caller)?;
         let guard = Arc::clone(&run.work).read_owned().await;
-        if lock(&run.draft).is_none() {
+        // Nobody seals it while the guard is held.
+        if run.head().is_none() {
             return Err(sealed(id));
         }
         Ok(Work { run, _guard: Arc::new(guard) })
@@ -226,17 +227,31 @@ impl Registry {
         what: &'static str,
         act: impl FnOnce(&mut Draft, Moment) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
+        self.with_prepared(work, what, || Ok(()), |draft, at, ()| act(draft, at)).await
+    }
+
+    /// Have what `prepare` made, while nobody waits, added to the draft.
+    async fn with_prepared<P, T: Send + 'static>(
+        &self,
+        work: &Work,
+        what: &'static str,
+        prepare: impl FnOnce() -> Result<P, Problem> + Send + 'static,
+        act: impl FnOnce(&mut Draft, Moment, P) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
         let (run, clock) = (Arc::clone(&work.run), self.0.context.clock.clone());
         self.0
             .context
             .blocking(what, move || {
+                let prepared = prepare()?;
                 let mut draft = lock(&run.draft);
                 // One whose seal is in the log is not changed any more, though it may not be moved yet.
                 let draft = draft.as_mut().filter(|draft| !draft.is_bound());
                 let draft = draft.ok_or_else(|| sealed(run.id))?;
                 let at = clock.now();
                 run.touched.store(millis(at), Ordering::Relaxed);
-                act(draft, at)
+                let done = act(draft, at, prepared);
+                run.tell(draft);
+                done
             })
             .await
     }

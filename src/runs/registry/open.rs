@@ -12,8 +12,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Moment;
 use crate::evidence::Draft;
+use crate::evidence::log::RunHead;
 use crate::id::RunId;
 use crate::run::Opening;
+use crate::workflow::Completeness;
 
 /// A run that is open.
 #[derive(Debug)]
@@ -22,8 +24,11 @@ pub struct OpenRun {
     pub id: RunId,
     /// What was known when it was opened.
     pub opening: Opening,
-    /// None once it is sealed.
+    /// None once it is sealed. Held over writing, signing and an authority's answer: async code and
+    /// work for other runs never wait for it, and go by `told`.
     pub(super) draft: Mutex<Option<Draft>>,
+    /// Held for a moment at a time.
+    told: Mutex<Told>,
     /// Read-held by work that will still add to the run; sealing takes it for writing, so that
     /// nothing accepted before is left out.
     pub(super) work: Arc<RwLock<()>>,
@@ -37,6 +42,27 @@ pub struct OpenRun {
     pub(super) touched: AtomicU64,
     /// Events of which the log has the head.
     pub(super) fixed: AtomicU64,
+}
+
+/// An open run as it was after the last addition, for whoever must not wait for the next one.
+#[derive(Debug)]
+pub(super) struct Told {
+    opened_at: String,
+    events: u64,
+    /// None while it is sealed and afterwards.
+    head: Option<RunHead>,
+    completeness: Option<Completeness>,
+}
+
+impl Told {
+    pub(super) fn of(draft: &Draft) -> Self {
+        Self {
+            opened_at: draft.opened_at().to_owned(),
+            events: draft.events(),
+            head: Some(draft.head()),
+            completeness: draft.completeness(),
+        }
+    }
 }
 
 /// Work that will still add to a run: the run is not sealed while this, or a clone, is held.
@@ -126,6 +152,7 @@ impl OpenRun {
         Self {
             id: opening.run,
             opening,
+            told: Mutex::new(Told::of(&draft)),
             draft: Mutex::new(Some(draft)),
             work: Arc::default(),
             endings: Endings::default(),
@@ -154,9 +181,33 @@ impl OpenRun {
         u64::from(self.captures.load(Ordering::Relaxed))
     }
 
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tell of the run as `draft`, which the caller holds, is now.
+    pub(super) fn tell(&self, draft: &Draft) {
+        // What is not recorded changes nothing that is told.
+        if self.told().head.is_none_or(|head| head.events != draft.events()) {
+            let told = Told::of(draft);
+            *self.told() = told;
+        }
+    }
+
+    /// The draft, which the caller holds, is being sealed: the log hears of the seal, and of no head.
+    pub(super) fn tell_sealing(&self) {
+        self.told().head = None;
+    }
+
+    /// The head of its chain, as far as that is on disk; none while it is sealed and afterwards.
+    pub(super) fn head(&self) -> Option<RunHead> {
+        self.told().head
+    }
+
+    /// What is told of it. Waits for nobody who writes to it or seals it.
     pub(in crate::runs) fn shown(&self) -> Value {
-        let draft = lock(&self.draft);
-        let completeness = draft.as_ref().and_then(Draft::completeness);
+        let told = self.told();
+        let completeness = &told.completeness;
         json!({
             "run": self.id,
             "state": "open",
@@ -164,8 +215,8 @@ impl OpenRun {
             "agent": self.opening.spec.agent,
             "principal": self.opening.spec.principal,
             "subject": self.opening.spec.subject,
-            "opened_at": draft.as_ref().map(Draft::opened_at),
-            "events": draft.as_ref().map(Draft::events),
+            "opened_at": told.opened_at,
+            "events": told.events,
             "captures": self.capture_count(),
             "policy": self.opening.policy,
             "retention": self.opening.retention,

@@ -39,34 +39,51 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Registry::spec_without_secrets`].
-    pub(super) fn code_without_secrets(
+    pub(super) async fn code_without_secrets(
         &self,
         mut code: CodeReference,
     ) -> Result<(CodeReference, Option<Value>), Problem> {
-        let exact = Exact::take(&mut code);
-        let rules = &self.0.context.config.borrow().events.redact;
-        let (mut named, told) =
-            without_secrets(rules, Map::from_iter([("code".to_owned(), json!(code))]))?;
-        let code = named.remove("code").unwrap_or_default();
-        let mut code: CodeReference = serde_json::from_value(code).map_err(unreadable)?;
-        exact.put_back(&mut code);
-        Ok((code, told))
+        let config = self.0.context.config.borrow().clone();
+        self.0
+            .context
+            .blocking("taking out secrets", move || {
+                let exact = Exact::take(&mut code);
+                let named = Map::from_iter([("code".to_owned(), json!(code))]);
+                let (mut named, told) = without_secrets(&config.events.redact, named)?;
+                let code = named.remove("code").unwrap_or_default();
+                let mut code: CodeReference = serde_json::from_value(code).map_err(unreadable)?;
+                exact.put_back(&mut code);
+                Ok((code, told))
+            })
+            .await
     }
 
     /// How a caller says that a run ended, without secrets.
-    pub(super) fn ending_without_secrets(&self, mut ending: Ending) -> Ending {
-        let rules = &self.0.context.config.borrow().events.redact;
-        let texts = [("outcome", &mut ending.outcome), ("reason", &mut ending.reason)];
-        let said = |(name, text): &(&str, &mut Option<String>)| {
-            text.as_ref().map(|text| ((*name).to_owned(), json!(text)))
-        };
-        let mut map: Map<String, Value> = texts.iter().filter_map(said).collect();
-        let told = redact(rules, &mut map, &[""]);
-        for (name, text) in texts {
-            *text = map.get(name).and_then(Value::as_str).map(str::to_owned);
-        }
-        Ending { redacted: told, ..ending }
+    ///
+    /// # Errors
+    /// `internal_error` when that fails.
+    pub(super) async fn ending_without_secrets(&self, ending: Ending) -> Result<Ending, Problem> {
+        let config = self.0.context.config.borrow().clone();
+        self.0
+            .context
+            .blocking("taking out secrets", move || {
+                Ok(ending_without(&config.events.redact, ending))
+            })
+            .await
     }
+}
+
+fn ending_without(rules: &[Rule], mut ending: Ending) -> Ending {
+    let texts = [("outcome", &mut ending.outcome), ("reason", &mut ending.reason)];
+    let said = |(name, text): &(&str, &mut Option<String>)| {
+        text.as_ref().map(|text| ((*name).to_owned(), json!(text)))
+    };
+    let mut map: Map<String, Value> = texts.iter().filter_map(said).collect();
+    let told = redact(rules, &mut map, &[""]);
+    for (name, text) in texts {
+        *text = map.get(name).and_then(Value::as_str).map(str::to_owned);
+    }
+    Ending { redacted: told, ..ending }
 }
 
 /// What of a code reference is looked up by others as it is.

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::error::{Code, Problem};
 use crate::evidence::Deed;
@@ -31,22 +31,27 @@ pub struct Decisions(Arc<Inner>);
 struct Inner {
     context: Arc<Context>,
     access: AccessLog,
-    standing: Mutex<Standing>,
+    /// Held by the one decision there is at a time, also while it is written.
+    deciding: Mutex<()>,
+    /// Written by the decision alone, for a moment, so that who looks waits for no disk.
+    standing: RwLock<Standing>,
 }
 
 /// The decisions that stand, for as long as no other is made. Who wants the turn as well takes that
 /// before.
 #[derive(Debug)]
 pub(in crate::runs) struct Decision<'a> {
-    standing: MutexGuard<'a, Standing>,
-    access: &'a AccessLog,
+    _turn: MutexGuard<'a, ()>,
+    inner: &'a Inner,
+    /// None while something is taken over.
+    standing: Option<RwLockReadGuard<'a, Standing>>,
 }
 
 impl Deref for Decision<'_> {
     type Target = Standing;
 
     fn deref(&self) -> &Standing {
-        &self.standing
+        self.standing.as_ref().expect("nothing is taken over just now")
     }
 }
 
@@ -57,6 +62,13 @@ impl Drop for Decision<'_> {
 }
 
 impl Decision<'_> {
+    /// Have `change` take over what is in the log.
+    fn take_over(&mut self, change: impl FnOnce(&mut Standing)) {
+        self.standing = None;
+        change(&mut self.inner.standing.write().unwrap_or_else(PoisonError::into_inner));
+        self.standing = Some(self.inner.read());
+    }
+
     /// Record `event` in the access log, append `entries` to the log and take over what they say; the
     /// index of the first.
     pub(in crate::runs) fn record(
@@ -65,12 +77,20 @@ impl Decision<'_> {
         entries: Vec<Vec<u8>>,
     ) -> Result<u64, Problem> {
         let leaves: Vec<_> = entries.iter().filter_map(|entry| Leaf::parse(entry)).collect();
-        self.access.record(event)?;
-        let first = self.access.append_with_head(entries)?;
-        for (index, leaf) in (first..).zip(&leaves) {
-            self.standing.take(index, leaf);
-        }
+        self.inner.access.record(event)?;
+        let first = self.inner.access.append_with_head(entries)?;
+        self.take_over(|standing| {
+            for (index, leaf) in (first..).zip(&leaves) {
+                standing.take(index, leaf);
+            }
+        });
         Ok(first)
+    }
+}
+
+impl Inner {
+    fn read(&self) -> RwLockReadGuard<'_, Standing> {
+        self.standing.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,33 +100,40 @@ impl Decisions {
         access: AccessLog,
         standing: Standing,
     ) -> Self {
-        Self(Arc::new(Inner { context, access, standing: Mutex::new(standing) }))
+        let (deciding, standing) = (Mutex::default(), RwLock::new(standing));
+        Self(Arc::new(Inner { context, access, deciding, standing }))
     }
 
     /// The decisions, to judge by and to add to.
     pub(in crate::runs) fn lock(&self) -> Decision<'_> {
         debug_assert!(!is_held_here(), "this thread would wait for its own decision");
-        let standing = self.0.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.0.deciding.lock().unwrap_or_else(PoisonError::into_inner);
         HELD.set(true);
-        Decision { standing, access: &self.0.access }
+        Decision { _turn: turn, inner: &self.0, standing: Some(self.0.read()) }
+    }
+
+    /// The decisions, to look at for a moment. Waits for nobody's disk: async code goes by this.
+    pub(in crate::runs) fn read(&self) -> RwLockReadGuard<'_, Standing> {
+        self.0.read()
     }
 
     /// Read them from the log again, which may hold an entry that was in doubt.
     pub(in crate::runs) fn read_again(&self) -> Result<(), Problem> {
         // Nobody decides between the reading and the taking over.
         let mut decision = self.lock();
-        *decision.standing = Standing::of_store(self.0.context.root()).map_err(store_problem)?;
+        let read = Standing::of_store(self.0.context.root()).map_err(store_problem)?;
+        decision.take_over(|standing| *standing = read);
         Ok(())
     }
 
     /// The purge of `run`, if it was purged.
     pub fn tombstone(&self, run: RunId) -> Option<Tombstone> {
-        self.lock().tombstone(run).cloned()
+        self.read().tombstone(run).cloned()
     }
 
     /// Whether `run` lies in the store as an archive that the log tells of.
     pub fn is_archived(&self, run: RunId) -> bool {
-        let logged = self.lock().archive(run).is_some();
+        let logged = self.read().archive(run).is_some();
         logged && self.0.context.store.archive_of(run).is_file()
     }
 

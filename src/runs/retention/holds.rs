@@ -102,12 +102,12 @@ impl Retention {
                            operator to put you into `web.viewers`";
             return Err(Problem::new(Code::NotAViewer, message));
         }
-        Ok(self.0.decisions.lock().all_holds().cloned().collect())
+        Ok(self.0.decisions.read().all_holds().cloned().collect())
     }
 
     /// The holds on `run`.
     pub fn holds_on(&self, run: RunId) -> Vec<Hold> {
-        self.0.decisions.lock().holds(run).to_vec()
+        self.0.decisions.read().holds(run).to_vec()
     }
 
     /// Say in `shown`, the answer about a run, whether it is archived and held, and to whoever may know it, why.

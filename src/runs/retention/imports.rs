@@ -56,7 +56,7 @@ impl Retention {
     /// # Errors
     /// `run_damaged` when other bytes lie in its place.
     pub(super) fn kept_already(&self, sha256: Digest) -> Result<Option<Imported>, Problem> {
-        let Some(kept) = self.0.decisions.lock().import(sha256).cloned() else { return Ok(None) };
+        let Some(kept) = self.0.decisions.read().import(sha256).cloned() else { return Ok(None) };
         let there = self.0.context.store.kept_import(sha256, kept.size).map_err(in_its_place)?;
         Ok(there.map(|_| kept_answer(sha256, kept.runs, Keeping::Here, kept.log_index)))
     }
@@ -254,7 +254,7 @@ impl Retention {
     /// `not_a_viewer` for whoever may not look at everybody's runs.
     pub fn imports(&self, reader: &Reader) -> Result<Vec<Import>, Problem> {
         viewer(reader)?;
-        let kept: Vec<KeptImport> = self.0.decisions.lock().imports().cloned().collect();
+        let kept: Vec<KeptImport> = self.0.decisions.read().imports().cloned().collect();
         let there = |kept: KeptImport| {
             let there = self.0.context.store.import_of(kept.sha256).is_file();
             Import { kept, there }
