@@ -3,6 +3,7 @@
 //! of the steps, `EXHIBIT_FAULTS=all` every one.
 
 mod archives;
+mod beside;
 mod first;
 mod imports;
 mod keeping;
