@@ -280,7 +280,10 @@ one() {
 
 places() { # Below runs/ are folders named by day and run, each run under the day in its id.
   local path id seconds other found=0
-  reachable runs || return 3
+  for path in archiving checkpoints custody imported log open purging quarantine runs; do
+    reachable $path || return 3
+    [ ! -L $path ] && { [ ! -e $path ] || [ -d $path ]; } || { echo "$path is no folder"; return 1; }
+  done
   [ -d runs ] && [ ! -L runs ] || { echo "there is no runs/"; return 1; }
   other=$(find runs -mindepth 1 -maxdepth 4 -regextype posix-extended \
     ! \( -type d -regex "runs/[0-9]{4}(/[0-9]{2}(/[0-9]{2}(/$run_id)?)?)?" \) \

@@ -40,15 +40,21 @@ impl LogCheck<'_> {
         heads.sort_by_key(|head| head.count);
         let mut heads = heads.into_iter().peekable();
         let (mut count, mut last) = (0, Digest::ZERO);
-        let mut found = Vec::new();
+        let (mut found, mut torn) = (Vec::new(), false);
         let read = lines(self.root, |path, number, line, whole| {
             let place = || place(path, number);
-            let event = serde_json::from_slice::<CustodyEvent>(line).ok();
-            count += 1;
-            if !whole {
-                // One that is just being written was promised to nobody.
+            if torn {
+                let expected = "nothing behind a line that was cut short".to_owned();
+                found.push((FindingCode::CustodyBroken, place(), expected));
                 return true;
             }
+            if !whole {
+                // One that is just being written was promised to nobody.
+                torn = true;
+                return false;
+            }
+            let event = CustodyEvent::of_line(line);
+            count += 1;
             let follows = event.is_some_and(|it| it.sequence == count && it.previous == last);
             if !follows {
                 let expected = format!("event {count}, bound to the one before it");

@@ -141,6 +141,12 @@ impl StoreReport {
             } else if depth == 1 || name.parse::<RunId>().is_ok() {
                 found.push((entry.path, below));
             } else {
+                let digits = if depth == 4 { 4 } else { 2 };
+                if name.len() != digits || !name.bytes().all(|byte| byte.is_ascii_digit()) {
+                    let (code, expected) =
+                        (FindingCode::UnexpectedFolder, "years, months and days");
+                    self.findings.push(Finding::new(code, &below, expected, "a folder"));
+                }
                 self.walk(root, &below, depth - 1, found, packed);
             }
         }
