@@ -1341,6 +1341,10 @@ def custody(store):
         value = json.loads(entry)
         if value.get("kind") == "custody":
             heads.append((value["count"], value["sha256"], index))
+            if whole(value.get("unlogged")) and value["unlogged"] > 0:
+                first = value["count"] + 1 - value["unlogged"]
+                print(f"note: a start found the lines {first} to {value['count']} of custody, which the log "
+                      f"had not held (entry {index}): after a crash, or added while no daemon ran")
     heads.sort()
     folder = os.path.join(store, "custody")
     names = sorted(os.listdir(folder)) if there(folder) else []

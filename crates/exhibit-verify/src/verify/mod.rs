@@ -115,6 +115,8 @@ pub struct Facts {
     unread: Option<String>,
     /// The digests of its events, of a folder that will not be there any more when they are asked for.
     lines: Option<Vec<Digest>>,
+    /// What a receipt is held against, of the same.
+    bound: Option<Box<receipt::Bound>>,
 }
 
 impl Facts {
@@ -134,13 +136,21 @@ impl Facts {
         let lines = folder.events().ok().flatten().and_then(chain::digests);
         let first_event = lines.as_ref().and_then(|lines| lines.first().copied());
         let (seal, proof) = (folder.whole(layout::SEAL), folder.whole(layout::PROOF));
-        Self { first_event, lines, ..Self::in_files(seal, proof) }
+        let bound = Some(Box::new(receipt::Bound::in_bundle(folder)));
+        Self { first_event, lines, bound, ..Self::in_files(seal, proof) }
     }
 
     fn in_files(seal: Option<&[u8]>, proof: Option<&[u8]>) -> Self {
         let proof = proof.and_then(|text| Proof::parse(std::str::from_utf8(text).ok()?).ok());
         let proven = proof.map(|proof| proof.checkpoint);
-        Self { seal: seal.map(Digest::of), first_event: None, proven, unread: None, lines: None }
+        Self {
+            seal: seal.map(Digest::of),
+            first_event: None,
+            proven,
+            unread: None,
+            lines: None,
+            bound: None,
+        }
     }
 }
 

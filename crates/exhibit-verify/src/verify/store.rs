@@ -98,7 +98,8 @@ pub fn store_with_receipts(
         let late = log.runs(&report.folders, &archives, &open);
         report.folders.extend(late);
         log.look_again(&mut moving, &mut report.folders, &mut archives);
-        log.receipts(receipts);
+        let packed = archives.iter().map(|archive| &archive.report);
+        log.receipts(receipts, report.folders.iter().chain(packed));
         report.reconsider(root, trust, &log);
         archive::reconsider(&mut archives, trust, &log);
         log.imports(&mut kept);
