@@ -268,11 +268,13 @@ fn row(run: RunId, told: &Told, query: &Query) -> Option<Row> {
 impl Row {
     /// Take over what the folder says beyond the log.
     fn fill(&mut self, facts: RunFacts) {
-        let RunFacts { record, code, .. } = facts;
+        let RunFacts { record, code, unlogged, .. } = facts;
         let spec = record.opening.spec;
         let judged = record.completeness.filter(|_| self.fate != Fate::NotLogged);
         self.verdict = judged.map(|judged| judged.verdict.word());
-        self.captures = Some(record.counts.captures);
+        let (events, captures) = unlogged;
+        self.captures = Some(record.counts.captures.saturating_sub(captures));
+        self.events_unlogged = Some(events).filter(|events| *events > 0);
         (self.agent, self.principal, self.subject) = (spec.agent, spec.principal, spec.subject);
         self.code = code;
     }
