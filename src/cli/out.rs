@@ -73,7 +73,15 @@ pub(super) fn problem(problem: &Problem) {
 
 /// What a run's caller declares, in its own words.
 const DECLARED: [&str; 10] = [
-    "workflow", "agent", "principal", "subject", "controls", "code", "labels", "outcome", "reason",
+    "workflow",
+    "agent",
+    "principal",
+    "subject",
+    "controls",
+    "code",
+    "labels",
+    "outcome",
+    "reason",
     "traceparent",
 ];
 

@@ -69,7 +69,11 @@ async fn an_operator_sees_the_runs_of_all_and_is_on_record_for_those_of_others()
     let all = bench.listed("").await;
     assert!([&open, &sealed, &own].iter().all(|run| all.contains(run)), "{all:?}");
     assert_eq!(bench.listed("?mine=true").await, std::slice::from_ref(&own));
-    assert_eq!(bench.listed("?verdict=incomplete").await, std::slice::from_ref(&sealed), "of another's, too");
+    assert_eq!(
+        bench.listed("?verdict=incomplete").await,
+        std::slice::from_ref(&sealed),
+        "of another's, too"
+    );
     assert!(bench.views(&sealed).is_empty(), "a list is no look");
 
     for run in [&open, &sealed] {

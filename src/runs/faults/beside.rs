@@ -5,14 +5,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::kept::bundles;
 use super::{Place, operator, purge_all};
 use crate::blob::Blob;
-use crate::evidence::{Class, Signers, Trust, verify};
+use crate::error::Code;
+use crate::evidence::{Act, Class, Custody, FindingCode, Signers, Trust, verify};
 use crate::id::RunId;
 use crate::population::{self, Query, Row};
 use crate::request::{ArchiveRequest, ImportPurgeRequest, PurgeRequest};
-use crate::runs::{Imported, Runs};
+use crate::run::Reader;
+use crate::runs::access::accessor::decided;
+use crate::runs::{Accessor, Imported, Runs};
 use crate::tlog::policy::Policy;
 
 /// Rounds of the daemon's work; each moves every run that there is several times.
@@ -25,10 +30,12 @@ fn work(place: &Place, runs: &Runs, old: &[RunId], bundle: &Blob) {
     let archive = |of: &[RunId], restore: bool| {
         let (runs_asked, older_than_days) = (of.to_vec(), None);
         let asked = ArchiveRequest { runs: runs_asked, older_than_days, dry_run: false, restore };
-        let done = place.wait(runs.archive(asked, &operator())).expect("archived or restored");
+        let done =
+            place.wait(runs.retention().archive(asked, &operator())).expect("archived or restored");
         assert_eq!(done.runs.len(), of.len());
     };
-    let bring = || place.wait(runs.import(bundle.clone(), &operator())).expect("taken in");
+    let bring =
+        || place.wait(runs.retention().import(bundle.clone(), &operator())).expect("taken in");
     let Imported { sha256, .. } = bring();
     archive(old, false);
     let new = [(); 2].map(|()| place.sealed(runs).expect("sealed").run);
@@ -40,11 +47,19 @@ fn work(place: &Place, runs: &Runs, old: &[RunId], bundle: &Blob) {
     assert_eq!(purged.purged.len(), new.len());
     let reason = "its time is over".to_owned();
     let asked = ImportPurgeRequest { reason, dry_run: false, even_damaged: false };
-    place.wait(runs.purge_import(sha256, asked, &operator())).expect("purged");
+    place.wait(runs.retention().purge_import(sha256, asked, &operator())).expect("purged");
     for run in old {
         archive(&[*run], false);
         archive(&[*run], true);
     }
+}
+
+fn trust(place: &Place, runs: &Runs) -> Trust {
+    let keys = &place.config.keys;
+    let signers = Signers::open(&keys.signers_file()).expect("a history");
+    let lines = signers.allowed_signers(&keys.principal, runs.0.signing.key().signer().public());
+    let policy = Policy::parse(&format!("log {}\n", runs.0.context.log.key())).expect("a policy");
+    Trust::from_allowed_signers(&lines).expect("a list").with_log(policy)
 }
 
 /// What verification and population say of the store but for what is only worth knowing.
@@ -66,11 +81,7 @@ fn verification_beside_a_daemon_at_work_accuses_nobody() {
     let runs = place.open().expect("a store");
     let old = [(); 3].map(|()| place.sealed(&runs).expect("sealed").run);
     let [bundle, _] = bundles();
-    let keys = &place.config.keys;
-    let signers = Signers::open(&keys.signers_file()).expect("a history");
-    let lines = signers.allowed_signers(&keys.principal, runs.0.signing.signer().public());
-    let policy = Policy::parse(&format!("log {}\n", runs.log().key())).expect("a policy");
-    let trust = Trust::from_allowed_signers(&lines).expect("a list").with_log(policy);
+    let trust = trust(&place, &runs);
     let is_done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let verifiers = [(); 2].map(|()| {
@@ -96,4 +107,51 @@ fn verification_beside_a_daemon_at_work_accuses_nobody() {
     place.wait(runs.stopped());
     let found = accused(&runs, &trust);
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_start_tells_of_lines_of_custody_that_the_log_did_not_hold() {
+    let place = Place::new();
+    let runs = place.open().expect("a store");
+    let run = place.sealed(&runs).expect("sealed").run;
+    let looked = || decided(&operator(), Act::View, vec![run], json!({}));
+    runs.0.access.record(looked()).expect("put down");
+    place.wait(runs.stopped());
+    let told = |runs: &Runs| {
+        let report = verify::store(runs.root(), &trust(&place, runs), &[]);
+        assert_eq!(report.exit(), 0, "{:#?}", report.findings);
+        let told = report.findings.iter().filter(|it| it.code == FindingCode::CustodyUnlogged);
+        told.map(|finding| finding.found.clone()).collect::<Vec<_>>()
+    };
+    drop(runs);
+    let runs = place.open().expect("a start");
+    assert_eq!(told(&runs), [""; 0], "a stop in good order leaves none");
+    place.wait(runs.stopped());
+    let root = runs.root().to_owned();
+    drop(runs);
+    // Somebody with the files adds a line while no daemon runs.
+    let custody = Custody::open(&root).expect("a chain");
+    custody.record(looked(), place.clock.now()).expect("added");
+    drop(custody);
+    let runs = place.open().expect("a start");
+    runs.0.access.record(looked()).expect("put down");
+    place.wait(runs.stopped());
+    assert_eq!(told(&runs), ["lines 2 to 2, found at a start"]);
+}
+
+#[test]
+fn an_import_over_a_run_that_is_damaged_says_so_and_takes_nothing_in() {
+    let place = Place::new();
+    let runs = place.open().expect("a store");
+    let run = place.sealed(&runs).expect("sealed").run;
+    let accessor = Accessor::caller(operator(), Reader::Everything);
+    let bundle = place.wait(runs.disclosure().bundle(vec![run], &accessor)).expect("a bundle");
+    let bring = || place.wait(runs.retention().import(bundle.clone(), &operator()));
+    assert_eq!(bring().expect("it is here").here, [run]);
+    let file = runs.0.context.store.folder_of(run).join("data/events.jsonl");
+    crate::disk::set_mode(&file, 0o600).expect("set");
+    crate::disk::replace(&file, b"{}\n", 0o600).expect("replaced");
+    let problem = bring().expect_err("not as it was sealed");
+    assert_eq!(problem.code, Code::RunDamaged, "{problem:?}");
+    assert!(problem.to_string().contains("file_altered"), "{problem}");
 }
