@@ -25,6 +25,8 @@
 # something could not be read. UNREAD is neither intact nor altered: check again as somebody who may read
 # it, on a disk that works. For a bundle, and where a store has archived runs or keeps bundles of other
 # stores, zstd and tar are needed as well; what they unpack was judged byte by byte before.
+# A store must be at rest: stop its daemon, or check a snapshot or a copy. `exhibit verify` reads again what
+# a daemon moves meanwhile; this script does not, and says in a NOTE when the log grew while a check failed.
 # Nothing in the evidence is run. Written for bash 5.2, OpenSSH 9.2, OpenSSL 3.0
 # and Python 3.11, as in Debian 12. docs/FORMAT.md says what each file is.
 set -uo pipefail
@@ -278,7 +280,10 @@ one() {
 
 places() { # Below runs/ are folders named by day and run, each run under the day in its id.
   local path id seconds other found=0
-  reachable runs || return 3
+  for path in archiving checkpoints custody imported log open purging quarantine runs; do
+    reachable $path || return 3
+    [ ! -L $path ] && { [ ! -e $path ] || [ -d $path ]; } || { echo "$path is no folder"; return 1; }
+  done
   [ -d runs ] && [ ! -L runs ] || { echo "there is no runs/"; return 1; }
   other=$(find runs -mindepth 1 -maxdepth 4 -regextype posix-extended \
     ! \( -type d -regex "runs/[0-9]{4}(/[0-9]{2}(/[0-9]{2}(/$run_id)?)?)?" \) \
@@ -340,6 +345,7 @@ elif [ -n "$folder" ]; then
   one "$folder"
 else
   cd -- "$store" || exit 2
+  began=$(sha256sum log/checkpoint 2>/dev/null)
   unpacked=$scratch/unpacked taken=$scratch/taken
   mkdir -- "$unpacked" "$taken" || exit 2
   if [ -n "$(find runs -mindepth 4 -maxdepth 4 -type f -name '*.tar.zst' 2>/dev/null | head -c1)" ]; then
@@ -392,6 +398,9 @@ else
     printf 'folder %q\n' "imported/${from##*/}.tar.zst/runs/$run"
     one "$path"
   done < <(find "$taken" -mindepth 3 -maxdepth 3 -type d -path '*/runs/*' -print0)
+fi
+if [ $failed = 1 ] && [ -n "$store" ] && [ "$began" != "$(sha256sum log/checkpoint 2>/dev/null)" ]; then
+  echo 'NOTE    at-work       the log grew meanwhile: what failed may have been moved by the daemon; check again at rest'
 fi
 if [ $failed = 1 ]; then
   echo 'NOT INTACT: a check failed'

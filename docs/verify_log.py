@@ -421,6 +421,11 @@ def chain(folder):
             if number == 1:
                 need(event["kind"] == "run.opened", "the first event is not run.opened")
             # One that is not last belongs to a seal that was cut short.
+            lines = event["data"].get("unlogged") if event["kind"] == "run.recovered" else None
+            if event["actor"] == "exhibit" and isinstance(lines, dict):
+                first, last = str(lines.get("first")), str(lines.get("last"))
+                print(f"note: event {number}: the log did not hold the events {first[:20]} to {last[:20]} when "
+                      "the run was taken up; only their own chain binds them, and they meet no requirement")
             for path, digest in stated(event) if event["kind"] != "run.sealed" else ():
                 need(files.get(path) == digest, f"event {number} states another {path!r}")
             previous = sha256(line).hex()
@@ -804,6 +809,9 @@ class Log:
         return size
 
 
+TILES = ("entries", *"01234567")  # Those of a log of fewer than 2^64 entries.
+
+
 def tiles(store):
     log = Log(store)
     need(log.root == log.root_of(log.size), "the checkpoint's root is not that of the entries")
@@ -818,10 +826,10 @@ def tiles(store):
         if name == "checkpoint" or name.endswith(".partial"):
             continue
         found = re.fullmatch(r"tile/(\w+)/([x0-9/]+)(?:\.p/([0-9]+))?", name)
-        need(found, f"{name!r} is no tile")
+        need(found and found[1] in TILES, f"{name!r} is no tile")
         kind, index = found[1], int(re.sub("[x/]", "", found[2]) or "0")
         width = int(found[3] or 256)
-        named = 0 < width and name == tile_name(kind, index, width)
+        named = 0 < width <= 256 and index < 1 << 64 and name == tile_name(kind, index, width)
         need(named, f"{name!r} is no tile of this log")
         parts = held.get(kind, [])[256 * index :][:256]
         # Nor was what no checkpoint states: of a commit under way, or of one that was cut short.
@@ -942,16 +950,77 @@ def moment(time):
 
 def newborn(folder):
     """Whether it holds nothing but the beginnings of a run, as a crash leaves it while one is opened."""
-    names = {name for name in files_below(folder) if not name.endswith(".partial")}
-    events = os.path.join(folder, "data", "events.jsonl")
-    if not names <= {"data/events.jsonl", "data/provenance.json"}:
+    data = os.path.join(folder, "data")
+    if not whether(stat.S_ISDIR, data) or others(folder) != {"data"}:
         return False
+    if any(not whether(stat.S_ISREG, os.path.join(data, name)) for name in others(data)):
+        return False
+    if not others(data) <= {"events.jsonl", "provenance.json"}:
+        return False
+    events = os.path.join(data, "events.jsonl")
     lines = read(events).split(b"\n") if there(events) else [b""]
     if len(lines) == 1:
         return True  # Not even its opening is whole.
-    opening = json.loads(lines[0])
-    opens = opening["kind"] == "run.opened" and opening["data"]["run"] == os.path.basename(folder)
+    opening = event_of(lines[0])
+    opens = opening["kind"] == "run.opened" and opening["data"].get("run") == os.path.basename(folder)
     return opens and lines[1:] == [b""]
+
+
+def others(folder):
+    """The names in it, but for those of files that are cut short."""
+    cut = {name for name in os.listdir(folder) if name.endswith(".partial")}
+    cut = {name for name in cut if whether(stat.S_ISREG, os.path.join(folder, name))}
+    return set(os.listdir(folder)) - cut
+
+
+class Twice(dict):
+    """An object with a name that comes twice."""
+
+
+def object_of(pairs):
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else Twice(found)
+
+
+def json_of(line):
+    """What a line of JSON says, as a strict reader reads it: UTF-8, whole characters, no NaN, a limit on
+    levels. Where a name comes twice in an object, that is a Twice."""
+    text = line.decode()
+    number = {"parse_constant": refused, "parse_float": finite}
+    value = json.loads(text, object_pairs_hook=object_of, **number)
+    json.dumps(value, ensure_ascii=False).encode()
+    levels, below = 0, [value]
+    while below := [one for one in below if isinstance(one, (dict, list))]:
+        levels += 1
+        below = [it for one in below for it in (one.values() if isinstance(one, dict) else one)]
+    need(levels < 128, "too many levels")
+    return value
+
+
+def finite(text):
+    need(abs(float(text)) != float("inf"), f"the number {text[:40]} is too large")
+    return float(text)
+
+
+def whole(value, bits=64):
+    return type(value) is int and 0 <= value < 1 << bits
+
+
+def event_of(line):
+    """The event in a line of a chain, in its form."""
+    value = json_of(line)
+    need(type(value) is dict, "that is no event")
+    keys = {"sequence", "time", "monotonic_ms", "actor", "kind", "data", "previous"}
+    need(keys <= value.keys() <= keys | {"clock"}, "that is no event")
+    clock = value.get("clock")
+    if clock is not None:
+        sound = type(clock) is dict and clock.keys() == {"synchronised", "max_error_us"}
+        need(sound and type(clock["synchronised"]) is bool and whole(clock["max_error_us"]), "that is no event")
+    sound = whole(value["sequence"]) and whole(value["monotonic_ms"]) and isinstance(value["data"], dict)
+    sound = sound and value["actor"] in ("agent", "exhibit")
+    sound = sound and all(isinstance(value[name], str) for name in ("time", "kind", "previous"))
+    need(sound and re.fullmatch("[0-9a-f]{64}", value["previous"]), "that is no event")
+    return value
 
 
 def lines_of(folder):
@@ -967,9 +1036,8 @@ def open_run(folder):
     for _ in files_below(folder):
         pass  # Links, pipes and devices are wrong.
     for number, line in enumerate(lines_of(folder), 1):
-        event = json.loads(line)
-        bound = line.endswith(f'"previous":"{previous}"}}'.encode()) and event["sequence"] == number
-        if not bound:
+        event = event_of(line)
+        if event["previous"] != previous or event["sequence"] != number:
             yield f"event {number} of {folder} is not bound to the one before it"
         previous = sha256(line).hex()
         # One that is not last belongs to a seal that was cut short.
@@ -1222,26 +1290,77 @@ def named(signature, *files):
     need(found, "none of these names the key of the signature")
 
 
+CUSTODY_LIMIT = 1 << 20  # Longest line of custody.
+ACTS = "view download export hold release purge archive restore import".split()
+
+
+def deed_of(line):
+    """The event in a line of custody, which is written as its writer writes it."""
+    value = json_of(line)
+    keys = "sequence time by act runs detail previous".split()
+    sound = type(value) is dict and list(value) == keys and whole(value["sequence"])
+    sound = sound and caller(value["by"]) and value["act"] in ACTS and isinstance(value["detail"], dict)
+    sound = sound and isinstance(value["runs"], list) and isinstance(value["time"], str)
+    sound = sound and all(isinstance(run, str) and RUN.fullmatch(run) for run in value["runs"])
+    form = r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}\.[0-9]{3}Z"
+    sound = sound and re.fullmatch(form, value["time"]) and moment(value["time"])
+    sound = sound and whole_numbers(value["detail"])
+    again = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    need(sound and again.encode() == line, "that is no event of custody")
+    return value
+
+
+def whole_numbers(value):
+    """Whether every number in it is a whole one of 64 bits."""
+    if isinstance(value, (dict, list)):
+        return all(whole_numbers(one) for one in (value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) and (type(value) is not int or -(1 << 63) <= value < 1 << 64)
+
+
+def caller(by):
+    """Whether that says who asked."""
+    if type(by) is not dict or (by.get("session", True) is not True):
+        return False
+    names = [name for name in by if name != "session"]
+    if "session" in by and list(by)[-1] != "session":
+        return False
+    if by.get("via") == "socket":
+        pid = by.get("pid")
+        known = pid is None or type(pid) is int and -(1 << 31) <= pid < 1 << 31
+        ids = whole(by.get("uid"), 32) and whole(by.get("gid"), 32)
+        return names == ["via", "uid", "gid", "pid"] and ids and known
+    if by.get("via") == "key":
+        text = isinstance(by.get("id"), str) and isinstance(by.get("name"), str)
+        return names == ["via", "id", "name"] and text
+    return names == ["via"] and by["via"] == "daemon"
+
+
 def custody(store):
     heads = []
     for index, entry in enumerate(Log(store).entries):
         value = json.loads(entry)
         if value.get("kind") == "custody":
             heads.append((value["count"], value["sha256"], index))
+            if whole(value.get("unlogged")) and value["unlogged"] > 0:
+                first = value["count"] + 1 - value["unlogged"]
+                print(f"note: a start found the lines {first} to {value['count']} of custody, which the log "
+                      f"had not held (entry {index}): after a crash, or added while no daemon ran")
     heads.sort()
     folder = os.path.join(store, "custody")
     names = sorted(os.listdir(folder)) if there(folder) else []
     for name in names:
         need(re.fullmatch(r"[0-9]{4}-[0-9]{2}\.jsonl", name), f"no month's file: {name!r}")
-    count, previous = 0, "0" * 64
+    count, previous, torn = 0, "0" * 64, None
     for name in names:
         with opened(os.path.join(folder, name)) as lines:
-            while line := lines.readline(LIMIT):
+            while line := lines.readline(CUSTODY_LIMIT):
+                need(torn is None, f"there are lines behind one that was cut short in {torn}")
                 if not line.endswith(b"\n"):
-                    break  # One that is just being written was promised to nobody.
+                    torn = name  # One that is just being written was promised to nobody.
+                    continue
                 line, count = line[:-1], count + 1
                 what = f"{name}: event {count}"
-                need(same(json.loads(line)["sequence"], count), f"{what} has another number")
+                need(same(deed_of(line)["sequence"], count), f"{what} has another number")
                 bound = line.endswith(f'"previous":"{previous}"}}'.encode())
                 need(bound, f"{what} is not bound to the one before it")
                 previous = sha256(line).hex()

@@ -21,7 +21,9 @@
 pub use exhibit_browser::{blocking, caption, markdown, masks, policy, settings, tasks, video};
 pub use exhibit_tlog as tlog;
 pub use exhibit_tlog::digest;
-pub use exhibit_verify::{artifact, blob, id, receipt, retention, run, shown, timestamp, workflow};
+pub use exhibit_verify::{
+    artifact, blob, id, receipt, retention, run, shown, timestamp, unlogged, workflow,
+};
 
 /// What takes pictures of pages: the local browser, and what any other backend has in common with it.
 pub mod backend {

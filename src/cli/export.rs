@@ -1,10 +1,12 @@
 //! `exhibit export`: sealed runs as one file for somebody else, who checks it with `exhibit verify`.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use super::{Common, DONE, check_free, out};
+use super::{Common, check_free, out};
 use crate::digest::Digest;
-use crate::error::Problem;
+use crate::error::{Problem, exit};
+use crate::evidence::{Trust, verify};
 use crate::id::RunId;
 
 #[derive(Debug, clap::Args)]
@@ -34,5 +36,22 @@ pub(super) async fn export(common: &Common, export: Export) -> Result<u8, Proble
     } else {
         out::line(format!("{sha256}  {}", export.out.display()));
     }
-    DONE
+    Ok(told(&export.out))
+}
+
+/// Say what is not as it was sealed in the bundle at `path`, whoever signed it; the exit code.
+fn told(path: &Path) -> u8 {
+    let Ok(reports) = verify::bundle(path, &Trust::none()) else { return exit::OK };
+    let mut code = exit::OK;
+    for report in reports {
+        let damage = report.findings.iter().filter(|finding| finding.class.is_damage());
+        let codes: BTreeSet<&str> = damage.map(|finding| finding.code.as_str()).collect();
+        if !codes.is_empty() {
+            code = exit::ALTERED;
+            let run = report.run.map_or_else(|| report.folder.clone(), |run| run.to_string());
+            let codes = codes.into_iter().collect::<Vec<_>>().join(", ");
+            out::note(format!("{run} in it is not as it was sealed ({codes})"));
+        }
+    }
+    code
 }

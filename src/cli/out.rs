@@ -77,7 +77,21 @@ pub(super) fn problem(problem: &Problem) {
     }
 }
 
-/// Every value in `facts`, each in a line of its own.
+/// What a run's caller declares, in its own words.
+const DECLARED: [&str; 10] = [
+    "workflow",
+    "agent",
+    "principal",
+    "subject",
+    "controls",
+    "code",
+    "labels",
+    "outcome",
+    "reason",
+    "traceparent",
+];
+
+/// Every value in `facts`, each in a line of its own; what a caller declares stands in quotation marks.
 pub(super) fn facts(facts: &Value) {
     let mut lines = Vec::new();
     flatten(String::new(), facts, &mut lines);
@@ -90,8 +104,11 @@ pub(super) fn facts(facts: &Value) {
 /// Put every value in `facts` into `lines`, under a name like `caller.uid`; what holds nothing is left
 /// out.
 fn flatten(name: String, facts: &Value, lines: &mut Vec<(String, String)>) {
+    let is_declared = DECLARED.contains(&name.split('.').next().unwrap_or_default());
+    let spoken = |value: &Value| if is_declared { said(value) } else { cell(value) };
     let below = |part: &dyn std::fmt::Display| {
-        if name.is_empty() { part.to_string() } else { format!("{name}.{part}") }
+        let part = crate::shown::said(&shown_value(&part.to_string(), VALUE));
+        if name.is_empty() { part } else { format!("{name}.{part}") }
     };
     match facts {
         Value::Null => {}
@@ -107,9 +124,13 @@ fn flatten(name: String, facts: &Value, lines: &mut Vec<(String, String)>) {
         }
         Value::Array(values) if values.is_empty() => {}
         Value::Array(values) => {
-            lines.push((name, values.iter().map(cell).collect::<Vec<_>>().join(", ")));
+            let spoken = values.iter().map(spoken).collect::<Vec<_>>().join(", ");
+            lines.push((name, spoken));
         }
-        scalar => lines.push((name, cell(scalar))),
+        scalar => {
+            let spoken = spoken(scalar);
+            lines.push((name, spoken));
+        }
     }
 }
 
@@ -130,6 +151,11 @@ pub(super) fn cell(value: &Value) -> String {
         Value::String(text) => shown_value(text, VALUE),
         other => shown_value(&other.to_string(), VALUE),
     }
+}
+
+/// What somebody else says, beside words of ours ([`said`](crate::shown::said)).
+pub(super) fn said(value: &Value) -> String {
+    crate::shown::said(&cell(value))
 }
 
 /// The exit code of this process, when its command came to `code`.

@@ -11,7 +11,7 @@ use super::{Common, in_file, out};
 use crate::disk;
 use crate::error::{Code, Problem, chain, exit};
 use crate::population::{self, Fate, Query, Row, write_absences, write_runs};
-use crate::shown::{shown_json, shown_within};
+use crate::shown::{said, shown_json, shown_within};
 use exhibit_verify::command::time;
 
 /// For everybody to read.
@@ -166,6 +166,13 @@ fn told(found: &population::Population) {
         out::line(format!("look into {}: {}{codes}", run.run, run.fate.word()));
     }
     for run in &found.runs {
+        if let Some(events) = run.events_unlogged {
+            out::line(format!(
+                "look into {}: the log did not hold {events} of its events when it was taken up after a \
+                 crash; they count for nothing",
+                run.run
+            ));
+        }
         if let Some(integrity) = &run.integrity {
             out::line(format!("the log tells of {}: {}", run.run, integrity.sentence()));
         }
@@ -178,11 +185,11 @@ fn list(rows: &[&Row]) {
         vec![
             row.number.map(|number| number.to_string()).unwrap_or_default(),
             row.run.to_string(),
-            shown_within(&row.workflow, CELL),
+            said(&shown_within(&row.workflow, CELL)),
             row.opened_at.clone(),
             row.fate.word().to_owned(),
             row.verdict.unwrap_or_default().to_owned(),
-            shown_within(row.outcome.as_deref().unwrap_or_default(), CELL),
+            said(&shown_within(row.outcome.as_deref().unwrap_or_default(), CELL)),
         ]
     };
     out::table(&heading, rows.iter().map(cells));

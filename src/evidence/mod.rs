@@ -90,3 +90,5 @@ mod model;
 mod mutations;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth;

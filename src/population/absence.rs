@@ -7,6 +7,10 @@ use serde::Serialize;
 
 use crate::evidence::log::{Leaf, LeafKind};
 
+/// Entries of callers at the same moment take their time before they take their turn in the log, and
+/// stand out of order by less than this; the clock was not set.
+const APART: SignedDuration = SignedDuration::from_secs(1);
+
 /// The log is silent when it says nothing for this many times as long as between heartbeats.
 const PATIENCE: i32 = 2;
 
@@ -73,7 +77,14 @@ impl Absences {
         if let Some(every) = leaf.data.get("heartbeat_ms").and_then(serde_json::Value::as_i64) {
             self.heartbeat = Some(SignedDuration::from_millis(every));
         }
-        // A seal that is taken in later tells of a time before the log.
+        // A seal that is taken in later tells of a time before the log. Of entries that stand out of
+        // order the latest is the sign of life.
+        let near = |before: Timestamp| time < before && before.duration_since(time) < APART;
+        if self.last.is_some_and(|(before, _)| near(before)) {
+            let last = self.last.as_mut().expect("it is there");
+            last.1 = leaf.kind;
+            return;
+        }
         if leaf.kind != LeafKind::Seal || self.last.is_none_or(|(before, _)| time >= before) {
             self.last = Some((time, leaf.kind));
         }
@@ -82,7 +93,7 @@ impl Absences {
     fn between(&mut self, from: Timestamp, before: LeafKind, to: Timestamp, kind: LeafKind) {
         let long = |every: SignedDuration| to.duration_since(from) > every * PATIENCE;
         let cause = if to < from {
-            if kind == LeafKind::Seal {
+            if kind == LeafKind::Seal || from.duration_since(to) < APART {
                 return;
             }
             Cause::ClockSetBack

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -15,12 +17,16 @@ use super::{Fate, Query, Row};
 use crate::disk;
 use crate::error::chain;
 use crate::evidence::log::Leaf;
-use crate::evidence::verify::{self, LoggedRun};
+use crate::evidence::verify::{self, LoggedRun, Stand};
 use crate::evidence::{
     Class, EVENTS, Finding, FindingCode, RunFacts, StoreError, archived_place, open_place,
     sealed_place,
 };
 use crate::id::RunId;
+
+/// Looks at a run that a daemon moves while it is looked at, and how long there is between them.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Judges the runs of a store by its log, as far as it was read.
 pub(super) struct Judge<'a> {
@@ -56,10 +62,7 @@ impl<'a> Judge<'a> {
             row.fate = Fate::Purged;
             return row;
         }
-        let found = match self.found(row.run, told) {
-            Found::Nothing => self.found(row.run, &self.newest(row.run, told, &mut row)),
-            found => found,
-        };
+        let found = self.settled(told, &mut row);
         match found {
             _ if row.fate == Fate::Purged => {}
             Found::Sound(facts) => {
@@ -80,20 +83,37 @@ impl<'a> Judge<'a> {
         row
     }
 
-    /// What the log tells of `run` by now: it may have been purged, archived or restored since.
-    fn newest(&self, run: RunId, told: &Told, row: &mut Row) -> Told {
-        let later = Reading::of(self.root, Some(self.size)).ok();
-        let later = later.and_then(|mut later| later.told.remove(&run)).unwrap_or_default();
-        if let Some(purge) = later.purge {
-            (row.fate, row.purge_index) = (Fate::Purged, Some(purge));
+    /// What is found of a run once nobody moves it while it is looked at: a daemon may purge, archive and
+    /// restore it meanwhile, and the log tell of that by now.
+    fn settled(&self, told: &Told, row: &mut Row) -> Found {
+        let (run, mut told, mut size) = (row.run, told.clone(), self.size);
+        let mut stand = Stand::of(self.root, run);
+        let mut found = self.found(run, &told);
+        for look in 0..LOOKS {
+            if matches!(found, Found::Sound(_)) {
+                break;
+            }
+            let now = Stand::of(self.root, run);
+            let later = Reading::of(self.root, Some(size)).ok();
+            size = later.as_ref().map_or(size, |later| later.checkpoint.size);
+            let later = later.and_then(|mut later| later.told.remove(&run));
+            let is_settled = now == stand && !now.is_moving() && later.is_none();
+            // What is nowhere may have been on its way, and is looked for twice at least.
+            if is_settled && (look > 0 || !matches!(found, Found::Nothing)) {
+                break;
+            }
+            told.extend(later.unwrap_or_default());
+            if told.purge.is_some() {
+                (row.fate, row.purge_index) = (Fate::Purged, told.purge);
+                break;
+            }
+            if look > 0 {
+                thread::sleep(PAUSE);
+            }
+            stand = now;
+            found = self.found(run, &told);
         }
-        Told {
-            number: told.number,
-            open: told.open.clone(),
-            seal: told.seal.clone(),
-            purge: later.purge,
-            archive: later.archive.or(told.archive),
-        }
+        found
     }
 
     /// Look for `run` where it can lie, and hold it against the log. Where one of its places cannot be
@@ -248,11 +268,13 @@ fn row(run: RunId, told: &Told, query: &Query) -> Option<Row> {
 impl Row {
     /// Take over what the folder says beyond the log.
     fn fill(&mut self, facts: RunFacts) {
-        let RunFacts { record, code, .. } = facts;
+        let RunFacts { record, code, unlogged, .. } = facts;
         let spec = record.opening.spec;
         let judged = record.completeness.filter(|_| self.fate != Fate::NotLogged);
         self.verdict = judged.map(|judged| judged.verdict.word());
-        self.captures = Some(record.counts.captures);
+        let (events, captures) = unlogged;
+        self.captures = Some(record.counts.captures.saturating_sub(captures));
+        self.events_unlogged = Some(events).filter(|events| *events > 0);
         (self.agent, self.principal, self.subject) = (spec.agent, spec.principal, spec.subject);
         self.code = code;
     }

@@ -20,7 +20,7 @@ use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::tile::WIDTH;
 
 /// What the log tells of one run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Told {
     /// Place among the runs that were opened.
     pub(super) number: u64,
@@ -30,6 +30,8 @@ pub(super) struct Told {
     pub(super) purge: Option<u64>,
     /// The digest of its archive, while it is archived.
     pub(super) archive: Option<Digest>,
+    /// Whether it became an archive, or a folder again, or was purged.
+    moved: bool,
 }
 
 impl Told {
@@ -41,7 +43,19 @@ impl Told {
         LoggedRun { seal: self.seal.as_ref().map(|(_, seal, _)| *seal), opening, archive: None }
     }
 
+    /// Take over what the log tells of the run in entries behind those that were read.
+    pub(super) fn extend(&mut self, later: Self) {
+        self.open = self.open.take().or(later.open);
+        self.seal = later.seal.or(self.seal.take());
+        self.purge = self.purge.or(later.purge);
+        if later.moved {
+            self.archive = later.archive;
+        }
+    }
+
     fn take(&mut self, index: u64, entry: &[u8], leaf: Leaf, opened: &mut u64) {
+        use LeafKind::{Archive, Purge, Restore};
+        self.moved |= matches!(leaf.kind, Archive | Restore | Purge);
         match leaf.kind {
             LeafKind::Open if self.open.is_none() => {
                 *opened += 1;
@@ -49,11 +63,11 @@ impl Told {
                 self.open = Some((index, leaf));
             }
             LeafKind::Seal => self.seal = Some((index, Digest::of(entry), leaf)),
-            LeafKind::Archive => {
+            Archive => {
                 self.archive = Some(digest(&leaf, "sha256").unwrap_or(Digest::ZERO));
             }
-            LeafKind::Restore => self.archive = None,
-            LeafKind::Purge => {
+            Restore => self.archive = None,
+            Purge => {
                 self.purge = self.purge.or(Some(index));
                 self.archive = None;
             }

@@ -120,8 +120,12 @@ pub struct Row {
     pub open_index: Option<u64>,
     /// Index of its last `seal` entry.
     pub seal_index: Option<u64>,
-    /// Captures in it.
+    /// Captures in it, but for those in events that the log did not hold.
     pub captures: Option<u64>,
+    /// Events that the log did not hold when the run was taken up after a crash: somebody with the files
+    /// can have written them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_unlogged: Option<u64>,
     /// Index of its `purge` entry.
     pub purge_index: Option<u64>,
     /// Codes of what is not as it was sealed (docs/FORMAT.md), of one that is altered.
@@ -153,6 +157,7 @@ impl Row {
             open_index: None,
             seal_index: None,
             captures: None,
+            events_unlogged: None,
             purge_index: None,
             codes: Vec::new(),
             integrity: None,

@@ -30,6 +30,7 @@ pub fn write_runs<'a>(out: &mut impl Write, runs: impl IntoIterator<Item = &'a R
         "codes",
         "integrity",
         "code",
+        "events_unlogged",
     ];
     csv_row(out, &heading.map(str::to_owned))?;
     for run in runs {
@@ -54,6 +55,7 @@ pub fn write_runs<'a>(out: &mut impl Write, runs: impl IntoIterator<Item = &'a R
             run.codes.join(" "),
             run.integrity.as_ref().map(Integrity::sentence).unwrap_or_default(),
             run.code.iter().map(named).collect::<Vec<_>>().join(" "),
+            number(run.events_unlogged),
         ];
         csv_row(out, &cells)?;
     }

@@ -47,6 +47,18 @@ fn a_stop_a_crash_a_silence_and_a_clock_that_was_set_are_told_apart() {
     // What was sealed before there was a log is taken in after its start, with its old time.
     let adopted = [(Start, "08:00:00"), (Seal, "03:00:00"), (Open, "08:00:02")];
     assert_eq!(absences(&adopted), []);
+    // Callers at the same moment stand in the log milliseconds out of order, and nobody set a clock; that
+    // takes no silence away, and hides none.
+    let together = [
+        (Start, "08:00:00.000"),
+        (Open, "08:00:01.029"),
+        (Open, "08:00:01.015"),
+        (Heartbeat, "08:00:01.028"),
+        (Heartbeat, "08:30:01.020"),
+    ];
+    assert_eq!(absences(&together), []);
+    let later = [&together[..4], &[(Heartbeat, "08:30:02.000"), (Open, "08:30:01.000")]].concat();
+    assert_eq!(absences(&later), [(Cause::Silent, 1800), (Cause::ClockSetBack, -1)]);
 }
 
 #[test]

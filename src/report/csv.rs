@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::evidence::{EVENTS, lines};
 use crate::run::Actor;
 use crate::shown::{shown_json, shown_within};
+use crate::unlogged::Unlogged;
 
 /// Most characters of a cell: what the common spreadsheets take.
 const CELL: usize = 32_000;
@@ -43,6 +44,14 @@ pub(super) fn write(folder: &Path, out: &mut impl Write) -> io::Result<Result<()
     let Some(file) = source.stream(EVENTS) else {
         return Ok(Err(ReportError::NotEvidence(folder.to_owned())));
     };
+    let Some(chain) = source.stream(EVENTS) else {
+        return Ok(Err(ReportError::NotEvidence(folder.to_owned())));
+    };
+    let mut unlogged = Unlogged::default();
+    for (number, line) in (1..).zip(lines(chain)) {
+        let event = line.ok().and_then(|line| line.parse().ok());
+        event.iter().for_each(|event| unlogged.take(number, event));
+    }
     row(out, &HEADING.map(str::to_owned))?;
     for (index, line) in lines(file).enumerate() {
         let number = (index + 1).to_string();
@@ -61,6 +70,7 @@ pub(super) fn write(folder: &Path, out: &mut impl Write) -> io::Result<Result<()
             continue;
         };
         let by_agent = event.actor == Actor::Agent;
+        let not_logged = if unlogged.holds(index as u64 + 1) { "NOT IN THE LOG: " } else { "" };
         let said = summary(&event.kind, by_agent, &event.data);
         let cells = [
             number,
@@ -69,7 +79,7 @@ pub(super) fn write(folder: &Path, out: &mut impl Write) -> io::Result<Result<()
             event.monotonic_ms.to_string(),
             if by_agent { "agent" } else { "exhibit" }.to_owned(),
             spoken(&Value::String(event.kind)),
-            said.sentence,
+            format!("{not_logged}{}", said.sentence),
             said.url,
             shown_json(&Value::Object(event.data).to_string()),
             digest,

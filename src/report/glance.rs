@@ -200,10 +200,11 @@ impl Glance {
             });
             (panel.title.into_owned(), facts.collect())
         });
+        let because = [verdict.because, story.said_of_unlogged()].join(" ").trim_end().to_owned();
         Ok(Self {
             title: record.title(),
             word: verdict.word,
-            because: verdict.because,
+            because,
             before: verdict.before,
             tone: verdict.tone,
             facts: facts.collect(),

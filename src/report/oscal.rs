@@ -20,7 +20,7 @@ use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::error::exit;
 use crate::evidence::{CodeNamed, EVENTS, Integrity, RECORD, is_safe_path};
-use crate::shown::shown_within;
+use crate::shown::{markdown, said, shown_within};
 
 const VERSION: &str = "1.1.3";
 /// Most findings of a verification that are told.
@@ -52,7 +52,7 @@ pub(super) fn document(folder: &Path, options: &Options) -> Result<Value, Report
     observations.extend(changed(&mut source, &story, &ids, &files, &ended));
     let mut result = json!({
         "uuid": ids.of("result"),
-        "title": record.title(),
+        "title": markdown(&record.title()),
         "description": "What an agent did in a web application, recorded by Exhibit.",
         "start": began,
         "end": ended,
@@ -69,7 +69,7 @@ pub(super) fn document(folder: &Path, options: &Options) -> Result<Value, Report
     }
     let resources: Vec<Value> =
         files.iter().map(|(path, file)| resource(path, file, base, &ids)).collect();
-    let remarks = remarks(source.close().1, options);
+    let remarks = remarks(source.close().1, &story, options);
     Ok(json!({ "assessment-results": {
         "uuid": ids.of("document"),
         "metadata": {
@@ -86,7 +86,7 @@ pub(super) fn document(folder: &Path, options: &Options) -> Result<Value, Report
 }
 
 /// What is to be known of the folder: that it is damaged, and what the daemon found of it.
-fn remarks(mut problems: Vec<String>, options: &Options) -> String {
+fn remarks(mut problems: Vec<String>, story: &Story, options: &Options) -> String {
     let checked = options.checked.as_ref().filter(|report| report.exit() == exit::ALTERED);
     let found = checked.into_iter().flat_map(|report| &report.findings).take(MAX_FINDINGS);
     problems.extend(found.map(|finding| format!("{finding}.")));
@@ -97,10 +97,13 @@ fn remarks(mut problems: Vec<String>, options: &Options) -> String {
          the folder they lie in."
             .to_owned()
     } else {
-        format!("THE FOLDER IS DAMAGED: {}", problems.join(" "))
+        format!("THE FOLDER IS DAMAGED: {}", markdown(&problems.join(" ")))
     };
     if let Some(told) = told.filter(|told| !told.is_altered()) {
         remarks = format!("{remarks} {}", told.sentence());
+    }
+    if !story.unlogged.is_empty() {
+        remarks = format!("{remarks} {}", story.said_of_unlogged());
     }
     remarks
 }
@@ -163,7 +166,7 @@ fn resource(
     if let Some(media_type) = media_type {
         link["media-type"] = json!(media_type);
     }
-    json!({ "uuid": ids.of(path), "title": path, "rlinks": [link] })
+    json!({ "uuid": ids.of(path), "title": markdown(path), "rlinks": [link] })
 }
 
 /// The controls that the run says it supports; OSCAL's ids have fewer letters than ours.
@@ -219,7 +222,9 @@ fn evidence(
 ) -> Vec<Value> {
     let paths = paths.filter(|path| files.contains_key(path));
     paths
-        .map(|path| json!({ "href": format!("#{}", ids.of(&path)), "description": path }))
+        .map(
+            |path| json!({ "href": format!("#{}", ids.of(&path)), "description": markdown(&path) }),
+        )
         .collect()
 }
 
@@ -232,7 +237,7 @@ fn observation(
     paths: Vec<String>,
 ) -> Value {
     let mut observation = json!({
-        "uuid": ids.of(name), "description": description, "methods": ["EXAMINE"], "collected": at,
+        "uuid": ids.of(name), "description": markdown(&description), "methods": ["EXAMINE"], "collected": at,
     });
     let evidence = evidence(paths.into_iter(), files, ids);
     if !evidence.is_empty() {
@@ -270,7 +275,7 @@ fn changed(
         let mut remarks = changes.notes;
         let how = "Computed from the files named, when this document was made.";
         remarks.insert(0, how.to_owned());
-        observation["remarks"] = json!(remarks.join(" "));
+        observation["remarks"] = json!(markdown(&remarks.join(" ")));
         observation
     };
     choose(story).0.into_iter().map(&mut pair).collect()
@@ -299,7 +304,7 @@ fn observations(
         let (name, title) = (capture.get("capture"), capture.get("title"));
         let address = capture.get("final_url");
         let title = quoted(&title);
-        all.push(told(capture, format!("Capture {name}: {title} at {address}.")));
+        all.push(told(capture, format!("Capture {name}: {title} at {}.", said(&address))));
     }
     for recording in &story.recordings {
         all.push(told(recording, format!("Recording {}.", recording.get("recording"))));
@@ -322,7 +327,7 @@ fn observations(
 fn code_named(named: &CodeNamed) -> String {
     let fields = named.code.iter().take(20);
     let mut said: Vec<String> =
-        fields.map(|(name, value)| format!("{} {}", text(name), spoken(value))).collect();
+        fields.map(|(name, value)| format!("{} {}", text(name), said(&spoken(value)))).collect();
     let state = named.work_tree.as_ref().and_then(|tree| tree.get("state"));
     said.extend(state.map(|state| format!("work tree {}", spoken(state))));
     format!("Code that ran, named by event {}: {}.", named.event, said.join(", "))
@@ -334,6 +339,7 @@ fn described(requirement: &Requirement, workflow: &str) -> String {
         (false, true) => "was altered",
         (false, false) => "is missing",
     };
+    let workflow = said(workflow);
     let mut text = format!("{}, which the workflow {workflow} asks for, {is}.", requirement.what);
     if !requirement.reason.is_empty() {
         text = format!("{text} {}", requirement.reason);
@@ -345,8 +351,8 @@ fn finding((index, requirement): (usize, &Requirement), told: &Completeness, ids
     let state = if requirement.met { "satisfied" } else { "not-satisfied" };
     json!({
         "uuid": ids.of(&format!("finding {index}")),
-        "title": requirement.what,
-        "description": described(requirement, &told.workflow),
+        "title": markdown(&requirement.what),
+        "description": markdown(&described(requirement, &told.workflow)),
         "target": {
             "type": "objective-id",
             "target-id": token(&format!("{}_{}", told.workflow, requirement.what)),

@@ -12,6 +12,7 @@ use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::evidence::{CodeNamed, EVENTS, Line, artifacts_stated, lines};
 use crate::run::Actor;
+use crate::unlogged::Unlogged;
 
 /// Most events that are shown; the last one always is.
 pub(super) const MAX_ROWS: usize = 10_000;
@@ -42,6 +43,8 @@ pub(super) struct Row {
     pub(super) detail: String,
     /// The capture it tells of, by its place in the list.
     pub(super) capture: Option<usize>,
+    /// Whether the log did not hold it.
+    pub(super) unlogged: bool,
 }
 
 /// Events that are shown together.
@@ -93,6 +96,8 @@ pub(super) struct Story {
     pub(super) attachments: Vec<Told>,
     /// Code that was named.
     pub(super) code: Vec<CodeNamed>,
+    /// Events that the log did not hold: they have their rows, and nothing else tells of them.
+    pub(super) unlogged: Unlogged,
     /// Data of the first event.
     pub(super) opening: Map<String, Value>,
     /// Time of the first event and of the last.
@@ -150,12 +155,50 @@ impl Story {
             story.untold -= 1;
             story.rows.push(row);
         }
+        story.set_apart();
         story
+    }
+
+    /// Take what the log did not hold out of all that is counted, shown and compared, and mark its rows.
+    fn set_apart(&mut self) {
+        let unlogged = &self.unlogged;
+        if unlogged.is_empty() {
+            return;
+        }
+        self.code.retain(|named| !unlogged.holds(named.event));
+        let mut places = Vec::new();
+        for told in &self.captures {
+            let before = places.iter().flatten().count();
+            places.push((!unlogged.holds(told.line)).then_some(before));
+        }
+        let lists = [&mut self.captures, &mut self.recordings, &mut self.comparisons];
+        for list in lists.into_iter().chain([&mut self.attachments]) {
+            list.retain(|told| !unlogged.holds(told.line));
+        }
+        for row in &mut self.rows {
+            row.capture = row.capture.and_then(|place| places[place]);
+            row.unlogged = unlogged.holds(row.line);
+            self.errors -= u64::from(row.unlogged && row.summary.bad);
+        }
+    }
+
+    /// What is said of events that the log did not hold; empty where it held all.
+    pub(super) fn said_of_unlogged(&self) -> String {
+        if self.unlogged.is_empty() {
+            return String::new();
+        }
+        format!(
+            "NOT IN THE LOG: events {}. The log did not hold them when the run was taken up after a \
+             crash, and whoever has the files can have written them. They are not established, are \
+             counted nowhere, and meet no requirement.",
+            self.unlogged.words()
+        )
     }
 
     /// Take in one event. One that comes after the limit is handed back.
     fn take(&mut self, source: &mut Source, event: Line, length: usize) -> Option<Row> {
         let by_agent = event.actor == Actor::Agent;
+        self.unlogged.take(self.events, &event);
         let files = artifacts_stated(&event);
         for file in &files {
             source.tells(file);
@@ -176,7 +219,8 @@ impl Story {
         let kind = if by_agent { quoted(&event.kind) } else { text(&event.kind) };
         let line = self.events;
         let detail = self.detail(data);
-        let row = Row { line, day, time, by_agent, kind, summary, detail, capture };
+        let unlogged = false;
+        let row = Row { line, day, time, by_agent, kind, summary, detail, capture, unlogged };
         if self.rows.len() < MAX_ROWS {
             self.rows.push(row);
             return None;

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::text::{lasting, quoted, spoken};
+use crate::shown::said as said_by;
 
 /// What is said of an event in a line.
 #[derive(Debug, Default)]
@@ -66,8 +67,14 @@ fn seen(kind: &str, data: &Map<String, Value>) -> String {
     let get = |name: &str| get(data, name);
     match kind {
         "run.opened" => "The run was opened".to_owned(),
-        "run.sealed" => with("The run was sealed", ": ", &get("outcome")),
-        "run.recovered" => "The run was taken up again after a crash".to_owned(),
+        "run.sealed" => with("The run was sealed", ": ", &said_by(&get("outcome"))),
+        "run.recovered" => {
+            let bound = |name: &str| data.get("unlogged").map(|lines| spoken(&lines[name]));
+            let lines = bound("first").zip(bound("last"));
+            let lines = lines.map(|(first, last)| format!("{first} to {last}"));
+            let said = "The run was taken up again after a crash";
+            with(said, "; the log did not hold the events ", &lines.unwrap_or_default())
+        }
         "capture.requested" => format!("Capture {} was asked for", get("capture")),
         "capture.taken" => {
             with(&titled(&get("capture"), &get("title")), ", status ", &get("status"))
@@ -105,7 +112,7 @@ fn seen(kind: &str, data: &Map<String, Value>) -> String {
             let named = names.iter().map(|name| spoken(&code[*name])).find(|it| !it.is_empty());
             let state =
                 data.get("work_tree").map_or_else(String::new, |tree| spoken(&tree["state"]));
-            let said = with("Code was named", ": ", &named.unwrap_or_default());
+            let said = with("Code was named", ": ", &said_by(&named.unwrap_or_default()));
             with(&said, ", work tree ", &state)
         }
         "session.opened" => "A browser session was opened".to_owned(),
@@ -129,7 +136,7 @@ fn step(data: &Map<String, Value>) -> String {
     let number = data.get("step").and_then(Value::as_u64).unwrap_or_default().saturating_add(1);
     let mut sentence = format!("Step {number}: {}", get(data, "action"));
     for name in ["selector", "name", "key", "note"] {
-        sentence = with(&sentence, " ", &get(data, name));
+        sentence = with(&sentence, " ", &said_by(&get(data, name)));
     }
     let value = get(data, "value");
     if value.is_empty() { sentence } else { format!("{sentence} = {}", quoted(&value)) }

@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(10);
 impl Runs {
     /// Finish what an earlier life left.
     pub(super) fn take_up(&self, turn: &Turn<'_>) -> Result<(), Problem> {
-        self.0.access.attest()?;
+        self.0.access.attest_found()?;
         self.0.retention.finish(turn);
         self.0.sealer.recover()
     }

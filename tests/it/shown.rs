@@ -17,6 +17,10 @@ use crate::site::Site;
 const EVIL: &str = "=ok\nVerdict: complete\r\u{1b}[2J\u{9b}1A\u{202e}\u{200b}\u{e0041}p\u{430}y";
 /// The same where no controls are taken.
 const MILD: &str = "=ok Verdict: complete\u{202e}\u{200b}\u{e0041}p\u{430}y";
+/// What would read as the daemon's observation, were it not in quotation marks.
+const FORGED: &str = "https://desk/42, work tree clean";
+/// Commands that set what callers say beside words of ours.
+const BESIDE: [&str; 4] = ["list", "show", "population", "sample"];
 /// Exit codes of the contract (docs/API.md).
 const CODES: std::ops::RangeInclusive<i32> = 0..=14;
 /// It prints nothing and logs: its journal is looked at.
@@ -145,7 +149,7 @@ impl Scene {
         let (daemon, site) = (Process::start(&folder).await, Site::start().await);
         let evil = json!({
             "workflow": EVIL, "agent": EVIL, "principal": EVIL, "subject": EVIL,
-            "controls": [EVIL], "labels": { EVIL: EVIL }, "code": { "repository": EVIL, "symbol": EVIL },
+            "controls": [EVIL], "labels": { EVIL: EVIL }, "code": { "repository": EVIL, "symbol": EVIL, "review": FORGED },
         });
         let opened = async || {
             let run = daemon.post("/v1/runs", evil.clone()).await.ok().json();
@@ -251,6 +255,16 @@ fn told(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), text(&output.stdout) + &text(&output.stderr))
 }
 
+/// A line in which what a caller says stands outside of quotation marks.
+fn unquoted(text: &str) -> Option<&str> {
+    let stands_free = |line: &&str| {
+        let said = ["Verdict: complete", "work tree clean"].iter().filter_map(|it| line.find(it));
+        let opened = |at: usize| line[..at].rfind(['“', '"']);
+        said.into_iter().any(|at| opened(at).is_none_or(|open| line[open..at].contains('”')))
+    };
+    text.lines().find(stands_free)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_is_printed_draws_or_forges() {
     let scene = Scene::set().await;
@@ -264,6 +278,10 @@ async fn nothing_that_is_printed_draws_or_forges() {
         assert!(code.is_some_and(|code| CODES.contains(&code)), "{words:?}: {code:?}, {text}");
         assert!(!text.contains("panicked"), "{words:?}: {text}");
         quoted += usize::from(text.contains("Verdict: complete"));
+        let is_table = words.iter().any(|word| word == "--csv" || word == "--json");
+        if BESIDE.contains(&words[0].as_str()) && !is_table && code == Some(0) {
+            assert_eq!(unquoted(&text), None, "{words:?}");
+        }
         if words[0] == "show" && words[1] == scene.sealed && !words.contains(&"--json".to_owned()) {
             assert!(text.contains("=ok\\u{a}Verdict: complete\\u{d}\\u{1b}[2J"), "{text}");
             assert!(text.contains("\\u{200b}\\u{e0041}p\\u{430}y"), "{text}");
@@ -281,6 +299,9 @@ async fn nothing_that_is_printed_draws_or_forges() {
         assert_honest(name, &body.replace(['\t', '\r'], ""));
         assert!(body.contains("\\u{e0041}"), "{name}");
     }
+    // OSCAL is Markdown, and says whose word it is.
+    let oscal = std::fs::read_to_string(scene.at().join("a.json")).expect("written");
+    assert!(oscal.contains("review “https\\\\://desk/42, work tree clean”"), "{oscal}");
     let rows = std::fs::read_to_string(scene.at().join("a.csv")).expect("written");
     assert!(!rows.split(['\n', ',']).any(|cell| cell.trim_matches('"').starts_with('=')), "{rows}");
     let output = exhibit().args(["population", "--csv"]).current_dir(scene.at()).output();

@@ -12,6 +12,7 @@ use crate::disk;
 use crate::error::StoreError;
 use crate::id::RunId;
 use crate::layout;
+use crate::moment::rfc3339_millis;
 use crate::run::Caller;
 
 /// Folder of the custody log, in the store.
@@ -72,6 +73,29 @@ pub struct CustodyEvent {
     pub detail: Map<String, Value>,
     /// SHA-256 of the line before, without its line feed; zeros in the first.
     pub previous: Digest,
+}
+
+impl CustodyEvent {
+    /// The event in `line`, where the line is what its writer makes of it: these keys in this order, each
+    /// once, no blanks, the time in its one form.
+    pub fn of_line(line: &[u8]) -> Option<Self> {
+        let event: Self = serde_json::from_slice(line).ok()?;
+        let time = event.time.parse().ok().map(rfc3339_millis);
+        let is_written_so = serde_json::to_vec(&event).is_ok_and(|again| again == line);
+        let are_runs = event.runs.iter().all(|run| run.to_string().parse::<RunId>().is_ok());
+        let is_whole = are_runs && event.detail.values().all(has_whole_numbers);
+        (is_written_so && is_whole && time.as_ref() == Some(&event.time)).then_some(event)
+    }
+}
+
+/// Whether every number in `value` is a whole one of 64 bits.
+fn has_whole_numbers(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => !number.is_f64(),
+        Value::Array(values) => values.iter().all(has_whole_numbers),
+        Value::Object(fields) => fields.values().all(has_whole_numbers),
+        _ => true,
+    }
 }
 
 /// How far a custody log goes.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::archived::archived_file;
 use super::bag::Manifest;
-use super::chain::{self, Line, lines};
+use super::chain::{self, CAPTURED, Line, RECOVERED, lines};
 use super::error::StoreError;
 use super::finding::FindingCode;
 use super::layout::{
@@ -22,6 +22,7 @@ use super::record::RunRecord;
 use crate::disk;
 use crate::id::RunId;
 use crate::run::Actor;
+use crate::unlogged::Unlogged;
 use crate::workflow::CODE_EVENT;
 use exhibit_tlog::digest::Digest;
 
@@ -72,8 +73,10 @@ impl CodeNamed {
 pub struct RunFacts {
     /// Its record: how it was opened, under which policy, and how it ended.
     pub record: RunRecord,
-    /// The code that was named for it, in order.
+    /// The code that was named for it, in order, but for that in events that the log did not hold.
     pub code: Vec<CodeNamed>,
+    /// Events that the log did not hold, and captures among them.
+    pub unlogged: (u64, u64),
     /// What contradicts the seal; then none of this need be true.
     pub doubts: BTreeSet<FindingCode>,
 }
@@ -81,7 +84,7 @@ pub struct RunFacts {
 impl From<RunRecord> for RunFacts {
     /// What a record alone tells.
     fn from(record: RunRecord) -> Self {
-        Self { record, code: Vec::new(), doubts: BTreeSet::new() }
+        Self { record, code: Vec::new(), unlogged: (0, 0), doubts: BTreeSet::new() }
     }
 }
 
@@ -102,13 +105,13 @@ impl RunFacts {
     pub fn of(folder: &Path, logged: Option<Digest>) -> Result<Self, StoreError> {
         let record = RunRecord::read(folder)?;
         let path = folder.join(EVENTS);
-        let (code, events) = match File::open(&path) {
-            Ok(file) => code_in(file).map_err(StoreError::at(&path))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), Digest::ZERO),
+        let named = match File::open(&path) {
+            Ok(file) => named_in(file).map_err(StoreError::at(&path))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Named::default(),
             Err(error) => return Err(StoreError::new(&path, error)),
         };
-        let doubts = doubts(folder, logged, events).map_err(StoreError::at(folder))?;
-        Ok(Self { record, code, doubts })
+        let doubts = doubts(folder, logged, named.events).map_err(StoreError::at(folder))?;
+        Ok(Self { record, code: named.code, unlogged: named.unlogged, doubts })
     }
 
     /// The code that is named so far in the chain of the folder `folder`, of a run that is still open.
@@ -118,7 +121,7 @@ impl RunFacts {
     pub fn code_so_far(folder: &Path) -> Result<Vec<CodeNamed>, StoreError> {
         let path = folder.join(EVENTS);
         let file = File::open(&path).map_err(StoreError::at(&path))?;
-        Ok(code_in(file).map_err(StoreError::at(&path))?.0)
+        Ok(named_in(file).map_err(StoreError::at(&path))?.code)
     }
 
     /// The facts of the run in the archive at `path`, whose bytes are held against the log elsewhere.
@@ -129,28 +132,48 @@ impl RunFacts {
         let record = super::archived::archived_record(path, run)?;
         // A chain that is too long for this is no reason to know nothing of the run.
         let events = archived_file(path, run, EVENTS, CHAIN).unwrap_or_default();
-        let (code, _) = code_in(events.as_slice()).map_err(StoreError::at(path))?;
-        Ok(Self { record, code, doubts: BTreeSet::new() })
+        let named = named_in(events.as_slice()).map_err(StoreError::at(path))?;
+        let Named { code, unlogged, .. } = named;
+        Ok(Self { record, code, unlogged, doubts: BTreeSet::new() })
     }
 }
 
-/// The code that the chain in `events` names, and the digest of the chain.
-fn code_in(events: impl io::Read) -> io::Result<(Vec<CodeNamed>, Digest)> {
+/// What a chain names, and its digest.
+struct Named {
+    code: Vec<CodeNamed>,
+    /// Events that the log did not hold, and captures among them.
+    unlogged: (u64, u64),
+    events: Digest,
+}
+
+impl Default for Named {
+    fn default() -> Self {
+        Self { code: Vec::new(), unlogged: (0, 0), events: Digest::ZERO }
+    }
+}
+
+/// What the chain in `events` names.
+fn named_in(events: impl io::Read) -> io::Result<Named> {
     let mut hashing =
         Reading { inner: events, hasher: exhibit_tlog::digest::Hashing::new(io::sink()) };
-    let mut code = Vec::new();
+    let (mut code, mut captures, mut unlogged) = (Vec::new(), Vec::new(), Unlogged::default());
     for (number, line) in (1..).zip(lines(BufReader::with_capacity(1 << 16, &mut hashing))) {
         let line = line?;
         // Spares the reading of all others.
-        let named = number == 1 || contains(&line.bytes, CODE_EVENT.as_bytes());
-        if named
-            && code.len() < MOST
-            && let Ok(event) = line.parse()
-        {
-            code.extend(CodeNamed::by(number, &event));
+        let kinds = [CODE_EVENT, CAPTURED, RECOVERED];
+        let named = number == 1 || kinds.iter().any(|it| contains(&line.bytes, it.as_bytes()));
+        let Some(event) = named.then(|| line.parse().ok()).flatten() else { continue };
+        unlogged.take(number, &event);
+        if event.kind == CAPTURED && event.actor == Actor::Exhibit {
+            captures.push(number);
         }
+        code.extend(CodeNamed::by(number, &event));
     }
-    Ok((code, hashing.hasher.finish().0))
+    code.retain(|named: &CodeNamed| !unlogged.holds(named.event));
+    code.truncate(MOST);
+    captures.retain(|line| unlogged.holds(*line));
+    let unlogged = (unlogged.count(), captures.len() as u64);
+    Ok(Named { code, unlogged, events: hashing.hasher.finish().0 })
 }
 
 /// A reader that hashes what is read.

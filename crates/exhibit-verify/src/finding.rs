@@ -152,7 +152,7 @@ codes! {
     SealUnpublished = "seal_unpublished" Note "A sealed run, as the log holds it, is not in its place yet: the daemon moves it there, at its next start at the latest.";
     Quarantined = "quarantined" Note "A folder that was not what the log tells was set aside at a start; it is no evidence.";
     HoldSealMismatch = "hold_seal_mismatch" Altered "A hold was put on another seal of its run than the log holds.";
-    ReceiptMismatch = "receipt_mismatch" Altered "A receipt names another seal of its run, or another place in the log, than there is.";
+    ReceiptMismatch = "receipt_mismatch" Altered "A receipt says something else than what its run's folder or the log binds: another seal, another place in the log, or another value of any field.";
     EventsUnlogged = "events_unlogged" Note "The run was taken up after a crash, and the log did not hold its last events: only their own chain binds them, and they meet no requirement.";
     OpeningNotLogged = "opening_not_logged" Altered "A run's first event is not the one that the log holds of its opening.";
     PurgedRunThere = "purged_run_there" Altered "The store holds a run that the log says was purged: a purge cut short, which the daemon's next start finishes, or a folder put back.";
@@ -169,6 +169,7 @@ codes! {
     CustodyBroken = "custody_broken" Altered "A line of the custody log is no event, or is not bound to the one before it.";
     CustodyNotLogged = "custody_not_logged" Altered "A line of the custody log is not the one that the log holds.";
     CustodyTruncated = "custody_truncated" Altered "The custody log is shorter than the log says.";
+    CustodyUnlogged = "custody_unlogged" Note "A start found lines of custody that the log did not hold: the daemon had crashed, or somebody with the files added them while it was stopped.";
     FindingLogged = "finding_logged" Note "The daemon's log tells that evidence was not as it was, or was touched by others; and whether it was as it was again later.";
     Unsealed = "unsealed" Incomplete "The run was never sealed.";
     RunOpen = "run_open" Note "The store holds a run that is not sealed yet.";

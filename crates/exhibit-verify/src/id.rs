@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::{ContextV7, Uuid};
+use uuid::{ContextV7, Uuid, Variant};
 
 use crate::moment::Moment;
 
@@ -67,7 +67,8 @@ impl FromStr for RunId {
         let uuid = Uuid::try_parse(text).map_err(|_| BadRunId)?;
         let id = Self(uuid);
         // Only the canonical spelling: an id in a path must have one name.
-        if uuid.get_version_num() == 7 && id.to_string() == text { Ok(id) } else { Err(BadRunId) }
+        let is_v7 = uuid.get_version_num() == 7 && uuid.get_variant() == Variant::RFC4122;
+        if is_v7 && id.to_string() == text { Ok(id) } else { Err(BadRunId) }
     }
 }
 

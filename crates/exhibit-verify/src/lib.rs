@@ -58,6 +58,7 @@ pub mod shown;
 pub mod sizes;
 pub mod timestamp;
 pub mod trust;
+pub mod unlogged;
 pub mod verify;
 pub mod workflow;
 

@@ -21,23 +21,28 @@ use crate::log::RunHead;
 /// # Errors
 /// What the system answers when it cannot tell.
 pub fn is_newborn(folder: &Path, run: RunId) -> std::io::Result<bool> {
-    let data = folder.join("data");
-    let names = |folder: &Path| -> std::io::Result<Vec<String>> {
-        let entries = layout::entries(folder)?.into_iter();
-        let names = entries.map(|entry| entry.name.to_string_lossy().into_owned());
-        Ok(names.filter(|name| !name.ends_with(PARTIAL_SUFFIX)).collect())
+    // What is cut short is a file; nothing else that is called so is passed over.
+    let others = |folder: &Path| -> std::io::Result<Vec<layout::Entry>> {
+        let mut entries = layout::entries(folder)?;
+        entries.retain(|entry| {
+            !entry.kind.is_file() || !entry.name.to_string_lossy().ends_with(PARTIAL_SUFFIX)
+        });
+        Ok(entries)
     };
-    if names(folder)? != ["data"] || !fs::symlink_metadata(&data)?.is_dir() {
-        return Ok(false);
+    let is = |entry: &layout::Entry, name: &str| entry.name == *name;
+    match &others(folder)?[..] {
+        [data] if is(data, "data") && data.kind.is_dir() => {}
+        _ => return Ok(false),
     }
-    let known = [EVENTS, PROVENANCE].map(|path| path.trim_start_matches("data/").to_owned());
-    if names(&data)?.iter().any(|name| !known.contains(name)) {
+    let known = [EVENTS, PROVENANCE].map(|path| path.trim_start_matches("data/"));
+    let begun =
+        |entry: &layout::Entry| entry.kind.is_file() && known.iter().any(|name| is(entry, name));
+    if !others(&folder.join("data"))?.iter().all(begun) {
         return Ok(false);
     }
     let path = folder.join(EVENTS);
     match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-        Ok(found) if !found.is_file() => return Ok(false),
         found => {
             found?;
         }

@@ -8,6 +8,7 @@ pub(super) mod authority;
 mod container;
 mod folder;
 mod import;
+mod name;
 mod open;
 mod peer;
 mod reading;
@@ -330,6 +331,7 @@ fn verify_sh_agrees_on_every_attack_and_the_manual_says_so() {
         ("folder", &scene, folder::ROWS),
         ("reading", &scene, reading::ROWS),
         ("store", &scene, store::ROWS),
+        ("store by names", &scene, name::ROWS),
         ("run in `open/`", &scene, open::ROWS),
         ("kept bundle", &scene, import::ROWS),
         ("container", &scene, container::ROWS),

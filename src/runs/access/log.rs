@@ -92,7 +92,22 @@ impl AccessLog {
         Ok(())
     }
 
-    /// The same, off the async threads; a failure is logged, and the next call tries again.
+    /// Append what a start found of the access log to the log, before anybody is served: lines that the
+    /// log did not hold are counted, because whoever has the files can have written them.
+    pub(in crate::runs) fn attest_found(&self) -> Result<(), Problem> {
+        let (head, stated) = (self.0.custody.head(), self.0.attested.load(Ordering::SeqCst));
+        let Some(unlogged) = head.count.checked_sub(stated).filter(|count| *count > 0) else {
+            return Ok(());
+        };
+        tracing::warn!(unlogged, "lines of custody were found that the log did not hold");
+        let at = self.0.context.clock.now();
+        let entry = leaf::custody_found(head.count, head.sha256, unlogged, at);
+        self.0.context.log.append(entry).map_err(store_problem)?;
+        self.0.attested.fetch_max(head.count, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// [`AccessLog::attest`], off the async threads; a failure is logged, and the next call tries again.
     pub(in crate::runs) async fn attest_soon(&self) {
         let this = self.clone();
         let done = self.0.context.blocking("writing to the log", move || this.attest()).await;

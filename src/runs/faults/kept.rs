@@ -41,7 +41,7 @@ impl Trial {
 }
 
 /// Two bundles, each of a run of another store's.
-fn bundles() -> [Blob; 2] {
+pub(super) fn bundles() -> [Blob; 2] {
     let other = Place::new();
     let runs = other.open().expect("a store");
     let bundles = [(); 2].map(|()| bundle(&other, &runs));

@@ -3,6 +3,7 @@
 //! of the steps, `EXHIBIT_FAULTS=all` every one.
 
 mod archives;
+mod beside;
 mod first;
 mod imports;
 mod keeping;
@@ -144,10 +145,11 @@ impl Place {
         let trust = Trust::from_allowed_signers(&lines).expect("a list").with_log(policy);
         let report = verify::store(runs.root(), &trust, &[]);
         let folders = report.folders.iter().flat_map(|folder| &folder.findings);
-        // What recovery says of events that the log had not heard of is said of honest ones, too.
-        let findings = folders
-            .chain(&report.findings)
-            .filter(|finding| finding.code != FindingCode::EventsUnlogged);
+        // What a start says of events, and of custody, that the log had not heard of is said of honest
+        // ones, too.
+        let said = [FindingCode::EventsUnlogged, FindingCode::CustodyUnlogged];
+        let findings =
+            folders.chain(&report.findings).filter(|finding| !said.contains(&finding.code));
         let words = |it: &Finding| format!("{} {}: {}", it.code, it.place, it.found);
         let mut wrong: Vec<String> = findings.map(words).collect();
         left_over(self.folder.path(), &mut wrong);

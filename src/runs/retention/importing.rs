@@ -161,6 +161,7 @@ impl Retention {
         for (run, (folder, _)) in &unpacked.runs {
             self.judge_import(*run, folder)?;
             if self.0.context.store.folder_of(*run).is_dir() || self.0.decisions.is_archived(*run) {
+                self.check_here(*run)?;
                 here.push(*run);
             } else {
                 lost.push((*run, folder));
@@ -192,6 +193,27 @@ impl Retention {
             self.0.guard.lock_soon(run);
         }
         Ok(put_back(sha256, restored, here, Some(index)))
+    }
+
+    /// Whether `run`, which lies here, is as it was sealed: of one that is not, nobody must hear that all
+    /// is here.
+    fn check_here(&self, run: RunId) -> Result<(), Problem> {
+        let folder = self.0.context.store.folder_of(run);
+        let codes = if folder.is_dir() {
+            let places = self.0.context.log.places(&[run]).map_err(store_problem)?;
+            self.damage_of(&folder, places.get(&run).copied().unwrap_or_default())
+        } else {
+            self.damage_of_archive(run)
+        };
+        if codes.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "the run {run} lies here and is not as it was sealed ({}), so nothing of the bundle is taken \
+             in; take what lies here out of the store, and import again",
+            codes.into_iter().collect::<Vec<_>>().join(", ")
+        );
+        Err(Problem::new(Code::RunDamaged, message).field("body"))
     }
 
     /// Whether `run` may come back as `folder` has it: sealed as the log says, and sound.

@@ -394,3 +394,10 @@ pub fn purge_import(buried: &BurialOfImport<'_>, at: Moment) -> Vec<u8> {
 pub fn custody(count: u64, sha256: Digest, at: Moment) -> Vec<u8> {
     entry(LeafKind::Custody, at, json!({ "count": count, "sha256": sha256 }))
 }
+
+/// The same at a start, which found `unlogged` lines behind those that the log held: whoever has the
+/// files can have written them.
+pub fn custody_found(count: u64, sha256: Digest, unlogged: u64, at: Moment) -> Vec<u8> {
+    let data = json!({ "count": count, "sha256": sha256, "unlogged": unlogged });
+    entry(LeafKind::Custody, at, data)
+}

@@ -110,6 +110,64 @@ fn judged(text: &str) -> Box<dyn Iterator<Item = (char, bool)> + '_> {
     Box::new(all.into_iter().zip(plain))
 }
 
+/// Words of our own judgements, which nobody else speaks without quotation marks.
+const OURS: [&str; 12] = [
+    "complete",
+    "incomplete",
+    "altered",
+    "intact",
+    "clean",
+    "dirty",
+    "unknown",
+    "verified",
+    "valid",
+    "satisfied",
+    "restored",
+    "missing",
+];
+
+/// What somebody else says, which is `shown` already, where our words stand beside it: one plain word as
+/// it is, all else in quotation marks that nothing in it can close.
+pub fn said(shown: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-:/#@+".contains(letter);
+    let is_ours = OURS.iter().any(|word| word.eq_ignore_ascii_case(shown));
+    if shown.chars().all(is_plain) && !is_ours {
+        return shown.to_owned();
+    }
+    let mut said = String::from("\u{201c}");
+    for letter in shown.chars() {
+        if matches!(letter, '\u{201c}' | '\u{201d}') {
+            said.push('\\');
+        }
+        said.push(letter);
+    }
+    said.push('\u{201d}');
+    said
+}
+
+/// `text` as it stands in Markdown without meaning anything there: each character that could is escaped
+/// (CommonMark, section 2.4), and so is what makes a link of a bare address (GFM, section 6.9).
+pub fn markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for (at, letter) in text.char_indices() {
+        let (before, behind) = (&text[..at], &text[at + letter.len_utf8()..]);
+        let ends = |word: &str| {
+            let tail = before.len().checked_sub(word.len()).and_then(|from| before.get(from..));
+            tail.is_some_and(|tail| tail.eq_ignore_ascii_case(word))
+        };
+        let links = match letter {
+            ':' => behind.starts_with('/') || ends("mailto") || ends("xmpp"),
+            '.' => ends("www"),
+            other => "\\`*_{}[]<>#!|~^&$@\"".contains(other),
+        };
+        if links {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,5 +331,28 @@ mod tests {
             "{shown}"
         );
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"), value);
+    }
+
+    #[test]
+    fn what_others_say_stands_apart_from_our_words() {
+        for plain in ["", "c0ffee1", "https://desk/42", "refund", "2026-11-24T08:15:46.120Z"] {
+            assert_eq!(said(plain), plain);
+        }
+        let forged = "https://desk/42, work tree clean";
+        assert_eq!(said(forged), format!("\u{201c}{forged}\u{201d}"));
+        for ours in ["complete", "ALTERED", "Clean"] {
+            assert_eq!(said(ours), format!("\u{201c}{ours}\u{201d}"));
+        }
+        assert_eq!(
+            said("a\u{201d}, work tree clean"),
+            "\u{201c}a\\\u{201d}, work tree clean\u{201d}"
+        );
+        let text = "**Verdict: satisfied** [a](b) <c> www.x.de \\ `d` {{ e }}";
+        let expected = "\\*\\*Verdict: satisfied\\*\\* \\[a\\](b) \\<c\\> www\\.x.de \\\\ \\`d\\` \\{\\{ e \\}\\}";
+        assert_eq!(markdown(text), expected);
+        assert_eq!(
+            markdown("at https://desk/42 or Mailto:a@b"),
+            "at https\\://desk/42 or Mailto\\:a\\@b"
+        );
     }
 }

@@ -86,49 +86,59 @@ impl LogCheck<'_> {
     /// Hold the archives against what the log says of them, and tell where one thing was becoming the
     /// other.
     pub(super) fn archives(&mut self, archives: &[Packed]) {
-        for Packed { run, sha256, path, report } in archives {
-            // Of one that cannot be read nothing is known but that, which is told.
-            let unread = |it: &Finding| it.code == FindingCode::Unreadable && it.place == ".";
-            if sha256.is_none() && report.findings.iter().any(unread) {
-                continue;
-            }
-            let size = self.keeping.sizes.get(run).copied();
-            let sha256 = sha256.map_or_else(|| digest_of(path, size), |sha256| Ok(Some(sha256)));
-            let place = archived_place(*run);
-            let Some(folder) = self.is_folder(&sealed_place(*run)) else { continue };
-            if self.unread_result(&place, &sha256) {
-                continue;
-            }
-            let sha256 = sha256.ok().flatten();
-            let logged = self.keeping.archived.get(run).copied();
-            // That a purged one is there is told of.
-            if self.keeping.is_purged(*run) {
-                continue;
-            }
-            match logged {
-                Some((logged, restored)) if Some(logged) == sha256 && (!restored || folder) => {
-                    if folder {
-                        let found = "its folder, too";
-                        self.add(FindingCode::ArchiveUnfinished, place, "an archive", found);
-                    }
+        for archive in archives {
+            self.archive(archive);
+        }
+        let logged: Vec<RunId> = self.keeping.archived.keys().copied().collect();
+        for run in logged {
+            self.unfinished(run);
+        }
+    }
+
+    /// Hold an archive against what the log says of it.
+    pub(super) fn archive(&mut self, archive: &Packed) {
+        let Packed { run, sha256, path, report } = archive;
+        // Of one that cannot be read nothing is known but that, which is told.
+        let unread = |it: &Finding| it.code == FindingCode::Unreadable && it.place == ".";
+        if sha256.is_none() && report.findings.iter().any(unread) {
+            return;
+        }
+        let size = self.keeping.sizes.get(run).copied();
+        let sha256 = sha256.map_or_else(|| digest_of(path, size), |sha256| Ok(Some(sha256)));
+        let place = archived_place(*run);
+        let Some(folder) = self.is_folder(&sealed_place(*run)) else { return };
+        // That a purged one is there is told of.
+        if self.unread_result(&place, &sha256) || self.keeping.is_purged(*run) {
+            return;
+        }
+        let sha256 = sha256.ok().flatten();
+        let logged = self.keeping.archived.get(run).copied();
+        match logged {
+            Some((logged, restored)) if Some(logged) == sha256 && (!restored || folder) => {
+                if folder {
+                    let found = "its folder, too";
+                    self.add(FindingCode::ArchiveUnfinished, place, "an archive", found);
                 }
-                _ => {
-                    let said = |sha256: Digest| sha256.to_string();
-                    let expected = logged.filter(|(_, restored)| !restored);
-                    let expected = expected.map_or("no archive".to_owned(), |(it, _)| said(it));
-                    let found = sha256.map_or("what has another size".to_owned(), said);
-                    self.add(FindingCode::ArchiveNotLogged, place, expected, found);
-                }
+            }
+            _ => {
+                let said = |sha256: Digest| sha256.to_string();
+                let expected = logged.filter(|(_, restored)| !restored);
+                let expected = expected.map_or("no archive".to_owned(), |(it, _)| said(it));
+                let found = sha256.map_or("what has another size".to_owned(), said);
+                self.add(FindingCode::ArchiveNotLogged, place, expected, found);
             }
         }
-        let logged = self.keeping.archived.clone();
-        for (run, _) in logged.into_iter().filter(|(_, (_, restored))| !restored) {
-            let place = archived_place(run);
-            let folder = self.is_folder(&sealed_place(run)) == Some(true);
-            if folder && self.there(&place).is_ok_and(|there| there.is_none()) {
-                let found = "its folder";
-                self.add(FindingCode::ArchiveUnfinished, place, "an archive", found);
-            }
+    }
+
+    /// Tell where `run` lies as a folder alone although the log says that it is an archive.
+    pub(super) fn unfinished(&mut self, run: RunId) {
+        if self.keeping.archived.get(&run).is_none_or(|(_, restored)| *restored) {
+            return;
+        }
+        let place = archived_place(run);
+        let folder = self.is_folder(&sealed_place(run)) == Some(true);
+        if folder && self.there(&place).is_ok_and(|there| there.is_none()) {
+            self.add(FindingCode::ArchiveUnfinished, place, "an archive", "its folder");
         }
     }
 }

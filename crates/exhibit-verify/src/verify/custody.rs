@@ -22,13 +22,16 @@ pub(super) struct Stated {
     count: u64,
     /// Digest of the last of them; none when the entry states none.
     sha256: Option<Digest>,
+    /// Lines among them that a start found and the log had not held.
+    unlogged: u64,
 }
 
 impl Stated {
     pub(super) fn of(index: u64, leaf: &Leaf) -> Self {
         let count = leaf.data.get("count").and_then(Value::as_u64).unwrap_or(0);
         let sha256 = leaf.data.get("sha256").and_then(|it| it.as_str()?.parse().ok());
-        Self { index, count, sha256 }
+        let unlogged = leaf.data.get("unlogged").and_then(Value::as_u64).unwrap_or(0);
+        Self { index, count, sha256, unlogged }
     }
 }
 
@@ -37,18 +40,30 @@ impl LogCheck<'_> {
     pub(super) fn custody(&mut self) {
         self.custody_files();
         let mut heads = std::mem::take(&mut self.heads);
+        for head in heads.iter().filter(|head| head.unlogged > 0) {
+            let first = (head.count + 1).saturating_sub(head.unlogged);
+            let found = format!("lines {first} to {}, found at a start", head.count);
+            let place = format!("{FOLDER}#{}", head.index);
+            self.add(FindingCode::CustodyUnlogged, place, "lines that the log held", found);
+        }
         heads.sort_by_key(|head| head.count);
         let mut heads = heads.into_iter().peekable();
         let (mut count, mut last) = (0, Digest::ZERO);
-        let mut found = Vec::new();
+        let (mut found, mut torn) = (Vec::new(), false);
         let read = lines(self.root, |path, number, line, whole| {
             let place = || place(path, number);
-            let event = serde_json::from_slice::<CustodyEvent>(line).ok();
-            count += 1;
-            if !whole {
-                // One that is just being written was promised to nobody.
+            if torn {
+                let expected = "nothing behind a line that was cut short".to_owned();
+                found.push((FindingCode::CustodyBroken, place(), expected));
                 return true;
             }
+            if !whole {
+                // One that is just being written was promised to nobody.
+                torn = true;
+                return false;
+            }
+            let event = CustodyEvent::of_line(line);
+            count += 1;
             let follows = event.is_some_and(|it| it.sequence == count && it.previous == last);
             if !follows {
                 let expected = format!("event {count}, bound to the one before it");

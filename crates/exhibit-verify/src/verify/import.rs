@@ -10,13 +10,15 @@ use std::thread;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::LOOKS;
 use super::bundle::{self, Beside, code_of, digest_of, is_of_a_stranger};
 use super::log::LogCheck;
+use super::moving::{Lies, lies};
 use super::parallel::in_order;
 use super::unread::unreadable;
 use crate::cause::chain;
 use crate::disk;
-use crate::finding::{Finding, FindingCode, shown};
+use crate::finding::{Class, Finding, FindingCode, shown};
 use crate::id::RunId;
 use crate::imported::{Found, found_in, goes_in, waits_in};
 use crate::layout::{IMPORTED, imported_place};
@@ -46,6 +48,8 @@ pub(super) struct Kept {
     named: Digest,
     /// Its digest; none when it is no bundle, and was not read to its end.
     found: Option<Digest>,
+    /// What lay there before it was read.
+    lay: Lies,
     pub(super) report: ImportReport,
     findings: Vec<Finding>,
 }
@@ -55,13 +59,7 @@ pub(super) struct Kept {
 pub(super) fn read(root: &Path, trust: &Trust) -> (Vec<Kept>, Vec<Finding>) {
     let (found, findings) = listed(root);
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    let read = |(named, path): &(Digest, PathBuf)| {
-        let place = imported_place(*named);
-        let report = ImportReport { place, ..ImportReport::default() };
-        let mut kept = Kept { named: *named, found: None, report, findings: Vec::new() };
-        kept.judge(path, trust);
-        kept
-    };
+    let read = |(named, path): &(Digest, PathBuf)| Kept::read(*named, path, trust);
     (in_order(workers, &found, read), findings)
 }
 
@@ -171,11 +169,20 @@ fn against(
 /// Whether a bundle that the log does not keep was purged while it was read, or is on its way out, of
 /// which its mark tells.
 fn is_going(root: &Path, named: Digest, logged: &Logged) -> io::Result<bool> {
-    let gone = disk::found(&root.join(imported_place(named)))?.is_none();
-    Ok(gone || logged.purged.contains(&named) && goes_in(root, named)?)
+    let gone = || Ok::<_, io::Error>(disk::found(&root.join(imported_place(named)))?.is_none());
+    // Its mark goes after it.
+    Ok(gone()? || logged.purged.contains(&named) && goes_in(root, named)? || gone()?)
 }
 
 impl Kept {
+    fn read(named: Digest, path: &Path, trust: &Trust) -> Self {
+        let report = ImportReport { place: imported_place(named), ..ImportReport::default() };
+        let (lay, findings) = (lies(path), Vec::new());
+        let mut kept = Self { named, found: None, lay, report, findings };
+        kept.judge(path, trust);
+        kept
+    }
+
     fn add(&mut self, code: FindingCode, expected: &str, found: String) {
         let place = self.report.place.clone();
         self.findings.push(Finding::new(code, place, expected, found));
@@ -239,19 +246,44 @@ impl Kept {
 }
 
 impl LogCheck<'_> {
-    /// Hold the kept bundles that were `read` against what the log says of them.
+    /// Hold the kept bundles that were `read` against what the log says of them. A daemon at work may have
+    /// taken one in or purged one meanwhile: then it is read again, against the newest log.
     pub(super) fn imports(&mut self, read: &mut Vec<Kept>) {
+        for _ in 1..LOOKS {
+            self.imports_again(read);
+            let found = self.imports_found(read);
+            if !found.iter().any(|it| it.class != Class::Note) || !self.imports_told_since() {
+                self.findings.extend(found);
+                return;
+            }
+        }
+        let found = self.imports_found(read);
+        self.findings.extend(found);
+    }
+
+    /// Read again what was exchanged while it was read, and leave out what went.
+    fn imports_again(&self, read: &mut Vec<Kept>) {
+        let trust = self.trust.without_witnesses();
+        for kept in &mut *read {
+            let path = self.root.join(&kept.report.place);
+            let is_accused = kept.findings.iter().any(|it| it.class != Class::Note);
+            if is_accused && lies(&path).is_some_and(|lies| kept.lay != Some(lies)) {
+                *kept = Kept::read(kept.named, &path, &trust);
+            }
+        }
+        // Of one that went while it was read there is nothing to say: the log tells whether it may.
+        read.retain(|kept| {
+            let found = disk::found(&self.root.join(&kept.report.place));
+            found.map_or(true, |found| found.is_some())
+        });
+    }
+
+    fn imports_found(&self, read: &[Kept]) -> Vec<Finding> {
         let of = |was_purged: bool| {
             let told = self.imports.iter().filter(move |(_, (_, purged))| *purged == was_purged);
             told.map(|(sha256, _)| *sha256).collect()
         };
         let logged = Logged { kept: of(false), purged: of(true) };
-        // Of one that was purged while it was read there is nothing to say.
-        read.retain(|kept| {
-            let place = self.root.join(&kept.report.place);
-            let gone = || disk::found(&place).is_ok_and(|found| found.is_none());
-            !logged.purged.contains(&kept.named) || !gone()
-        });
         let sha256 = |kept: &Kept| {
             let size = self.imports.get(&kept.named).map(|(logged, _)| logged.size);
             let path = self.root.join(&kept.report.place);
@@ -262,7 +294,27 @@ impl LogCheck<'_> {
             known.unwrap_or_else(|| digest_of(&path, size.filter(|size| *size > 0)))
         };
         let found = read.iter().map(|kept| (kept.named, sha256(kept))).collect();
-        self.findings.extend(against(self.root, &found, &logged));
+        against(self.root, &found, &logged)
+    }
+
+    /// Take over what was added to the log about kept bundles since it was looked at; whether there is
+    /// something.
+    fn imports_told_since(&mut self) -> bool {
+        let since = self.imports_caught.unwrap_or(self.report.size);
+        let Ok((size, added)) = self.added_since(since) else { return false };
+        self.imports_caught = Some(size);
+        let mut told = false;
+        for (index, _, leaf) in added {
+            let taken = KeptImport::told_by(index, &leaf);
+            let gone = Some(&leaf).filter(|leaf| leaf.kind == LeafKind::PurgeImport);
+            let gone = gone.and_then(purged_import);
+            told |= taken.is_some() || gone.is_some();
+            self.imports.extend(taken.map(|kept| (kept.sha256, (kept, false))));
+            if let Some((_, purged)) = gone.and_then(|sha256| self.imports.get_mut(&sha256)) {
+                *purged = true;
+            }
+        }
+        told
     }
 
     /// Take over what the entry `index` says of kept bundles, and hold the purge of one against what

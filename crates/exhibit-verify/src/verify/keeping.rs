@@ -124,15 +124,23 @@ impl LogCheck<'_> {
         }
     }
 
+    /// Tell where something of `run` is there although it was purged.
+    pub(super) fn purged_run(&mut self, run: RunId) {
+        if !self.keeping.is_purged(run) {
+            return;
+        }
+        for place in [layout::sealed_place(run), layout::archived_place(run)] {
+            if self.there(&place).is_ok_and(|there| there.is_some()) {
+                let (expected, found) = ("nothing: it was purged", "its evidence");
+                self.add(FindingCode::PurgedRunThere, place, expected, found);
+            }
+        }
+    }
+
     /// Purged runs of which something is there.
     pub(super) fn purged(&mut self) {
         for run in self.keeping.purged.clone() {
-            for place in [layout::sealed_place(run), layout::archived_place(run)] {
-                if self.there(&place).is_ok_and(|there| there.is_some()) {
-                    let (expected, found) = ("nothing: it was purged", "its evidence");
-                    self.add(FindingCode::PurgedRunThere, place, expected, found);
-                }
-            }
+            self.purged_run(run);
         }
         let aside = aside_in(self.root).unwrap_or_else(|error| {
             self.unread(PURGING, &error);

@@ -88,6 +88,10 @@ pub(super) struct LogCheck<'a> {
     pub(super) unseen: BTreeSet<String>,
     pub(super) runs: HashMap<RunId, Told>,
     pub(super) newest: Option<Checkpoint>,
+    /// How many entries were taken over of runs that were looked at again.
+    pub(super) caught: HashMap<RunId, u64>,
+    /// The same of kept bundles, where they were looked at again.
+    pub(super) imports_caught: Option<u64>,
     pub(super) keeping: Keeping,
     /// Bundles of other stores that were taken in, and whether they were purged since.
     pub(super) imports: BTreeMap<Digest, (KeptImport, bool)>,
@@ -127,6 +131,8 @@ impl<'a> LogCheck<'a> {
             unseen: BTreeSet::new(),
             runs: HashMap::new(),
             newest: None,
+            caught: HashMap::new(),
+            imports_caught: None,
             keeping: Keeping::default(),
             imports: BTreeMap::new(),
             heads: Vec::new(),
@@ -345,7 +351,22 @@ impl<'a> LogCheck<'a> {
         for head in RunHead::told_by(&leaf) {
             self.runs.entry(head.run).or_default().heads.push(head);
         }
-        let Some(run) = leaf.run else { return };
+        if let Some(run) = leaf.run {
+            self.about(run, index, entry, &leaf);
+        }
+    }
+
+    /// Take over what the entry `index` tells of `run`, among others.
+    pub(super) fn of_run(&mut self, run: RunId, index: u64, entry: &[u8], leaf: &Leaf) {
+        let heads = RunHead::told_by(leaf).into_iter().filter(|head| head.run == run);
+        self.runs.entry(run).or_default().heads.extend(heads);
+        if leaf.run == Some(run) {
+            self.about(run, index, entry, leaf);
+        }
+    }
+
+    /// Take over the entry `index`, which is about `run`.
+    fn about(&mut self, run: RunId, index: u64, entry: &[u8], leaf: &Leaf) {
         let told = self.runs.entry(run).or_default();
         let seal = told.seals.last().copied();
         match leaf.kind {
@@ -369,8 +390,8 @@ impl<'a> LogCheck<'a> {
             let place = format!("{FOLDER}#{index}");
             self.add(FindingCode::SealedTwice, place, before.to_string(), now.to_string());
         }
-        self.held(run, index, &leaf, seal);
-        self.keeping(run, index, &leaf, seal);
+        self.held(run, index, leaf, seal);
+        self.keeping(run, index, leaf, seal);
     }
 
     /// When the seal in the folder of `run` was there at the latest, by a timestamp over the log that

@@ -1,17 +1,33 @@
-//! Owns the check of receipts: what a caller was handed when a run was sealed names its seal, its place
-//! in the log and a checkpoint, and must still be true.
+//! Owns the check of receipts: what a caller was handed when a run was sealed. Each field of it is bound
+//! by something else: by `seal.json`, the record, the signature, the timestamp and the proof in the
+//! folder, or by the log; and it must still be what these say.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use ssh_key::{HashAlg, PublicKey};
+
 use super::log::LogCheck;
+use super::signature::key_in;
 use super::{Facts, FolderReport};
+use crate::bundle::Folder;
 use crate::disk;
 use crate::error::StoreError;
-use crate::finding::{Finding, FindingCode};
-use crate::layout::{MAX_SMALL, SEAL, sealed_place};
+use crate::finding::{Finding, FindingCode, shown};
+use crate::layout::{MAX_SMALL, RECORD, SEAL, SIGNATURE, TIMESTAMP, sealed_place};
+use crate::log::FOLDER;
+use crate::moment::rfc3339_millis;
 use crate::receipt::Receipt;
+use crate::timestamp::Stamp;
 use exhibit_tlog::checkpoint::Checkpoint;
+use exhibit_tlog::digest::Digest;
 use exhibit_tlog::note::Note;
+use exhibit_tlog::proof::Proof;
+use exhibit_tlog::tile::WIDTH;
 
 /// The receipt in the file at `path`: alone, or as the answer to a capture or a seal holds it.
 ///
@@ -24,10 +40,158 @@ pub fn read_receipt(path: &Path) -> Result<Receipt, StoreError> {
         path: path.to_owned(),
         what: format!("it holds no receipt ({error})"),
     };
-    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+    serde_json::from_slice::<NamedOnce>(&bytes).map_err(damaged)?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(damaged)?;
     let places = [&value["evidence"]["receipt"], &value["receipt"], &value];
     let found = places.into_iter().find(|place| place.is_object()).unwrap_or(&value);
     serde_json::from_value(found.clone()).map_err(damaged)
+}
+
+/// JSON in which no object has a name twice: of two fields readers believe different ones.
+struct NamedOnce;
+
+impl<'de> Deserialize<'de> for NamedOnce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Once)
+    }
+}
+
+struct Once;
+
+impl<'de> Visitor<'de> for Once {
+    type Value = NamedOnce;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON in which no name comes twice in an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NamedOnce, A::Error> {
+        let mut names = HashSet::new();
+        while let Some((name, _)) = map.next_entry::<String, NamedOnce>()? {
+            if !names.insert(name.clone()) {
+                return Err(A::Error::custom(format!("the name {} comes twice", shown(&name))));
+            }
+        }
+        Ok(NamedOnce)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<NamedOnce, A::Error> {
+        while items.next_element::<NamedOnce>()?.is_some() {}
+        Ok(NamedOnce)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<NamedOnce, E> {
+        Ok(NamedOnce)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<NamedOnce, E> {
+        Ok(NamedOnce)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<NamedOnce, E> {
+        Ok(NamedOnce)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<NamedOnce, E> {
+        Ok(NamedOnce)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<NamedOnce, E> {
+        Ok(NamedOnce)
+    }
+
+    fn visit_unit<E>(self) -> Result<NamedOnce, E> {
+        Ok(NamedOnce)
+    }
+}
+
+/// What a folder's files say of the fields of a receipt; none of what is missing or cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bound {
+    seal: Option<Value>,
+    /// The record's judgement of completeness; null where there is none.
+    completeness: Option<Value>,
+    key: Option<String>,
+    /// When the signature was stamped; null where it was not.
+    stamped: Option<Value>,
+    /// Index and checkpoint of the proof.
+    proven: Option<(u64, String)>,
+}
+
+impl Bound {
+    /// By the files of a folder, each of which is `read`.
+    fn of(read: impl Fn(&str) -> Option<Vec<u8>>) -> Self {
+        fn parsed<T: DeserializeOwned>(bytes: Option<Vec<u8>>) -> Option<T> {
+            serde_json::from_slice(&bytes?).ok()
+        }
+        let seal: Option<Value> = parsed(read(SEAL));
+        let record: Option<Value> = parsed(read(RECORD));
+        let key = read(SIGNATURE).and_then(|text| key_in(&text));
+        let key = key.map(|key| PublicKey::from(key).fingerprint(HashAlg::Sha256).to_string());
+        let stamp = read(TIMESTAMP).and_then(|bytes| Stamp::parse(&bytes).ok());
+        let is_stamped = seal.as_ref().is_some_and(|seal| !seal["timestamp_sha256"].is_null());
+        let stamped = match stamp {
+            Some(stamp) => Some(Value::from(rfc3339_millis(stamp.time))),
+            None => Some(Value::Null).filter(|_| !is_stamped),
+        };
+        let proof = read(crate::layout::PROOF).and_then(|text| String::from_utf8(text).ok());
+        let proof = proof.and_then(|text| Proof::parse(&text).ok());
+        Self {
+            seal,
+            completeness: record.map(|record| record["completeness"].clone()),
+            key,
+            stamped,
+            proven: proof.map(|proof| (proof.index, proof.note.text)),
+        }
+    }
+
+    fn on_disk(folder: &Path) -> Self {
+        Self::of(|name| disk::read_plain(&folder.join(name), MAX_SMALL).ok())
+    }
+
+    pub(super) fn in_bundle(folder: &Folder) -> Self {
+        Self::of(|name| folder.whole(name).map(<[u8]>::to_vec))
+    }
+
+    /// The fields in which `receipt` says something else: which, what was expected, what it says.
+    fn differences(&self, receipt: &Receipt) -> Vec<(&'static str, String, String)> {
+        let said = serde_json::to_value(receipt).unwrap_or_default();
+        let mut expected: Vec<(&str, Value)> = Vec::new();
+        expected.push(("folder", sealed_place(receipt.run).into()));
+        if let Some(seal) = &self.seal {
+            for name in ["run", "state", "outcome", "sealed_at", "events", "tagmanifest_sha256"] {
+                expected.push((name, seal[name].clone()));
+            }
+            let oxum = seal["payload_oxum"].as_str().and_then(|oxum| oxum.split_once('.'));
+            let number = |text: &str| text.parse::<u64>().map_or(Value::Null, Value::from);
+            if let Some((bytes, files)) = oxum {
+                expected.extend([("size_bytes", number(bytes)), ("files", number(files))]);
+            }
+        }
+        expected.extend(self.completeness.clone().map(|value| ("completeness", value)));
+        expected.extend(self.key.clone().map(|key| ("key", key.into())));
+        expected.extend(self.stamped.clone().map(|time| ("timestamp", time)));
+        // A receipt that was handed over before the log answered names no place in it.
+        if let Some((index, _)) = self.proven.as_ref().filter(|_| receipt.log_index.is_some()) {
+            expected.push(("log_index", (*index).into()));
+        }
+        let differ = expected.into_iter().filter(|(name, value)| said[*name] != *value);
+        let mut found: Vec<_> =
+            differ.map(|(name, value)| (name, value.to_string(), said[name].to_string())).collect();
+        if let (Some((_, proven)), Some(text)) = (&self.proven, &receipt.checkpoint)
+            && Note::parse(text).map(|note| note.text).as_ref() != Ok(proven)
+        {
+            found.push(("checkpoint", "the one in the folder's proof".to_owned(), text.clone()));
+        }
+        found
+    }
+
+    fn findings(&self, place: &str, receipt: &Receipt) -> Vec<Finding> {
+        let finding = |(name, expected, found): (&str, String, String)| {
+            Finding::new(FindingCode::ReceiptMismatch, format!("{place}#{name}"), expected, found)
+        };
+        self.differences(receipt).into_iter().map(finding).collect()
+    }
 }
 
 /// Hold the sealed folder that `report` is about against a receipt from the file `place`; `folder` is
@@ -39,23 +203,33 @@ pub fn folder_against_receipt(
     receipt: &Receipt,
 ) {
     let found = report.facts.seal.or_else(|| folder.and_then(|folder| Facts::of(folder).seal));
+    let place = place.display().to_string();
     if report.run != Some(receipt.run) || found != Some(receipt.seal_sha256) {
         let expected = format!("{} of {}", receipt.seal_sha256, receipt.run);
         let found = found.map_or_else(|| "no seal".to_owned(), |seal| seal.to_string());
-        let place = place.display().to_string();
         report.findings.push(Finding::new(FindingCode::ReceiptMismatch, place, expected, found));
+        return;
     }
+    let packed = report.facts.bound.as_deref().cloned();
+    let bound = folder.map(Bound::on_disk).or(packed).unwrap_or_default();
+    report.findings.extend(bound.findings(&place, receipt));
 }
 
 impl LogCheck<'_> {
-    /// Hold the log against receipts, each with the file it comes from.
-    pub(super) fn receipts(&mut self, receipts: &[(PathBuf, Receipt)]) {
+    /// Hold log and folders against receipts, each with the file it comes from; `read` are the folders
+    /// and archives that were read.
+    pub(super) fn receipts<'r>(
+        &mut self,
+        receipts: &[(PathBuf, Receipt)],
+        read: impl Iterator<Item = &'r FolderReport> + Clone,
+    ) {
         for (path, receipt) in receipts {
-            self.receipt(&path.display().to_string(), receipt);
+            let of_run = read.clone().find(|report| report.run == Some(receipt.run));
+            self.receipt(&path.display().to_string(), receipt, of_run);
         }
     }
 
-    fn receipt(&mut self, place: &str, receipt: &Receipt) {
+    fn receipt(&mut self, place: &str, receipt: &Receipt, report: Option<&FolderReport>) {
         let told = self.runs.get(&receipt.run);
         let (seal, last) =
             told.map_or((None, None), |told| (told.seals.last().copied(), told.last));
@@ -65,6 +239,9 @@ impl LogCheck<'_> {
             let expected = format!("{} as the seal of {what}", receipt.seal_sha256);
             let found = seal.map_or_else(|| "none in the log".to_owned(), |seal| seal.to_string());
             self.add(FindingCode::ReceiptMismatch, place, expected, found);
+        } else {
+            let bound = self.bound(report, last, receipt.seal_sha256);
+            self.findings.extend(bound.findings(place, receipt));
         }
         let Some(text) = &receipt.checkpoint else { return };
         let note = Note::parse(text).ok();
@@ -77,5 +254,23 @@ impl LogCheck<'_> {
             }
             _ => {}
         }
+    }
+
+    /// What binds the fields of a receipt: the folder with that seal, and the entry `last` of the log,
+    /// which is its seal and stays when the folder is purged.
+    fn bound(&mut self, report: Option<&FolderReport>, last: Option<u64>, seal: Digest) -> Bound {
+        let mut bound = Bound::default();
+        if let Some(report) = report.filter(|report| report.facts.seal == Some(seal)) {
+            let packed = report.facts.bound.as_deref().cloned();
+            bound = packed.unwrap_or_else(|| Bound::on_disk(Path::new(&report.folder)));
+        }
+        let Some(last) = last else { return bound };
+        let entries = self.reader.bundle(last / WIDTH, self.report.size.max(last + 1));
+        if !self.unread_result(FOLDER, &entries) {
+            let at = usize::try_from(last % WIDTH).expect("below 256");
+            let entry = entries.ok().and_then(|mut entries| entries.drain(..).nth(at));
+            bound.seal = entry.and_then(|entry| serde_json::from_slice(&entry).ok());
+        }
+        bound
     }
 }

@@ -14,10 +14,13 @@ use crate::error::StoreError;
 use crate::finding::FindingCode;
 use crate::id::RunId;
 use crate::layout::{self, EVENTS, PROOF, SEAL};
-use crate::log::{CHECKPOINT, FOLDER, Leaf, LeafKind};
+use crate::log::{CHECKPOINT, FOLDER, Leaf, RunHead};
 use crate::opening::Heads;
 use exhibit_tlog::digest::Digest;
 use exhibit_tlog::tile::WIDTH;
+
+/// An entry that was added to the log: its index, its bytes, and what it says.
+pub(super) type Added = (u64, Vec<u8>, Leaf);
 
 impl LogCheck<'_> {
     /// Whether the log tells that the run of `folder` was purged, and it went while it was looked at.
@@ -114,44 +117,50 @@ impl LogCheck<'_> {
 
     /// Take over what the log tells of `run` in what was added since it was looked at.
     pub(super) fn catch_up(&mut self, run: RunId) -> Result<(), Unread> {
-        let since = self.report.size;
-        let mut added = Vec::new();
-        let read = self.reader.checkpoint().and_then(|(_, newest)| {
-            for bundle in since / WIDTH..newest.size.div_ceil(WIDTH) {
-                let entries = self.reader.bundle(bundle, newest.size);
-                let entries = entries.map_err(|error| StoreError::new(self.root, error))?;
-                added.extend((bundle * WIDTH..).zip(entries).filter(|(at, _)| *at >= since));
-            }
-            Ok(())
-        });
+        let read = self.told_since(run);
         if self.unread_result(&format!("{FOLDER}/{CHECKPOINT}"), &read) {
             return Err(Unread);
         }
-        for (index, entry) in added {
-            let leaf = Leaf::parse(&entry).filter(|leaf| leaf.run == Some(run));
-            if leaf.is_some_and(|leaf| leaf.kind == LeafKind::Seal)
-                && let Some(told) = self.runs.get_mut(&run)
-                && told.last.is_none_or(|last| last < index)
-            {
-                told.seals.push(Digest::of(&entry));
-                told.last = Some(index);
-            }
+        let Ok((size, added)) = read else { return Ok(()) };
+        self.caught.insert(run, size);
+        // The report is about the log as it was looked at first.
+        let report = self.report.clone();
+        for (index, entry, leaf) in added {
+            self.of_run(run, index, &entry, &leaf);
         }
+        self.report = report;
         Ok(())
     }
 
     /// Whether the log tells of `run` in what was added since it was looked at.
     pub(super) fn is_told_since(&self, run: RunId) -> Result<bool, StoreError> {
+        Ok(!self.told_since(run)?.1.is_empty())
+    }
+
+    /// How many entries the log has by now, and those about `run` that were not taken over yet.
+    fn told_since(&self, run: RunId) -> Result<(u64, Vec<Added>), StoreError> {
+        let (size, mut added) =
+            self.added_since(self.caught.get(&run).copied().unwrap_or(self.report.size))?;
+        added.retain(|(_, _, leaf)| {
+            leaf.run == Some(run) || RunHead::told_by(leaf).into_iter().any(|head| head.run == run)
+        });
+        Ok((size, added))
+    }
+
+    /// How many entries the log has by now, and those from `since` on.
+    pub(super) fn added_since(&self, since: u64) -> Result<(u64, Vec<Added>), StoreError> {
         let (_, newest) = self.reader.checkpoint()?;
-        for bundle in self.report.size / WIDTH..newest.size.div_ceil(WIDTH) {
+        let mut added = Vec::new();
+        for bundle in since / WIDTH..newest.size.div_ceil(WIDTH) {
             let entries = self.reader.bundle(bundle, newest.size);
             let entries = entries.map_err(|error| StoreError::new(self.root, error))?;
-            let tells = |entry: &[u8]| Leaf::parse(entry).is_some_and(|it| it.run == Some(run));
-            if entries.iter().any(|entry| tells(entry)) {
-                return Ok(true);
-            }
+            let new = (bundle * WIDTH..).zip(entries).filter(|(at, _)| *at >= since);
+            added.extend(new.filter_map(|(at, entry)| {
+                let leaf = Leaf::parse(&entry)?;
+                Some((at, entry, leaf))
+            }));
         }
-        Ok(false)
+        Ok((newest.size, added))
     }
 
     /// Say that a part of `folder` was not compared with the log, where its own report does not.

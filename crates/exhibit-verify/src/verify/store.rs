@@ -7,6 +7,7 @@ use std::thread;
 use serde::Serialize;
 
 use super::log::{LogCheck, LogReport};
+use super::moving::Moving;
 use super::parallel::in_order;
 use super::{Facts, FolderReport, ImportReport, archive, folder, folder_there_at, import};
 use crate::custody::CUSTODY;
@@ -59,6 +60,10 @@ pub fn store_with_receipts(
     let mut report = StoreReport::default();
     let (mut found, mut packed) = (Vec::new(), Vec::new());
     report.walk(root, RUNS, 4, &mut found, &mut packed);
+    let named = |(path, _): &(PathBuf, String)| path.file_name()?.to_str()?.parse().ok();
+    let mut moving = Moving::default();
+    moving.remember(root, found.iter().filter_map(named));
+    moving.remember(root, packed.iter().map(|(run, _)| *run));
     // What witnesses saw of the log they saw of all folders in it.
     report.read(&found, &trust.without_witnesses());
     let mut archives = archive::read(&packed, &trust.without_witnesses());
@@ -81,6 +86,8 @@ pub fn store_with_receipts(
         };
         report.findings.push(Finding::new(code, format!("{OPEN}/{name}"), expected, found));
     }
+    moving
+        .remember(root, open.iter().copied().filter(|run| !moving.knows(*run)).collect::<Vec<_>>());
     report.set_aside(root);
     // The log comes last: what is sealed stood in it before.
     let mut log = LogCheck::new(root, trust);
@@ -90,7 +97,9 @@ pub fn store_with_receipts(
         log.archives(&archives);
         let late = log.runs(&report.folders, &archives, &open);
         report.folders.extend(late);
-        log.receipts(receipts);
+        log.look_again(&mut moving, &mut report.folders, &mut archives);
+        let packed = archives.iter().map(|archive| &archive.report);
+        log.receipts(receipts, report.folders.iter().chain(packed));
         report.reconsider(root, trust, &log);
         archive::reconsider(&mut archives, trust, &log);
         log.imports(&mut kept);
@@ -133,6 +142,12 @@ impl StoreReport {
             } else if depth == 1 || name.parse::<RunId>().is_ok() {
                 found.push((entry.path, below));
             } else {
+                let digits = if depth == 4 { 4 } else { 2 };
+                if name.len() != digits || !name.bytes().all(|byte| byte.is_ascii_digit()) {
+                    let (code, expected) =
+                        (FindingCode::UnexpectedFolder, "years, months and days");
+                    self.findings.push(Finding::new(code, &below, expected, "a folder"));
+                }
                 self.walk(root, &below, depth - 1, found, packed);
             }
         }
