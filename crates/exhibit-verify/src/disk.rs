@@ -100,6 +100,7 @@ fn is_of_another_kind(kind: io::ErrorKind) -> bool {
 
 #[cfg(any(test, feature = "testing"))]
 mod planned {
+    use std::collections::HashSet;
     use std::io;
     use std::path::{Path, PathBuf};
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -128,12 +129,15 @@ mod planned {
         errno: Errno,
         steps: u64,
         failed: u64,
+        /// What could not be read, and was not read since.
+        unread: HashSet<PathBuf>,
     }
 
     impl Reads {
         /// Have `which` steps of reading `below` and what lies in it fail with `errno`.
         pub fn below(below: &Path, which: Unread, errno: Errno) -> Self {
-            let state = State { below: below.to_owned(), which, errno, steps: 0, failed: 0 };
+            let (below, unread) = (below.to_owned(), HashSet::new());
+            let state = State { below, which, errno, steps: 0, failed: 0, unread };
             let state = Arc::new(Mutex::new(state));
             plans().push(Arc::clone(&state));
             Self(state)
@@ -142,6 +146,11 @@ mod planned {
         /// How many steps there were.
         pub fn steps(&self) -> u64 {
             lock(&self.0).steps
+        }
+
+        /// Whether all that could not be read was read when it was tried again.
+        pub fn all_read_at_last(&self) -> bool {
+            lock(&self.0).unread.is_empty()
         }
 
         /// How many of them failed.
@@ -179,8 +188,10 @@ mod planned {
             };
             if fails {
                 state.failed += 1;
+                state.unread.insert(path.to_owned());
                 return Err(state.errno.into());
             }
+            state.unread.remove(path);
         }
         Ok(())
     }
