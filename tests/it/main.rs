@@ -57,6 +57,7 @@ mod rotation;
 mod rotation_killed;
 mod scenarios;
 mod scrub;
+mod secrets;
 mod security_key;
 mod sequence;
 mod sessions;

@@ -191,6 +191,23 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl PageFacts {
+    /// Each text in it that the page has a say in, but for its metadata.
+    pub fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        let failed = self.failed_requests.iter_mut().map(|failed| &mut failed.url);
+        let blocked = self.blocked.iter_mut().map(|blocked| &mut blocked.url);
+        let in_flight = self.settled.iter_mut().flat_map(|settled| settled.in_flight.iter_mut());
+        self.final_url
+            .iter_mut()
+            .chain(self.title.iter_mut())
+            .chain(self.redirects.iter_mut().map(|hop| &mut hop.url))
+            .chain(self.document.iter_mut().map(|document| &mut document.status_text))
+            .chain(failed)
+            .chain(blocked)
+            .chain(in_flight)
+            .chain(self.dialogs.iter_mut().map(|dialog| &mut dialog.message))
+            .chain(self.popups.iter_mut())
+    }
+
     /// Leave out what the page says in words of its own: it may have them from where policy
     /// forbids anything to be loaded from.
     pub fn withhold_words(&mut self) {

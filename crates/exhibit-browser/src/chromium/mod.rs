@@ -35,6 +35,7 @@ mod settings;
 mod snapshot;
 mod steps;
 mod take;
+mod typed;
 mod watcher;
 mod windows;
 mod work;

@@ -18,7 +18,7 @@ use super::pipe::CallError;
 use super::product::{Making, make, title};
 use super::recording::Recording;
 
-use super::{act, edit, outline};
+use super::{act, edit, outline, typed};
 use crate::backend::{BackendName, Output, SequenceOrder, StepReport};
 use crate::error::{CaptureError, ErrorKind};
 use crate::secret::REDACTED;
@@ -104,9 +104,10 @@ impl Walk<'_> {
         record["after"] = self.place().await;
         let (outputs, problem) = match acted {
             Ok(outputs) => (outputs, None),
-            Err(error) => (Vec::new(), Some(error.into())),
+            Err(error) => (Vec::new(), Some(self.cleaned(error))),
         };
         let state = if self.order.observe { Some(self.state().await) } else { None };
+        self.page.typed().clean_value(&mut record, &["action"]);
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).ok();
         StepReport { index, record, problem, outputs, state, duration_ms }
     }
@@ -120,7 +121,15 @@ impl Walk<'_> {
 
     async fn state(&self) -> Result<Value, CaptureError> {
         self.allowed().map_err(CaptureError::from)?;
-        outline::state(self.page).await.map_err(CaptureError::from)
+        let hidden = typed::look(self.page).await.map_err(|error| self.cleaned(error))?;
+        let mut state = outline::state(self.page).await.map_err(|error| self.cleaned(error))?;
+        hidden.clean(&mut state);
+        Ok(state)
+    }
+
+    /// A problem without the page's secrets.
+    fn cleaned(&self, error: PageError) -> CaptureError {
+        self.page.typed().cleaned_problem(error.into())
     }
 
     /// Policy holds for where a step led, too.
@@ -205,7 +214,8 @@ impl Walk<'_> {
             self.order.policy.check_url(url)?;
         }
         let settings = PageSettings { session: None, ..settings.clone() };
-        let page = self.instance.page().await.ok_or(CallError::Closed)?;
+        let mut page = self.instance.page().await.ok_or(CallError::Closed)?;
+        page.share_typed(self.page);
         page.observed().set_policy(self.order.policy.clone());
         let loading = async {
             prepare(&page, &settings, false).await?;
@@ -244,12 +254,13 @@ impl Walk<'_> {
             spool: &self.order.spool,
         };
         let made = make(page, &making).await?;
-        let (facts, console, network) = {
+        let (mut facts, mut console, mut network) = {
             let mut seen = page.observed();
             seen.facts.title = made.title;
             let network = seen.network.archive(&self.order.product);
             (seen.facts.clone(), seen.console.clone(), network)
         };
+        page.typed().clean_seen(&mut facts, &mut console, &mut network);
         Ok(Output {
             by: BackendName::Chromium,
             browser: None,

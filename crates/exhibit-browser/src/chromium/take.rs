@@ -75,7 +75,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
     let made = make(page, &making).await?;
     let certificate = certificate(page, settings).await;
     let metadata = if order.metadata { Some(metadata(page).await?) } else { None };
-    let (facts, console, network) = {
+    let (mut facts, mut console, mut network) = {
         let mut seen = page.observed();
         seen.facts.timings.take_ms = millis_since(settled);
         seen.facts.title = made.title;
@@ -86,6 +86,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         let network = seen.network.archive(browser);
         (seen.facts.clone(), std::mem::take(&mut seen.console), network)
     };
+    page.typed().clean_seen(&mut facts, &mut console, &mut network);
     check_where_it_led(page, order)?;
     Ok(Yield {
         bytes: made.bytes,

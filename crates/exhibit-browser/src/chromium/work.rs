@@ -228,6 +228,8 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
             let died = page.observed().crashed && !matches!(error, PageError::Call(_));
             let error = if died { CallError::SessionGone.into() } else { error };
             let problem = CaptureError::from(error);
+            page.typed().clean_facts(&mut facts);
+            let problem = page.typed().cleaned_problem(problem);
             if forbidden || problem.kind == ErrorKind::TargetForbidden {
                 facts.withhold_words();
             }
