@@ -75,6 +75,7 @@ fn seen(kind: &str, data: &Map<String, Value>) -> String {
         "capture.failed" => {
             with(&format!("Capture {} failed", get("capture")), ": ", &get("message"))
         }
+        "download.refused" => with("A download was refused", ", named ", &quoted(&get("name"))),
         "capture.refused" => with("A capture was refused", ": ", &get("message")),
         "sequence.requested" => {
             let steps = data.get("steps").and_then(Value::as_array).map_or(0, Vec::len);

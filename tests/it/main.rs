@@ -15,6 +15,7 @@ mod connections;
 mod contract;
 mod crash;
 mod custody;
+mod downloads;
 mod edits;
 mod events;
 mod format;

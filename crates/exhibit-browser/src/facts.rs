@@ -98,6 +98,17 @@ pub struct Blocked {
     pub by: String,
 }
 
+/// A download that was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Download {
+    /// Its address.
+    pub url: String,
+    /// The name it was to have, as the server or the page suggests it.
+    pub name: String,
+    /// The browser's id of the frame that asked for it.
+    pub frame: String,
+}
+
 /// Left, top, width and height in the page, in CSS pixels.
 pub type Place = [i64; 4];
 
@@ -177,6 +188,9 @@ pub struct PageFacts {
     pub dialogs: Vec<Dialog>,
     /// Addresses of windows it opened; they are not captured.
     pub popups: Vec<String>,
+    /// Downloads that it, or a frame in it, began; they were refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub downloads: Vec<Download>,
     /// Whether fonts were still loading when the picture was taken.
     pub fonts_pending: bool,
     /// Browser events that were lost because the page produced them faster than they were read.
@@ -206,6 +220,7 @@ impl PageFacts {
             .chain(in_flight)
             .chain(self.dialogs.iter_mut().map(|dialog| &mut dialog.message))
             .chain(self.popups.iter_mut())
+            .chain(self.downloads.iter_mut().flat_map(|one| [&mut one.url, &mut one.name]))
     }
 
     /// Leave out what the page says in words of its own: it may have them from where policy

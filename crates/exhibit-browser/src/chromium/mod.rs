@@ -4,6 +4,7 @@
 
 mod act;
 mod aria;
+mod downloads;
 mod edit;
 mod emulate;
 mod error;

@@ -49,6 +49,7 @@ pub(super) struct Page {
     masks: Mutex<(Masks, Option<String>)>,
     /// What was typed into its fields for secrets.
     typed: Typed,
+    tasks: Tasks,
 }
 
 impl std::fmt::Debug for Page {
@@ -136,6 +137,7 @@ impl Page {
             storage: Mutex::default(),
             masks: Mutex::default(),
             typed: Typed::default(),
+            tasks: tasks.clone(),
         };
         let watch = Watch::of_page(page.line(), Arc::clone(&page.seen), tasks);
         *page.watching.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -226,6 +228,11 @@ impl Page {
     /// What was typed into its fields for secrets.
     pub(super) fn typed(&self) -> &Typed {
         &self.typed
+    }
+
+    /// What carries work beside the page.
+    pub(super) fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     /// Share what is known of secrets with the page `other`.

@@ -23,7 +23,7 @@ pub(super) async fn snapshots(page: &Page, wanted: bool) -> Result<Snapshots, Pa
         dom: kept("DOM", dom)?,
         accessibility: kept("accessibility tree", accessibility)?,
     };
-    Ok(typed::look(page).await?.clean_snapshots(snapshots).await)
+    Ok(typed::look(page).await?.clean_snapshots(snapshots, page.tasks()).await)
 }
 
 /// A snapshot that cannot be had is no reason to lose the picture; a dead page or browser is.

@@ -19,7 +19,7 @@ use super::product::{Making, make, title};
 use super::recording::Recording;
 
 use super::{act, edit, outline, typed};
-use crate::backend::{BackendName, Output, SequenceOrder, StepReport};
+use crate::backend::{BackendName, Download, Output, PageFacts, SequenceOrder, StepReport};
 use crate::error::{CaptureError, ErrorKind};
 use crate::secret::REDACTED;
 use crate::settings::sequence::{Action, Step};
@@ -91,6 +91,7 @@ impl Walk<'_> {
         let begun = Instant::now();
         let until = (begun + STEP).min(self.order.deadline);
         let mut record = step.record();
+        self.page.observed().downloads.expect();
         record["before"] = self.place().await;
         let acting = self.act(step, until, &mut record);
         let limit = self.order.deadline.min(begun + STEP * 3);
@@ -109,7 +110,22 @@ impl Walk<'_> {
         let state = if self.order.observe { Some(self.state().await) } else { None };
         self.page.typed().clean_value(&mut record, &["action"]);
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).ok();
-        StepReport { index, record, problem, outputs, state, duration_ms }
+        let (downloads, network) = self.downloads();
+        StepReport { index, record, problem, outputs, state, downloads, network, duration_ms }
+    }
+
+    /// What was refused as a download since the step before, with the traffic so far if anything was.
+    fn downloads(&self) -> (Vec<Download>, Value) {
+        let (downloads, mut network) = {
+            let mut seen = self.page.observed();
+            let downloads = seen.downloads.take();
+            let told = !downloads.is_empty() && seen.may_be_shown().is_ok();
+            let network = told.then(|| seen.network.archive(&self.order.product));
+            (downloads, network.unwrap_or_default())
+        };
+        let mut facts = PageFacts { downloads, ..PageFacts::default() };
+        self.page.typed().clean_seen(&mut facts, &mut [], &mut network);
+        (facts.downloads, network)
     }
 
     /// Where the page is, by the browser's word; its title only where policy lets the page be seen.

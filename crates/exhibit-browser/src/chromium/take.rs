@@ -80,6 +80,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         seen.facts.timings.take_ms = millis_since(settled);
         seen.facts.title = made.title;
         seen.facts.metadata = metadata;
+        seen.facts.downloads = seen.downloads.take();
         if let Some(tls) = seen.facts.document.as_mut().and_then(|page| page.tls.as_mut()) {
             tls.certificate_sha256 = certificate;
         }

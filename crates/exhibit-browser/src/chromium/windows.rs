@@ -200,7 +200,7 @@ impl Opener {
         over.come().await;
         let closed = over.gone.is_cancelled();
         let last = page.leave().await;
-        let mut seen = what_was_seen(&last.observed(), &self.product, closed);
+        let mut seen = what_was_seen(&mut last.observed(), &self.product, closed);
         self.typed.clean_seen(&mut seen.facts, &mut [], &mut seen.network);
         seen.url = seen.url.map(|url| self.typed.cleaned(url));
         let _ = told.send(seen);
@@ -241,7 +241,8 @@ fn address(seen: &Observed) -> Option<String> {
 
 /// What a window was seen doing. Of one that was led to what policy forbids, its words and its
 /// traffic are not kept.
-fn what_was_seen(seen: &Observed, product: &str, closed: bool) -> WindowSeen {
+fn what_was_seen(seen: &mut Observed, product: &str, closed: bool) -> WindowSeen {
+    seen.facts.downloads = seen.downloads.take();
     let (mut facts, url) = (seen.facts.clone(), address(seen));
     let forbidden = seen.may_be_shown().err().map(|problem| problem.message);
     let network = if forbidden.is_some() || facts.requests == 0 {

@@ -221,7 +221,8 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
         }),
         Err(error) => {
             let (mut facts, forbidden) = {
-                let seen = page.observed();
+                let mut seen = page.observed();
+                seen.facts.downloads = seen.downloads.take();
                 (seen.facts.clone(), seen.forbidden.is_some())
             };
             // A renderer that dies while it is asked to navigate looks like an aborted navigation.

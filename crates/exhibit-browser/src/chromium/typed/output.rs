@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Hidden, Typed, Values, html, mhtml};
 use crate::backend::{CaptureError, ConsoleLine, PageFacts, Snapshots};
 use crate::secret::REDACTED;
+use crate::tasks::Tasks;
 
 /// What the browser says of an object of the accessibility tree, and of its place in it.
 const OF_TREE: &[&str] =
@@ -20,11 +21,15 @@ impl Hidden {
     }
 
     /// Take the secrets out of `snapshots`, which may take a while.
-    pub(in crate::chromium) async fn clean_snapshots(self, snapshots: Snapshots) -> Snapshots {
+    pub(in crate::chromium) async fn clean_snapshots(
+        self,
+        snapshots: Snapshots,
+        tasks: &Tasks,
+    ) -> Snapshots {
         if self.values.is_empty() && self.short.is_empty() {
             return snapshots;
         }
-        let cleaning = tokio::task::spawn_blocking(move || self.cleaned(snapshots));
+        let cleaning = tasks.spawn_blocking(move || self.cleaned(snapshots));
         // Snapshots that cannot be cleaned are not kept.
         cleaning.await.unwrap_or_default()
     }
