@@ -13,7 +13,7 @@ const PAGE: &str = "<!doctype html><title>desk</title>
     <a id=link download=list.csv href='/list'>list</a>
     <form method=post action=/export><input name=password type=password id=secret>
     <button id=export>export</button></form>
-    <button id=window onclick=\"open('/export?from=window')\">window</button>
+    <button id=window onclick=\"window.open('/export?from=window')\">window</button>
     <iframe src=/inner></iframe>
     <button id=inside onclick=\"frames[0].location = '/export?from=frame'\">inside</button>";
 
@@ -46,6 +46,7 @@ async fn a_step_that_ends_in_a_download_names_it_and_keeps_its_traffic() {
         { "action": "navigate", "url": site },
         { "action": "fill", "selector": "#secret", "value": "hunter2secret" },
         { "action": "click", "selector": "#export" },
+        { "action": "screenshot" },
     ]);
     let reply = daemon.post("/v1/sequence", json!({ "steps": steps })).await.ok();
     let (answer, run) = (reply.json(), reply.run());
@@ -123,7 +124,8 @@ async fn a_recorded_session_and_its_windows_tell_of_their_downloads() {
         let body = json!({ "session_id": session, "steps": steps });
         daemon.send(request.header("x-exhibit-run", &run).json(&body)).await.ok().json()
     };
-    steps(json!([{ "action": "navigate", "url": site }])).await;
+    let shot = json!({ "action": "screenshot" });
+    steps(json!([{ "action": "navigate", "url": site }, shot])).await;
     let recordings = format!("/v1/runs/{run}/recordings");
     let started = daemon.post(&recordings, json!({ "session_id": session })).await;
     let recording = started.json()["recording"].as_str().expect("a recording").to_owned();
@@ -131,9 +133,10 @@ async fn a_recorded_session_and_its_windows_tell_of_their_downloads() {
         { "action": "click", "selector": "#link" },
         { "action": "click", "selector": "#window" },
         { "action": "wait", "ms": 1_500 },
+        shot,
     ]));
     let clicked = clicked.await;
-    assert_eq!(clicked["steps_completed"], 3, "{}", clicked["step_results"]);
+    assert_eq!(clicked["steps_completed"], 4, "{}", clicked["step_results"]);
     daemon.post(&format!("{recordings}/{recording}/stop"), json!({})).await.ok();
     daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok();
     daemon.assert_verifies(&run);

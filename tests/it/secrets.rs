@@ -202,9 +202,13 @@ async fn a_session_remembers_the_secrets_that_were_typed_in_it() {
         body["session_id"] = session.clone();
         body
     };
-    let typed = send("/api/v1/sequence", with(json!({ "steps": steps(&site) }))).await;
+    let mut all = steps(&site);
+    all.push(json!({ "action": "screenshot" }));
+    let typed = send("/api/v1/sequence", with(json!({ "steps": all }))).await;
     assert_eq!(typed["steps_completed"], typed["total_steps"], "{}", typed["step_results"]);
-    let show = json!({ "steps": [{ "action": "click", "selector": "#show" }] });
+    let show = json!({ "steps": [
+        { "action": "click", "selector": "#show" }, { "action": "screenshot" },
+    ] });
     send("/api/v1/sequence", with(show)).await;
     let observe =
         json!({ "includeAriaTree": true, "includeContent": true, "includeConsole": true });

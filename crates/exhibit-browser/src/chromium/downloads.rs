@@ -46,7 +46,11 @@ impl Downloads {
         let Some(Beginning { frame_id, url, suggested_filename }) = event.read() else { return };
         let cut = |text: String| text.chars().take(TEXT).collect::<String>();
         let (url, name) = (cut(presentable_text(url)), cut(suggested_filename));
-        let download = Download { url, name, frame: frame_id };
+        self.add(Download { url, name, frame: frame_id }, of_page);
+    }
+
+    /// One more, in the page itself or in a part of it.
+    pub(super) fn add(&mut self, download: Download, of_page: bool) {
         if of_page {
             self.began = Some(download.clone());
         }

@@ -24,6 +24,9 @@ const IDLE: Duration = Duration::from_millis(500);
 /// How long fonts are waited for before the picture is taken without them.
 const FONTS: Duration = Duration::from_secs(3);
 
+/// How long the browser's word of a download is waited for, once its answer says that there is one.
+const TOLD: Duration = Duration::from_secs(2);
+
 /// Begin to load what is to be captured; returns when its document has begun.
 pub(super) async fn navigate(
     page: &Page,
@@ -47,9 +50,11 @@ pub(super) async fn navigate(
         Err(CallError::Timeout { .. }) => return Err(too_slow(page, settings).into()),
         answer => answer?,
     };
-    let began = page.observed().downloads.began().cloned();
-    if answer.is_download == Some(true) || began.is_some() {
-        return Err(download(url, began.as_ref()).into());
+    if answer.is_download == Some(true) {
+        wait_for_download(page, url).await;
+    }
+    if let Some(began) = page.observed().downloads.began() {
+        return Err(download(url, Some(began)).into());
     }
     match answer.error_text.as_deref() {
         // The server answered with an error status and an empty body: that is what it said, and
@@ -215,6 +220,20 @@ async fn wait_for_fonts(page: &Page) -> Result<(), PageError> {
         Err(other) => return Err(other),
     }
     Ok(())
+}
+
+/// The answer can be there before the event that tells of the download. Without one, it is on record
+/// by what was asked for.
+async fn wait_for_download(page: &Page, asked: &url::Url) {
+    let began = |seen: &Observed, _| match seen.downloads.began() {
+        Some(_) => Look::Found(()),
+        None => Look::NotYet,
+    };
+    if page.wait_for(Instant::now() + TOLD, began).await.is_none() {
+        let frame = page.main_frame().to_owned();
+        let download = Download { url: presentable(asked), name: String::new(), frame };
+        page.observed().downloads.add(download, true);
+    }
 }
 
 /// A download came instead of a page: what was asked for, or what the page led to.
