@@ -385,7 +385,7 @@ def sizes(folder):
 
 # Where events of the daemon state files; what looks like an artifact elsewhere is a caller's or a page's.
 STATED = {"run.opened": "provenance", "attachment.added": "artifact", "code.referenced": "artifact"}
-STATED |= dict.fromkeys(("capture.taken", "captures.compared", "run.sealed"), "artifacts")
+STATED |= dict.fromkeys(("capture.taken", "captures.compared", "download.refused", "run.sealed"), "artifacts")
 STATED |= dict.fromkeys(("recording.taken", "recording.failed", "recording.converted", "window.closed"), "artifacts")
 
 

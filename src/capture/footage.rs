@@ -197,7 +197,9 @@ impl Captures {
         recorded: Recorded,
         cues: Vec<Said>,
     ) -> Result<Footage, Problem> {
-        let Recorded { summary, poster, masked } = recorded;
+        let Recorded { summary, poster, masked, downloads } = recorded;
+        let of = json!({ "recording": take.name });
+        self.keep_downloads(&take.work, &downloads, of, serde_json::Value::Null).await?;
         let said: Vec<Cue> = cues
             .into_iter()
             .map(|(from, to, text)| {

@@ -6,6 +6,7 @@ mod attempt;
 mod backends;
 mod comparison;
 mod convert;
+mod downloads;
 mod failure;
 mod footage;
 mod framing;
@@ -316,6 +317,7 @@ impl Captures {
         let at = self.0.runs.clock().now();
         let (metadata, event) = (metadata(&taken), attempt.taken_event(&taken, at));
         let (by, status) = (taken.by, taken.status());
+        self.keep_refused(attempt, taken.facts.as_ref()).await?;
         let bytes = taken.product.clone();
         let report = report(&attempt.request.settings.product, &taken)?;
         let framed = self.frame(attempt, &taken, at).await;
@@ -400,6 +402,9 @@ impl Captures {
         data["page"] = json!(facts);
         if let Some(browser) = browser {
             data["browser"] = browser;
+        }
+        if let Err(error) = self.keep_refused(attempt, facts.as_deref()).await {
+            tracing::error!(error = chain(&error), "a download is not on record");
         }
         let event = Event::exhibit("capture.failed", data);
         match self.0.runs.record(&attempt.work, vec![event]).await {

@@ -202,7 +202,10 @@ impl Captures {
         results: &mut Results,
     ) -> Result<(), Problem> {
         let Course { work, request, .. } = *course;
-        let StepReport { index, mut record, problem, outputs, state, duration_ms } = report;
+        let StepReport { index, mut record, problem, outputs, state, .. } = report;
+        let (downloads, network, duration_ms) =
+            (report.downloads, report.network, report.duration_ms);
+        self.keep_downloads(work, &downloads, json!({ "step": index }), network).await?;
         let problem = problem.map(Problem::from);
         record["step"] = json!(index);
         record["duration_ms"] = json!(duration_ms);

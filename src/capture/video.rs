@@ -289,6 +289,9 @@ fn cue(request: &SequenceRequest, report: &StepReport, until: f64) -> Said {
     if let Some(note) = step.and_then(|step| step.note.as_ref()) {
         text = format!("{text}; the agent says {}", quoted_within(note, SAID));
     }
+    for download in &report.downloads {
+        text = format!("{text}; refused the download of {}", quoted_within(&download.url, SAID));
+    }
     if let Some(problem) = &report.problem {
         text = format!("{text}: failed, {}", problem.kind);
     }

@@ -159,6 +159,8 @@ impl Captures {
             let event = Event::exhibit(WINDOW_CLOSED, data);
             return self.0.runs.record(&opener.work, vec![event]).await.map(drop);
         };
+        let of = json!({ "window": window, "opener": opener.name });
+        self.keep_downloads(&opener.work, &facts.downloads, of, Value::Null).await?;
         let more = json!({
             "url": url, "closed": closed, "document": facts.document,
             "requests": facts.requests, "failed_requests": facts.failed_requests,

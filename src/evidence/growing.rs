@@ -220,6 +220,9 @@ fn caption(actor: Actor, kind: &str, data: &Map<String, Value>) -> Option<String
         return Some(format!("{}{what}{failed}", text("action")?));
     }
     match kind {
+        "download.refused" => {
+            Some(format!("refused the download of {}", quoted_within(&text("url")?, SAID)))
+        }
         "capture.taken" => Some(format!("screenshot {}", text("capture")?)),
         // The daemon's other events are about the record, and not about the page.
         _ => None,

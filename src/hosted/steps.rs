@@ -51,7 +51,16 @@ fn report(
         )),
         state => Ok(state.clone()),
     });
-    StepReport { index, record, problem, outputs, state, duration_ms: None }
+    StepReport {
+        index,
+        record,
+        problem,
+        outputs,
+        state,
+        downloads: Vec::new(),
+        network: Value::Null,
+        duration_ms: None,
+    }
 }
 
 /// What a step made, if it was to make something.

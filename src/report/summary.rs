@@ -82,6 +82,11 @@ fn seen(kind: &str, data: &Map<String, Value>) -> String {
         "capture.failed" => {
             with(&format!("Capture {} failed", get("capture")), ": ", &get("message"))
         }
+        "download.refused" => {
+            let name = get("name");
+            let name = if name.is_empty() { name } else { quoted(&name) };
+            with("A download was refused", ": ", &name)
+        }
         "capture.refused" => with("A capture was refused", ": ", &get("message")),
         "sequence.requested" => {
             let steps = data.get("steps").and_then(Value::as_array).map_or(0, Vec::len);
@@ -160,6 +165,10 @@ mod tests {
         assert_eq!(of("capture.taken", false, data).0, "Capture 0001-x: “T”, status 200");
         let data = json!({"message": "no\u{202e}"});
         assert_eq!(of("capture.refused", false, data).0, "A capture was refused: no\\u{202e}");
+        let data = json!({"name": "a.csv", "url": "http://a.example/a"});
+        let refused = ("A download was refused: “a.csv”".to_owned(), true);
+        assert_eq!(of("download.refused", false, data), refused);
+        assert_eq!(of("download.refused", false, json!({})).0, "A download was refused");
         assert_eq!(of("some.thing", false, json!({"n": 1, "why": "so"})).0, "so");
         // An agent cannot put words into the daemon's mouth.
         let forged = of("run.sealed", true, json!({"message": "hello", "outcome": "succeeded"}));

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 pub use crate::error::{CaptureError, ErrorKind};
 pub use crate::facts::{
-    Blocked, ConsoleLine, Dialog, Document, FailedRequest, Masked, PageFacts, Place, Redirect,
-    Settled, Timings, TlsFacts,
+    Blocked, ConsoleLine, Dialog, Document, Download, FailedRequest, Masked, PageFacts, Place,
+    Redirect, Settled, Timings, TlsFacts,
 };
 use crate::policy::Policy;
 use crate::settings::sequence::Step;
@@ -255,6 +255,8 @@ pub struct Recorded {
     pub poster: Option<Vec<u8>>,
     /// What was covered in the page then, because the operator's rules say so.
     pub masked: Vec<Masked>,
+    /// Downloads that were refused and nobody was told of yet.
+    pub downloads: Vec<Download>,
 }
 
 /// A session asked of a backend.
@@ -283,6 +285,10 @@ pub struct StepReport {
     pub outputs: Vec<Output>,
     /// What the page was like after it, if that was asked for; or why nobody knows.
     pub state: Option<Result<Value, CaptureError>>,
+    /// Downloads that were refused since the step before.
+    pub downloads: Vec<Download>,
+    /// The network traffic so far, HAR 1.2, where there were any; else null.
+    pub network: Value,
     /// Milliseconds it took; none when nobody here saw it.
     pub duration_ms: Option<u64>,
 }

@@ -98,6 +98,17 @@ pub struct Blocked {
     pub by: String,
 }
 
+/// A download that was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Download {
+    /// Its address.
+    pub url: String,
+    /// The name it was to have, as the server or the page suggests it.
+    pub name: String,
+    /// The browser's id of the frame that asked for it.
+    pub frame: String,
+}
+
 /// Left, top, width and height in the page, in CSS pixels.
 pub type Place = [i64; 4];
 
@@ -177,6 +188,9 @@ pub struct PageFacts {
     pub dialogs: Vec<Dialog>,
     /// Addresses of windows it opened; they are not captured.
     pub popups: Vec<String>,
+    /// Downloads that it, or a frame in it, began; they were refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub downloads: Vec<Download>,
     /// Whether fonts were still loading when the picture was taken.
     pub fonts_pending: bool,
     /// Browser events that were lost because the page produced them faster than they were read.
@@ -191,6 +205,24 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl PageFacts {
+    /// Each text in it that the page has a say in, but for its metadata.
+    pub fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        let failed = self.failed_requests.iter_mut().map(|failed| &mut failed.url);
+        let blocked = self.blocked.iter_mut().map(|blocked| &mut blocked.url);
+        let in_flight = self.settled.iter_mut().flat_map(|settled| settled.in_flight.iter_mut());
+        self.final_url
+            .iter_mut()
+            .chain(self.title.iter_mut())
+            .chain(self.redirects.iter_mut().map(|hop| &mut hop.url))
+            .chain(self.document.iter_mut().map(|document| &mut document.status_text))
+            .chain(failed)
+            .chain(blocked)
+            .chain(in_flight)
+            .chain(self.dialogs.iter_mut().map(|dialog| &mut dialog.message))
+            .chain(self.popups.iter_mut())
+            .chain(self.downloads.iter_mut().flat_map(|one| [&mut one.url, &mut one.name]))
+    }
+
     /// Leave out what the page says in words of its own: it may have them from where policy
     /// forbids anything to be loaded from.
     pub fn withhold_words(&mut self) {

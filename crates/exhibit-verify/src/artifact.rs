@@ -10,12 +10,13 @@ use exhibit_tlog::digest::Digest;
 /// Where the daemon's events describe files: the kind of event, and the key of its data that holds
 /// an artifact object or a list of them (docs/FORMAT.md, section 3.4.1). An object of that form
 /// anywhere else came from a caller or a page, and binds nothing.
-const STATED: [(&str, &str); 10] = [
+const STATED: [(&str, &str); 11] = [
     ("run.opened", "provenance"),
     ("capture.taken", "artifacts"),
     ("captures.compared", "artifacts"),
     ("recording.taken", "artifacts"),
     ("window.closed", "artifacts"),
+    ("download.refused", "artifacts"),
     ("recording.failed", "artifacts"),
     ("recording.converted", "artifacts"),
     ("attachment.added", "artifact"),

@@ -19,7 +19,7 @@ pub const PARTIAL_SUFFIX: &str = ".partial";
 #[cfg(not(any(test, feature = "testing")))]
 #[inline]
 #[expect(clippy::unnecessary_wraps, reason = "tests make it fail")]
-fn reads(_: &Path) -> io::Result<()> {
+fn reads(_: &str, _: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -28,7 +28,7 @@ fn reads(_: &Path) -> io::Result<()> {
 /// # Errors
 /// What the system answers.
 pub fn open(path: &Path) -> io::Result<File> {
-    reads(path)?;
+    reads("open", path)?;
     File::open(path)
 }
 
@@ -37,7 +37,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// What the system answers.
 pub fn list(folder: &Path) -> io::Result<Vec<DirEntry>> {
-    reads(folder)?;
+    reads("list", folder)?;
     fs::read_dir(folder)?.collect()
 }
 
@@ -46,7 +46,7 @@ pub fn list(folder: &Path) -> io::Result<Vec<DirEntry>> {
 /// # Errors
 /// What the system answers when it cannot tell.
 pub fn found(path: &Path) -> io::Result<Option<Metadata>> {
-    match reads(path).and_then(|()| fs::symlink_metadata(path)) {
+    match reads("look", path).and_then(|()| fs::symlink_metadata(path)) {
         Ok(found) => Ok(Some(found)),
         Err(error) if is_absent(error.kind()) => Ok(None),
         Err(error) => Err(error),
@@ -130,7 +130,7 @@ mod planned {
         steps: u64,
         failed: u64,
         /// What could not be read, and was not read since.
-        unread: HashSet<PathBuf>,
+        unread: HashSet<(&'static str, PathBuf)>,
     }
 
     impl Reads {
@@ -173,7 +173,7 @@ mod planned {
         state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn reads(path: &Path) -> io::Result<()> {
+    pub(super) fn reads(how: &'static str, path: &Path) -> io::Result<()> {
         for state in plans().iter() {
             let mut state = lock(state);
             if !path.starts_with(&state.below) {
@@ -188,10 +188,10 @@ mod planned {
             };
             if fails {
                 state.failed += 1;
-                state.unread.insert(path.to_owned());
+                state.unread.insert((how, path.to_owned()));
                 return Err(state.errno.into());
             }
-            state.unread.remove(path);
+            state.unread.remove(&(how, path.to_owned()));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::edit;
 use super::error::PageError;
+use super::injected::TYPED;
 use super::limits::QUICK;
 use super::nearest;
 use super::page::Page;
@@ -23,12 +24,12 @@ struct Reached {
 }
 
 /// Put a value into a field, as typing would: the page's own handlers hear of it. True when the
-/// field is one for secrets.
+/// field is one for secrets: before it has the focus, with the focus, or once it was typed into.
+/// Such a value is known as a secret before the page hears of it.
 pub(super) async fn fill(page: &Page, selector: &str, value: &str) -> Result<bool, PageError> {
     const FILL: &str = "(selector, value) => {
         const field = document.querySelector(selector);
         if (!field) return { found: false };
-        field.scrollIntoView({ block: 'center', behavior: 'instant' });
         field.focus();
         if (field.isContentEditable) {
             field.textContent = value;
@@ -39,15 +40,46 @@ pub(super) async fn fill(page: &Page, selector: &str, value: &str) -> Result<boo
         }
         field.dispatchEvent(new InputEvent('input', { bubbles: true, data: value }));
         field.dispatchEvent(new Event('change', { bubbles: true }));
-        const hints = (field.getAttribute('autocomplete') || '').toLowerCase();
-        const secret = field.type === 'password' || /password|cc-|one-time-code/.test(hints);
-        return { found: true, matched: true, secret };
+        return { found: true, matched: true };
     }";
-    let found = call(page, FILL, &[json!(selector), json!(value)], selector).await?;
-    if found.matched {
-        return Ok(found.secret);
+    let secret = is_secret(page, selector).await?;
+    if secret {
+        page.typed().note(value);
     }
-    Err(wrong("selector", &format!("`{selector}`, which matches no field to type into")))
+    let found = call(page, FILL, &[json!(selector), json!(value)], selector).await?;
+    if !found.matched {
+        return Err(wrong(
+            "selector",
+            &format!("`{selector}`, which matches no field to type into"),
+        ));
+    }
+    if secret {
+        return Ok(true);
+    }
+    // A page that hides what was typed does so by its next frame; it may have gone on elsewhere.
+    edit::next_frame(page).await?;
+    let hidden = is_secret(page, selector).await.unwrap_or(false);
+    if hidden {
+        page.typed().note(value);
+    }
+    Ok(hidden)
+}
+
+/// Whether the field that `selector` matches is one for secrets, which it may become when it gets
+/// the focus.
+async fn is_secret(page: &Page, selector: &str) -> Result<bool, PageError> {
+    let judge = format!(
+        "selector => {{
+            const field = document.querySelector(selector);
+            if (!field) return {{ found: false }};
+            const typed = globalThis.exhibitTyped || ({TYPED})();
+            const before = typed.isSecret(field);
+            field.scrollIntoView({{ block: 'center', behavior: 'instant' }});
+            field.focus();
+            return {{ found: true, secret: before || typed.isSecret(field) }};
+        }}"
+    );
+    Ok(call(page, &judge, &[json!(selector)], selector).await?.secret)
 }
 
 /// Choose an option by its value or its text.

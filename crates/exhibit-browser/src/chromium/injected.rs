@@ -10,6 +10,9 @@ pub(super) const WORLD: &str = "exhibit";
 /// Covers what it is told, and answers where that is.
 pub(super) const MASK: &str = include_str!("mask.js");
 
+/// Tells which fields are for secrets.
+pub(super) const TYPED: &str = include_str!("typed.js");
+
 /// The parameters of the command that puts `masks` on every document of a page or of a part of it.
 pub(super) fn on_every_document(masks: &Masks) -> Value {
     json!({
@@ -17,4 +20,9 @@ pub(super) fn on_every_document(masks: &Masks) -> Value {
         "worldName": WORLD,
         "runImmediately": true,
     })
+}
+
+/// The parameters of the command that has every document of a page remember its fields for secrets.
+pub(super) fn typed_on_every_document() -> Value {
+    json!({ "source": format!("({TYPED})()"), "worldName": WORLD, "runImmediately": true })
 }

@@ -14,7 +14,7 @@ use super::observe::Observed;
 use super::page::{Look, Page};
 use super::pipe::CallError;
 use super::script::World;
-use crate::backend::Settled;
+use crate::backend::{Download, Settled};
 use crate::error::{CaptureError, ErrorKind};
 use crate::markdown;
 use crate::settings::{PageSettings, Target, WaitUntil, presentable};
@@ -23,6 +23,9 @@ use crate::settings::{PageSettings, Target, WaitUntil, presentable};
 const IDLE: Duration = Duration::from_millis(500);
 /// How long fonts are waited for before the picture is taken without them.
 const FONTS: Duration = Duration::from_secs(3);
+
+/// How long the browser's word of a download is waited for, once its answer says that there is one.
+const TOLD: Duration = Duration::from_secs(2);
 
 /// Begin to load what is to be captured; returns when its document has begun.
 pub(super) async fn navigate(
@@ -41,13 +44,17 @@ pub(super) async fn navigate(
         }
         Target::Url(url) => url,
     };
+    page.observed().downloads.expect();
     let limit = until.saturating_duration_since(Instant::now());
     let answer = match page.call(NavigateParams::new(url.as_str()), limit).await {
         Err(CallError::Timeout { .. }) => return Err(too_slow(page, settings).into()),
         answer => answer?,
     };
-    if answer.is_download == Some(true) || page.observed().download {
-        return Err(download(url).into());
+    if answer.is_download == Some(true) {
+        wait_for_download(page, url).await;
+    }
+    if let Some(began) = page.observed().downloads.began() {
+        return Err(download(url, Some(began)).into());
     }
     match answer.error_text.as_deref() {
         // The server answered with an error status and an empty body: that is what it said, and
@@ -104,7 +111,7 @@ pub(super) async fn settle(
     let wanted = settings.wait_until;
     let reached = page
         .wait_for(until, |seen, now| {
-            if seen.crashed || seen.download {
+            if seen.crashed || seen.downloads.began().is_some() {
                 return Look::Found(false);
             }
             match wanted.idle_at() {
@@ -126,8 +133,8 @@ pub(super) async fn settle(
         if seen.crashed {
             return Err(CallError::SessionGone.into());
         }
-        if let (true, Target::Url(url)) = (seen.download, &settings.target) {
-            return Err(download(url).into());
+        if let (Some(began), Target::Url(url)) = (seen.downloads.began(), &settings.target) {
+            return Err(download(url, Some(began)).into());
         }
         let in_flight = if reached.is_none() { seen.in_flight() } else { Vec::new() };
         let reached = reached.is_some();
@@ -215,11 +222,30 @@ async fn wait_for_fonts(page: &Page) -> Result<(), PageError> {
     Ok(())
 }
 
-fn download(url: &url::Url) -> CaptureError {
-    let message = format!(
-        "`url` {} is a download and not a page; give the address of a page",
-        presentable(url)
-    );
+/// The answer can be there before the event that tells of the download. Without one, it is on record
+/// by what was asked for.
+async fn wait_for_download(page: &Page, asked: &url::Url) {
+    let began = |seen: &Observed, _| match seen.downloads.began() {
+        Some(_) => Look::Found(()),
+        None => Look::NotYet,
+    };
+    if page.wait_for(Instant::now() + TOLD, began).await.is_none() {
+        let frame = page.main_frame().to_owned();
+        let download = Download { url: presentable(asked), name: String::new(), frame };
+        page.observed().downloads.add(download, true);
+    }
+}
+
+/// A download came instead of a page: what was asked for, or what the page led to.
+fn download(asked: &url::Url, began: Option<&Download>) -> CaptureError {
+    let asked = presentable(asked);
+    let message = match began {
+        Some(Download { url, name, .. }) if *url != asked => format!(
+            "the page led to the download of {url}, named `{name}`, which was refused; have it lead to \
+             a page"
+        ),
+        _ => format!("`url` {asked} is a download and not a page; give the address of a page"),
+    };
     CaptureError::new(ErrorKind::DownloadNotPage, message).field("url")
 }
 

@@ -4,6 +4,7 @@
 
 mod act;
 mod aria;
+mod downloads;
 mod edit;
 mod emulate;
 mod error;
@@ -35,6 +36,7 @@ mod settings;
 mod snapshot;
 mod steps;
 mod take;
+mod typed;
 mod watcher;
 mod windows;
 mod work;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
+use super::downloads::Downloads;
 use super::events::{
     Attached, ConsoleCall, DialogOpening, EntryAdded, ExceptionThrown, FrameNavigated, Lifecycle,
     LoadingEnded, LogEntry, NavigatedWithin, RemoteObject, RequestPaused, RequestWillBeSent,
@@ -24,9 +25,8 @@ use crate::settings::presentable_text;
 const CONSOLE_LIMIT: usize = 1_000;
 /// Longest console text kept, in characters.
 const TEXT_LIMIT: usize = 4_000;
-/// Most failed requests kept.
+/// Most failed requests, and most dialogs and pop-ups, kept.
 const FAILED_LIMIT: usize = 100;
-/// Most dialogs and pop-ups kept.
 const DIALOG_LIMIT: usize = 100;
 
 /// What a page was seen doing.
@@ -51,8 +51,8 @@ pub(super) struct Observed {
     in_flight: HashMap<String, (String, u32)>,
     /// Since when at most 0 and at most 2 requests are under way.
     idle_since: [Option<Instant>; 2],
-    /// Whether the main document turned out to be a download.
-    pub(super) download: bool,
+    /// Downloads, which are refused.
+    pub(super) downloads: Downloads,
     /// Whether the renderer died.
     pub(super) crashed: bool,
     /// Whether any answer has arrived for the main document.
@@ -101,7 +101,7 @@ impl Observed {
             loaded: false,
             in_flight: HashMap::new(),
             idle_since: [Some(now); 2],
-            download: false,
+            downloads: Downloads::default(),
             crashed: false,
             answered: false,
             forbidden: None,
@@ -121,7 +121,7 @@ impl Observed {
         };
         self.console = Vec::new();
         self.network = NetworkLog::default();
-        self.download = false;
+        self.downloads.expect();
     }
 
     /// Keep this from loading from now on.
@@ -250,7 +250,7 @@ impl Observed {
             "Page.lifecycleEvent" => self.lifecycle(event, now),
             "Page.javascriptDialogOpening" => return self.dialog(event),
             "Page.windowOpen" => self.window_open(event),
-            "Page.downloadWillBegin" if session == PAGE => self.download = true,
+            "Page.downloadWillBegin" => self.downloads.note(event, session == PAGE),
             "Runtime.consoleAPICalled" => self.console_call(event),
             "Runtime.exceptionThrown" => self.exception(event),
             "Log.entryAdded" => self.log_entry(event),

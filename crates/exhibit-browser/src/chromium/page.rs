@@ -22,9 +22,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::injected::typed_on_every_document;
 use super::limits::QUICK;
 use super::observe::Observed;
 use super::pipe::{CallError, Connection};
+use super::typed::Typed;
 use super::watcher::{Line, Seen, Watch, auto_attach};
 use crate::masks::Masks;
 use crate::policy::Policy;
@@ -45,6 +47,9 @@ pub(super) struct Page {
     storage: Mutex<Vec<(String, String)>>,
     /// The masks that are on, and the identifier of the script that puts them on.
     masks: Mutex<(Masks, Option<String>)>,
+    /// What was typed into its fields for secrets.
+    typed: Typed,
+    tasks: Tasks,
 }
 
 impl std::fmt::Debug for Page {
@@ -90,7 +95,12 @@ impl Page {
         let target = target?.target_id.inner().clone();
         let page = Self::attach(connection, context, target, tasks).await?;
         page.watch().await?;
-        page.set_viewport(viewport).await?;
+        let remember = "Page.addScriptToEvaluateOnNewDocument";
+        let (sized, added) = tokio::join!(
+            page.set_viewport(viewport),
+            page.call_raw(remember, typed_on_every_document(), QUICK),
+        );
+        sized.and(added.map(drop))?;
         // The empty page's own life must be over before another one's is waited for.
         let until = Instant::now() + QUICK;
         let over =
@@ -126,6 +136,8 @@ impl Page {
             watching: Mutex::default(),
             storage: Mutex::default(),
             masks: Mutex::default(),
+            typed: Typed::default(),
+            tasks: tasks.clone(),
         };
         let watch = Watch::of_page(page.line(), Arc::clone(&page.seen), tasks);
         *page.watching.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -211,6 +223,21 @@ impl Page {
         let mut scripts = self.storage.lock().unwrap_or_else(PoisonError::into_inner);
         let at = scripts.iter().position(|(one, _)| one == origin)?;
         Some(scripts.swap_remove(at).1)
+    }
+
+    /// What was typed into its fields for secrets.
+    pub(super) fn typed(&self) -> &Typed {
+        &self.typed
+    }
+
+    /// What carries work beside the page.
+    pub(super) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Share what is known of secrets with the page `other`.
+    pub(super) fn share_typed(&mut self, other: &Self) {
+        self.typed = other.typed.clone();
     }
 
     /// The masks that are on.

@@ -14,6 +14,7 @@ use super::page::Page;
 use super::picture;
 use super::print::print;
 use super::snapshot::snapshots;
+use super::typed;
 use crate::backend::{Companion, Snapshots};
 use crate::error::CaptureError;
 use crate::settings::{Observation, PageSettings, Picture, Product};
@@ -58,6 +59,8 @@ pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageE
         facts.masked = covered.masked;
         facts.snapshots_withheld = withheld.then_some(WITHHELD);
     }
+    // What the page itself takes out of its fields meanwhile is a secret as well.
+    typed::look(page).await?;
     let snapshots = snapshots(page, making.snapshot && !withheld);
     let (made, snapshots, title) = match making.product {
         Product::Picture(wanted) => {
@@ -72,7 +75,7 @@ pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageE
             tokio::try_join!(printing, snapshots, title(page))?
         }
         Product::Inspection { console } => {
-            let inspecting = async { report(&outline::inspect(page, *console).await?) };
+            let inspecting = async { report(page, outline::inspect(page, *console).await?).await };
             tokio::try_join!(inspecting, snapshots, title(page))?
         }
         Product::Observation(wanted) => {
@@ -116,12 +119,14 @@ async fn observation(
         told["screenshot"] = json!({ "file": name, "format": format.extension() });
         companions.push(Companion { name, media_type: format.media_type(), bytes });
     }
-    let (bytes, pixels, _) = report(&told)?;
+    let (bytes, pixels, _) = report(page, told).await?;
     Ok((bytes, pixels, companions))
 }
 
-fn report(told: &Value) -> Result<Parts, PageError> {
-    let bytes = serde_json::to_vec_pretty(told)
+/// What is told of a page, without its secrets.
+async fn report(page: &Page, mut told: Value) -> Result<Parts, PageError> {
+    typed::look(page).await?.clean(&mut told);
+    let bytes = serde_json::to_vec_pretty(&told)
         .map_err(|error| CaptureError::internal("writing down what is in the page", error))?;
     Ok((bytes.into(), None, Vec::new()))
 }

@@ -108,7 +108,7 @@ impl Recorder {
         }
         let summary = coded.map_err(|error| CaptureError::internal("recording", error))?;
         let LastLook { masked, poster } = last;
-        Ok(Recorded { summary, poster, masked })
+        Ok(Recorded { summary, poster, masked, downloads: Vec::new() })
     }
 }
 

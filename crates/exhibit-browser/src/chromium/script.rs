@@ -53,6 +53,13 @@ struct Exception {
     description: Option<String>,
 }
 
+/// A value that is kept in the page.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Handle {
+    object_id: String,
+}
+
 impl World {
     /// A world of our own: it sees the document, and the page's scripts do not see it.
     pub(super) async fn isolated(page: &Page) -> Result<Self, PageError> {
@@ -71,11 +78,6 @@ impl World {
         #[derive(Deserialize)]
         struct Evaluated {
             result: Handle,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Handle {
-            object_id: String,
         }
         let params = json!({ "expression": "globalThis" });
         let evaluated = page.call_raw("Runtime.evaluate", params, QUICK).await?;
@@ -111,6 +113,22 @@ impl World {
         }
         let value = serde_json::from_value(outcome.result.value);
         value.map_err(|source| malformed("Runtime.callFunctionOn", source).into())
+    }
+}
+
+impl World {
+    /// Call `function` and keep its value in the page, in `group`; the id of that value.
+    pub(super) async fn handle(&self, function: &str, group: &str) -> Result<String, PageError> {
+        #[derive(Deserialize)]
+        struct Kept {
+            result: Handle,
+        }
+        let (place, world) = &self.place;
+        let params = json!({
+            "functionDeclaration": function, *place: world, "objectGroup": group,
+        });
+        let kept: Kept = self.line.call("Runtime.callFunctionOn", params).await?;
+        Ok(kept.result.object_id)
     }
 }
 

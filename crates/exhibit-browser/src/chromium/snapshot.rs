@@ -8,6 +8,7 @@ use super::error::PageError;
 use super::limits::PAGE_CALL;
 use super::page::Page;
 use super::pipe::CallError;
+use super::typed;
 use crate::backend::Snapshots;
 use crate::error::CaptureError;
 
@@ -17,11 +18,12 @@ pub(super) async fn snapshots(page: &Page, wanted: bool) -> Result<Snapshots, Pa
         return Ok(Snapshots::default());
     }
     let (mhtml, dom, accessibility) = tokio::join!(mhtml(page), dom(page), accessibility(page));
-    Ok(Snapshots {
+    let snapshots = Snapshots {
         mhtml: kept("MHTML", mhtml)?,
         dom: kept("DOM", dom)?,
         accessibility: kept("accessibility tree", accessibility)?,
-    })
+    };
+    Ok(typed::look(page).await?.clean_snapshots(snapshots, page.tasks()).await)
 }
 
 /// A snapshot that cannot be had is no reason to lose the picture; a dead page or browser is.

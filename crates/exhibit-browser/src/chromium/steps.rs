@@ -18,8 +18,8 @@ use super::pipe::CallError;
 use super::product::{Making, make, title};
 use super::recording::Recording;
 
-use super::{act, edit, outline};
-use crate::backend::{BackendName, Output, SequenceOrder, StepReport};
+use super::{act, edit, outline, typed};
+use crate::backend::{BackendName, Download, Output, PageFacts, SequenceOrder, StepReport};
 use crate::error::{CaptureError, ErrorKind};
 use crate::secret::REDACTED;
 use crate::settings::sequence::{Action, Step};
@@ -91,6 +91,7 @@ impl Walk<'_> {
         let begun = Instant::now();
         let until = (begun + STEP).min(self.order.deadline);
         let mut record = step.record();
+        self.page.observed().downloads.expect();
         record["before"] = self.place().await;
         let acting = self.act(step, until, &mut record);
         let limit = self.order.deadline.min(begun + STEP * 3);
@@ -104,11 +105,27 @@ impl Walk<'_> {
         record["after"] = self.place().await;
         let (outputs, problem) = match acted {
             Ok(outputs) => (outputs, None),
-            Err(error) => (Vec::new(), Some(error.into())),
+            Err(error) => (Vec::new(), Some(self.cleaned(error))),
         };
         let state = if self.order.observe { Some(self.state().await) } else { None };
+        self.page.typed().clean_value(&mut record, &["action"]);
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).ok();
-        StepReport { index, record, problem, outputs, state, duration_ms }
+        let (downloads, network) = self.downloads();
+        StepReport { index, record, problem, outputs, state, downloads, network, duration_ms }
+    }
+
+    /// What was refused as a download since the step before, with the traffic so far if anything was.
+    fn downloads(&self) -> (Vec<Download>, Value) {
+        let (downloads, mut network) = {
+            let mut seen = self.page.observed();
+            let downloads = seen.downloads.take();
+            let told = !downloads.is_empty() && seen.may_be_shown().is_ok();
+            let network = told.then(|| seen.network.archive(&self.order.product));
+            (downloads, network.unwrap_or_default())
+        };
+        let mut facts = PageFacts { downloads, ..PageFacts::default() };
+        self.page.typed().clean_seen(&mut facts, &mut [], &mut network);
+        (facts.downloads, network)
     }
 
     /// Where the page is, by the browser's word; its title only where policy lets the page be seen.
@@ -120,7 +137,15 @@ impl Walk<'_> {
 
     async fn state(&self) -> Result<Value, CaptureError> {
         self.allowed().map_err(CaptureError::from)?;
-        outline::state(self.page).await.map_err(CaptureError::from)
+        let hidden = typed::look(self.page).await.map_err(|error| self.cleaned(error))?;
+        let mut state = outline::state(self.page).await.map_err(|error| self.cleaned(error))?;
+        hidden.clean(&mut state);
+        Ok(state)
+    }
+
+    /// A problem without the page's secrets.
+    fn cleaned(&self, error: PageError) -> CaptureError {
+        self.page.typed().cleaned_problem(error.into())
     }
 
     /// Policy holds for where a step led, too.
@@ -205,7 +230,8 @@ impl Walk<'_> {
             self.order.policy.check_url(url)?;
         }
         let settings = PageSettings { session: None, ..settings.clone() };
-        let page = self.instance.page().await.ok_or(CallError::Closed)?;
+        let mut page = self.instance.page().await.ok_or(CallError::Closed)?;
+        page.share_typed(self.page);
         page.observed().set_policy(self.order.policy.clone());
         let loading = async {
             prepare(&page, &settings, false).await?;
@@ -244,12 +270,13 @@ impl Walk<'_> {
             spool: &self.order.spool,
         };
         let made = make(page, &making).await?;
-        let (facts, console, network) = {
+        let (mut facts, mut console, mut network) = {
             let mut seen = page.observed();
             seen.facts.title = made.title;
             let network = seen.network.archive(&self.order.product);
             (seen.facts.clone(), seen.console.clone(), network)
         };
+        page.typed().clean_seen(&mut facts, &mut console, &mut network);
         Ok(Output {
             by: BackendName::Chromium,
             browser: None,

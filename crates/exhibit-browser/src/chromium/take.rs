@@ -75,17 +75,19 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
     let made = make(page, &making).await?;
     let certificate = certificate(page, settings).await;
     let metadata = if order.metadata { Some(metadata(page).await?) } else { None };
-    let (facts, console, network) = {
+    let (mut facts, mut console, mut network) = {
         let mut seen = page.observed();
         seen.facts.timings.take_ms = millis_since(settled);
         seen.facts.title = made.title;
         seen.facts.metadata = metadata;
+        seen.facts.downloads = seen.downloads.take();
         if let Some(tls) = seen.facts.document.as_mut().and_then(|page| page.tls.as_mut()) {
             tls.certificate_sha256 = certificate;
         }
         let network = seen.network.archive(browser);
         (seen.facts.clone(), std::mem::take(&mut seen.console), network)
     };
+    page.typed().clean_seen(&mut facts, &mut console, &mut network);
     check_where_it_led(page, order)?;
     Ok(Yield {
         bytes: made.bytes,

@@ -208,8 +208,10 @@ impl Watch {
                 }
             }
             // Not every kind of part knows all of these, and one that is gone needs none.
-            let (network, _, runtime, resumed) = tokio::join!(
+            // A frame tells of its downloads, too.
+            let (network, _, _, runtime, resumed) = tokio::join!(
                 call("Network.enable", json!({})),
+                call("Page.enable", json!({})),
                 call("Target.setAutoAttach", attach),
                 call("Runtime.enable", json!({})),
                 call("Runtime.runIfWaitingForDebugger", json!({})),

@@ -18,6 +18,7 @@ use super::observe::Observed;
 use super::page::{Look, Page};
 use super::pipe::{CallError, Connection};
 use super::record::{LastLook, Recorder, ready};
+use super::typed::Typed;
 use crate::backend::{Filmed, News, Pending, Popup, Recorded, RecordingOrder, WindowSeen};
 use crate::error::CaptureError;
 use crate::policy::Policy;
@@ -41,6 +42,8 @@ struct Opener {
     connection: Connection,
     context: String,
     policy: Policy,
+    /// What was typed into the page that opened them.
+    typed: Typed,
     /// The browser's word for itself.
     product: String,
     news: mpsc::Sender<News>,
@@ -81,6 +84,7 @@ impl Windows {
             connection: instance.connection.clone(),
             context: page.context().to_owned(),
             policy: page.observed().policy(),
+            typed: page.typed().clone(),
             product: instance.product(),
             news,
             tasks: tasks.clone(),
@@ -184,7 +188,7 @@ impl Opener {
             found = where_it_is(&page) => Some(found),
         };
         // Without an address, there is nothing left to record.
-        drop(found.map(|found| address.send(found)));
+        drop(found.map(|found| address.send(self.typed.cleaned(found))));
         if let Ok(order) = ordered.await {
             let filmed = match masked {
                 Ok(()) => film_until(&page, order, &over, &self.tasks).await,
@@ -196,7 +200,10 @@ impl Opener {
         over.come().await;
         let closed = over.gone.is_cancelled();
         let last = page.leave().await;
-        let _ = told.send(what_was_seen(&last.observed(), &self.product, closed));
+        let mut seen = what_was_seen(&mut last.observed(), &self.product, closed);
+        self.typed.clean_seen(&mut seen.facts, &mut [], &mut seen.network);
+        seen.url = seen.url.map(|url| self.typed.cleaned(url));
+        let _ = told.send(seen);
     }
 }
 
@@ -234,7 +241,8 @@ fn address(seen: &Observed) -> Option<String> {
 
 /// What a window was seen doing. Of one that was led to what policy forbids, its words and its
 /// traffic are not kept.
-fn what_was_seen(seen: &Observed, product: &str, closed: bool) -> WindowSeen {
+fn what_was_seen(seen: &mut Observed, product: &str, closed: bool) -> WindowSeen {
+    seen.facts.downloads = seen.downloads.take();
     let (mut facts, url) = (seen.facts.clone(), address(seen));
     let forbidden = seen.may_be_shown().err().map(|problem| problem.message);
     let network = if forbidden.is_some() || facts.requests == 0 {

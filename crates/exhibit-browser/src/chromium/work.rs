@@ -221,13 +221,16 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
         }),
         Err(error) => {
             let (mut facts, forbidden) = {
-                let seen = page.observed();
+                let mut seen = page.observed();
+                seen.facts.downloads = seen.downloads.take();
                 (seen.facts.clone(), seen.forbidden.is_some())
             };
             // A renderer that dies while it is asked to navigate looks like an aborted navigation.
             let died = page.observed().crashed && !matches!(error, PageError::Call(_));
             let error = if died { CallError::SessionGone.into() } else { error };
             let problem = CaptureError::from(error);
+            page.typed().clean_facts(&mut facts);
+            let problem = page.typed().cleaned_problem(problem);
             if forbidden || problem.kind == ErrorKind::TargetForbidden {
                 facts.withhold_words();
             }
