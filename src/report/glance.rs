@@ -53,7 +53,7 @@ pub struct Glance {
     pub recordings: usize,
     /// The last events, newest first.
     pub last_events: Vec<Happened>,
-    /// The last captures and recordings, newest first.
+    /// The last captures and recordings, in the order in which they were taken.
     pub last_captures: Vec<Taken>,
     /// The files there are, in order of their paths.
     pub files: Vec<Listed>,
@@ -175,9 +175,10 @@ impl Glance {
         let (files, more_files) = files(&source, root, &listed);
         let things = story.captures.iter().chain(&story.recordings);
         let mut things: Vec<&Told> = things.collect();
-        things.sort_by_key(|told| std::cmp::Reverse(told.line));
+        things.sort_by_key(|told| told.line);
+        let earlier = things.len().saturating_sub(LAST_CAPTURES);
         let altered = integrity.is_some_and(Integrity::is_altered);
-        let last_captures = things.into_iter().take(LAST_CAPTURES).map(|told| {
+        let last_captures = things.into_iter().skip(earlier).map(|told| {
             let files = told.files.iter().filter(|_| altered);
             let mut wrong = files.map(|file| source.whole(&file.path).mark());
             Taken { wrong: wrong.find(|mark| !mark.is_empty()).unwrap_or_default(), ..taken(told) }

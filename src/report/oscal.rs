@@ -266,8 +266,10 @@ fn changed(
         let name = format!("changes {} {}", told[0].line, told[1].line);
         let what = format!("From capture {before} to {after}: {said} {}", changes.counted());
         let at = time_of(told[1], ended);
+        let warning = changes.warning();
         let mut observation = observation(ids, files, &name, what, at, changes.files);
         let mut remarks = changes.notes;
+        remarks.splice(0..0, warning);
         let how = "Computed from the files named, when this document was made.";
         remarks.insert(0, how.to_owned());
         observation["remarks"] = json!(remarks.join(" "));

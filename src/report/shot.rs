@@ -11,6 +11,12 @@ impl Told {
         (picture_type(path).is_some() && is_safe_path(path)).then_some(path)
     }
 
+    /// The path of its accessibility tree.
+    pub(super) fn tree(&self) -> Option<&str> {
+        let mut paths = self.files.iter().map(|file| file.path.as_str());
+        paths.find(|path| path.ends_with("/accessibility.json.zst"))
+    }
+
     /// Where it stands in the report.
     pub(super) fn anchor(&self) -> String {
         format!("capture-{}", self.line)
