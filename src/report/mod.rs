@@ -3,6 +3,7 @@
 //! same folder gives the same bytes; knows no clock.
 
 mod changes;
+mod clock;
 mod csv;
 mod embed;
 mod escape;
@@ -32,6 +33,7 @@ pub const FILE: &str = REPORT;
 
 pub(crate) use self::csv::row as csv_row;
 pub(crate) use self::escape::Html;
+pub(crate) use self::facts::caller;
 pub use self::glance::{Glance, Happened, Listed, Required, Seen, Taken};
 pub(crate) use self::glance::{file_in, is_picture, thumbnail_in, title_of};
 pub use self::page::content_security_policy;

@@ -43,7 +43,7 @@ pub(super) fn document(folder: &Path, options: &Options) -> Result<Value, Report
     };
     let ids = Ids(record.get("run"));
     let files = files(&source, &story);
-    let mut completeness = Completeness::of(&record);
+    let mut completeness = Completeness::of(&record, &story);
     if let Some(completeness) = &mut completeness {
         completeness.check(&mut source);
     }
@@ -339,6 +339,13 @@ fn described(requirement: &Requirement, workflow: &str) -> String {
     let mut text = format!("{}, which the workflow {workflow} asks for, {is}.", requirement.what);
     if !requirement.reason.is_empty() {
         text = format!("{text} {}", requirement.reason);
+    }
+    let pages = requirement.error_pages();
+    if !pages.is_empty() {
+        text = format!("{text} What shows it are error pages: {pages}.");
+    }
+    if !requirement.word.is_empty() {
+        text = format!("{text} It is {}.", requirement.word);
     }
     text
 }

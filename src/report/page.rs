@@ -80,6 +80,8 @@ pub(super) struct Page {
     differences: Vec<Difference>,
     recordings: Vec<Recording>,
     groups: Vec<Group>,
+    /// Whether there are steps, which the data counts from 0.
+    has_steps: bool,
     untold: u64,
     captures: Vec<Capture>,
     anchors: HashMap<String, String>,
@@ -134,7 +136,7 @@ impl Page {
             let file = room.text_file(&mut source, name, "text/plain");
             carried_files.extend(file.map(|file| (name, file)));
         }
-        let mut completeness = Completeness::of(&record);
+        let mut completeness = Completeness::of(&record, &story);
         if let Some(completeness) = &mut completeness {
             completeness.check(&mut source);
         }
@@ -160,7 +162,8 @@ impl Page {
             run: record.get("run"),
             title: record.title(),
             sealed,
-            verdict: Verdict::of(&record, completeness.as_ref(), known),
+            verdict: Verdict::of(&record, completeness.as_ref(), known)
+                .with_error_pages(story.error_pages()),
             numbers: numbers(&story, &recordings),
             completeness,
             problems,
@@ -173,6 +176,7 @@ impl Page {
             anchors: anchors(&story),
             code: record.code(&story),
             attachments,
+            has_steps: story.rows.iter().any(|row| row.kind.starts_with("step.")),
             groups: Story::groups(story.rows),
             captures,
             carried: String::new(),
