@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::embed::picture_type;
-use super::facts::{Completeness, Panel, Record};
+use super::facts::{Panel, Record};
 use super::record::record;
+use super::required::Completeness;
 use super::source::{ReportError, Source};
 use super::story::{Story, Told};
 use super::text::{moment, size};
@@ -238,9 +239,9 @@ fn lower_first(text: &str) -> String {
     first.to_lowercase() + rest
 }
 
-fn required_of(told: super::facts::Requirement) -> Required {
+fn required_of(told: super::required::Requirement) -> Required {
     let error_pages = told.error_pages();
-    let super::facts::Requirement { what, met, altered, reason, never, word, .. } = told;
+    let super::required::Requirement { what, met, altered, reason, never, word, .. } = told;
     Required { what, met, altered, reason, never, word, error_pages }
 }
 

@@ -15,6 +15,7 @@ mod oscal;
 mod page;
 mod pair;
 mod record;
+mod required;
 mod run_changes;
 mod shot;
 mod source;
@@ -142,5 +143,7 @@ pub(crate) fn excuse(why: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod compared;
+#[cfg(test)]
+mod marked;
 #[cfg(test)]
 mod tests;

@@ -10,9 +10,10 @@ use uuid::{Builder, Uuid};
 
 use super::Options;
 use super::changes::{Budget, Changes};
-use super::facts::{Completeness, Record, Requirement, in_data};
+use super::facts::Record;
 use super::pair::{Places, choose};
 use super::record::record;
+use super::required::{Completeness, Requirement, in_data};
 use super::source::{ReportError, Source};
 use super::story::{Story, Told};
 use super::text::{quoted, spoken, text};

@@ -12,11 +12,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Options;
 use super::embed::{Embedded, Room};
-use super::facts::{Completeness, Panel};
+use super::facts::Panel;
 use super::guide::{Part, Piece, parts};
 use super::media::{self, Capture, Difference, Recording};
 use super::pair::{Pair, pairs};
 use super::record::record;
+use super::required::Completeness;
 use super::source::{ReportError, Source};
 use super::story::{Group, Story, Told};
 use super::text::{between, count, size, text};

@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::facts::{Completeness, Record};
+use super::facts::Record;
+use super::required::Completeness;
 use super::text::{count, quoted, text};
 use crate::error::exit;
 use crate::evidence::verify::FolderReport;
