@@ -132,6 +132,9 @@ async fn a_whole_run_by_the_command_line() {
     assert_eq!(told(&here(&["shot", &url, "--out", "no/such/folder.png"])).0, 2);
     assert_eq!(told(&here(&["record", &url, "--for", "500ms", "--out", "alone.png"])).0, 8);
     assert_eq!(runs(), before, "nothing is taken for a file that cannot be written");
+    let (code, stdout, stderr) = told(&here(&["shot", &site.url("/status/404")]));
+    assert!(stdout.contains("HTTP 404: an error page"), "{stdout}");
+    assert_eq!((code, stderr.contains("HTTP 404: this is a picture of an error page")), (0, true));
     assert_eq!(told(&here(&["shot", "file:///etc/passwd"])).0, 4);
     let (code, _, stderr) = told(&here(&["shot", &refused_url()]));
     assert_eq!(code, 5);
