@@ -18,6 +18,9 @@ use crate::receipt::Receipt;
 use crate::run::{Recorded, RunSpec};
 use crate::secret::Secret;
 
+/// The header that tells the status of a captured page.
+const PAGE_STATUS: &str = "x-exhibit-page-status";
+
 /// A way to a daemon.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -35,6 +38,8 @@ pub struct Picture {
     pub bytes: Vec<u8>,
     /// `evidence` of the answer.
     pub evidence: Value,
+    /// The HTTP status of the page; none where there was none.
+    pub status: Option<u16>,
 }
 
 impl Client {
@@ -275,11 +280,16 @@ impl Client {
         if let Some(stage) = stage {
             body["stage"] = json!(stage);
         }
-        let mut answer: Value = self.json(self.request(Method::POST, &path).json(&body)).await?;
+        let response = self.send(self.request(Method::POST, &path).json(&body)).await?;
+        let status = response.headers().get(PAGE_STATUS);
+        let status = status.and_then(|status| status.to_str().ok()?.parse().ok());
+        let answer = response.json().await;
+        let mut answer: Value =
+            answer.map_err(|error| Problem::internal("reading the daemon's answer", error))?;
         let data = answer["data"].as_str().unwrap_or_default();
         let bytes = base64::engine::general_purpose::STANDARD.decode(data);
         let bytes = bytes.map_err(|error| Problem::internal("reading the picture", error))?;
-        Ok(Picture { bytes, evidence: answer["evidence"].take() })
+        Ok(Picture { bytes, evidence: answer["evidence"].take(), status })
     }
 
     /// Call an endpoint of the hosted API (`/sequence`, `/video`, `/sessions`) as part of a run or

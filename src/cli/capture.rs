@@ -92,6 +92,10 @@ async fn capture(common: &Common, kind: &str, of: Of, mut body: Value) -> Result
     let taken = client.capture(kind, of.run, of.stage.as_deref(), body).await;
     drop(steps);
     let taken = taken?;
+    let error_page = taken.status.filter(|status| *status >= 400);
+    if let Some(status) = error_page {
+        out::note(format!("HTTP {status}: this is a picture of an error page"));
+    }
     match &of.out {
         Some(path) if path.as_os_str() == "-" => {
             out::bytes(&taken.bytes);
@@ -108,6 +112,10 @@ async fn capture(common: &Common, kind: &str, of: Of, mut body: Value) -> Result
     out::line(format!("run      {}", text("run")));
     out::line(format!("capture  {}", text("capture")));
     out::line(format!("sha256   {}", text("sha256")));
+    if let Some(status) = taken.status {
+        let what = if error_page.is_some() { ": an error page" } else { "" };
+        out::line(format!("page     HTTP {status}{what}"));
+    }
     if let Some(folder) = taken.evidence["receipt"]["folder"].as_str() {
         out::line(format!("sealed   {}", in_store(common, folder)));
     }

@@ -1,5 +1,5 @@
 //! Owns the outlines around what changed: neighbouring regions become few boxes, and the boxes are
-//! drawn so that they are seen on any ground.
+//! drawn so that they are seen on any ground. An outline moves outward to where it covers nothing.
 
 use super::{Bitmap, Pixel, Region};
 
@@ -10,6 +10,11 @@ const MOST: usize = 20;
 /// The outline from its outer edge to its inner one: a strong colour between two light lines, which
 /// on light ground shows as it is, and on dark ground or its own colour by its edges.
 const OUTLINE: [Pixel; 5] = [LIGHT, STRONG, STRONG, STRONG, LIGHT];
+/// How far an outline moves outward to find a place where it covers nothing.
+const REACH: u32 = 96;
+/// How unlike two neighbouring pixels are, summed over their channels, when one of them is of
+/// something drawn: a letter, a line, the edge of a button.
+const DRAWN: u32 = 48;
 const LIGHT: Pixel = [255, 255, 255, 255];
 const STRONG: Pixel = [209, 0, 108, 255];
 
@@ -109,14 +114,116 @@ fn merge_nearest(boxes: &mut Vec<Area>) {
     boxes.push(grown);
 }
 
+/// Where an outline runs: its outer edges, the right and the lower one not included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Frame {
+    left: u32,
+    top: u32,
+    right: u32,
+    bottom: u32,
+}
+
+/// A side of a [`Frame`].
+#[derive(Clone, Copy)]
+enum Side {
+    Left,
+    Top,
+    Right,
+    Bottom,
+}
+
+impl Frame {
+    fn of(region: &Region, picture: &Bitmap) -> Self {
+        Self {
+            left: region.x,
+            top: region.y,
+            right: region.x.saturating_add(region.width).min(picture.width()),
+            bottom: region.y.saturating_add(region.height).min(picture.height()),
+        }
+    }
+
+    /// This frame, each side moved outward to the nearest place where it covers least. It does not
+    /// move into another frame.
+    fn clear_of(mut self, picture: &Bitmap, others: &[Self]) -> Self {
+        if self.left >= self.right || self.top >= self.bottom {
+            return self;
+        }
+        for side in [Side::Top, Side::Bottom, Side::Left, Side::Right] {
+            let mut best = (self.covers(picture, side), self);
+            for step in 1..=REACH {
+                let Some(moved) = self.moved(side, step, picture) else { break };
+                if best.0 == 0 || others.iter().any(|other| moved.meets(*other)) {
+                    break;
+                }
+                let covers = moved.covers(picture, side);
+                if covers < best.0 {
+                    best = (covers, moved);
+                }
+            }
+            self = best.1;
+        }
+        self
+    }
+
+    /// This frame with one side further out; none where the picture ends.
+    fn moved(mut self, side: Side, step: u32, picture: &Bitmap) -> Option<Self> {
+        match side {
+            Side::Left => self.left = self.left.checked_sub(step)?,
+            Side::Top => self.top = self.top.checked_sub(step)?,
+            Side::Right => self.right = self.right.checked_add(step)?,
+            Side::Bottom => self.bottom = self.bottom.checked_add(step)?,
+        }
+        (self.right <= picture.width() && self.bottom <= picture.height()).then_some(self)
+    }
+
+    fn meets(self, other: Self) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
+
+    /// How many pixels of something drawn one side of the outline would cover.
+    fn covers(self, picture: &Bitmap, side: Side) -> usize {
+        let wide = u32::try_from(OUTLINE.len()).unwrap_or(u32::MAX);
+        let (rows, columns) = match side {
+            Side::Left => (self.top..self.bottom, self.left..(self.left + wide).min(self.right)),
+            Side::Right => {
+                (self.top..self.bottom, self.right.saturating_sub(wide).max(self.left)..self.right)
+            }
+            Side::Top => (self.top..(self.top + wide).min(self.bottom), self.left..self.right),
+            Side::Bottom => {
+                (self.bottom.saturating_sub(wide).max(self.top)..self.bottom, self.left..self.right)
+            }
+        };
+        let at =
+            |x: u32, y: u32| picture.pixels()[y as usize * picture.width() as usize + x as usize];
+        let unlike = |one: Pixel, other: Pixel| {
+            let apart = one.iter().zip(other).map(|(one, other)| u32::from(one.abs_diff(other)));
+            apart.sum::<u32>() > DRAWN
+        };
+        let drawn = |x: u32, y: u32| {
+            let pixel = at(x, y);
+            (x > columns.start && unlike(at(x - 1, y), pixel))
+                || (y > rows.start && unlike(at(x, y - 1), pixel))
+        };
+        rows.clone().map(|y| columns.clone().filter(|x| drawn(*x, y)).count()).sum()
+    }
+}
+
 impl Bitmap {
-    /// Draw an outline along the inner edge of each of `boxes`; what lies outside of the picture
-    /// is not drawn.
+    /// Draw an outline around each of `boxes`: along its inner edge, or further out where that edge
+    /// would cover something drawn. What lies outside of the picture is not drawn.
     pub fn outline(&mut self, boxes: &[Region]) {
-        for one in boxes {
-            let (mut left, mut top) = (one.x, one.y);
-            let mut right = one.x.saturating_add(one.width).min(self.width());
-            let mut bottom = one.y.saturating_add(one.height).min(self.height());
+        let frames: Vec<Frame> = boxes.iter().map(|one| Frame::of(one, self)).collect();
+        let roomy: Vec<Frame> = (0..frames.len())
+            .map(|place| {
+                let others = frames.iter().enumerate().filter(|(other, _)| *other != place);
+                let others: Vec<Frame> = others.map(|(_, frame)| *frame).collect();
+                frames[place].clear_of(self, &others)
+            })
+            .collect();
+        for Frame { mut left, mut top, mut right, mut bottom } in roomy {
             for colour in OUTLINE {
                 if left >= right || top >= bottom {
                     break;
@@ -170,6 +277,41 @@ mod tests {
             let seen = (0..40).filter(|x| at(*x, 10) != ground).count();
             assert!(seen >= 4, "{ground:?}");
         }
+    }
+
+    /// A white picture with black bars, each of them three pixels wide and high.
+    fn with_bars(bars: &[(u32, u32)]) -> Bitmap {
+        let is_bar = |x: u32, y: u32| {
+            bars.iter()
+                .any(|(left, top)| (*left..left + 3).contains(&x) && (*top..top + 3).contains(&y))
+        };
+        let colour = |x, y| if is_bar(x, y) { [0, 0, 0, 255] } else { LIGHT };
+        let pixels = (0..100).flat_map(|y| (0..200).map(move |x| (x, y)));
+        Bitmap::of_pixels(200, 100, pixels.map(|(x, y)| colour(x, y)).collect())
+    }
+
+    #[test]
+    fn an_outline_moves_out_of_the_way_of_what_is_drawn_beside_the_change() {
+        // Bars left of, above and right of the box, where its edge would run.
+        let bars = [(81, 50), (74, 50), (100, 41), (117, 52), (100, 57)];
+        let mut picture = with_bars(&bars);
+        picture.outline(&[region(80, 40, 40, 20)]);
+        let at = |x: u32, y: u32| picture.pixels()[(y * 200 + x) as usize];
+        for (left, top) in bars {
+            for (x, y) in (0..3).flat_map(|x| (0..3).map(move |y| (left + x, top + y))) {
+                assert_eq!(at(x, y), [0, 0, 0, 255], "{x} {y} is covered");
+            }
+        }
+        assert!(picture.pixels().contains(&STRONG), "and it is drawn");
+    }
+
+    #[test]
+    fn an_outline_does_not_move_into_another() {
+        let picture = with_bars(&[(81, 50)]);
+        let (one, other) = (region(80, 40, 40, 20), region(50, 40, 29, 20));
+        let other = Frame::of(&other, &picture);
+        let moved = Frame::of(&one, &picture).clear_of(&picture, &[other]);
+        assert!(!moved.meets(other) && moved.left >= 79, "{moved:?}");
     }
 
     proptest! {

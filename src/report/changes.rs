@@ -45,6 +45,8 @@ pub(super) struct Changes {
     pub(super) notes: Vec<String>,
     /// The files it was computed from.
     pub(super) files: Vec<String>,
+    /// Files among those it is computed from that are not what was recorded, each with what is wrong.
+    pub(super) wrong: Vec<(String, &'static str)>,
     /// The picture after with outlines, until somebody takes it.
     pub(super) outlined: Option<Bitmap>,
 }
@@ -83,7 +85,17 @@ impl Changes {
         if let Ok(words) = &words {
             notes.extend(reservations(words));
         }
-        Self { words, pixels, notes, files, outlined }
+        let wrong = wrong(source, told);
+        Self { words, pixels, notes, files, wrong, outlined }
+    }
+
+    /// That the difference is not one of what was recorded, for those who get it without marks.
+    pub(super) fn warning(&self) -> Option<String> {
+        let files = self.wrong.iter().map(|(file, mark)| format!("{file}: {mark}."));
+        let files: Vec<String> = files.collect();
+        (!files.is_empty()).then(|| {
+            format!("This difference is not one of what was recorded. {}", files.join(" "))
+        })
     }
 
     /// The words, one sentence each; none where they say the same or are not to be had.
@@ -107,6 +119,13 @@ impl Changes {
             Err(why) => why.clone(),
         }
     }
+}
+
+/// The pictures and trees of two captures that are not what was recorded, each with what is wrong.
+fn wrong(source: &mut Source, told: [&Told; 2]) -> Vec<(String, &'static str)> {
+    let files = told.into_iter().flat_map(|told| told.picture().into_iter().chain(told.tree()));
+    let marks = files.map(|file| (text(file), source.whole(file).mark()));
+    marks.filter(|(_, mark)| !mark.is_empty()).collect()
 }
 
 /// What one should know of two captures before comparing them.
@@ -151,8 +170,7 @@ fn words(
     let mut pages = Vec::new();
     for told in told {
         let name = told.get("capture");
-        let file = told.files.iter().find(|file| file.path.ends_with("/accessibility.json.zst"));
-        let file = file.map(|file| file.path.clone()).ok_or_else(|| {
+        let file = told.tree().map(str::to_owned).ok_or_else(|| {
             format!("There are no words: {name} was kept without an accessibility tree.")
         })?;
         let limit = budget.trees.min(TREES.0);

@@ -115,6 +115,38 @@ fn words_counts_and_outlines_are_told_and_the_same_each_time() {
 }
 
 #[test]
+fn a_difference_of_altered_files_is_marked_wherever_it_is_told() {
+    let marks = |html: &str| {
+        ["this is drawn on files that are not", "is not a difference of what was recorded"]
+            .map(|mark| html.contains(mark))
+    };
+    for (file, by_length) in [("screenshot.png", true), ("accessibility.json.zst", false)] {
+        let mut after = shot("0002-after", "after", "Admin");
+        after.picture.2 = 60;
+        let folder = folder(&[shot("0001-before", "before", "Viewer"), after]);
+        assert_eq!(marks(&folder.report()), [false, false]);
+        assert!(!changes(folder.path()).expect("changes").to_string().contains("recorded"));
+        let path = folder.path().join("data/captures/0002-after").join(file);
+        let bytes = if by_length {
+            let mut bytes = crate::disk::read_limited(&path, 1 << 20).expect("read");
+            bytes.push(0);
+            bytes
+        } else {
+            tree("Role of alice: Owner")
+        };
+        crate::disk::replace(&path, &bytes, 0o600).expect("replaced");
+        let html = folder.report();
+        assert_eq!(marks(&html), [true, true], "{file}");
+        assert!(words(&html).contains(&format!(
+            "What changed ALTERED: this is not the file that was recorded: data/captures/0002-after/{file}"
+        )));
+        let told = changes(folder.path()).expect("changes").to_string();
+        assert!(told.contains("This difference is not one of what was recorded."), "{told}");
+        assert!(told.contains(file));
+    }
+}
+
+#[test]
 fn pages_that_say_the_same_and_pages_that_say_nothing() {
     let same = folder(&[shot("0001-a", "before", "Admin"), shot("0002-b", "after", "Admin")]);
     let text = words(&same.report());

@@ -1,15 +1,13 @@
-//! Owns what is said of a run as a whole: who, what, when, where, which code, and how much of what
-//! its workflow asks for is there. Says of each fact whose word it is.
+//! Owns what is said of a run as a whole: who, what, when, where and which code. Says of each fact
+//! whose word it is.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::source::Source;
 use super::story::Story;
 use super::text::{between, lines, moment, quoted, spoken, text};
-use crate::evidence::{CodeNamed, EVENTS};
-use crate::workflow::without_remedy;
+use crate::evidence::CodeNamed;
 
 /// One fact.
 #[derive(Debug)]
@@ -111,7 +109,7 @@ impl Record {
             .seen("Opened", in_words(&opened))
             .seen(if self.ended { "Sealed" } else { "Last event" }, in_words(&ended))
             .seen("Lasted", between(&opened, &ended))
-            .seen("Clock", "the host’s own, UTC");
+            .seen("Clock", story.clock.to_string());
         let place = Facts::default()
             .seen("Host", self.get("host"))
             .seen("Recorded by", prefixed("exhibit ", self.get("exhibit")))
@@ -209,7 +207,8 @@ fn prefixed(prefix: &str, value: String) -> String {
     if value.is_empty() { value } else { format!("{prefix}{value}") }
 }
 
-fn caller(caller: &Value) -> String {
+/// Who asked, in words.
+pub(crate) fn caller(caller: &Value) -> String {
     let get = |name: &str| spoken(&caller[name]);
     match caller["via"].as_str() {
         Some("socket") => {
@@ -229,113 +228,6 @@ fn labels(labels: &Value) -> String {
     text(&labels.join(", "))
 }
 
-/// Something the workflow asks for.
-#[derive(Debug)]
-pub(super) struct Requirement {
-    pub(super) what: String,
-    pub(super) met: bool,
-    /// Whether what shows it is not what was recorded.
-    pub(super) altered: bool,
-    pub(super) reason: String,
-    pub(super) evidence: Vec<Shown>,
-}
-
-/// A place that shows that a requirement is met.
-#[derive(Debug)]
-pub(super) struct Shown {
-    /// A path in the folder, or a line of the chain.
-    pub(super) path: String,
-    /// What is wrong with it; empty when nothing is.
-    pub(super) wrong: &'static str,
-}
-
-/// How much of what the workflow asks for is there.
-#[derive(Debug)]
-pub(super) struct Completeness {
-    pub(super) complete: bool,
-    pub(super) workflow: String,
-    pub(super) controls: String,
-    pub(super) requirements: Vec<Requirement>,
-    pub(super) missing: u64,
-}
-
-impl Completeness {
-    /// What the record says of it; none when no policy was applied.
-    pub(super) fn of(record: &Record) -> Option<Self> {
-        let told = record.fields.get("completeness").filter(|told| told.is_object())?;
-        let mut requirements: Vec<Requirement> = told["requirements"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .take(500)
-            .map(requirement)
-            .collect();
-        // What is missing is to be seen first.
-        requirements.sort_by_key(|requirement| requirement.met);
-        let missing = requirements.iter().filter(|requirement| !requirement.met).count() as u64;
-        Some(Self {
-            // What is missing weighs more than the word.
-            complete: told["verdict"] == "complete" && missing == 0,
-            workflow: spoken(&told["workflow"]),
-            controls: spoken(&told["controls"]),
-            requirements,
-            missing,
-        })
-    }
-
-    /// Hold what shows each requirement against manifest and events: what was altered since shows
-    /// nothing, whatever the record says.
-    pub(super) fn check(&mut self, source: &mut Source) {
-        for requirement in &mut self.requirements {
-            for shown in &mut requirement.evidence {
-                let path = shown.path.split(':').next().unwrap_or_default();
-                let path = if path == "events.jsonl" { EVENTS.to_owned() } else { in_data(path) };
-                shown.wrong = source.whole(&path).mark();
-            }
-            let wrong = requirement.evidence.iter().filter(|shown| !shown.wrong.is_empty()).count();
-            if requirement.met && wrong > 0 {
-                (requirement.met, requirement.altered) = (false, true);
-                let all = requirement.evidence.len();
-                requirement.reason = format!(
-                    "It was there when the run was sealed; {wrong} of the {all} places that show it \
-                     are no longer what was recorded."
-                );
-                self.complete = false;
-            }
-        }
-        self.requirements.sort_by_key(|requirement| (requirement.met, !requirement.altered));
-    }
-}
-
-/// The path of a file below `data/`.
-pub(super) fn in_data(path: &str) -> String {
-    if path.starts_with("data/") { path.to_owned() } else { format!("data/{path}") }
-}
-
-fn requirement(told: &Value) -> Requirement {
-    let name = spoken(&told["name"]);
-    let what = match told["kind"].as_str() {
-        Some("layer") => match name.as_str() {
-            "log" => "Layer 1, log: what the agent says".to_owned(),
-            "code" => "Layer 2, code: what ran".to_owned(),
-            "visual" => "Layer 3, visual: what was seen".to_owned(),
-            _ => format!("Layer {name}"),
-        },
-        Some("stage") => format!("Stage {name}"),
-        Some("recording") => "Recording".to_owned(),
-        Some("field") => format!("Field {name}"),
-        _ => format!("{} {name}", spoken(&told["kind"])),
-    };
-    let evidence = told["evidence"].as_array().into_iter().flatten();
-    Requirement {
-        what,
-        met: told["met"] == true,
-        reason: without_remedy(&spoken(&told["reason"])).to_owned(),
-        altered: false,
-        evidence: evidence.take(50).map(|path| Shown { path: spoken(path), wrong: "" }).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -345,18 +237,6 @@ mod tests {
     fn record(fields: Value) -> Record {
         let Value::Object(fields) = fields else { panic!("an object") };
         Record { fields, ended: true }
-    }
-
-    #[test]
-    fn a_word_cannot_make_complete_what_lacks_something() {
-        let told = json!({"completeness": {"verdict": "complete", "requirements": [
-            {"kind": "stage", "name": "after", "met": false, "reason": "no capture"},
-            {"kind": "layer", "name": "log", "met": true},
-        ]}});
-        let completeness = Completeness::of(&record(told)).expect("told");
-        assert!(!completeness.complete);
-        assert_eq!((completeness.missing, completeness.requirements.len()), (1, 2));
-        assert!(Completeness::of(&record(json!({"completeness": 7}))).is_none());
     }
 
     #[test]

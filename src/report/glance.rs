@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::embed::picture_type;
-use super::facts::{Completeness, Panel, Record};
+use super::facts::{Panel, Record};
 use super::record::record;
+use super::required::Completeness;
 use super::source::{ReportError, Source};
 use super::story::{Story, Told};
 use super::text::{moment, size};
@@ -37,6 +38,8 @@ pub struct Glance {
     pub because: String,
     /// What was found before and is as it was again; empty when there is nothing.
     pub before: String,
+    /// That captures show error pages; empty when none does.
+    pub error_pages: String,
     /// How that is to be seen: `good`, `warn`, `bad` or `plain`.
     pub tone: &'static str,
     /// Facts with their heading: who, what, when, where, and the code that was named.
@@ -53,7 +56,7 @@ pub struct Glance {
     pub recordings: usize,
     /// The last events, newest first.
     pub last_events: Vec<Happened>,
-    /// The last captures and recordings, newest first.
+    /// The last captures and recordings, in the order in which they were taken.
     pub last_captures: Vec<Taken>,
     /// The files there are, in order of their paths.
     pub files: Vec<Listed>,
@@ -81,8 +84,14 @@ pub struct Required {
     pub met: bool,
     /// Whether what shows it is not what was recorded.
     pub altered: bool,
-    /// What is missing and how it is added.
+    /// What is missing.
     pub reason: String,
+    /// Whether nothing that is done while the run is open can add it.
+    pub never: bool,
+    /// Whose word it rests on; empty where Exhibit established it.
+    pub word: &'static str,
+    /// The statuses of the error pages among what shows it.
+    pub error_pages: String,
 }
 
 /// An event.
@@ -119,6 +128,8 @@ pub struct Taken {
     pub time: String,
     /// What altered the view, if anything did.
     pub altered: String,
+    /// The status of an error page; empty of any other.
+    pub error_page: String,
     /// Path of its picture, when it has one that browsers show.
     pub picture: Option<String>,
     /// What is wrong with its files; empty when nothing is, or none was read.
@@ -164,7 +175,7 @@ impl Glance {
             record.ended = false;
             record.fields.insert("completeness".to_owned(), completeness);
         }
-        let mut required = Completeness::of(&record);
+        let mut required = Completeness::of(&record, &story);
         // Of a run that is known to be altered each file is read, to tell which.
         if integrity.is_some_and(Integrity::is_altered)
             && let Some(required) = &mut required
@@ -175,9 +186,10 @@ impl Glance {
         let (files, more_files) = files(&source, root, &listed);
         let things = story.captures.iter().chain(&story.recordings);
         let mut things: Vec<&Told> = things.collect();
-        things.sort_by_key(|told| std::cmp::Reverse(told.line));
+        things.sort_by_key(|told| told.line);
+        let earlier = things.len().saturating_sub(LAST_CAPTURES);
         let altered = integrity.is_some_and(Integrity::is_altered);
-        let last_captures = things.into_iter().take(LAST_CAPTURES).map(|told| {
+        let last_captures = things.into_iter().skip(earlier).map(|told| {
             let files = told.files.iter().filter(|_| altered);
             let mut wrong = files.map(|file| source.whole(&file.path).mark());
             Taken { wrong: wrong.find(|mark| !mark.is_empty()).unwrap_or_default(), ..taken(told) }
@@ -186,7 +198,8 @@ impl Glance {
         // The last line of a file that grows may be half written; that is no damage.
         let problems = if open { 0 } else { source.close().1.len() };
         let known = Known { problems, checked: None, integrity };
-        let verdict = Verdict::of(&record, required.as_ref(), known);
+        let verdict =
+            Verdict::of(&record, required.as_ref(), known).with_error_pages(story.error_pages());
         let code = record.code(&story).into_iter().map(|panel| Panel {
             title: format!("Code, {}", lower_first(&panel.title)).into(),
             ..panel
@@ -206,6 +219,7 @@ impl Glance {
             word: verdict.word,
             because,
             before: verdict.before,
+            error_pages: verdict.error_pages,
             tone: verdict.tone,
             facts: facts.collect(),
             required: required.map(|told| told.requirements.into_iter().map(required_of).collect()),
@@ -226,9 +240,10 @@ fn lower_first(text: &str) -> String {
     first.to_lowercase() + rest
 }
 
-fn required_of(told: super::facts::Requirement) -> Required {
-    let super::facts::Requirement { what, met, altered, reason, .. } = told;
-    Required { what, met, altered, reason }
+fn required_of(told: super::required::Requirement) -> Required {
+    let error_pages = told.error_pages();
+    let super::required::Requirement { what, met, altered, reason, never, word, .. } = told;
+    Required { what, met, altered, reason, never, word, error_pages }
 }
 
 fn last_events(story: &Story) -> Vec<Happened> {
@@ -260,6 +275,7 @@ fn taken(told: &Told) -> Taken {
         url: named("final_url"),
         time: moment(&told.time).1,
         altered: named("altered_by"),
+        error_page: told.error_page().unwrap_or_default(),
         picture: picture.filter(|path| is_picture(path).is_some()),
         wrong: "",
     }

@@ -31,6 +31,8 @@ pub(super) struct Capture {
     pub(super) in_pair: bool,
     pub(super) facts: Vec<Fact>,
     pub(super) altered: String,
+    /// The status of an error page; empty of any other.
+    pub(super) error_page: String,
     /// Its files that are not what was recorded, each with what is wrong.
     pub(super) wrong: Vec<(String, &'static str)>,
     pub(super) console: Vec<String>,
@@ -124,6 +126,7 @@ fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> C
         in_pair,
         facts: facts(told, &described),
         altered: told.get("altered_by"),
+        error_page: told.error_page().unwrap_or_default(),
         wrong: wrong(source, told),
         console: console(source, told),
         name,
@@ -228,11 +231,32 @@ fn recording_facts(told: &Told, path: &str) -> Vec<Fact> {
         .seen("Began", format!("{day}, {time} UTC"))
         .seen("Length", summary["duration_ms"].as_u64().map_or_else(String::new, lasting))
         .seen("Ended", spoken(&summary["ended"]))
+        .seen("Pictures", pictures_in(&summary))
         .seen("Pixels", if pixels == " × " { String::new() } else { pixels })
         .exact("File", text(path))
         .seen("Size", file.map_or_else(String::new, |file| size(file.size_bytes)))
         .exact("SHA-256", file.map_or_else(String::new, |file| file.sha256.to_string()))
         .list()
+}
+
+/// How many pictures a recording holds, and what it does not show.
+fn pictures_in(summary: &Value) -> String {
+    let Some(frames) = summary["frames"].as_u64() else { return String::new() };
+    let told = |name: &str| summary[name].as_u64().filter(|number| *number > 0);
+    let mut said = frames.to_string();
+    if let Some(gaps) = told("gaps") {
+        let each = "more than two steps of the frame rate and less than a second without a picture: \
+                    the page rested, or the host was too busy for what it showed";
+        said = format!("{said}; {} ({each})", count(gaps, "gap"));
+    }
+    if let Some(superseded) = told("superseded") {
+        let were = if superseded == 1 { "was" } else { "were" };
+        said = format!("{said}; {} {were} left out for a later one", count(superseded, "picture"));
+    }
+    match told("unreadable") {
+        Some(unreadable) => format!("{said}; {unreadable} could not be read"),
+        None => said,
+    }
 }
 
 /// The cues of a WebVTT document: from when, and what is said.
@@ -269,6 +293,16 @@ fn millis(time: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_recording_does_not_show_is_told() {
+        use serde_json::json;
+        assert_eq!(pictures_in(&json!({"frames": 12, "gaps": 0, "superseded": null})), "12");
+        let told = pictures_in(&json!({"frames": 12, "gaps": 7, "superseded": 1, "unreadable": 2}));
+        assert!(told.starts_with("12; 7 gaps (more than two steps"), "{told}");
+        assert!(told.ends_with("; 1 picture was left out for a later one; 2 could not be read"));
+        assert_eq!(pictures_in(&json!({"frames": "x"})), "");
+    }
 
     #[test]
     fn chapters_are_read_and_what_is_none_is_not() {

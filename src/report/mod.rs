@@ -3,6 +3,7 @@
 //! same folder gives the same bytes; knows no clock.
 
 mod changes;
+mod clock;
 mod csv;
 mod embed;
 mod escape;
@@ -14,6 +15,7 @@ mod oscal;
 mod page;
 mod pair;
 mod record;
+mod required;
 mod run_changes;
 mod shot;
 mod source;
@@ -32,6 +34,7 @@ pub const FILE: &str = REPORT;
 
 pub(crate) use self::csv::row as csv_row;
 pub(crate) use self::escape::Html;
+pub(crate) use self::facts::caller;
 pub use self::glance::{Glance, Happened, Listed, Required, Seen, Taken};
 pub(crate) use self::glance::{file_in, is_picture, thumbnail_in, title_of};
 pub use self::page::content_security_policy;
@@ -140,5 +143,7 @@ pub(crate) fn excuse(why: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod compared;
+#[cfg(test)]
+mod marked;
 #[cfg(test)]
 mod tests;

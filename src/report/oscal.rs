@@ -10,9 +10,10 @@ use uuid::{Builder, Uuid};
 
 use super::Options;
 use super::changes::{Budget, Changes};
-use super::facts::{Completeness, Record, Requirement, in_data};
+use super::facts::Record;
 use super::pair::{Places, choose};
 use super::record::record;
+use super::required::{Completeness, Requirement, in_data};
 use super::source::{ReportError, Source};
 use super::story::{Story, Told};
 use super::text::{quoted, spoken, text};
@@ -43,7 +44,7 @@ pub(super) fn document(folder: &Path, options: &Options) -> Result<Value, Report
     };
     let ids = Ids(record.get("run"));
     let files = files(&source, &story);
-    let mut completeness = Completeness::of(&record);
+    let mut completeness = Completeness::of(&record, &story);
     if let Some(completeness) = &mut completeness {
         completeness.check(&mut source);
     }
@@ -271,8 +272,10 @@ fn changed(
         let name = format!("changes {} {}", told[0].line, told[1].line);
         let what = format!("From capture {before} to {after}: {said} {}", changes.counted());
         let at = time_of(told[1], ended);
+        let warning = changes.warning();
         let mut observation = observation(ids, files, &name, what, at, changes.files);
         let mut remarks = changes.notes;
+        remarks.splice(0..0, warning);
         let how = "Computed from the files named, when this document was made.";
         remarks.insert(0, how.to_owned());
         observation["remarks"] = json!(markdown(&remarks.join(" ")));
@@ -343,6 +346,13 @@ fn described(requirement: &Requirement, workflow: &str) -> String {
     let mut text = format!("{}, which the workflow {workflow} asks for, {is}.", requirement.what);
     if !requirement.reason.is_empty() {
         text = format!("{text} {}", requirement.reason);
+    }
+    let pages = requirement.error_pages();
+    if !pages.is_empty() {
+        text = format!("{text} What shows it are error pages: {pages}.");
+    }
+    if !requirement.word.is_empty() {
+        text = format!("{text} It is {}.", requirement.word);
     }
     text
 }

@@ -12,11 +12,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Options;
 use super::embed::{Embedded, Room};
-use super::facts::{Completeness, Panel};
+use super::facts::Panel;
 use super::guide::{Part, Piece, parts};
 use super::media::{self, Capture, Difference, Recording};
 use super::pair::{Pair, pairs};
 use super::record::record;
+use super::required::Completeness;
 use super::source::{ReportError, Source};
 use super::story::{Group, Story, Told};
 use super::text::{between, count, size, text};
@@ -80,6 +81,8 @@ pub(super) struct Page {
     differences: Vec<Difference>,
     recordings: Vec<Recording>,
     groups: Vec<Group>,
+    /// Whether there are steps, which the data counts from 0.
+    has_steps: bool,
     untold: u64,
     unlogged: String,
     captures: Vec<Capture>,
@@ -135,7 +138,7 @@ impl Page {
             let file = room.text_file(&mut source, name, "text/plain");
             carried_files.extend(file.map(|file| (name, file)));
         }
-        let mut completeness = Completeness::of(&record);
+        let mut completeness = Completeness::of(&record, &story);
         if let Some(completeness) = &mut completeness {
             completeness.check(&mut source);
         }
@@ -161,7 +164,8 @@ impl Page {
             run: record.get("run"),
             title: record.title(),
             sealed,
-            verdict: Verdict::of(&record, completeness.as_ref(), known),
+            verdict: Verdict::of(&record, completeness.as_ref(), known)
+                .with_error_pages(story.error_pages()),
             numbers: numbers(&story, &recordings),
             completeness,
             problems,
@@ -175,6 +179,7 @@ impl Page {
             anchors: anchors(&story),
             code: record.code(&story),
             attachments,
+            has_steps: story.rows.iter().any(|row| row.kind.starts_with("step.")),
             groups: Story::groups(story.rows),
             captures,
             carried: String::new(),

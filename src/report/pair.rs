@@ -32,6 +32,8 @@ pub(super) struct Side {
     pub(super) title: String,
     pub(super) time: String,
     pub(super) picture: Picture,
+    /// The status of an error page; empty of any other.
+    pub(super) error_page: String,
     /// The anchor of the same capture where it is shown with its caption; empty where it is not.
     pub(super) captioned: String,
     pub(super) place: usize,
@@ -104,7 +106,8 @@ pub(super) fn pairs(source: &mut Source, room: &mut Room, story: &Story) -> (Vec
             let (_, time) = moment(&told.time);
             let (name, title) = (told.get("capture"), told.get("title"));
             let captioned = told.captioned();
-            Some(Side { name, title, time, picture, captioned, place })
+            let error_page = told.error_page().unwrap_or_default();
+            Some(Side { name, title, time, picture, error_page, captioned, place })
         };
         let (Some(before), Some(after)) = (side(before), side(after)) else { continue };
         let told = [&before, &after].map(|side| &story.captures[side.place]);

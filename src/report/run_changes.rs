@@ -53,6 +53,7 @@ impl RunChanges {
             let why = [changes.words.as_ref().err(), changes.pixels.as_ref().err()];
             let why: Vec<String> = why.into_iter().flatten().cloned().collect();
             changes.notes.extend(why);
+            changes.notes.splice(0..0, changes.warning());
             PairChanges {
                 before: told[0].get("capture"),
                 after: told[1].get("capture"),

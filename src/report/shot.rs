@@ -11,6 +11,18 @@ impl Told {
         (picture_type(path).is_some() && is_safe_path(path)).then_some(path)
     }
 
+    /// The status of the page that was captured, where it is one of an error (RFC 9110, 15.5 and 15.6).
+    pub(super) fn error_page(&self) -> Option<String> {
+        let status = self.data.get("status").and_then(serde_json::Value::as_u64);
+        status.filter(|status| *status >= 400).map(|status| format!("HTTP {status}"))
+    }
+
+    /// The path of its accessibility tree.
+    pub(super) fn tree(&self) -> Option<&str> {
+        let mut paths = self.files.iter().map(|file| file.path.as_str());
+        paths.find(|path| path.ends_with("/accessibility.json.zst"))
+    }
+
     /// Where it stands in the report.
     pub(super) fn anchor(&self) -> String {
         format!("capture-{}", self.line)

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use super::clock::ClockSaid;
 use super::source::Source;
 use super::summary::{Summary, summary};
 use super::text::{count, indented, moment, quoted, spoken, text};
@@ -100,6 +101,8 @@ pub(super) struct Story {
     pub(super) unlogged: Unlogged,
     /// Data of the first event.
     pub(super) opening: Map<String, Value>,
+    /// What the kernel said of the clock.
+    pub(super) clock: ClockSaid,
     /// Time of the first event and of the last.
     pub(super) times: Option<(String, String)>,
     /// Kind of the last event.
@@ -197,6 +200,7 @@ impl Story {
 
     /// Take in one event. One that comes after the limit is handed back.
     fn take(&mut self, source: &mut Source, event: Line, length: usize) -> Option<Row> {
+        self.clock.add(event.clock);
         let by_agent = event.actor == Actor::Agent;
         self.unlogged.take(self.events, &event);
         let files = artifacts_stated(&event);
@@ -266,6 +270,19 @@ impl Story {
         list.push(told);
         let place = list.len() - 1;
         (data, (kind == "capture.taken").then_some(place))
+    }
+
+    /// The captures that show an error page, in a sentence; empty when there are none.
+    pub(super) fn error_pages(&self) -> String {
+        let shown = |told: &Told| Some(format!("{} ({})", told.get("capture"), told.error_page()?));
+        let pages: Vec<String> = self.captures.iter().filter_map(shown).collect();
+        if pages.is_empty() {
+            return String::new();
+        }
+        let more = if pages.len() > 4 { ", …" } else { "" };
+        let show = if pages.len() == 1 { "shows an error page" } else { "show error pages" };
+        let of = count(self.captures.len() as u64, "capture");
+        format!("{} of {of} {show}: {}{more}.", pages.len(), pages[..pages.len().min(4)].join(", "))
     }
 
     /// The rows in groups. Only the first and the last stand open when there are many.

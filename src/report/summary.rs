@@ -77,7 +77,9 @@ fn seen(kind: &str, data: &Map<String, Value>) -> String {
         }
         "capture.requested" => format!("Capture {} was asked for", get("capture")),
         "capture.taken" => {
-            with(&titled(&get("capture"), &get("title")), ", status ", &get("status"))
+            let taken = with(&titled(&get("capture"), &get("title")), ", status ", &get("status"));
+            let failed = data.get("status").and_then(Value::as_u64) >= Some(400);
+            with(&taken, ": ", if failed { "an error page" } else { "" })
         }
         "capture.failed" => {
             with(&format!("Capture {} failed", get("capture")), ": ", &get("message"))
@@ -163,6 +165,9 @@ mod tests {
         assert_eq!(of("step.done", false, data), ("Step 2: fill #a = “48.50”".to_owned(), false));
         let data = json!({"capture": "0001-x", "title": "T", "status": 200});
         assert_eq!(of("capture.taken", false, data).0, "Capture 0001-x: “T”, status 200");
+        let data = json!({"capture": "0001-x", "title": "T", "status": 404});
+        let told = "Capture 0001-x: “T”, status 404: an error page";
+        assert_eq!(of("capture.taken", false, data), (told.to_owned(), false));
         let data = json!({"message": "no\u{202e}"});
         assert_eq!(of("capture.refused", false, data).0, "A capture was refused: no\\u{202e}");
         let data = json!({"name": "a.csv", "url": "http://a.example/a"});

@@ -76,7 +76,11 @@ pub(super) fn artifact(path: &str, bytes: &[u8]) -> Value {
     })
 }
 
-fn taken(name: &str, stage: &str, artifacts: &[Value]) -> (&'static str, &'static str, Value) {
+pub(super) fn taken(
+    name: &str,
+    stage: &str,
+    artifacts: &[Value],
+) -> (&'static str, &'static str, Value) {
     let data = json!({
         "capture": name, "stage": stage, "title": EVIL, "status": EVIL, "altered_by": [EVIL],
         "final_url": format!("javascript:alert(1)//{EVIL}"), "artifacts": artifacts,
@@ -84,7 +88,7 @@ fn taken(name: &str, stage: &str, artifacts: &[Value]) -> (&'static str, &'stati
     ("exhibit", "capture.taken", data)
 }
 
-fn picture(width: u32, height: u32) -> Vec<u8> {
+pub(super) fn picture(width: u32, height: u32) -> Vec<u8> {
     let noise = (0..width * height * 4).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2]);
     Bitmap::new(width, height, noise.collect()).expect("a picture").to_png().expect("a PNG")
 }

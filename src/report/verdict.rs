@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::facts::{Completeness, Record};
-use super::text::{count, quoted};
+use super::facts::Record;
+use super::required::Completeness;
+use super::text::{count, quoted, text};
 use crate::error::exit;
 use crate::evidence::verify::FolderReport;
 use crate::evidence::{FindingCode, Integrity, MANIFEST};
@@ -18,6 +19,8 @@ pub(super) struct Verdict {
     pub(super) because: String,
     /// What the daemon had found before, and is as it was again; empty when there is nothing.
     pub(super) before: String,
+    /// That captures show error pages; empty when none does.
+    pub(super) error_pages: String,
     /// Whether the folder is not what was recorded.
     pub(super) damaged: bool,
     /// Whether nothing binds the manifest to what was sealed, so that a file that it lists may be any.
@@ -63,6 +66,8 @@ impl Known<'_> {
 /// What verifying the folder said, as it is shown.
 #[derive(Debug)]
 pub(super) struct Checked {
+    /// What it comes to, in a word or two.
+    pub(super) word: &'static str,
     pub(super) sentence: String,
     pub(super) findings: Vec<String>,
 }
@@ -99,7 +104,14 @@ impl Verdict {
         };
         let before = known.integrity.filter(|told| !told.is_altered());
         let before = before.map_or_else(String::new, Integrity::sentence);
-        Self { tone, word, because, before, damaged, unbound: known.unbinds() }
+        let unbound = known.unbinds();
+        Self { tone, word, because, before, error_pages: String::new(), damaged, unbound }
+    }
+
+    /// The same, seen with the sentence on error pages: what is complete is not all well then.
+    pub(super) fn with_error_pages(self, error_pages: String) -> Self {
+        let is_well = matches!(self.tone, "good" | "plain") && !error_pages.is_empty();
+        Self { tone: if is_well { "warn" } else { self.tone }, error_pages, ..self }
     }
 }
 
@@ -167,11 +179,22 @@ impl Checked {
             }
             _ => "Not everything could be read".to_owned(),
         };
+        if let Some(key) = &report.key {
+            let _ = write!(sentence, ", signed with the key {}", text(key));
+        }
         if let Some(signer) = &report.signed_by {
-            let _ = write!(sentence, ", signed by {signer}");
+            let whose = if report.key.is_some() { " of" } else { ", signed by" };
+            let _ = write!(sentence, "{whose} the principal {}", quoted(signer));
         }
         sentence.push('.');
+        let word = match report.exit() {
+            exit::OK => "intact",
+            exit::ALTERED => "altered",
+            exit::INCOMPLETE => "not whole",
+            exit::UNKNOWN_KEY => "key unknown",
+            _ => "unreadable in part",
+        };
         let findings = report.findings.iter().take(MAX_FINDINGS).map(ToString::to_string);
-        Self { sentence, findings: findings.collect() }
+        Self { word, sentence, findings: findings.collect() }
     }
 }

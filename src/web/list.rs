@@ -15,10 +15,10 @@ use super::refusal::{Refusal, page_of};
 use super::viewer::Viewer;
 use crate::error::{Code, Problem};
 use crate::evidence::{Choice, Filter, Integrity, RunSummary, Tally};
-use crate::report::{between, moment, spoken, text, title_of};
+use crate::report::{between, caller, moment, spoken, text, title_of};
 use crate::run::State as RunState;
 use crate::runs::Found;
-use crate::workflow::Verdict;
+use crate::workflow::{Verdict, without_remedy};
 
 /// Sealed runs on one page.
 const PAGE: u32 = 50;
@@ -42,6 +42,8 @@ struct Row {
     lasted: String,
     agent: String,
     principal: String,
+    /// Who asked, of a run that names no agent and no principal.
+    caller: String,
     outcome: String,
     events: u64,
     captures: u64,
@@ -192,6 +194,12 @@ fn sealed_row(run: &RunSummary, integrity: Option<&Integrity>) -> Row {
         lasted: between(&run.opened_at, &run.sealed_at),
         agent: said(&run.agent),
         principal: said(&run.principal),
+        caller: match (&run.agent, &run.principal) {
+            (None, None) => {
+                serde_json::to_value(&run.caller).map_or_else(|_| String::new(), |it| caller(&it))
+            }
+            _ => String::new(),
+        },
         outcome: said(&run.outcome),
         events: run.counts.events,
         captures: run.counts.captures,
@@ -205,15 +213,27 @@ fn to_the_second(time: &str) -> (String, String) {
     (day, whole.unwrap_or(time))
 }
 
+/// Whether nothing that is done while the run is open adds what `lack` says is missing.
+fn is_too_late(lack: &Value) -> bool {
+    lack.as_str().is_some_and(|lack| without_remedy(lack) == lack)
+}
+
 fn open_row(run: &Value) -> Row {
     let at = run["opened_at"].as_str().unwrap_or_default().to_owned();
     let (day, time) = to_the_second(&at);
     let required = run["completeness"]["requirements"].as_array().map(Vec::len);
-    let missing = run["needed"].as_array().map_or(0, Vec::len);
+    let needed = run["needed"].as_array().map_or(&[][..], Vec::as_slice);
+    let missing = needed.len();
+    let never = needed.iter().filter(|lack| is_too_late(lack)).count();
+    let too_late = match never {
+        0 => String::new(),
+        _ if never == missing => ", which can no longer be met".to_owned(),
+        never => format!(", {never} of them can no longer be met"),
+    };
     let note = match (required, missing) {
         (None, _) => "nobody has configured its workflow".to_owned(),
         (Some(_), 0) => "all that is asked for is there".to_owned(),
-        (Some(required), missing) => format!("{missing} of {required} still missing"),
+        (Some(required), missing) => format!("{missing} of {required} still missing{too_late}"),
     };
     Row {
         id: spoken(&run["run"]),
@@ -229,6 +249,10 @@ fn open_row(run: &Value) -> Row {
         lasted: String::new(),
         agent: spoken(&run["agent"]),
         principal: spoken(&run["principal"]),
+        caller: match (&run["agent"], &run["principal"], &run["caller"]) {
+            (Value::Null, Value::Null, asked) if asked.is_object() => caller(asked),
+            _ => String::new(),
+        },
         outcome: String::new(),
         events: run["events"].as_u64().unwrap_or_default(),
         captures: run["captures"].as_u64().unwrap_or_default(),

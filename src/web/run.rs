@@ -45,6 +45,13 @@ struct Page {
     held: Vec<String>,
 }
 
+impl Page {
+    /// How many of the things asked for nothing can add any more.
+    fn never(&self) -> usize {
+        self.look.required.iter().flatten().filter(|one| one.never).count()
+    }
+}
+
 pub(super) async fn page(
     State(web): State<Web>,
     Extension(viewer): Extension<Viewer>,

@@ -115,6 +115,18 @@ fn doctor_says_what_it_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_picture_of_an_error_page_is_told_as_one() {
+    let site = Site::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    write_config(folder.path(), "");
+    let daemon = Process::start(&folder).await;
+    let (code, stdout, stderr) = told(&run(folder.path(), &["shot", &site.url("/status/404")]));
+    assert!(stdout.contains("HTTP 404: an error page"), "{stdout}");
+    assert_eq!((code, stderr.contains("HTTP 404: this is a picture of an error page")), (0, true));
+    assert!(daemon.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_whole_run_by_the_command_line() {
     let site = Site::start().await;
     let folder = tempfile::tempdir().expect("a folder");

@@ -280,7 +280,10 @@ async fn the_command_writes_beside_the_evidence_and_never_into_it() {
     let path = home.join(format!("report-{run}.html"));
     assert_eq!(Path::new(stdout.trim()), path.canonicalize().expect("written"));
     let html = std::fs::read_to_string(&path).expect("written");
-    assert!(html.contains("are what the manifest lists, signed by exhibit."), "it was verified");
+    assert!(html.contains("are what the manifest lists, signed with the key SHA256:"), "verified");
+    assert!(
+        html.contains(" of the principal “exhibit”.") && html.contains("<title>Complete, intact: ")
+    );
     let (code, _, stderr) = report(home, &[folder, "--allowed-signers", signers]);
     assert_eq!(code, 8, "{stderr}");
     assert!(stderr.contains("exists already"), "{stderr}");

@@ -137,6 +137,13 @@ async fn an_open_run_is_watched_until_it_is_sealed() {
     }
     let list = text(&visitor.get("/", &session).await.ok());
     assert!(list.contains("Open now") && list.contains("still missing"));
+    assert!(!list.contains("can no longer be met") && !seen.contains("can no longer be met"));
+    // What is given only when a run is opened is no longer waited for.
+    let late = daemon.post("/v1/runs", json!({ "workflow": "refund" })).await.ok().json();
+    let late = format!("/ui/runs/{}", late["run"].as_str().expect("an id"));
+    let late = text(&visitor.get(&late, &session).await.ok());
+    assert!(late.contains("✗ too late") && late.contains("can no longer be met"), "{late}");
+    assert!(text(&visitor.get("/", &session).await.ok()).contains("of them can no longer be met"));
 
     // Of a recording a player may ask for a part.
     let film = daemon.request(Method::POST, &format!("/v1/runs/{run}/attachments?name=a.mp4"));
