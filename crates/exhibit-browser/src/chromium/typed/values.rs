@@ -263,7 +263,9 @@ mod tests {
 
     fn values(typed: &[&str]) -> Values {
         let mut values = Values::default();
-        typed.iter().for_each(|value| values.add(value));
+        for value in typed {
+            values.add(value);
+        }
         values
     }
 
