@@ -50,7 +50,9 @@ pub(super) fn write(folder: &Path, out: &mut impl Write) -> io::Result<Result<()
     let mut unlogged = Unlogged::default();
     for (number, line) in (1..).zip(lines(chain)) {
         let event = line.ok().and_then(|line| line.parse().ok());
-        event.iter().for_each(|event| unlogged.take(number, event));
+        if let Some(event) = &event {
+            unlogged.take(number, event);
+        }
     }
     row(out, &HEADING.map(str::to_owned))?;
     for (index, line) in lines(file).enumerate() {

@@ -116,7 +116,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     row("a line of custody with its keys in another order, likewise", STORE, |copy| {
         did(copy, |line| {
-            line.replacen("\"act\":\"view\",", "", 1).replacen("{", "{\"act\":\"view\",", 1)
+            line.replacen("\"act\":\"view\",", "", 1).replacen('{', "{\"act\":\"view\",", 1)
         });
     }),
     row("a line of custody by somebody with a key too many, likewise", STORE, |copy| {
