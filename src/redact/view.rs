@@ -1,5 +1,6 @@
 //! Owns the ways in which a text may be written within another: percent-encoded, as a string of JSON,
-//! as an entity of HTML, in letters of full width or with invisible ones between. What is found in the decoded text is known by where it stands in the first.
+//! as an entity of HTML, in letters of full width or with invisible ones between. What is found in the
+//! decoded text is known by where it stands in the first.
 
 use std::ops::Range;
 
@@ -175,7 +176,9 @@ mod tests {
                     let origin = view.origin(pair[0]..pair[1]);
                     prop_assert!(text.get(origin).is_some());
                 }
-                prop_assert_eq!(view.origin(0..view.text.len()), 0..text.len());
+                let all = view.origin(0..view.text.len());
+                prop_assert_eq!(all.end, text.len());
+                prop_assert!(text[..all.start].chars().all(is_invisible));
             }
         }
     }

@@ -148,9 +148,9 @@ mod planned {
             lock(&self.0).steps
         }
 
-        /// Whether all that could not be read was read when it was tried again.
-        pub fn all_read_at_last(&self) -> bool {
-            lock(&self.0).unread.is_empty()
+        /// What could not be read, in which way, and was not when it was tried again.
+        pub fn unread(&self) -> Vec<(&'static str, PathBuf)> {
+            lock(&self.0).unread.iter().cloned().collect()
         }
 
         /// How many of them failed.

@@ -53,9 +53,11 @@ fn wrong(copy: &Victim<'_>, below: &Path, which: Unread, errno: Errno) -> Option
     let alone = said.iter().all(|finding| finding.starts_with("unreadable at "));
     let as_such = code == exit::UNREADABLE && !said.is_empty() && alone;
     // What failed once, and was read when it was looked at again, was read.
-    let unharmed = reads.all_read_at_last() && code == exit::OK;
+    let unharmed = reads.unread().is_empty() && code == exit::OK;
     let what = below.strip_prefix(&copy.root).expect("in the store").display();
-    (!as_such && !unharmed).then(|| format!("{which:?} {errno:?} at {what:?}: {code} {said:#?}"))
+    let unread = reads.unread();
+    (!as_such && !unharmed)
+        .then(|| format!("{which:?} {errno:?} at {what:?}: {code} {said:#?}, of {unread:?}"))
 }
 
 fn paths(at: &Path, found: &mut Vec<PathBuf>) {

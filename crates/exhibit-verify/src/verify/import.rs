@@ -264,17 +264,17 @@ impl LogCheck<'_> {
     /// Read again what was exchanged while it was read, and leave out what went.
     fn imports_again(&self, read: &mut Vec<Kept>) {
         let trust = self.trust.without_witnesses();
+        let is_accused = |kept: &Kept| kept.findings.iter().any(|it| it.class != Class::Note);
         for kept in &mut *read {
             let path = self.root.join(&kept.report.place);
-            let is_accused = kept.findings.iter().any(|it| it.class != Class::Note);
-            if is_accused && lies(&path).is_some_and(|lies| kept.lay != Some(lies)) {
+            if is_accused(kept) && lies(&path).is_some_and(|lies| kept.lay != Some(lies)) {
                 *kept = Kept::read(kept.named, &path, &trust);
             }
         }
         // Of one that went while it was read there is nothing to say: the log tells whether it may.
         read.retain(|kept| {
-            let found = disk::found(&self.root.join(&kept.report.place));
-            found.map_or(true, |found| found.is_some())
+            let found = || disk::found(&self.root.join(&kept.report.place));
+            !is_accused(kept) || found().map_or(true, |found| found.is_some())
         });
     }
 
