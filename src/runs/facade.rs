@@ -236,7 +236,7 @@ impl Runs {
     /// no room before.
     ///
     /// # Errors
-    /// See [`Retention::purge`].
+    /// What the retention answers.
     pub async fn purge(&self, asked: PurgeRequest, by: &Caller) -> Result<Purged, Problem> {
         operator(by)?;
         let (this, by) = (self.clone(), by.clone());

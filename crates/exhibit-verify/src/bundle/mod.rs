@@ -119,8 +119,7 @@ fn invalid(error: BundleError) -> io::Error {
     }
 }
 
-/// What tests make attacks of: single headers and frames.
-#[cfg(any(test, feature = "testing"))]
+/// Single headers and frames, of which tests and fuzzers make what is no bundle.
 pub mod testing {
     use std::io::Write as _;
 

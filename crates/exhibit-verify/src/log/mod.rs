@@ -1,6 +1,6 @@
 //! Owns the reading of the log of a store: one transparency log (c2sp.org/tlog-tiles) in which every
 //! run stands twice, when it is opened and when it is sealed, beside the daemon's own life. What its
-//! entries say ([`leaf`]), what follows from them ([`standing`]), and where it lies on disk.
+//! entries say ([`leaf`]), what follows from them ([`Standing`]), and where it lies on disk.
 
 mod head;
 pub mod leaf;
