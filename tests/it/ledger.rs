@@ -118,7 +118,7 @@ async fn a_store_of_another_machine_is_refused_until_it_is_said_to_have_moved() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_is_gone_is_missed_and_older_folders_are_taken_in() {
+async fn a_log_that_is_gone_is_missed_and_nothing_is_taken_into_another() {
     let (daemon, site) = (TestDaemon::start().await, Site::start().await);
     let run = daemon.quick_shot(&site.url("/ok")).await.ok().run();
     let folder = daemon.stop().await;
@@ -128,15 +128,18 @@ async fn a_log_that_is_gone_is_missed_and_older_folders_are_taken_in() {
     }
     let refused = Daemon::start(Arc::new(config_in(folder.path())), None, Clock::system()).await;
     assert_eq!(refused.expect_err("gone").code.as_str(), "log_damaged");
-    // A folder that was sealed before there was a log has no proof.
+    // A folder that was sealed before there was a log has no proof: it verifies by itself, and a log
+    // that knows nothing of it does not begin over it.
     let sealed = sealed_folder(&store, &run);
     let proof = sealed.join("seal.json.tlog-proof");
     std::fs::set_permissions(&sealed, std::fs::Permissions::from_mode(0o755)).expect("set");
     std::fs::remove_file(proof).expect("removed");
-    let daemon = TestDaemon::start_in(folder, |_| {}).await;
-    assert_eq!(kinds(&store), [LeafKind::Start, LeafKind::Seal]);
-    let folder = daemon.stop().await;
-    let report = verify::store(&store, &trust_in(folder.path()), &[]);
-    assert_eq!(report.findings, [], "the log knows it");
-    assert_eq!(report.folders[0].findings[0].code.as_str(), "proof_missing");
+    let config = config_in(folder.path());
+    std::fs::remove_dir_all(config.keys.log_memory_folder()).expect("removed");
+    let refused = Daemon::start(Arc::new(config), None, Clock::system()).await;
+    let refused = refused.expect_err("it holds something");
+    assert_eq!(refused.code.as_str(), "log_damaged");
+    assert!(refused.message.contains("the store's log has not begun"), "{refused}");
+    let report = verify::folder(&sealed, &trust_in(folder.path()));
+    assert_eq!(report.findings[0].code.as_str(), "proof_missing");
 }
