@@ -156,7 +156,13 @@ async fn a_second_daemon_gets_no_store_by_removing_its_lock_and_a_log_put_back_i
     std::fs::remove_file(store.join("lock")).expect("there");
     let arguments = ["--config", "config.toml", "serve"];
     let (code, _, said) = outcome(folder.path(), &arguments);
-    assert!(code != 0 && said.contains("another running daemon"), "{code}: {said}");
+    assert!(code != 0 && said.contains("another daemon"), "{code}: {said}");
+    // Also where they would not meet at the socket.
+    let config = std::fs::read_to_string(folder.path().join("config.toml")).expect("there");
+    let config = config.replace("exhibit.sock", "other.sock").replace("\"browser\"", "\"other\"");
+    std::fs::write(folder.path().join("other.toml"), config).expect("written");
+    let (code, _, said) = outcome(folder.path(), &["--config", "other.toml", "serve"]);
+    assert!(code == 8 && said.contains("another running daemon"), "{code}: {said}");
 
     // What a caller was handed still holds; a receipt that names another seal is told.
     let run = daemon.open_run("refund").await;
