@@ -132,7 +132,11 @@ fn folders(config: &Config) -> Vec<Obstacle> {
         } else {
             format!("`{key}` is {path}, and the user {user} can neither write nor make {folder}: {error}")
         };
-        Some(Obstacle::new(key, Code::InvalidConfig, found, OWN_FOLDERS))
+        // A disk that became read-only is no mistake in the configuration.
+        let read_only = error.kind() == std::io::ErrorKind::ReadOnlyFilesystem;
+        let unwritable = key == "store.path" && read_only;
+        let code = if unwritable { Code::StoreUnwritable } else { Code::InvalidConfig };
+        Some(Obstacle::new(key, code, found, OWN_FOLDERS))
     });
     refused.collect()
 }
