@@ -271,6 +271,10 @@ folder() ( # folder PATH: all checks of one folder; ends as the script does
   ended
 )
 # one PATH: check that folder, and remember how it ended.
+newest() { # the digest of the newest checkpoint, where that is a plain file: on a pipe one would wait
+  if [ -f log/checkpoint ] && [ ! -L log/checkpoint ]; then head -c 65536 log/checkpoint | sha256sum; fi
+}
+
 one() {
   folder "$1"
   case $? in 0) ;; 3) unread=1 ;; *) failed=1 ;; esac
@@ -345,7 +349,7 @@ elif [ -n "$folder" ]; then
   one "$folder"
 else
   cd -- "$store" || exit 2
-  began=$(sha256sum log/checkpoint 2>/dev/null)
+  began=$(newest)
   unpacked=$scratch/unpacked taken=$scratch/taken
   mkdir -- "$unpacked" "$taken" || exit 2
   if [ -n "$(find runs -mindepth 4 -maxdepth 4 -type f -name '*.tar.zst' 2>/dev/null | head -c1)" ]; then
@@ -399,7 +403,7 @@ else
     one "$path"
   done < <(find "$taken" -mindepth 3 -maxdepth 3 -type d -path '*/runs/*' -print0)
 fi
-if [ $failed = 1 ] && [ -n "$store" ] && [ "$began" != "$(sha256sum log/checkpoint 2>/dev/null)" ]; then
+if [ $failed = 1 ] && [ -n "$store" ] && [ "$began" != "$(newest)" ]; then
   echo 'NOTE    at-work       the log grew meanwhile: what failed may have been moved by the daemon; check again at rest'
 fi
 if [ $failed = 1 ]; then

@@ -160,6 +160,7 @@ async fn a_witness_cosigns_what_continues_and_refuses_what_does_not() {
         let path = at.join(part);
         drop(std::fs::rename(&path, at.join("old")));
     }
+    std::fs::remove_dir_all(at.join("keys/log_ed25519.seen")).expect("the operator's decision");
     let daemon = Process::start(&folder).await;
     for _ in 0..4 {
         sealed_run(&daemon).await;
