@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -21,9 +21,9 @@ fn begun(place: &Place, runs: &Runs) -> (Work, GrowingFile) {
     (work, file)
 }
 
-/// Whether `future` is not done yet.
-fn waits<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
-    matches!(future.poll(&mut Context::from_waker(Waker::noop())), Poll::Pending)
+/// Whether `future`, which would be done in far less, is not done after a tenth of a second.
+async fn waits(future: impl Future) -> bool {
+    tokio::time::timeout(Duration::from_millis(100), future).await.is_err()
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn what_takes_a_file_over_waits_for_its_writer() {
         let tell =
             |artifacts: &[_]| Event::exhibit("recording.taken", json!({ "artifacts": artifacts }));
         let mut finishing = pin!(runs.finish_growing(&work, NAME.to_owned(), Vec::new(), tell));
-        assert!(waits(finishing.as_mut()), "its writer lives");
+        assert!(waits(finishing.as_mut()).await, "its writer lives");
         file.append(b"and the end").expect("written");
         drop(file);
         finishing.await.expect("its writer is gone")
@@ -58,7 +58,7 @@ fn a_seal_waits_for_a_writer_whose_work_nobody_holds_any_more() {
     place.wait(async {
         let caller = operator();
         let mut sealing = pin!(runs.seal(run, &caller, Ending::sealed("done")));
-        assert!(waits(sealing.as_mut()), "its writer lives");
+        assert!(waits(sealing.as_mut()).await, "its writer lives");
         file.append(b"the end").expect("written");
         drop(file);
         sealing.await.expect("sealed");
@@ -74,16 +74,18 @@ fn what_goes_on_until_it_is_told_to_end_hears_of_a_seal_also_when_it_begins_late
     let work = place.wait(runs.work(run, &operator())).expect("open");
     place.wait(async {
         let mut before = Box::pin(work.ending());
-        assert!(waits(before.as_mut()), "nobody seals it");
+        assert!(waits(before.as_mut()).await, "nobody seals it");
         let caller = operator();
         let mut sealing = Box::pin(runs.seal(run, &caller, Ending::sealed("done")));
-        assert!(waits(sealing.as_mut()), "there is work under way");
-        before.await;
+        tokio::select! {
+            () = before => {}
+            _ = sealing.as_mut() => panic!("there is work under way"),
+        }
         work.ending().await;
         // Whoever gave up sealing leaves a run in which work can go on.
         drop(sealing);
         let mut after = Box::pin(work.ending());
-        assert!(waits(after.as_mut()), "nobody seals it any more");
+        assert!(waits(after.as_mut()).await, "nobody seals it any more");
     });
 }
 

@@ -64,10 +64,19 @@ impl Stand {
     }
 }
 
+/// One of the places of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    Sealed,
+    Archived,
+    Open,
+}
+
 /// What lay where when the verification began, and how much longer it may wait.
 #[derive(Debug)]
 pub(super) struct Moving {
-    before: BTreeMap<RunId, Stand>,
+    /// None for a run that was no longer where a list of the store had it.
+    before: BTreeMap<RunId, Option<Stand>>,
     pauses: u32,
 }
 
@@ -78,14 +87,19 @@ impl Default for Moving {
 }
 
 impl Moving {
-    /// Remember what lies in the places of `runs` of the store at `root`.
-    pub(super) fn remember(&mut self, root: &Path, runs: impl IntoIterator<Item = RunId>) {
-        self.before.extend(runs.into_iter().map(|run| (run, Stand::of(root, run))));
-    }
-
-    /// Whether what lay in the places of `run` is remembered.
-    pub(super) fn knows(&self, run: RunId) -> bool {
-        self.before.contains_key(&run)
+    /// Remember what lies in the places of `runs` of the store at `root`, which a list of the store had
+    /// in `place`, and which were not read yet.
+    pub(super) fn remember(
+        &mut self,
+        root: &Path,
+        place: Place,
+        runs: impl IntoIterator<Item = RunId>,
+    ) {
+        for run in runs {
+            let known = self.before.entry(run).or_insert_with(|| Some(Stand::of(root, run)));
+            // What moved between the list and this is not where it will be looked for.
+            known.take_if(|stand| stand.places[place as usize].is_none());
+        }
     }
 
     /// Wait a moment; whether there was one left.
@@ -138,7 +152,7 @@ impl LogCheck<'_> {
             accused.chain(told.filter_map(|finding| placed(&finding.place))).collect();
         for run in accused {
             let now = Stand::of(self.root, run);
-            let same = moving.before.get(&run) == Some(&now);
+            let same = moving.before.get(&run) == Some(&Some(now.clone()));
             if !same || now.is_moving() || self.is_told_since(run).unwrap_or(false) {
                 self.look_at(run, moving, reports, archives);
             }
@@ -212,5 +226,23 @@ impl LogCheck<'_> {
             reports.extend(self.elsewhere(run));
         }
         (reports, archives)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moved_between_the_list_and_the_stand_is_looked_at_again() {
+        let store = tempfile::tempdir().expect("a folder");
+        let run: RunId = "01a20ca0-17b6-73c6-84a8-63dce6c54a64".parse().expect("a run");
+        std::fs::create_dir_all(store.path().join(sealed_place(run))).expect("a folder");
+        let mut moving = Moving::default();
+        moving.remember(store.path(), Place::Sealed, [run]);
+        assert_eq!(moving.before[&run], Some(Stand::of(store.path(), run)), "where it was seen");
+        // A list had its archive, which was restored before it was read.
+        moving.remember(store.path(), Place::Archived, [run]);
+        assert_eq!(moving.before[&run], None);
     }
 }

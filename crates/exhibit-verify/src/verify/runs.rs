@@ -23,10 +23,12 @@ use exhibit_tlog::tile::WIDTH;
 pub(super) type Added = (u64, Vec<u8>, Leaf);
 
 impl LogCheck<'_> {
-    /// Whether the log tells that the run of `folder` was purged, and it went while it was looked at.
+    /// Whether the log tells that the run of `folder`, or of an archive, was purged, and it went while it
+    /// was looked at.
     pub(super) fn went(&self, folder: &FolderReport) -> bool {
         let path = Path::new(&folder.folder);
-        let named = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let run = |name| layout::archived_run(name).or_else(|| name.to_str()?.parse().ok());
+        let named = path.file_name().and_then(run);
         let gone = || disk::found(path).is_ok_and(|found| found.is_none());
         named.is_some_and(|run| self.keeping.is_purged(run)) && gone()
     }

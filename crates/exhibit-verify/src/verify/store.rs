@@ -7,7 +7,7 @@ use std::thread;
 use serde::Serialize;
 
 use super::log::{LogCheck, LogReport};
-use super::moving::Moving;
+use super::moving::{Moving, Place};
 use super::parallel::in_order;
 use super::{Facts, FolderReport, ImportReport, archive, folder, folder_there_at, import};
 use crate::custody::CUSTODY;
@@ -62,8 +62,8 @@ pub fn store_with_receipts(
     report.walk(root, RUNS, 4, &mut found, &mut packed);
     let named = |(path, _): &(PathBuf, String)| path.file_name()?.to_str()?.parse().ok();
     let mut moving = Moving::default();
-    moving.remember(root, found.iter().filter_map(named));
-    moving.remember(root, packed.iter().map(|(run, _)| *run));
+    moving.remember(root, Place::Sealed, found.iter().filter_map(named));
+    moving.remember(root, Place::Archived, packed.iter().map(|(run, _)| *run));
     // What witnesses saw of the log they saw of all folders in it.
     report.read(&found, &trust.without_witnesses());
     let mut archives = archive::read(&packed, &trust.without_witnesses());
@@ -86,8 +86,7 @@ pub fn store_with_receipts(
         };
         report.findings.push(Finding::new(code, format!("{OPEN}/{name}"), expected, found));
     }
-    moving
-        .remember(root, open.iter().copied().filter(|run| !moving.knows(*run)).collect::<Vec<_>>());
+    moving.remember(root, Place::Open, open.iter().copied());
     report.set_aside(root);
     // The log comes last: what is sealed stood in it before.
     let mut log = LogCheck::new(root, trust);
