@@ -30,7 +30,7 @@
 # Nothing in the evidence is run. Written for bash 5.2, OpenSSH 9.2, OpenSSL 3.0
 # and Python 3.11, as in Debian 12. docs/FORMAT.md says what each file is.
 set -uo pipefail
-unset CDPATH EXHIBIT_UNPACKED
+unset CDPATH EXHIBIT_UNPACKED EXHIBIT_CHECKPOINT EXHIBIT_TREE
 export LC_ALL=C TZ=UTC
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) || exit 2
 
@@ -359,8 +359,12 @@ else
   if [ -n "$(find imported -type f 2>/dev/null | head -c1)" ]; then
     for tool in zstd tar; do command -v "$tool" >/dev/null || stop "$tool is needed for kept bundles and is not installed"; done
   fi
+  # All checks are of one state of the log, also where somebody exchanges it meanwhile.
+  if [ -f log/checkpoint ] && [ ! -L log/checkpoint ] && head -c 1000000 -- log/checkpoint >"$scratch/checkpoint" 2>/dev/null; then
+    export EXHIBIT_CHECKPOINT=$scratch/checkpoint
+  fi
   check 11 checkpoint 'the log is signed by the key that is trusted' python signed "$trust" log/checkpoint
-  check 12 tiles 'all tiles and the root follow from the entries' python tiles .
+  check 12 tiles 'all tiles and the root follow from the entries' python tiles . && export EXHIBIT_TREE=held
   [ -z "${EXHIBIT_UNPACKED-}" ] || check 21 archives 'each archive is the one in the log, of one run' archives
   check 13 history 'every checkpoint in checkpoints/ and in proofs still holds' python history . "$trust"
   [ ${#kept[@]} -eq 0 ] || check 14 kept 'every checkpoint that you kept still holds' python kept . "$trust" "${kept[@]}"

@@ -720,8 +720,13 @@ def checkpoint(text):
     return lines[0], int(lines[1]), root
 
 
+def newest(path):
+    """The file with the newest checkpoint: one and the same for all checks of a verification."""
+    return os.environ.get("EXHIBIT_CHECKPOINT") or path
+
+
 def signed(trust, path):
-    text, lines = split_note(read(path))
+    text, lines = split_note(read(newest(path)))
     policy = Policy(trust)
     policy.check_log(text, lines, path)
     policy.strange("the newest checkpoint", lines)
@@ -771,7 +776,8 @@ class Log:
 
     def __init__(self, store):
         self.folder = os.path.join(store, "log")
-        text, _ = split_note(read(os.path.join(self.folder, "checkpoint")))
+        self.newest = newest(os.path.join(self.folder, "checkpoint"))
+        text, _ = split_note(read(self.newest))
         self.origin, self.size, self.root = checkpoint(text)
         self.entries = []
         for index in range(-(-self.size // 256)):
@@ -780,6 +786,9 @@ class Log:
         while len(below := self.levels[-1]) > 1:
             pairs = zip(below[::2], below[1::2])
             self.levels.append([node(left, right) for left, right in pairs])
+        # Set once that was found of it: what was exchanged since is no part of it.
+        if os.environ.get("EXHIBIT_TREE"):
+            need(self.root == self.root_of(self.size), "the log was exchanged while it was verified")
 
     def bundle(self, index, width):
         content = read(os.path.join(self.folder, tile_name("entries", index, width)))
@@ -909,7 +918,7 @@ def kept(store, trust, *notes):
 def witnesses(store, trust, since=None):
     log, policy, seen = Log(store), Policy(trust), {}
     folder = os.path.join(store, "checkpoints")
-    notes = [os.path.join(log.folder, "checkpoint")]
+    notes = [log.newest]
     notes += [os.path.join(folder, name) for name in files_below(folder) if name.endswith(".note")]
     enough = {}
     for path in notes:

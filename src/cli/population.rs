@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::trust::{LogTrust, judge_log};
+use super::trust::{Judged, LogTrust, judge_log};
 use super::verify::worse;
 use super::{Common, in_file, out};
 use crate::disk;
@@ -118,9 +118,9 @@ fn ask(common: &Common, asked: &Asked) -> Result<(population::Population, u8), P
         let message = format!("the period ends ({to}) before it begins ({from}); exchange the two");
         return Err(Problem::new(Code::InvalidField, message).field("to"));
     }
-    let sound = judge_log(common, &asked.trust, &root)?;
+    let Judged { exit: sound, state, policy } = judge_log(common, &asked.trust, &root)?;
     let query = Query { from: asked.from, to: asked.to, workflow: asked.workflow.clone() };
-    let found = population::population(&root, query).map_err(|error| {
+    let found = population::population(&root, query, state.as_ref(), &policy).map_err(|error| {
         let message = format!(
             "the log of {} cannot be read: {}; name a store that has one",
             root.display(),

@@ -10,6 +10,7 @@ use super::keys::vouched;
 use super::{Common, in_file, out};
 use crate::error::{Code, Problem, exit};
 use crate::evidence::{Class, SIGNERS, Trust, verify as check};
+use crate::population::LogState;
 use crate::tlog::policy::Policy;
 
 /// Which log is believed.
@@ -29,18 +30,32 @@ pub(super) struct LogTrust {
     pub(super) witnessed_since: Option<Timestamp>,
 }
 
-/// Say what is wrong with the log of the store at `root`; the exit code it deserves.
-pub(super) fn judge_log(common: &Common, asked: &LogTrust, root: &Path) -> Result<u8, Problem> {
+/// What there is to say of a log.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// The exit code that it deserves.
+    pub(super) exit: u8,
+    /// The state that was verified, where nothing is wrong with it.
+    pub(super) state: Option<LogState>,
+    /// Whose signatures count for what is added to it.
+    pub(super) policy: Policy,
+}
+
+/// Say what is wrong with the log of the store at `root`, and judge it.
+pub(super) fn judge_log(common: &Common, asked: &LogTrust, root: &Path) -> Result<Judged, Problem> {
     let trust = match &asked.trust {
         Some(folder) => trust_in(folder, &[root.to_owned()], asked.witnessed_since)?,
         None => trust(common, None)?,
     };
-    let (_, findings) = check::log(root, &trust, &asked.checkpoint);
+    let (report, findings) = check::log(root, &trust, &asked.checkpoint);
     for finding in &findings {
         out::note(format!("{finding}"));
     }
     let worst = findings.iter().map(|finding| finding.class).max();
-    Ok(worst.map_or(exit::OK, Class::exit))
+    let exit = worst.map_or(exit::OK, Class::exit);
+    let whole = report.root.filter(|_| exit == exit::OK);
+    let state = whole.map(|root| LogState { origin: report.origin, size: report.size, root });
+    Ok(Judged { exit, state, policy: trust.log().clone() })
 }
 
 /// Whose signatures count: never a key that lies in what is checked.

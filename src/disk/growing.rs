@@ -1,7 +1,7 @@
 //! Owns files that grow: recordings, whose beginning a crash leaves, and logs, of which each append is
 //! on disk when it returns.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -121,18 +121,25 @@ impl Written {
 
 impl Grown {
     /// The digest and size of the file, whose bytes are those that were written: it is on disk when this
-    /// returns, and the file itself is handed out for reading. After a failed write nobody knows what
-    /// that left, and the file is taken as it is.
+    /// returns, and the file itself is handed out, opened for reading alone: whoever keeps it long may
+    /// close it long after the run was sealed, and that is no change of it. After a failed write nobody
+    /// knows what that left, and the file is taken as it is.
     ///
     /// # Errors
     /// `InvalidData` when another file has its name, or its bytes are others; else what the system
     /// answers.
     pub fn finish(&self) -> io::Result<(Digest, u64, File)> {
         changes(&self.path, || self.file.sync_all())?;
-        let (ours, there) = (self.file.metadata()?, self.path.symlink_metadata()?);
-        if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
-            return Err(io::Error::new(ErrorKind::InvalidData, "another file has its name"));
-        }
+        let same = |there: &Metadata| {
+            let ours = self.file.metadata()?;
+            if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+                return Ok(());
+            }
+            Err(io::Error::new(ErrorKind::InvalidData, "another file has its name"))
+        };
+        same(&self.path.symlink_metadata()?)?;
+        let reading = super::open(&self.path)?;
+        same(&reading.metadata()?)?;
         let written = lock(&self.written).clone();
         let (mut file, mut before) = (Hashing::new(io::sink()), Hashing::new(io::sink()));
         let (mut at, mut piece) = (0, vec![0; PIECE]);
@@ -157,7 +164,7 @@ impl Grown {
         if !written.failed && before.finish().0 != written.appended.finish().0 {
             return Err(others());
         }
-        Ok((file.finish().0, at, self.file.try_clone()?))
+        Ok((file.finish().0, at, reading))
     }
 }
 
@@ -273,7 +280,8 @@ mod tests {
         };
         let (path, file, grown) = of("sound");
         drop(file);
-        let (sha256, length, _) = grown.finish().expect("as it was written");
+        let (sha256, length, mut read) = grown.finish().expect("as it was written");
+        assert!(read.write_all(b"more").is_err(), "what is handed out is for reading alone");
         let bytes = fs::read(&path).expect("there");
         assert_eq!((sha256, length), (Digest::of(&bytes), bytes.len() as u64));
         assert!(bytes.starts_with(b"headDOne"));

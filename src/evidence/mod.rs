@@ -75,6 +75,8 @@ mod completeness;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod fixture;

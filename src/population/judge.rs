@@ -16,13 +16,14 @@ use super::place::{is_absent, is_file, is_folder};
 use super::{Fate, Query, Row};
 use crate::disk;
 use crate::error::chain;
-use crate::evidence::log::Leaf;
+use crate::evidence::log::{Continuation, Leaf};
 use crate::evidence::verify::{self, LoggedRun, Stand};
 use crate::evidence::{
     Class, EVENTS, Finding, FindingCode, RunFacts, StoreError, archived_place, open_place,
     sealed_place,
 };
 use crate::id::RunId;
+use crate::tlog::policy::Policy;
 
 /// Looks at a run that a daemon moves while it is looked at, and how long there is between them.
 const LOOKS: u32 = 20;
@@ -32,7 +33,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Judge<'a> {
     root: &'a Path,
     told: &'a Runs,
-    size: u64,
+    /// How far the log was read, and whose signatures count for what is added to it.
+    at: &'a Continuation,
+    policy: &'a Policy,
 }
 
 /// What was found of a run.
@@ -45,8 +48,13 @@ enum Found {
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(root: &'a Path, told: &'a Runs, size: u64) -> Self {
-        Self { root, told, size }
+    pub(super) fn new(
+        root: &'a Path,
+        told: &'a Runs,
+        at: &'a Continuation,
+        policy: &'a Policy,
+    ) -> Self {
+        Self { root, told, at, policy }
     }
 
     /// The rows of the runs that the log tells of and that are asked for.
@@ -86,7 +94,7 @@ impl<'a> Judge<'a> {
     /// What is found of a run once nobody moves it while it is looked at: a daemon may purge, archive and
     /// restore it meanwhile, and the log tell of that by now.
     fn settled(&self, told: &Told, row: &mut Row) -> Found {
-        let (run, mut told, mut size) = (row.run, told.clone(), self.size);
+        let (run, mut told, mut at) = (row.run, told.clone(), self.at.clone());
         let mut stand = Stand::of(self.root, run);
         let mut found = self.found(run, &told);
         for look in 0..LOOKS {
@@ -94,8 +102,8 @@ impl<'a> Judge<'a> {
                 break;
             }
             let now = Stand::of(self.root, run);
-            let later = Reading::of(self.root, Some(size)).ok();
-            size = later.as_ref().map_or(size, |later| later.checkpoint.size);
+            let later = Reading::since(self.root, &at, self.policy).ok();
+            at = later.as_ref().map_or(at, |later| later.at.clone());
             let later = later.and_then(|mut later| later.told.remove(&run));
             let is_settled = now == stand && !now.is_moving() && later.is_none();
             // What is nowhere may have been on its way, and is looked for twice at least.
@@ -169,7 +177,7 @@ impl<'a> Judge<'a> {
             }
             found if found != logged.opening => FindingCode::OpeningNotLogged,
             _ if path == folder => {
-                let later = Reading::of(self.root, Some(self.size)).ok();
+                let later = Reading::since(self.root, self.at, self.policy).ok();
                 let later = later.and_then(|mut later| later.told.remove(&run)).unwrap_or_default();
                 let seal = crate::evidence::seal_digest(folder);
                 if later.seal.is_some_and(|(_, logged, _)| Some(logged) == seal) {
@@ -186,7 +194,7 @@ impl<'a> Judge<'a> {
     /// sealed, so that none of it keeps them out of sight.
     pub(super) fn unlogged(&self, query: &Query) -> Result<Vec<Row>, StoreError> {
         let mut rows = Vec::new();
-        for run in untold(self.root, self.told, self.size)? {
+        for run in untold(self.root, self.told, self.at, self.policy)? {
             // One that was opened in the log has its row.
             let opened = run.opened_at();
             if self.told.contains_key(&run) || !query.takes_time(opened) {

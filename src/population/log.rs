@@ -6,18 +6,18 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
-use super::Fate;
 use super::absence::Absences;
 use super::place::{is_file, is_folder};
+use super::{Fate, LogState};
 use crate::digest::Digest;
-use crate::evidence::log::{Leaf, LeafKind, LogReader};
+use crate::evidence::log::{Broken, Continuation, Indexed, Leaf, LeafKind, LogReader};
 use crate::evidence::verify::LoggedRun;
 use crate::evidence::{
     Findings, StoreError, archived_in, archived_place, open_place, sealed_in, sealed_place,
 };
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::tile::WIDTH;
+use crate::tlog::policy::Policy;
 
 /// What the log tells of one run.
 #[derive(Clone, Debug, Default)]
@@ -83,45 +83,74 @@ fn digest(leaf: &Leaf, name: &str) -> Option<Digest> {
 /// What the log tells of all runs.
 pub(super) type Runs = HashMap<RunId, Told>;
 
-/// A log, read.
+/// A log, read: all of it, or what was added.
 pub(super) struct Reading {
     pub(super) told: Runs,
     pub(super) findings: Findings,
     pub(super) absences: Absences,
     /// Runs that were ever opened.
     pub(super) opened: u64,
-    pub(super) checkpoint: Checkpoint,
+    /// How far it was read.
+    pub(super) at: Continuation,
 }
 
 impl Reading {
-    /// Read the log of the store at `root`: the entries from `since` on, where that is given.
-    pub(super) fn of(root: &Path, since: Option<u64>) -> Result<Self, StoreError> {
-        let reader = LogReader::of_store(root);
-        let (_, checkpoint) = reader.checkpoint()?;
+    /// Read the log of the store at `root`: its first entries, as `state` has them, or all that it has.
+    ///
+    /// # Errors
+    /// What cannot be read; [`StoreError::Damaged`] when its root does not follow from its entries.
+    pub(super) fn of(root: &Path, state: Option<&LogState>) -> Result<Self, StoreError> {
+        let (reader, mut at) = (LogReader::of_store(root), Continuation::default());
+        let entries = match state {
+            Some(LogState { origin, size, root }) => {
+                let (origin, size, root) = (origin.clone(), *size, *root);
+                at.advance_to(&reader, &Checkpoint { origin, size, root })
+            }
+            None => at.advance(&reader, &Policy::default()),
+        };
+        Ok(Self::over(entries.map_err(Broken::told)?, at))
+    }
+
+    /// Read what was added to the log of the store at `root` since `at`, by a log that `policy` vouches
+    /// for.
+    ///
+    /// # Errors
+    /// As [`Reading::of`].
+    pub(super) fn since(
+        root: &Path,
+        at: &Continuation,
+        policy: &Policy,
+    ) -> Result<Self, StoreError> {
+        let mut at = at.clone();
+        let added = at.advance(&LogReader::of_store(root), policy).map_err(Broken::told)?;
+        Ok(Self::over(added, at))
+    }
+
+    fn over(entries: Vec<Indexed>, at: Continuation) -> Self {
         let (mut told, mut opened) = (Runs::new(), 0);
         let (mut findings, mut absences) = (Findings::default(), Absences::default());
-        let since = since.unwrap_or(0);
-        for bundle in since / WIDTH..checkpoint.size.div_ceil(WIDTH) {
-            let entries = reader.bundle(bundle, checkpoint.size);
-            let entries = entries.map_err(|error| StoreError::new(root, error))?;
-            for (index, entry) in (bundle * WIDTH..).zip(entries).filter(|(at, _)| *at >= since) {
-                let Some(leaf) = Leaf::parse(&entry) else { continue };
-                absences.take(&leaf);
-                findings.take(Some(index), &leaf);
-                if let Some(run) = leaf.run {
-                    told.entry(run).or_default().take(index, &entry, leaf, &mut opened);
-                }
+        for (index, entry) in entries {
+            let Some(leaf) = Leaf::parse(&entry) else { continue };
+            absences.take(&leaf);
+            findings.take(Some(index), &leaf);
+            if let Some(run) = leaf.run {
+                told.entry(run).or_default().take(index, &entry, leaf, &mut opened);
             }
         }
-        Ok(Self { told, findings, absences, opened, checkpoint })
+        Self { told, findings, absences, opened, at }
     }
 }
 
-/// The runs below `runs/` of the store at `root` of which a log that had `size` entries when they were
+/// The runs below `runs/` of the store at `root` of which a log that was read up to `at` when they were
 /// looked for does not tell, now that it may have more: a seal is in the log before its folder is in its
 /// place, so that what is new there is told of by now. What a folder says of its own place in the log
 /// counts for nothing.
-pub(super) fn untold(root: &Path, told: &Runs, size: u64) -> Result<Vec<RunId>, StoreError> {
+pub(super) fn untold(
+    root: &Path,
+    told: &Runs,
+    at: &Continuation,
+    policy: &Policy,
+) -> Result<Vec<RunId>, StoreError> {
     let folders = sealed_in(root).filter_map(|path| path.file_name()?.to_str()?.parse().ok());
     let there: HashSet<RunId> = folders.chain(archived_in(root).map(|(run, _)| run)).collect();
     let known = |run: &RunId| told.get(run).is_some_and(|told| told.seal.is_some());
@@ -129,7 +158,7 @@ pub(super) fn untold(root: &Path, told: &Runs, size: u64) -> Result<Vec<RunId>, 
     if unknown.is_empty() {
         return Ok(unknown);
     }
-    let later = Reading::of(root, Some(size))?.told;
+    let later = Reading::since(root, at, policy)?.told;
     let sealed = |run: &RunId| later.get(run).is_some_and(|told| told.seal.is_some());
     Ok(unknown.into_iter().filter(|run| !sealed(run)).collect())
 }
@@ -141,7 +170,7 @@ pub(super) fn untold(root: &Path, told: &Runs, size: u64) -> Result<Vec<RunId>, 
 /// # Errors
 /// When the log cannot be read.
 pub(crate) fn absent(root: &Path) -> Result<Vec<(RunId, Fate)>, StoreError> {
-    let Reading { told, checkpoint, .. } = Reading::of(root, None)?;
+    let Reading { told, at, .. } = Reading::of(root, None)?;
     let lies = |run: RunId, told: &Told| -> io::Result<bool> {
         let folder = || is_folder(&root.join(sealed_place(run)));
         let archive = || is_file(&root.join(archived_place(run)));
@@ -158,7 +187,7 @@ pub(crate) fn absent(root: &Path) -> Result<Vec<(RunId, Fate)>, StoreError> {
         Err(_) => Some((*run, Fate::Unreadable)),
     };
     let mut found: Vec<(RunId, Fate)> = told.iter().filter_map(doubt).collect();
-    let untold = untold(root, &told, checkpoint.size)?;
+    let untold = untold(root, &told, &at, &Policy::default())?;
     found.extend(untold.into_iter().map(|run| (run, Fate::NotLogged)));
     found.sort_unstable_by_key(|(run, _)| *run);
     Ok(found)

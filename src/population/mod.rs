@@ -25,6 +25,7 @@ pub use self::table::{write_absences, write_runs};
 use crate::digest::Digest;
 use crate::evidence::{CodeNamed, Integrity, StoreError};
 use crate::id::RunId;
+use crate::tlog::policy::Policy;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -209,21 +210,30 @@ pub struct Totals {
     pub workflows: BTreeMap<String, u64>,
 }
 
-/// The population of the store at `root`. Every run in it is read and held against the log.
+/// The population of the store at `root`, by the `state` of its log that somebody verified, and by what
+/// logs that `policy` vouches for added since; without a state, by the log as it lies there. Every run
+/// in it is read and held against the log.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when the store has no log; [`StoreError::Damaged`] when it cannot be
-/// read. Whether the log is sound is `exhibit verify`'s to say.
-pub fn population(root: &Path, query: Query) -> Result<Population, StoreError> {
-    let Reading { told, findings, absences, opened, checkpoint } = Reading::of(root, None)?;
-    let judge = judge::Judge::new(root, &told, checkpoint.size);
+/// read, or is no longer the one that was verified. Whether the log is sound is `exhibit verify`'s to
+/// say.
+pub fn population(
+    root: &Path,
+    query: Query,
+    state: Option<&LogState>,
+    policy: &Policy,
+) -> Result<Population, StoreError> {
+    let Reading { told, findings, absences, opened, at } = Reading::of(root, state)?;
+    let judge = judge::Judge::new(root, &told, &at, policy);
     let mut runs = judge.told(&query);
     runs.extend(judge.unlogged(&query)?);
     for row in &mut runs {
         row.integrity = findings.of(row.run);
     }
     runs.sort_by(|one, other| (&one.opened_at, one.run).cmp(&(&other.opened_at, other.run)));
-    let log = LogState { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root };
+    let root = at.edge.root();
+    let log = LogState { origin: at.origin, size: at.size, root };
     let absences = absences.within(query.from, query.to);
     let exhibit = env!("CARGO_PKG_VERSION").to_owned();
     let totals = totals(&runs);

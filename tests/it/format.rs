@@ -56,7 +56,7 @@ fn frozen_stores_verify_with_their_logs() {
         assert!(report.folders.iter().all(|folder| folder.logged.is_some()), "{report:#?}");
         // One complete run, with pictures and their framed copies, and one that a stop cut short.
         let query = Query { from: None, to: None, workflow: None };
-        let population = population(&store, query).expect("a population");
+        let population = population(&store, query, None, &Policy::default()).expect("a population");
         let verdicts: Vec<_> = population.runs.iter().map(|run| run.verdict).collect();
         assert_eq!(verdicts, [Some("complete"), Some("incomplete")]);
     }

@@ -1,7 +1,7 @@
 //! The arithmetic and the texts of a transparency log, as C2SP specifies them, and SHA-256, on which
 //! both stand: bytes in, bytes out.
 //!
-//! In scope: the Merkle tree ([`tree`]) and its tiles ([`tile`]), signed notes and cosignatures
+//! In scope: the Merkle tree ([`tree`], [`frontier`]) and its tiles ([`tile`]), signed notes and cosignatures
 //! ([`note`]), checkpoints ([`checkpoint`]), proofs ([`proof`]), the request to a witness
 //! ([`witness`]), a verifier's policy of logs and witnesses ([`policy`]), digests ([`digest`]).
 //!
@@ -39,6 +39,7 @@
 
 pub mod checkpoint;
 pub mod digest;
+pub mod frontier;
 pub mod note;
 pub mod policy;
 pub mod proof;

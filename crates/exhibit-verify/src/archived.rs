@@ -1,9 +1,9 @@
 //! Owns the reading of single files out of an archived run, which is a bundle of one.
 
-use std::fs::File;
 use std::path::Path;
 
 use crate::bundle;
+use crate::disk;
 use crate::error::StoreError;
 use crate::id::RunId;
 use crate::layout::{MAX_SMALL, RECORD, RUNS};
@@ -29,7 +29,7 @@ pub fn archived_file(
     name: &str,
     limit: u64,
 ) -> Result<Vec<u8>, StoreError> {
-    let file = File::open(path).map_err(StoreError::at(path))?;
+    let file = disk::open_at_once(path).map_err(StoreError::at(path))?;
     let damaged = |what: String| StoreError::Damaged { path: path.to_owned(), what };
     let bytes = bundle::file_in(file, &format!("{RUNS}/{run}/{name}"), limit);
     let bytes = bytes.map_err(|error| damaged(error.to_string()))?;

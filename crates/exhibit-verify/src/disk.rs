@@ -3,9 +3,12 @@
 //! disk, so nobody may take it for a change of them. Tests inject failures here.
 
 use std::error::Error;
-use std::fs::{self, DirEntry, File, Metadata};
+use std::fs::{self, DirEntry, File, Metadata, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 #[cfg(any(test, feature = "testing"))]
 use planned::reads;
@@ -23,13 +26,28 @@ fn reads(_: &str, _: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Open the file at `path` for reading.
+/// Open the file at `path` for reading. What is no plain file is refused, and never waited for: somebody
+/// may have put a pipe there a moment ago.
 ///
 /// # Errors
-/// What the system answers.
+/// `InvalidInput` for a pipe, a socket or a device; else what the system answers.
 pub fn open(path: &Path) -> io::Result<File> {
     reads("open", path)?;
-    File::open(path)
+    open_at_once(path)
+}
+
+/// [`open`], where no test makes it fail.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file"))
 }
 
 /// The entries of `folder`, in no order.
@@ -131,13 +149,28 @@ mod planned {
         failed: u64,
         /// What could not be read, and was not read since.
         unread: HashSet<(&'static str, PathBuf)>,
+        /// What happens before the step with this number.
+        act: Option<(u64, Act)>,
     }
+
+    type Act = Box<dyn FnOnce() + Send>;
 
     impl Reads {
         /// Have `which` steps of reading `below` and what lies in it fail with `errno`.
         pub fn below(below: &Path, which: Unread, errno: Errno) -> Self {
             let (below, unread) = (below.to_owned(), HashSet::new());
-            let state = State { below, which, errno, steps: 0, failed: 0, unread };
+            Self::plan(State { below, which, errno, steps: 0, failed: 0, unread, act: None })
+        }
+
+        /// Do `act` before the step number `at` of reading `below` and what lies in it.
+        pub fn before(below: &Path, at: u64, act: impl FnOnce() + Send + 'static) -> Self {
+            let (below, unread) = (below.to_owned(), HashSet::new());
+            let act = Some((at, Box::new(act) as Act));
+            let (which, errno) = (Unread::Nothing, Errno::IO);
+            Self::plan(State { below, which, errno, steps: 0, failed: 0, unread, act })
+        }
+
+        fn plan(state: State) -> Self {
             let state = Arc::new(Mutex::new(state));
             plans().push(Arc::clone(&state));
             Self(state)
@@ -174,13 +207,17 @@ mod planned {
     }
 
     pub(super) fn reads(how: &'static str, path: &Path) -> io::Result<()> {
-        for state in plans().iter() {
-            let mut state = lock(state);
+        let kept: Vec<_> = plans().clone();
+        for state in kept {
+            let mut state = lock(&state);
             if !path.starts_with(&state.below) {
                 continue;
             }
             let step = state.steps;
             state.steps += 1;
+            if let Some((_, act)) = state.act.take_if(|(at, _)| *at == step) {
+                act();
+            }
             let fails = match state.which {
                 Unread::Nothing => false,
                 Unread::At(at) => step == at,

@@ -3,7 +3,6 @@
 //! here, so that none of them looks at the opening alone or believes text that nobody sealed.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
@@ -105,7 +104,7 @@ impl RunFacts {
     pub fn of(folder: &Path, logged: Option<Digest>) -> Result<Self, StoreError> {
         let record = RunRecord::read(folder)?;
         let path = folder.join(EVENTS);
-        let named = match File::open(&path) {
+        let named = match disk::open_at_once(&path) {
             Ok(file) => named_in(file).map_err(StoreError::at(&path))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Named::default(),
             Err(error) => return Err(StoreError::new(&path, error)),
@@ -120,7 +119,7 @@ impl RunFacts {
     /// What the system answers.
     pub fn code_so_far(folder: &Path) -> Result<Vec<CodeNamed>, StoreError> {
         let path = folder.join(EVENTS);
-        let file = File::open(&path).map_err(StoreError::at(&path))?;
+        let file = disk::open_at_once(&path).map_err(StoreError::at(&path))?;
         Ok(named_in(file).map_err(StoreError::at(&path))?.code)
     }
 
@@ -202,7 +201,7 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
 pub fn is_sealed_report(folder: &Path, logged: Option<Digest>) -> io::Result<bool> {
     let seal = disk::read_plain(&folder.join(SEAL), MAX_SMALL)?;
     let tags = disk::read_plain(&folder.join(TAG_MANIFEST), MAX_MANIFEST)?;
-    let (report, _) = Digest::of_reader(File::open(folder.join(REPORT))?)?;
+    let (report, _) = Digest::of_reader(disk::open_at_once(&folder.join(REPORT))?)?;
     let stated = serde_json::from_slice::<Value>(&seal).unwrap_or_default();
     let bound = stated["tagmanifest_sha256"].as_str() == Some(&Digest::of(&tags).to_string());
     let listed = Manifest::parse(&tags, "").entries;

@@ -2,7 +2,7 @@
 //! one looks like that is only being opened.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use exhibit_tlog::digest::Digest;
 use serde_json::json;
 
 use crate::chain;
-use crate::disk::PARTIAL_SUFFIX;
+use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::id::RunId;
 use crate::layout::{self, EVENTS, PROVENANCE};
 use crate::log::RunHead;
@@ -47,7 +47,7 @@ pub fn is_newborn(folder: &Path, run: RunId) -> std::io::Result<bool> {
             found?;
         }
     }
-    let mut lines = chain::lines(BufReader::new(File::open(&path)?));
+    let mut lines = chain::lines(BufReader::new(disk::open_at_once(&path)?));
     let opens = |line: &chain::RawLine| {
         let line = line.parse().ok();
         line.is_some_and(|line| {

@@ -69,7 +69,8 @@ fn accused(runs: &Runs, trust: &Trust) -> Vec<String> {
     let found = folders.chain(&report.findings).filter(|finding| finding.class != Class::Note);
     let mut found: Vec<String> = found.map(ToString::to_string).collect();
     let all = Query { from: None, to: None, workflow: None };
-    let population = population::population(runs.root(), all).expect("a log");
+    let population = population::population(runs.root(), all, None, trust.log());
+    let population = population.expect("a log");
     let doubt = |row: &Row| format!("{} {} {:?}", row.run, row.fate.word(), row.codes);
     found.extend(population.doubtful().map(doubt));
     found

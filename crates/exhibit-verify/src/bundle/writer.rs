@@ -7,6 +7,7 @@ use std::path::Path;
 use super::header::{BLOCK, Head, Kind};
 use super::name::Name;
 use super::{Limits, PROOFS, RUNS};
+use crate::disk;
 use crate::id::RunId;
 use crate::layout::entries;
 use crate::sizes::largest;
@@ -53,7 +54,7 @@ impl<W: Write> Writer<'_, W> {
             if entry.kind.is_dir() {
                 self.below(&entry.path, &name)?;
             } else if entry.kind.is_file() {
-                let open = std::fs::File::open(&entry.path)?;
+                let open = disk::open_at_once(&entry.path)?;
                 self.file(&name, open.metadata()?.len(), open)?;
             }
             // A link or device is no evidence; that the folder held one, verification says there.

@@ -2,12 +2,14 @@
 //! run stands twice, when it is opened and when it is sealed, beside the daemon's own life. What its
 //! entries say ([`leaf`]), what follows from them ([`Standing`]), and where it lies on disk.
 
+mod continuation;
 mod head;
 pub mod leaf;
 mod reader;
 mod stamp_file;
 mod standing;
 
+pub use self::continuation::{Broken, Continuation, Indexed};
 pub use self::head::RunHead;
 pub use self::leaf::{Leaf, LeafKind, Life};
 pub use self::reader::{LogReader, TreeReader, read_checkpoint, read_kept_checkpoint};

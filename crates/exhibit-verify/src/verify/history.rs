@@ -2,18 +2,21 @@
 //! each of which the log must continue; and what witnesses saw of the log, and when.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::log::LogCheck;
 use super::proof::cosigned_by;
+use crate::error::StoreError;
 use crate::finding::FindingCode;
 use crate::log::{CHECKPOINT, FOLDER, HISTORY, STAMPED, StampFile, TreeReader, WITNESSED};
 use crate::log::{read_checkpoint, read_kept_checkpoint};
 use crate::trust::TRUST_POLICY;
 use exhibit_tlog::checkpoint::Checkpoint;
+use exhibit_tlog::digest::Digest;
 use exhibit_tlog::note::Note;
 use exhibit_tlog::policy::Judgement;
 use exhibit_tlog::tile;
@@ -37,6 +40,18 @@ pub(super) struct Watch {
     seen: BTreeMap<String, (u64, u64)>,
     /// Checkpoints with signatures of keys of which nothing was said.
     strange: u32,
+}
+
+/// A checkpoint that somebody kept elsewhere, and what there is of it.
+pub(super) struct Kept {
+    place: String,
+    read: Result<(Note, Checkpoint), StoreError>,
+}
+
+impl Kept {
+    pub(super) fn read(path: &Path) -> Self {
+        Self { place: path.display().to_string(), read: read_kept_checkpoint(path) }
+    }
 }
 
 impl LogCheck<'_> {
@@ -142,8 +157,8 @@ impl LogCheck<'_> {
                     }
                     // One with more cosignatures says the same as the newest.
                     let before = self.findings.len();
-                    if note != *newest {
-                        self.continues(&place, &note, &old, checkpoint);
+                    if note != *newest && self.is_known(&place, &note, &old, checkpoint) {
+                        self.holds(&place, &old, checkpoint);
                     }
                     if self.findings.len() == before {
                         self.saw(&note, old.size);
@@ -162,10 +177,9 @@ impl LogCheck<'_> {
     }
 
     /// Checkpoints that somebody kept elsewhere.
-    pub(super) fn remembered(&mut self, remembered: &[PathBuf], checkpoint: &Checkpoint) {
-        for path in remembered {
-            let place = path.display().to_string();
-            match read_kept_checkpoint(path) {
+    pub(super) fn remembered(&mut self, remembered: Vec<Kept>, checkpoint: &Checkpoint) {
+        for Kept { place, read } in remembered {
+            match read {
                 Ok((note, old)) => {
                     let before = self.findings.len();
                     self.continues(&place, &note, &old, checkpoint);
@@ -178,7 +192,22 @@ impl LogCheck<'_> {
         }
     }
 
-    /// Whether the log continues what `old` states.
+    /// Whether `old` is of the log that `now` is of, and signed by one that is vouched for; said when not.
+    fn is_known(&mut self, place: &str, note: &Note, old: &Checkpoint, now: &Checkpoint) -> bool {
+        let policy = self.trust.log();
+        let unknown = matches!(policy.judge(note, &old.origin), Judgement::UnknownLog);
+        let expected = if old.origin != now.origin {
+            now.origin.clone()
+        } else if unknown && !policy.is_empty() {
+            "the signature of a log that is vouched for".to_owned()
+        } else {
+            return true;
+        };
+        self.add(FindingCode::LogUnknown, place, expected, old.origin.clone());
+        false
+    }
+
+    /// Whether the log as it was verified continues what `old` states, which somebody kept before.
     pub(super) fn continues(
         &mut self,
         place: &str,
@@ -186,38 +215,44 @@ impl LogCheck<'_> {
         old: &Checkpoint,
         now: &Checkpoint,
     ) {
-        if old.origin != now.origin {
-            self.add(FindingCode::LogUnknown, place, now.origin.clone(), old.origin.clone());
+        if !self.is_known(place, note, old, now) {
             return;
         }
-        if let Judgement::UnknownLog = self.trust.log().judge(note, &old.origin)
-            && !self.trust.log().is_empty()
-        {
-            let expected = "the signature of a log that is vouched for";
-            self.add(FindingCode::LogUnknown, place, expected, old.origin.clone());
-            return;
+        if old.size > now.size {
+            self.truncated(place, old, now);
+        } else {
+            self.holds(place, old, now);
         }
-        self.holds(place, old, now);
     }
 
     /// Whether the log still begins with what `old` states.
     pub(super) fn holds(&mut self, place: &str, old: &Checkpoint, now: &Checkpoint) {
         if old.size > now.size {
             // A log in use may have grown since it was looked at; its checkpoint comes first.
-            let newest = self.reader.checkpoint();
-            let unread = self.unread_result(&format!("{FOLDER}/{CHECKPOINT}"), &newest);
-            if unread || newest.is_ok_and(|(_, newest)| newest.size >= old.size) {
+            let root = self.later_root(old.size);
+            if self.unread_result(&format!("{FOLDER}/{CHECKPOINT}"), &root) {
                 return;
             }
-            let (expected, found) = (format!("{} entries", old.size), format!("{}", now.size));
-            self.add(FindingCode::LogTruncated, place, expected, found);
+            match root.ok().flatten() {
+                Some(root) => self.follows(place, old, Ok(root)),
+                None => self.truncated(place, old, now),
+            }
             return;
         }
         let tree = TreeReader::new(&self.reader, now.size);
         let root = tree::root(&tree, old.size);
-        if self.unread_result(FOLDER, &root) {
-            return;
+        if !self.unread_result(FOLDER, &root) {
+            self.follows(place, old, root);
         }
+    }
+
+    fn truncated(&mut self, place: &str, old: &Checkpoint, now: &Checkpoint) {
+        let (expected, found) = (format!("{} entries", old.size), format!("{}", now.size));
+        self.add(FindingCode::LogTruncated, place, expected, found);
+    }
+
+    /// Hold what `old` states against the `root` over as many entries of the log.
+    fn follows(&mut self, place: &str, old: &Checkpoint, root: io::Result<Digest>) {
         if root.as_ref().ok() != Some(&old.root) {
             let found = root.map_or_else(|error| error.to_string(), |root| root.to_string());
             self.add(FindingCode::LogRewritten, place, old.root.to_string(), found);

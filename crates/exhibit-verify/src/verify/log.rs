@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::Facts;
 use super::custody::Stated;
-use super::history::{Watch, WitnessReport};
+use super::growth::Growth;
+use super::history::{Kept, Watch, WitnessReport};
 use super::keeping::Keeping;
 use super::proof::cosigned_by;
 use super::stamps::{Dated, StampedReport};
@@ -25,6 +26,7 @@ use crate::log::{CHECKPOINT, FOLDER, HISTORY, KeptImport, Leaf, LeafKind, LogRea
 use crate::trust::Trust;
 use exhibit_tlog::checkpoint::Checkpoint;
 use exhibit_tlog::digest::Digest;
+use exhibit_tlog::frontier::Frontier;
 use exhibit_tlog::note::Note;
 use exhibit_tlog::policy::Judgement;
 use exhibit_tlog::tile::{self, Kind, Tile, WIDTH};
@@ -88,6 +90,8 @@ pub(super) struct LogCheck<'a> {
     pub(super) unseen: BTreeSet<String>,
     pub(super) runs: HashMap<RunId, Told>,
     pub(super) newest: Option<Checkpoint>,
+    /// What was added to it since.
+    pub(super) growth: Growth,
     /// How many entries were taken over of runs that were looked at again.
     pub(super) caught: HashMap<RunId, u64>,
     /// The same of kept bundles, where they were looked at again.
@@ -131,6 +135,7 @@ impl<'a> LogCheck<'a> {
             unseen: BTreeSet::new(),
             runs: HashMap::new(),
             newest: None,
+            growth: Growth::default(),
             caught: HashMap::new(),
             imports_caught: None,
             keeping: Keeping::default(),
@@ -159,6 +164,8 @@ impl<'a> LogCheck<'a> {
     pub(super) fn run(&mut self, remembered: &[PathBuf]) -> bool {
         let place = format!("{FOLDER}/{CHECKPOINT}");
         self.policy();
+        // What somebody kept was there before the log is looked at, which therefore has as much.
+        let kept: Vec<Kept> = remembered.iter().map(|path| Kept::read(path)).collect();
         let Ok(there) = self.there(&place) else { return false };
         let Some(there) = there else {
             let expected = !self.trust.log().is_empty() || !remembered.is_empty();
@@ -187,7 +194,7 @@ impl<'a> LogCheck<'a> {
         self.extra();
         if whole {
             self.history(&note, &checkpoint);
-            self.remembered(remembered, &checkpoint);
+            self.remembered(kept, &checkpoint);
             self.newest = Some(checkpoint);
         }
         self.logged_findings();
@@ -239,7 +246,7 @@ impl<'a> LogCheck<'a> {
 
     /// Go through all entries, and compute all tiles from them; whether the checkpoint follows.
     fn tree(&mut self, checkpoint: &Checkpoint) -> bool {
-        let mut levels: Vec<(u64, Vec<Digest>)> = vec![(0, Vec::new())];
+        let mut edge = Frontier::default();
         for bundle in 0..checkpoint.size.div_ceil(WIDTH) {
             let tile = Tile::of(Kind::Entries, bundle, checkpoint.size).expect("within the size");
             let bytes = match self.reader.tile(tile) {
@@ -258,15 +265,16 @@ impl<'a> LogCheck<'a> {
             let entries = tile::entries(&bytes).unwrap_or_default();
             for (index, entry) in (bundle * WIDTH..).zip(entries) {
                 self.entry(index, entry);
-                self.push(&mut levels, 0, tree::leaf_hash(entry));
+                edge.push(tree::leaf_hash(entry), |level, at, hashes| {
+                    self.computed(level, at, hashes);
+                });
             }
         }
-        let mut rest = None;
-        for (level, (index, hashes)) in levels.into_iter().enumerate() {
-            self.computed(level, index, &hashes);
-            rest = tree::root_over(&hashes.into_iter().chain(rest).collect::<Vec<_>>());
+        for (level, index, hashes) in edge.partial() {
+            self.computed(level, index, hashes);
         }
-        let root = rest.unwrap_or_else(tree::empty_root);
+        let root = edge.root();
+        self.growth = Growth::of(&checkpoint.origin, checkpoint.size, edge);
         self.report.root = Some(root);
         if root != checkpoint.root {
             let place = format!("{FOLDER}/{CHECKPOINT}");
@@ -276,27 +284,12 @@ impl<'a> LogCheck<'a> {
         root == checkpoint.root
     }
 
-    /// Put a hash on a level of the tree, and its tile's root on the next when that is full.
-    fn push(&mut self, levels: &mut Vec<(u64, Vec<Digest>)>, level: usize, hash: Digest) {
-        if levels.len() == level {
-            levels.push((0, Vec::new()));
-        }
-        levels[level].1.push(hash);
-        if levels[level].1.len() as u64 == WIDTH {
-            let hashes = std::mem::take(&mut levels[level].1);
-            self.computed(level, levels[level].0, &hashes);
-            levels[level].0 += 1;
-            let top = tree::root_over(&hashes).expect("a full tile has a root");
-            self.push(levels, level + 1, top);
-        }
-    }
-
     /// Compare a tile that was computed with the one on disk.
-    fn computed(&mut self, level: usize, index: u64, hashes: &[Digest]) {
+    fn computed(&mut self, level: u32, index: u64, hashes: &[Digest]) {
         if hashes.is_empty() {
             return;
         }
-        let kind = Kind::Hashes(u32::try_from(level).expect("a tree has few levels"));
+        let kind = Kind::Hashes(level);
         let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
         self.compare(Tile { kind, index, width: hashes.len() as u64 }, &bytes);
     }

@@ -8,6 +8,7 @@ mod chain;
 mod custody;
 mod files;
 mod findings;
+mod growth;
 mod history;
 mod import;
 mod keeping;

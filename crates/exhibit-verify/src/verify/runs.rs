@@ -5,6 +5,7 @@ use std::io::{self, BufReader};
 use std::path::Path;
 
 use super::archive::Packed;
+use super::growth::Added;
 use super::log::LogCheck;
 use super::unread::Unread;
 use super::{Facts, FolderReport};
@@ -14,13 +15,9 @@ use crate::error::StoreError;
 use crate::finding::FindingCode;
 use crate::id::RunId;
 use crate::layout::{self, EVENTS, PROOF, SEAL};
-use crate::log::{CHECKPOINT, FOLDER, Leaf, RunHead};
+use crate::log::{CHECKPOINT, FOLDER, RunHead};
 use crate::opening::Heads;
 use exhibit_tlog::digest::Digest;
-use exhibit_tlog::tile::WIDTH;
-
-/// An entry that was added to the log: its index, its bytes, and what it says.
-pub(super) type Added = (u64, Vec<u8>, Leaf);
 
 impl LogCheck<'_> {
     /// Whether the log tells that the run of `folder`, or of an archive, was purged, and it went while it
@@ -135,34 +132,18 @@ impl LogCheck<'_> {
     }
 
     /// Whether the log tells of `run` in what was added since it was looked at.
-    pub(super) fn is_told_since(&self, run: RunId) -> Result<bool, StoreError> {
+    pub(super) fn is_told_since(&mut self, run: RunId) -> Result<bool, StoreError> {
         Ok(!self.told_since(run)?.1.is_empty())
     }
 
     /// How many entries the log has by now, and those about `run` that were not taken over yet.
-    fn told_since(&self, run: RunId) -> Result<(u64, Vec<Added>), StoreError> {
-        let (size, mut added) =
-            self.added_since(self.caught.get(&run).copied().unwrap_or(self.report.size))?;
+    fn told_since(&mut self, run: RunId) -> Result<(u64, Vec<Added>), StoreError> {
+        let since = self.caught.get(&run).copied().unwrap_or(self.report.size);
+        let (size, mut added) = self.added_since(since)?;
         added.retain(|(_, _, leaf)| {
             leaf.run == Some(run) || RunHead::told_by(leaf).into_iter().any(|head| head.run == run)
         });
         Ok((size, added))
-    }
-
-    /// How many entries the log has by now, and those from `since` on.
-    pub(super) fn added_since(&self, since: u64) -> Result<(u64, Vec<Added>), StoreError> {
-        let (_, newest) = self.reader.checkpoint()?;
-        let mut added = Vec::new();
-        for bundle in since / WIDTH..newest.size.div_ceil(WIDTH) {
-            let entries = self.reader.bundle(bundle, newest.size);
-            let entries = entries.map_err(|error| StoreError::new(self.root, error))?;
-            let new = (bundle * WIDTH..).zip(entries).filter(|(at, _)| *at >= since);
-            added.extend(new.filter_map(|(at, entry)| {
-                let leaf = Leaf::parse(&entry)?;
-                Some((at, entry, leaf))
-            }));
-        }
-        Ok((newest.size, added))
     }
 
     /// Say that a part of `folder` was not compared with the log, where its own report does not.
