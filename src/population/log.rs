@@ -95,18 +95,23 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Read the log of the store at `root`: its first entries, as `state` has them, or all that it has.
+    /// Read the log of the store at `root`: its first entries, as `state` has them, or all that it has,
+    /// where a log that `policy` vouches for signed it.
     ///
     /// # Errors
     /// What cannot be read; [`StoreError::Damaged`] when its root does not follow from its entries.
-    pub(super) fn of(root: &Path, state: Option<&LogState>) -> Result<Self, StoreError> {
+    pub(super) fn of(
+        root: &Path,
+        state: Option<&LogState>,
+        policy: &Policy,
+    ) -> Result<Self, StoreError> {
         let (reader, mut at) = (LogReader::of_store(root), Continuation::default());
         let entries = match state {
             Some(LogState { origin, size, root }) => {
                 let (origin, size, root) = (origin.clone(), *size, *root);
                 at.advance_to(&reader, &Checkpoint { origin, size, root })
             }
-            None => at.advance(&reader, &Policy::default()),
+            None => at.advance(&reader, policy),
         };
         Ok(Self::over(entries.map_err(Broken::told)?, at))
     }
@@ -163,14 +168,14 @@ pub(super) fn untold(
     Ok(unknown.into_iter().filter(|run| !sealed(run)).collect())
 }
 
-/// The runs that the log of the store at `root` tells of and that lie nowhere ([`Fate::Gone`]), or of
+/// The runs that the log of the store at `root`, signed as `policy` asks for, tells of and that lie nowhere ([`Fate::Gone`]), or of
 /// which nobody can tell ([`Fate::Unreadable`]), and those whose seal it does not hold although they lie
 /// among the sealed ones ([`Fate::NotLogged`]). None of them is read.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub(crate) fn absent(root: &Path) -> Result<Vec<(RunId, Fate)>, StoreError> {
-    let Reading { told, at, .. } = Reading::of(root, None)?;
+pub(crate) fn absent(root: &Path, policy: &Policy) -> Result<Vec<(RunId, Fate)>, StoreError> {
+    let Reading { told, at, .. } = Reading::of(root, None, policy)?;
     let lies = |run: RunId, told: &Told| -> io::Result<bool> {
         let folder = || is_folder(&root.join(sealed_place(run)));
         let archive = || is_file(&root.join(archived_place(run)));
@@ -187,7 +192,7 @@ pub(crate) fn absent(root: &Path) -> Result<Vec<(RunId, Fate)>, StoreError> {
         Err(_) => Some((*run, Fate::Unreadable)),
     };
     let mut found: Vec<(RunId, Fate)> = told.iter().filter_map(doubt).collect();
-    let untold = untold(root, &told, &at, &Policy::default())?;
+    let untold = untold(root, &told, &at, policy)?;
     found.extend(untold.into_iter().map(|run| (run, Fate::NotLogged)));
     found.sort_unstable_by_key(|(run, _)| *run);
     Ok(found)

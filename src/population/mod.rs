@@ -211,7 +211,7 @@ pub struct Totals {
 }
 
 /// The population of the store at `root`, by the `state` of its log that somebody verified, and by what
-/// logs that `policy` vouches for added since; without a state, by the log as it lies there. Every run
+/// logs that `policy` vouches for added since; without a state, by the log as such a one signed it. Every run
 /// in it is read and held against the log.
 ///
 /// # Errors
@@ -224,7 +224,7 @@ pub fn population(
     state: Option<&LogState>,
     policy: &Policy,
 ) -> Result<Population, StoreError> {
-    let Reading { told, findings, absences, opened, at } = Reading::of(root, state)?;
+    let Reading { told, findings, absences, opened, at } = Reading::of(root, state, policy)?;
     let judge = judge::Judge::new(root, &told, &at, policy);
     let mut runs = judge.told(&query);
     runs.extend(judge.unlogged(&query)?);

@@ -12,6 +12,7 @@ use crate::error::Problem;
 use crate::evidence::Store;
 use crate::evidence::log::Log;
 use crate::tasks::Tasks;
+use crate::tlog::policy::Policy;
 
 /// What the parts share. It holds no state of its own, and no lock but those inside store and log.
 #[derive(Debug)]
@@ -28,6 +29,11 @@ impl Context {
     /// Folder of the store.
     pub(super) fn root(&self) -> &Path {
         self.store.root()
+    }
+
+    /// Whose signature counts on what lies in the log's place: this daemon's.
+    pub(super) fn log_policy(&self) -> Policy {
+        Policy::of_keys(&self.log.key().to_string()).expect("a key that this daemon made")
     }
 
     /// Do `work` off the async threads. It goes on when its asker hangs up.

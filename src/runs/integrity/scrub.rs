@@ -284,7 +284,8 @@ impl Integrity {
     /// Hold the log against itself and against the runs there are; about how many bytes were read, what
     /// is to be said of the log, and the codes of what is not as it was.
     pub(in crate::runs) fn log_findings(&self) -> (u64, Vec<Finding>, BTreeSet<String>) {
-        let (report, mut findings) = verify::log_and_custody(self.0.context.root(), &Trust::none());
+        let trust = Trust::none().with_log(self.0.context.log_policy());
+        let (report, mut findings) = verify::log_and_custody(self.0.context.root(), &trust);
         let mut codes = damage_codes(&findings);
         codes.extend(self.judge_missing(&mut findings));
         // An entry and its hashes, as a guess.
@@ -295,7 +296,7 @@ impl Integrity {
     /// Each is judged under its own name, too, so that it is known of that run wherever it is shown.
     /// Where the log cannot be read, that goes to `findings`.
     fn judge_missing(&self, findings: &mut Vec<Finding>) -> BTreeSet<String> {
-        let doubted = match absent(self.0.context.root()) {
+        let doubted = match absent(self.0.context.root(), &self.0.context.log_policy()) {
             Ok(doubted) => doubted,
             Err(error) => {
                 tracing::error!(error = chain(&error), "the log cannot be read");
