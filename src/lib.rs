@@ -63,6 +63,7 @@ pub mod runs;
 pub mod secret;
 pub mod sequences;
 pub mod sessions;
+pub mod spans;
 pub mod ssh_agent;
 pub mod web;
 pub mod words;

@@ -10,6 +10,7 @@ mod keeping;
 mod log;
 mod metrics;
 pub mod openapi;
+mod request_id;
 mod runs;
 mod sequences;
 mod sessions;
@@ -94,6 +95,7 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(api.clone(), check_meant))
         .layer(middleware::from_fn(drain::hear_out))
+        .layer(middleware::from_fn(request_id::trace))
         .with_state(api)
 }
 

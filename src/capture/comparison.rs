@@ -20,6 +20,7 @@ use crate::request::{CaptureRequest, ComparisonRequest};
 use crate::run::Event;
 use crate::runs::Work;
 use crate::settings::{Stage, Target, presentable};
+use crate::spans;
 
 /// A comparison that was carried out.
 #[derive(Debug)]
@@ -59,8 +60,8 @@ impl Captures {
     /// See [`Refused`].
     pub async fn compare(&self, ask: Ask) -> Result<Compared, Box<Refused>> {
         let this = self.clone();
-        let work =
-            self.0.tasks.spawn(async move { Box::pin(this.carry_out_comparison(ask)).await });
+        let carried_out = async move { Box::pin(this.carry_out_comparison(ask)).await };
+        let work = self.0.tasks.spawn_in(spans::capture("/diff"), carried_out);
         let done = work.await.map_err(|error| Problem::internal("comparing the pages", error));
         done.map_err(|problem| Box::new(problem.into()))?
     }

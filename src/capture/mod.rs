@@ -54,6 +54,7 @@ use crate::run::{Caller, Ending, Event, RunSpec, STANDALONE};
 use crate::runs::{Runs, Work};
 use crate::sessions::{InUse, Sessions};
 use crate::settings::{PageSettings, Stage, Target};
+use crate::spans;
 use crate::tasks::Tasks;
 
 /// Takes captures. Cheap to clone.
@@ -133,7 +134,8 @@ impl Captures {
     /// See [`Refused`].
     pub async fn take(&self, ask: Ask) -> Result<Done, Box<Refused>> {
         let this = self.clone();
-        let work = self.0.tasks.spawn(async move { this.carry_out(ask).await });
+        let span = spans::capture(ask.kind.endpoint());
+        let work = self.0.tasks.spawn_in(span, async move { this.carry_out(ask).await });
         let done = work.await.map_err(|error| Problem::internal("taking the capture", error));
         done.map_err(|problem| Box::new(problem.into()))?
     }
@@ -166,6 +168,7 @@ impl Captures {
             Ok(taken) => self.keep(&attempt, taken).await,
             Err(failed) => Err(*failed),
         };
+        tracing::debug!(ok = kept.is_ok(), "the capture is on disk");
         match kept {
             Ok(kept) => self.conclude_capture(attempt, kept, standalone).await,
             Err(failed) => Err(self.conclude_failure(attempt, failed, standalone).await),
@@ -181,6 +184,7 @@ impl Captures {
         request: CaptureRequest,
     ) -> Result<Attempt, Problem> {
         let name = format!("{:04}-{stage}", work.next_capture());
+        spans::tell_capture(&name);
         let begun = self.0.runs.clock().now();
         let attempt = Attempt { work, stage, name, chosen, request, begun };
         self.0.runs.record(&attempt.work, vec![attempt.requested()]).await?;
@@ -283,11 +287,13 @@ impl Captures {
         by: BackendName,
     ) -> Result<(Work, bool), Problem> {
         if let Some(run) = run {
+            spans::tell_run(run);
             return Ok((self.0.runs.work(run, &caller).await?, false));
         }
         let spec = RunSpec { workflow: STANDALONE.to_owned(), ..RunSpec::default() };
         let provenance = self.0.backends.provenance(by);
         let run = self.0.runs.begin(spec, caller.clone(), provenance).await?;
+        spans::tell_run(run.id);
         run.sealed_next();
         Ok((self.0.runs.work(run.id, &caller).await?, true))
     }

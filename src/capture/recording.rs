@@ -16,6 +16,7 @@ use crate::quotas::Shares;
 use crate::request::RecordingRequest;
 use crate::run::{Caller, Event};
 use crate::settings::Stage;
+use crate::spans;
 
 /// Recordings of sessions under way.
 #[derive(Debug, Default)]
@@ -95,7 +96,7 @@ impl Captures {
     ) -> Result<Value, Box<Refused>> {
         let this = self.clone();
         let starting = async move { this.carry_out_recording(caller, run, body).await };
-        let started = self.0.tasks.spawn(starting).await;
+        let started = self.0.tasks.spawn_in(spans::capture("/recordings"), starting).await;
         let started = started.map_err(|error| Problem::internal("starting a recording", error));
         started.map_err(|problem| Box::new(problem.into()))?
     }
@@ -108,6 +109,7 @@ impl Captures {
     ) -> Result<Value, Box<Refused>> {
         let RecordingRequest { session, frame_rate } = RecordingRequest::read(body)?;
         self.check_not_stopping()?;
+        spans::tell_run(run);
         let work = self.0.runs.work(run, &caller).await?;
         let viewport = self.0.sessions.viewport(session, &caller)?;
         let seat = self.seat(&caller)?;

@@ -25,6 +25,7 @@ use crate::run::Event;
 use crate::runs::Work;
 use crate::settings::sequence::{Action, Step};
 use crate::settings::{CaptureSettings, Product, Stage, Target};
+use crate::spans;
 
 /// What clients that count down are told: nothing is limited here, and they need a number.
 pub const NO_LIMIT: u64 = 1_000_000_000;
@@ -71,7 +72,8 @@ impl Captures {
     /// See [`Refused`]; a step that fails is part of the answer, not an error.
     pub async fn sequence(&self, ask: Ask) -> Result<SequenceDone, Box<Refused>> {
         let this = self.clone();
-        let work = self.0.tasks.spawn(async move { this.carry_out_sequence(ask).await });
+        let carried_out = async move { this.carry_out_sequence(ask).await };
+        let work = self.0.tasks.spawn_in(spans::capture("/sequence"), carried_out);
         let done =
             work.await.map_err(|error| Problem::internal("carrying out the sequence", error));
         done.map_err(|problem| Box::new(problem.into()))?

@@ -12,6 +12,7 @@ use crate::id::{RandomId, RunId, SessionId};
 use crate::request::SessionRequest;
 use crate::run::{Caller, Event};
 use crate::settings::{CaptureSettings, Picture, Product};
+use crate::spans;
 use crate::tasks::Tasks;
 
 /// A session that was opened.
@@ -30,7 +31,8 @@ impl Captures {
     /// See [`Refused`].
     pub async fn open_session(&self, ask: Ask) -> Result<SessionOpened, Box<Refused>> {
         let this = self.clone();
-        let work = self.0.tasks.spawn(async move { this.carry_out_opening(ask).await });
+        let carried_out = async move { this.carry_out_opening(ask).await };
+        let work = self.0.tasks.spawn_in(spans::capture("/sessions"), carried_out);
         let done = work.await.map_err(|error| Problem::internal("opening the session", error));
         done.map_err(|problem| Box::new(problem.into()))?
     }

@@ -22,6 +22,7 @@ use crate::request::{SequenceRequest, VideoRequest};
 use crate::run::Event;
 use crate::settings::Stage;
 use crate::shown::quoted_within;
+use crate::spans;
 use crate::video::{Format, Settings};
 
 /// A recording of steps, on disk.
@@ -59,7 +60,8 @@ impl Captures {
     /// See [`Refused`]; a step that fails is part of the answer, not an error.
     pub async fn video(&self, ask: Ask) -> Result<VideoDone, Box<Refused>> {
         let this = self.clone();
-        let work = self.0.tasks.spawn(async move { Box::pin(this.carry_out_video(ask)).await });
+        let carried_out = async move { Box::pin(this.carry_out_video(ask)).await };
+        let work = self.0.tasks.spawn_in(spans::capture("/video"), carried_out);
         let done = work.await.map_err(|error| Problem::internal("recording the steps", error));
         done.map_err(|problem| Box::new(problem.into()))?
     }

@@ -49,8 +49,10 @@ pub fn serve(config: &Config) -> Result<(), Problem> {
     }
     for flag in [Flag::Immutable, Flag::AppendOnly] {
         match measure(store, flag) {
-            Ok(()) => tracing::info!(store = %store.display(), ?flag, "the flag holds"),
-            Err(why) => tracing::error!(?flag, why, "the flag does not hold"),
+            Ok(()) => {
+                tracing::info!(store = %store.display(), flag = flag.word(), "the flag holds")
+            }
+            Err(why) => tracing::error!(flag = flag.word(), why, "the flag does not hold"),
         }
     }
     match guard.close_days() {

@@ -39,6 +39,7 @@ use crate::policy::Policy;
 use crate::quotas::Shares;
 use crate::runs::Runs;
 use crate::sequences::StoredSequences;
+use crate::spans;
 use crate::tasks::Tasks;
 use crate::web::{self, Web};
 
@@ -210,7 +211,7 @@ impl Daemon {
     /// `daemon.drain`, seal what is open as interrupted, end the browser.
     pub async fn stop(self) {
         let limit = self.config.borrow().daemon.drain;
-        tracing::info!(?limit, "stopping: finishing the work under way");
+        tracing::info!(limit_ms = spans::millis(limit), "stopping: finishing the work under way");
         self.work.stop();
         self.closing.cancel();
         if !self.work.drain(limit).await {

@@ -17,6 +17,7 @@ use crate::config;
 use crate::error::chain;
 use crate::secret::{REDACTED, Secret};
 use crate::shown::shown_within;
+use crate::spans;
 
 /// The pause before the second try; each later one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -102,7 +103,7 @@ impl Call<'_> {
             if !again {
                 return Err(miss);
             }
-            tracing::warn!(host = self.host, ?wait, error = %miss.problem, "the hosted service is asked again");
+            tracing::warn!(host = self.host, wait_ms = spans::millis(wait), error = %miss.problem, "the hosted service is asked again");
             tokio::time::sleep(wait).await;
             tries_left -= 1;
             pause *= 2;

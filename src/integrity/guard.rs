@@ -129,7 +129,7 @@ impl Guard {
             Order::Release(run) => {
                 let word = self.log.word(run)?;
                 let changed = self.let_go(run, word)?;
-                tracing::warn!(%run, ?word, changed, "what the log says that goes may be changed");
+                tracing::warn!(%run, word = word.name(), changed, "what the log says that goes may be changed");
             }
             Order::Tiles(size) => {
                 let changed = self.lock_tiles(size)?;

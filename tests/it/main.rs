@@ -67,6 +67,7 @@ mod shares;
 mod shown;
 mod signals;
 mod site;
+mod spans;
 mod spine;
 mod stamped;
 mod starts;

@@ -89,8 +89,20 @@ impl Process {
 
     /// Send a request; none when the daemon is gone before it has answered in full.
     pub(crate) async fn try_send(&self, method: &str, path: &str, body: &Value) -> Option<Reply> {
+        self.try_send_with(&[], method, path, body).await
+    }
+
+    async fn try_send_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Option<Reply> {
         let method = method.parse().expect("a method");
         let request = self.client.request(method, format!("http://exhibit{path}"));
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let response = request.json(body).send().await.ok()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Some(Reply { status, headers, body: response.bytes().await.ok()?.to_vec() })
@@ -99,6 +111,16 @@ impl Process {
     /// `POST`, of a daemon that is there.
     pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.try_send("POST", path, &body).await.expect("the daemon answers")
+    }
+
+    /// `POST` with more headers.
+    pub(crate) async fn post_with(
+        &self,
+        headers: &[(&str, &str)],
+        path: &str,
+        body: &Value,
+    ) -> Reply {
+        self.try_send_with(headers, "POST", path, body).await.expect("the daemon answers")
     }
 
     /// Open a run of `workflow`; its id.

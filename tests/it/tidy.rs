@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "qr",
         "ownership",
         "ssh_agent",
+        "spans",
     ],
     &["artifact", "run", "receipt", "request", "workflow", "retention"],
     &[

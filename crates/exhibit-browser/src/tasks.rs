@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span};
 
 /// All the work under way, and the token that tells it to come to an end.
 #[derive(Clone, Debug, Default)]
@@ -32,13 +33,24 @@ impl Tasks {
         tokio::spawn(self.tracker.track_future(work))
     }
 
-    /// Run blocking work (files, hashing) off the async threads; [`Tasks::drain`] waits for it.
+    /// [`Tasks::spawn`] within `span`, by which the lines that the work puts into the log can be joined.
+    pub fn spawn_in<F>(&self, span: Span, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn(work.instrument(span))
+    }
+
+    /// Run blocking work (files, hashing) off the async threads, in the span of its asker;
+    /// [`Tasks::drain`] waits for it.
     pub fn spawn_blocking<F, T>(&self, work: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.tracker.spawn_blocking(work)
+        let span = Span::current();
+        self.tracker.spawn_blocking(move || span.in_scope(work))
     }
 
     /// Completes when it is time to stop.

@@ -110,6 +110,7 @@ impl Log {
     /// # Errors
     /// As [`Log::append`]: all of them are in the log, or none.
     pub fn append_all(&self, entries: Vec<Vec<u8>>) -> Result<u64, StoreError> {
+        let _span = tracing::debug_span!("log.append", entries = entries.len()).entered();
         if entries.iter().any(|entry| entry.len() > MAX_ENTRY) {
             return Err(self.too_long());
         }

@@ -28,7 +28,7 @@ pub enum Flag {
 }
 
 impl Flag {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Immutable => "immutable",
             Self::AppendOnly => "append-only",

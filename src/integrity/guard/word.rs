@@ -28,6 +28,17 @@ pub(super) enum Word {
     Restored(Digest),
 }
 
+impl Word {
+    /// Which of the three.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Purged => "purged",
+            Self::Archived(_) => "archived",
+            Self::Restored(_) => "restored",
+        }
+    }
+}
+
 /// The log of a store, as the guard reads it.
 #[derive(Debug)]
 pub(super) struct Log {

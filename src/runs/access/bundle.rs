@@ -65,7 +65,7 @@ impl Disclosure {
             given.digest().map_err(|error| Problem::internal("reading the bundle", error))?;
         self.0.access.export(accessor, ids, digest)?;
         let by = &accessor.caller;
-        tracing::info!(runs = ids.len(), %digest, ?by, "runs were given out");
+        tracing::info!(runs = ids.len(), %digest, by = by.account(), "runs were given out");
         Ok(given)
     }
 }

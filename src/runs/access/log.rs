@@ -15,6 +15,7 @@ use crate::evidence::{Act, Custody, Deed, StoreError};
 use crate::id::RunId;
 use crate::runs::context::Context;
 use crate::runs::problem::store_problem;
+use crate::spans;
 use crate::tasks::Tasks;
 
 /// How long an event waits at most until the log holds it, in one way or another.
@@ -157,7 +158,7 @@ impl AccessLog {
         let detail = path.map_or_else(|| json!({}), |path| json!({ "path": path }));
         self.record(accessor.event(act, vec![run], detail))?;
         let viewer = accessor.caller.words();
-        tracing::info!(viewer, %run, ?act, path, "evidence was looked at");
+        tracing::info!(viewer, %run, act = spans::value(&act), path, "evidence was looked at");
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use crate::disk;
 use crate::evidence::{Finding, FindingCode, SEAL, seal_digest, verify};
 use crate::id::RunId;
 use crate::runs::log::seals::seal_in_log;
+use crate::spans;
 
 /// What the end of a round alone finds.
 pub(super) const UNLOGGED: FindingCode = FindingCode::RunNotLogged;
@@ -75,7 +76,11 @@ impl Integrity {
         if codes.is_empty() {
             tracing::warn!(place, "evidence that was not as it was is as it was sealed again");
         } else {
-            tracing::error!(place, ?codes, "evidence is not as it was; run `exhibit verify`");
+            tracing::error!(
+                place,
+                codes = spans::value(codes),
+                "evidence is not as it was; run `exhibit verify`"
+            );
         }
         self.tell_finding(&json!({ "place": place, "codes": codes }));
     }

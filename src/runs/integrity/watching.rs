@@ -21,6 +21,7 @@ use crate::error::{Problem, chain};
 use crate::evidence::{Finding, FindingCode, IMPORTED, LOG_PLACE, verify};
 use crate::id::RunId;
 use crate::integrity::{Burst, Folders, HookCounts, Place, Seen};
+use crate::spans;
 use crate::tasks::Tasks;
 
 /// How long tamper events are gathered before they are reported.
@@ -197,7 +198,7 @@ impl Integrity {
             for (place, burst) in &round.bursts {
                 this.watch_state().tamper_events += burst.count();
                 let (place, paths) = (place.to_string(), &burst.paths);
-                tracing::error!(place, touched = ?burst.touched, ?paths, "evidence was touched by somebody else");
+                tracing::error!(place, touched = spans::value(&burst.touched), paths = spans::value(paths), "evidence was touched by somebody else");
                 let mut told = json!(burst);
                 told["place"] = json!(place);
                 this.tell_finding(&told);

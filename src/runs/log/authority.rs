@@ -133,7 +133,7 @@ impl TimestampAuthority for Authority {
                 self.state().asked.stamped += 1;
                 let apart = stamp.time.duration_since(self.clock.now().wall).abs();
                 if apart > APART {
-                    tracing::warn!(%run, time = %stamp.time, ?apart, "the clocks of this host and the timestamp authority are apart: auditors will find the time of sealing wrong");
+                    tracing::warn!(%run, time = %stamp.time, apart_s = apart.as_secs(), "the clocks of this host and the timestamp authority are apart: auditors will find the time of sealing wrong");
                 }
                 Some(response)
             }

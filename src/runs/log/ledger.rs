@@ -9,6 +9,7 @@ use crate::evidence::StoreError;
 use crate::evidence::log::{Cosigned, Log};
 use crate::id::RunId;
 use crate::runs::problem::{store_problem, unknown};
+use crate::spans;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::Note;
 use crate::tlog::proof::Proof;
@@ -145,7 +146,11 @@ impl LogService {
                     .to_owned(),
             ));
         }
-        tracing::info!(size = signed.size, witnesses = ?signed.witnesses, "a checkpoint was cosigned");
+        tracing::info!(
+            size = signed.size,
+            witnesses = spans::value(&signed.witnesses),
+            "a checkpoint was cosigned"
+        );
         Ok(signed)
     }
 }

@@ -18,6 +18,7 @@ use crate::evidence::log::{StampRefusal, Stamped};
 use crate::http;
 use crate::run::Caller;
 use crate::runs::problem::store_problem;
+use crate::spans;
 use crate::tasks::Tasks;
 use crate::timestamp::{Authorities, MAX_STAMP, QUERY, Request};
 
@@ -109,7 +110,11 @@ impl LogService {
     async fn stamp_now(&self, url: &Url, again: Duration, stamped: &AtomicU64) {
         if let Err(problem) = self.stamp_from(url, stamped).await {
             let error = chain(&problem);
-            tracing::warn!(error, ?again, "no timestamp was got; it is tried again");
+            tracing::warn!(
+                error,
+                again_ms = spans::millis(again),
+                "no timestamp was got; it is tried again"
+            );
         }
     }
 

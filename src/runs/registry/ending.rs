@@ -23,6 +23,7 @@ use crate::runs::integrity::Integrity;
 use crate::runs::integrity::guarding::GuardClient;
 use crate::runs::log::signing::Signing;
 use crate::runs::problem::{seal_problem, sealed, store_problem};
+use crate::spans;
 use crate::tasks::Tasks;
 
 /// Brings open runs to their end. Cheap to clone.
@@ -77,7 +78,7 @@ impl Sealer {
         let ending = salvage.logged_ending().unwrap_or_else(|| Ending::interrupted(why));
         let receipt =
             self.0.signing.seal_draft(draft, &ending).map_err(|error| seal_problem(&error))?;
-        tracing::warn!(run = %id, state = ?receipt.state, "an unfinished run was sealed");
+        tracing::warn!(run = %id, state = spans::value(&receipt.state), "an unfinished run was sealed");
         self.0.catalog.index_run(receipt.run);
         Ok(())
     }
@@ -132,6 +133,7 @@ impl Sealer {
     }
 
     async fn seal_run(&self, run: Arc<OpenRun>, ending: Ending) -> Result<Receipt, Problem> {
+        let span = spans::seal(run.id);
         // Recordings end by this, also those that begin while the others are waited for.
         let wanted = run.endings.want();
         let guard = Arc::clone(&run.work).write_owned().await;
@@ -140,12 +142,13 @@ impl Sealer {
         self.0
             .context
             .blocking("sealing the run", move || {
-                let _guard = guard;
+                let (_span, _guard) = (span.entered(), guard);
                 let mut place = lock(&run.draft);
                 let draft = place.take().ok_or_else(|| sealed(run.id))?;
                 run.tell_sealing();
                 match this.0.signing.seal_draft(draft, &ending) {
                     Ok(receipt) => {
+                        tracing::debug!(state = spans::value(&receipt.state), "sealed");
                         this.0.registry.remove(run.id);
                         this.0.catalog.index_run(receipt.run);
                         this.0.guard.lock_soon(receipt.run);
@@ -211,7 +214,9 @@ impl Sealer {
     async fn end(&self, run: Arc<OpenRun>, ending: Ending) {
         let (id, state) = (run.id, ending.state);
         match self.seal_run(run, ending).await {
-            Ok(_) => tracing::warn!(run = %id, ?state, "an open run was sealed by the daemon"),
+            Ok(_) => {
+                tracing::warn!(run = %id, state = spans::value(&state), "an open run was sealed by the daemon")
+            }
             Err(error) => {
                 tracing::error!(run = %id, error = chain(&error), "an open run cannot be sealed");
             }

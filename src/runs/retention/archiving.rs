@@ -180,7 +180,7 @@ impl Retention {
             let deed = decided(by, Act::Archive, vec![run], json!({ "sha256": sha256 }));
             standing.record(deed, vec![entry])?
         };
-        tracing::warn!(%run, log_index = index, %sha256, ?by, "a run is archived");
+        tracing::warn!(%run, log_index = index, %sha256, by = by.account(), "a run is archived");
         store.publish_archive(run).map_err(store_problem)?;
         self.take_folder_away(run, Leaving::Archived, turn)?;
         tidy(run, store.clear_archiving(run, true));
@@ -206,7 +206,7 @@ impl Retention {
             let deed = decided(by, Act::Restore, vec![run], json!({}));
             standing.record(deed, vec![entry])?
         };
-        tracing::warn!(%run, log_index = index, ?by, "a run is restored from its archive");
+        tracing::warn!(%run, log_index = index, by = by.account(), "a run is restored from its archive");
         self.take_archive_away(run, turn)?;
         tidy(run, store.clear_archiving(run, false));
         self.0.guard.lock_soon(run);

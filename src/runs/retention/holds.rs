@@ -58,7 +58,12 @@ impl Retention {
                     |run: &RunId| leaf::hold(*run, seal(run), matter, &asked.reason, &by, at);
                 let entries = asked.runs.iter().map(entry).collect();
                 standing.record(asked.deed(Act::Hold, &by), entries)?;
-                tracing::warn!(runs = asked.runs.len(), matter, ?by, "runs were put on hold");
+                tracing::warn!(
+                    runs = asked.runs.len(),
+                    matter,
+                    by = by.account(),
+                    "runs were put on hold"
+                );
                 let held = asked.runs.iter().filter_map(|run| standing.hold(*run, matter));
                 Ok(held.cloned().collect())
             })
@@ -86,7 +91,12 @@ impl Retention {
                 let entry = |run: &RunId| leaf::release(*run, matter, &asked.reason, &by, at);
                 let entries = asked.runs.iter().map(entry).collect();
                 standing.record(asked.deed(Act::Release, &by), entries)?;
-                tracing::warn!(runs = gone.len(), matter, ?by, "runs were released from a hold");
+                tracing::warn!(
+                    runs = gone.len(),
+                    matter,
+                    by = by.account(),
+                    "runs were released from a hold"
+                );
                 Ok(gone)
             })
             .await

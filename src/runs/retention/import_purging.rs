@@ -94,7 +94,7 @@ impl Retention {
             let deed = decided(by, Act::Purge, runs.to_vec(), detail);
             standing.record(deed, vec![entry])?
         };
-        tracing::warn!(%sha256, log_index = index, ?by, "a kept bundle of another store is purged");
+        tracing::warn!(%sha256, log_index = index, by = by.account(), "a kept bundle of another store is purged");
         store.remove_import(sha256).map_err(kept_by_kernel)?;
         answer.log_index = Some(index);
         Ok(answer)

@@ -186,7 +186,7 @@ impl Retention {
                 .map_err(store_problem)?;
             standing.record(deed, entries)?
         };
-        tracing::warn!(runs = restored.len(), log_index = index, %sha256, ?by, "runs are put back");
+        tracing::warn!(runs = restored.len(), log_index = index, %sha256, by = by.account(), "runs are put back");
         for (run, folder) in lost {
             self.0.context.store.publish_folder(run, folder).map_err(store_problem)?;
             self.0.catalog.index_run(run);

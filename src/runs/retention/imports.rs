@@ -25,6 +25,7 @@ use crate::run::{Caller, Reader};
 use crate::runs::access::accessor::{Accessor, decided};
 use crate::runs::problem::store_problem;
 use crate::shown::shown_within;
+use crate::spans;
 use crate::tlog::proof::Proof;
 use crate::tlog::tile::MAX_ENTRY;
 
@@ -206,7 +207,7 @@ impl Retention {
             let deed = decided(by, Act::Import, runs.clone(), detail);
             standing.record(deed, vec![entry])?
         };
-        tracing::warn!(runs = runs.len(), log_index = index, %sha256, ?origins, ?by, "a bundle of another store is kept");
+        tracing::warn!(runs = runs.len(), log_index = index, %sha256, origins = spans::value(&origins), by = by.account(), "a bundle of another store is kept");
         store.publish_import(sha256).map_err(store_problem)?;
         Ok(kept_answer(sha256, runs, Keeping::New, index))
     }
@@ -281,7 +282,7 @@ impl Retention {
                 let file = there.ok_or_else(|| not_found(sha256))?;
                 this.0.access.export(&accessor, &kept.runs, sha256)?;
                 let by = &accessor.caller;
-                tracing::info!(%sha256, ?by, "a kept bundle of another store was given out");
+                tracing::info!(%sha256, by = by.account(), "a kept bundle of another store was given out");
                 Ok(Blob::of_file(file, kept.size))
             })
             .await

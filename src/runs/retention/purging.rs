@@ -257,7 +257,7 @@ impl Retention {
             let deed = decided(by, Act::Purge, vec![run], json!({ "reason": asked.reason }));
             standing.record(deed, vec![entry])?
         };
-        tracing::warn!(%run, log_index = index, ?by, "a run is purged");
+        tracing::warn!(%run, log_index = index, by = by.account(), "a run is purged");
         self.take_away(run, turn)?;
         Ok(index)
     }

@@ -1,6 +1,8 @@
 //! Owns the error of work on a page: the page or the request is at fault, or a call to the browser
 //! failed. Callers inside this folder tell the two apart; callers outside get one [`CaptureError`].
 
+use std::fmt;
+
 use super::pipe::CallError;
 use crate::error::{CaptureError, ErrorKind};
 
@@ -11,6 +13,15 @@ pub(super) enum PageError {
     Capture(CaptureError),
     /// A call to the browser failed.
     Call(CallError),
+}
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capture(error) => error.fmt(f),
+            Self::Call(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<CaptureError> for PageError {

@@ -114,7 +114,7 @@ async fn covered_in(frame: &Frame, masks: &Masks) -> Option<Told> {
     );
     let arguments = [json!(masks.rules()), json!(PLACES)];
     let told = world.call(&ensured, &arguments, QUICK).await;
-    told.inspect_err(|error| tracing::debug!(?error, "a frame does not tell its masks")).ok()
+    told.inspect_err(|error| tracing::debug!(%error, "a frame does not tell its masks")).ok()
 }
 
 /// Add what is covered in a frame, which is shown at `area`, so much larger than it is, to what is

@@ -344,8 +344,9 @@ impl Page {
         }
         // Closing can race with a reload and be lost, although the browser says it succeeded.
         let close = CloseTargetParams::new(self.target.clone());
-        let closed = self.connection.call("", close, QUICK).await;
-        tracing::warn!(target = self.target, ?closed, "a page had to be closed twice");
+        let closed =
+            self.connection.call("", close, QUICK).await.err().map(|error| error.to_string());
+        tracing::warn!(target = self.target, error = closed, "a page had to be closed twice");
         dispose(&self.connection, &self.context).await
     }
 }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::tasks::Tasks;
 
@@ -269,7 +270,8 @@ impl Connection {
         limit: Duration,
     ) -> Result<C::Response, CallError> {
         let method = command.identifier();
-        let answer = self.exchange(session, &method, &command, limit).await?;
+        let span = tracing::debug_span!("cdp", method = &*method);
+        let answer = self.exchange(session, &method, &command, limit).instrument(span).await?;
         serde_json::from_str(answer.get())
             .map_err(|source| CallError::Malformed { method: method.into_owned(), source })
     }
@@ -285,7 +287,8 @@ impl Connection {
         params: Value,
         limit: Duration,
     ) -> Result<Box<RawValue>, CallError> {
-        self.exchange(session, method, &params, limit).await
+        let span = tracing::debug_span!("cdp", method);
+        self.exchange(session, method, &params, limit).instrument(span).await
     }
 
     async fn exchange(

@@ -163,7 +163,7 @@ async fn poster(page: &Page) -> Option<Vec<u8>> {
     match picture::window(page, Format::Png).await {
         Ok(bytes) => Some(bytes),
         Err(error) => {
-            tracing::debug!(?error, "a recording has no poster");
+            tracing::debug!(%error, "a recording has no poster");
             None
         }
     }

@@ -34,7 +34,7 @@ fn kept(what: &str, snapshot: Result<Vec<u8>, PageError>) -> Result<Option<Vec<u
             Err(error.into())
         }
         Err(error) => {
-            tracing::warn!(?error, "no {what} of the page");
+            tracing::warn!(%error, "no {what} of the page");
             Ok(None)
         }
     }
