@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::error::{CaptureError, ErrorKind};
@@ -34,12 +35,10 @@ impl Default for PolicySettings {
     }
 }
 
-/// A range of addresses in CIDR notation: `169.254.0.0/16`, `fd00:ec2::254/128`.
+/// A range of addresses in CIDR notation (RFC 4632, RFC 4291 §2.3): `169.254.0.0/16`,
+/// `fd00:ec2::254/128`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressRange {
-    network: IpAddr,
-    prefix: u8,
-}
+pub struct AddressRange(IpNet);
 
 /// Why a text is no range of addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,30 +49,14 @@ impl FromStr for AddressRange {
     type Err = BadRange;
 
     fn from_str(text: &str) -> Result<Self, BadRange> {
-        let (network, prefix) = text.split_once('/').ok_or(BadRange)?;
-        let network: IpAddr = network.parse().map_err(|_| BadRange)?;
-        let prefix: u8 = prefix.parse().map_err(|_| BadRange)?;
-        let most = if network.is_ipv4() { 32 } else { 128 };
-        if prefix <= most { Ok(Self { network, prefix }) } else { Err(BadRange) }
+        text.parse().map(Self).map_err(|_| BadRange)
     }
 }
 
 impl AddressRange {
     /// Whether `address` is in the range. An IPv4 address wrapped in IPv6 counts as what it is.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let same = |one: u128, other: u128, width: u32| {
-            let host_bits = width - u32::from(self.prefix);
-            one.checked_shr(host_bits).unwrap_or(0) == other.checked_shr(host_bits).unwrap_or(0)
-        };
-        match (self.network, address.to_canonical()) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                same(network.to_bits().into(), address.to_bits().into(), 32)
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                same(network.to_bits(), address.to_bits(), 128)
-            }
-            _ => false,
-        }
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -160,7 +143,7 @@ impl Policy {
         }
         let ranges = &self.0.deny_addresses;
         let range = ranges.iter().find(|range| range.contains(address))?;
-        Some(format!("`policy.deny_addresses` has `{}/{}`", range.network, range.prefix))
+        Some(format!("`policy.deny_addresses` has `{}`", range.0))
     }
 }
 
