@@ -22,9 +22,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use super::layout::{self, ARCHIVE_SUFFIX, ARCHIVING, MAX_SMALL, RUNS};
+use super::publish::{READ_ONLY_FILE, protect_below, protect_top};
 use super::purge::Leaving::Archived;
 use super::purge::{MARK, check_above, each_below, remove_folder, same_mode, set_mark, take_mark};
-use super::seal::{self, READ_ONLY_FILE};
 use super::store::{Store, in_days};
 use crate::bundle::{self, BundleError, Limits, Unpacked};
 use crate::digest::Digest;
@@ -181,15 +181,15 @@ impl Store {
     pub fn publish_folder(&self, run: RunId, from: &Path) -> Result<(), StoreError> {
         let to = self.folder_of(run);
         if to.is_dir() {
-            seal::protect_top(&to)?;
+            protect_top(&to)?;
             return sync_parents(&[from, &to]);
         }
         let day = to.parent().expect("a folder of the store");
         disk::make_dirs(day).map_err(StoreError::at(day))?;
         each_below(from, &mut |path| disk::sync_dir(path).map_err(StoreError::at(path)))?;
-        seal::protect_below(from)?;
+        protect_below(from)?;
         disk::rename_new(from, &to).map_err(StoreError::at(&to))?;
-        seal::protect_top(&to)?;
+        protect_top(&to)?;
         sync_parents(&[from, &to])
     }
 

@@ -10,12 +10,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::chain::{self, Tip};
-use super::error::{SealError, StoreError};
-use super::growing::Begun;
+use super::error::StoreError;
+use super::growing_file::Begun;
 use super::layout::{self, ATTACHMENTS, EVENTS, MAX_EVENT_DEPTH, MAX_EVENT_WRITE, MAX_FILES};
 use super::log::{Log, RunHead};
-use super::seal::{self, Bound};
-use super::sign::Signer;
 use super::stamp::TimestampAuthority;
 use crate::artifact::{Artifact, NewArtifact};
 use crate::clock::Moment;
@@ -65,6 +63,15 @@ pub struct Draft {
     pub(super) bound: Option<Bound>,
     /// The receipt, once the folder has its final place.
     pub(super) published: Option<Receipt>,
+}
+
+/// What a seal in the log binds.
+#[derive(Debug)]
+pub(super) struct Bound {
+    /// What the caller gets for it.
+    pub(super) receipt: Receipt,
+    /// Where it stands in the log; none while that is in doubt.
+    pub(super) index: Option<u64>,
 }
 
 /// Where a run lives.
@@ -317,15 +324,6 @@ impl Draft {
         let artifact = Artifact { path: attachment.name.clone(), media_type, size_bytes, sha256 };
         self.artifacts.insert(artifact.path.clone(), artifact.clone());
         Ok(artifact)
-    }
-
-    /// Close the run for ever: closing event, record, manifests, signature, seal; read everything
-    /// back and verify it; move the folder to its place among the sealed ones, read-only.
-    ///
-    /// # Errors
-    /// [`SealError`] gives the draft back: sealing can be tried again.
-    pub fn seal(self, ending: &Ending, signer: &Signer, at: Moment) -> Result<Receipt, SealError> {
-        seal::seal(self, ending, signer, at)
     }
 }
 

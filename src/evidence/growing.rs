@@ -1,82 +1,23 @@
-//! Owns files that grow while a run is open and must survive a crash as far as they are: recordings.
-//! Such a file has its name from the beginning; recovery takes what is there. While its writer lives
-//! it is not hashed, and its run is not sealed.
+//! Owns the part of an open run that files have which grow while it goes on: recordings. Such a file has
+//! its name from the beginning; recovery takes what is there. While its writer lives it is not hashed,
+//! and its run is not sealed.
 
-use std::any::Any;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::chain;
 use super::draft::Draft;
 use super::error::StoreError;
+use super::growing_file::GrowingFile;
 use super::layout;
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::disk;
 use crate::run::Actor;
 use crate::shown::quoted_within;
-
-/// A file of a run that grows. When it is dropped it stays as it is, to be made part of the run.
-#[derive(Debug)]
-pub struct GrowingFile {
-    path: PathBuf,
-    file: disk::Growing,
-    /// Bytes that must stay free on its file system.
-    head_room: u64,
-    since_checked: u64,
-    /// Alive while somebody may write. The fields are dropped in this order: the file is closed
-    /// before anybody can see that its writer is gone.
-    _writer: Arc<()>,
-    /// What has to last as long as the file is written.
-    _held: Option<Box<dyn Any + Send>>,
-}
-
-impl GrowingFile {
-    /// The same file, which keeps `held` until nobody writes to it any more.
-    #[must_use]
-    pub fn holding(self, held: impl Any + Send) -> Self {
-        Self { _held: Some(Box::new(held)), ..self }
-    }
-}
-
-/// A file that grows, as its run knows it.
-#[derive(Debug)]
-pub(super) struct Begun {
-    writer: Weak<()>,
-    grown: disk::Grown,
-}
-
-/// The disk is looked at again after so many bytes.
-const CHECK_EVERY: u64 = 4 * 1024 * 1024;
-
-impl GrowingFile {
-    /// Append `bytes`.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::StorageFull`] when its head-room is used up; what the system answers.
-    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.since_checked += bytes.len() as u64;
-        if self.since_checked >= CHECK_EVERY {
-            self.since_checked = 0;
-            if disk::free_bytes(&self.path)? < self.head_room {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-        }
-        self.file.append(bytes)
-    }
-
-    /// Make durable what was appended, then write `bytes` over what stands at `at`.
-    ///
-    /// # Errors
-    /// What the system answers.
-    pub fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.patch(at, bytes)
-    }
-}
 
 impl Draft {
     /// Begin a file called `name` below `data/` that grows while the run goes on, and stops when
@@ -86,12 +27,10 @@ impl Draft {
     /// [`StoreError::UnsafeName`], [`StoreError::NameTaken`]; see [`StoreError`].
     pub fn begin_growing(&mut self, name: &str, head_room: u64) -> Result<GrowingFile, StoreError> {
         let path = self.claim(name, 1)?;
-        let file = disk::Growing::create(&path).map_err(StoreError::at(&path))?;
-        let grown = file.grown().map_err(StoreError::at(&path))?;
-        let writer = Arc::new(());
-        let begun = Begun { writer: Arc::downgrade(&writer), grown };
+        let begun = GrowingFile::begin(&path, head_room).map_err(StoreError::at(&path))?;
+        let (file, begun) = begun;
         self.growing.insert(name.to_owned(), begun);
-        Ok(GrowingFile { path, file, head_room, since_checked: 0, _writer: writer, _held: None })
+        Ok(file)
     }
 
     /// Make a file that has grown part of the run, as it is. It is on disk when this returns; the
@@ -104,10 +43,10 @@ impl Draft {
     pub fn finish_growing(&mut self, name: &str) -> Result<(Artifact, File), StoreError> {
         let path = self.folder().join("data").join(name);
         let Some(begun) = self.growing.get(name) else { return self.finished(name, &path) };
-        if begun.writer.strong_count() > 0 {
+        if begun.is_being_written() {
             return Err(StoreError::BeingWritten { path });
         }
-        let (sha256, size_bytes, file) = begun.grown.finish().map_err(|error| {
+        let (sha256, size_bytes, file) = begun.finish().map_err(|error| {
             if error.kind() == io::ErrorKind::InvalidData {
                 let what = format!("{error} while it was being recorded");
                 return StoreError::Damaged { path: path.clone(), what };

@@ -17,8 +17,8 @@ use std::path::PathBuf;
 
 use super::error::StoreError;
 use super::layout::{self, BEGUN_SUFFIX, GOING_SUFFIX, IMPORTED};
+use super::publish::READ_ONLY_FILE;
 use super::purge::same_mode;
-use super::seal::READ_ONLY_FILE;
 use super::store::Store;
 use crate::digest::Digest;
 use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};

@@ -8,10 +8,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::archive::archived_in;
+use super::error::SignError;
 use super::key_file::{self, KeyKind, next_file, public_file};
 use super::layout::{self, IMPORTED, OPEN, PROOF};
 use super::log::{self, LogReader};
-use super::sign::{KeyPlace, LogKey, SignError};
+use super::sign::{KeyGone, KeyPlace, LogKey};
 use super::signers::{Signers, SignersError};
 use super::store::sealed_in;
 use crate::disk::PARTIAL_SUFFIX;
@@ -55,15 +56,8 @@ pub enum Amiss {
         log: PathBuf,
     },
     /// The key that signs evidence is not there, and something shows that there was one.
-    #[error("the signing key {} is gone, but {} is there; restore the key; if it is lost, make another by hand ({}), which the log will tell", .path.display(), .there.display(), .by_hand)]
-    SigningKeyGone {
-        /// Its file.
-        path: PathBuf,
-        /// What shows that there was one.
-        there: PathBuf,
-        /// The command that makes another.
-        by_hand: String,
-    },
+    #[error(transparent)]
+    SigningKeyGone(KeyGone),
     /// A key that is there cannot be used.
     #[error("{field} cannot be used")]
     Key {
@@ -83,7 +77,7 @@ impl Amiss {
         match self {
             Self::Owner { .. } | Self::Unreadable { .. } => "store.path",
             Self::LogKeyGone { .. } | Self::OthersLog { .. } => "keys.log",
-            Self::SigningKeyGone { .. } | Self::History(_) => "keys.signing",
+            Self::SigningKeyGone(_) | Self::History(_) => "keys.signing",
             Self::Key { field, .. } => field,
         }
     }
@@ -191,7 +185,7 @@ impl Inventory {
         let told = || Some(self.history.clone()).filter(|_| !history.keys().is_empty());
         match public.or_else(told).or_else(|| self.of_log()).or_else(|| self.of_runs()) {
             None => Ok(()),
-            Some(there) => Err(gone(&self.signing, there)),
+            Some(there) => Err(Amiss::SigningKeyGone(KeyGone::at(&self.signing, there))),
         }
     }
 
@@ -211,16 +205,6 @@ impl Inventory {
         let sealed = || sealed_in(&self.store).next();
         open.or_else(sealed).or_else(|| Some(archived_in(&self.store).next()?.1))
     }
-}
-
-/// That the key at `place` is gone, of which `there` shows that it was.
-pub(super) fn gone(place: &KeyPlace, there: PathBuf) -> Amiss {
-    let kind = match place.kind {
-        KeyKind::Ed25519 => "ed25519",
-        KeyKind::P256 => "ecdsa -b 256",
-    };
-    let by_hand = format!("ssh-keygen -t {kind} -N '' -f {}", place.path.display());
-    Amiss::SigningKeyGone { path: place.path.clone(), there, by_hand }
 }
 
 fn is_there(path: &Path) -> bool {

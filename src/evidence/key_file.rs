@@ -9,7 +9,7 @@ use ssh_key::private::{EcdsaKeypair, Ed25519Keypair, KeypairData};
 use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, EcdsaCurve, LineEnding, PrivateKey, PublicKey};
 
-use super::sign::SignError;
+use super::error::SignError;
 use crate::disk;
 use crate::ownership::{self, Use};
 

@@ -7,10 +7,12 @@ use std::path::Path;
 use super::error::StoreError;
 use super::layout;
 use super::log::Log;
-use super::seal::{READ_ONLY_FILE, READ_ONLY_FOLDER};
 use crate::disk;
 use crate::id::RunId;
 use crate::tlog::proof::Proof;
+
+pub(super) const READ_ONLY_FILE: u32 = 0o444;
+const READ_ONLY_FOLDER: u32 = 0o555;
 
 /// Put the proof that the seal in `folder` is the entry `index` of `log` beside it, in the place of
 /// what an attempt before left.
@@ -52,4 +54,17 @@ pub(super) fn settle(root: &Path, run: RunId) -> Result<(), StoreError> {
 /// Make the top folder of a sealed run read-only.
 pub(super) fn protect_top(folder: &Path) -> Result<(), StoreError> {
     disk::set_mode(folder, READ_ONLY_FOLDER).map_err(StoreError::at(folder))
+}
+
+/// Make all files and folders below `at` read-only, `at` itself excepted.
+pub(super) fn protect_below(at: &Path) -> Result<(), StoreError> {
+    for entry in layout::entries(at).map_err(StoreError::at(at))? {
+        if entry.kind.is_dir() {
+            protect_below(&entry.path)?;
+            disk::set_mode(&entry.path, READ_ONLY_FOLDER).map_err(StoreError::at(&entry.path))?;
+        } else if entry.kind.is_file() {
+            disk::set_mode(&entry.path, READ_ONLY_FILE).map_err(StoreError::at(&entry.path))?;
+        }
+    }
+    Ok(())
 }

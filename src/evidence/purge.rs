@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
 use super::layout::{self, PURGING};
-use super::seal;
+use super::publish;
 use super::store::Store;
 use crate::digest::Digest;
 use crate::disk;
@@ -99,7 +99,7 @@ impl Store {
         // A folder can be moved elsewhere only by whom it lets write into it.
         disk::set_mode(&from, OPEN_FOLDER).map_err(StoreError::at(&from))?;
         if let Err(error) = disk::rename_new(&from, &to) {
-            drop(seal::protect_top(&from));
+            drop(publish::protect_top(&from));
             return Err(StoreError::new(&from, error));
         }
         for folder in [from.parent(), Some(aside.as_path())].into_iter().flatten() {

@@ -14,7 +14,7 @@ use super::chain::{self, Line, Tip};
 use super::draft::{Draft, Place};
 use super::error::StoreError;
 use super::layout::{self, EVENTS, RECORD};
-use super::seal;
+use super::leftovers;
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::disk::{self, Appending};
@@ -99,7 +99,7 @@ pub(super) fn resume(place: Place, logged: Option<u64>) -> Result<(Draft, Salvag
     let mut chain = Scanned::read(&path, &mut salvage)?;
     let first = logged.map(|logged| logged + 1).filter(|first| *first <= chain.lines);
     salvage.unlogged = first.map(|first| Unlogged { first, last: chain.lines });
-    salvage.removed = seal::clear(&place.folder)?;
+    salvage.removed = leftovers::clear(&place.folder)?;
     let artifacts = compare(&place.folder, &chain.named, &mut salvage)?;
     if salvage.torn.is_some() {
         disk::truncate(&path, chain.length).map_err(StoreError::at(&path))?;

@@ -4,19 +4,19 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::bag::{self, BagInfo};
 use super::chain;
-use super::draft::Draft;
-use super::error::{SealCause, SealError, StoreError};
+use super::draft::{Bound, Draft};
+use super::error::{SealCause, StoreError};
 use super::finding::Class;
-use super::layout::{self, EVENTS, MAX_EVENT_READ, RECORD, TAG_FILES};
-use super::publish;
-pub(super) use super::publish::protect_top;
+use super::layout::{self, EVENTS, MAX_EVENT_READ, RECORD};
+use super::leftovers::clear;
+use super::publish::{self, protect_below};
 use super::record::{
     COMPLETENESS, Counts, NOT_PROVEN, RunRecord, SealParts, seal_bytes, seal_value,
 };
@@ -27,7 +27,7 @@ use crate::artifact::Artifact;
 use crate::clock::{Moment, rfc3339_millis};
 use crate::digest::Digest;
 use crate::disk::own::Window;
-use crate::disk::{self, OnceFile, PARTIAL_SUFFIX};
+use crate::disk::{self, OnceFile};
 use crate::receipt::Receipt;
 use crate::report;
 use crate::run::{Ending, Event, REDACTED, Recorded};
@@ -41,9 +41,17 @@ pub(crate) const GUIDE: &str = include_str!("VERIFY.txt");
 const STANDS: SignedDuration = SignedDuration::from_mins(1);
 /// Bytes of a report that are written at a time.
 const REPORT_BUFFER: usize = 1 << 18;
-pub(super) const READ_ONLY_FILE: u32 = 0o444;
-pub(super) const READ_ONLY_FOLDER: u32 = 0o555;
-const PRIVATE_FOLDER: u32 = 0o700;
+
+/// A run that could not be sealed, with the reason. The run is still open: nothing recorded is
+/// lost, and [`Draft::seal`] can be tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("the run {} could not be sealed; it stays open", .draft.id())]
+pub struct SealError {
+    /// The run.
+    pub draft: Box<Draft>,
+    /// What stopped it.
+    pub source: SealCause,
+}
 
 /// A seal on its way: what the steps so far found out.
 pub(super) struct Sealing<'a> {
@@ -58,15 +66,6 @@ pub(super) struct Sealing<'a> {
     /// When an authority saw the signature.
     stamped: Option<Timestamp>,
     seal_sha256: Digest,
-}
-
-/// What a seal in the log binds.
-#[derive(Debug)]
-pub(super) struct Bound {
-    /// What the caller gets for it.
-    receipt: Receipt,
-    /// Where it stands in the log; none while that is in doubt.
-    index: Option<u64>,
 }
 
 type Step = fn(&mut Sealing<'_>) -> Result<(), SealCause>;
@@ -92,22 +91,28 @@ pub(super) const STEPS: [Step; 15] = [
 /// The step that reads everything back.
 const CHECK: usize = 11;
 
-/// Seal `draft`; on failure it comes back.
-pub(super) fn seal(
-    mut draft: Draft,
-    ending: &Ending,
-    signer: &Signer,
-    at: Moment,
-) -> Result<Receipt, SealError> {
-    // Its file of events is closed last, when it lies in its final place.
-    let place = draft.place.root.join(layout::sealed_place(draft.id()));
-    let _own = Window::on(&place.join(EVENTS));
-    match run(&mut draft, ending, signer, at, STEPS.len()).and_then(|()| settle(&draft)) {
-        Ok(receipt) => {
-            drop(draft);
-            Ok(receipt)
+impl Draft {
+    /// Close the run for ever: closing event, record, manifests, signature, seal; read everything
+    /// back and verify it; move the folder to its place among the sealed ones, read-only.
+    ///
+    /// # Errors
+    /// [`SealError`] gives the draft back: sealing can be tried again.
+    pub fn seal(
+        mut self,
+        ending: &Ending,
+        signer: &Signer,
+        at: Moment,
+    ) -> Result<Receipt, SealError> {
+        // Its file of events is closed last, when it lies in its final place.
+        let place = self.place.root.join(layout::sealed_place(self.id()));
+        let _own = Window::on(&place.join(EVENTS));
+        match run(&mut self, ending, signer, at, STEPS.len()).and_then(|()| settle(&self)) {
+            Ok(receipt) => {
+                drop(self);
+                Ok(receipt)
+            }
+            Err(source) => Err(SealError { draft: Box::new(self), source }),
         }
-        Err(source) => Err(SealError { draft: Box::new(draft), source }),
     }
 }
 
@@ -436,61 +441,4 @@ impl Sealing<'_> {
         }
         file.finish().map_err(StoreError::at(&path))
     }
-}
-
-/// Bring the folder of an open run back to what its run acknowledged: folders writable, no files
-/// cut short, nothing of an earlier seal, no empty folders. Answers the names of what it removed.
-pub(super) fn clear(folder: &Path) -> Result<Vec<String>, StoreError> {
-    let mut removed = Vec::new();
-    disk::set_mode(folder, PRIVATE_FOLDER).map_err(StoreError::at(folder))?;
-    for name in TAG_FILES.iter().chain(&layout::RESERVED).chain(&[RECORD]) {
-        let path = folder.join(name);
-        if path.symlink_metadata().is_ok() {
-            // `data/` may be read-only since an earlier attempt.
-            let parent = path.parent().expect("a file of the folder lies in a folder");
-            disk::set_mode(parent, PRIVATE_FOLDER).map_err(StoreError::at(parent))?;
-            disk::remove_file(&path).map_err(StoreError::at(&path))?;
-            removed.push((*name).to_owned());
-        }
-    }
-    sweep(folder, folder, &mut removed)?;
-    Ok(removed)
-}
-
-/// Remove files cut short and empty folders below `at`; answers whether nothing is left in it.
-fn sweep(top: &Path, at: &Path, removed: &mut Vec<String>) -> Result<bool, StoreError> {
-    disk::set_mode(at, PRIVATE_FOLDER).map_err(StoreError::at(at))?;
-    let mut empty = true;
-    for entry in layout::entries(at).map_err(StoreError::at(at))? {
-        let gone = if entry.kind.is_dir() {
-            let gone = sweep(top, &entry.path, removed)?;
-            if gone {
-                disk::remove_dir_all(&entry.path).map_err(StoreError::at(&entry.path))?;
-            }
-            gone
-        } else {
-            let partial = entry.name.to_string_lossy().ends_with(PARTIAL_SUFFIX);
-            if partial {
-                disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
-                let name = entry.path.strip_prefix(top).unwrap_or(&entry.path);
-                removed.push(name.to_string_lossy().into_owned());
-            }
-            partial
-        };
-        empty &= gone;
-    }
-    Ok(empty)
-}
-
-/// Make all files and folders below `at` read-only, `at` itself excepted.
-pub(super) fn protect_below(at: &Path) -> Result<(), StoreError> {
-    for entry in layout::entries(at).map_err(StoreError::at(at))? {
-        if entry.kind.is_dir() {
-            protect_below(&entry.path)?;
-            disk::set_mode(&entry.path, READ_ONLY_FOLDER).map_err(StoreError::at(&entry.path))?;
-        } else if entry.kind.is_file() {
-            disk::set_mode(&entry.path, READ_ONLY_FILE).map_err(StoreError::at(&entry.path))?;
-        }
-    }
-    Ok(())
 }

@@ -3,17 +3,17 @@
 //! file or one that an agent holds. Never shows a key.
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, Signature, SshSig};
 
+use super::error::SignError;
 use super::key_file::{self, KeyKind};
 use super::layout::NAMESPACE;
 use crate::digest::Digest;
-use crate::ownership::{self, Exposure, Use};
-use crate::ssh_agent::{self, AgentError};
+use crate::ownership::{self, Use};
+use crate::ssh_agent;
 use crate::tlog::note::{NoteError, NoteSigner};
 
 /// Comment in a key file we make.
@@ -24,85 +24,6 @@ const LOG_COMMENT: &str = "exhibit log key";
 const HASH: HashAlg = HashAlg::Sha512;
 /// How long an SSH agent may take: somebody may have to touch the key.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Why there is no key to sign with, or why it did not sign.
-#[derive(Debug, thiserror::Error)]
-pub enum SignError {
-    /// The key file cannot be read or made.
-    #[error("the key {} cannot be read or made", .path.display())]
-    Io {
-        /// The key file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Others than the owner could read or exchange the key file.
-    #[error("the key {} is not safe: {exposure}", .path.display())]
-    Exposed {
-        /// The key file.
-        path: PathBuf,
-        /// By what, and what mends it.
-        exposure: Exposure,
-    },
-    /// The file is no key that can be used.
-    #[error("{} is not an OpenSSH private key; make one with: ssh-keygen -t ed25519 -N '' -f {}", .path.display(), .path.display())]
-    NotAKey {
-        /// The key file.
-        path: PathBuf,
-        /// What is wrong with it, where the parser said so.
-        source: Option<ssh_key::Error>,
-    },
-    /// The key can be used with a passphrase only, which a daemon has nobody to ask for.
-    #[error("the key {} has a passphrase, which the daemon cannot ask for; remove it with: ssh-keygen -p -N '' -f {}, or have an SSH agent hold the key (keys.agent)", .path.display(), .path.display())]
-    Encrypted {
-        /// The key file.
-        path: PathBuf,
-    },
-    /// The key is of another kind.
-    #[error("the key {} is of the kind {kind}; make one of the kind ed25519 or p256 with: ssh-keygen -t ed25519 -N '' -f {}", .path.display(), .path.display())]
-    OtherKind {
-        /// The key file.
-        path: PathBuf,
-        /// Its kind, as OpenSSH calls it.
-        kind: String,
-    },
-    /// The private key is gone, and its public half is there: another is not made in its place.
-    #[error("the key {} is gone, and its public half {} is there; restore the key", .path.display(), .public.display())]
-    Gone {
-        /// The key file.
-        path: PathBuf,
-        /// The public half.
-        public: PathBuf,
-    },
-    /// The file is no public key that can be used.
-    #[error("{} is not an OpenSSH public key (ssh-ed25519, ecdsa-sha2-nistp256 or sk-ssh-ed25519@openssh.com); write it with: ssh-add -L", .path.display())]
-    NotAPublicKey {
-        /// The key file.
-        path: PathBuf,
-    },
-    /// The SSH agent that holds the key did not sign, or does not hold it.
-    #[error("the SSH agent at {} did not sign", .socket.display())]
-    Agent {
-        /// Its socket.
-        socket: PathBuf,
-        /// Why not.
-        source: AgentError,
-    },
-    /// The SSH agent does not hold the key.
-    #[error("the SSH agent at {} does not hold the key {fingerprint}; add it with ssh-add", .socket.display())]
-    NotHeld {
-        /// Its socket.
-        socket: PathBuf,
-        /// The key.
-        fingerprint: String,
-    },
-    /// The operating system has no randomness to give.
-    #[error("no randomness for a new signing key: {0}")]
-    Random(getrandom::Error),
-    /// The key did not sign.
-    #[error("signing failed")]
-    Sign(#[source] ssh_key::Error),
-}
 
 /// Where the key that signs evidence is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +40,30 @@ impl KeyPlace {
     /// Whether another key waits to take this one's place at the next reload or start.
     pub fn waits(&self) -> bool {
         self.agent.is_none() && key_file::next_file(&self.path).symlink_metadata().is_ok()
+    }
+}
+
+/// The key that signs evidence is not there, and something shows that there was one.
+#[derive(Debug, thiserror::Error)]
+#[error("the signing key {} is gone, but {} is there; restore the key; if it is lost, make another by hand ({}), which the log will tell", .path.display(), .there.display(), .by_hand)]
+pub struct KeyGone {
+    /// Its file.
+    pub path: PathBuf,
+    /// What shows that there was one.
+    pub there: PathBuf,
+    /// The command that makes another.
+    pub by_hand: String,
+}
+
+impl KeyGone {
+    /// That the key at `place` is gone, of which `there` shows that it was.
+    pub(super) fn at(place: &KeyPlace, there: PathBuf) -> Self {
+        let kind = match place.kind {
+            KeyKind::Ed25519 => "ed25519",
+            KeyKind::P256 => "ecdsa -b 256",
+        };
+        let by_hand = format!("ssh-keygen -t {kind} -N '' -f {}", place.path.display());
+        Self { path: place.path.clone(), there, by_hand }
     }
 }
 

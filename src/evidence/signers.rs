@@ -5,18 +5,20 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use exhibit_verify::revocation::Revocation;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use ssh_key::{HashAlg, PublicKey};
 
-use super::inventory;
+use super::error::SignError;
 use super::key_file::{self, KeyKind};
 use super::layout::NAMESPACE;
-use super::revocation::Revocation;
-use super::sign::{COMMENT, KeyPlace, SignError, Signer};
+use super::sign::{COMMENT, KeyGone, KeyPlace, Signer};
 use crate::clock::Moment;
 use crate::disk;
 use crate::ownership::{Use, exposure};
+
+mod revocation;
 
 /// Name of this form of file.
 const FORM: &str = "exhibit-signers/1";
@@ -97,20 +99,20 @@ pub struct Next {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+struct File {
     format: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
-    pub(super) keys: Vec<Epoch>,
+    keys: Vec<Epoch>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) revoked: Vec<Revocation>,
+    revoked: Vec<Revocation>,
 }
 
 /// The history of a daemon's signing keys.
 #[derive(Debug)]
 pub struct Signers {
     path: PathBuf,
-    pub(super) file: File,
+    file: File,
 }
 
 impl Signers {
@@ -151,7 +153,7 @@ impl Signers {
     }
 
     /// Keep others from changing the history, and know what they did before.
-    pub(super) fn lock(&mut self) -> Result<disk::Lock, SignersError> {
+    fn lock(&mut self) -> Result<disk::Lock, SignersError> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let lock = self.path.with_extension("lock");
         let taken = disk::make_dirs(folder)
@@ -163,7 +165,7 @@ impl Signers {
         Ok(taken)
     }
 
-    pub(super) fn save(&self) -> Result<(), SignersError> {
+    fn save(&self) -> Result<(), SignersError> {
         let mut text = serde_json::to_vec_pretty(&self.file).expect("texts and times are plain");
         text.push(b'\n');
         disk::replace(&self.path, &text, PUBLIC)
@@ -234,7 +236,7 @@ impl Signers {
             key_file::exchange(&place.path, millis(at))?;
             // Another is not made in the place of one that signed: also not by a reload.
             if !self.file.keys.is_empty() && place.path.symlink_metadata().is_err() {
-                let gone = inventory::gone(place, self.path.clone());
+                let gone = KeyGone::at(place, self.path.clone());
                 return Err(SignersError::Refused(gone.to_string()));
             }
         }
@@ -307,12 +309,12 @@ impl Signers {
     }
 }
 
-pub(super) fn fingerprint(key: &PublicKey) -> String {
+fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
 /// The wall clock as evidence has it, to the millisecond.
-pub(super) fn millis(at: Moment) -> Timestamp {
+fn millis(at: Moment) -> Timestamp {
     at.to_rfc3339().parse().expect("what is written can be read")
 }
 
@@ -324,7 +326,7 @@ fn next_second(at: Timestamp) -> Timestamp {
 }
 
 /// Reasons stand in lists of one line each, and in the log.
-pub(super) fn check_reason(reason: &str) -> Result<(), SignersError> {
+fn check_reason(reason: &str) -> Result<(), SignersError> {
     if reason.trim().is_empty() || reason.len() > MAX_REASON || reason.contains(char::is_control) {
         let why = format!("a reason is a line of 1 to {MAX_REASON} bytes; give --reason another");
         return Err(SignersError::Refused(why));

@@ -109,7 +109,7 @@ impl Store {
     pub fn publish_sealed(&self, run: RunId, index: u64) -> Result<(), StoreError> {
         let folder = self.folder_of_open(run);
         disk::set_mode(&folder, PRIVATE_FOLDER).map_err(StoreError::at(&folder))?;
-        super::seal::protect_below(&folder)?;
+        super::publish::protect_below(&folder)?;
         if let Some(log) = &self.place(run).log {
             publish::prove(&folder, log, index)?;
         }

@@ -20,7 +20,7 @@ use super::draft::{Attachment, Draft};
 use super::error::StoreError;
 use super::finding::FindingCode;
 use super::fixture::{ORIGIN, agent_says, file, id, log_key, opening, signer, trust_in_log};
-use super::growing::GrowingFile;
+use super::growing_file::GrowingFile;
 use super::layout::{EVENTS, SEAL};
 use super::log::{Log, grow, leaf};
 use super::store::Store;

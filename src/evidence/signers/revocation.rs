@@ -3,10 +3,11 @@
 
 use jiff::Timestamp;
 
-use super::sign::{KeyPlace, Signer};
-use super::signers::{Signers, SignersError, check_reason, fingerprint as fingerprint_of, millis};
+use super::super::sign::{KeyPlace, Signer};
+use super::{
+    Revocation, Signers, SignersError, check_reason, fingerprint as fingerprint_of, millis,
+};
 use crate::clock::Moment;
-pub(super) use exhibit_verify::revocation::Revocation;
 
 impl Signers {
     /// Revoke the key `fingerprint`, with which others may have signed since `since`, or from `at` on.
