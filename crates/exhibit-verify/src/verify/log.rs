@@ -2,6 +2,12 @@
 //! from them, that checkpoints somebody remembers still hold, and that log and folders tell of the
 //! same runs.
 
+mod custody;
+mod history;
+mod keeping;
+mod reading;
+pub(super) mod stamps;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,12 +15,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::custody::Stated;
+use self::history::Watch;
+pub use self::history::WitnessReport;
+use self::keeping::Keeping;
+use self::stamps::Dated;
+pub use self::stamps::StampedReport;
 use super::Facts;
-use super::custody::Stated;
-use super::history::{Watch, WitnessReport};
-use super::keeping::Keeping;
 use super::proof::cosigned_by;
-use super::stamps::{Dated, StampedReport};
 use super::unread::{Unread, unreadable};
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::finding::{Finding, FindingCode};

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::log::LogCheck;
-use super::unread::Unread;
+use super::super::unread::Unread;
+use super::LogCheck;
 use crate::disk;
 use crate::finding::FindingCode;
 use crate::log::{FOLDER, HISTORY, Leaf, LeafKind, StampFile, read_checkpoint};
@@ -24,11 +24,11 @@ const MOST_OFF: SignedDuration = SignedDuration::from_mins(10);
 
 /// How far the clocks of host and authority may be apart before it is worth a word, beside what
 /// the authority says of its own.
-pub(super) const APART: SignedDuration = SignedDuration::from_mins(1);
+pub(in crate::verify) const APART: SignedDuration = SignedDuration::from_mins(1);
 
 /// How far the time of `stamp` may be off, by its authority's word: it must not reach so far that
 /// its time says nothing.
-pub(super) fn accuracy(stamp: &Stamp) -> SignedDuration {
+pub(in crate::verify) fn accuracy(stamp: &Stamp) -> SignedDuration {
     SignedDuration::try_from(stamp.accuracy).map_or(MOST_OFF, |off| off.min(MOST_OFF))
 }
 
@@ -57,7 +57,7 @@ pub struct StampedReport {
 
 /// What is remembered of the entries for the timestamps over them.
 #[derive(Debug, Default)]
-pub(super) struct Dated {
+pub(in crate::verify) struct Dated {
     latest: Option<Timestamp>,
     /// By the size of a checkpoint with a timestamp: the latest time of an entry below it.
     by_size: BTreeMap<u64, Option<Timestamp>>,
@@ -67,7 +67,7 @@ pub(super) struct Dated {
 
 impl Dated {
     /// For the timestamps there are in the store at `root`.
-    pub(super) fn in_store(root: &Path) -> io::Result<Self> {
+    pub(in crate::verify) fn in_store(root: &Path) -> io::Result<Self> {
         let files = match StampFile::all(root) {
             // That there is no history becomes a finding when it is read.
             Err(error) if !disk::is_unreadable(&error) => Vec::new(),
@@ -78,7 +78,7 @@ impl Dated {
     }
 
     /// The entry `index` of the log, in order.
-    pub(super) fn entry(&mut self, index: u64, leaf: &Leaf) {
+    pub(in crate::verify) fn entry(&mut self, index: u64, leaf: &Leaf) {
         if leaf.kind == LeafKind::Timestamp {
             let size = leaf.data.get("size").and_then(Value::as_u64).unwrap_or(index);
             let sha256 = leaf.data.get("sha256").and_then(|it| it.as_str()?.parse().ok());
@@ -97,7 +97,7 @@ impl Dated {
 impl LogCheck<'_> {
     /// Check the timestamps `files` of a log that follows from its entries: all there are, if they
     /// could be `listed`.
-    pub(super) fn stamps(&mut self, files: &[StampFile], listed: Result<(), Unread>) {
+    pub(in crate::verify) fn stamps(&mut self, files: &[StampFile], listed: Result<(), Unread>) {
         let (mut unjudged, mut there) = (0_u32, There::default());
         let mut notes: BTreeMap<u64, Asked> = BTreeMap::new();
         for file in files {

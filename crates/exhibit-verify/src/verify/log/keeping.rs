@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::log::LogCheck;
+use super::LogCheck;
 use crate::finding::FindingCode;
 use crate::id::RunId;
 use crate::layout::{self, PURGING, aside_in};
@@ -16,7 +16,7 @@ use exhibit_tlog::digest::Digest;
 
 /// What the log says of the keeping of runs, as far as it was read.
 #[derive(Debug, Default)]
-pub(super) struct Keeping {
+pub(in crate::verify) struct Keeping {
     /// Days that were promised of runs when they were opened.
     promised: BTreeMap<RunId, Retention>,
     /// When runs were sealed last.
@@ -26,24 +26,29 @@ pub(super) struct Keeping {
     /// Runs that were purged.
     purged: BTreeSet<RunId>,
     /// Digests of the archives that runs became, and whether they became folders again.
-    pub(super) archived: BTreeMap<RunId, (Digest, bool)>,
+    pub(in crate::verify) archived: BTreeMap<RunId, (Digest, bool)>,
     /// How large these are, where the log says so.
-    pub(super) sizes: BTreeMap<RunId, u64>,
+    pub(in crate::verify) sizes: BTreeMap<RunId, u64>,
 }
 
 impl Keeping {
-    pub(super) fn is_purged(&self, run: RunId) -> bool {
+    pub(in crate::verify) fn is_purged(&self, run: RunId) -> bool {
         self.purged.contains(&run)
     }
 
     /// Whether a hold stands on one of `runs`.
-    pub(super) fn holds_one_of(&self, runs: &[RunId]) -> bool {
+    pub(in crate::verify) fn holds_one_of(&self, runs: &[RunId]) -> bool {
         self.holds.iter().any(|(held, _)| runs.contains(held))
     }
 
     /// Take over an entry about `run`; what is wrong with a purge. `seal` is the digest of its last
     /// seal before this entry.
-    pub(super) fn take(&mut self, run: RunId, leaf: &Leaf, seal: Option<Digest>) -> Option<Wrong> {
+    pub(in crate::verify) fn take(
+        &mut self,
+        run: RunId,
+        leaf: &Leaf,
+        seal: Option<Digest>,
+    ) -> Option<Wrong> {
         let text = |name: &str| leaf.data.get(name).and_then(Value::as_str);
         let matter = || text("matter").map(str::to_owned);
         match leaf.kind {
@@ -103,7 +108,13 @@ type Wrong = (String, String);
 
 impl LogCheck<'_> {
     /// Hold the purge of `run` that the entry `index` tells of against what is before it.
-    pub(super) fn keeping(&mut self, run: RunId, index: u64, leaf: &Leaf, seal: Option<Digest>) {
+    pub(in crate::verify) fn keeping(
+        &mut self,
+        run: RunId,
+        index: u64,
+        leaf: &Leaf,
+        seal: Option<Digest>,
+    ) {
         let again = leaf.kind == LeafKind::Purge && self.keeping.is_purged(run);
         let wrong = self.keeping.take(run, leaf, seal);
         if let Some((expected, found)) = wrong {
@@ -114,7 +125,13 @@ impl LogCheck<'_> {
     }
 
     /// A hold names the seal of the run that it keeps, where that was sealed: `seal`, as the log holds it.
-    pub(super) fn held(&mut self, run: RunId, index: u64, leaf: &Leaf, seal: Option<Digest>) {
+    pub(in crate::verify) fn held(
+        &mut self,
+        run: RunId,
+        index: u64,
+        leaf: &Leaf,
+        seal: Option<Digest>,
+    ) {
         let stated = leaf.data.get("seal_sha256").filter(|_| leaf.kind == LeafKind::Hold);
         let Some(stated) = stated.and_then(Value::as_str) else { return };
         if stated.parse().ok() != seal || seal.is_none() {
@@ -125,7 +142,7 @@ impl LogCheck<'_> {
     }
 
     /// Tell where something of `run` is there although it was purged.
-    pub(super) fn purged_run(&mut self, run: RunId) {
+    pub(in crate::verify) fn purged_run(&mut self, run: RunId) {
         if !self.keeping.is_purged(run) {
             return;
         }
@@ -138,7 +155,7 @@ impl LogCheck<'_> {
     }
 
     /// Purged runs of which something is there.
-    pub(super) fn purged(&mut self) {
+    pub(in crate::verify) fn purged(&mut self) {
         for run in self.keeping.purged.clone() {
             self.purged_run(run);
         }

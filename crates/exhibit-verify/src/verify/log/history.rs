@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::log::LogCheck;
-use super::proof::cosigned_by;
+use super::super::proof::cosigned_by;
+use super::LogCheck;
 use crate::finding::FindingCode;
 use crate::log::{CHECKPOINT, FOLDER, HISTORY, STAMPED, StampFile, TreeReader, WITNESSED};
 use crate::log::{read_checkpoint, read_kept_checkpoint};
@@ -32,7 +32,7 @@ pub struct WitnessReport {
 
 /// What is remembered of the checkpoints that the log continues.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(in crate::verify) struct Watch {
     /// By witness: when it looked last, in seconds since the epoch, and the size that it saw.
     seen: BTreeMap<String, (u64, u64)>,
     /// Checkpoints with signatures of keys of which nothing was said.
@@ -41,7 +41,7 @@ pub(super) struct Watch {
 
 impl LogCheck<'_> {
     /// Whether the policy asks for what it names.
-    pub(super) fn policy(&mut self) {
+    pub(in crate::verify) fn policy(&mut self) {
         if let Some(found) = self.trust.log().weakness() {
             let expected = "a log, and a quorum of the witnesses";
             self.add(FindingCode::PolicyWeak, TRUST_POLICY, expected, found);
@@ -93,7 +93,7 @@ impl LogCheck<'_> {
 
     /// Whether enough witnesses saw an earlier checkpoint; that the log continues it is checked
     /// with the others.
-    pub(super) fn witnessed(&mut self, now: &Checkpoint, place: &str, found: String) {
+    pub(in crate::verify) fn witnessed(&mut self, now: &Checkpoint, place: &str, found: String) {
         let earlier = read_checkpoint(&self.root.join(HISTORY).join(WITNESSED));
         if self.unread_result(&format!("{HISTORY}/{WITNESSED}"), &earlier) {
             return;
@@ -117,7 +117,7 @@ impl LogCheck<'_> {
     }
 
     /// The checkpoints that were published, against the tree.
-    pub(super) fn history(&mut self, newest: &Note, checkpoint: &Checkpoint) {
+    pub(in crate::verify) fn history(&mut self, newest: &Note, checkpoint: &Checkpoint) {
         match self.there(HISTORY) {
             Ok(Some(_)) => {}
             Ok(None) => {
@@ -162,7 +162,11 @@ impl LogCheck<'_> {
     }
 
     /// Checkpoints that somebody kept elsewhere.
-    pub(super) fn remembered(&mut self, remembered: &[PathBuf], checkpoint: &Checkpoint) {
+    pub(in crate::verify) fn remembered(
+        &mut self,
+        remembered: &[PathBuf],
+        checkpoint: &Checkpoint,
+    ) {
         for path in remembered {
             let place = path.display().to_string();
             match read_kept_checkpoint(path) {
@@ -179,7 +183,7 @@ impl LogCheck<'_> {
     }
 
     /// Whether the log continues what `old` states.
-    pub(super) fn continues(
+    pub(in crate::verify) fn continues(
         &mut self,
         place: &str,
         note: &Note,
@@ -201,7 +205,7 @@ impl LogCheck<'_> {
     }
 
     /// Whether the log still begins with what `old` states.
-    pub(super) fn holds(&mut self, place: &str, old: &Checkpoint, now: &Checkpoint) {
+    pub(in crate::verify) fn holds(&mut self, place: &str, old: &Checkpoint, now: &Checkpoint) {
         if old.size > now.size {
             // A log in use may have grown since it was looked at; its checkpoint comes first.
             let newest = self.reader.checkpoint();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::log::LogCheck;
+use super::LogCheck;
 use crate::cause::chain;
 use crate::custody::{CUSTODY, CustodyEvent, is_month, lines};
 use crate::finding::FindingCode;
@@ -15,7 +15,7 @@ use exhibit_tlog::digest::Digest;
 
 /// A head of the custody log, as an entry of the log states it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stated {
+pub(in crate::verify) struct Stated {
     /// Index of the entry.
     index: u64,
     /// Events.
@@ -27,7 +27,7 @@ pub(super) struct Stated {
 }
 
 impl Stated {
-    pub(super) fn of(index: u64, leaf: &Leaf) -> Self {
+    pub(in crate::verify) fn of(index: u64, leaf: &Leaf) -> Self {
         let count = leaf.data.get("count").and_then(Value::as_u64).unwrap_or(0);
         let sha256 = leaf.data.get("sha256").and_then(|it| it.as_str()?.parse().ok());
         let unlogged = leaf.data.get("unlogged").and_then(Value::as_u64).unwrap_or(0);
@@ -37,7 +37,7 @@ impl Stated {
 
 impl LogCheck<'_> {
     /// The custody log beside the log, against itself and against the heads in the log.
-    pub(super) fn custody(&mut self) {
+    pub(in crate::verify) fn custody(&mut self) {
         self.custody_files();
         let mut heads = std::mem::take(&mut self.heads);
         for head in heads.iter().filter(|head| head.unlogged > 0) {
