@@ -1,5 +1,8 @@
 //! Holds the architecture: what ARCHITECTURE.md says of layers, absences and sizes.
 
+mod circles;
+mod json;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
