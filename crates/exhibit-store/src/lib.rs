@@ -119,37 +119,31 @@ pub use draft::{Attachment, Draft};
 pub use error::{SealCause, SignError, StoreError};
 pub use exhibit_verify::archived::archived_record;
 pub use exhibit_verify::revocation::Revocation;
-pub use facts::is_sealed_report;
-pub use facts::{CodeNamed, RunFacts};
+pub use facts::{CodeNamed, RunFacts, is_sealed_report};
 pub use finding::{Class, Finding, FindingCode};
-pub use found::LOG_PLACE;
-pub use found::{Findings, FoundBy, Integrity, IntegrityState, LoggedFinding, Resolved, Said};
+pub use found::{
+    Findings, FoundBy, Integrity, IntegrityState, LOG_PLACE, LoggedFinding, Resolved, Said,
+};
 pub use growing_file::GrowingFile;
-pub use index::words;
-pub use index::{Filled, Index, IndexError};
+pub use index::{Filled, Index, IndexError, words};
 pub use inventory::{Amiss, Inventory};
 pub use key_file::KeyKind;
-pub use layout::FORMAT;
 pub use layout::{
-    EVENTS, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, QUARANTINE, RECORD, REPORT, RUNS,
-    SEAL, archived_place, is_safe_path, open_place, sealed_place,
+    EVENTS, FORMAT, IMPORTED, MANIFEST, MAX_MANIFEST, MAX_SMALL, PROOF, QUARANTINE, RECORD, REPORT,
+    RUNS, SEAL, archived_place, is_safe_path, open_place, sealed_place,
 };
-pub use purge::Leaving;
-pub use purge::seal_digest;
+pub use purge::{Leaving, seal_digest};
 pub use query::{Choice, Filter, MAX_LIST, Tally};
 pub use record::{Counts, RunRecord, RunSummary};
 pub use recover::{Salvage, Torn, Unlogged};
 pub use reporter::{PlainReports, Reporter};
-pub use seal::GUIDE;
-pub use seal::SealError;
+pub use seal::{GUIDE, SealError};
 pub use sign::{KeyGone, KeyPlace, LogKey, Signer};
 pub use signers::{Epoch, Next, Signers, SignersError};
 pub use stamp::TimestampAuthority;
-pub use store::Store;
-pub use store::{days_in, sealed_in, unlisted_in};
+pub use store::{Store, days_in, sealed_in, unlisted_in};
 pub use triage::Triage;
-pub use trust::{LOG_KEY, REVOKED, SIGNERS};
-pub use trust::{Trust, TrustError, Unfit};
+pub use trust::{LOG_KEY, REVOKED, SIGNERS, Trust, TrustError, Unfit};
 
 #[cfg(test)]
 mod attacks;
