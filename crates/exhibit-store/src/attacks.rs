@@ -12,24 +12,12 @@ use super::fixture::{Bench, id, signer, stranger, trust, verdict};
 use super::layout::{self, EVENTS, LISTED, MANIFEST, REPORT, SEAL, SIGNATURE, TAG_MANIFEST};
 use super::record::{RunRecord, SealParts, seal_bytes, seal_value};
 use super::sign::Signer;
+pub(super) use super::tampering::{rename, write};
 use super::trust::Trust;
 use super::verify;
 use crate::digest::Digest;
 use crate::run::Ending;
 use exhibit_verify::exit;
-
-#[expect(clippy::disallowed_methods, reason = "a test does damage")]
-pub(super) fn write(path: &Path, bytes: &[u8]) {
-    fs::write(path, bytes).expect("written");
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test does damage")]
-pub(super) fn rename(from: &Path, to: &Path) {
-    if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).expect("made");
-    }
-    fs::rename(from, to).expect("renamed");
-}
 
 fn digest(path: &Path) -> Digest {
     Digest::of(&fs::read(path).expect("there"))

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::fixture::{Bench, trust, verdict};
+pub(super) use super::tampering::unlock;
 use super::verify;
 
 /// What is damaged.
@@ -42,19 +43,6 @@ impl Pair {
         let (folder, other) = (bench.sealed(0), bench.sealed(1));
         unlock(&folder);
         Self { _bench: bench, folder, other }
-    }
-}
-
-/// Make folders writable again, as somebody with the rights would.
-#[expect(clippy::disallowed_methods, reason = "a test prepares damage")]
-pub(super) fn unlock(folder: &Path) {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("set");
-    for entry in super::layout::entries(folder).expect("listed") {
-        if entry.kind.is_dir() {
-            unlock(&entry.path);
-        } else if entry.kind.is_file() {
-            fs::set_permissions(&entry.path, fs::Permissions::from_mode(0o644)).expect("set");
-        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::damage::unlock;
 use super::finding::FindingCode;
 use super::fixture::{Bench, file, trust, verdict};
 use super::layout::{EVENTS, MANIFEST, MAX_EVENT_READ, MAX_MANIFEST, TAG_MANIFEST};
+pub(super) use super::tampering::copy_tree;
 use super::verify::{self, MAX_OF_A_CODE};
 use crate::digest::Digest;
 use crate::run::{Ending, Event};
@@ -148,17 +149,4 @@ fn a_copy_of_the_sealed_runs_alone_is_a_whole_store() {
     assert_eq!((report.folders.len(), report.findings.len(), report.exit()), (1, 0, exit::OK));
     let nothing = verify::store(&bench.scratch().join("nowhere"), &trust(), &[]);
     assert_eq!(nothing.exit(), exit::UNREADABLE);
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test copies a store")]
-pub(super) fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("made");
-    for entry in super::layout::entries(from).expect("listed") {
-        let target = to.join(&entry.name);
-        if entry.kind.is_dir() {
-            copy_tree(&entry.path, &target);
-        } else {
-            fs::copy(&entry.path, &target).expect("copied");
-        }
-    }
 }

@@ -14,8 +14,7 @@
 //! Out of scope: HTTP, an async runtime, a browser, configuration files. Everything blocks. Nothing but
 //! [`clock`] reads the time: a [`Moment`](clock::Moment) is passed in. Two things are asked of whoever
 //! uses the store, each by a trait: timestamps of an authority ([`TimestampAuthority`]) and the report in
-//! a sealed folder ([`Reporter`]). Who may read,
-//! hold or purge is decided above.
+//! a sealed folder ([`Reporter`]). Who may read, hold or purge is decided above.
 //!
 //! # The order of things
 //! What is acknowledged is on disk: a file is written under another name, synchronised, renamed, and its
@@ -71,8 +70,9 @@
 //! ```
 //!
 //! # Tests of whoever uses it
-//! With the feature `testing` a disk can be told to fail at any step (`disk::fault`), and there are runs
-//! whose every byte is the same each time (`fixture`). Without it a step is what it does, and nothing of
+//! With the feature `testing` a disk can be told to fail at any step (`disk::fault`), there are runs
+//! whose every byte is the same each time (`fixture`), and what somebody with a store's files can do to
+//! them (`tampering`). Without it a step is what it does, and nothing of
 //! this is compiled.
 
 #[rustfmt::skip]
@@ -165,6 +165,8 @@ mod matrix;
 mod model;
 #[cfg(test)]
 mod mutations;
+#[cfg(any(test, feature = "testing"))]
+pub mod tampering;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -322,4 +322,6 @@ fn published(folder: &Path, sizes: &mut Vec<u64>) -> io::Result<()> {
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-pub(super) use self::tests::{extend, files, grow, lay_out, remove};
+pub(super) use self::tests::grow;
+#[cfg(test)]
+pub(super) use super::tampering::{extend, files, lay_out, remove};

@@ -24,44 +24,6 @@ pub(crate) fn grow(log: &Log, count: usize) {
     extend(log, &(0..count).map(entry).collect::<Vec<_>>());
 }
 
-/// Put `entries` into the log with one commit.
-pub(crate) fn extend(log: &Log, entries: &[Vec<u8>]) {
-    log.append_all(entries.to_vec()).expect("appended");
-}
-
-/// The files below `folder`, by name.
-pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(at) = folders.pop() {
-        for entry in fs::read_dir(&at).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(folder).expect("below").to_string_lossy().into_owned();
-                found.insert(name, fs::read(&path).expect("readable"));
-            }
-        }
-    }
-    found
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test prepares what a crash or an intruder left")]
-pub(crate) fn lay_out(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
-    drop(fs::remove_dir_all(folder));
-    for (name, bytes) in files {
-        let path = folder.join(name);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-        fs::write(path, bytes).expect("written");
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test does damage")]
-pub(crate) fn remove(path: &Path) {
-    fs::remove_dir_all(path).or_else(|_| fs::remove_file(path)).expect("removed");
-}
-
 /// Code and place of all that verification says of the store, with what its folders say.
 fn told(root: &Path, more: &str, remembered: &[PathBuf]) -> Vec<String> {
     let report = verify::store(root, &trust_in_log(more), remembered);
