@@ -47,7 +47,7 @@ oscal: build ## have compliance-trestle (PyPI) read a run as OSCAL
 	@scripts/oscal
 
 mutations: ## ten thousand random changes of a sealed store, each of which must be noticed
-	EXHIBIT_MUTATIONS=$${EXHIBIT_MUTATIONS:-10000} cargo test --lib -- evidence::mutations
+	EXHIBIT_MUTATIONS=$${EXHIBIT_MUTATIONS:-10000} cargo test -p exhibit-store --lib -- mutations::
 
 verity: ## fs-verity, under a kernel that has it, in a virtual machine (apt: qemu-system-x86 and a kernel)
 	@scripts/verity
@@ -59,14 +59,14 @@ faults: ## a disk that fails, in each of seven ways at every step of a store's l
 	EXHIBIT_FAULTS=all cargo test --lib -- faults::
 
 model: ## recovery: crashes, starts and an insider's actions in every order, six deep
-	EXHIBIT_DEPTH=$${EXHIBIT_DEPTH:-6} cargo test --lib -- evidence::model
+	EXHIBIT_DEPTH=$${EXHIBIT_DEPTH:-6} cargo test -p exhibit-store --lib -- model::
 
 tlog-peer: build ## have aics-tlog (PyPI), another implementation, judge logs, sound and damaged
 	@scripts/tlog-peer
 
 docs: ## write anew what is made of tables: docs/openapi.json, parts of docs/API.md and docs/AUDITORS.md
 	UPDATE_GOLDEN=1 cargo test --test it -- openapi::the openapi::what
-	UPDATE_GOLDEN=1 cargo test --lib -- evidence::matrix
+	UPDATE_GOLDEN=1 cargo test -p exhibit-store --lib -- matrix::
 
 fuzz: setup ## an hour of libFuzzer on every reader of what others may have made
 	@scripts/fuzz 3600

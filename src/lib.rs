@@ -2,23 +2,26 @@
 //! hash-manifested, signed evidence folders that anybody can check offline.
 //!
 //! The layers, lowest first; a module may use those above it in this list, never those below
-//! (`tests/it/tidy.rs` holds the rule):
+//! (`tests/it/tidy/` holds the rule):
 //!
-//! * L0 base: [`clock`], [`id`], [`digest`], [`disk`], [`pack`], [`secret`], [`error`], [`http`],
-//!   [`blob`], [`compare`], [`redact`], [`tlog`], [`shown`], [`words`], [`timestamp`],
-//!   [`ownership`], [`ssh_agent`]
-//! * L1 domain: [`artifact`], [`run`], [`receipt`], [`request`], [`workflow`], [`retention`]
-//! * L2 parts: [`config`], [`auth`], [`hosted`], [`evidence`], [`report`], [`worktree`], [`population`],
-//!   [`bundle`], [`integrity`]
+//! * L0 base: [`pack`], [`secret`], [`error`], [`http`], [`compare`], [`redact`], [`words`], [`qr`]
+//! * L1 domain: [`request`]
+//! * L2 parts: [`config`], [`auth`], [`quotas`], [`hosted`], [`report`], [`worktree`], [`population`],
+//!   [`integrity`]
 //! * L3 pipeline: [`runs`], [`sessions`], [`sequences`], [`jobs`], [`capture`]
 //! * L4 daemon and API: [`daemon`], [`api`], [`web`], [`client`]
 //! * L5 front ends: [`cli`], [`demo`]; `fuzz`, which only tests have
 //!
-//! Below them lie crates: the browser with its settings and its policy is `exhibit_browser`, whose
-//! modules are known here by their old paths ([`backend`], [`settings`], [`policy`], [`masks`],
-//! [`blocking`], [`video`], [`caption`], [`markdown`], [`tasks`]).
+//! Below them lie crates, whose modules are known here by paths of the daemon's own: the browser with
+//! its settings and its policy ([`exhibit_browser`]: [`backend`], [`settings`], [`policy`], [`masks`],
+//! [`blocking`], [`video`], [`caption`], [`markdown`], [`tasks`]); every write of evidence
+//! ([`exhibit_store`]: [`evidence`], [`disk`], [`bundle`], [`clock`], [`ownership`], [`ssh_agent`]); its
+//! format ([`exhibit_verify`]: [`artifact`], [`run`], [`receipt`], [`workflow`], [`retention`], [`id`],
+//! [`blob`], [`shown`], [`timestamp`]); the log's arithmetic ([`exhibit_tlog`]: [`tlog`], [`digest`]).
 
 pub use exhibit_browser::{blocking, caption, markdown, masks, policy, settings, tasks, video};
+pub use exhibit_store as evidence;
+pub use exhibit_store::{bundle, clock, disk, ownership, ssh_agent};
 pub use exhibit_tlog as tlog;
 pub use exhibit_tlog::digest;
 pub use exhibit_verify::{
@@ -33,25 +36,20 @@ pub mod backend {
 
 pub mod api;
 pub mod auth;
-pub mod bundle;
 pub mod capture;
 pub mod cli;
 pub mod client;
-pub mod clock;
 pub mod compare;
 pub mod config;
 pub mod daemon;
 pub mod demo;
-pub mod disk;
 pub mod error;
-pub mod evidence;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 pub mod hosted;
 pub mod http;
 pub mod integrity;
 pub mod jobs;
-pub mod ownership;
 pub mod pack;
 pub mod population;
 pub mod qr;
@@ -64,7 +62,6 @@ pub mod secret;
 pub mod sequences;
 pub mod sessions;
 pub mod spans;
-pub mod ssh_agent;
 pub mod web;
 pub mod words;
 pub mod worktree;

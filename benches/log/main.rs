@@ -18,6 +18,7 @@ use exhibit::clock::Clock;
 use exhibit::evidence::log::Log;
 use exhibit::evidence::{LogKey, Signer, Store, Trust, verify};
 use exhibit::id::RunId;
+use exhibit::report::SealedReports;
 use exhibit::run::{Caller, Ending, Opening, RunSpec};
 use serde_json::json;
 
@@ -154,7 +155,7 @@ fn seals(folder: &Path) {
         ("with the log, 4 at once", true, 4),
     ] {
         let root = folder.join(format!("seals-{logged}-{threads}"));
-        let mut store = Store::open(&root).expect("a store");
+        let mut store = Store::open(&root).expect("a store").with_reporter(Arc::new(SealedReports));
         if logged {
             store = store.with_log(Arc::new(log_in(&root)));
         }
@@ -209,7 +210,10 @@ fn verification(folder: &Path) {
     let signer = Signer::load_or_create(&folder.join("signing")).expect("a key");
     let line = signer.allowed_signers_line("bench");
     let root = folder.join("verified");
-    let store = Store::open(&root).expect("a store").with_log(Arc::new(log_in(&root)));
+    let store = Store::open(&root)
+        .expect("a store")
+        .with_reporter(Arc::new(SealedReports))
+        .with_log(Arc::new(log_in(&root)));
     let bytes = |number: usize| (0..SIZE).map(|at| (at * 31 + number) as u8).collect::<Vec<u8>>();
     let files = (0..FILES).map(|n| file(format!("captures/{n:05}.bin"), bytes(n)));
     let sealed = seal(&store, &signer, &Clock::system(), files);
@@ -226,7 +230,10 @@ fn verification(folder: &Path) {
     drop(store);
     // The same files in a thousand runs.
     let root = folder.join("many");
-    let store = Store::open(&root).expect("a store").with_log(Arc::new(log_in(&root)));
+    let store = Store::open(&root)
+        .expect("a store")
+        .with_reporter(Arc::new(SealedReports))
+        .with_log(Arc::new(log_in(&root)));
     for run in 0..1_000 {
         let files = (0..FILES / 1_000).map(|n| file(format!("{n}.bin"), bytes(run * 10 + n)));
         seal(&store, &signer, &Clock::system(), files);

@@ -16,13 +16,14 @@ mod harness;
 mod site;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use exhibit::artifact::NewArtifact;
 use exhibit::clock::Clock;
 use exhibit::evidence::{Signer, Store};
 use exhibit::id::RunId;
-use exhibit::report::{self, Options};
+use exhibit::report::{self, Options, SealedReports};
 use exhibit::run::{Actor, Caller, Ending, Event, Opening, RunSpec};
 use serde_json::{Value, json};
 
@@ -105,7 +106,7 @@ async fn main() {
 /// A sealed run with so many events and captures; its folder, and how long sealing took.
 fn run(root: &Path, events: usize, captures: usize, png: &[u8]) -> (PathBuf, f64) {
     let clock = Clock::system();
-    let store = Store::open(root).expect("a store");
+    let store = Store::open(root).expect("a store").with_reporter(Arc::new(SealedReports));
     let id = RunId::new(clock.now());
     let spec = RunSpec { workflow: "refund".to_owned(), ..RunSpec::default() };
     let caller = Caller::Daemon;

@@ -75,9 +75,12 @@ impl Sink for RecordingFile {
     }
 }
 
-impl WallClock for Clock {
+/// The daemon's clock, as the browser's recorder reads it.
+struct RecordingClock(Clock);
+
+impl WallClock for RecordingClock {
     fn now(&self) -> Moment {
-        Self::now(self)
+        self.0.now()
     }
 }
 
@@ -163,7 +166,7 @@ impl Captures {
     ) -> Result<(RecordingOrder, oneshot::Receiver<()>), Problem> {
         let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
         let (ended, ending) = oneshot::channel();
-        let clock = Arc::new(self.0.runs.clock().clone());
+        let clock = Arc::new(RecordingClock(self.0.runs.clock().clone()));
         Ok((
             RecordingOrder { settings, file: Box::new(RecordingFile(file)), clock, ended, popups },
             ending,

@@ -126,3 +126,41 @@ fn a_table_has_a_row_for_each_run_and_no_formula() {
     assert_eq!(text.lines().count(), 3);
     assert!(text.starts_with("number,run,workflow,") && text.contains(",'=1+1,"));
 }
+
+#[test]
+fn a_run_that_was_removed_is_not_purged_by_what_is_shown_for_a_moment_and_nobody_signed() {
+    use exhibit_store::fixture::{Bench, ORIGIN, id, trust_in_log};
+    use exhibit_store::tampering::{copy_tree, extend, passed, remove, unlock};
+    use exhibit_verify::layout::{SEAL, sealed_place};
+
+    let bench = Bench::logged();
+    bench.sealed(0);
+    let (victim, other) = (bench.scratch().join("victim"), bench.scratch().join("other"));
+    copy_tree(bench.store.root(), &victim);
+    unlock(&victim);
+    let seal = std::fs::read(victim.join(sealed_place(id(0))).join(SEAL)).expect("there");
+    remove(&victim.join(sealed_place(id(0))));
+    let key = crate::evidence::LogKey::load_or_create(&bench.scratch().join("another"));
+    let key = key.expect("a key");
+    let log = crate::evidence::log::Log::open(&other, &key, ORIGIN).expect("a log");
+    let reader = crate::evidence::log::LogReader::of_store(&victim);
+    let size = reader.checkpoint().expect("a checkpoint").1.size;
+    extend(&log, &reader.bundle(0, size).expect("whole"));
+    let time = "2029-01-01T00:00:00.000Z";
+    let purge = json!({
+        "format": "exhibit-log/1", "kind": "purge", "run": id(0),
+        "seal_sha256": Digest::of(&seal), "time": time,
+    });
+    log.append(purge.to_string().into_bytes()).expect("appended");
+
+    let trust = trust_in_log("");
+    let judge = || {
+        let (log, findings) = crate::evidence::verify::log(&victim, &trust, &[]);
+        let size = log.size;
+        let state = log.root.map(|root| LogState { origin: log.origin.clone(), size, root });
+        let query = Query { from: None, to: None, workflow: None };
+        let found = super::population(&victim, query, state.as_ref(), trust.log());
+        findings.is_empty() && found.is_ok_and(|found| found.doubtful().next().is_none())
+    };
+    assert_eq!(passed(&victim, &other, judge), [0; 0]);
+}

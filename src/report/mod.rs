@@ -43,7 +43,7 @@ pub use self::run_changes::RunChanges;
 pub use self::source::ReportError;
 pub(crate) use self::text::{between, moment, spoken, text};
 use crate::evidence::verify::FolderReport;
-use crate::evidence::{Integrity, REPORT};
+use crate::evidence::{Integrity, REPORT, Reporter};
 use crate::shown::shown_json;
 use crate::tlog::note::Note;
 
@@ -123,27 +123,31 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, ReportError>) -> Result<T, Report
     })
 }
 
-/// [`write()`] for a folder that is being sealed: where there can be no report, a page says why.
-///
-/// # Errors
-/// What `out` answers.
-pub(crate) fn write_or_excuse(folder: &Path, out: &mut impl Write) -> io::Result<()> {
-    match write(folder, &Options { fresh: true, ..Options::default() }, out)? {
-        Ok(()) => Ok(()),
-        Err(error) => out.write_all(&excuse(&error.to_string())),
-    }
-}
+/// Makes the reports of folders that are being sealed.
+#[derive(Debug)]
+pub struct SealedReports;
 
-/// A page in a report's place that says why there is none.
-pub(crate) fn excuse(why: &str) -> Vec<u8> {
-    let mut page = Vec::new();
-    Excuse::new(why).write(&mut page).expect("memory takes every page");
-    page
+impl Reporter for SealedReports {
+    /// [`write()`]; where there can be no report, a page says why.
+    fn write(&self, folder: &Path, mut out: &mut dyn Write) -> io::Result<()> {
+        match write(folder, &Options { fresh: true, ..Options::default() }, &mut out)? {
+            Ok(()) => Ok(()),
+            Err(error) => out.write_all(&self.excuse(&error.to_string())),
+        }
+    }
+
+    fn excuse(&self, why: &str) -> Vec<u8> {
+        let mut page = Vec::new();
+        Excuse::new(why).write(&mut page).expect("memory takes every page");
+        page
+    }
 }
 
 #[cfg(test)]
 mod compared;
 #[cfg(test)]
 mod marked;
+#[cfg(test)]
+mod sealed;
 #[cfg(test)]
 mod tests;

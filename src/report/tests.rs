@@ -8,9 +8,10 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Options, ReportError, content_security_policy, write};
+use super::{Options, ReportError, SealedReports, content_security_policy, write};
 use crate::compare::Bitmap;
 use crate::digest::Digest;
+use crate::evidence::Reporter as _;
 use crate::{disk, pack};
 
 pub(super) const EVIL: &str =
@@ -342,7 +343,7 @@ fn what_is_no_evidence_has_no_report() {
         assert!(matches!(refused, Err(ReportError::NotEvidence(_))), "{refused:?}");
     }
     let mut excuse = Vec::new();
-    super::write_or_excuse(folder.path(), &mut excuse).expect("memory");
+    SealedReports.write(folder.path(), &mut excuse).expect("memory");
     let excuse = String::from_utf8(excuse).expect("text");
     assert!(excuse.contains("is not a folder of evidence") && excuse.contains("VERIFY.txt"));
 }

@@ -30,6 +30,7 @@ use crate::evidence::log::Standing;
 use crate::evidence::{Findings, Index, LogKey, TimestampAuthority};
 use crate::id::RunId;
 use crate::integrity::memory::Memory;
+use crate::report::SealedReports;
 use crate::tasks::Tasks;
 
 /// All parts.
@@ -64,7 +65,9 @@ pub(super) fn assemble(
 ) -> Result<(Parts, Vec<RunId>), Problem> {
     let Begun { store, log, signing: key, unsaid, memory } = begun;
     let authority = Arc::new(Authority::new(config.clone(), clock.clone(), tasks.clone()));
-    let store = store.with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>);
+    let store = store
+        .with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>)
+        .with_reporter(Arc::new(SealedReports));
     let standing = Standing::of_store(store.root()).map_err(store_problem)?;
     let found = Findings::of_store(store.root()).map_err(store_problem)?;
     let why = unsaid.as_ref().map(|unsaid| unsaid.why.clone());

@@ -17,6 +17,7 @@ mod instance;
 mod launch;
 mod limits;
 mod load;
+mod look;
 mod mask;
 mod nearest;
 mod network;

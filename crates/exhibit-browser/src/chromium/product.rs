@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::emulate::omit_background;
 use super::error::PageError;
 use super::limits::QUICK;
+use super::look;
 use super::mask;
 use super::outline;
 use super::page::Page;
 use super::picture;
 use super::print::print;
 use super::snapshot::snapshots;
-use super::typed;
 use crate::backend::{Companion, Snapshots};
 use crate::error::CaptureError;
 use crate::settings::{Observation, PageSettings, Picture, Product};
@@ -60,7 +60,7 @@ pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageE
         facts.snapshots_withheld = withheld.then_some(WITHHELD);
     }
     // What the page itself takes out of its fields meanwhile is a secret as well.
-    typed::look(page).await?;
+    look::secrets(page).await?;
     let snapshots = snapshots(page, making.snapshot && !withheld);
     let (made, snapshots, title) = match making.product {
         Product::Picture(wanted) => {
@@ -125,7 +125,7 @@ async fn observation(
 
 /// What is told of a page, without its secrets.
 async fn report(page: &Page, mut told: Value) -> Result<Parts, PageError> {
-    typed::look(page).await?.clean(&mut told);
+    look::secrets(page).await?.clean(&mut told);
     let bytes = serde_json::to_vec_pretty(&told)
         .map_err(|error| CaptureError::internal("writing down what is in the page", error))?;
     Ok((bytes.into(), None, Vec::new()))

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::error::PageError;
 use super::limits::PAGE_CALL;
+use super::look;
 use super::page::Page;
 use super::pipe::CallError;
-use super::typed;
 use crate::backend::Snapshots;
 use crate::error::CaptureError;
 
@@ -23,7 +23,7 @@ pub(super) async fn snapshots(page: &Page, wanted: bool) -> Result<Snapshots, Pa
         dom: kept("DOM", dom)?,
         accessibility: kept("accessibility tree", accessibility)?,
     };
-    Ok(typed::look(page).await?.clean_snapshots(snapshots, page.tasks()).await)
+    Ok(look::secrets(page).await?.clean_snapshots(snapshots, page.tasks()).await)
 }
 
 /// A snapshot that cannot be had is no reason to lose the picture; a dead page or browser is.

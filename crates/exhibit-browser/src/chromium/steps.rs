@@ -18,7 +18,7 @@ use super::pipe::CallError;
 use super::product::{Making, make, title};
 use super::recording::Recording;
 
-use super::{act, edit, outline, typed};
+use super::{act, edit, look, outline};
 use crate::backend::{BackendName, Download, Output, PageFacts, SequenceOrder, StepReport};
 use crate::error::{CaptureError, ErrorKind};
 use crate::secret::REDACTED;
@@ -137,7 +137,7 @@ impl Walk<'_> {
 
     async fn state(&self) -> Result<Value, CaptureError> {
         self.allowed().map_err(CaptureError::from)?;
-        let hidden = typed::look(self.page).await.map_err(|error| self.cleaned(error))?;
+        let hidden = look::secrets(self.page).await.map_err(|error| self.cleaned(error))?;
         let mut state = outline::state(self.page).await.map_err(|error| self.cleaned(error))?;
         hidden.clean(&mut state);
         Ok(state)

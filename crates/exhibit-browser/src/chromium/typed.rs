@@ -1,6 +1,6 @@
 //! Owns what is known of the secrets in a page: which values were typed into fields for secrets, or
-//! stand in such fields. The page's evidence is written without them. What is a secret is decided in
-//! the page by `typed.js`; what was one stays one as long as the page is there.
+//! stand in such fields. The page's evidence is written without them. What was one stays one as long as
+//! the page is there. Knows no page: `look` asks one.
 
 mod html;
 mod mhtml;
@@ -10,16 +10,8 @@ mod values;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::join_all;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
-use super::error::PageError;
-use super::frames;
-use super::injected::TYPED;
-use super::limits::QUICK;
-use super::page::Page;
-use super::script::World;
 pub(super) use values::Values;
 
 /// The secrets of a page and of the windows it opens.
@@ -43,78 +35,22 @@ impl Typed {
 pub(super) struct Field {
     id: String,
     name: String,
-    value: String,
+    pub(super) value: String,
 }
 
 impl Field {
     /// Whether its value could be any word of a text.
-    fn is_short(&self) -> bool {
+    pub(super) fn is_short(&self) -> bool {
         self.value.chars().count() < values::SHORTEST
     }
-}
-
-/// What a frame tells of its secrets.
-#[derive(Deserialize)]
-struct Told {
-    /// Whether there are frames within.
-    frames: bool,
-    fields: Vec<Field>,
 }
 
 /// What must not stand in the snapshots of a page.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hidden {
-    values: Values,
+    pub(super) values: Values,
     /// Fields whose values are too short to be told from other words.
-    short: Vec<Field>,
+    pub(super) short: Vec<Field>,
     /// The browser's numbers for them.
-    nodes: HashSet<u64>,
-}
-
-/// A call of `method` of the script in a page, whether or not it runs there already.
-fn asking(method: &str) -> String {
-    format!("(...all) => (globalThis.exhibitTyped || ({TYPED})()).{method}(...all)")
-}
-
-/// Look for what stands in the fields for secrets of `page` and of its frames, and remember it.
-pub(super) async fn look(page: &Page) -> Result<Hidden, PageError> {
-    let world = World::isolated(page).await?;
-    let told: Told = world.call(&asking("look"), &[], QUICK).await?;
-    let mut fields = told.fields;
-    if told.frames {
-        let inner = frames::within(page).await;
-        let looks = join_all(inner.into_iter().map(|frame| async move {
-            let world = World::of_frame(frame.line, &frame.id).await.ok()?;
-            world.call::<Told>(&asking("look"), &[], QUICK).await.ok()
-        }));
-        fields.extend(looks.await.into_iter().flatten().flat_map(|told| told.fields));
-    }
-    for field in &fields {
-        page.typed().note(&field.value);
-    }
-    let short: Vec<Field> = fields.into_iter().filter(Field::is_short).collect();
-    let nodes = if short.is_empty() { HashSet::new() } else { nodes(page, &world).await? };
-    Ok(Hidden { values: page.typed().values(), short, nodes })
-}
-
-/// The browser's numbers for the fields of `page` with short secrets.
-async fn nodes(page: &Page, world: &World) -> Result<HashSet<u64>, PageError> {
-    const GROUP: &str = "exhibit-short";
-    let list = world.handle(&asking("short"), GROUP).await?;
-    let params = json!({ "objectId": list, "ownProperties": true });
-    let items = page.call_raw("Runtime.getProperties", params, QUICK).await?;
-    let items: Value = serde_json::from_str(items.get()).unwrap_or_default();
-    let items = items["result"].as_array().cloned().unwrap_or_default();
-    let ids = items.iter().filter_map(|item| item["value"]["objectId"].as_str());
-    let described =
-        join_all(ids.map(|id| page.call_raw("DOM.describeNode", json!({ "objectId": id }), QUICK)));
-    let described = described.await;
-    let number = |answer: &str| {
-        let answer: Value = serde_json::from_str(answer).ok()?;
-        answer["node"]["backendNodeId"].as_u64()
-    };
-    let numbers = described.into_iter().flatten().filter_map(|answer| number(answer.get()));
-    let numbers = numbers.collect();
-    page.call_raw("Runtime.releaseObjectGroup", json!({ "objectGroup": GROUP }), QUICK).await?;
-    Ok(numbers)
+    pub(super) nodes: HashSet<u64>,
 }

@@ -2,6 +2,13 @@
 //! from them, that checkpoints somebody remembers still hold, and that log and folders tell of the
 //! same runs.
 
+mod custody;
+mod growth;
+mod history;
+mod keeping;
+mod reading;
+pub(super) mod stamps;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,13 +16,16 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::custody::Stated;
+pub(super) use self::growth::Added;
+use self::growth::Growth;
+pub use self::history::WitnessReport;
+use self::history::{Kept, Watch};
+use self::keeping::Keeping;
+use self::stamps::Dated;
+pub use self::stamps::StampedReport;
 use super::Facts;
-use super::custody::Stated;
-use super::growth::Growth;
-use super::history::{Kept, Watch, WitnessReport};
-use super::keeping::Keeping;
 use super::proof::cosigned_by;
-use super::stamps::{Dated, StampedReport};
 use super::unread::{Unread, unreadable};
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::finding::{Finding, FindingCode};

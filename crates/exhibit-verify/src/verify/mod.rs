@@ -5,13 +5,9 @@
 mod archive;
 mod bundle;
 mod chain;
-mod custody;
 mod files;
 mod findings;
-mod growth;
-mod history;
 mod import;
-mod keeping;
 mod log;
 mod moving;
 mod open;
@@ -23,7 +19,6 @@ mod runs;
 mod seal;
 mod signature;
 mod stamp;
-mod stamps;
 mod store;
 mod unread;
 
@@ -52,16 +47,14 @@ use exhibit_tlog::proof::Proof;
 
 pub use bundle::bundle;
 pub use bundle::{Beside, beside};
-pub use history::WitnessReport;
 pub use import::ImportReport;
 pub use import::{Logged as LoggedImports, imports};
-pub use log::{LogReport, log};
+pub use log::{LogReport, StampedReport, WitnessReport, log};
 pub use log::{doubt, log_and_custody};
 pub use moving::Stand;
 pub use receipt::{folder_against_receipt, read_receipt};
 pub use run::{LoggedRun, each, first_event, run};
 pub use stamp::StampReport;
-pub use stamps::StampedReport;
 pub use store::{StoreReport, store, store_with_receipts};
 
 /// Most findings of one code that a report lists. A folder made to be verified for ever must not

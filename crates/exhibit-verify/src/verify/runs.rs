@@ -5,8 +5,8 @@ use std::io::{self, BufReader};
 use std::path::Path;
 
 use super::archive::Packed;
-use super::growth::Added;
-use super::log::LogCheck;
+
+use super::log::{Added, LogCheck};
 use super::unread::Unread;
 use super::{Facts, FolderReport};
 use crate::chain;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::log::LogCheck;
-use super::stamps::{APART, accuracy};
+use super::log::stamps::{APART, accuracy};
 use super::{Check, FolderReport};
 use crate::finding::FindingCode;
 use crate::layout::{MAX_SMALL, REQUEST, SIGNATURE, TIMESTAMP, sealed_place};
