@@ -3,6 +3,7 @@
 //! corpus are whole, `b-…` are broken on purpose.
 
 use base64::Engine as _;
+use exhibit::workflow::Policy;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::{Value, json};
@@ -44,6 +45,13 @@ struct Lab {
 impl Lab {
     async fn open() -> Self {
         let daemon = TestDaemon::start_with(|config| {
+            let stages = [("before".to_owned(), vec!["screenshot".to_owned()])].into();
+            for (name, incomplete_views) in [("strict", false), ("lenient", true)] {
+                let stages = std::collections::BTreeMap::clone(&stages);
+                let policy = Policy { stages, incomplete_views, ..Policy::default() };
+                config.workflows.0.insert(name.to_owned(), policy);
+            }
+            config.privacy.mask = vec![".secret".to_owned()];
             config.capture.snapshot = false;
             config.capture.framed = false;
             config.quotas.captures = config.capture.concurrent;
@@ -95,7 +103,8 @@ impl Lab {
         for top in &tops[1..] {
             steps.extend([json!({ "action": "scroll", "y": top }), shot.clone()]);
         }
-        let body = json!({ "steps": steps, "width": WINDOW.0, "height": WINDOW.1 });
+        let viewport = json!({ "width": WINDOW.0, "height": WINDOW.1 });
+        let body = json!({ "steps": steps, "viewport": viewport });
         let answer = self.daemon.post("/v1/sequence", body).await.ok().json();
         let outputs = answer["outputs"].as_array().expect("outputs");
         assert_eq!(outputs.len(), tops.len(), "{page}: {answer}");
@@ -148,7 +157,7 @@ async fn a_whole_page_is_painted() {
     for fields in [
         json!({ "fullPage": true }),
         json!({ "fullPage": true, "deviceScaleFactor": 2 }),
-        json!({ "clip": { "x": 0, "y": 0, "width": 1280, "height": 8070 } }),
+        json!({ "clip": { "x": 0, "y": 0, "width": 1280, "height": 3970 } }),
     ] {
         let shot = lab.shot("bank", fields.clone()).await;
         let scale =
@@ -156,10 +165,126 @@ async fn a_whole_page_is_painted() {
         let count = |colour| shot.picture.count(colour) / scale;
         assert_eq!(shot.incomplete(), [], "{fields}");
         assert_eq!(count(GREEN), 2 * 400 * 200, "{fields}");
-        assert_eq!(count([0, 0, 255]), 1280 * (720 - 40 - 30 + 20 * 2), "{fields}");
+        assert_eq!(count([0, 0, 255]), 1280 * (720 - 40 - 30 + 8 * 2), "{fields}");
         assert_eq!(count([0x12, 0x34, 0x56]), 1280 * 40, "{fields}");
         assert_eq!(count([0x65, 0x43, 0x21]), 1280 * 30, "{fields}");
         assert_eq!(count([255, 255, 0]), 1280 * 50, "{fields}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_was_put_together_says_so_and_keeps_what_the_browser_gave() {
+    let lab = Lab::open().await;
+    let shot = lab.small("c-frame-under-bar").await;
+    lab.daemon.assert_verifies(&shot.run);
+    let painted = &shot.page["painted"];
+    assert_eq!(painted["way"], "patches");
+    let folder = lab.daemon.sealed(&shot.run).join("data/captures/0001-during");
+    let base = std::fs::read(folder.join("base.png")).expect("the base");
+    assert_eq!(painted["base"]["sha256"], exhibit::digest::Digest::of(&base).to_string());
+    let base = Picture::decode(&base);
+    let boxes: Vec<[u32; 4]> = painted["boxes"]
+        .as_array()
+        .expect("boxes")
+        .iter()
+        .map(|one| {
+            let side =
+                |name: &str| u32::try_from(one[name].as_u64().expect("a side")).expect("small");
+            [side("x"), side("y"), side("width"), side("height")]
+        })
+        .collect();
+    let (width, height) = base.size();
+    assert_eq!(shot.picture.size(), (width, height));
+    let mut differing = 0;
+    for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
+        let within = |[left, top, wide, high]: &[u32; 4]| {
+            (*left..left + wide).contains(&x) && (*top..top + high).contains(&y)
+        };
+        if base.pixel(x, y)[..3] != shot.picture.pixel(x, y)[..3] {
+            differing += 1;
+            assert!(boxes.iter().any(within), "outside of the boxes at {x}, {y}");
+        }
+    }
+    assert!(differing >= 300 * 600 / 2, "{differing}");
+
+    let fields =
+        |format: &str| json!({ "fullPage": true, "width": 640, "height": 480, "format": format });
+    let shot = lab.shot("c-frame-other", fields("jpeg")).await;
+    let jpeg = zune_jpeg::JpegDecoder::new(&shot.bytes).decode().expect("a JPEG");
+    let at = (750 * 640 + 100) * 3;
+    let near = jpeg[at..at + 3].iter().zip(GREEN).all(|(one, other)| one.abs_diff(other) < 6);
+    assert!(near, "{:?}", &jpeg[at..at + 3]);
+    let shot = lab.shot("c-frame-other", fields("webp")).await;
+    assert!(shot.bytes.starts_with(b"RIFF"));
+    assert_eq!(shot.page["painted"]["way"], "patches");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_afterwards_as_it_was_and_masks_cover_what_is_brought_to_light() {
+    let lab = Lab::open().await;
+    let shot = lab.small("masked").await;
+    assert_eq!(shot.picture.count([0xc8, 0, 0]), 0, "{}", shot.page);
+    assert!(shot.picture.count([0, 0, 0]) >= 100 * 50 + 100 * 200 - 800, "{}", shot.page);
+    assert_eq!(shot.picture.count(GREEN), 300 * 150 - 100 * 50);
+    let places = shot.page["masked"][0]["places"].as_array().expect("places").clone();
+    assert!(places.contains(&json!([0, 1050, 100, 200])), "{places:?}");
+
+    for page in ["bank", "masked", "c-snap"] {
+        let plain = json!({ "action": "screenshot" });
+        let whole = json!({ "action": "screenshot", "fullPage": true, "fullPageScroll": false });
+        let steps = json!([
+            { "action": "navigate", "url": lab.url(page) }, { "action": "scroll", "y": 480 },
+            { "action": "wait", "ms": 200 }, plain, whole, plain,
+        ]);
+        let body = json!({ "steps": steps, "viewport": { "width": 640, "height": 480 } });
+        let answer = lab.daemon.post("/v1/sequence", body).await.ok().json();
+        let outputs = answer["outputs"].as_array().expect("outputs");
+        assert!(outputs[1]["painted"].is_object(), "{page}: {}", outputs[1]["painted"]);
+        assert_eq!(outputs[0]["data"], outputs[2]["data"], "{page} is not as it was");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_area_that_scrolls_by_itself_is_shown_in_full_when_that_is_asked_for() {
+    let lab = Lab::open().await;
+    let shot = lab.full("scroll-inner").await;
+    assert_eq!(shot.incomplete(), [("cut_at_viewport".to_owned(), [0, 0, 1280, 720])]);
+    assert_eq!(shot.page["incomplete_view"][0]["hidden_height"], 3_280 + 40);
+    let sizes = [
+        ("scroll-inner", 4_040),
+        ("b-cut-shell", 2_060),
+        ("b-cut-body", 3_000),
+        ("b-cut-frame", 1_400),
+    ];
+    for (page, height) in sizes {
+        let fields = json!({ "fullPage": true, "expandScrollers": true });
+        let shot = lab.shot(page, fields).await;
+        assert_eq!(shot.picture.size(), (1280, height), "{page} {}", shot.page);
+        assert_eq!(shot.incomplete(), [], "{page}");
+        let altered = lab.daemon.capture(&shot.run, "0001-during")["altered_by"].clone();
+        assert_eq!(altered, json!(["expandScrollers"]), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_counts_no_picture_that_is_not_whole_unless_it_allows_that() {
+    let lab = Lab::open().await;
+    for (workflow, verdict) in [("strict", "incomplete"), ("lenient", "complete")] {
+        let run = lab.daemon.open_run(workflow).await;
+        let body = json!({
+            "type": "screenshot", "stage": "before", "fullPage": true, "waitUntil": "load",
+            "url": lab.url("b-image-missing"), "response_type": "json",
+        });
+        let answer = lab.daemon.post(&format!("/v1/runs/{run}/captures"), body).await.ok().json();
+        let told = &answer["evidence"]["incomplete_view"];
+        assert_eq!(told[0]["reason"], "image_failed", "{answer}");
+        let sealed = lab.daemon.post(&format!("/v1/runs/{run}/seal"), json!({})).await.ok().json();
+        assert_eq!(sealed["completeness"]["verdict"], verdict, "{sealed}");
+        let report = std::fs::read_to_string(lab.daemon.sealed(&run).join("report.html"));
+        let report = report.expect("a report");
+        let told = "an image that failed, at 0, 700, 200 × 100 CSS pixels";
+        assert!(report.contains("incomplete view") && report.contains(told), "{workflow}");
+        lab.daemon.assert_verifies(&run);
     }
 }
 
