@@ -100,8 +100,8 @@ impl Lab {
         let shot = json!({ "action": "screenshot", "delay": 150 });
         let mut steps = vec![json!({ "action": "navigate", "url": self.url(page) }), shot.clone()];
         steps.push(json!({ "action": "evaluate", "script": hide }));
-        for top in &tops[1..] {
-            steps.extend([json!({ "action": "scroll", "y": top }), shot.clone()]);
+        for pair in tops.windows(2) {
+            steps.extend([json!({ "action": "scroll", "y": pair[1] - pair[0] }), shot.clone()]);
         }
         let viewport = json!({ "width": WINDOW.0, "height": WINDOW.1 });
         let body = json!({ "steps": steps, "viewport": viewport });

@@ -55,9 +55,14 @@ pub(super) async fn frame(
             show_everything(page, full).await?;
         }
     }
-    let mut rect = rectangle(page, settings, &picture.region).await?;
     let whole = matches!(picture.region, Region::FullPage(_));
-    let mut survey = view::survey(page, whole).await?;
+    let measuring = rectangle(page, settings, &picture.region);
+    let (mut rect, mut survey) = if let Region::Element(_) = picture.region {
+        // It is brought into the window first.
+        (measuring.await?, view::survey(page, whole).await?)
+    } else {
+        tokio::try_join!(measuring, view::survey(page, whole))?
+    };
     if rect.is_some_and(|rect| survey.skips(rect)) && view::render(page).await? {
         rect = rectangle(page, settings, &picture.region).await?;
         survey = view::survey(page, whole).await?;
