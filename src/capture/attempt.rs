@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::backends::Chosen;
-use crate::backend::{BackendName, Taken};
+use crate::backend::{BackendName, PageFacts, Taken};
 use crate::clock::Moment;
 use crate::request::CaptureRequest;
 use crate::run::Event;
@@ -66,6 +66,17 @@ impl Attempt {
         }
     }
 
+    /// How a picture was put together, and what it does not show.
+    pub(super) fn tell_view(record: &mut Value, facts: Option<&PageFacts>) {
+        let Some(facts) = facts else { return };
+        if let Some(painted) = &facts.painted {
+            record["painted"] = json!(painted);
+        }
+        if !facts.incomplete_view.is_empty() {
+            record["incomplete_view"] = json!(facts.incomplete_view);
+        }
+    }
+
     pub(super) fn requested(&self) -> Event {
         let mut data = self.facts();
         data["settings"] = self.request.settings.record();
@@ -82,6 +93,7 @@ impl Attempt {
         data["final_url"] = json!(facts.and_then(|facts| facts.final_url.as_ref()));
         data["title"] = json!(facts.and_then(|facts| facts.title.as_ref()));
         data["status"] = json!(taken.status());
+        Self::tell_view(&mut data, facts);
         data["failed_attempts"] = json!(taken.failed_attempts);
         data["duration_ms"] = json!(millis_between(self.begun, at));
         Event::exhibit("capture.taken", data)

@@ -16,7 +16,7 @@ use crate::masks::Masks;
 use crate::run::Caller;
 
 /// Fields of ours, which a hosted service does not know; and those it is told by us.
-const OWN: &[&str] = &["stage", "response_type", "session_id"];
+const OWN: &[&str] = &["stage", "response_type", "session_id", "expandScrollers"];
 
 /// Who can take pictures.
 #[derive(Clone, Debug)]

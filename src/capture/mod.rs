@@ -325,6 +325,8 @@ impl Captures {
         let (by, status) = (taken.by, taken.status());
         self.keep_refused(attempt, taken.facts.as_ref()).await?;
         let bytes = taken.product.clone();
+        let mut evidence = attempt.evidence(by);
+        Attempt::tell_view(&mut evidence, taken.facts.as_ref());
         let report = report(&attempt.request.settings.product, &taken)?;
         let framed = self.frame(attempt, &taken, at).await;
         let event = with_framed(event, &framed);
@@ -333,7 +335,10 @@ impl Captures {
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
         let (artifacts, recorded) = self.0.runs.add(&attempt.work, files, tell).await?;
         let sha256 = bytes.digest().map_err(unreadable)?;
-        Ok(Kept { by, bytes, sha256, status, metadata, report, artifacts, event: json!(recorded) })
+        evidence["sha256"] = json!(sha256);
+        evidence["event"] = json!(recorded);
+        evidence["artifacts"] = json!(artifacts);
+        Ok(Kept { by, bytes, sha256, status, metadata, report, evidence })
     }
 
     /// Answer with what is on disk.
@@ -343,13 +348,9 @@ impl Captures {
         kept: Kept,
         standalone: bool,
     ) -> Result<Done, Box<Refused>> {
-        let Kept { by, bytes, sha256, status, metadata, report, artifacts, event } = kept;
+        let Kept { by, bytes, sha256, status, metadata, report, mut evidence } = kept;
         let request = &attempt.request;
         let (media_type, json) = (request.settings.product.media_type(), request.json);
-        let mut evidence = attempt.evidence(by);
-        evidence["sha256"] = json!(sha256);
-        evidence["event"] = event;
-        evidence["artifacts"] = json!(artifacts);
         let (run, begun) = (attempt.work.run.id, attempt.begun);
         if standalone {
             evidence["receipt"] = json!(self.seal(attempt.work, "succeeded").await?);
@@ -464,8 +465,8 @@ struct Kept {
     status: Option<u16>,
     metadata: Option<Value>,
     report: Option<Value>,
-    artifacts: Vec<Artifact>,
-    event: Value,
+    /// What its caller is told of it.
+    evidence: Value,
 }
 
 /// A place in the queue, and when the capture must be there.

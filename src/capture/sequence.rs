@@ -288,6 +288,7 @@ impl Captures {
             }
             product => shown["type"] = json!(product.kind()),
         }
+        Attempt::tell_view(&mut shown, output.facts.as_ref());
         let request = CaptureRequest { json: true, ..CaptureRequest::new(settings) };
         let attempt = Attempt {
             work: work.clone(),

@@ -50,6 +50,9 @@ pub(super) struct Shot {
     /// The whole page
     #[arg(long)]
     full_page: bool,
+    /// With --full-page: an area that scrolls by itself is shown in full height
+    #[arg(long, requires = "full_page")]
+    expand_scrollers: bool,
     /// Only the first element this CSS selector matches
     #[arg(long, value_name = "CSS")]
     selector: Option<String>,
@@ -67,6 +70,7 @@ pub(super) struct Shot {
 pub(super) async fn shot(common: &Common, shot: Shot) -> Result<u8, Problem> {
     let fields = json!({
         "fullPage": shot.full_page,
+        "expandScrollers": shot.expand_scrollers,
         "selector": shot.selector,
         "width": shot.width,
         "height": shot.height,

@@ -58,6 +58,7 @@ mod tests {
             stages: [("before".to_owned(), vec![]), ("after".to_owned(), vec!["pdf".to_owned()])]
                 .into(),
             recording: true,
+            incomplete_views: false,
             fields: Field::ALL.iter().map(|(_, field)| *field).collect(),
             controls: vec![],
             retention: None,

@@ -32,6 +32,7 @@ impl Default for Workflows {
             layers: all.clone(),
             stages: stages(&["before", "after"]),
             recording: true,
+            incomplete_views: false,
             fields: vec![Field::Agent, Field::Principal, Field::Subject, Field::Code],
             controls: controls(&["PI1.4"]),
             retention: Some("financial".to_owned()),
@@ -83,10 +84,11 @@ impl Workflows {
             };
             let stages: toml::Table = policy.stages.iter().map(stage).collect();
             let max = policy.max_duration_ms.map(|ms| duration(Duration::from_millis(ms)));
-            let values: [(&str, toml::Value); 7] = [
+            let values: [(&str, toml::Value); 8] = [
                 ("layers", words(policy.layers.iter().map(|layer| layer.word()).collect())),
                 ("stages", stages.into()),
                 ("recording", policy.recording.into()),
+                ("incomplete_views", policy.incomplete_views.into()),
                 ("fields", words(policy.fields.iter().map(|field| field.word()).collect())),
                 ("controls", policy.controls.clone().into()),
                 ("retention", policy.retention.clone().unwrap_or_default().into()),
@@ -130,6 +132,7 @@ fn policy(document: &mut Document<'_>, name: &str, default: Policy) -> Policy {
         layers: table.get("layers", default.layers, choices(Layer::ALL)),
         stages: table.get("stages", default.stages, stages),
         recording: table.get("recording", default.recording, read::switch),
+        incomplete_views: table.get("incomplete_views", default.incomplete_views, read::switch),
         fields: table.get("fields", default.fields, choices(Field::ALL)),
         controls: table.get("controls", default.controls, controls),
         retention: table.option("retention", default.retention, label),

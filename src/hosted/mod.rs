@@ -116,6 +116,9 @@ impl Hosted {
         if order.settings.page.session.is_some() {
             return Err(no_sessions().into());
         }
+        if order.settings.altered_by().contains(&EXPAND) {
+            return Err(no_expanding().into());
+        }
         // What it says of the page it says beside the picture only.
         if let (true, Some(sent)) = (order.metadata, &mut order.sent) {
             Arc::make_mut(&mut sent.body)["response_type"] = json!("json");
@@ -208,6 +211,15 @@ pub fn not_configured() -> CaptureError {
     let message = "the hosted backend is not configured; the operator sets `base_url` in \
                    [backend.hosted], or ask with `X-Exhibit-Backend: chromium`";
     CaptureError::new(ErrorKind::BackendNotConfigured, message).field("x-exhibit-backend")
+}
+
+/// What only the local browser does.
+const EXPAND: &str = "expandScrollers";
+
+fn no_expanding() -> CaptureError {
+    let message = "the hosted backend does not know `expandScrollers`; ask with `X-Exhibit-Backend: \
+                   chromium`, or leave it out";
+    CaptureError::new(ErrorKind::NotSupported, message).field(EXPAND)
 }
 
 /// Sessions are the local browser's.

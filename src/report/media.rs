@@ -9,6 +9,7 @@ use super::pair::Pair;
 use super::source::Source;
 use super::story::{Story, Told};
 use super::text::{count, lasting, moment, size, spoken, text};
+use super::view;
 use crate::evidence::is_safe_path;
 use crate::pack;
 
@@ -31,6 +32,8 @@ pub(super) struct Capture {
     pub(super) in_pair: bool,
     pub(super) facts: Vec<Fact>,
     pub(super) altered: String,
+    /// What the picture does not show although it seems to, a sentence each.
+    pub(super) incomplete: Vec<String>,
     /// The status of an error page; empty of any other.
     pub(super) error_page: String,
     /// Its files that are not what was recorded, each with what is wrong.
@@ -126,6 +129,7 @@ fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> C
         in_pair,
         facts: facts(told, &described),
         altered: told.get("altered_by"),
+        incomplete: view::incomplete(&told.data),
         error_page: told.error_page().unwrap_or_default(),
         wrong: wrong(source, told),
         console: console(source, told),
@@ -168,6 +172,7 @@ fn facts(told: &Told, described: &Value) -> Vec<Fact> {
         )
         .seen("Taken by", told.get("backend"))
         .seen("Pixels", pixels.join(" × "))
+        .seen("Put together", view::painted(&told.data))
         .exact("File", main.map_or_else(String::new, |file| text(&file.path)))
         .seen("Size", main.map_or_else(String::new, |file| size(file.size_bytes)))
         .exact("SHA-256", main.map_or_else(String::new, |file| file.sha256.to_string()))

@@ -24,6 +24,7 @@ mod summary;
 mod text;
 mod thumbnail;
 mod verdict;
+mod view;
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};

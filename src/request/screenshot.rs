@@ -72,6 +72,12 @@ pub(super) fn encoding(fields: &mut Fields, name: &'static str, quality: u8) -> 
 pub(super) fn region(fields: &mut Fields) -> Region {
     let full_page = fields.flag("fullPage").unwrap_or(false);
     let settings = full_page_settings(fields);
+    if settings.expand_scrollers && !full_page {
+        let message =
+            "`expandScrollers` is for the whole page; give `fullPage`, too, or leave it out";
+        let problem = Problem::new(Code::ConflictingFields, message).field("expandScrollers");
+        let _: Option<()> = fields.problem(problem);
+    }
     let selector = fields.filled_text("selector", 2_000);
     let clip = fields.object("clip", clip);
     let given =
@@ -97,6 +103,7 @@ fn full_page_settings(fields: &mut Fields) -> FullPage {
         scroll_delay: delay.map(|delay| Duration::from_millis(u64::from(delay))),
         scroll_by: fields.int("fullPageScrollBy", 1..=100_000),
         max_height: fields.int("fullPageMaxHeight", 1..=1_000_000),
+        expand_scrollers: fields.flag("expandScrollers").unwrap_or(false),
     }
 }
 
@@ -190,6 +197,7 @@ mod tests {
             ("userAgent", json!("")),
             ("response_type", json!("xml")),
             ("stage", json!("../up")),
+            ("expandScrollers", json!("all")),
         ];
         for (field, value) in wrong {
             let mut body = json!({"url": "http://a.example/"});
@@ -230,6 +238,14 @@ mod tests {
             refused(json!({"html": "x", "fullPage": true, "selector": "p"})),
             (Code::ConflictingFields, "selector".to_owned())
         );
+        assert_eq!(
+            refused(json!({"html": "x", "expandScrollers": true})),
+            (Code::ConflictingFields, "expandScrollers".to_owned())
+        );
+        let body = json!({"html": "x", "fullPage": true, "expandScrollers": true});
+        let request = read(body).expect("sound");
+        assert_eq!(request.settings.altered_by(), ["html", "expandScrollers"]);
+        assert_eq!(request.settings.record()["expandScrollers"], true);
         assert_eq!(
             refused(json!({"html": "x", "clip": {"x": 0, "y": 0, "width": 5}})),
             (Code::MissingField, "clip.height".to_owned())

@@ -80,6 +80,7 @@ mod tls;
 mod unreadable;
 mod uploads;
 mod video;
+mod view;
 mod visitor;
 mod watching;
 mod web;

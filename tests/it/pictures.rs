@@ -25,6 +25,11 @@ impl Picture {
         Self { width: frame.width, height: frame.height, channels, bytes }
     }
 
+    /// Number of pixels of exactly this colour.
+    pub(crate) fn count(&self, colour: [u8; 3]) -> usize {
+        self.bytes.chunks_exact(self.channels).filter(|pixel| pixel[..3] == colour).count()
+    }
+
     pub(crate) fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }

@@ -176,6 +176,7 @@ fn router(shared: Shared) -> Router {
         .route("/tall/{height}", get(async |Path(height): Path<u32>| Html(pages::tall(height))))
         .route("/lazy/{count}", get(async |Path(count): Path<u32>| Html(pages::lazy(count))))
         .route("/img/{number}", get(image))
+        .route("/view/{name}", get(view))
         .route("/echo", get(echo))
         .route("/set-cookie", get(set_cookie))
         .fallback(async || (StatusCode::NOT_FOUND, Html(pages::status(StatusCode::NOT_FOUND))))
@@ -269,6 +270,18 @@ async fn hang(State(shared): State<Shared>) -> StatusCode {
 
 async fn image(Path(number): Path<u32>) -> Response {
     ([(header::CONTENT_TYPE, "image/svg+xml")], pages::image(number)).into_response()
+}
+
+/// A page of `tests/data/view`, in which `OTHER` is this site by another name.
+async fn view(headers: HeaderMap, Path(name): Path<String>) -> Response {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let port = host.rsplit_once(':').map_or("80", |(_, port)| port);
+    let other = if host.starts_with("localhost") { "127.0.0.1" } else { "localhost" };
+    let path = format!("{}/tests/data/view/{name}.html", env!("CARGO_MANIFEST_DIR"));
+    match std::fs::read_to_string(path) {
+        Ok(page) => Html(page.replace("OTHER", &format!("http://{other}:{port}"))).into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn echo(headers: HeaderMap) -> Html<String> {

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+pub use crate::view_facts::{BasePicture, Incomplete, MOST_INCOMPLETE, PaintWay, Painted, ViewBox};
+
 /// One hop of a redirect chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Redirect {
@@ -166,6 +168,12 @@ pub struct PageFacts {
     pub settled: Option<Settled>,
     /// Size of the whole page in CSS pixels: width, height.
     pub page_size: Option<(u64, u64)>,
+    /// How what lay outside of the window came into the picture; none where the browser painted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub painted: Option<Painted>,
+    /// What of the page the picture does not show although it seems to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incomplete_view: Vec<Incomplete>,
     /// Number of requests it made.
     pub requests: u64,
     /// Requests that failed, at most 100.
@@ -220,6 +228,7 @@ impl PageFacts {
             .chain(in_flight)
             .chain(self.dialogs.iter_mut().map(|dialog| &mut dialog.message))
             .chain(self.popups.iter_mut())
+            .chain(self.incomplete_view.iter_mut().filter_map(|lack| lack.url.as_mut()))
             .chain(self.downloads.iter_mut().flat_map(|one| [&mut one.url, &mut one.name]))
     }
 

@@ -85,6 +85,7 @@ pub mod caption;
 pub mod chromium;
 pub mod error;
 pub mod facts;
+mod jpeg;
 pub mod markdown;
 pub mod masks;
 pub mod media;
@@ -94,5 +95,6 @@ pub mod secret;
 pub mod settings;
 pub mod tasks;
 pub mod video;
+mod view_facts;
 
 pub use error::{CaptureError, ErrorKind};

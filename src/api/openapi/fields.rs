@@ -187,6 +187,13 @@ pub(super) const FULL: &[Field] = &[
         "CSS pixels after which the picture ends",
     ),
     alias("full_page", Kind::Flag, "`fullPage`"),
+    field(
+        "expandScrollers",
+        Kind::Flag,
+        "false",
+        "ours: with `fullPage`, give an area that scrolls by itself the height of what is in it; alters \
+         the view",
+    ),
 ];
 
 const CLIP: &[Field] = &[
@@ -505,7 +512,7 @@ pub(super) const STEPS: &[(&str, &[&str], &[Field])] = &[
         &[],
         &[
             NAME, PAUSE, PICTURE[0], PICTURE[1], PICTURE[2], FULL[0], FULL[1], FULL[2], FULL[3],
-            FULL[4], REGION[0], REGION[1],
+            FULL[4], FULL[6], REGION[0], REGION[1],
         ],
     ),
     (
@@ -531,6 +538,7 @@ pub(super) const STEPS: &[(&str, &[&str], &[Field])] = &[
             FULL[2],
             FULL[3],
             FULL[4],
+            FULL[6],
             REGION[0],
             REGION[1],
         ],

@@ -19,6 +19,8 @@ pub(super) struct Frame {
     pub(super) line: Line,
     /// Its id.
     pub(super) id: String,
+    /// The address of a document that could not be loaded.
+    pub(super) failed: Option<String>,
     /// Where it is shown.
     pub(super) area: Area,
 }
@@ -47,14 +49,16 @@ struct Branch {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Named {
     id: String,
+    unreachable_url: Option<String>,
 }
 
 impl Branch {
-    fn ids(self, ids: &mut Vec<String>) {
-        ids.push(self.frame.id);
-        self.child_frames.into_iter().for_each(|child| child.ids(ids));
+    fn named(self, named: &mut Vec<Named>) {
+        named.push(self.frame);
+        self.child_frames.into_iter().for_each(|child| child.named(named));
     }
 }
 
@@ -66,23 +70,25 @@ pub(super) async fn within(page: &Page) -> Vec<Frame> {
     let mut known = vec![(page.line(), (0.0, 0.0))];
     while let Some((line, corner)) = known.pop() {
         // The first is the outermost, which is known already.
-        let inner = ids(&line).await.into_iter().skip(1);
-        let shown = inner.map(|id| shown_at(&line, id, corner));
-        for (id, area) in join_all(shown).await.into_iter().flatten() {
-            found.push(Frame { line: line.clone(), id, area });
+        let inner = named(&line).await.into_iter().skip(1);
+        let shown = inner.map(|one| shown_at(&line, one, corner));
+        for (Named { id, unreachable_url: failed }, area) in
+            join_all(shown).await.into_iter().flatten()
+        {
+            found.push(Frame { line: line.clone(), id, failed, area });
         }
         let mut elsewhere = Vec::new();
         for part in parts {
-            let outermost = ids(&part).await.into_iter().next();
+            let outermost = named(&part).await.into_iter().next();
             let shown = match outermost {
-                Some(id) => shown_at(&line, id, corner).await,
+                Some(one) => shown_at(&line, one, corner).await,
                 // A worker, which shows nothing.
                 None => continue,
             };
             match shown {
-                Some((id, area)) => {
+                Some((Named { id, unreachable_url: failed }, area)) => {
                     known.push((part.clone(), (area.left, area.top)));
-                    found.push(Frame { line: part, id, area });
+                    found.push(Frame { line: part, id, failed, area });
                 }
                 None => elsewhere.push(part),
             }
@@ -94,18 +100,18 @@ pub(super) async fn within(page: &Page) -> Vec<Frame> {
 }
 
 /// The frames of a session, the outermost first.
-async fn ids(line: &Line) -> Vec<String> {
-    let mut ids = Vec::new();
+async fn named(line: &Line) -> Vec<Named> {
+    let mut found = Vec::new();
     if let Ok(tree) = line.call::<Tree>("Page.getFrameTree", json!({})).await {
-        tree.frame_tree.ids(&mut ids);
+        tree.frame_tree.named(&mut found);
     }
-    ids.truncate(MOST);
-    ids
+    found.truncate(MOST);
+    found
 }
 
-/// Where the frame `id` is shown, by the session that holds its element, whose outermost frame has
+/// Where a frame is shown, by the session that holds its element, whose outermost frame has
 /// this corner; none when it is not shown there.
-async fn shown_at(line: &Line, id: String, corner: (f64, f64)) -> Option<(String, Area)> {
+async fn shown_at(line: &Line, one: Named, corner: (f64, f64)) -> Option<(Named, Area)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Owner {
@@ -120,11 +126,11 @@ async fn shown_at(line: &Line, id: String, corner: (f64, f64)) -> Option<(String
         /// Four corners, x and y each, clockwise from the upper left.
         content: [f64; 8],
     }
-    let owner: Owner = line.call("DOM.getFrameOwner", json!({ "frameId": id })).await.ok()?;
+    let owner: Owner = line.call("DOM.getFrameOwner", json!({ "frameId": one.id })).await.ok()?;
     let node = json!({ "backendNodeId": owner.backend_node_id });
     let Measured { model } = line.call("DOM.getBoxModel", node).await.ok()?;
     let [left, top, _, _, right, bottom, ..] = model.content;
     let (width, height) = (right - left, bottom - top);
     let area = Area { left: left + corner.0, top: top + corner.1, width, height };
-    (width > 0.0 && height > 0.0).then_some((id, area))
+    (width > 0.0 && height > 0.0).then_some((one, area))
 }

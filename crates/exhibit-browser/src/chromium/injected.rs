@@ -13,6 +13,9 @@ pub(super) const MASK: &str = include_str!("mask.js");
 /// Tells which fields are for secrets.
 pub(super) const TYPED: &str = include_str!("typed.js");
 
+/// Remembers which canvases lost what was drawn in them.
+const LOST: &str = include_str!("view/lost.js");
+
 /// The parameters of the command that puts `masks` on every document of a page or of a part of it.
 pub(super) fn on_every_document(masks: &Masks) -> Value {
     json!({
@@ -22,7 +25,9 @@ pub(super) fn on_every_document(masks: &Masks) -> Value {
     })
 }
 
-/// The parameters of the command that has every document of a page remember its fields for secrets.
-pub(super) fn typed_on_every_document() -> Value {
-    json!({ "source": format!("({TYPED})()"), "worldName": WORLD, "runImmediately": true })
+/// The parameters of the command that has every document of a page remember its fields for secrets, and
+/// the canvases that it loses.
+pub(super) fn remember_on_every_document() -> Value {
+    let source = format!("({LOST})();({TYPED})()");
+    json!({ "source": source, "worldName": WORLD, "runImmediately": true })
 }

@@ -38,6 +38,7 @@ mod snapshot;
 mod steps;
 mod take;
 mod typed;
+mod view;
 mod watcher;
 mod windows;
 mod work;

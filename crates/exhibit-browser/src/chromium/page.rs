@@ -1,6 +1,7 @@
 //! Owns one page in a browser context of its own: making it ready, watching its events, calling
 //! it, and disposing of it so that nothing of one capture is left for the next.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::injected::typed_on_every_document;
+use super::injected::remember_on_every_document;
 use super::limits::QUICK;
 use super::observe::Observed;
 use super::pipe::{CallError, Connection};
@@ -49,6 +50,8 @@ pub(super) struct Page {
     masks: Mutex<(Masks, Option<String>)>,
     /// What was typed into its fields for secrets.
     typed: Typed,
+    /// Whether its view was changed for a picture, and is not what it was yet.
+    view_touched: AtomicBool,
     tasks: Tasks,
 }
 
@@ -98,7 +101,7 @@ impl Page {
         let remember = "Page.addScriptToEvaluateOnNewDocument";
         let (sized, added) = tokio::join!(
             page.set_viewport(viewport),
-            page.call_raw(remember, typed_on_every_document(), QUICK),
+            page.call_raw(remember, remember_on_every_document(), QUICK),
         );
         sized.and(added.map(drop))?;
         // The empty page's own life must be over before another one's is waited for.
@@ -137,6 +140,7 @@ impl Page {
             storage: Mutex::default(),
             masks: Mutex::default(),
             typed: Typed::default(),
+            view_touched: AtomicBool::new(false),
             tasks: tasks.clone(),
         };
         let watch = Watch::of_page(page.line(), Arc::clone(&page.seen), tasks);
@@ -228,6 +232,21 @@ impl Page {
     /// What was typed into its fields for secrets.
     pub(super) fn typed(&self) -> &Typed {
         &self.typed
+    }
+
+    /// Remember that the page's view is being changed for a picture.
+    pub(super) fn touch_view(&self) {
+        self.view_touched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the page's view was changed for a picture, and is not what it was yet.
+    pub(super) fn view_is_touched(&self) -> bool {
+        self.view_touched.load(Ordering::Relaxed)
+    }
+
+    /// Remember that the page's view is what it was.
+    pub(super) fn view_is_restored(&self) {
+        self.view_touched.store(false, Ordering::Relaxed);
     }
 
     /// What carries work beside the page.

@@ -10,12 +10,15 @@ use chromiumoxide_cdp::cdp::browser_protocol::page::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::error::PageError;
 use super::limits::{PAGE_CALL, QUICK};
 use super::nearest;
 use super::page::Page;
 use super::script::World;
+use super::view::{self, Detector, Missing};
+use crate::backend::Companion;
 use crate::error::{CaptureError, ErrorKind};
 use crate::media::png_size;
 use crate::settings::{Format, FullPage, PageSettings, Picture, Rect, Region, Viewport};
@@ -24,6 +27,17 @@ use crate::settings::{Format, FullPage, PageSettings, Picture, Rect, Region, Vie
 pub(super) struct Frame {
     rect: Option<Rect>,
     pixels: (u32, u32),
+    /// What the browser would leave unpainted.
+    missing: Missing,
+    detector: Detector,
+    viewport: Viewport,
+}
+
+impl Frame {
+    /// Whether the page is not, or will not be, as it was while the picture is taken.
+    pub(super) fn touches(&self, page: &Page) -> bool {
+        page.view_is_touched() || !self.missing.is_empty()
+    }
 }
 
 /// Bring to light what the picture is to show, and measure it.
@@ -33,25 +47,76 @@ pub(super) async fn frame(
     picture: &Picture,
     max_pixels: u64,
 ) -> Result<Frame, PageError> {
-    if let Region::FullPage(settings) = &picture.region
-        && settings.scroll
-    {
-        show_everything(page, settings).await?;
+    if let Region::FullPage(full) = &picture.region {
+        if full.expand_scrollers {
+            view::expand(page).await?;
+        }
+        if full.scroll {
+            show_everything(page, full).await?;
+        }
     }
-    let rect = rectangle(page, settings, &picture.region).await?;
+    let whole = matches!(picture.region, Region::FullPage(_));
+    let measuring = rectangle(page, settings, &picture.region);
+    let (mut rect, mut survey) = if let Region::Element(_) = picture.region {
+        // It is brought into the window first.
+        (measuring.await?, view::survey(page, whole).await?)
+    } else {
+        tokio::try_join!(measuring, view::survey(page, whole))?
+    };
+    if rect.is_some_and(|rect| survey.skips(rect)) && view::render(page).await? {
+        rect = rectangle(page, settings, &picture.region).await?;
+        survey = view::survey(page, whole).await?;
+    }
+    // Of a whole page its caller says whether it is scrolled through.
+    if let Some(part) = rect.filter(|rect| !whole && survey.waits(*rect)) {
+        view::visit(page, part).await?;
+        rect = rectangle(page, settings, &picture.region).await?;
+        survey = view::survey(page, whole).await?;
+    }
     let pixels = size_in_pixels(rect, settings.viewport, max_pixels)?;
-    Ok(Frame { rect, pixels })
+    let detector = Detector {
+        area: rect.map_or_else(|| survey.window(), Into::into),
+        whole,
+        of_page: whole || rect.is_none(),
+    };
+    detector.before(page, &survey).await?;
+    let missing = rect.map_or_else(Missing::default, |rect| Missing::of(&survey, rect));
+    Ok(Frame { rect, pixels, missing, detector, viewport: settings.viewport })
 }
 
-/// Take the picture: its bytes, exactly as the browser gave them, and its size in device pixels.
+/// A picture that was taken.
+pub(super) struct Shot {
+    /// Its bytes; as the browser gave them, unless something had to be put into it.
+    pub(super) bytes: Vec<u8>,
+    /// Its size in device pixels.
+    pub(super) pixels: (u32, u32),
+    /// What goes with it.
+    pub(super) companions: Vec<Companion>,
+}
+
+/// Take the picture, until `until` at the latest.
 pub(super) async fn take(
     page: &Page,
     picture: &Picture,
     frame: Frame,
-) -> Result<(Vec<u8>, (u32, u32)), PageError> {
-    let bytes = screenshot(page, picture.format, frame.rect).await?;
-    let pixels = png_size(&bytes).unwrap_or(frame.pixels);
-    Ok((bytes, pixels))
+    until: Instant,
+) -> Result<Shot, PageError> {
+    let Frame { rect, pixels, missing, detector, viewport } = frame;
+    let (bytes, companions) = match rect.filter(|_| !missing.is_empty()) {
+        None => (screenshot(page, picture.format, rect).await?, Vec::new()),
+        Some(rect) => {
+            let made = view::compose(page, picture, rect, &missing, viewport, until).await?;
+            (made.bytes, vec![made.base])
+        }
+    };
+    let pixels = png_size(&bytes).unwrap_or(pixels);
+    detector.after(page, picture.format, &bytes, pixels).await?;
+    Ok(Shot { bytes, pixels, companions })
+}
+
+/// What of the page is in `rect`, without loss.
+pub(super) async fn clip_of_page(page: &Page, rect: Rect) -> Result<Vec<u8>, PageError> {
+    screenshot(page, Format::Png, Some(rect)).await
 }
 
 /// Scroll through the whole page, so that what loads only when it comes into view is loaded, wait

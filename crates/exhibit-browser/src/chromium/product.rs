@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::emulate::omit_background;
 use super::error::PageError;
@@ -12,9 +13,10 @@ use super::look;
 use super::mask;
 use super::outline;
 use super::page::Page;
-use super::picture;
+use super::picture::{self, Shot};
 use super::print::print;
 use super::snapshot::snapshots;
+use super::view;
 use crate::backend::{Companion, Snapshots};
 use crate::error::CaptureError;
 use crate::settings::{Observation, PageSettings, Picture, Product};
@@ -46,16 +48,28 @@ pub(super) struct Making<'a> {
     pub(super) snapshot: bool,
     /// Largest picture in device pixels.
     pub(super) max_pixels: u64,
+    /// When it must be made.
+    pub(super) until: Instant,
     /// Folder on whose file system a large document waits.
     pub(super) spool: &'a Path,
 }
 
 /// Make `making` of the page as it stands.
 pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
+    // One that ran out of time left the page as it needed it.
+    view::restore(page).await?;
+    let made = make_of(page, making).await;
+    let restored = view::restore(page).await;
+    let made = made?;
+    restored.map(|()| made)
+}
+
+async fn make_of(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
     let covered = mask::cover(page).await?;
     let withheld = making.snapshot && covered.in_text;
     {
         let facts = &mut page.observed().facts;
+        (facts.painted, facts.incomplete_view) = (None, Vec::new());
         facts.masked = covered.masked;
         facts.snapshots_withheld = withheld.then_some(WITHHELD);
     }
@@ -66,8 +80,19 @@ pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageE
         Product::Picture(wanted) => {
             // Scrolling and measuring come before the snapshots, so that all show the same.
             let frame = picture::frame(page, making.settings, wanted, making.max_pixels).await?;
-            let taking = picture_of(page, wanted, frame);
-            tokio::try_join!(taking, snapshots, title(page))?
+            let touched = frame.touches(page);
+            if touched {
+                recover(page).await?;
+            }
+            let taking = picture_of(page, wanted, frame, making.until);
+            if touched {
+                let made = taking.await?;
+                view::restore(page).await?;
+                let (snapshots, title) = tokio::try_join!(snapshots, title(page))?;
+                (made, snapshots, title)
+            } else {
+                tokio::try_join!(taking, snapshots, title(page))?
+            }
         }
         Product::Pdf(wanted) => {
             let printing =
@@ -86,6 +111,13 @@ pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageE
     Ok(Made { bytes, pixels, companions, snapshots, title })
 }
 
+/// Tell anew what the masks cover of a page whose parts may have moved for the picture.
+async fn recover(page: &Page) -> Result<(), PageError> {
+    let covered = mask::cover(page).await?;
+    page.observed().facts.masked = covered.masked;
+    Ok(())
+}
+
 /// Bytes, a picture's size, what goes with it.
 type Parts = (Blob, Option<(u32, u32)>, Vec<Companion>);
 
@@ -93,15 +125,17 @@ async fn picture_of(
     page: &Page,
     wanted: &Picture,
     frame: picture::Frame,
+    until: Instant,
 ) -> Result<Parts, PageError> {
     if wanted.omit_background {
         omit_background(page, true).await?;
     }
-    let (bytes, pixels) = picture::take(page, wanted, frame).await?;
+    let taken = picture::take(page, wanted, frame, until).await;
     if wanted.omit_background {
         omit_background(page, false).await?;
     }
-    Ok((bytes.into(), Some(pixels), Vec::new()))
+    let Shot { bytes, pixels, companions } = taken?;
+    Ok((bytes.into(), Some(pixels), companions))
 }
 
 async fn observation(
@@ -113,11 +147,16 @@ async fn observation(
     let mut companions = Vec::new();
     if let Some(wanted) = &wanted.picture {
         let frame = picture::frame(page, making.settings, wanted, making.max_pixels).await?;
-        let (bytes, _) = picture::take(page, wanted, frame).await?;
+        if frame.touches(page) {
+            recover(page).await?;
+        }
+        let taken = picture::take(page, wanted, frame, making.until).await?;
+        view::restore(page).await?;
         let format = wanted.format;
         let name = format!("screenshot.{}", format.extension());
         told["screenshot"] = json!({ "file": name, "format": format.extension() });
-        companions.push(Companion { name, media_type: format.media_type(), bytes });
+        companions.push(Companion { name, media_type: format.media_type(), bytes: taken.bytes });
+        companions.extend(taken.companions);
     }
     let (bytes, pixels, _) = report(page, told).await?;
     Ok((bytes, pixels, companions))

@@ -18,7 +18,7 @@ use super::pipe::CallError;
 use super::product::{Making, make, title};
 use super::recording::Recording;
 
-use super::{act, edit, look, outline};
+use super::{act, edit, look, outline, view};
 use crate::backend::{BackendName, Download, Output, PageFacts, SequenceOrder, StepReport};
 use crate::error::{CaptureError, ErrorKind};
 use crate::secret::REDACTED;
@@ -99,6 +99,9 @@ impl Walk<'_> {
             Ok(acted) => acted.and_then(|outputs| self.allowed().map(|()| outputs)),
             Err(_) => Err(too_slow().into()),
         };
+        if acted.is_err() {
+            view::recover(self.page, self.order.page.viewport).await;
+        }
         if acted.is_ok() && !step.pause_after.is_zero() {
             tokio::time::sleep(step.pause_after).await;
         }
@@ -267,6 +270,7 @@ impl Walk<'_> {
             product,
             snapshot: self.order.snapshot,
             max_pixels: self.order.max_pixels,
+            until: self.order.deadline.min(Instant::now() + STEP * 2),
             spool: &self.order.spool,
         };
         let made = make(page, &making).await?;

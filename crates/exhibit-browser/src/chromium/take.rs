@@ -70,6 +70,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         product: &order.settings.product,
         snapshot: order.snapshot,
         max_pixels: order.max_pixels,
+        until: order.deadline,
         spool: &order.spool,
     };
     let made = make(page, &making).await?;

@@ -16,6 +16,7 @@
   };
   const reach = root => {
     roots.add(root);
+    if (root.host && globalThis.exhibitLost) globalThis.exhibitLost.watch(root);
     observer.observe(root, {
       attributes: true, attributeFilter: ['type'], attributeOldValue: true, childList: true, subtree: true,
     });
@@ -110,6 +111,8 @@
     },
     // The fields whose values are too short to be told from other words.
     short: () => secrets().filter(field => [...valueOf(field)].length < 4),
+    // The shadows of this document.
+    roots: () => [...roots].filter(root => root.host && root.host.isConnected),
     look: () => ({
       frames: all(document, 'iframe, frame, object, embed').length > 0,
       fields: secrets().map(field => ({

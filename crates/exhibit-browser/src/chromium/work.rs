@@ -14,7 +14,7 @@ use super::page::Page;
 use super::pipe::CallError;
 use super::recording::Recording;
 use super::sessions::Held;
-use super::{Chromium, boxed, emulate, steps, take};
+use super::{Chromium, boxed, emulate, steps, take, view};
 use crate::backend::{
     BackendName, Failed, FailedAttempt, Order, Recorded, RecordingOrder, SequenceOrder,
     SessionOrder, StepReport, Taken,
@@ -220,6 +220,9 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
             failed_attempts: Vec::new(),
         }),
         Err(error) => {
+            if order.settings.page.session.is_some() && page.is_alive() {
+                view::recover(page, order.settings.page.viewport).await;
+            }
             let (mut facts, forbidden) = {
                 let mut seen = page.observed();
                 seen.facts.downloads = seen.downloads.take();

@@ -29,6 +29,7 @@ const WORDS: &[(&str, &str)] = &[
     ("blockRequests", "requests blocked"),
     ("blockResources", "kinds of resources blocked"),
     ("omitBackground", "background made transparent"),
+    ("expandScrollers", "areas that scroll by themselves shown in full height"),
 ];
 
 /// What the field `name` does to a page, in words; the name itself where there are none.
@@ -67,7 +68,9 @@ mod tests {
         blocking.requests.push("a".into());
         blocking.resources.push(crate::blocking::Resource::Image);
         page.carried = vec!["evaluate", "markdown"];
-        let picture = Picture { omit_background: true, ..Picture::default() };
+        let full = super::super::FullPage { expand_scrollers: true, ..Default::default() };
+        let region = super::super::Region::FullPage(full);
+        let picture = Picture { omit_background: true, region, ..Picture::default() };
         let settings = CaptureSettings { page, product: Product::Picture(picture) };
         let names = settings.altered_by();
         assert_eq!(names.len(), WORDS.len(), "{names:?}");

@@ -68,8 +68,8 @@ impl CaptureSettings {
     /// and always marked.
     pub fn altered_by(&self) -> Vec<&'static str> {
         let mut names = self.page.altered_by();
-        if let Product::Picture(Picture { omit_background: true, .. }) = self.product {
-            names.push("omitBackground");
+        if let Product::Picture(picture) = &self.product {
+            names.extend(picture.altered_by());
         }
         names
     }

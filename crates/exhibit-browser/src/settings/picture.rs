@@ -81,11 +81,19 @@ pub struct FullPage {
     pub scroll_by: Option<u32>,
     /// CSS pixels after which the picture ends.
     pub max_height: Option<u32>,
+    /// Whether an area that scrolls by itself is given the height of what is in it.
+    pub expand_scrollers: bool,
 }
 
 impl Default for FullPage {
     fn default() -> Self {
-        Self { scroll: true, scroll_delay: None, scroll_by: None, max_height: None }
+        Self {
+            scroll: true,
+            scroll_delay: None,
+            scroll_by: None,
+            max_height: None,
+            expand_scrollers: false,
+        }
     }
 }
 
@@ -108,6 +116,18 @@ impl Default for Picture {
 }
 
 impl Picture {
+    /// The fields through which it changes the page.
+    pub(super) fn altered_by(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        if self.omit_background {
+            names.push("omitBackground");
+        }
+        if matches!(self.region, Region::FullPage(FullPage { expand_scrollers: true, .. })) {
+            names.push("expandScrollers");
+        }
+        names
+    }
+
     /// Its settings as they are put on record.
     pub(super) fn record(&self, record: &mut Map<String, Value>) {
         let (mut selector, mut clip, mut full_page) = (None, None, None);
@@ -127,6 +147,9 @@ impl Picture {
             set("fullPageScrollDelay", json!(settings.scroll_delay.map(|delay| delay.as_millis())));
             set("fullPageScrollBy", json!(settings.scroll_by));
             set("fullPageMaxHeight", json!(settings.max_height));
+            if settings.expand_scrollers {
+                set("expandScrollers", json!(true));
+            }
         }
         set("selector", json!(selector));
         set("clip", json!(clip));

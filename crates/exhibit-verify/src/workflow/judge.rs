@@ -24,7 +24,9 @@ pub fn judge<'a>(
 ) -> Completeness {
     let files = artifacts.into_iter().map(|one| (one.path.as_str(), one.sha256)).collect();
     let tally = tally.counted();
-    let judge = Judge { spec, shown: still_there(&tally, &files), tally };
+    let mut shown = still_there(&tally, &files);
+    let partial = shown.extract_if(.., |one| one.incomplete && !policy.incomplete_views).collect();
+    let judge = Judge { spec, shown, partial, tally };
     let mut requirements = Vec::new();
     requirements.extend(policy.layers.iter().map(|layer| judge.layer(*layer)));
     let mut stages: Vec<_> = policy.stages.iter().collect();
@@ -61,6 +63,8 @@ struct Judge<'a> {
     spec: &'a RunSpec,
     tally: Counted<'a>,
     shown: Vec<&'a Shown>,
+    /// Captures that do not count, because they do not show all they seem to.
+    partial: Vec<&'a Shown>,
 }
 
 /// A requirement for which `evidence` was found; `reason` tells what is missing when none was.
@@ -107,9 +111,11 @@ impl Judge<'_> {
             Layer::Visual => {
                 let found = self.shown.clone();
                 seen(kind, layer.word(), found, || {
-                    "no capture and no recording succeeded; take one with POST \
-                     /runs/{id}/captures"
-                        .into()
+                    let partial = self.partial(None);
+                    format!(
+                        "no capture and no recording succeeded{partial}; take one with POST \
+                         /runs/{{id}}/captures"
+                    )
                 })
             }
         }
@@ -144,10 +150,26 @@ impl Judge<'_> {
         let tried = tried.map_or_else(String::new, |failed| {
             format!(" ({} failed, the last with `{}`)", failed.times, failed.code)
         });
+        let partial =
+            if lacking.contains(&KINDS[0].0) { self.partial(Some(stage)) } else { String::new() };
         format!(
-            "the stage `{stage}` has no {what}{tried}; take one with POST /runs/{{id}}/captures and \
+            "the stage `{stage}` has no {what}{tried}{partial}; take one with POST /runs/{{id}}/captures and \
              {{\"type\": \"{}\", \"stage\": \"{stage}\"}}",
             lacking.first().unwrap_or(&KINDS[0].0),
+        )
+    }
+
+    /// The pictures, in `stage` where one is given, that do not count because they are not whole.
+    fn partial(&self, stage: Option<&str>) -> String {
+        let here = |shown: &&&Shown| stage.is_none_or(|stage| shown.stage == stage);
+        let mut paths = self.partial.iter().filter(here).map(|shown| &shown.path);
+        let Some(first) = paths.next() else { return String::new() };
+        let others = paths.count();
+        let others = if others > 0 { format!(" and {others} more") } else { String::new() };
+        format!(
+            " ({}{others} does not count: its event's `incomplete_view` tells what it does not show, and \
+             the workflow does not allow `incomplete_views`)",
+            first.trim_start_matches("data/")
         )
     }
 

@@ -81,6 +81,9 @@ pub struct Policy {
     pub stages: BTreeMap<String, Vec<String>>,
     /// Whether there must be a recording.
     pub recording: bool,
+    /// Whether a picture counts that does not show all it seems to (`incomplete_view`).
+    #[serde(skip_serializing_if = "is_false")]
+    pub incomplete_views: bool,
     /// Fields that must be there.
     pub fields: Vec<Field>,
     /// Controls it supports: `CC8.1`.
@@ -91,6 +94,11 @@ pub struct Policy {
     /// A run open for this long is sealed as expired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_duration_ms: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 impl Policy {

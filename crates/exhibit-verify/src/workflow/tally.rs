@@ -31,6 +31,8 @@ pub(super) struct Shown {
     pub(super) kind: Option<&'static str>,
     pub(super) stage: String,
     pub(super) altered: bool,
+    /// Whether it is a picture that does not show all it seems to.
+    pub(super) incomplete: bool,
 }
 
 /// A stage in which captures failed: which, how many, and the code of the last.
@@ -172,6 +174,8 @@ impl Tally {
         let stage = data.get("stage").and_then(Value::as_str).unwrap_or_default();
         let altered =
             data.get("altered_by").and_then(Value::as_array).is_some_and(|by| !by.is_empty());
+        let incomplete =
+            data.get("incomplete_view").and_then(Value::as_array).is_some_and(|it| !it.is_empty());
         for Artifact { path, media_type, sha256, .. } in Artifact::stated(kind, data) {
             let kind = match path.split('/').collect::<Vec<_>>().as_slice() {
                 ["data", "captures", _, file] => {
@@ -183,7 +187,8 @@ impl Tally {
                 _ => continue,
             };
             let stage = stage.to_owned();
-            let shown = Shown { path, sha256, kind, stage, altered };
+            let incomplete = incomplete && kind == Some(KINDS[0].0);
+            let shown = Shown { path, sha256, kind, stage, altered, incomplete };
             self.effects.push((line, Effect::Shown(shown)));
         }
     }

@@ -17,6 +17,7 @@ fn policy() -> Policy {
             })
             .into(),
         recording: true,
+        incomplete_views: false,
         fields: Field::ALL.iter().map(|(_, field)| *field).collect(),
         controls: vec!["PI1.4".to_owned()],
         retention: None,
@@ -87,12 +88,26 @@ impl Made {
         self
     }
 
+    /// The same with a picture of the stage `before` that does not show all it seems to.
+    fn cut(mut self) -> Self {
+        for (_, kind, data) in &mut self.events {
+            if *kind == "capture.taken" && data["stage"] == "before" {
+                data["incomplete_view"] = json!([{ "reason": "image_failed" }]);
+            }
+        }
+        self
+    }
+
     fn judged(&self) -> Completeness {
+        self.judged_by(&policy())
+    }
+
+    fn judged_by(&self, policy: &Policy) -> Completeness {
         let mut tally = Tally::default();
         for (line, (actor, kind, data)) in (1..).zip(&self.events) {
             tally.take(line, *actor, kind, data.as_object().expect("an object"));
         }
-        judge(&policy(), &self.spec, &tally, &self.artifacts)
+        judge(policy, &self.spec, &tally, &self.artifacts)
     }
 
     /// Kind and name of what is missing.
@@ -142,6 +157,19 @@ fn a_run_that_has_everything_is_complete_and_says_where() {
 }
 
 #[test]
+fn a_picture_that_is_not_whole_counts_only_where_that_is_allowed() {
+    let made = Made::whole().cut();
+    let judged = made.judged();
+    let lack = judged.missing().next().expect("something is missing");
+    assert!(lack.contains("captures/0001-before/screenshot.png does not count"), "{lack}");
+    assert!(!without_remedy(lack).contains("POST"), "{lack}");
+    let allowing = Policy { incomplete_views: true, ..policy() };
+    assert_eq!(made.judged_by(&allowing).verdict, Verdict::Complete);
+    let kept = serde_json::to_value(policy()).expect("JSON");
+    assert!(kept.get("incomplete_views").is_none(), "policies of earlier runs read the same");
+}
+
+#[test]
 fn each_thing_left_out_is_the_one_that_is_named() {
     type Change = fn(Made) -> Made;
     type Declaration = fn(&mut RunSpec);
@@ -150,8 +178,9 @@ fn each_thing_left_out_is_the_one_that_is_named() {
         change(&mut made.spec);
         made
     };
-    let cases: [(Change, &[&str]); 12] = [
+    let cases: [(Change, &[&str]); 13] = [
         (|made| made, &[]),
+        (Made::cut, &["stage before"]),
         // An approval is an event of the agent's too.
         (|made| made.without(|kind, _| kind == "log"), &[]),
         (|made| made.without(|kind, _| kind == "approval"), &["field approval"]),

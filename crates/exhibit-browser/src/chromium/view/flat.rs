@@ -1,0 +1,55 @@
+//! Owns the question whether a picture is of one colour.
+
+use std::io::Cursor;
+
+use image_webp::WebPDecoder;
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::paste::{PasteError, next_row, open};
+use crate::settings::Format;
+
+/// Whether all of a picture is of one colour. One that cannot be read is not.
+pub(super) fn is_flat(format: Format, bytes: &[u8]) -> bool {
+    match format {
+        Format::Png => is_one_colour(bytes),
+        Format::Jpeg(_) => {
+            let options = DecoderOptions::default()
+                .set_max_height(1 << 16)
+                .set_max_width(1 << 16)
+                .jpeg_set_out_colorspace(ColorSpace::RGB);
+            let samples = JpegDecoder::new_with_options(bytes, options).decode();
+            samples.is_ok_and(|samples| is_uniform(&samples, 3))
+        }
+        Format::Webp(_) => {
+            let Ok(mut decoder) = WebPDecoder::new(Cursor::new(bytes)) else { return false };
+            let mut samples = vec![0; decoder.output_buffer_size().unwrap_or_default()];
+            let channels = if decoder.has_alpha() { 4 } else { 3 };
+            decoder.read_image(&mut samples).is_ok() && is_uniform(&samples, channels)
+        }
+    }
+}
+
+/// Whether all of a PNG is of one colour. What cannot be read is not.
+pub(super) fn is_one_colour(png: &[u8]) -> bool {
+    let uniform = || -> Result<bool, PasteError> {
+        let mut reader = open(png)?;
+        let mut first: Option<Vec<u8>> = None;
+        for _ in 0..reader.info().height {
+            let row = next_row(&mut reader, 4)?;
+            if !is_uniform(&row, 4) || first.as_ref().is_some_and(|first| row[..4] != **first) {
+                return Ok(false);
+            }
+            first.get_or_insert_with(|| row[..4].to_vec());
+        }
+        Ok(true)
+    };
+    uniform().unwrap_or(false)
+}
+
+fn is_uniform(samples: &[u8], channels: usize) -> bool {
+    let mut pixels = samples.chunks_exact(channels);
+    let first = pixels.next();
+    pixels.all(|pixel| Some(pixel) == first)
+}
