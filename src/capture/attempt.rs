@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::backends::Chosen;
+use super::record::{add, told_of};
 use crate::backend::{BackendName, Taken};
 use crate::clock::Moment;
 use crate::request::CaptureRequest;
@@ -83,6 +84,7 @@ impl Attempt {
         data["title"] = json!(facts.and_then(|facts| facts.title.as_ref()));
         data["status"] = json!(taken.status());
         data["failed_attempts"] = json!(taken.failed_attempts);
+        add(&mut data, told_of(facts));
         data["duration_ms"] = json!(millis_between(self.begun, at));
         Event::exhibit("capture.taken", data)
     }

@@ -168,6 +168,8 @@ fn facts(told: &Told, described: &Value) -> Vec<Fact> {
         )
         .seen("Taken by", told.get("backend"))
         .seen("Pixels", pixels.join(" × "))
+        .seen("A part of what was asked for", spoken(&page["cut"]["why"]))
+        .exact("About to lead to", spoken(&page["pending_navigation"]["url"]))
         .exact("File", main.map_or_else(String::new, |file| text(&file.path)))
         .seen("Size", main.map_or_else(String::new, |file| size(file.size_bytes)))
         .exact("SHA-256", main.map_or_else(String::new, |file| file.sha256.to_string()))

@@ -124,6 +124,7 @@ mod tests {
             "cookies",
             "userAgent",
             "timeZone",
+            "locale",
             "geolocation",
             "margin",
             "scale",

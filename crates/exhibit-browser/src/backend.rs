@@ -12,11 +12,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub use crate::error::{CaptureError, ErrorKind};
 pub use crate::facts::{
-    Blocked, ConsoleLine, Dialog, Document, Download, FailedRequest, Masked, PageFacts, Place,
-    Redirect, Settled, Timings, TlsFacts,
+    Blocked, ConsoleLine, Cut, Dialog, Document, Download, FailedRequest, Leading, Led, Masked,
+    PageFacts, Place, Redirect, Settled, Timings, TlsFacts, Worker,
 };
 use crate::policy::Policy;
 use crate::settings::sequence::Step;
@@ -83,6 +84,8 @@ pub struct Order {
     pub spool: PathBuf,
     /// When the answer must be there.
     pub deadline: Instant,
+    /// Cancelled when nobody waits for the answer any more: what has not begun then never does.
+    pub gone: CancellationToken,
     /// What may be loaded.
     pub policy: Policy,
 }
@@ -174,6 +177,8 @@ pub struct SequenceOrder {
     pub spool: PathBuf,
     /// When the last step must be done.
     pub deadline: Instant,
+    /// Cancelled when nobody waits for the answer any more: what has not begun then never does.
+    pub gone: CancellationToken,
     /// What may be loaded.
     pub policy: Policy,
     /// The browser's word for itself; the backend fills it in.

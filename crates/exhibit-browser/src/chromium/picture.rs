@@ -11,9 +11,9 @@ use chromiumoxide_cdp::cdp::browser_protocol::page::{
 use serde::Deserialize;
 use serde_json::json;
 
+use super::element::{self, Visible};
 use super::error::PageError;
 use super::limits::{PAGE_CALL, QUICK};
-use super::nearest;
 use super::page::Page;
 use super::script::World;
 use crate::error::{CaptureError, ErrorKind};
@@ -24,7 +24,12 @@ use crate::settings::{Format, FullPage, PageSettings, Picture, Rect, Region, Vie
 pub(super) struct Frame {
     rect: Option<Rect>,
     pixels: (u32, u32),
+    /// The element that the picture is of, if it is of one.
+    of: Option<(String, Visible)>,
 }
+
+/// How often an element that moves is looked for again.
+const ATTEMPTS: usize = 4;
 
 /// Bring to light what the picture is to show, and measure it.
 pub(super) async fn frame(
@@ -38,9 +43,17 @@ pub(super) async fn frame(
     {
         show_everything(page, settings).await?;
     }
-    let rect = rectangle(page, settings, &picture.region).await?;
+    page.observed().facts.cut = None;
+    let (rect, of) = match &picture.region {
+        Region::Element(selector) => {
+            measure(page).await?;
+            let visible = element::bring(page, selector).await?;
+            (Some(visible.part), Some((selector.clone(), visible)))
+        }
+        region => (rectangle(page, settings, region).await?, None),
+    };
     let pixels = size_in_pixels(rect, settings.viewport, max_pixels)?;
-    Ok(Frame { rect, pixels })
+    Ok(Frame { rect, pixels, of })
 }
 
 /// Take the picture: its bytes, exactly as the browser gave them, and its size in device pixels.
@@ -49,9 +62,41 @@ pub(super) async fn take(
     picture: &Picture,
     frame: Frame,
 ) -> Result<(Vec<u8>, (u32, u32)), PageError> {
-    let bytes = screenshot(page, picture.format, frame.rect).await?;
+    let bytes = match frame.of {
+        Some((selector, visible)) => of_element(page, picture.format, &selector, visible).await?,
+        None => screenshot(page, picture.format, frame.rect).await?,
+    };
     let pixels = png_size(&bytes).unwrap_or(frame.pixels);
     Ok((bytes, pixels))
+}
+
+/// A picture of an element that was where it had been measured, before and after it was taken.
+async fn of_element(
+    page: &Page,
+    format: Format,
+    selector: &str,
+    mut visible: Visible,
+) -> Result<Vec<u8>, PageError> {
+    let mut held = false;
+    let mut taken = None;
+    for _ in 0..ATTEMPTS {
+        let bytes = screenshot(page, format, Some(visible.part)).await?;
+        if element::is_still(page, selector, &visible).await? {
+            taken = Some(bytes);
+            break;
+        }
+        if !held {
+            element::hold_animations(page, true).await?;
+            held = true;
+        }
+        visible = element::bring(page, selector).await?;
+    }
+    if held {
+        element::hold_animations(page, false).await?;
+    }
+    let bytes = taken.ok_or_else(|| element::restless(selector))?;
+    page.observed().facts.cut = visible.cut;
+    Ok(bytes)
 }
 
 /// Scroll through the whole page, so that what loads only when it comes into view is loaded, wait
@@ -107,12 +152,8 @@ struct Size {
     height: f64,
 }
 
-/// The rectangle of the page to be captured; none for the window as it is.
-async fn rectangle(
-    page: &Page,
-    settings: &PageSettings,
-    region: &Region,
-) -> Result<Option<Rect>, PageError> {
+/// The size of the whole page, which goes on record.
+async fn measure(page: &Page) -> Result<Size, PageError> {
     let metrics = page.call_raw("Page.getLayoutMetrics", json!({}), PAGE_CALL).await?;
     let size = serde_json::from_str::<LayoutMetrics>(metrics.get())
         .map_err(|error| CaptureError::internal("measuring the page", error))?
@@ -120,8 +161,18 @@ async fn rectangle(
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a page's size")]
     let whole = (size.width.max(0.0).ceil() as u64, size.height.max(0.0).ceil() as u64);
     page.observed().facts.page_size = Some(whole);
+    Ok(size)
+}
+
+/// The rectangle of the page to be captured; none for the window as it is.
+async fn rectangle(
+    page: &Page,
+    settings: &PageSettings,
+    region: &Region,
+) -> Result<Option<Rect>, PageError> {
+    let size = measure(page).await?;
     match region {
-        Region::Viewport => Ok(None),
+        Region::Viewport | Region::Element(_) => Ok(None),
         Region::FullPage(full) => {
             let most = full.max_height.map_or(f64::INFINITY, f64::from);
             let (width, height) = (size.width.max(1.0), size.height.clamp(1.0, most));
@@ -140,31 +191,6 @@ async fn rectangle(
             );
             Err(CaptureError::new(ErrorKind::ClipOutsidePage, message).field("clip").into())
         }
-        Region::Element(selector) => element(page, selector).await.map(Some),
-    }
-}
-
-async fn element(page: &Page, selector: &str) -> Result<Rect, PageError> {
-    const BOX: &str = "selector => {
-        const element = document.querySelector(selector);
-        if (!element) return null;
-        element.scrollIntoView({ block: 'nearest', inline: 'nearest', behavior: 'instant' });
-        const box = element.getBoundingClientRect();
-        return [box.x + scrollX, box.y + scrollY, box.width, box.height];
-    }";
-    let world = World::isolated(page).await?;
-    let found = world.call::<Option<[f64; 4]>>(BOX, &[json!(selector)], PAGE_CALL).await;
-    let problem = |code, what: &str| {
-        let message = format!("`selector` is `{selector}`, {what}; correct it");
-        PageError::from(CaptureError::new(code, message).field("selector"))
-    };
-    match found.map_err(|error| error.in_field("selector", selector))? {
-        None => Err(nearest::not_found(page, "selector", selector).await),
-        Some([_, _, width, height]) if width < 1.0 || height < 1.0 => Err(problem(
-            ErrorKind::SelectorNotVisible,
-            "and what it matches has no size to be seen",
-        )),
-        Some([x, y, width, height]) => Ok(Rect { x: x.max(0.0), y: y.max(0.0), width, height }),
     }
 }
 

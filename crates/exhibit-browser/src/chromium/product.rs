@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::emulate::omit_background;
 use super::error::PageError;
@@ -48,6 +49,8 @@ pub(super) struct Making<'a> {
     pub(super) max_pixels: u64,
     /// Folder on whose file system a large document waits.
     pub(super) spool: &'a Path,
+    /// When it must be there.
+    pub(super) deadline: Instant,
 }
 
 /// Make `making` of the page as it stands.
@@ -70,8 +73,7 @@ pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageE
             tokio::try_join!(taking, snapshots, title(page))?
         }
         Product::Pdf(wanted) => {
-            let printing =
-                async { Ok((print(page, wanted, making.spool).await?, None, Vec::new())) };
+            let printing = async { Ok((print(page, making, wanted).await?, None, Vec::new())) };
             tokio::try_join!(printing, snapshots, title(page))?
         }
         Product::Inspection { console } => {

@@ -1,8 +1,6 @@
 //! Owns one attempt at a capture, from an empty page to its product: the order of steps, and what
 //! was seen on the way.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -11,6 +9,7 @@ use tokio::time::Instant;
 
 use super::edit;
 use super::emulate::{end_storing, prepare};
+use super::ends::Bound;
 use super::error::PageError;
 use super::limits::QUICK;
 use super::load::{navigate, rest, settle};
@@ -50,10 +49,8 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
     let settings = &order.settings.page;
     begin(page, order);
     let begun = Instant::now();
-    let until = match settings.navigation_timeout {
-        Duration::ZERO => order.deadline,
-        limit => (begun + limit).min(order.deadline),
-    };
+    let (until, bound) = Bound::sooner(begun, settings.navigation_timeout, order.deadline);
+    page.observed().bound = bound;
     prepare(page, settings, settings.session.is_some()).await?;
     navigate(page, settings, until).await?;
     page.observed().facts.timings.navigate_ms = millis_since(begun);
@@ -71,6 +68,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         snapshot: order.snapshot,
         max_pixels: order.max_pixels,
         spool: &order.spool,
+        deadline: order.deadline,
     };
     let made = make(page, &making).await?;
     let certificate = certificate(page, settings).await;
