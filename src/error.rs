@@ -178,6 +178,8 @@ codes! {
     NavigationTimeout = ("navigation_timeout", 504, CAPTURE_FAILED);
     /// The server ended its answer before the document's end.
     DocumentCutShort = ("document_cut_short", 502, CAPTURE_FAILED);
+    /// The target is a document larger than is kept.
+    DocumentTooLarge = ("document_too_large", 422, CAPTURE_FAILED);
     /// The server answered that there is nothing to show.
     NoContent = ("no_content", 422, CAPTURE_FAILED);
     /// The target is a download and not a page.
@@ -239,6 +241,7 @@ impl From<ErrorKind> for Code {
             ErrorKind::InvalidField => Self::InvalidField,
             ErrorKind::TargetForbidden => Self::TargetForbidden,
             ErrorKind::DocumentCutShort => Self::DocumentCutShort,
+            ErrorKind::DocumentTooLarge => Self::DocumentTooLarge,
             ErrorKind::NoContent => Self::NoContent,
             ErrorKind::CallerGone => Self::CallerGone,
             ErrorKind::MaskFailed => Self::MaskFailed,

@@ -282,6 +282,7 @@ impl Captures {
             sent: attempt.chosen.sent.clone(),
             settings: request.settings.clone(),
             snapshot: limits.snapshot,
+            documents: request.documents,
             metadata: request.metadata,
             max_pixels: limits.max_pixels,
             spool: self.spool(),
@@ -299,6 +300,9 @@ impl Captures {
         self.keep_refused(attempt, taken.facts.as_ref()).await?;
         let bytes = taken.product.clone();
         let told = told_of(taken.facts.as_ref());
+        let product = &attempt.request.settings.product;
+        let media_type =
+            taken.original.as_ref().map_or(product.media_type(), |original| original.media_type);
         let report = report(&attempt.request.settings.product, &taken)?;
         let framed = self.frame(attempt, &taken, at).await;
         let event = with_framed(event, &framed);
@@ -308,7 +312,7 @@ impl Captures {
         let (artifacts, recorded) = self.0.runs.add(&attempt.work, files, tell).await?;
         let sha256 = bytes.digest().map_err(unreadable)?;
         let event = json!(recorded);
-        Ok(Kept { by, bytes, sha256, status, metadata, report, told, artifacts, event })
+        Ok(Kept { by, bytes, sha256, status, metadata, report, told, media_type, artifacts, event })
     }
 
     /// Answer with what is on disk.
@@ -318,9 +322,20 @@ impl Captures {
         kept: Kept,
         standalone: bool,
     ) -> Result<Done, Box<Refused>> {
-        let Kept { by, bytes, sha256, status, metadata, report, told, artifacts, event } = kept;
+        let Kept {
+            by,
+            bytes,
+            sha256,
+            status,
+            metadata,
+            report,
+            told,
+            media_type,
+            artifacts,
+            event,
+        } = kept;
         let request = &attempt.request;
-        let (media_type, json) = (request.settings.product.media_type(), request.json);
+        let json = request.json;
         let mut evidence = attempt.evidence(by);
         evidence["sha256"] = json!(sha256);
         evidence["event"] = event;
@@ -442,6 +457,7 @@ struct Kept {
     report: Option<Value>,
     /// What its caller must know of the page.
     told: Map<String, Value>,
+    media_type: &'static str,
     artifacts: Vec<Artifact>,
     event: Value,
 }

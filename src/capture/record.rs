@@ -1,4 +1,5 @@
-//! Owns what is put on record of a capture that was taken: its files, and what `capture.json` says.
+//! Owns what is put on record of a capture that was taken: its files, and what `capture.json` says. The
+//! main file of one whose target was a document, and no page, is that document.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -62,6 +63,9 @@ pub(super) fn told_of(facts: Option<&PageFacts>) -> Map<String, Value> {
     if let Some(leading) = facts.and_then(|facts| facts.pending_navigation.as_ref()) {
         told.insert("pending_navigation".to_owned(), json!(leading));
     }
+    if let Some(original) = facts.and_then(|facts| facts.original.as_ref()) {
+        told.insert("original".to_owned(), json!(original));
+    }
     told
 }
 
@@ -90,15 +94,14 @@ pub(super) fn files_of(
     framed: Framed,
     at: Moment,
 ) -> std::io::Result<Vec<NewArtifact>> {
-    let settings = &attempt.request.settings;
     let folder = format!("captures/{}", attempt.name);
     let mut files = Vec::new();
     let mut add = |name: &str, media_type, bytes: Blob| {
         files.push(NewArtifact { path: format!("{folder}/{name}"), media_type, bytes });
     };
-    let name = settings.product.file_name();
+    let (name, media_type) = file_of(attempt, &taken);
     let document = capture_document(attempt, &taken, &framed, at)?;
-    add(&name, settings.product.media_type(), taken.product);
+    add(&name, media_type, taken.product);
     for Companion { name, media_type, bytes } in taken.companions {
         add(&name, media_type, bytes.into());
     }
@@ -133,6 +136,15 @@ pub(super) fn files_of(
     Ok(files)
 }
 
+/// Name and media type of the file that a capture is for.
+fn file_of(attempt: &Attempt, taken: &Taken) -> (String, &'static str) {
+    let product = &attempt.request.settings.product;
+    match &taken.original {
+        Some(original) => (original.file.clone(), original.media_type),
+        None => (product.file_name(), product.media_type()),
+    }
+}
+
 /// The content of `capture.json`.
 fn capture_document(
     attempt: &Attempt,
@@ -141,9 +153,11 @@ fn capture_document(
     at: Moment,
 ) -> std::io::Result<Value> {
     let settings = &attempt.request.settings;
+    let (file, media_type) = file_of(attempt, taken);
+    let kind = if taken.original.is_some() { "document" } else { settings.product.kind() };
     let mut product = json!({
-        "file": settings.product.file_name(),
-        "media_type": settings.product.media_type(),
+        "file": file,
+        "media_type": media_type,
         "size_bytes": taken.product.len(),
         "sha256": taken.product.digest()?,
     });
@@ -163,7 +177,7 @@ fn capture_document(
         "aliases": aliases(&attempt.request),
         "ignored": attempt.request.ignored,
         "altered_by": settings.altered_by(),
-        settings.product.kind(): product,
+        kind: product,
         "companions": companions,
         "page": taken.facts,
         "browser": taken.browser,

@@ -310,6 +310,7 @@ impl Captures {
             by,
             product: output.bytes,
             pixels: output.pixels,
+            original: None,
             companions: output.companions,
             facts: output.facts,
             told: None,

@@ -111,6 +111,7 @@ impl Press {
             sent: None,
             settings,
             snapshot: false,
+            documents: false,
             metadata: false,
             max_pixels: NO_PICTURE,
             spool: self.spool.path().to_owned(),

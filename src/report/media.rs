@@ -169,6 +169,8 @@ fn facts(told: &Told, described: &Value) -> Vec<Fact> {
         .seen("Taken by", told.get("backend"))
         .seen("Pixels", pixels.join(" × "))
         .seen("A part of what was asked for", spoken(&page["cut"]["why"]))
+        .exact("The target is a document", spoken(&page["original"]["name"]))
+        .seen("Without a picture", spoken(&page["original"]["no_picture"]))
         .exact("About to lead to", spoken(&page["pending_navigation"]["url"]))
         .exact("File", main.map_or_else(String::new, |file| text(&file.path)))
         .seen("Size", main.map_or_else(String::new, |file| size(file.size_bytes)))

@@ -17,6 +17,7 @@ mod contract;
 mod crash;
 mod custody;
 mod device;
+mod documents;
 mod downloads;
 mod edits;
 mod element;

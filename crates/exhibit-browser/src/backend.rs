@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::error::{CaptureError, ErrorKind};
 pub use crate::facts::{
     Blocked, ConsoleLine, Cut, Dialog, Document, Download, FailedRequest, Leading, Led, Masked,
-    PageFacts, Place, Redirect, Settled, Timings, TlsFacts, Worker,
+    Original, PageFacts, Place, Redirect, Settled, Timings, TlsFacts, Worker,
 };
 use crate::policy::Policy;
 use crate::settings::sequence::Step;
@@ -76,6 +76,8 @@ pub struct Order {
     pub settings: CaptureSettings,
     /// Whether page snapshots (MHTML, DOM, accessibility tree) are wanted too.
     pub snapshot: bool,
+    /// Whether a target that is a document and no page is kept as it is.
+    pub documents: bool,
     /// Whether what the page says of itself is wanted too.
     pub metadata: bool,
     /// Largest picture in device pixels.
@@ -133,6 +135,8 @@ pub struct Taken {
     pub product: Blob,
     /// Size of a picture in device pixels: width, height.
     pub pixels: Option<(u32, u32)>,
+    /// The document that the product is, where the target was no page.
+    pub original: Option<Original>,
     /// What goes with it.
     pub companions: Vec<Companion>,
     /// What was seen; none when nobody here saw anything.

@@ -75,6 +75,8 @@ kinds! {
     NavigationTimeout = "navigation_timeout";
     /// The server ended its answer before the document's end.
     DocumentCutShort = "document_cut_short";
+    /// The target is a document larger than is kept.
+    DocumentTooLarge = "document_too_large";
     /// The server answered that there is nothing to show.
     NoContent = "no_content";
     /// The target is a download and not a page.

@@ -155,6 +155,26 @@ pub struct Masked {
     pub places: Vec<Place>,
 }
 
+/// A document that was the target, and no page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Original {
+    /// The file that holds its bytes.
+    pub file: String,
+    /// What its server or its address calls it.
+    pub name: String,
+    /// Its media type, of those that are told as they are.
+    pub media_type: &'static str,
+    /// Its media type as its server or the browser told it.
+    pub served_as: String,
+    /// Whether its bytes are its text in UTF-8, as the browser read it, and not those that came: they
+    /// differ where it came in another encoding.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub decoded: bool,
+    /// Why there is no picture of it, if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_picture: Option<&'static str>,
+}
+
 /// What is missing in a picture of an element: it shows the part that could be seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cut {
@@ -218,6 +238,9 @@ pub struct PageFacts {
     pub settled: Option<Settled>,
     /// Size of the whole page in CSS pixels: width, height.
     pub page_size: Option<(u64, u64)>,
+    /// The document that the target was, kept as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original: Option<Original>,
     /// The size at which it was printed so that its width fits the sheet; 1 is its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub print_scale: Option<f64>,
@@ -291,6 +314,7 @@ impl PageFacts {
             .chain(self.led.iter_mut().map(|led| &mut led.url))
             .chain(self.pending_navigation.iter_mut().map(|leading| &mut leading.url))
             .chain(self.workers.iter_mut().map(|worker| &mut worker.url))
+            .chain(self.original.iter_mut().flat_map(|one| [&mut one.name, &mut one.served_as]))
             .chain(self.cut.iter_mut().flat_map(Cut::texts))
             .chain(self.downloads.iter_mut().flat_map(|one| [&mut one.url, &mut one.name]))
     }

@@ -68,6 +68,7 @@
 //!     sent: None,
 //!     settings: CaptureSettings { page, product: Product::Picture(Picture::default()) },
 //!     snapshot: false,
+//!     documents: false,
 //!     metadata: false,
 //!     max_pixels: 100_000_000,
 //!     spool: std::env::temp_dir(),

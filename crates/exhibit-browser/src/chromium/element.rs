@@ -68,7 +68,7 @@ pub(super) async fn hold_animations(page: &Page, hold: bool) -> Result<(), PageE
     if hold {
         page.call_raw("Animation.enable", json!({}), QUICK).await?;
     }
-    let rate = if hold { 0 } else { 1 };
+    let rate = u8::from(!hold);
     page.call_raw("Animation.setPlaybackRate", json!({ "playbackRate": rate }), QUICK).await?;
     if !hold {
         page.call_raw("Animation.disable", json!({}), QUICK).await?;

@@ -126,6 +126,9 @@ pub(super) struct RequestPaused {
     #[serde(default)]
     pub(super) resource_type: String,
     pub(super) frame_id: Option<String>,
+    /// There once it was answered.
+    pub(super) response_status_code: Option<u16>,
+    pub(super) response_error_reason: Option<String>,
 }
 
 #[derive(Deserialize)]

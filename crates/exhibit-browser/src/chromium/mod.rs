@@ -4,6 +4,7 @@
 
 mod act;
 mod aria;
+mod document;
 mod downloads;
 mod edit;
 mod element;
@@ -38,6 +39,7 @@ mod settings;
 mod shared_workers;
 mod snapshot;
 mod steps;
+mod stream;
 mod take;
 mod typed;
 mod watcher;

@@ -7,17 +7,17 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 
 use self::console::shortened;
+pub(super) use self::intercepted::Catching;
 use super::downloads::Downloads;
 use super::ends::{Bound, is_cut_short};
 use super::events::{
     Attached, AttachedTarget, DialogOpening, FrameNavigated, Lifecycle, LoadingEnded,
-    NavigatedWithin, RequestPaused, RequestWillBeSent, Response, ResponseReceived,
-    WebSocketCreated, WindowOpen,
+    NavigatedWithin, RequestWillBeSent, Response, ResponseReceived, WebSocketCreated, WindowOpen,
 };
 use super::network::NetworkLog;
 use super::pipe::RawEvent;
-use crate::backend::{Blocked, ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect, Worker};
-use crate::blocking::{Blocking, Resource};
+use crate::backend::{ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect, Worker};
+use crate::blocking::Blocking;
 use crate::error::{CaptureError, ErrorKind};
 use crate::masks::Masks;
 use crate::policy::Policy;
@@ -66,6 +66,8 @@ pub(super) struct Observed {
     policy: Policy,
     /// What is kept from loading.
     blocking: Blocking,
+    /// Whether the answer to the next navigation is to be taken from the browser.
+    pub(super) catching: Catching,
 }
 
 /// Something the observer of the events must act on.
@@ -112,6 +114,7 @@ impl Observed {
             strayed: None,
             policy,
             blocking: Blocking::default(),
+            catching: Catching::default(),
         }
     }
 
@@ -226,6 +229,11 @@ impl Observed {
         }
     }
 
+    /// The document whose life-cycle counts, by the browser's id, which its request has too.
+    pub(super) fn loader(&self) -> &str {
+        &self.loader
+    }
+
     /// Addresses of requests under way, at most 20.
     pub(super) fn in_flight(&self) -> Vec<String> {
         let urls = self.in_flight.values().map(|(url, _)| url.clone());
@@ -332,25 +340,6 @@ impl Observed {
             self.answered = true;
             self.facts.document = Some(received.response.into_document());
         }
-    }
-
-    /// Judge a request that waits for it.
-    fn paused(&mut self, event: &RawEvent) -> Reaction {
-        let Some(paused) = event.read::<RequestPaused>() else { return Reaction::None };
-        let page = self.address();
-        let mut kind = Resource::from_protocol(&paused.resource_type);
-        if paused.frame_id.as_deref() != Some(&self.main_frame) {
-            kind = kind.in_frame();
-        }
-        let why = self.blocking.judge(&paused.request.url, page, kind);
-        let id = paused.request_id;
-        let Some(why) = why else { return Reaction::LetLoad(id) };
-        self.facts.blocked_requests += 1;
-        if self.facts.blocked.len() < FAILED_LIMIT {
-            let url = presentable_text(paused.request.url);
-            self.facts.blocked.push(Blocked { url, by: why.to_string() });
-        }
-        Reaction::Block(id)
     }
 
     /// Remember when something came from an address that policy denies.
@@ -478,6 +467,7 @@ impl Observed {
 }
 
 mod console;
+mod intercepted;
 mod leading;
 #[cfg(test)]
 mod tests;

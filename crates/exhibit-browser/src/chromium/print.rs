@@ -1,11 +1,7 @@
-//! Owns the printing of a page as PDF. The document comes as a stream, in pieces, so that a large
-//! one is never a single message.
+//! Owns the printing of a page as PDF.
 
-use std::io::Write as _;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
@@ -16,13 +12,11 @@ use super::page::Page;
 use super::pipe::CallError;
 use super::product::Making;
 use super::script::World;
+use super::stream;
 use crate::error::{CaptureError, ErrorKind};
 use crate::settings::Viewport;
 use crate::settings::pdf::Pdf;
-use exhibit_verify::blob::{Blob, BlobWriter};
-
-/// Bytes asked for at a time.
-const PIECE: u64 = 1 << 20;
+use exhibit_verify::blob::Blob;
 
 /// Left of the capture's time for the refusal of what took too long.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -52,15 +46,6 @@ async fn fitting(page: &Page, pdf: &Pdf) -> Result<f64, PageError> {
 #[derive(Deserialize)]
 struct Printed {
     stream: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Piece {
-    data: String,
-    #[serde(default)]
-    base64_encoded: bool,
-    eof: bool,
 }
 
 /// Print the page as it stands.
@@ -100,26 +85,9 @@ pub(super) async fn print(page: &Page, making: &Making<'_>, pdf: &Pdf) -> Result
         }
         printed => printed?,
     };
-    let unreadable = |error| CaptureError::internal("reading the document", error);
-    let printed: Printed = serde_json::from_str(printed.get()).map_err(unreadable)?;
-    let mut document = BlobWriter::new(making.spool);
-    let unwritten = |error| CaptureError::internal("keeping the document", error);
-    loop {
-        let params = json!({ "handle": printed.stream, "size": PIECE });
-        let piece = page.call_raw("IO.read", params, QUICK).await?;
-        let piece: Piece = serde_json::from_str(piece.get()).map_err(unreadable)?;
-        let bytes = if piece.base64_encoded {
-            let decoded = STANDARD.decode(&piece.data);
-            decoded.map_err(|error| CaptureError::internal("reading the document", error))?
-        } else {
-            piece.data.into_bytes()
-        };
-        // To the page cache, if to a file at all: only keeping the document waits for the disk.
-        document.write_all(&bytes).map_err(unwritten)?;
-        if piece.eof {
-            break;
-        }
-    }
-    page.call_raw("IO.close", json!({ "handle": printed.stream }), QUICK).await?;
-    Ok(document.finish())
+    let printed: Printed = serde_json::from_str(printed.get())
+        .map_err(|error| CaptureError::internal("reading the document", error))?;
+    let document = stream::read(page, &printed.stream, making.spool, u64::MAX).await?;
+    // None is too large.
+    Ok(document.unwrap_or_else(|| Vec::new().into()))
 }

@@ -69,7 +69,8 @@ impl Chromium {
                 return Err(already_recording());
             }
             order.product = held.instance.product();
-            return self.walk(&held.page, &held.instance, &order, &reports, recording).await;
+            let walk = self.walk(&held.page, &held.instance, &order, &reports, recording);
+            return Box::pin(walk).await;
         }
         let instance = self.instance(deadline).await?;
         order.product = instance.product();
@@ -77,7 +78,7 @@ impl Chromium {
         let page = tokio::time::timeout_at(deadline, instance.page()).await;
         let page =
             page.map_err(|_| out_of_time())?.ok_or_else(|| unavailable("the browser died"))?;
-        let outcome = self.walk(&page, &instance, &order, &reports, recording).await;
+        let outcome = Box::pin(self.walk(&page, &instance, &order, &reports, recording)).await;
         self.let_go(page, instance, token);
         outcome
     }
@@ -211,6 +212,7 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
             by: BackendName::Chromium,
             product: made.bytes,
             pixels: made.pixels,
+            original: made.original,
             companions: made.companions,
             facts: Some(made.facts),
             told: None,
