@@ -74,7 +74,8 @@ impl Captures {
     /// See [`Refused`]; a step that fails is part of the answer, not an error.
     pub async fn sequence(&self, ask: Ask) -> Result<SequenceDone, Box<Refused>> {
         let (this, (present, gone)) = (self.clone(), present());
-        let work = self.0.tasks.spawn(async move { this.carry_out_sequence(ask, gone).await });
+        let work =
+            self.0.tasks.spawn(async move { Box::pin(this.carry_out_sequence(ask, gone)).await });
         let done =
             work.await.map_err(|error| Problem::internal("carrying out the sequence", error));
         present.answered();
@@ -107,7 +108,9 @@ impl Captures {
                 let (work, request, gone) = (&work, &request, &gone);
                 let course = Course { work, request, stage: &stage, chosen: &chosen, gone };
                 match seat {
-                    Some(seat) => self.film_course(course, seat, deadline, &mut results).await,
+                    Some(seat) => {
+                        Box::pin(self.film_course(course, seat, deadline, &mut results)).await
+                    }
                     None => self.follow(course, deadline, &mut results).await,
                 }
             }

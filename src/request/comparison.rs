@@ -48,7 +48,7 @@ fn read(fields: &mut Fields) -> Option<ComparisonRequest> {
         let settings = CaptureSettings { page, product: Product::Picture(picture) };
         // A document is no picture that could be compared.
         let (aliases, documents) = (aliases.clone(), false);
-        CaptureRequest { aliases, documents, ..CaptureRequest::new(settings) }
+        CaptureRequest { documents, aliases, ..CaptureRequest::new(settings) }
     };
     Some(ComparisonRequest { pages: [capture(before?), capture(after?)], threshold, stage })
 }

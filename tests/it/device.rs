@@ -31,9 +31,10 @@ fn believed(daemon: &TestDaemon, reply: Reply) -> Value {
     serde_json::from_str(title.as_str().expect("a title")).expect("JSON")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn everything_a_page_is_told_of_its_device_agrees() {
-    let daemon = TestDaemon::start().await;
+/// A window, its size and density, the hand in front of it, and which way up it is.
+type Device = (Value, [u32; 2], f64, Value, Value);
+
+fn devices() -> Vec<Device> {
     let mouse = || {
         json!({
             "pointer": ["fine"], "any": ["fine"], "hover": ["hover"], "touch": [0, false],
@@ -44,7 +45,7 @@ async fn everything_a_page_is_told_of_its_device_agrees() {
             "pointer": ["coarse"], "any": ["coarse"], "hover": ["none"], "touch": [5, true],
         })
     };
-    let cases = [
+    vec![
         (json!({}), [1280, 720], 1.0, mouse(), json!(["landscape-primary", 0])),
         (
             json!({ "width": 1600, "height": 900 }),
@@ -95,8 +96,13 @@ async fn everything_a_page_is_told_of_its_device_agrees() {
             finger(),
             json!(["portrait-primary", 0]),
         ),
-    ];
-    for (fields, size, ratio, hand, way) in cases {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_a_page_is_told_of_its_device_agrees() {
+    let daemon = TestDaemon::start().await;
+    for (fields, size, ratio, hand, way) in devices() {
         let mut body = json!({ "html": PROBE, "waitUntil": "load" });
         body.as_object_mut().expect("an object").extend(fields.as_object().expect("too").clone());
         let told = believed(&daemon, daemon.shot(body).await);
