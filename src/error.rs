@@ -158,6 +158,8 @@ codes! {
     StoreLocked = ("store_locked", 409, CONFLICT);
     /// The store's log is not what its checkpoint and key say, and is not continued.
     LogDamaged = ("log_damaged", 500, CONFIG);
+    /// The caller hung up while it waited: it was not begun.
+    CallerGone = ("caller_gone", 499, UNAVAILABLE);
     /// The host's name has no address.
     DnsFailure = ("dns_failure", 502, CAPTURE_FAILED);
     /// The target refused the connection.
@@ -174,11 +176,17 @@ codes! {
     NavigationFailed = ("navigation_failed", 502, CAPTURE_FAILED);
     /// The page did not get as far as asked within its time.
     NavigationTimeout = ("navigation_timeout", 504, CAPTURE_FAILED);
+    /// The server ended its answer before the document's end.
+    DocumentCutShort = ("document_cut_short", 502, CAPTURE_FAILED);
+    /// The target is a document larger than is kept.
+    DocumentTooLarge = ("document_too_large", 422, CAPTURE_FAILED);
+    /// The server answered that there is nothing to show.
+    NoContent = ("no_content", 422, CAPTURE_FAILED);
     /// The target is a download and not a page.
     DownloadNotPage = ("download_not_page", 422, CAPTURE_FAILED);
     /// The selector matches nothing.
     SelectorNotFound = ("selector_not_found", 422, CAPTURE_FAILED);
-    /// The selector matches an element without size.
+    /// The selector matches an element of which nothing can be seen.
     SelectorNotVisible = ("selector_not_visible", 422, CAPTURE_FAILED);
     /// The injected script failed.
     ScriptFailed = ("script_failed", 422, CAPTURE_FAILED);
@@ -232,6 +240,10 @@ impl From<ErrorKind> for Code {
         match kind {
             ErrorKind::InvalidField => Self::InvalidField,
             ErrorKind::TargetForbidden => Self::TargetForbidden,
+            ErrorKind::DocumentCutShort => Self::DocumentCutShort,
+            ErrorKind::DocumentTooLarge => Self::DocumentTooLarge,
+            ErrorKind::NoContent => Self::NoContent,
+            ErrorKind::CallerGone => Self::CallerGone,
             ErrorKind::MaskFailed => Self::MaskFailed,
             ErrorKind::NotSupported => Self::NotSupported,
             ErrorKind::SessionNotFound => Self::SessionNotFound,

@@ -15,7 +15,7 @@ use crate::error::{Code, Problem};
 use crate::id::SessionId;
 use crate::quotas::Quota;
 use crate::run::Caller;
-use crate::settings::{PageSettings, Target, Viewport};
+use crate::settings::{Locale, PageSettings, Target, Viewport};
 
 /// The sessions there are. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,6 +36,7 @@ struct Session {
     /// Captures that have it now, or wait for it.
     users: usize,
     viewport: Viewport,
+    locale: Option<Locale>,
     /// Fields that last as long as the session does.
     born_with: Vec<&'static str>,
     /// Fields that last as long as its document does.
@@ -78,6 +79,7 @@ impl Sessions {
             touched: now,
             users: 0,
             viewport: page.viewport,
+            locale: page.locale.clone(),
             born_with: page.lasting(),
             lasting: Vec::new(),
         };
@@ -103,6 +105,7 @@ impl Sessions {
         if page.own_window {
             page.viewport = session.viewport;
         }
+        page.locale = page.locale.take().or_else(|| session.locale.clone());
         page.carried.clone_from(&session.born_with);
         if page.target == Target::Current {
             page.carried.extend(&session.lasting);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::backends::Chosen;
+use super::record::{add, told_of};
 use crate::backend::{BackendName, PageFacts, Taken};
 use crate::clock::Moment;
 use crate::request::CaptureRequest;
@@ -95,6 +96,7 @@ impl Attempt {
         data["status"] = json!(taken.status());
         Self::tell_view(&mut data, facts);
         data["failed_attempts"] = json!(taken.failed_attempts);
+        add(&mut data, told_of(facts));
         data["duration_ms"] = json!(millis_between(self.begun, at));
         Event::exhibit("capture.taken", data)
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::attempt::millis_between;
 use super::backends::{Chosen, passed_on, side};
+use super::queue::{Gone, present};
 use super::record::with_artifacts;
 use super::{Ask, Captures, Kept, Refused, check_session, unreadable};
 use crate::artifact::{Artifact, NewArtifact};
@@ -59,14 +60,15 @@ impl Captures {
     /// # Errors
     /// See [`Refused`].
     pub async fn compare(&self, ask: Ask) -> Result<Compared, Box<Refused>> {
-        let this = self.clone();
-        let carried_out = async move { Box::pin(this.carry_out_comparison(ask)).await };
+        let (this, (present, gone)) = (self.clone(), present());
+        let carried_out = async move { Box::pin(this.carry_out_comparison(ask, gone)).await };
         let work = self.0.tasks.spawn_in(spans::capture("/diff"), carried_out);
         let done = work.await.map_err(|error| Problem::internal("comparing the pages", error));
+        present.answered();
         done.map_err(|problem| Box::new(problem.into()))?
     }
 
-    async fn carry_out_comparison(&self, ask: Ask) -> Result<Compared, Box<Refused>> {
+    async fn carry_out_comparison(&self, ask: Ask, gone: Gone) -> Result<Compared, Box<Refused>> {
         let by = self.choose(&ask)?;
         let Ask { caller, run, stage, body, .. } = ask;
         let sent = if by == BackendName::Hosted { body.clone() } else { Value::Null };
@@ -83,7 +85,7 @@ impl Captures {
             Chosen::of(by, "/screenshot", pass_on)
         };
         let chosen = [chosen(&before, "url_a", "html_a"), chosen(&after, "url_b", "html_b")];
-        let places = (self.queue(&caller)?, self.queue(&caller)?);
+        let places = (self.queue(&caller, &gone)?, self.queue(&caller, &gone)?);
         let stage = own.or(stage).unwrap_or_else(Stage::during);
         let (work, standalone) = self.run(run, caller, by).await?;
         let begun = self.0.runs.clock().now();

@@ -10,6 +10,7 @@ mod downloads;
 mod failure;
 mod footage;
 mod framing;
+mod queue;
 mod record;
 mod recording;
 mod sequence;
@@ -24,7 +25,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 pub use self::ask::{Ask, Done, Kind, Refused};
 use self::attempt::{Attempt, millis_between};
@@ -32,7 +32,10 @@ pub use self::backends::Backends;
 use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
 use self::failure::Failure;
-use self::record::{asked_for, files_of, metadata, report, with_artifacts, with_framed};
+use self::queue::{Gone, Place, present};
+use self::record::{
+    add, asked_for, files_of, metadata, report, told_of, with_artifacts, with_framed,
+};
 use self::recording::Recordings;
 pub use self::sequence::{NO_LIMIT, SequenceDone};
 pub use self::session::SessionOpened;
@@ -47,7 +50,7 @@ use crate::error::{Code, Problem, chain};
 use crate::hosted::no_sessions;
 use crate::id::RunId;
 use crate::policy::Policy;
-use crate::quotas::{Quota, Share, Shares};
+use crate::quotas::Shares;
 use crate::receipt::Receipt;
 use crate::request::CaptureRequest;
 use crate::run::{Caller, Ending, Event, RunSpec, STANDALONE};
@@ -133,15 +136,16 @@ impl Captures {
     /// # Errors
     /// See [`Refused`].
     pub async fn take(&self, ask: Ask) -> Result<Done, Box<Refused>> {
-        let this = self.clone();
+        let (this, (present, gone)) = (self.clone(), present());
         let span = spans::capture(ask.kind.endpoint());
-        let work = self.0.tasks.spawn_in(span, async move { this.carry_out(ask).await });
+        let work = self.0.tasks.spawn_in(span, async move { this.carry_out(ask, gone).await });
         let done = work.await.map_err(|error| Problem::internal("taking the capture", error));
+        present.answered();
         done.map_err(|problem| Box::new(problem.into()))?
     }
 
     /// The story of a capture.
-    async fn carry_out(&self, ask: Ask) -> Result<Done, Box<Refused>> {
+    async fn carry_out(&self, ask: Ask, gone: Gone) -> Result<Done, Box<Refused>> {
         let by = self.choose(&ask)?;
         let Ask { kind, caller, run, stage, body, .. } = ask;
         let sent = if by == BackendName::Hosted { body.clone() } else { Value::Null };
@@ -151,7 +155,7 @@ impl Captures {
         let chosen = Chosen::of(by, kind.endpoint(), pass_on);
         check_session(by, &request.settings.page)?;
         let session = self.0.sessions.enter(&caller, &mut request.settings.page)?;
-        let place = self.queue(&caller)?;
+        let place = self.queue(&caller, &gone)?;
 
         // The attempt is on disk before any browser moves.
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
@@ -192,17 +196,12 @@ impl Captures {
     }
 
     /// Wait for a free slot, and have it taken.
-    async fn obtain(&self, attempt: &Attempt, place: Place) -> Result<Taken, Box<Failure>> {
-        let slot = tokio::time::timeout_at(place.deadline, self.slot(&attempt.work)).await;
-        drop(place.waiting);
-        match slot {
-            Ok(_slot) => {
-                let order = self.order(attempt, place.deadline);
-                let taken = self.0.backends.take(attempt.chosen.by, order).await;
-                taken.map_err(|failed| Box::new((*failed).into()))
-            }
-            Err(_) => Err(Box::new(Failure::from(queue_too_slow()))),
-        }
+    async fn obtain(&self, attempt: &Attempt, mut place: Place) -> Result<Taken, Box<Failure>> {
+        let until = place.deadline;
+        let _slot = self.turn(&mut place, &attempt.work, until).await.map_err(Failure::from)?;
+        let order = self.order(attempt, &place);
+        let taken = self.0.backends.take(attempt.chosen.by, order).await;
+        taken.map_err(|failed| Box::new((*failed).into()))
     }
 
     /// Who is to carry out `ask`.
@@ -258,27 +257,6 @@ impl Captures {
         Ok(request)
     }
 
-    /// Take a place among those that wait.
-    fn queue(&self, caller: &Caller) -> Result<Place, Problem> {
-        let (limits, most) = {
-            let config = self.0.config.borrow();
-            (config.capture.clone(), config.quotas.requests)
-        };
-        let share = self.0.shares.take(caller, Quota::Requests, most, 0)?;
-        let deadline = Instant::now() + limits.deadline;
-        let place = Place { waiting: Waiting(Arc::clone(&self.0)), deadline, _share: share };
-        let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
-        // Whoever finds a free slot has only not taken it yet, and does not wait.
-        if before < limits.queue + self.0.slots.free() {
-            return Ok(place);
-        }
-        let message = format!(
-            "{} captures wait already, which is `capture.queue`; ask again in a moment",
-            limits.queue
-        );
-        Err(Problem::new(Code::Busy, message))
-    }
-
     /// The run named, or one of its own for this capture.
     async fn run(
         &self,
@@ -303,17 +281,19 @@ impl Captures {
         self.0.config.borrow().store.path.clone()
     }
 
-    fn order(&self, attempt: &Attempt, deadline: Instant) -> Order {
+    fn order(&self, attempt: &Attempt, place: &Place) -> Order {
         let request = &attempt.request;
         let limits = self.0.config.borrow().capture.clone();
         Order {
             sent: attempt.chosen.sent.clone(),
             settings: request.settings.clone(),
             snapshot: limits.snapshot,
+            documents: request.documents,
             metadata: request.metadata,
             max_pixels: limits.max_pixels,
             spool: self.spool(),
-            deadline,
+            deadline: place.deadline,
+            gone: place.gone.clone(),
             policy: self.0.policy.borrow().clone(),
         }
     }
@@ -327,6 +307,10 @@ impl Captures {
         let bytes = taken.product.clone();
         let mut evidence = attempt.evidence(by);
         Attempt::tell_view(&mut evidence, taken.facts.as_ref());
+        add(&mut evidence, told_of(taken.facts.as_ref()));
+        let product = &attempt.request.settings.product;
+        let media_type =
+            taken.original.as_ref().map_or(product.media_type(), |original| original.media_type);
         let report = report(&attempt.request.settings.product, &taken)?;
         let framed = self.frame(attempt, &taken, at).await;
         let event = with_framed(event, &framed);
@@ -338,7 +322,7 @@ impl Captures {
         evidence["sha256"] = json!(sha256);
         evidence["event"] = json!(recorded);
         evidence["artifacts"] = json!(artifacts);
-        Ok(Kept { by, bytes, sha256, status, metadata, report, evidence })
+        Ok(Kept { by, bytes, sha256, status, metadata, report, media_type, evidence })
     }
 
     /// Answer with what is on disk.
@@ -348,9 +332,9 @@ impl Captures {
         kept: Kept,
         standalone: bool,
     ) -> Result<Done, Box<Refused>> {
-        let Kept { by, bytes, sha256, status, metadata, report, mut evidence } = kept;
+        let Kept { by, bytes, sha256, status, metadata, report, media_type, mut evidence } = kept;
         let request = &attempt.request;
-        let (media_type, json) = (request.settings.product.media_type(), request.json);
+        let json = request.json;
         let (run, begun) = (attempt.work.run.id, attempt.begun);
         if standalone {
             evidence["receipt"] = json!(self.seal(attempt.work, "succeeded").await?);
@@ -465,25 +449,9 @@ struct Kept {
     status: Option<u16>,
     metadata: Option<Value>,
     report: Option<Value>,
+    media_type: &'static str,
     /// What its caller is told of it.
     evidence: Value,
-}
-
-/// A place in the queue, and when the capture must be there.
-struct Place {
-    waiting: Waiting,
-    deadline: Instant,
-    /// Held until the capture is done.
-    _share: Share,
-}
-
-/// A place among the captures that wait; given back when dropped.
-struct Waiting(Arc<Shared>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Sessions are pages of the local browser.
@@ -492,12 +460,6 @@ fn check_session(by: BackendName, page: &PageSettings) -> Result<(), Problem> {
         Some(_) if by == BackendName::Hosted => Err(no_sessions().into()),
         _ => Ok(()),
     }
-}
-
-fn queue_too_slow() -> Problem {
-    let message =
-        "no browser page was free within `capture.deadline`; ask again, or for less at once";
-    Problem::new(Code::RequestTimeout, message)
 }
 
 /// What was made cannot be read again.

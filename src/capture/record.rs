@@ -1,13 +1,14 @@
-//! Owns what is put on record of a capture that was taken: its files, and what `capture.json` says.
+//! Owns what is put on record of a capture that was taken: its files, and what `capture.json` says. The
+//! main file of one whose target was a document, and no page, is that document.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::attempt::{Attempt, aliases};
 use super::framing::{FRAMED, Framed, MEDIA_TYPE};
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{Companion, Taken};
+use crate::backend::{Companion, PageFacts, Taken};
 use crate::blob::Blob;
 use crate::clock::Moment;
 use crate::digest::Digest;
@@ -52,6 +53,29 @@ pub(super) fn report(product: &Product, taken: &Taken) -> Result<Option<Value>, 
     Ok(Some(report))
 }
 
+/// What of a page whoever asked for it must know, in the answer and in the event: that a picture shows
+/// a part only, or that the page was about to lead elsewhere.
+pub(super) fn told_of(facts: Option<&PageFacts>) -> Map<String, Value> {
+    let mut told = Map::new();
+    if let Some(cut) = facts.and_then(|facts| facts.cut.as_ref()) {
+        told.insert("cut".to_owned(), json!(cut));
+    }
+    if let Some(leading) = facts.and_then(|facts| facts.pending_navigation.as_ref()) {
+        told.insert("pending_navigation".to_owned(), json!(leading));
+    }
+    if let Some(original) = facts.and_then(|facts| facts.original.as_ref()) {
+        told.insert("original".to_owned(), json!(original));
+    }
+    told
+}
+
+/// `record` with `more` fields.
+pub(super) fn add(record: &mut Value, more: Map<String, Value>) {
+    if let Value::Object(record) = record {
+        record.extend(more);
+    }
+}
+
 pub(super) fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event {
     event.data.insert("artifacts".to_owned(), json!(artifacts));
     event
@@ -70,15 +94,14 @@ pub(super) fn files_of(
     framed: Framed,
     at: Moment,
 ) -> std::io::Result<Vec<NewArtifact>> {
-    let settings = &attempt.request.settings;
     let folder = format!("captures/{}", attempt.name);
     let mut files = Vec::new();
     let mut add = |name: &str, media_type, bytes: Blob| {
         files.push(NewArtifact { path: format!("{folder}/{name}"), media_type, bytes });
     };
-    let name = settings.product.file_name();
+    let (name, media_type) = file_of(attempt, &taken);
     let document = capture_document(attempt, &taken, &framed, at)?;
-    add(&name, settings.product.media_type(), taken.product);
+    add(&name, media_type, taken.product);
     for Companion { name, media_type, bytes } in taken.companions {
         add(&name, media_type, bytes.into());
     }
@@ -113,6 +136,15 @@ pub(super) fn files_of(
     Ok(files)
 }
 
+/// Name and media type of the file that a capture is for.
+fn file_of(attempt: &Attempt, taken: &Taken) -> (String, &'static str) {
+    let product = &attempt.request.settings.product;
+    match &taken.original {
+        Some(original) => (original.file.clone(), original.media_type),
+        None => (product.file_name(), product.media_type()),
+    }
+}
+
 /// The content of `capture.json`.
 fn capture_document(
     attempt: &Attempt,
@@ -121,9 +153,11 @@ fn capture_document(
     at: Moment,
 ) -> std::io::Result<Value> {
     let settings = &attempt.request.settings;
+    let (file, media_type) = file_of(attempt, taken);
+    let kind = if taken.original.is_some() { "document" } else { settings.product.kind() };
     let mut product = json!({
-        "file": settings.product.file_name(),
-        "media_type": settings.product.media_type(),
+        "file": file,
+        "media_type": media_type,
         "size_bytes": taken.product.len(),
         "sha256": taken.product.digest()?,
     });
@@ -143,7 +177,7 @@ fn capture_document(
         "aliases": aliases(&attempt.request),
         "ignored": attempt.request.ignored,
         "altered_by": settings.altered_by(),
-        settings.product.kind(): product,
+        kind: product,
         "companions": companions,
         "page": taken.facts,
         "browser": taken.browser,

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::attempt::{Attempt, millis_between};
 use super::backends::{Chosen, passed_on};
 use super::comparison::{Difference, Side};
-use super::record::{files_of, with_artifacts, with_framed};
-use super::{Ask, Captures, Place, Refused, check_session, queue_too_slow, unreadable};
+use super::queue::{Gone, present};
+use super::record::{add, files_of, told_of, with_artifacts, with_framed};
+use super::{Ask, Captures, Refused, check_session, unreadable};
 use crate::artifact::Artifact;
 use crate::backend::{
     BackendName, Failed, FailedAttempt, Output, Sent, SequenceOrder, StepReport, Taken,
@@ -63,6 +64,8 @@ pub(super) struct Course<'a> {
     pub(super) request: &'a SequenceRequest,
     pub(super) stage: &'a Stage,
     pub(super) chosen: &'a Chosen,
+    /// Cancelled when its caller hangs up.
+    pub(super) gone: &'a Gone,
 }
 
 impl Captures {
@@ -71,15 +74,16 @@ impl Captures {
     /// # Errors
     /// See [`Refused`]; a step that fails is part of the answer, not an error.
     pub async fn sequence(&self, ask: Ask) -> Result<SequenceDone, Box<Refused>> {
-        let this = self.clone();
-        let carried_out = async move { this.carry_out_sequence(ask).await };
+        let (this, (present, gone)) = (self.clone(), present());
+        let carried_out = async move { Box::pin(this.carry_out_sequence(ask, gone)).await };
         let work = self.0.tasks.spawn_in(spans::capture("/sequence"), carried_out);
         let done =
             work.await.map_err(|error| Problem::internal("carrying out the sequence", error));
+        present.answered();
         done.map_err(|problem| Box::new(problem.into()))?
     }
 
-    async fn carry_out_sequence(&self, ask: Ask) -> Result<SequenceDone, Box<Refused>> {
+    async fn carry_out_sequence(&self, ask: Ask, gone: Gone) -> Result<SequenceDone, Box<Refused>> {
         let by = self.choose(&ask)?;
         let Ask { caller, run, stage, body, .. } = ask;
         let sent = if by == BackendName::Hosted { body.clone() } else { Value::Null };
@@ -91,25 +95,27 @@ impl Captures {
         check_steps(by, &request)?;
         let seat = if request.record { Some(self.seat(&caller)?) } else { None };
         let session = self.0.sessions.enter(&caller, &mut request.page)?;
-        let Place { waiting, deadline, _share } = self.queue(&caller)?;
+        let mut place = self.queue(&caller, &gone)?;
         let stage = request.stage.clone().or(stage).unwrap_or_else(Stage::during);
         let (work, standalone) = self.run(run, caller, by).await?;
         let begun = self.0.runs.clock().now();
         self.0.runs.record(&work, vec![requested(&request, &stage, by)]).await?;
 
-        let slot = tokio::time::timeout_at(deadline, self.slot(&work)).await;
-        drop(waiting);
+        let deadline = place.deadline;
+        let slot = self.turn(&mut place, &work, deadline).await;
         let mut results = Results::default();
         let ended = match slot {
             Ok(_slot) => {
-                let course =
-                    Course { work: &work, request: &request, stage: &stage, chosen: &chosen };
+                let (work, request, gone) = (&work, &request, &gone);
+                let course = Course { work, request, stage: &stage, chosen: &chosen, gone };
                 match seat {
-                    Some(seat) => self.film_course(course, seat, deadline, &mut results).await,
+                    Some(seat) => {
+                        Box::pin(self.film_course(course, seat, deadline, &mut results)).await
+                    }
                     None => self.follow(course, deadline, &mut results).await,
                 }
             }
-            Err(_) => Err(queue_too_slow()),
+            Err(problem) => Err(problem),
         };
         if let Some(session) = session {
             let mut page = request.page.clone();
@@ -143,6 +149,7 @@ impl Captures {
         request: &SequenceRequest,
         sent: Option<Sent>,
         deadline: Instant,
+        gone: &Gone,
     ) -> SequenceOrder {
         let limits = self.0.config.borrow().capture.clone();
         SequenceOrder {
@@ -154,6 +161,7 @@ impl Captures {
             max_pixels: limits.max_pixels,
             spool: self.spool(),
             deadline,
+            gone: gone.clone(),
             policy: self.0.policy.borrow().clone(),
             product: String::new(),
         }
@@ -167,7 +175,8 @@ impl Captures {
         results: &mut Results,
     ) -> Result<(), Problem> {
         let (request, by) = (course.request, course.chosen.by);
-        let order = self.sequence_order(request, course.chosen.sent.clone(), deadline);
+        let sent = course.chosen.sent.clone();
+        let order = self.sequence_order(request, sent, deadline, course.gone);
         // One report at a time: a step begins when the one before is on disk.
         let (reports, mut reported) = mpsc::channel(1);
         let backends = self.0.backends.clone();
@@ -267,7 +276,7 @@ impl Captures {
         output: Output,
         results: &mut Results,
     ) -> Result<(Side, Value), Problem> {
-        let Course { work, request, stage, chosen } = *course;
+        let Course { work, request, stage, chosen, .. } = *course;
         let name = format!("{:04}-{stage}", work.next_capture());
         let at = self.0.runs.clock().now();
         let mut page = output.page;
@@ -300,11 +309,13 @@ impl Captures {
         };
         let (capture, by) = (attempt.name.clone(), output.by);
         let side = Side { capture, by, bytes: output.bytes.clone() };
+        let page = told_of(output.facts.as_ref());
         let browser = output.browser.unwrap_or_else(|| self.0.backends.provenance(by));
         let taken = Taken {
             by,
             product: output.bytes,
             pixels: output.pixels,
+            original: None,
             companions: output.companions,
             facts: output.facts,
             told: None,
@@ -323,7 +334,8 @@ impl Captures {
         let files = files.map_err(|error| Problem::internal("packing", error))?;
         let tell = move |artifacts: &[Artifact]| with_artifacts(event, artifacts);
         let (artifacts, _) = self.0.runs.add(work, files, tell).await?;
-        let told = json!({ "capture": attempt.name, "backend": by, "artifacts": artifacts });
+        let mut told = json!({ "capture": attempt.name, "backend": by, "artifacts": artifacts });
+        add(&mut told, page);
         results.captures.push(told);
         Ok((side, shown))
     }
@@ -467,6 +479,7 @@ pub(super) fn requested(request: &SequenceRequest, stage: &Stage, by: BackendNam
                     | "height"
                     | "deviceScaleFactor"
                     | "darkMode"
+                    | "locale"
                     | "cookies"
                     | "authState"
                     | "session_id"

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::queue::{Gone, hung_up, present};
 use super::{Ask, Captures, Refused};
 use crate::backend::{BackendName, SessionOrder};
 use crate::error::Problem;
@@ -30,14 +31,15 @@ impl Captures {
     /// # Errors
     /// See [`Refused`].
     pub async fn open_session(&self, ask: Ask) -> Result<SessionOpened, Box<Refused>> {
-        let this = self.clone();
-        let carried_out = async move { this.carry_out_opening(ask).await };
+        let (this, (present, gone)) = (self.clone(), present());
+        let carried_out = async move { this.carry_out_opening(ask, gone).await };
         let work = self.0.tasks.spawn_in(spans::capture("/sessions"), carried_out);
         let done = work.await.map_err(|error| Problem::internal("opening the session", error));
+        present.answered();
         done.map_err(|problem| Box::new(problem.into()))?
     }
 
-    async fn carry_out_opening(&self, ask: Ask) -> Result<SessionOpened, Box<Refused>> {
+    async fn carry_out_opening(&self, ask: Ask, gone: Gone) -> Result<SessionOpened, Box<Refused>> {
         if self.choose(&ask)? == BackendName::Hosted {
             return Err(no_sessions().into());
         }
@@ -54,6 +56,8 @@ impl Captures {
             policy: self.0.policy.borrow().clone(),
         };
         let opened = self.0.backends.local().open_session(order).await.map_err(Problem::from);
+        // Nobody knows of a session whose caller did not hear its name.
+        let opened = if gone.is_cancelled() { opened.and(Err(hung_up())) } else { opened };
         // Asked now: it may have outlived its time when its opening is sealed.
         let shown = self.0.sessions.shown(id);
         let settings =

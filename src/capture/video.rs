@@ -10,9 +10,10 @@ use tokio::time::Instant;
 use super::attempt::millis_between;
 use super::convert::convert;
 use super::footage::{Footage, Said, Seat, Take};
+use super::queue::{Gone, present};
 use super::record::with_artifacts;
 use super::sequence::{Course, NO_LIMIT, Results, carried, requested};
-use super::{Ask, Captures, Chosen, Place, Refused, queue_too_slow};
+use super::{Ask, Captures, Chosen, Refused};
 use crate::artifact::{Artifact, NewArtifact};
 use crate::backend::{BackendName, Recorded, StepReport, only_local_records};
 use crate::blob::Blob;
@@ -59,14 +60,15 @@ impl Captures {
     /// # Errors
     /// See [`Refused`]; a step that fails is part of the answer, not an error.
     pub async fn video(&self, ask: Ask) -> Result<VideoDone, Box<Refused>> {
-        let this = self.clone();
-        let carried_out = async move { Box::pin(this.carry_out_video(ask)).await };
+        let (this, (present, gone)) = (self.clone(), present());
+        let carried_out = async move { Box::pin(this.carry_out_video(ask, gone)).await };
         let work = self.0.tasks.spawn_in(spans::capture("/video"), carried_out);
         let done = work.await.map_err(|error| Problem::internal("recording the steps", error));
+        present.answered();
         done.map_err(|problem| Box::new(problem.into()))?
     }
 
-    async fn carry_out_video(&self, ask: Ask) -> Result<VideoDone, Box<Refused>> {
+    async fn carry_out_video(&self, ask: Ask, gone: Gone) -> Result<VideoDone, Box<Refused>> {
         if self.choose(&ask)? == BackendName::Hosted {
             return Err(only_local_records().into());
         }
@@ -83,7 +85,7 @@ impl Captures {
         }
         let session = self.0.sessions.enter(&caller, &mut request.page)?;
         let seat = self.seat(&caller)?;
-        let Place { waiting, _share, .. } = self.queue(&caller)?;
+        let mut place = self.queue(&caller, &gone)?;
         // Steps take as long as a person would; the recording's own limit holds.
         let longest = self.0.config.borrow().video.max_duration;
         let deadline = Instant::now() + longest + Duration::from_secs(30);
@@ -95,8 +97,7 @@ impl Captures {
         event.data.insert("recording".to_owned(), json!(take.name));
         self.0.runs.record(&take.work, vec![event]).await?;
 
-        let slot = tokio::time::timeout_at(deadline, self.slot(&take.work)).await;
-        drop(waiting);
+        let slot = self.turn(&mut place, &take.work, deadline).await;
         let mut results = Results::default();
         let mut cues = Vec::new();
         let ended = match slot {
@@ -104,7 +105,7 @@ impl Captures {
                 let settings = self.recording_settings(request.page.viewport, frame_rate);
                 self.film(&take, &request, settings, deadline, &mut results, &mut cues).await
             }
-            Err(_) => Err(queue_too_slow()),
+            Err(problem) => Err(problem),
         };
         drop(seat);
         if let Some(session) = session {
@@ -131,14 +132,17 @@ impl Captures {
         cues: &mut Vec<Said>,
     ) -> Result<Recorded, Problem> {
         let (recording, filming) = self.begin_filming(take, settings).await?;
-        let order = self.sequence_order(request, None, deadline);
+        // The steps have their turn: whoever hangs up now finds them on record.
+        let gone = Gone::new();
+        let order = self.sequence_order(request, None, deadline, &gone);
         let (reports, mut reported) = mpsc::channel(1);
         let backends = self.0.backends.clone();
         let running = self.0.tasks.spawn(async move {
             backends.local().record_sequence(order, reports, recording).await
         });
         let chosen = Chosen { by: BackendName::Chromium, sent: None };
-        let course = Course { work: &take.work, request, stage: &take.stage, chosen: &chosen };
+        let (work, stage) = (&take.work, &take.stage);
+        let course = Course { work, request, stage, chosen: &chosen, gone: &gone };
         let mut kept = Ok(());
         while let Some(report) = reported.recv().await {
             let until = self.0.runs.clock().now().seconds();

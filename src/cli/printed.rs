@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::backend::chromium::Chromium;
 use crate::backend::{Backend as _, Order};
@@ -97,7 +98,8 @@ impl Press {
 
     /// The pages from the first to the last named, or all.
     async fn pages(&self, range: Option<(u32, u32)>) -> Result<Vec<u8>, Problem> {
-        let mut body = json!({ "html": "<p>", "format": "A4", "waitUntil": "load" });
+        let mut body =
+            json!({ "html": "<p>", "format": "A4", "waitUntil": "load", "tagged": true });
         if let Some((first, last)) = range {
             body["pageRanges"] = json!(format!("{first}-{last}"));
         }
@@ -105,9 +107,11 @@ impl Press {
         settings.page.target = Target::Html(self.html.clone());
         settings.page.navigation_timeout = LIMIT;
         let order = Order {
+            gone: CancellationToken::new(),
             sent: None,
             settings,
             snapshot: false,
+            documents: false,
             metadata: false,
             max_pixels: NO_PICTURE,
             spool: self.spool.path().to_owned(),

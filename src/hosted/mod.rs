@@ -134,6 +134,7 @@ impl Hosted {
             by: BackendName::Hosted,
             pixels: made.pixels(),
             product: made.bytes.into(),
+            original: None,
             companions: made.companions,
             facts: None,
             told: made.told,

@@ -46,7 +46,9 @@ fn read(fields: &mut Fields) -> Option<ComparisonRequest> {
             Picture { format: Format::Png, region: region.clone(), omit_background: false };
         let page = PageSettings { target, ..page.clone() };
         let settings = CaptureSettings { page, product: Product::Picture(picture) };
-        CaptureRequest { aliases: aliases.clone(), ..CaptureRequest::new(settings) }
+        // A document is no picture that could be compared.
+        let (aliases, documents) = (aliases.clone(), false);
+        CaptureRequest { documents, aliases, ..CaptureRequest::new(settings) }
     };
     Some(ComparisonRequest { pages: [capture(before?), capture(after?)], threshold, stage })
 }

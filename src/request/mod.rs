@@ -41,6 +41,8 @@ pub struct CaptureRequest {
     pub json: bool,
     /// Whether the answer also tells of the page's title, description and the like.
     pub metadata: bool,
+    /// Whether a target that is a document and no page is kept as it is.
+    pub documents: bool,
     /// Stage named in the body, where the endpoint has one.
     pub stage: Option<Stage>,
     /// Spellings that were accepted in place of a field's name: (sent, meant).
@@ -56,6 +58,7 @@ impl CaptureRequest {
             settings,
             json: false,
             metadata: false,
+            documents: true,
             stage: None,
             aliases: Vec::new(),
             ignored: Vec::new(),
@@ -124,6 +127,7 @@ mod tests {
             "cookies",
             "userAgent",
             "timeZone",
+            "locale",
             "geolocation",
             "margin",
             "scale",

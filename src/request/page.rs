@@ -12,7 +12,7 @@ use crate::blocking::{Blocking, Resource};
 use crate::error::{Code, Problem};
 use crate::id::SessionId;
 use crate::settings::{
-    Edits, Geolocation, MediaType, PageSettings, Stage, Target, Viewport, WaitUntil, device,
+    Edits, Geolocation, Locale, MediaType, PageSettings, Stage, Target, Viewport, WaitUntil, device,
 };
 
 /// Largest `html`: what the default body limit lets through.
@@ -60,6 +60,14 @@ pub(super) fn of(fields: &mut Fields, target: Option<&Target>) -> PageSettings {
         |value: Option<u32>, default| Duration::from_millis(u64::from(value.unwrap_or(default)));
     let delay = millis(fields.int("delay", 0..=30_000), 0);
     let navigation_timeout = millis(fields.int("navigationTimeout", 0..=30_000), 25_000);
+    let (headers, locale) = (identity::headers(fields), locale(fields));
+    if locale.is_some()
+        && headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept-language"))
+    {
+        let message = "`locale` and the header `Accept-Language` exclude each other; give one";
+        let problem = Problem::new(Code::ConflictingFields, message).field("locale");
+        let _: Option<()> = fields.problem(problem);
+    }
     let own_agent = device.and_then(device::Device::user_agent).map(str::to_owned);
     PageSettings {
         target: target.cloned().unwrap_or(Target::Current),
@@ -76,11 +84,12 @@ pub(super) fn of(fields: &mut Fields, target: Option<&Target>) -> PageSettings {
         media_type: fields
             .choice("mediaType", &[("screen", MediaType::Screen), ("print", MediaType::Print)]),
         geolocation: fields.object("geolocation", geolocation),
-        headers: identity::headers(fields),
+        headers,
         cookies: identity::cookies(fields, target),
         auth_state: identity::auth_state(fields),
         user_agent: fields.filled_text("userAgent", 1_000).or(own_agent),
         time_zone: fields.filled_text("timeZone", 100),
+        locale,
         bypass_csp: fields.flag("bypassCSP").unwrap_or(false),
         edits: edits(fields),
         blocking: blocking(fields),
@@ -131,6 +140,7 @@ fn viewport(fields: &mut Fields) -> (Viewport, Option<&'static device::Device>) 
 /// The window of a sequence or a session.
 pub(super) fn window(fields: &mut Fields, page: &mut PageSettings) {
     page.own_window = !WINDOW.iter().any(|name| fields.has(name));
+    page.locale = locale(fields);
     fields.object("viewport", |viewport| {
         page.viewport.width = viewport.int("width", 320..=3840).unwrap_or(page.viewport.width);
         page.viewport.height = viewport.int("height", 200..=2160).unwrap_or(page.viewport.height);
@@ -139,6 +149,16 @@ pub(super) fn window(fields: &mut Fields, page: &mut PageSettings) {
     if let Some(scale) = fields.number("deviceScaleFactor", 1.0..=3.0) {
         page.viewport.device_scale_factor = scale;
     }
+}
+
+/// The language and region, by their tag.
+fn locale(fields: &mut Fields) -> Option<Locale> {
+    let tag = fields.filled_text("locale", 100)?;
+    let known = Locale::new(&tag);
+    known.or_else(|| {
+        let remedy = "give a language tag of BCP 47 like `de` or `de-CH`, without extensions";
+        fields.wrong("locale", &format!("`{}`", shortened(&tag)), remedy)
+    })
 }
 
 fn sides(fields: &mut Fields, viewport: &mut Viewport) {

@@ -46,6 +46,9 @@ pub(super) fn pdf(fields: &mut Fields) -> Pdf {
         print_background: fields.flag("printBackground").unwrap_or(true),
         margin: margin(fields),
         scale: fields.number("scale", 0.1..=2.0).unwrap_or(1.0),
+        fit_to_width: fields.flag("fitToWidth").unwrap_or(false),
+        prefer_css_page_size: fields.flag("preferCSSPageSize").unwrap_or(false),
+        tagged: fields.flag("tagged").unwrap_or(false),
         page_ranges: fields.filled_text("pageRanges", 1_000),
         display_header_footer: fields.flag("displayHeaderFooter").unwrap_or(false),
         header_template: fields.text("headerTemplate", TEMPLATE),
@@ -142,6 +145,9 @@ mod tests {
             ("scale", json!(2.1), Code::InvalidField),
             ("width", json!(-1), Code::InvalidField),
             ("landscape", json!("yes"), Code::InvalidField),
+            ("tagged", json!(1), Code::InvalidField),
+            ("fitToWidth", json!("yes"), Code::InvalidField),
+            ("preferCSSPageSize", json!("a"), Code::InvalidField),
             ("fullPage", json!(true), Code::UnknownField),
         ];
         for (field, value, code) in cases {

@@ -102,7 +102,7 @@ async fn a_download_does_not_stand_for_what_comes_after_it() {
 async fn a_capture_of_a_download_says_so() {
     let (daemon, site) = (TestDaemon::start().await, site().await);
     let run = daemon.open_run("download").await;
-    let shot = daemon.request(reqwest::Method::POST, "/v1/screenshot");
+    let shot = daemon.request(reqwest::Method::POST, "/v1/observe");
     let shot = shot.header("x-exhibit-run", &run).json(&json!({ "url": format!("{site}export") }));
     let (status, code, _) = daemon.send(shot).await.refusal();
     assert_eq!((status, code.as_str()), (422, "download_not_page"));

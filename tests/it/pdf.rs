@@ -115,3 +115,46 @@ async fn a_large_document_waits_on_disk_and_arrives_whole() {
     let kept = daemon.sealed(&run).join("data/captures/0001-during/document.pdf");
     assert!(std::fs::read(kept).expect("kept") == reply.body, "what is kept is what is answered");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_paper_and_width_are_as_asked_for() {
+    let daemon = TestDaemon::start().await;
+    let print = async |html: &str, fields: Value| {
+        let mut body = json!({ "html": html, "waitUntil": "load" });
+        body.as_object_mut().expect("an object").extend(fields.as_object().expect("too").clone());
+        daemon.post("/v1/pdf", body).await.ok()
+    };
+    let tags = |pdf: &[u8]| String::from_utf8_lossy(pdf).contains("/StructTreeRoot");
+    assert!(!tags(&print("<h1>A", json!({})).await.body));
+    assert!(tags(&print("<h1>A", json!({ "tagged": true })).await.body));
+
+    let own = "<style>@page { size: 100mm 200mm }</style><p>small";
+    let ((width, _), _) = measured(&print(own, json!({})).await.body);
+    assert!((width - 595.0).abs() < 1.5, "A4: {width}");
+    let ((width, height), _) =
+        measured(&print(own, json!({ "preferCSSPageSize": true })).await.body);
+    assert!((width - 283.5).abs() < 1.5 && (height - 567.0).abs() < 1.5, "{width} × {height}");
+
+    let wide =
+        "<body style='margin:0'><div style='width:1588px;height:100px;background:lime'></div>";
+    let scale = async |fields: Value| {
+        let run = print(wide, fields).await.run();
+        daemon.capture(&run, "0001-during")["page"]["print_scale"].as_f64()
+    };
+    assert_eq!(scale(json!({})).await, None);
+    let fitted = scale(json!({ "fitToWidth": true })).await.expect("it is on record");
+    assert!((fitted - 0.5).abs() < 0.01, "A4 is 794 pixels wide: {fitted}");
+    let narrow = print("<p>narrow", json!({ "fitToWidth": true })).await.run();
+    assert_eq!(daemon.capture(&narrow, "0001-during")["page"]["print_scale"], 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_many_thousand_rows_is_printed() {
+    let daemon = TestDaemon::start().await;
+    let html = "<!doctype html><div id=r></div><script>let s = '';
+        for (let i = 0; i < 25000; i++) s += '<div><span>row ' + i + '</span></div>';
+        r.innerHTML = s</script>";
+    let reply = daemon.post("/v1/pdf", json!({ "html": html, "waitUntil": "load" })).await.ok();
+    let (_, pages) = measured(&reply.body);
+    assert!(pages > 350 && reply.body.len() < 2_000_000, "{pages} pages, {}", reply.body.len());
+}

@@ -53,7 +53,6 @@ async fn targets_that_fail_say_how_and_are_on_record() {
         case(quick("http://no-such-host.invalid/".to_owned()), 502, "dns_failure", "url"),
         case(quick(tls.url("/")), 502, "tls_error", "url"),
         case(quick(site.url("/loop")), 502, "redirect_loop", "url"),
-        case(quick(site.url("/download")), 422, "download_not_page", "url"),
         case(soon("/hang"), 504, "target_connection_timeout", "url"),
         case(soon("/never-loads"), 504, "navigation_timeout", "waitUntil"),
         case(soon("/heavy-loop"), 504, "navigation_timeout", "waitUntil"),

@@ -12,11 +12,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub use crate::error::{CaptureError, ErrorKind};
 pub use crate::facts::{
-    Blocked, ConsoleLine, Dialog, Document, Download, FailedRequest, Masked, PageFacts, Place,
-    Redirect, Settled, Timings, TlsFacts,
+    Blocked, ConsoleLine, Cut, Dialog, Document, Download, FailedRequest, Leading, Led, Masked,
+    Original, PageFacts, Place, Redirect, Settled, Timings, TlsFacts, Worker,
 };
 use crate::policy::Policy;
 use crate::settings::sequence::Step;
@@ -75,6 +76,8 @@ pub struct Order {
     pub settings: CaptureSettings,
     /// Whether page snapshots (MHTML, DOM, accessibility tree) are wanted too.
     pub snapshot: bool,
+    /// Whether a target that is a document and no page is kept as it is.
+    pub documents: bool,
     /// Whether what the page says of itself is wanted too.
     pub metadata: bool,
     /// Largest picture in device pixels.
@@ -83,6 +86,8 @@ pub struct Order {
     pub spool: PathBuf,
     /// When the answer must be there.
     pub deadline: Instant,
+    /// Cancelled when nobody waits for the answer any more: what has not begun then never does.
+    pub gone: CancellationToken,
     /// What may be loaded.
     pub policy: Policy,
 }
@@ -130,6 +135,8 @@ pub struct Taken {
     pub product: Blob,
     /// Size of a picture in device pixels: width, height.
     pub pixels: Option<(u32, u32)>,
+    /// The document that the product is, where the target was no page.
+    pub original: Option<Original>,
     /// What goes with it.
     pub companions: Vec<Companion>,
     /// What was seen; none when nobody here saw anything.
@@ -174,6 +181,8 @@ pub struct SequenceOrder {
     pub spool: PathBuf,
     /// When the last step must be done.
     pub deadline: Instant,
+    /// Cancelled when nobody waits for the answer any more: what has not begun then never does.
+    pub gone: CancellationToken,
     /// What may be loaded.
     pub policy: Policy,
     /// The browser's word for itself; the backend fills it in.

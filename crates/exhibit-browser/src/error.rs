@@ -55,6 +55,8 @@ kinds! {
     BackendFailed = "backend_failed";
     /// The hosted backend delivered something that moves, runs, bursts, or is of another size.
     BackendAnswerRefused = "backend_answer_refused";
+    /// The caller hung up while it waited: it was not begun.
+    CallerGone = "caller_gone";
     /// The host's name has no address.
     DnsFailure = "dns_failure";
     /// The target refused the connection.
@@ -71,11 +73,17 @@ kinds! {
     NavigationFailed = "navigation_failed";
     /// The page did not get as far as asked within its time.
     NavigationTimeout = "navigation_timeout";
+    /// The server ended its answer before the document's end.
+    DocumentCutShort = "document_cut_short";
+    /// The target is a document larger than is kept.
+    DocumentTooLarge = "document_too_large";
+    /// The server answered that there is nothing to show.
+    NoContent = "no_content";
     /// The target is a download and not a page.
     DownloadNotPage = "download_not_page";
     /// The selector matches nothing.
     SelectorNotFound = "selector_not_found";
-    /// The selector matches an element without size.
+    /// The selector matches an element of which nothing can be seen.
     SelectorNotVisible = "selector_not_visible";
     /// The injected script failed.
     ScriptFailed = "script_failed";

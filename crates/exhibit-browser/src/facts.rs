@@ -14,6 +14,26 @@ pub struct Redirect {
     pub status: u16,
 }
 
+/// A navigation that a page began by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Led {
+    /// Where it led.
+    pub url: String,
+    /// `script`, `meta_refresh`, `refresh_header`, `form`, `link`, `reload` or `page`.
+    pub by: &'static str,
+}
+
+/// A navigation that a page has announced and not begun.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Leading {
+    /// Where it will lead.
+    pub url: String,
+    /// As of [`Led`].
+    pub by: &'static str,
+    /// Seconds from the announcement to its beginning.
+    pub after_s: f64,
+}
+
 /// What is known of the TLS connection the page came over.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TlsFacts {
@@ -51,6 +71,9 @@ pub struct Document {
     /// `http/1.1`, `h2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
+    /// Whether a service worker of the site's answered, and no server.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub from_service_worker: bool,
     /// TLS facts, on `https`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsFacts>,
@@ -111,6 +134,15 @@ pub struct Download {
     pub frame: String,
 }
 
+/// A worker that a page started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Worker {
+    /// `worker`, `shared_worker` or `service_worker`.
+    pub kind: String,
+    /// The address of its script.
+    pub url: String,
+}
+
 /// Left, top, width and height in the page, in CSS pixels.
 pub type Place = [i64; 4];
 
@@ -123,6 +155,40 @@ pub struct Masked {
     pub count: u64,
     /// Where the first 100 of them were.
     pub places: Vec<Place>,
+}
+
+/// A document that was the target, and no page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Original {
+    /// The file that holds its bytes.
+    pub file: String,
+    /// What its server or its address calls it.
+    pub name: String,
+    /// Its media type, of those that are told as they are.
+    pub media_type: &'static str,
+    /// Its media type as its server or the browser told it.
+    pub served_as: String,
+    /// Whether its bytes are its text in UTF-8, as the browser read it, and not those that came: they
+    /// differ where it came in another encoding.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub decoded: bool,
+    /// Why there is no picture of it, if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_picture: Option<&'static str>,
+}
+
+/// What is missing in a picture of an element: it shows the part that could be seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cut {
+    /// The whole element.
+    pub asked: Place,
+    /// The part in the picture.
+    pub shown: Place,
+    /// Why the rest is not there, in words.
+    pub why: String,
+    /// What covers the rest, or a part of what is shown: tag with id or classes, at most five.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub covered_by: Vec<String>,
 }
 
 /// How far the page had come when the picture was taken.
@@ -162,6 +228,12 @@ pub struct PageFacts {
     pub metadata: Option<Value>,
     /// The redirects on the way.
     pub redirects: Vec<Redirect>,
+    /// Where it led by itself, at most 100 times; HTTP redirects are apart.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub led: Vec<Led>,
+    /// Where it was about to lead when it was captured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_navigation: Option<Leading>,
     /// The answer it was made from.
     pub document: Option<Document>,
     /// How far it had come.
@@ -174,6 +246,15 @@ pub struct PageFacts {
     /// What of the page the picture does not show although it seems to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub incomplete_view: Vec<Incomplete>,
+    /// The document that the target was, kept as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original: Option<Original>,
+    /// The size at which it was printed so that its width fits the sheet; 1 is its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub print_scale: Option<f64>,
+    /// What is missing in the picture of an element.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// Number of requests it made.
     pub requests: u64,
     /// Requests that failed, at most 100.
@@ -199,12 +280,22 @@ pub struct PageFacts {
     /// Downloads that it, or a frame in it, began; they were refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub downloads: Vec<Download>,
+    /// Workers that ran with it, at most 100; what they asked for is judged and told as its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<Worker>,
     /// Whether fonts were still loading when the picture was taken.
     pub fonts_pending: bool,
     /// Browser events that were lost because the page produced them faster than they were read.
     pub events_lost: u64,
     /// Time spent.
     pub timings: Timings,
+}
+
+impl Cut {
+    /// Each text in it that the page has a say in.
+    fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+        std::iter::once(&mut self.why).chain(self.covered_by.iter_mut())
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -229,6 +320,11 @@ impl PageFacts {
             .chain(self.dialogs.iter_mut().map(|dialog| &mut dialog.message))
             .chain(self.popups.iter_mut())
             .chain(self.incomplete_view.iter_mut().filter_map(|lack| lack.url.as_mut()))
+            .chain(self.led.iter_mut().map(|led| &mut led.url))
+            .chain(self.pending_navigation.iter_mut().map(|leading| &mut leading.url))
+            .chain(self.workers.iter_mut().map(|worker| &mut worker.url))
+            .chain(self.original.iter_mut().flat_map(|one| [&mut one.name, &mut one.served_as]))
+            .chain(self.cut.iter_mut().flat_map(Cut::texts))
             .chain(self.downloads.iter_mut().flat_map(|one| [&mut one.url, &mut one.name]))
     }
 

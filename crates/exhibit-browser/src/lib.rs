@@ -54,6 +54,7 @@
 //! use exhibit_browser::policy::Policy;
 //! use exhibit_browser::settings::{CaptureSettings, PageSettings, Picture, Product, Target};
 //! use exhibit_browser::tasks::Tasks;
+//! use tokio_util::sync::CancellationToken;
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -63,9 +64,11 @@
 //!
 //! let page = PageSettings::of(Target::Url("https://desk.example/".parse()?));
 //! let order = Order {
+//!     gone: CancellationToken::new(),
 //!     sent: None,
 //!     settings: CaptureSettings { page, product: Product::Picture(Picture::default()) },
 //!     snapshot: false,
+//!     documents: false,
 //!     metadata: false,
 //!     max_pixels: 100_000_000,
 //!     spool: std::env::temp_dir(),

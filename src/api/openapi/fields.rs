@@ -86,11 +86,20 @@ const PLACE: &[Field] = &[
     field("accuracy", Kind::Number(0.0, 100_000.0), "1", "metres"),
 ];
 
+const LOCALE: Field = field(
+    "locale",
+    Kind::Text(100),
+    "",
+    "ours: a language tag (BCP 47), `de-CH`; sets `Accept-Language`, `navigator.languages` and `Intl` \
+     alike, in frames, workers and windows too; of a session unless given",
+);
+
 pub(super) const EMU: &[Field] = &[
     field("darkMode", Kind::Flag, "false", "`prefers-color-scheme: dark`"),
     field("reducedMotion", Kind::Flag, "false", "`prefers-reduced-motion: reduce`"),
     field("mediaType", Kind::Choice(&["screen", "print"]), "", "which style sheets apply"),
     field("timeZone", Kind::Text(100), "", "an IANA name, `Europe/Berlin`"),
+    LOCALE,
     field("geolocation", Kind::Object(PLACE), "", "where the page is told to be"),
     field("userAgent", Kind::Text(1_000), "", "how the browser names itself"),
     alias("dark_mode", Kind::Flag, "`darkMode`"),
@@ -251,6 +260,24 @@ pub(super) const PDF: &[Field] = &[
     field("printBackground", Kind::Flag, "true", "print backgrounds"),
     field("margin", Kind::Margin, "", "distances from the edges"),
     field("scale", Kind::Number(0.1, 2.0), "1", "size of the content"),
+    field(
+        "fitToWidth",
+        Kind::Flag,
+        "false",
+        "ours: make the content smaller where it is wider than the sheet",
+    ),
+    field(
+        "preferCSSPageSize",
+        Kind::Flag,
+        "false",
+        "ours: take the paper that the page's style sheets name (`@page`) instead of `format`",
+    ),
+    field(
+        "tagged",
+        Kind::Flag,
+        "false",
+        "ours: tell the structure (PDF/UA) to those who do not see it; takes several times as long",
+    ),
     field("pageRanges", Kind::Text(1_000), "", "like `1-5, 8`; else all"),
     field("displayHeaderFooter", Kind::Flag, "false", "print header and footer"),
     field("headerTemplate", Kind::Text(51_200), "", "HTML, in Chromium's template language"),
@@ -299,7 +326,7 @@ const SMALL_WINDOW: &[Field] = &[
 ];
 
 pub(super) const VIEWPORT: &[Field] =
-    &[field("viewport", Kind::Object(SMALL_WINDOW), "", "the window"), WINDOW[2]];
+    &[field("viewport", Kind::Object(SMALL_WINDOW), "", "the window"), WINDOW[2], LOCALE];
 
 pub(super) const SEQUENCE: &[Field] = &[
     field(

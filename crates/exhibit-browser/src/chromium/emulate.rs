@@ -4,8 +4,8 @@
 use chromiumoxide_cdp::cdp::browser_protocol::dom::Rgba;
 use chromiumoxide_cdp::cdp::browser_protocol::emulation::{
     MediaFeature, SetDefaultBackgroundColorOverrideParams, SetEmulatedMediaParams,
-    SetGeolocationOverrideParams, SetTimezoneOverrideParams, SetTouchEmulationEnabledParams,
-    SetUserAgentOverrideParams,
+    SetGeolocationOverrideParams, SetLocaleOverrideParams, SetTimezoneOverrideParams,
+    SetTouchEmulationEnabledParams, SetUserAgentOverrideParams,
 };
 use chromiumoxide_cdp::cdp::browser_protocol::network::{Headers, SetExtraHttpHeadersParams};
 use chromiumoxide_cdp::cdp::browser_protocol::page::SetBypassCspParams;
@@ -15,10 +15,12 @@ use super::error::PageError;
 use super::injected::WORLD;
 use super::limits::QUICK;
 use super::mask;
-use super::page::Page;
+use super::page::{Page, orientation};
 use super::pipe::CallError;
+use super::script::World;
+use super::watcher::Order;
 use crate::error::{CaptureError, ErrorKind};
-use crate::settings::{Cookie, Geolocation, OriginStorage, PageSettings, Target, Viewport};
+use crate::settings::{Cookie, Geolocation, Locale, OriginStorage, PageSettings, Target, Viewport};
 
 /// Put `settings` into force; on a page that was `used` before, instead of what was in force.
 pub(super) async fn prepare(
@@ -33,8 +35,9 @@ pub(super) async fn prepare(
         page.set_viewport(settings.viewport).await?;
     }
     if settings.viewport.touch {
-        page.call(SetTouchEmulationEnabledParams::new(true), QUICK).await?;
+        page.call(touch(), QUICK).await?;
     }
+    page.tell_parts(orders(settings));
     if settings.bypass_csp {
         page.call(SetBypassCspParams::new(true), QUICK).await?;
     }
@@ -58,6 +61,7 @@ async fn reset(page: &Page) -> Result<(), PageError> {
         page.call_raw("Emulation.clearGeolocationOverride", json!({}), QUICK),
         page.call(SetTimezoneOverrideParams::new(""), QUICK),
         page.call(SetUserAgentOverrideParams::new(""), QUICK),
+        page.call(SetLocaleOverrideParams::default(), QUICK),
         page.call(nothing, QUICK),
     )?;
     Ok(())
@@ -111,10 +115,77 @@ async fn emulate_place(page: &Page, place: Geolocation) -> Result<(), PageError>
     Ok(())
 }
 
+/// The name and the languages that the page gives servers and scripts, where they are not its own.
+fn identity(settings: &PageSettings) -> Option<SetUserAgentOverrideParams> {
+    if settings.user_agent.is_none() && settings.locale.is_none() {
+        return None;
+    }
+    // Without a name the browser keeps its own.
+    let mut params =
+        SetUserAgentOverrideParams::new(settings.user_agent.clone().unwrap_or_default());
+    params.accept_language = settings.locale.as_ref().map(Locale::languages);
+    Some(params)
+}
+
+/// Five fingers, as phones have it.
+fn touch() -> SetTouchEmulationEnabledParams {
+    SetTouchEmulationEnabledParams { enabled: true, max_touch_points: Some(5) }
+}
+
+/// What frames of other sites, workers and windows are told, which know nothing of what their page
+/// was told.
+fn orders(settings: &PageSettings) -> Vec<Order> {
+    let mut orders = Vec::new();
+    if let Some(identity) = identity(settings) {
+        let params = serde_json::to_value(identity).unwrap_or_default();
+        orders.push(("Emulation.setUserAgentOverride", params));
+    }
+    if let Some(locale) = &settings.locale {
+        orders.push(("Emulation.setLocaleOverride", json!({ "locale": locale })));
+    }
+    if let Some(zone) = &settings.time_zone {
+        orders.push(("Emulation.setTimezoneOverride", json!({ "timezoneId": zone })));
+    }
+    if settings.viewport.touch {
+        let params = serde_json::to_value(touch()).unwrap_or_default();
+        orders.push(("Emulation.setTouchEmulationEnabled", params));
+    }
+    orders
+}
+
+/// What a window that a page of this size opens is told as well: its size is its own, and the screen
+/// the same.
+pub(super) fn screen(viewport: Viewport) -> Order {
+    let params = json!({
+        "width": 0, "height": 0, "deviceScaleFactor": 0, "mobile": viewport.mobile,
+        "screenWidth": viewport.width, "screenHeight": viewport.height,
+        "screenOrientation": orientation(viewport),
+    });
+    ("Emulation.setDeviceMetricsOverride", params)
+}
+
+/// Have scripts write dates and numbers as `locale` does. Servers are asked for its languages by
+/// [`identity`].
+async fn speak(page: &Page, locale: &Locale) -> Result<(), PageError> {
+    const KNOWN: &str = "tag => Intl.DateTimeFormat.supportedLocalesOf([tag]).length > 0";
+    let remedy = "give one the browser knows, like `de-CH`";
+    let params = SetLocaleOverrideParams { locale: Some(locale.to_string()) };
+    let set = page.call(params, QUICK).await;
+    set.map_err(|error| refused(error, "locale", locale.as_str(), remedy))?;
+    if World::isolated(page).await?.call::<bool>(KNOWN, &[json!(locale)], QUICK).await? {
+        return Ok(());
+    }
+    let message = format!("`locale` is `{locale}`, for which the browser has no data; {remedy}");
+    Err(CaptureError::new(ErrorKind::InvalidField, message).field("locale").into())
+}
+
 /// How the page presents itself to servers.
 async fn identify(page: &Page, settings: &PageSettings) -> Result<(), PageError> {
-    if let Some(user_agent) = &settings.user_agent {
-        page.call(SetUserAgentOverrideParams::new(user_agent.clone()), QUICK).await?;
+    if let Some(identity) = identity(settings) {
+        page.call(identity, QUICK).await?;
+    }
+    if let Some(locale) = &settings.locale {
+        speak(page, locale).await?;
     }
     if let Some(zone) = &settings.time_zone {
         let params = SetTimezoneOverrideParams::new(zone.clone());

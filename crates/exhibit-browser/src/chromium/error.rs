@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use tokio_util::sync::CancellationToken;
+
 use super::pipe::CallError;
 use crate::error::{CaptureError, ErrorKind};
 
@@ -68,10 +70,7 @@ impl From<CallError> for CaptureError {
                 ErrorKind::RendererCrashed,
                 "the page's renderer died; check the page, or give the host more memory",
             ),
-            CallError::Timeout { .. } => (
-                ErrorKind::RequestTimeout,
-                "the page's scripts did not let the browser answer; check the page",
-            ),
+            CallError::Timeout { method, .. } => (ErrorKind::RequestTimeout, too_long(method)),
             CallError::Refused { .. } | CallError::Malformed { .. } => (
                 ErrorKind::NavigationFailed,
                 "the browser could not do what the capture needs; the daemon's log says why",
@@ -81,10 +80,41 @@ impl From<CallError> for CaptureError {
     }
 }
 
+/// What took too long, by the command that was not answered.
+fn too_long(method: &str) -> &'static str {
+    match method {
+        "Page.printToPDF" | "IO.read" => {
+            "printing did not end before `capture.deadline` passed; print fewer pages with \
+             `pageRanges`, leave out `tagged`, or have the operator raise it"
+        }
+        "Page.captureScreenshot" => {
+            "the picture was not painted in time; ask for a smaller one with `clip`, \
+             `fullPageMaxHeight` or `deviceScaleFactor`, or check the page"
+        }
+        _ => "the page's scripts did not let the browser answer; check the page",
+    }
+}
+
 /// The browser is not there.
 pub(super) fn unavailable(what: &str) -> CaptureError {
     let message = format!("{what}; `exhibit doctor` looks for the cause");
     CaptureError::new(ErrorKind::BrowserUnavailable, message)
+}
+
+/// What `work` gives, unless whoever waits for it has `gone` before.
+///
+/// # Errors
+/// `caller_gone`, or those of `work`.
+pub(super) async fn unless_gone<T>(
+    gone: &CancellationToken,
+    work: impl Future<Output = Result<T, CaptureError>>,
+) -> Result<T, CaptureError> {
+    let message = "the caller hung up while this waited, so it was not begun; ask again, and wait";
+    tokio::select! {
+        biased;
+        () = gone.cancelled() => Err(CaptureError::new(ErrorKind::CallerGone, message)),
+        outcome = work => outcome,
+    }
 }
 
 /// The deadline of a capture passed.

@@ -60,6 +60,9 @@ pub(super) struct Response {
     pub(super) remote_port: Option<u16>,
     pub(super) protocol: Option<String>,
     pub(super) security_details: Option<SecurityDetails>,
+    #[serde(default)]
+    pub(super) from_service_worker: bool,
+    pub(super) service_worker_response_source: Option<String>,
 }
 
 impl Response {
@@ -73,6 +76,7 @@ impl Response {
             remote_address: address
                 .map(|ip| port.map_or(ip.clone(), |port| format!("{ip}:{port}"))),
             protocol: self.protocol,
+            from_service_worker: self.from_service_worker,
             tls: self.security_details.map(SecurityDetails::into_facts),
         }
     }
@@ -122,6 +126,9 @@ pub(super) struct RequestPaused {
     #[serde(default)]
     pub(super) resource_type: String,
     pub(super) frame_id: Option<String>,
+    /// There once it was answered.
+    pub(super) response_status_code: Option<u16>,
+    pub(super) response_error_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -271,4 +278,40 @@ pub(super) struct LogEntry {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Attached {
     pub(super) session_id: String,
+    pub(super) target_info: AttachedTarget,
+}
+
+#[derive(Deserialize)]
+pub(super) struct AttachedTarget {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NavigationScheduled {
+    pub(super) frame_id: String,
+    /// Seconds.
+    #[serde(default)]
+    pub(super) delay: f64,
+    #[serde(default)]
+    pub(super) reason: String,
+    pub(super) url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NavigationCleared {
+    pub(super) frame_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NavigationRequested {
+    pub(super) frame_id: String,
+    #[serde(default)]
+    pub(super) reason: String,
+    pub(super) url: String,
 }

@@ -1,6 +1,6 @@
-//! Owns the browser's session that reports every new window before its first request. A new window
-//! waits until it is told to go on: one of a recorded page is handed to whoever records that, any
-//! other goes on at once. A browser has one such session: whichever of several resumes a window first
+//! Owns the browser's session that reports every new window and every shared worker before its first
+//! request. A new window waits until it is told to go on: one of a recorded page is handed to whoever
+//! records that, any other goes on at once. A shared worker goes on when it is watched. A browser has one such session: whichever of several resumes a window first
 //! resumes it for all.
 
 use std::collections::HashMap;
@@ -11,7 +11,9 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::page::Page;
 use super::pipe::{CallError, Connection, Events, RawEvent};
+use super::shared_workers::SharedWorkers;
 use super::watcher::Line;
 use crate::tasks::Tasks;
 
@@ -20,6 +22,7 @@ use crate::tasks::Tasks;
 pub(super) struct Hub {
     connection: Connection,
     windows: Mutex<Windows>,
+    workers: SharedWorkers,
     tasks: Tasks,
 }
 
@@ -124,6 +127,8 @@ struct Attached {
 #[serde(rename_all = "camelCase")]
 struct TargetInfo {
     target_id: String,
+    #[serde(rename = "type")]
+    kind: String,
     #[serde(default)]
     browser_context_id: String,
 }
@@ -148,16 +153,21 @@ impl Hub {
         let own: Session = browser.call("Target.attachToBrowserTarget", json!({})).await?;
         let events = connection.subscribe(&own.session_id);
         let line = Line { connection: connection.clone(), session: own.session_id };
-        let windows = Mutex::default();
+        let (windows, workers) = (Mutex::default(), SharedWorkers::default());
         let (connection, tasks) = (connection.clone(), tasks.clone());
-        let hub = Arc::new(Self { connection, windows, tasks: tasks.clone() });
+        let hub = Arc::new(Self { connection, windows, workers, tasks: tasks.clone() });
         drop(tasks.spawn(Arc::clone(&hub).run(events)));
         let params = json!({
             "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true,
-            "filter": [{ "type": "page" }],
+            "filter": [{ "type": "page" }, { "type": "shared_worker" }],
         });
         line.call::<IgnoredAny>("Target.setAutoAttach", params).await?;
         Ok(hub)
+    }
+
+    /// Watch the shared workers of the context of `page` with it.
+    pub(super) fn watch_workers_of(&self, page: &Page) {
+        self.workers.follow(page);
     }
 
     /// Hear of the windows of `context` but for its page `first`, those that are there included.
@@ -192,8 +202,15 @@ impl Hub {
 
     fn attached(&self, event: &RawEvent) {
         let Some(Attached { session_id, target_info }) = event.read() else { return };
-        let TargetInfo { target_id, browser_context_id: context } = target_info;
+        let TargetInfo { target_id, kind, browser_context_id: context } = target_info;
+        if kind == "shared_worker" && self.workers.adopt(&context, event) {
+            return;
+        }
         let newcomer = self.newcomer(&session_id, &target_id);
+        if kind != "page" {
+            // Nobody watches it any more; it goes on, as what is dropped does.
+            return;
+        }
         let mut windows = self.windows();
         windows.there.insert(session_id, (target_id, context.clone()));
         let recorder = windows.recorded.get(&context);

@@ -25,8 +25,8 @@ pub(super) struct Instance {
     prepared: Mutex<mpsc::Receiver<Page>>,
     taken: AtomicU32,
     under_way: TaskTracker,
-    /// What hears of new windows, from the first recording on.
-    hub: OnceCell<Arc<Hub>>,
+    /// What hears of new windows and of shared workers, from before the first page on.
+    hub: Arc<OnceCell<Arc<Hub>>>,
     /// Asked for: a successor, because this one is old or behaves oddly.
     replace: Notify,
 }
@@ -41,14 +41,15 @@ impl Instance {
     ) -> Arc<Self> {
         // One more page is always in the hand of whoever prepares.
         let (sender, receiver) = mpsc::channel(prepared.saturating_sub(1).max(1));
-        drop(tasks.spawn(prepare(connection.clone(), sender, tasks.clone())));
+        let hub = Arc::default();
+        drop(tasks.spawn(prepare(connection.clone(), Arc::clone(&hub), sender, tasks.clone())));
         Arc::new(Self {
             connection,
             provenance,
             prepared: Mutex::new(receiver),
             taken: AtomicU32::new(0),
             under_way: TaskTracker::new(),
-            hub: OnceCell::new(),
+            hub,
             replace: Notify::new(),
         })
     }
@@ -124,10 +125,23 @@ impl Instance {
 }
 
 /// Keep pages coming as long as the browser lives and somebody may want them.
-async fn prepare(connection: Connection, pages: mpsc::Sender<Page>, tasks: Tasks) {
+async fn prepare(
+    connection: Connection,
+    hub: Arc<OnceCell<Arc<Hub>>>,
+    pages: mpsc::Sender<Page>,
+    tasks: Tasks,
+) {
+    let hub = match hub.get_or_try_init(|| Hub::start(&connection, &tasks)).await {
+        Ok(hub) => hub,
+        Err(error) => {
+            tracing::warn!(%error, "a browser does not tell of its windows, and is not used");
+            return;
+        }
+    };
     while !connection.is_closed() {
         match Page::open(&connection, &tasks).await {
             Ok(page) => {
+                hub.watch_workers_of(&page);
                 tokio::select! {
                     sent = pages.send(page) => if sent.is_err() { return },
                     () = connection.closed() => return,

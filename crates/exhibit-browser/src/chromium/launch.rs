@@ -29,8 +29,8 @@ const ORPHAN_PAUSE: Duration = Duration::from_millis(20);
 
 /// The flags every browser gets. `--disable-gpu` also keeps tall pages exact: the software
 /// compositor has no texture limit. The features are one switch, because a second one would
-/// replace the first. A shared worker belongs to no page, so that what it loads could not be judged
-/// with one: there are none.
+/// replace the first. A headless browser has neither mouse nor touch screen unless it is told so: this
+/// one has a mouse (4 is a fine pointer, 2 one that can hover), in Blink's numbers.
 const FLAGS: &[&str] = &[
     "--remote-debugging-pipe",
     "--disable-gpu",
@@ -41,7 +41,8 @@ const FLAGS: &[&str] = &[
     "--no-pings",
     "--no-service-autorun",
     "--disable-background-networking",
-    "--disable-blink-features=SharedWorker",
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,\
+     availablePointerTypes=4",
     "--disable-component-update",
     "--disable-sync",
     "--disable-default-apps",
@@ -110,6 +111,7 @@ impl Recipe {
             "binary": self.binary,
             "binary_sha256": self.binary_sha256,
             "flags": self.flags(),
+            "switched_off": switched_off(),
             "environment": { "LANG": "C.UTF-8", "TZ": "UTC" },
             "sandbox": self.sandbox,
         });
@@ -121,6 +123,22 @@ impl Recipe {
         }
         facts
     }
+}
+
+/// Features of the browser that pages do without here, and what becomes of them.
+const SWITCHED_OFF: &[(&str, &str)] = &[
+    ("downloads", "refused, and on record"),
+    ("permission prompts", "denied without asking, but for the place that a request gives"),
+    ("notifications and push", "denied without asking"),
+    ("HTTP/3", "pages come over HTTP/2 or HTTP/1.1"),
+    ("back/forward cache", "a page is loaded anew when it is returned to"),
+    ("GPU", "WebGL is drawn in software, or not at all"),
+    ("extensions, sync, translation, autofill servers, media router", "not there"),
+];
+
+fn switched_off() -> Vec<Value> {
+    let told = |(feature, effect): &(&str, &str)| json!({ "feature": feature, "effect": effect });
+    SWITCHED_OFF.iter().map(told).collect()
 }
 
 /// A Chromium without room in /dev/shm crashes its pages; below this it uses files instead.

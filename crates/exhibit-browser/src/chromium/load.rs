@@ -7,6 +7,7 @@ use chromiumoxide_cdp::cdp::browser_protocol::page::NavigateParams;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::ends::{cut_short, download, navigation_problem, no_content, too_slow};
 use super::error::PageError;
 use super::limits::QUICK;
 use super::nearest;
@@ -24,6 +25,8 @@ const IDLE: Duration = Duration::from_millis(500);
 /// How long fonts are waited for before the picture is taken without them.
 const FONTS: Duration = Duration::from_secs(3);
 
+/// How long the browser's word of an answer is waited for, once it says that there is no page.
+const SAID: Duration = Duration::from_millis(100);
 /// How long the browser's word of a download is waited for, once its answer says that there is one.
 const TOLD: Duration = Duration::from_secs(2);
 
@@ -56,6 +59,11 @@ pub(super) async fn navigate(
     if let Some(began) = page.observed().downloads.began() {
         return Err(download(url, Some(began)).into());
     }
+    if answer.error_text.is_some()
+        && let Some(status) = nothing_to_show(page).await
+    {
+        return Err(no_content(status, &presentable(url)).into());
+    }
     match answer.error_text.as_deref() {
         // The server answered with an error status and an empty body: that is what it said, and
         // the record shows it.
@@ -68,6 +76,17 @@ pub(super) async fn navigate(
     Ok(())
 }
 
+/// The status by which the server said that there is nothing to show, if it did: 204 or 205 (RFC 9110,
+/// 15.3.5).
+async fn nothing_to_show(page: &Page) -> Option<u16> {
+    let status = |seen: &Observed, _| match &seen.facts.document {
+        Some(document) if seen.answered => Look::Found(document.status),
+        _ => Look::NotYet,
+    };
+    let status = page.wait_for(Instant::now() + SAID, status).await;
+    status.filter(|status| matches!(status, 204 | 205))
+}
+
 /// Write `html` into the page; a page that was used before is emptied first.
 async fn write(
     page: &Page,
@@ -75,7 +94,8 @@ async fn write(
     html: &str,
     until: Instant,
 ) -> Result<(), PageError> {
-    if settings.session.is_some() {
+    // What a window offers for a touch screen it has from its beginning.
+    if settings.session.is_some() || settings.viewport.touch {
         let empty = page.call(NavigateParams::new("about:blank"), QUICK).await?;
         if let Some(loader) = empty.loader_id {
             page.observed().expect_loader(loader.inner(), Instant::now());
@@ -111,7 +131,7 @@ pub(super) async fn settle(
     let wanted = settings.wait_until;
     let reached = page
         .wait_for(until, |seen, now| {
-            if seen.crashed || seen.downloads.began().is_some() {
+            if seen.crashed || seen.cut_short.is_some() || seen.downloads.began().is_some() {
                 return Look::Found(false);
             }
             match wanted.idle_at() {
@@ -132,6 +152,10 @@ pub(super) async fn settle(
         let mut seen = page.observed();
         if seen.crashed {
             return Err(CallError::SessionGone.into());
+        }
+        if let Some(error) = seen.cut_short.take() {
+            let url = seen.facts.final_url.clone().unwrap_or_default();
+            return Err(cut_short(&error, &url).into());
         }
         if let (Some(began), Target::Url(url)) = (seen.downloads.began(), &settings.target) {
             return Err(download(url, Some(began)).into());
@@ -233,127 +257,5 @@ async fn wait_for_download(page: &Page, asked: &url::Url) {
         let frame = page.main_frame().to_owned();
         let download = Download { url: presentable(asked), name: String::new(), frame };
         page.observed().downloads.add(download, true);
-    }
-}
-
-/// A download came instead of a page: what was asked for, or what the page led to.
-fn download(asked: &url::Url, began: Option<&Download>) -> CaptureError {
-    let asked = presentable(asked);
-    let message = match began {
-        Some(Download { url, name, .. }) if *url != asked => format!(
-            "the page led to the download of {url}, named `{name}`, which was refused; have it lead to \
-             a page"
-        ),
-        _ => format!("`url` {asked} is a download and not a page; give the address of a page"),
-    };
-    CaptureError::new(ErrorKind::DownloadNotPage, message).field("url")
-}
-
-/// The limit passed before the page was where it had to be.
-fn too_slow(page: &Page, settings: &PageSettings) -> CaptureError {
-    let limit = settings.navigation_timeout.as_millis();
-    let answered = page.observed().answered;
-    if !answered && matches!(settings.target, Target::Url(_)) {
-        let message = format!(
-            "the target did not answer within {limit} ms; check that it is up, or raise \
-             `navigationTimeout`"
-        );
-        return CaptureError::new(ErrorKind::ConnectionTimeout, message).field("url");
-    }
-    let in_flight = page.observed().in_flight();
-    let message = format!(
-        "the page did not reach `{}` within {limit} ms; raise `navigationTimeout`, or wait for \
-         less with `waitUntil`",
-        settings.wait_until.as_str()
-    );
-    let problem = CaptureError::new(ErrorKind::NavigationTimeout, message).field("waitUntil");
-    if in_flight.is_empty() {
-        problem
-    } else {
-        problem.hint(format!("still loading: {}", in_flight.join(", ")))
-    }
-}
-
-/// Chromium's name of a network error as a problem with `url`. The names are those of Chromium's
-/// `net/base/net_error_list.h`.
-fn navigation_problem(error: &str, url: &str) -> CaptureError {
-    let name = error.trim_start_matches("net::");
-    let (code, what, remedy) = match name {
-        "ERR_NAME_NOT_RESOLVED" | "ERR_NAME_RESOLUTION_FAILED" | "ERR_DNS_TIMED_OUT" => (
-            ErrorKind::DnsFailure,
-            "names a host that has no address",
-            "check its spelling and the DNS",
-        ),
-        "ERR_CONNECTION_REFUSED" => (
-            ErrorKind::ConnectionRefused,
-            "refused the connection",
-            "check that it is up, and its port",
-        ),
-        "ERR_CONNECTION_TIMED_OUT" | "ERR_TIMED_OUT" => (
-            ErrorKind::ConnectionTimeout,
-            "did not answer",
-            "check that it is up and may be reached",
-        ),
-        "ERR_TOO_MANY_REDIRECTS" => (
-            ErrorKind::RedirectLoop,
-            "redirects without end",
-            "correct the page, or send the cookies it wants",
-        ),
-        "ERR_UNSAFE_REDIRECT" | "ERR_UNKNOWN_URL_SCHEME" | "ERR_DISALLOWED_URL_SCHEME" => (
-            ErrorKind::TargetForbidden,
-            "leads to an address that is never captured",
-            "give one that stays with http and https",
-        ),
-        "ERR_CONNECTION_RESET"
-        | "ERR_CONNECTION_CLOSED"
-        | "ERR_EMPTY_RESPONSE"
-        | "ERR_ADDRESS_UNREACHABLE"
-        | "ERR_INTERNET_DISCONNECTED"
-        | "ERR_NETWORK_CHANGED"
-        | "ERR_CONNECTION_ABORTED"
-        | "ERR_CONNECTION_FAILED"
-        | "ERR_ADDRESS_INVALID"
-        | "ERR_NETWORK_ACCESS_DENIED"
-        | "ERR_UNSAFE_PORT" => (
-            ErrorKind::TargetUnreachable,
-            "could not be reached",
-            "check that it is up and may be reached",
-        ),
-        name if name.starts_with("ERR_CERT_")
-            || name.starts_with("ERR_SSL_")
-            || name.contains("SSL") =>
-        {
-            (
-                ErrorKind::TlsError,
-                "has no certificate the recorder trusts",
-                "mend it, or add its CA to the host",
-            )
-        }
-        _ => (ErrorKind::NavigationFailed, "could not be opened", "check it in a browser"),
-    };
-    CaptureError::new(code, format!("`url` {url} {what} ({name}); {remedy}")).field("url")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn network_errors_have_stable_codes() {
-        let cases = [
-            ("net::ERR_NAME_NOT_RESOLVED", ErrorKind::DnsFailure),
-            ("net::ERR_CONNECTION_REFUSED", ErrorKind::ConnectionRefused),
-            ("net::ERR_CERT_AUTHORITY_INVALID", ErrorKind::TlsError),
-            ("net::ERR_SSL_PROTOCOL_ERROR", ErrorKind::TlsError),
-            ("net::ERR_TOO_MANY_REDIRECTS", ErrorKind::RedirectLoop),
-            ("net::ERR_UNSAFE_REDIRECT", ErrorKind::TargetForbidden),
-            ("net::ERR_EMPTY_RESPONSE", ErrorKind::TargetUnreachable),
-            ("net::ERR_SOMETHING_NEW", ErrorKind::NavigationFailed),
-        ];
-        for (error, code) in cases {
-            let problem = navigation_problem(error, "http://a.example/");
-            assert_eq!(problem.kind, code, "{error}");
-            assert!(problem.message.contains("http://a.example/") && problem.message.contains(';'));
-        }
     }
 }

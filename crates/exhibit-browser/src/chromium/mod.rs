@@ -4,9 +4,12 @@
 
 mod act;
 mod aria;
+mod document;
 mod downloads;
 mod edit;
+mod element;
 mod emulate;
+mod ends;
 mod error;
 mod events;
 pub mod find;
@@ -34,8 +37,10 @@ mod script;
 mod segments;
 mod sessions;
 mod settings;
+mod shared_workers;
 mod snapshot;
 mod steps;
+mod stream;
 mod take;
 mod typed;
 mod view;

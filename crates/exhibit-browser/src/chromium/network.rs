@@ -80,6 +80,8 @@ impl NetworkLog {
             "headers": headers,
             "mimeType": response.mime_type,
             "serverIPAddress": response.remote_ip_address,
+            "fromServiceWorker": response.from_service_worker,
+            "serviceWorkerResponseSource": response.service_worker_response_source,
         });
     }
 
@@ -143,7 +145,7 @@ impl Entry {
         };
         let answer = &self.answer;
         let text = |name: &str| answer[name].as_str().unwrap_or_default();
-        json!({
+        let mut archived = json!({
             "startedDateTime": began_at(self.began),
             "time": between(0, 2),
             "request": {
@@ -172,7 +174,13 @@ impl Entry {
             "timings": { "send": 0, "wait": between(0, 1), "receive": between(1, 2) },
             "serverIPAddress": text("serverIPAddress"),
             "_resourceType": self.kind,
-        })
+        });
+        if answer["fromServiceWorker"] == true {
+            archived["_fromServiceWorker"] = json!(true);
+            archived["_serviceWorkerResponseSource"] =
+                answer["serviceWorkerResponseSource"].clone();
+        }
+        archived
     }
 }
 

@@ -6,25 +6,23 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
+use self::console::shortened;
+pub(super) use self::intercepted::Catching;
 use super::downloads::Downloads;
+use super::ends::{Bound, is_cut_short};
 use super::events::{
-    Attached, ConsoleCall, DialogOpening, EntryAdded, ExceptionThrown, FrameNavigated, Lifecycle,
-    LoadingEnded, LogEntry, NavigatedWithin, RemoteObject, RequestPaused, RequestWillBeSent,
-    Response, ResponseReceived, WebSocketCreated, WindowOpen,
+    Attached, AttachedTarget, DialogOpening, FrameNavigated, Lifecycle, LoadingEnded,
+    NavigatedWithin, RequestWillBeSent, Response, ResponseReceived, WebSocketCreated, WindowOpen,
 };
 use super::network::NetworkLog;
 use super::pipe::RawEvent;
-use crate::backend::{Blocked, ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect};
-use crate::blocking::{Blocking, Resource};
+use crate::backend::{ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect, Worker};
+use crate::blocking::Blocking;
 use crate::error::{CaptureError, ErrorKind};
 use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::presentable_text;
 
-/// Most console lines kept.
-const CONSOLE_LIMIT: usize = 1_000;
-/// Longest console text kept, in characters.
-const TEXT_LIMIT: usize = 4_000;
 /// Most failed requests, and most dialogs and pop-ups, kept.
 const FAILED_LIMIT: usize = 100;
 const DIALOG_LIMIT: usize = 100;
@@ -55,6 +53,10 @@ pub(super) struct Observed {
     pub(super) downloads: Downloads,
     /// Whether the renderer died.
     pub(super) crashed: bool,
+    /// The error by which the main document ended before its end.
+    pub(super) cut_short: Option<String>,
+    /// What ends the waiting for the page.
+    pub(super) bound: Bound,
     /// Whether any answer has arrived for the main document.
     pub(super) answered: bool,
     /// What policy said of an address something was loaded from.
@@ -64,6 +66,8 @@ pub(super) struct Observed {
     policy: Policy,
     /// What is kept from loading.
     blocking: Blocking,
+    /// Whether the answer to the next navigation is to be taken from the browser.
+    pub(super) catching: Catching,
 }
 
 /// Something the observer of the events must act on.
@@ -103,11 +107,14 @@ impl Observed {
             idle_since: [Some(now); 2],
             downloads: Downloads::default(),
             crashed: false,
+            cut_short: None,
+            bound: Bound::default(),
             answered: false,
             forbidden: None,
             strayed: None,
             policy,
             blocking: Blocking::default(),
+            catching: Catching::default(),
         }
     }
 
@@ -201,6 +208,7 @@ impl Observed {
 
     /// Forget the life-cycle so far: a new document begins at `now`, and its quiet too.
     pub(super) fn expect_document(&mut self, now: Instant) {
+        self.cut_short = None;
         self.dom_content_loaded = false;
         self.loaded = false;
         self.expect_quiet(now);
@@ -219,6 +227,11 @@ impl Observed {
             loader.clone_into(&mut self.loader);
             self.expect_document(now);
         }
+    }
+
+    /// The document whose life-cycle counts, by the browser's id, which its request has too.
+    pub(super) fn loader(&self) -> &str {
+        &self.loader
     }
 
     /// Addresses of requests under way, at most 20.
@@ -249,15 +262,15 @@ impl Observed {
             "Page.navigatedWithinDocument" => self.navigated_within(event),
             "Page.lifecycleEvent" => self.lifecycle(event, now),
             "Page.javascriptDialogOpening" => return self.dialog(event),
+            "Page.frameScheduledNavigation" => self.navigation_scheduled(event),
+            "Page.frameClearedScheduledNavigation" => self.navigation_cleared(event),
+            "Page.frameRequestedNavigation" => self.navigation_requested(event),
             "Page.windowOpen" => self.window_open(event),
             "Page.downloadWillBegin" => self.downloads.note(event, session == PAGE),
             "Runtime.consoleAPICalled" => self.console_call(event),
             "Runtime.exceptionThrown" => self.exception(event),
             "Log.entryAdded" => self.log_entry(event),
-            "Target.attachedToTarget" => {
-                let part = event.read::<Attached>();
-                return part.map_or(Reaction::None, |part| Reaction::Attach(part.session_id));
-            }
+            "Target.attachedToTarget" => return self.part(event),
             "Inspector.targetCrashed" if session == PAGE => {
                 self.crashed = true;
                 return Reaction::Crashed;
@@ -265,6 +278,19 @@ impl Observed {
             _ => {}
         }
         Reaction::None
+    }
+
+    /// The page has one more part.
+    fn part(&mut self, event: &RawEvent) -> Reaction {
+        let Some(Attached { session_id, target_info }) = event.read() else {
+            return Reaction::None;
+        };
+        let AttachedTarget { kind, url } = target_info;
+        let workers = &mut self.facts.workers;
+        if kind.ends_with("worker") && workers.len() < FAILED_LIMIT {
+            workers.push(Worker { kind, url: presentable_text(url) });
+        }
+        Reaction::Attach(session_id)
     }
 
     fn request(&mut self, session: u32, event: &RawEvent, now: Instant) {
@@ -316,25 +342,6 @@ impl Observed {
         }
     }
 
-    /// Judge a request that waits for it.
-    fn paused(&mut self, event: &RawEvent) -> Reaction {
-        let Some(paused) = event.read::<RequestPaused>() else { return Reaction::None };
-        let page = self.address();
-        let mut kind = Resource::from_protocol(&paused.resource_type);
-        if paused.frame_id.as_deref() != Some(&self.main_frame) {
-            kind = kind.in_frame();
-        }
-        let why = self.blocking.judge(&paused.request.url, page, kind);
-        let id = paused.request_id;
-        let Some(why) = why else { return Reaction::LetLoad(id) };
-        self.facts.blocked_requests += 1;
-        if self.facts.blocked.len() < FAILED_LIMIT {
-            let url = presentable_text(paused.request.url);
-            self.facts.blocked.push(Blocked { url, by: why.to_string() });
-        }
-        Reaction::Block(id)
-    }
-
     /// Remember when something came from an address that policy denies.
     fn judge(&mut self, response: &Response) {
         let Some(address) = &response.remote_ip_address else { return };
@@ -373,6 +380,10 @@ impl Observed {
         let (url, _) = self.in_flight.remove(&ended.request_id).unwrap_or_default();
         let error = ended.blocked_reason.or(ended.error_text).unwrap_or_default();
         self.network.ended(&ended.request_id, None, Some(&error), ended.timestamp);
+        // The request of a document has its document's id.
+        if ended.request_id == self.loader && is_cut_short(&error) {
+            self.cut_short = Some(error.clone());
+        }
         if self.facts.failed_requests.len() < FAILED_LIMIT {
             self.facts.failed_requests.push(FailedRequest { url, error });
         }
@@ -453,48 +464,10 @@ impl Observed {
             self.facts.popups.push(presentable_text(opened.url));
         }
     }
-
-    fn console_call(&mut self, event: &RawEvent) {
-        let Some(call) = event.read::<ConsoleCall>() else { return };
-        let texts: Vec<String> = call.args.iter().map(RemoteObject::text).collect();
-        let place = call.stack_trace.and_then(|trace| trace.call_frames.into_iter().next());
-        let (url, line) = place.map_or((None, None), |at| (Some(at.url), Some(at.line_number)));
-        self.console_line(ConsoleLine { level: call.kind, text: texts.join(" "), url, line });
-    }
-
-    fn exception(&mut self, event: &RawEvent) {
-        let Some(thrown) = event.read::<ExceptionThrown>() else { return };
-        let details = thrown.exception_details;
-        let text = details.exception.as_ref().map_or(details.text, RemoteObject::text);
-        let line = Some(details.line_number);
-        self.console_line(ConsoleLine { level: "exception".into(), text, url: details.url, line });
-    }
-
-    fn log_entry(&mut self, event: &RawEvent) {
-        let Some(added) = event.read::<EntryAdded>() else { return };
-        let LogEntry { level, text, url, line_number } = added.entry;
-        self.console_line(ConsoleLine { level, text, url, line: line_number });
-    }
-
-    fn console_line(&mut self, mut line: ConsoleLine) {
-        if matches!(line.level.as_str(), "error" | "exception" | "assert") {
-            self.facts.console_errors += 1;
-        }
-        if self.console.len() < CONSOLE_LIMIT {
-            line.text = shortened(line.text);
-            line.url = line.url.map(presentable_text);
-            self.console.push(line);
-        }
-    }
 }
 
-fn shortened(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(TEXT_LIMIT) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
+mod console;
+mod intercepted;
+mod leading;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use chromiumoxide_cdp::cdp::browser_protocol::browser::{
     SetDownloadBehaviorBehavior, SetDownloadBehaviorParams,
 };
-use chromiumoxide_cdp::cdp::browser_protocol::emulation::SetDeviceMetricsOverrideParams;
+use chromiumoxide_cdp::cdp::browser_protocol::emulation::{
+    ScreenOrientation, ScreenOrientationType, SetDeviceMetricsOverrideParams,
+};
 use chromiumoxide_cdp::cdp::browser_protocol::page::SetLifecycleEventsEnabledParams;
 use chromiumoxide_cdp::cdp::browser_protocol::target::{
     AttachToTargetParams, CloseTargetParams, CreateBrowserContextParams, CreateTargetParams,
@@ -18,6 +20,8 @@ use chromiumoxide_cdp::cdp::browser_protocol::target::{
 use chromiumoxide_cdp::cdp::browser_protocol::{inspector, log, network, page};
 use chromiumoxide_cdp::cdp::js_protocol::runtime;
 use chromiumoxide_types::Command;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -28,7 +32,7 @@ use super::limits::QUICK;
 use super::observe::Observed;
 use super::pipe::{CallError, Connection};
 use super::typed::Typed;
-use super::watcher::{Line, Seen, Watch, auto_attach};
+use super::watcher::{Line, Order, Owner, Seen, Watch, auto_attach};
 use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::Viewport;
@@ -52,6 +56,8 @@ pub(super) struct Page {
     typed: Typed,
     /// Whether its view was changed for a picture, and is not what it was yet.
     view_touched: AtomicBool,
+    /// Its window.
+    viewport: Mutex<Viewport>,
     tasks: Tasks,
 }
 
@@ -141,6 +147,7 @@ impl Page {
             masks: Mutex::default(),
             typed: Typed::default(),
             view_touched: AtomicBool::new(false),
+            viewport: Mutex::default(),
             tasks: tasks.clone(),
         };
         let watch = Watch::of_page(page.line(), Arc::clone(&page.seen), tasks);
@@ -198,13 +205,66 @@ impl Page {
     pub(super) async fn set_viewport(&self, viewport: Viewport) -> Result<(), CallError> {
         let (width, height) = (i64::from(viewport.width), i64::from(viewport.height));
         let scale = viewport.device_scale_factor;
-        let params = SetDeviceMetricsOverrideParams::new(width, height, scale, viewport.mobile);
-        self.call(params, QUICK).await.map(drop)
+        let mut params = SetDeviceMetricsOverrideParams::new(width, height, scale, viewport.mobile);
+        // The window fills its screen.
+        (params.screen_width, params.screen_height) = (Some(width), Some(height));
+        (params.position_x, params.position_y) = (Some(0), Some(0));
+        params.screen_orientation = Some(orientation(viewport));
+        let before = self.viewport();
+        if (before.width, before.height) == (viewport.width, viewport.height) {
+            self.call(params, QUICK).await?;
+        } else {
+            let (sized, ()) = tokio::join!(self.call(params, QUICK), self.size_window(viewport));
+            sized?;
+        }
+        *self.viewport.lock().unwrap_or_else(PoisonError::into_inner) = viewport;
+        Ok(())
+    }
+
+    /// Give the window around the page the page's size: `outerWidth` and `outerHeight`.
+    async fn size_window(&self, viewport: Viewport) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Window {
+            window_id: i64,
+        }
+        let browser = Line { connection: self.connection.clone(), session: String::new() };
+        let sizing = async {
+            let of = json!({ "targetId": self.target });
+            let window: Window = browser.call("Browser.getWindowForTarget", of).await?;
+            let bounds = json!({ "width": viewport.width, "height": viewport.height });
+            let params = json!({ "windowId": window.window_id, "bounds": bounds });
+            browser.call::<IgnoredAny>("Browser.setWindowBounds", params).await
+        };
+        if let Err(error) = sizing.await {
+            tracing::debug!(%error, "the window around a page has another size");
+        }
+    }
+
+    /// The window's size, as it was last given.
+    pub(super) fn viewport(&self) -> Viewport {
+        *self.viewport.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Have every part of the page that comes into being, and every window it opens, be told this
+    /// before it begins.
+    pub(super) fn tell_parts(&self, commands: Vec<Order>) {
+        *self.seen.orders() = commands;
+    }
+
+    /// What every part of the page is told.
+    pub(super) fn told_parts(&self) -> Vec<Order> {
+        self.seen.orders().clone()
     }
 
     /// The way to call the page from elsewhere.
     pub(super) fn line(&self) -> Line {
         Line { connection: self.connection.clone(), session: self.session.clone() }
+    }
+
+    /// What watches parts of the page that others hear of.
+    pub(super) fn owner(&self) -> Owner {
+        Owner::of(self.line(), &self.seen, &self.tasks)
     }
 
     /// The ways to call the parts of the page that have sessions of their own.
@@ -379,6 +439,17 @@ pub(super) enum Look<T> {
     NotYet,
     /// Nothing; look again after the next event, and at this time.
     AgainAt(Instant),
+}
+
+/// Which way up the screen is that a window fills.
+pub(super) fn orientation(viewport: Viewport) -> ScreenOrientation {
+    if viewport.width < viewport.height {
+        ScreenOrientation::new(ScreenOrientationType::PortraitPrimary, 0)
+    } else {
+        // A phone on its side was turned.
+        let angle = if viewport.mobile { 90 } else { 0 };
+        ScreenOrientation::new(ScreenOrientationType::LandscapePrimary, angle)
+    }
 }
 
 fn context_params() -> CreateBrowserContextParams {

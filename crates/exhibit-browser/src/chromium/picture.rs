@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::element::{self, Visible};
 use super::error::PageError;
 use super::limits::{PAGE_CALL, QUICK};
-use super::nearest;
 use super::page::Page;
 use super::script::World;
 use super::view::{self, Detector, Missing};
@@ -31,6 +31,8 @@ pub(super) struct Frame {
     missing: Missing,
     detector: Detector,
     viewport: Viewport,
+    /// The element that the picture is of, if it is of one.
+    of: Option<(String, Visible)>,
 }
 
 impl Frame {
@@ -39,6 +41,9 @@ impl Frame {
         page.view_is_touched() || !self.missing.is_empty()
     }
 }
+
+/// How often an element that moves is looked for again.
+const ATTEMPTS: usize = 4;
 
 /// Bring to light what the picture is to show, and measure it.
 pub(super) async fn frame(
@@ -56,21 +61,22 @@ pub(super) async fn frame(
         }
     }
     let whole = matches!(picture.region, Region::FullPage(_));
-    let measuring = rectangle(page, settings, &picture.region);
-    let (mut rect, mut survey) = if let Region::Element(_) = picture.region {
+    page.observed().facts.cut = None;
+    let measuring = locate(page, settings, &picture.region);
+    let ((mut rect, mut of), mut survey) = if let Region::Element(_) = picture.region {
         // It is brought into the window first.
         (measuring.await?, view::survey(page, whole).await?)
     } else {
         tokio::try_join!(measuring, view::survey(page, whole))?
     };
     if rect.is_some_and(|rect| survey.skips(rect)) && view::render(page).await? {
-        rect = rectangle(page, settings, &picture.region).await?;
+        (rect, of) = locate(page, settings, &picture.region).await?;
         survey = view::survey(page, whole).await?;
     }
     // Of a whole page its caller says whether it is scrolled through.
     if let Some(part) = rect.filter(|rect| !whole && survey.waits(*rect)) {
         view::visit(page, part).await?;
-        rect = rectangle(page, settings, &picture.region).await?;
+        (rect, of) = locate(page, settings, &picture.region).await?;
         survey = view::survey(page, whole).await?;
     }
     let pixels = size_in_pixels(rect, settings.viewport, max_pixels)?;
@@ -81,7 +87,21 @@ pub(super) async fn frame(
     };
     detector.before(page, &survey).await?;
     let missing = rect.map_or_else(Missing::default, |rect| Missing::of(&survey, rect));
-    Ok(Frame { rect, pixels, missing, detector, viewport: settings.viewport })
+    Ok(Frame { rect, pixels, missing, detector, viewport: settings.viewport, of })
+}
+
+/// Where on the page the picture is of, if not of the window; and the element, if it is of one.
+async fn locate(
+    page: &Page,
+    settings: &PageSettings,
+    region: &Region,
+) -> Result<(Option<Rect>, Option<(String, Visible)>), PageError> {
+    let Region::Element(selector) = region else {
+        return Ok((rectangle(page, settings, region).await?, None));
+    };
+    measure(page).await?;
+    let visible = element::bring(page, selector).await?;
+    Ok((Some(visible.part), Some((selector.clone(), visible))))
 }
 
 /// A picture that was taken.
@@ -101,13 +121,17 @@ pub(super) async fn take(
     frame: Frame,
     until: Instant,
 ) -> Result<Shot, PageError> {
-    let Frame { rect, pixels, missing, detector, viewport } = frame;
-    let (bytes, companions) = match rect.filter(|_| !missing.is_empty()) {
-        None => (screenshot(page, picture.format, rect).await?, Vec::new()),
-        Some(rect) => {
+    let Frame { rect, pixels, missing, detector, viewport, of } = frame;
+    let (bytes, companions) = match (rect.filter(|_| !missing.is_empty()), of) {
+        (Some(rect), of) => {
             let made = view::compose(page, picture, rect, &missing, viewport, until).await?;
+            page.observed().facts.cut = of.and_then(|(_, visible)| visible.cut);
             (made.bytes, vec![made.base])
         }
+        (None, Some((selector, visible))) => {
+            (of_element(page, picture.format, &selector, visible).await?, Vec::new())
+        }
+        (None, None) => (screenshot(page, picture.format, rect).await?, Vec::new()),
     };
     let pixels = png_size(&bytes).unwrap_or(pixels);
     detector.after(page, picture.format, &bytes, pixels).await?;
@@ -117,6 +141,35 @@ pub(super) async fn take(
 /// What of the page is in `rect`, without loss.
 pub(super) async fn clip_of_page(page: &Page, rect: Rect) -> Result<Vec<u8>, PageError> {
     screenshot(page, Format::Png, Some(rect)).await
+}
+
+/// A picture of an element that was where it had been measured, before and after it was taken.
+async fn of_element(
+    page: &Page,
+    format: Format,
+    selector: &str,
+    mut visible: Visible,
+) -> Result<Vec<u8>, PageError> {
+    let mut held = false;
+    let mut taken = None;
+    for _ in 0..ATTEMPTS {
+        let bytes = screenshot(page, format, Some(visible.part)).await?;
+        if element::is_still(page, selector, &visible).await? {
+            taken = Some(bytes);
+            break;
+        }
+        if !held {
+            element::hold_animations(page, true).await?;
+            held = true;
+        }
+        visible = element::bring(page, selector).await?;
+    }
+    if held {
+        element::hold_animations(page, false).await?;
+    }
+    let bytes = taken.ok_or_else(|| element::restless(selector))?;
+    page.observed().facts.cut = visible.cut;
+    Ok(bytes)
 }
 
 /// Scroll through the whole page, so that what loads only when it comes into view is loaded, wait
@@ -172,12 +225,8 @@ struct Size {
     height: f64,
 }
 
-/// The rectangle of the page to be captured; none for the window as it is.
-async fn rectangle(
-    page: &Page,
-    settings: &PageSettings,
-    region: &Region,
-) -> Result<Option<Rect>, PageError> {
+/// The size of the whole page, which goes on record.
+async fn measure(page: &Page) -> Result<Size, PageError> {
     let metrics = page.call_raw("Page.getLayoutMetrics", json!({}), PAGE_CALL).await?;
     let size = serde_json::from_str::<LayoutMetrics>(metrics.get())
         .map_err(|error| CaptureError::internal("measuring the page", error))?
@@ -185,8 +234,18 @@ async fn rectangle(
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a page's size")]
     let whole = (size.width.max(0.0).ceil() as u64, size.height.max(0.0).ceil() as u64);
     page.observed().facts.page_size = Some(whole);
+    Ok(size)
+}
+
+/// The rectangle of the page to be captured; none for the window as it is.
+async fn rectangle(
+    page: &Page,
+    settings: &PageSettings,
+    region: &Region,
+) -> Result<Option<Rect>, PageError> {
+    let size = measure(page).await?;
     match region {
-        Region::Viewport => Ok(None),
+        Region::Viewport | Region::Element(_) => Ok(None),
         Region::FullPage(full) => {
             let most = full.max_height.map_or(f64::INFINITY, f64::from);
             let (width, height) = (size.width.max(1.0), size.height.clamp(1.0, most));
@@ -205,31 +264,6 @@ async fn rectangle(
             );
             Err(CaptureError::new(ErrorKind::ClipOutsidePage, message).field("clip").into())
         }
-        Region::Element(selector) => element(page, selector).await.map(Some),
-    }
-}
-
-async fn element(page: &Page, selector: &str) -> Result<Rect, PageError> {
-    const BOX: &str = "selector => {
-        const element = document.querySelector(selector);
-        if (!element) return null;
-        element.scrollIntoView({ block: 'nearest', inline: 'nearest', behavior: 'instant' });
-        const box = element.getBoundingClientRect();
-        return [box.x + scrollX, box.y + scrollY, box.width, box.height];
-    }";
-    let world = World::isolated(page).await?;
-    let found = world.call::<Option<[f64; 4]>>(BOX, &[json!(selector)], PAGE_CALL).await;
-    let problem = |code, what: &str| {
-        let message = format!("`selector` is `{selector}`, {what}; correct it");
-        PageError::from(CaptureError::new(code, message).field("selector"))
-    };
-    match found.map_err(|error| error.in_field("selector", selector))? {
-        None => Err(nearest::not_found(page, "selector", selector).await),
-        Some([_, _, width, height]) if width < 1.0 || height < 1.0 => Err(problem(
-            ErrorKind::SelectorNotVisible,
-            "and what it matches has no size to be seen",
-        )),
-        Some([x, y, width, height]) => Ok(Rect { x: x.max(0.0), y: y.max(0.0), width, height }),
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) struct Making<'a> {
     pub(super) until: Instant,
     /// Folder on whose file system a large document waits.
     pub(super) spool: &'a Path,
+    /// When it must be there.
+    pub(super) deadline: Instant,
 }
 
 /// Make `making` of the page as it stands.
@@ -95,8 +97,7 @@ async fn make_of(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
             }
         }
         Product::Pdf(wanted) => {
-            let printing =
-                async { Ok((print(page, wanted, making.spool).await?, None, Vec::new())) };
+            let printing = async { Ok((print(page, making, wanted).await?, None, Vec::new())) };
             tokio::try_join!(printing, snapshots, title(page))?
         }
         Product::Inspection { console } => {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::emulate::{end_storing, prepare};
+use super::ends::Bound;
 use super::error::PageError;
 use super::instance::Instance;
 use super::load::{navigate, rest, settle, wait_for_selector};
@@ -89,12 +90,20 @@ struct Walk<'a> {
 impl Walk<'_> {
     async fn take(&self, index: usize, step: &Step) -> StepReport {
         let begun = Instant::now();
-        let until = (begun + STEP).min(self.order.deadline);
+        let (until, bound) = match Bound::sooner(begun, STEP, self.order.deadline) {
+            (until, Bound::Navigation(limit)) => (until, Bound::Step(limit)),
+            other => other,
+        };
+        self.page.observed().bound = bound;
         let mut record = step.record();
         self.page.observed().downloads.expect();
         record["before"] = self.place().await;
         let acting = self.act(step, until, &mut record);
-        let limit = self.order.deadline.min(begun + STEP * 3);
+        // Printing may take as long as a capture may.
+        let limit = match step.action {
+            Action::Output { .. } => self.order.deadline,
+            _ => self.order.deadline.min(begun + STEP * 3),
+        };
         let acted = match tokio::time::timeout_at(limit, acting).await {
             Ok(acted) => acted.and_then(|outputs| self.allowed().map(|()| outputs)),
             Err(_) => Err(too_slow().into()),
@@ -272,6 +281,7 @@ impl Walk<'_> {
             max_pixels: self.order.max_pixels,
             until: self.order.deadline.min(Instant::now() + STEP * 2),
             spool: &self.order.spool,
+            deadline: self.order.deadline,
         };
         let made = make(page, &making).await?;
         let (mut facts, mut console, mut network) = {

@@ -1,23 +1,23 @@
 //! Owns one attempt at a capture, from an empty page to its product: the order of steps, and what
 //! was seen on the way.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::document;
 use super::edit;
 use super::emulate::{end_storing, prepare};
+use super::ends::Bound;
 use super::error::PageError;
 use super::limits::QUICK;
 use super::load::{navigate, rest, settle};
 use super::page::Page;
 use super::product::{Making, make};
 use super::script::World;
-use crate::backend::{Companion, ConsoleLine, Order, PageFacts, Snapshots};
+use crate::backend::{Companion, ConsoleLine, Order, Original, PageFacts, Snapshots};
 use crate::error::{CaptureError, ErrorKind};
 use crate::settings::{PageSettings, Target};
 use exhibit_tlog::digest::Digest;
@@ -30,6 +30,8 @@ pub(super) struct Yield {
     pub(super) bytes: Blob,
     /// A picture's size in device pixels.
     pub(super) pixels: Option<(u32, u32)>,
+    /// The document that they are, where the target was no page.
+    pub(super) original: Option<Original>,
     /// What goes with it.
     pub(super) companions: Vec<Companion>,
     /// The snapshots.
@@ -50,12 +52,18 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
     let settings = &order.settings.page;
     begin(page, order);
     let begun = Instant::now();
-    let until = match settings.navigation_timeout {
-        Duration::ZERO => order.deadline,
-        limit => (begun + limit).min(order.deadline),
-    };
+    let (until, bound) = Bound::sooner(begun, settings.navigation_timeout, order.deadline);
+    page.observed().bound = bound;
     prepare(page, settings, settings.session.is_some()).await?;
-    navigate(page, settings, until).await?;
+    match navigate(page, settings, until).await {
+        Err(PageError::Capture(problem))
+            if problem.kind == ErrorKind::DownloadNotPage && document::may_be_kept(page, order) =>
+        {
+            let taken = document::fetch(page, order, until).await?;
+            return of_document(page, order, taken, browser);
+        }
+        navigated => navigated?,
+    }
     page.observed().facts.timings.navigate_ms = millis_since(begun);
     let navigated = Instant::now();
     settle(page, settings, until).await?;
@@ -72,8 +80,19 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         max_pixels: order.max_pixels,
         until: order.deadline,
         spool: &order.spool,
+        deadline: order.deadline,
     };
-    let made = make(page, &making).await?;
+    let mut made = make(page, &making).await?;
+    let withheld = page.observed().facts.snapshots_withheld.is_some();
+    if order.snapshot
+        && order.documents
+        && !withheld
+        && matches!(settings.target, Target::Url(_))
+        && let Some((companion, original)) = document::beside(page).await
+    {
+        made.companions.push(companion);
+        page.observed().facts.original = Some(original);
+    }
     let certificate = certificate(page, settings).await;
     let metadata = if order.metadata { Some(metadata(page).await?) } else { None };
     let (mut facts, mut console, mut network) = {
@@ -93,8 +112,36 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
     Ok(Yield {
         bytes: made.bytes,
         pixels: made.pixels,
+        original: None,
         companions: made.companions,
         snapshots: made.snapshots,
+        facts,
+        console,
+        network,
+    })
+}
+
+/// What came of a target that is a document and no page.
+fn of_document(
+    page: &Page,
+    order: &Order,
+    (bytes, original): (Blob, Original),
+    browser: &str,
+) -> Result<Yield, PageError> {
+    check_where_it_led(page, order)?;
+    let (mut facts, mut console, mut network) = {
+        let mut seen = page.observed();
+        seen.facts.original = Some(original.clone());
+        let network = seen.network.archive(browser);
+        (seen.facts.clone(), std::mem::take(&mut seen.console), network)
+    };
+    page.typed().clean_seen(&mut facts, &mut console, &mut network);
+    Ok(Yield {
+        bytes,
+        pixels: None,
+        original: Some(original),
+        companions: Vec::new(),
+        snapshots: Snapshots::default(),
         facts,
         console,
         network,

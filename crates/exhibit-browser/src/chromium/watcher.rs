@@ -2,10 +2,11 @@
 //! that need it.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use chromiumoxide_cdp::cdp::browser_protocol::page;
 use chromiumoxide_cdp::cdp::browser_protocol::target::SetAutoAttachParams;
+use futures_util::future::join_all;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -16,6 +17,7 @@ use super::injected::on_every_document;
 use super::limits::QUICK;
 use super::observe::{Observed, PAGE, Reaction};
 use super::pipe::{CallError, Connection, Events, RawEvent};
+use crate::masks::Masks;
 use crate::tasks::Tasks;
 use crate::video::{Frame, Message};
 
@@ -26,13 +28,16 @@ pub(super) struct Seen {
     frames: Mutex<Option<Sender<Message>>>,
     /// The parts of the page with sessions of their own.
     parts: Mutex<Vec<Line>>,
+    /// What each of them is told before it begins.
+    orders: Mutex<Vec<Order>>,
     pub(super) changed: watch::Sender<()>,
 }
 
 impl Seen {
     pub(super) fn new(observed: Observed) -> Self {
         let (observed, changed) = (Mutex::new(observed), watch::Sender::new(()));
-        Self { observed, frames: Mutex::default(), parts: Mutex::default(), changed }
+        let (frames, parts, orders) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { observed, frames, parts, orders, changed }
     }
 
     /// What was seen. Not to be held across an await.
@@ -45,11 +50,19 @@ impl Seen {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What each part is told before it begins. Not to be held across an await.
+    pub(super) fn orders(&self) -> MutexGuard<'_, Vec<Order>> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Where frames go. Not to be held across an await.
     pub(super) fn frames(&self) -> MutexGuard<'_, Option<Sender<Message>>> {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// A command without an answer of interest, with its parameters.
+pub(super) type Order = (&'static str, Value);
 
 /// The way to call a page, for what runs beside it.
 #[derive(Clone, Debug)]
@@ -71,6 +84,20 @@ impl Line {
         let answer = self.connection.call_raw(&self.session, method, params, QUICK).await?;
         serde_json::from_str(answer.get())
             .map_err(|source| CallError::Malformed { method: method.to_owned(), source })
+    }
+}
+
+impl Line {
+    /// Call all `orders`, in this order and without waiting for the answers in between: who waits for
+    /// the last may answer none before. Not every kind of part knows all of them, and one that is gone
+    /// needs none.
+    pub(super) async fn send_all(&self, orders: Vec<Order>) {
+        let calls = orders.into_iter().map(|(method, params)| async move {
+            if let Err(error) = self.call::<IgnoredAny>(method, params).await {
+                tracing::debug!(method, %error, "a part of a page does not do as it is told");
+            }
+        });
+        join_all(calls).await;
     }
 }
 
@@ -190,37 +217,57 @@ impl Watch {
         };
         let line = Line { connection, session };
         seen.parts().push(line.clone());
+        let orders = introduction(&seen.orders(), blocking, &masks);
         let part = Self { line: line.clone(), number, seen, tasks };
         drop(self.tasks.spawn(Box::pin(part.run(events))));
-        drop(self.tasks.spawn(async move {
-            let call = |method, params| line.call::<IgnoredAny>(method, params);
-            let attach = serde_json::to_value(auto_attach()).unwrap_or_default();
-            if blocking && let Err(error) = call("Fetch.enable", json!({})).await {
-                tracing::debug!(%error, "a part of a page loads whatever it likes");
-            }
-            if !masks.rules().is_empty() {
-                let add = "Page.addScriptToEvaluateOnNewDocument";
-                let params = on_every_document(&masks);
-                let (enabled, added) =
-                    tokio::join!(call("Page.enable", json!({})), call(add, params));
-                if let Err(error) = enabled.and(added) {
-                    tracing::debug!(%error, "a part of a page that is no frame has no masks");
-                }
-            }
-            // Not every kind of part knows all of these, and one that is gone needs none.
-            // A frame tells of its downloads, too.
-            let (network, _, _, runtime, resumed) = tokio::join!(
-                call("Network.enable", json!({})),
-                call("Page.enable", json!({})),
-                call("Target.setAutoAttach", attach),
-                call("Runtime.enable", json!({})),
-                call("Runtime.runIfWaitingForDebugger", json!({})),
-            );
-            if let Err(error) = network.and(runtime).and(resumed) {
-                tracing::debug!(%error, "a part of a page is not watched in full");
-            }
-        }));
+        drop(self.tasks.spawn(async move { line.send_all(orders).await }));
     }
+}
+
+/// A page, as long as it is there, for parts of it that others hear of.
+pub(super) struct Owner {
+    line: Line,
+    seen: Weak<Seen>,
+    tasks: Tasks,
+}
+
+impl Owner {
+    pub(super) fn of(line: Line, seen: &Arc<Seen>, tasks: &Tasks) -> Self {
+        Self { line, seen: Arc::downgrade(seen), tasks: tasks.clone() }
+    }
+
+    /// Whether the page is there.
+    pub(super) fn is_there(&self) -> bool {
+        self.seen.strong_count() > 0
+    }
+
+    /// Watch the part that `event` tells of as one of the page's; false when the page is gone.
+    pub(super) fn adopt(&self, event: &RawEvent, number: u32) -> bool {
+        let Some(seen) = self.seen.upgrade() else { return false };
+        let reaction = seen.observed().note(PAGE, event, Instant::now());
+        let Reaction::Attach(session) = reaction else { return false };
+        Watch::of_page(self.line.clone(), seen, &self.tasks).watch_part(session, number);
+        true
+    }
+}
+
+/// What a part of a page is told before it begins, in this order; last of all, to begin.
+fn introduction(of_page: &[Order], blocking: bool, masks: &Masks) -> Vec<Order> {
+    let mut orders = Vec::new();
+    if blocking {
+        orders.push(("Fetch.enable", json!({})));
+    }
+    // A frame tells of its downloads, too.
+    orders.push(("Network.enable", json!({})));
+    orders.push(("Page.enable", json!({})));
+    if !masks.rules().is_empty() {
+        orders.push(("Page.addScriptToEvaluateOnNewDocument", on_every_document(masks)));
+    }
+    orders.extend_from_slice(of_page);
+    orders.push(("Target.setAutoAttach", serde_json::to_value(auto_attach()).unwrap_or_default()));
+    orders.push(("Runtime.enable", json!({})));
+    orders.push(("Runtime.runIfWaitingForDebugger", json!({})));
+    orders
 }
 
 /// Parts of a page with sessions of their own come to us, and wait until they are watched.

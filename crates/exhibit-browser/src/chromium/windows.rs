@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::emulate::screen;
 use super::hub::{Arrivals, Change, Newcomer};
 use super::instance::Instance;
 use super::mask;
@@ -19,6 +20,7 @@ use super::page::{Look, Page};
 use super::pipe::{CallError, Connection};
 use super::record::{LastLook, Recorder, ready};
 use super::typed::Typed;
+use super::watcher::Order;
 use crate::backend::{Filmed, News, Pending, Popup, Recorded, RecordingOrder, WindowSeen};
 use crate::error::CaptureError;
 use crate::policy::Policy;
@@ -44,6 +46,8 @@ struct Opener {
     policy: Policy,
     /// What was typed into the page that opened them.
     typed: Typed,
+    /// What a window is told before it begins.
+    orders: Vec<Order>,
     /// The browser's word for itself.
     product: String,
     news: mpsc::Sender<News>,
@@ -85,6 +89,7 @@ impl Windows {
             context: page.context().to_owned(),
             policy: page.observed().policy(),
             typed: page.typed().clone(),
+            orders: std::iter::once(screen(page.viewport())).chain(page.told_parts()).collect(),
             product: instance.product(),
             news,
             tasks: tasks.clone(),
@@ -176,8 +181,14 @@ impl Opener {
         page.observed().set_policy(self.policy.clone());
         // In this order, and without waiting for the answers: a window that waits may give none.
         let masks = self.policy.masks();
-        let (watched, masked, ()) =
-            tokio::join!(page.watch(), mask::put_on(&page, masks), window.go_on());
+        page.tell_parts(self.orders.clone());
+        let line = page.line();
+        let (watched, masked, (), ()) = tokio::join!(
+            page.watch(),
+            mask::put_on(&page, masks),
+            line.send_all(self.orders.clone()),
+            window.go_on()
+        );
         let masked = masked.map_err(CaptureError::from);
         if let Err(error) = watched {
             tracing::debug!(%error, "a window is not watched in full");

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::error::{PageError, out_of_time, unavailable};
+use super::error::{PageError, out_of_time, unavailable, unless_gone};
 use super::instance::Instance;
 use super::limits::QUICK;
 use super::page::Page;
@@ -63,13 +63,14 @@ impl Chromium {
     ) -> Result<Option<Recorded>, CaptureError> {
         let (deadline, session) = (order.deadline, order.page.session);
         if let Some(id) = session {
-            let held = self.0.sessions.hold(id, deadline).await?;
+            let held = unless_gone(&order.gone, self.0.sessions.hold(id, deadline)).await?;
             let held = held.as_ref().ok_or_else(|| unavailable("the session is closed"))?;
             if recording.is_some() && held.recorder.is_some() {
                 return Err(already_recording());
             }
             order.product = held.instance.product();
-            return self.walk(&held.page, &held.instance, &order, &reports, recording).await;
+            let walk = self.walk(&held.page, &held.instance, &order, &reports, recording);
+            return Box::pin(walk).await;
         }
         let instance = self.instance(deadline).await?;
         order.product = instance.product();
@@ -77,7 +78,7 @@ impl Chromium {
         let page = tokio::time::timeout_at(deadline, instance.page()).await;
         let page =
             page.map_err(|_| out_of_time())?.ok_or_else(|| unavailable("the browser died"))?;
-        let outcome = self.walk(&page, &instance, &order, &reports, recording).await;
+        let outcome = Box::pin(self.walk(&page, &instance, &order, &reports, recording)).await;
         self.let_go(page, instance, token);
         outcome
     }
@@ -145,7 +146,8 @@ impl Chromium {
 
     async fn attempt(&self, order: &Order, again: bool) -> Result<Taken, Box<Failed>> {
         if let Some(id) = order.settings.page.session {
-            let held = self.0.sessions.hold(id, order.deadline).await.map_err(boxed)?;
+            let held = self.0.sessions.hold(id, order.deadline);
+            let held = unless_gone(&order.gone, held).await.map_err(boxed)?;
             return match held.as_ref() {
                 Some(held) => attempt_on(&held.page, &held.instance, order).await,
                 None => Err(boxed(unavailable("the session is closed"))),
@@ -210,6 +212,7 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
             by: BackendName::Chromium,
             product: made.bytes,
             pixels: made.pixels,
+            original: made.original,
             companions: made.companions,
             facts: Some(made.facts),
             told: None,

@@ -16,6 +16,7 @@ const WORDS: &[(&str, &str)] = &[
     ("authState", "signed in by cookies and storage put in place"),
     ("userAgent", "another browser's name sent"),
     ("timeZone", "time zone pretended"),
+    ("locale", "language and region pretended"),
     ("bypassCSP", "the page's content security policy not applied"),
     ("hideSelectors", "elements hidden"),
     ("injectCss", "style sheet injected"),
@@ -58,6 +59,7 @@ mod tests {
         ));
         page.auth_state = Some(super::super::AuthState::default());
         (page.user_agent, page.time_zone) = (Some("a".into()), Some("UTC".into()));
+        page.locale = super::super::Locale::new("de-CH");
         page.edits.hide_selectors.push("a".into());
         page.edits.inject_css = Some("a".into());
         page.edits.inject_js = Some("a".into());

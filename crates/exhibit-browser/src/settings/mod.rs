@@ -4,6 +4,7 @@
 mod altered;
 mod capture;
 pub mod device;
+mod locale;
 mod outline;
 mod page;
 pub mod pdf;
@@ -17,6 +18,7 @@ use url::Url;
 
 pub use altered::alteration;
 pub use capture::{CaptureSettings, Product};
+pub use locale::Locale;
 pub use outline::{Observation, ObservationForm};
 pub use page::{
     AuthState, Cookie, Edits, Geolocation, MediaType, OriginStorage, PageSettings, SameSite,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::presentable;
+use super::{Locale, presentable};
 use crate::blocking::Blocking;
 use crate::secret::{REDACTED, Secret};
 use exhibit_tlog::digest::Digest;
@@ -270,6 +270,8 @@ pub struct PageSettings {
     pub user_agent: Option<String>,
     /// IANA time zone the page sees.
     pub time_zone: Option<String>,
+    /// Language and region the page sees, and servers are asked for.
+    pub locale: Option<Locale>,
     /// Whether the page's content security policy is not applied.
     pub bypass_csp: bool,
     /// What is changed about the page.
@@ -302,6 +304,7 @@ impl PageSettings {
             auth_state: None,
             user_agent: None,
             time_zone: None,
+            locale: None,
             bypass_csp: false,
             edits: Edits::default(),
             blocking: Blocking::default(),
@@ -328,6 +331,7 @@ impl PageSettings {
             (self.auth_state.is_some(), "authState"),
             (self.user_agent.is_some(), "userAgent"),
             (self.time_zone.is_some(), "timeZone"),
+            (self.locale.is_some(), "locale"),
             (self.bypass_csp, "bypassCSP"),
             (!edits.hide_selectors.is_empty(), "hideSelectors"),
             (edits.inject_css.is_some(), "injectCss"),
@@ -400,6 +404,7 @@ impl PageSettings {
             "authState": self.auth_state.as_ref().map(AuthState::record),
             "userAgent": self.user_agent,
             "timeZone": self.time_zone,
+            "locale": self.locale,
             "bypassCSP": self.bypass_csp,
             "hideSelectors": edits.hide_selectors,
             "injectCss": edits.inject_css.as_deref().map(digested),

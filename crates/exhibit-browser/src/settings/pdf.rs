@@ -86,6 +86,13 @@ pub struct Pdf {
     pub margin: Margin,
     /// Size of the content, 0.1 to 2.
     pub scale: f64,
+    /// Whether the content is made smaller where its width does not fit the sheet.
+    pub fit_to_width: bool,
+    /// Whether a size of paper that the page's own style sheets name is taken instead.
+    pub prefer_css_page_size: bool,
+    /// Whether the document tells its structure (headings, tables, languages) to those who do not see
+    /// it: several times as large, and as long in the making.
+    pub tagged: bool,
     /// Which pages, `1-5, 8`; all when not given.
     pub page_ranges: Option<String>,
     /// Whether header and footer are printed.
@@ -105,6 +112,9 @@ impl Default for Pdf {
             print_background: true,
             margin: Margin::default(),
             scale: 1.0,
+            fit_to_width: false,
+            prefer_css_page_size: false,
+            tagged: false,
             page_ranges: None,
             display_header_footer: false,
             header_template: None,
