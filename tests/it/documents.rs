@@ -21,7 +21,7 @@ fn documents(path: &str) -> Vec<u8> {
         "/odd" => answer("application/x-odd", "", b"\x00\x01\x02"),
         "/data.json" => answer("application/json; charset=iso-8859-1", "", LATIN),
         "/note.txt" => answer("text/plain", "", b"a note\n"),
-        "/feed.xml" => answer("application/xml", "", b"<feed><entry/></feed>"),
+        "/list.xml" => answer("application/xml", "", b"<list><entry/></list>"),
         "/dot.svg" => answer("image/svg+xml", "", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
         _ => answer("text/html", "", b"<!doctype html><h1>a page"),
     }
@@ -94,7 +94,7 @@ async fn what_the_browser_shows_is_kept_beside_its_picture() {
     let cases: &[(&str, &str, &str, &[u8])] = &[
         ("/data.json", "application/json", "original.json", "{\"name\": \"Müller\"}".as_bytes()),
         ("/note.txt", "text/plain", "original.txt", b"a note\n"),
-        ("/feed.xml", "application/xml", "original.xml", b"<feed><entry/></feed>"),
+        ("/list.xml", "application/xml", "original.xml", b"<list><entry/></list>"),
         ("/dot.svg", "image/svg+xml", "original.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
     ];
     for (path, media_type, file, bytes) in cases {
