@@ -13,16 +13,16 @@ use tokio::time::Instant;
 use super::super::error::PageError;
 use super::super::frames;
 use super::super::page::Page;
-use super::super::picture::clip_of_page;
+use super::super::picture::{self, clip_of_page};
 use super::super::pipe::CallError;
 use super::super::script::World;
-use super::flat::is_one_colour;
+use super::flat::is_one_colour_in;
 use super::paste::Patch;
 use super::survey::{Survey, View};
 use super::tiles::{Area, Group, Piece, groups};
 use crate::error::CaptureError;
 use crate::facts::{Incomplete, PaintWay, Painted, ViewBox};
-use crate::settings::{Rect, Viewport};
+use crate::settings::{Format, Rect, Viewport};
 
 /// More windows than this are worth a try with a tall one.
 const FEW: usize = 3;
@@ -199,15 +199,16 @@ impl Painting<'_> {
             return Ok(());
         }
         let mut unshown = self.shown().await;
-        let mut png = clip_of_page(self.page, shown.into()).await?;
+        let (mut at, mut png) = self.window().await?;
         // What has one colour only may just not have been drawn yet.
         for _ in 0..2 {
-            if !is_one_colour(&png) || Instant::now() + RESERVE >= self.until {
+            let is_flat = is_one_colour_in(&png, at, shown);
+            if !is_flat || Instant::now() + RESERVE >= self.until {
                 break;
             }
             self.view.frames(3).await?;
             unshown = self.shown().await;
-            png = clip_of_page(self.page, shown.into()).await?;
+            (at, png) = self.window().await?;
         }
         for area in unshown {
             let area = area.and(shown);
@@ -215,8 +216,15 @@ impl Painting<'_> {
                 self.unpainted.push(Incomplete::new("frame_not_painted", area.into()));
             }
         }
-        self.patches.push(Patch { at: shown, png, cuts });
+        self.patches.push(Patch { at, png, cuts });
         Ok(())
+    }
+
+    /// The window as it is, and its place in the page. A part of the page would be taken from a larger
+    /// window, in which the page may be scrolled otherwise.
+    async fn window(&self) -> Result<(Area, Vec<u8>), PageError> {
+        let at = self.view.place().await?;
+        Ok((at, picture::window(self.page, Format::Png).await?))
     }
 
     fn lack(&mut self, group: &Group, rest: Area, reason: &'static str) {
