@@ -19,6 +19,7 @@ mod custody;
 mod downloads;
 mod edits;
 mod events;
+mod flood;
 mod format;
 mod formats;
 mod framed;

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
+use super::cut::cut;
 use super::downloads::Downloads;
 use super::events::{
-    Attached, ConsoleCall, DialogOpening, EntryAdded, ExceptionThrown, FrameNavigated, Lifecycle,
-    LoadingEnded, LogEntry, NavigatedWithin, RemoteObject, RequestPaused, RequestWillBeSent,
-    Response, ResponseReceived, WebSocketCreated, WindowOpen,
+    Attached, DialogOpening, FrameNavigated, Lifecycle, LoadingEnded, NavigatedWithin,
+    RequestPaused, RequestWillBeSent, Response, ResponseReceived, WebSocketCreated, WindowOpen,
 };
 use super::network::NetworkLog;
 use super::pipe::RawEvent;
@@ -21,10 +21,10 @@ use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::presentable_text;
 
-/// Most console lines kept.
-const CONSOLE_LIMIT: usize = 1_000;
 /// Longest console text kept, in characters.
 const TEXT_LIMIT: usize = 4_000;
+/// Longest address in a sentence about it.
+const ADDRESS_LIMIT: usize = 500;
 /// Most failed requests, and most dialogs and pop-ups, kept.
 const FAILED_LIMIT: usize = 100;
 const DIALOG_LIMIT: usize = 100;
@@ -64,6 +64,10 @@ pub(super) struct Observed {
     policy: Policy,
     /// What is kept from loading.
     blocking: Blocking,
+    /// Whether the browser tells nothing of a console any more, because there was too much of it.
+    silenced: bool,
+    /// Whether a document has begun since then, which our scripts may have come to late.
+    begun_silenced: bool,
 }
 
 /// Something the observer of the events must act on.
@@ -108,6 +112,8 @@ impl Observed {
             strayed: None,
             policy,
             blocking: Blocking::default(),
+            silenced: false,
+            begun_silenced: false,
         }
     }
 
@@ -342,7 +348,7 @@ impl Observed {
         if self.forbidden.is_none()
             && let Some(why) = self.policy.denied(address, response.remote_port)
         {
-            let url = presentable_text(response.url.clone());
+            let url = cut(presentable_text(response.url.clone()), ADDRESS_LIMIT);
             self.forbidden = Some(format!("{url} came from {address}: {why}"));
         }
     }
@@ -355,7 +361,7 @@ impl Observed {
         if self.forbidden.is_none()
             && let Some(why) = self.policy.denied_url(&url)
         {
-            let url = presentable_text(created.url);
+            let url = cut(presentable_text(created.url), ADDRESS_LIMIT);
             self.forbidden = Some(format!("{url} was asked for: {why}"));
         }
     }
@@ -398,6 +404,7 @@ impl Observed {
         let url = frame.url + &frame.url_fragment.unwrap_or_default();
         self.judge_host(&url);
         self.facts.final_url = Some(presentable_text(url));
+        self.begun_silenced |= self.silenced;
         if self.loader != frame.loader_id {
             self.loader.clone_from(&frame.loader_id);
             self.expect_document(now);
@@ -441,7 +448,7 @@ impl Observed {
         // Leaving a page is never refused; everything else is not agreed to.
         let accepted = matches!(opening.kind.as_str(), "beforeunload" | "alert");
         if self.facts.dialogs.len() < DIALOG_LIMIT {
-            let message = shortened(opening.message);
+            let message = cut(opening.message, TEXT_LIMIT);
             self.facts.dialogs.push(Dialog { kind: opening.kind, message, accepted });
         }
         Reaction::AnswerDialog(accepted)
@@ -453,48 +460,8 @@ impl Observed {
             self.facts.popups.push(presentable_text(opened.url));
         }
     }
-
-    fn console_call(&mut self, event: &RawEvent) {
-        let Some(call) = event.read::<ConsoleCall>() else { return };
-        let texts: Vec<String> = call.args.iter().map(RemoteObject::text).collect();
-        let place = call.stack_trace.and_then(|trace| trace.call_frames.into_iter().next());
-        let (url, line) = place.map_or((None, None), |at| (Some(at.url), Some(at.line_number)));
-        self.console_line(ConsoleLine { level: call.kind, text: texts.join(" "), url, line });
-    }
-
-    fn exception(&mut self, event: &RawEvent) {
-        let Some(thrown) = event.read::<ExceptionThrown>() else { return };
-        let details = thrown.exception_details;
-        let text = details.exception.as_ref().map_or(details.text, RemoteObject::text);
-        let line = Some(details.line_number);
-        self.console_line(ConsoleLine { level: "exception".into(), text, url: details.url, line });
-    }
-
-    fn log_entry(&mut self, event: &RawEvent) {
-        let Some(added) = event.read::<EntryAdded>() else { return };
-        let LogEntry { level, text, url, line_number } = added.entry;
-        self.console_line(ConsoleLine { level, text, url, line: line_number });
-    }
-
-    fn console_line(&mut self, mut line: ConsoleLine) {
-        if matches!(line.level.as_str(), "error" | "exception" | "assert") {
-            self.facts.console_errors += 1;
-        }
-        if self.console.len() < CONSOLE_LIMIT {
-            line.text = shortened(line.text);
-            line.url = line.url.map(presentable_text);
-            self.console.push(line);
-        }
-    }
 }
 
-fn shortened(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(TEXT_LIMIT) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
+mod console;
 #[cfg(test)]
 mod tests;

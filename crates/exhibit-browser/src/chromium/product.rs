@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::cut::cut;
 use super::emulate::omit_background;
 use super::error::PageError;
 use super::limits::QUICK;
@@ -22,6 +23,9 @@ use exhibit_verify::blob::Blob;
 
 /// Why there are no snapshots of a page in which something is covered.
 const WITHHELD: &str = "what the operator's rules cover in the page would stand in them as text";
+
+/// Longest title told, in characters: less than the browser itself leaves of one.
+const TITLE: usize = 4_000;
 
 /// What was made of a page.
 #[derive(Debug)]
@@ -70,8 +74,11 @@ pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageE
             tokio::try_join!(taking, snapshots, title(page))?
         }
         Product::Pdf(wanted) => {
-            let printing =
-                async { Ok((print(page, wanted, making.spool).await?, None, Vec::new())) };
+            let printing = async {
+                let document = print(page, wanted, making.spool).await?;
+                let hidden = typed::look(page).await?;
+                Ok((hidden.clean_document(document, page.tasks()).await?, None, Vec::new()))
+            };
             tokio::try_join!(printing, snapshots, title(page))?
         }
         Product::Inspection { console } => {
@@ -82,6 +89,9 @@ pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageE
             tokio::try_join!(observation(page, making, wanted), snapshots, title(page))?
         }
     };
+    if making.product.shows_the_page() {
+        mask::covered_still(page).await?;
+    }
     let (bytes, pixels, companions) = made;
     Ok(Made { bytes, pixels, companions, snapshots, title })
 }
@@ -124,8 +134,8 @@ async fn observation(
 }
 
 /// What is told of a page, without its secrets.
-async fn report(page: &Page, mut told: Value) -> Result<Parts, PageError> {
-    typed::look(page).await?.clean(&mut told);
+async fn report(page: &Page, told: Value) -> Result<Parts, PageError> {
+    let told = typed::look(page).await?.clean(told, page.tasks()).await?;
     let bytes = serde_json::to_vec_pretty(&told)
         .map_err(|error| CaptureError::internal("writing down what is in the page", error))?;
     Ok((bytes.into(), None, Vec::new()))
@@ -136,5 +146,6 @@ pub(super) async fn title(page: &Page) -> Result<Option<String>, PageError> {
     let info = page.call_raw("Target.getTargetInfo", json!({}), QUICK).await?;
     let info: Value = serde_json::from_str(info.get())
         .map_err(|error| CaptureError::internal("reading the browser's answer", error))?;
-    Ok(info["targetInfo"]["title"].as_str().map(str::to_owned))
+    let title = info["targetInfo"]["title"].as_str();
+    Ok(title.map(|title| cut(title.to_owned(), TITLE)))
 }

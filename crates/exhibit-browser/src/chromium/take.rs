@@ -49,6 +49,7 @@ pub(super) struct Yield {
 pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yield, PageError> {
     let settings = &order.settings.page;
     begin(page, order);
+    page.listen_again().await?;
     let begun = Instant::now();
     let until = match settings.navigation_timeout {
         Duration::ZERO => order.deadline,
@@ -75,7 +76,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
     let made = make(page, &making).await?;
     let certificate = certificate(page, settings).await;
     let metadata = if order.metadata { Some(metadata(page).await?) } else { None };
-    let (mut facts, mut console, mut network) = {
+    let seen = {
         let mut seen = page.observed();
         seen.facts.timings.take_ms = millis_since(settled);
         seen.facts.title = made.title;
@@ -87,7 +88,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         let network = seen.network.archive(browser);
         (seen.facts.clone(), std::mem::take(&mut seen.console), network)
     };
-    page.typed().clean_seen(&mut facts, &mut console, &mut network);
+    let (facts, console, network) = page.typed().clean_seen(seen, page.tasks()).await?;
     check_where_it_led(page, order)?;
     Ok(Yield {
         bytes: made.bytes,
@@ -136,13 +137,16 @@ fn check_where_it_led(page: &Page, order: &Order) -> Result<(), CaptureError> {
 /// What the page says of itself in its head: its own word.
 async fn metadata(page: &Page) -> Result<Value, PageError> {
     const READ: &str = "() => {
+        // What is cut ends with a mark: the cleaning of secrets looks at what stands before it.
+        const cut = text => (text.length > 2000
+            ? text.slice(0, 2000).replace(/[\\uD800-\\uDBFF]$/, '') + '…' : text);
         const of = name => {
             const tag = document.querySelector(`meta[name=\"${name}\"], meta[property=\"${name}\"]`);
-            return tag ? tag.content.slice(0, 2000) : null;
+            return tag ? cut(tag.content) : null;
         };
         const canonical = document.querySelector('link[rel=\"canonical\"]');
         return {
-            title: document.title.slice(0, 2000),
+            title: cut(document.title),
             description: of('description'),
             lang: document.documentElement.lang || null,
             canonical: canonical ? canonical.href : null,

@@ -5,6 +5,8 @@
 mod html;
 mod mhtml;
 mod output;
+mod pdf;
+mod spelled;
 mod values;
 
 use std::collections::HashSet;
@@ -30,6 +32,11 @@ impl Typed {
     /// Let `value` stand in no evidence from now on.
     pub(super) fn note(&self, value: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).add(value);
+    }
+
+    /// There are more than can be told: all that the page says is withheld from now on.
+    fn note_untold(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add_untold();
     }
 
     /// The values so far.
@@ -59,6 +66,8 @@ struct Told {
     /// Whether there are frames within.
     frames: bool,
     fields: Vec<Field>,
+    /// Whether there are more than it tells.
+    more: bool,
 }
 
 /// What must not stand in the snapshots of a page.
@@ -80,14 +89,20 @@ fn asking(method: &str) -> String {
 pub(super) async fn look(page: &Page) -> Result<Hidden, PageError> {
     let world = World::isolated(page).await?;
     let told: Told = world.call(&asking("look"), &[], QUICK).await?;
-    let mut fields = told.fields;
+    let (mut fields, mut more) = (told.fields, told.more);
     if told.frames {
         let inner = frames::within(page).await;
         let looks = join_all(inner.into_iter().map(|frame| async move {
             let world = World::of_frame(frame.line, &frame.id).await.ok()?;
             world.call::<Told>(&asking("look"), &[], QUICK).await.ok()
         }));
-        fields.extend(looks.await.into_iter().flatten().flat_map(|told| told.fields));
+        for told in looks.await.into_iter().flatten() {
+            more |= told.more;
+            fields.extend(told.fields);
+        }
+    }
+    if more {
+        page.typed().note_untold();
     }
     for field in &fields {
         page.typed().note(&field.value);

@@ -92,18 +92,28 @@ impl Watch {
 
     pub(super) async fn run(self, mut events: Events) {
         let mut parts = 0;
+        let mut silenced: Option<Instant> = None;
         while let Some(event) = events.next().await {
             if event.method == "Page.screencastFrame" {
                 self.frame(&event);
                 continue;
             }
+            let flooding = events.newly_flooding();
             let (reaction, forbidden) = {
                 let mut observed = self.seen.observed();
                 observed.facts.events_lost += events.newly_lost();
+                if flooding {
+                    observed.console_flooded();
+                }
                 let before = observed.may_be_shown().is_err();
                 let reaction = observed.note(self.number, &event, Instant::now());
                 (reaction, observed.may_be_shown().is_err() && !before)
             };
+            // What is under way when it is silenced still arrives.
+            if flooding && silenced.is_none_or(|at| at.elapsed() > QUICK) {
+                silenced = Some(Instant::now());
+                self.silence();
+            }
             if forbidden && let Some(frames) = &*self.seen.frames() {
                 // The answer is told of before anything that is made of it is shown.
                 let _ = frames.send(Message::Forbid);
@@ -169,6 +179,25 @@ impl Watch {
         }
     }
 
+    /// Have the browser tell no more of the console of a session that floods it: all pages share one
+    /// pipe. What goes over the network is told all the same.
+    fn silence(&self) {
+        tracing::warn!(
+            session = self.line.session,
+            "a console floods and is not listened to any more"
+        );
+        let line = self.line.clone();
+        drop(self.tasks.spawn(async move {
+            let (runtime, log) = tokio::join!(
+                line.call::<IgnoredAny>("Runtime.disable", json!({})),
+                line.call::<IgnoredAny>("Log.disable", json!({})),
+            );
+            if let Err(error) = runtime.and(log) {
+                tracing::debug!(%error, "a console that floods was not silenced");
+            }
+        }));
+    }
+
     /// Tell the browser what becomes of a request that waits; other events need not wait for it.
     fn answer(&self, method: &'static str, params: Value) {
         let line = self.line.clone();
@@ -200,10 +229,13 @@ impl Watch {
             }
             if !masks.rules().is_empty() {
                 let add = "Page.addScriptToEvaluateOnNewDocument";
-                let params = on_every_document(&masks);
-                let (enabled, added) =
-                    tokio::join!(call("Page.enable", json!({})), call(add, params));
-                if let Err(error) = enabled.and(added) {
+                let [ours, of_page] = on_every_document(&masks);
+                let (enabled, added, told) = tokio::join!(
+                    call("Page.enable", json!({})),
+                    call(add, ours),
+                    call(add, of_page),
+                );
+                if let Err(error) = enabled.and(added).and(told) {
                     tracing::debug!(%error, "a part of a page that is no frame has no masks");
                 }
             }
