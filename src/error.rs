@@ -102,7 +102,7 @@ codes! {
     TargetForbidden = ("target_forbidden", 403, DENIED);
     /// The operator's program did not make the format that was asked for of a recording.
     ConversionFailed = ("conversion_failed", 500, CAPTURE_FAILED);
-    /// What the operator's rules cover could not be covered.
+    /// What the operator's rules cover could not be covered, or the page uncovered it.
     MaskFailed = ("mask_failed", 500, CAPTURE_FAILED);
     /// An endpoint of the hosted API that this version does not support.
     NotSupported = ("not_supported", 501, USAGE);

@@ -23,6 +23,7 @@ mod edits;
 mod element;
 mod ends;
 mod events;
+mod flood;
 mod format;
 mod formats;
 mod framed;

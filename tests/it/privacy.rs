@@ -185,6 +185,96 @@ async fn password_fields_are_covered_unless_the_operator_says_otherwise() {
     }
 }
 
+/// Pages in which what is to be covered is red, each with a way around a style sheet.
+const AROUND: &[(&str, &str)] = &[
+    (
+        "boxless",
+        "<div class=iban style='display:contents'>{S}<b style='background:red'>{S}</b></div>",
+    ),
+    ("inline", "<p class=iban style='filter:none!important;background:red!important'>{S}"),
+    (
+        "layer",
+        "<style>@layer z { p.iban { filter: none !important; background: red !important } }\
+               </style><p class=iban>{S}",
+    ),
+    (
+        "higher",
+        "<style>#a p.iban#b { filter: none !important; background: red !important }</style>\
+                <div id=a><p class=iban id=b>{S}</div>",
+    ),
+    (
+        "popover",
+        "<div class=iban>{S}<div id=p popover=manual style='background:red'>{S}</div>\
+                 <dialog id=d style='background:red;top:200px'>{S}</dialog></div>\
+                 <script>p.showPopover(); d.showModal()</script>",
+    ),
+    (
+        "transition",
+        "<div class=iban>{S} <b style='view-transition-name:foo;display:inline-block;\
+                    background:red'>{S}</b></div><style>::view-transition-group(*) \
+                    { animation-duration: 60s }</style><script>setTimeout(() => \
+                    document.startViewTransition(() => {}))</script>",
+    ),
+    (
+        "drawing",
+        "<svg width=600 height=300 fill=red><g class=iban style='visibility:visible!important'>\
+                 <text x=10 y=80 style='visibility:visible!important'>{S}</text></g><defs>\
+                 <text id=q class=iban>{S}</text></defs><use href='#q' x=10 y=250 /></svg>",
+    ),
+    (
+        "shadow",
+        "<x-card></x-card><script>setTimeout(() => customElements.define('x-card', class \
+                extends HTMLElement { constructor() { super(); const root = this.attachShadow({ mode: \
+                'open' }); root.innerHTML = '<p class=iban style=background:red>{S}'; \
+                root.adoptedStyleSheets = [new CSSStyleSheet()]; } }), 100)</script>",
+    ),
+    (
+        "declared",
+        "<div><template shadowrootmode=open><p class=iban style='background:red'>S</p>\
+                  </template></div>",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_page_paints_past_its_styles_is_covered_too() {
+    let daemon = masking(&[".iban"]).await;
+    let shot = |page: &str| {
+        let text = page.replace("{S}", SECRET);
+        let html =
+            format!("<!doctype html><style>.iban {{ color: red; font-size: 30px }}</style>{text}");
+        json!({ "html": html, "delay": 300, "waitUntil": "load" })
+    };
+    for (name, page) in AROUND {
+        let reply = daemon.shot(shot(page)).await.ok();
+        let picture = Picture::decode(&reply.body);
+        if let Ok(folder) = std::env::var("EXHIBIT_LOOK") {
+            let file = std::path::Path::new(&folder).join(format!("mask-{name}.png"));
+            std::fs::write(file, &reply.body).expect("written");
+        }
+        assert_eq!(red(&picture), 0, "{name}");
+        let run = reply.run();
+        let record = daemon.capture(&run, "0001-during");
+        assert_eq!(record["page"]["masked"][0]["rule"], ".iban", "{name}: {record}");
+        for (file, bytes) in daemon.contents(&run) {
+            let text = String::from_utf8_lossy(&bytes);
+            let told = file.contains("page.") || file.contains("dom.") || file.contains("access");
+            assert!(
+                !told && (!text.contains(SECRET) || file.contains("request")),
+                "{name}: {file}"
+            );
+        }
+    }
+    // What is not seen is in no snapshot all the same.
+    let hidden = daemon.shot(shot("<p class=iban hidden>{S}")).await.ok().run();
+    let record = daemon.capture(&hidden, "0001-during");
+    assert!(record["page"]["masked"].is_null() && record["page"]["snapshots_withheld"].is_string());
+    // A page that wins is not kept.
+    let wins = "<p class=iban id=h></p><script>h.attachShadow({ mode: 'open' }).innerHTML = \
+                '<style>:host { filter: none !important; background: red !important }</style>x'</script>";
+    let refused = daemon.shot(shot(wins)).await;
+    assert_eq!(refused.refusal().1, "mask_failed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_covered_is_in_no_recording() {
     for source in [Source::Screencast, Source::Recorder] {
@@ -194,8 +284,19 @@ async fn what_is_covered_is_in_no_recording() {
         })
         .await;
         // The secret fills the page, comes late, and takes the page's sheets away.
-        let late = "document.body.innerHTML = '<div id=secret style=\"position:fixed;inset:0;\
-                    background:#f00\">secret</div>'; document.adoptedStyleSheets = [];";
+        let shown =
+            "'<div id=secret style=\"position:fixed;inset:0;background:#f00\">secret</div>'";
+        let late = match source {
+            Source::Screencast => {
+                format!("document.body.innerHTML = {shown}; document.adoptedStyleSheets = [];")
+            }
+            // The same in a shadow of an element that is there already.
+            Source::Recorder => format!(
+                "document.body.innerHTML = '<div id=host></div>'; setTimeout(() => {{ \
+                 const root = host.attachShadow({{ mode: 'open' }}); root.innerHTML = {shown}; \
+                 root.adoptedStyleSheets = []; }}, 300);"
+            ),
+        };
         let steps = json!([
             { "action": "evaluate", "script": late }, { "action": "wait", "ms": 1_500 },
         ]);
@@ -217,6 +318,17 @@ async fn what_is_covered_is_in_no_recording() {
         let poster = std::fs::read(folder.join("0001-poster.png")).expect("kept");
         assert_eq!(red(&Picture::decode(&poster)), 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_of_a_page_that_uncovers_what_is_covered_is_not_kept() {
+    let daemon = masking(&["#secret"]).await;
+    let bare = "document.body.innerHTML = '<p id=secret></p>'; setTimeout(() => { \
+                secret.attachShadow({ mode: 'open' }).innerHTML = '<style>:host { filter: none \
+                !important; background: red !important }</style>x'; }, 300);";
+    let steps = json!([{ "action": "evaluate", "script": bare }, { "action": "wait", "ms": 900 }]);
+    let refused = daemon.post("/v1/video", json!({ "steps": steps })).await;
+    assert_eq!(refused.refusal().1, "mask_failed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

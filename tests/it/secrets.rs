@@ -223,3 +223,111 @@ async fn a_session_remembers_the_secrets_that_were_typed_in_it() {
     daemon.assert_verifies(&run);
     assert_clean(&daemon, &run);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_is_cut_short_no_part_of_a_secret_stays() {
+    let daemon = TestDaemon::start().await;
+    let (word, token) =
+        ("Qx7Wordpass", "eyJhbGciOiJSUzI1NiJ9.".to_owned() + &"aB3dE6gH".repeat(110));
+    let html = format!(
+        "<!doctype html><input type=password value={word}><input name=accessToken value={token}>\
+         <h1></h1><a href=/x></a><button></button><input placeholder=x id=p><script>
+         const [one, two] = document.querySelectorAll('input');
+         document.title = 'x'.repeat(1990) + two.value;
+         document.querySelector('h1').textContent = two.value;
+         document.querySelector('a').textContent = 'see ' + two.value;
+         document.querySelector('a').title = two.value;
+         document.querySelector('button').textContent = two.value;
+         p.placeholder = two.value;
+         console.log('x'.repeat(3990) + one.value);
+         console.log('y'.repeat(3200) + two.value);
+         alert('z'.repeat(3995) + one.value);
+         </script>"
+    );
+    let all = json!({
+        "html": html, "includeConsole": true, "includeContent": true, "includeAriaTree": true,
+    });
+    let mut runs = vec![daemon.post("/api/v1/observe", all).await.ok().run()];
+    let inspect = json!({ "html": html, "includeConsole": true });
+    runs.push(daemon.post("/api/v1/inspect", inspect).await.ok().run());
+    runs.push(daemon.shot(json!({ "html": html, "extractMetadata": true })).await.ok().run());
+    for run in runs {
+        daemon.assert_verifies(&run);
+        for (file, bytes) in daemon.contents(&run) {
+            let text = String::from_utf8_lossy(&bytes);
+            for part in ["Qx7W", &token[..8]] {
+                let asked = file.ends_with("request.json");
+                assert!(asked || !text.contains(part), "{part} stands in {file}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_with_more_secrets_than_can_be_searched_for_is_told_in_no_word() {
+    let daemon = TestDaemon::start().await;
+    let page = |script: &str| {
+        let html = format!("<!doctype html><p>some words</p><script>{script}</script>");
+        json!({ "html": html, "waitUntil": "load" })
+    };
+    let add = "const add = (kind, value) => { const one = document.createElement(kind); \
+               one.type = one.name = 'password'; one.value = value; document.body.append(one) };";
+    let hostile = [
+        format!("{add} for (let n = 0; n < 600; n += 1) add('input', 'value' + n + Math.random())"),
+        format!("{add} add('textarea', 'secret'.repeat(50_000))"),
+        // A text in which each `<` begins a tag that never ends.
+        format!(
+            "{add} add('input', 'ab'); const raw = document.createElement('script'); \
+                 raw.type = 'text/plain'; raw.textContent = '<a x'.repeat(200_000); \
+                 document.body.append(raw)"
+        ),
+    ];
+    for script in hostile {
+        let run = daemon.shot(page(&script)).await.ok().run();
+        let record = daemon.capture(&run, "0001-during");
+        let why = record["page"]["snapshots_withheld"].as_str().unwrap_or_default();
+        assert!(why.contains("fields for secrets"), "{script}: {record}");
+        assert!(!daemon.contents(&run).iter().any(|(file, _)| file.contains("dom.html")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_secrets_and_much_text_hold_up_nobody_else() {
+    let daemon = TestDaemon::start().await;
+    let html = "<!doctype html><script>
+        for (let n = 0; n < 400; n += 1) {
+            const one = document.createElement('input');
+            one.type = 'password'; one.value = 'value' + n + Math.random();
+            document.documentElement.append(one);
+        }
+        for (let n = 0; n < 1000; n += 1) console.log(('%20&amp;' + n).repeat(400));
+        </script>";
+    let busy = daemon.shot(json!({ "html": html, "waitUntil": "load" }));
+    let asking = async {
+        let mut longest = std::time::Duration::ZERO;
+        for _ in 0..40 {
+            let begun = std::time::Instant::now();
+            daemon.get("/api/v1/status").await.ok();
+            longest = longest.max(begun.elapsed());
+        }
+        longest
+    };
+    let (busy, longest) = tokio::join!(busy, asking);
+    let run = busy.ok().run();
+    assert!(longest < std::time::Duration::from_secs(10), "{longest:?}");
+    assert!(daemon.capture(&run, "0001-during")["page"]["snapshots_withheld"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_in_nothing_that_a_print_says_and_does_not_show() {
+    let daemon = TestDaemon::start().await;
+    let html = "<!doctype html><input type=password value=Hunter2Sekret><a>link</a><script>
+        const { value } = document.querySelector('input');
+        document.title = 'T ' + value;
+        document.querySelector('a').href = 'http://a.example/?p=' + value;
+        </script>";
+    let reply = daemon.post("/api/v1/pdf", json!({ "html": html, "waitUntil": "load" })).await.ok();
+    let text = String::from_utf8_lossy(&reply.body);
+    assert!(!text.contains("Hunter2Sekret") && text.contains("[redacted]"), "{text}");
+    assert!(text.trim_end().ends_with("%%EOF"));
+}

@@ -103,6 +103,13 @@ pub struct Snapshots {
     pub accessibility: Option<Vec<u8>>,
 }
 
+impl Snapshots {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        [&self.mhtml, &self.dom, &self.accessibility].into_iter().flatten().count()
+    }
+}
+
 /// A file that goes with what was made: the picture of an observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Companion {

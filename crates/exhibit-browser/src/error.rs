@@ -39,7 +39,7 @@ kinds! {
     InvalidField = "invalid_field";
     /// Policy forbids the target.
     TargetForbidden = "target_forbidden";
-    /// What the operator's rules cover could not be covered.
+    /// What the operator's rules cover could not be covered, or the page uncovered it.
     MaskFailed = "mask_failed";
     /// This backend, or this version of the browser, cannot do it.
     NotSupported = "not_supported";

@@ -273,6 +273,9 @@ pub struct PageFacts {
     pub snapshots_withheld: Option<&'static str>,
     /// Number of console lines at level error, and of uncaught exceptions.
     pub console_errors: u64,
+    /// Whether it said more in its console than is listened to: what came after that is not on record.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub console_cut: bool,
     /// Dialogs it opened.
     pub dialogs: Vec<Dialog>,
     /// Addresses of windows it opened; they are not captured.

@@ -3,9 +3,11 @@
 //! else may call `tokio::spawn` (clippy's `disallowed-methods` holds that).
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
@@ -53,6 +55,22 @@ impl Tasks {
         self.tracker.spawn_blocking(move || span.in_scope(work))
     }
 
+    /// Run work that nobody needs but whoever asks for it off the async threads, and wait for it. It
+    /// looks at what it is given from time to time, and gives up when nobody waits any more: a
+    /// request that was given up leaves no thread at work.
+    ///
+    /// # Errors
+    /// When it panicked.
+    pub async fn blocking<F, T>(&self, work: F) -> Result<T, JoinError>
+    where
+        F: FnOnce(&Asked) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let asked = Asked::default();
+        let _leaving = Leaving(asked.clone());
+        self.spawn_blocking(move || work(&asked)).await
+    }
+
     /// Completes when it is time to stop.
     pub async fn stopping(&self) {
         self.stop.cancelled().await;
@@ -75,9 +93,51 @@ impl Tasks {
     }
 }
 
+/// Whether somebody still waits for what is being worked out.
+#[derive(Clone, Debug, Default)]
+pub struct Asked(Arc<AtomicBool>);
+
+impl Asked {
+    /// Whether nobody does any more.
+    pub fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Nobody does.
+    #[cfg(test)]
+    pub(crate) fn over() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+struct Leaving(Asked);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_any_more_is_given_up() {
+        let tasks = Tasks::new();
+        let (begun, beginning) = tokio::sync::oneshot::channel();
+        let asking = tasks.blocking(move |asked: &Asked| {
+            begun.send(()).expect("somebody waits");
+            while !asked.is_over() {
+                std::thread::yield_now();
+            }
+        });
+        tokio::select! {
+            _ = asking => panic!("it ends when it is given up, and not before"),
+            begun = beginning => begun.expect("it has begun"),
+        }
+        assert!(tasks.drain(Duration::from_secs(10)).await, "no thread is left at work");
+    }
 
     #[tokio::test]
     async fn draining_waits_for_work_whose_asker_left() {

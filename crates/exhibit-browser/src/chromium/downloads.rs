@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::cut::cut;
 use super::pipe::RawEvent;
 use crate::backend::Download;
 use crate::settings::presentable_text;
@@ -44,8 +45,7 @@ impl Downloads {
     /// A download began, in the page itself or in a part of it.
     pub(super) fn note(&mut self, event: &RawEvent, of_page: bool) {
         let Some(Beginning { frame_id, url, suggested_filename }) = event.read() else { return };
-        let cut = |text: String| text.chars().take(TEXT).collect::<String>();
-        let (url, name) = (cut(presentable_text(url)), cut(suggested_filename));
+        let (url, name) = (cut(presentable_text(url), TEXT), cut(suggested_filename, TEXT));
         self.add(Download { url, name, frame: frame_id }, of_page);
     }
 

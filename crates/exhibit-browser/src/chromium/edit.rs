@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::cut::{SAID, cut};
 use super::error::PageError;
 use super::limits::QUICK;
 use super::load::settle;
@@ -96,6 +97,7 @@ pub(super) async fn run_script(page: &Page, script: &str, field: &str) -> Result
     let Some(thrown) = answer.get("exceptionDetails") else { return Ok(()) };
     let said = thrown["exception"]["description"].as_str().or(thrown["text"].as_str());
     let said = said.unwrap_or_default().lines().next().unwrap_or_default();
+    let said = cut(said.to_owned(), SAID);
     Err(problem(format!("failed ({said})")))
 }
 

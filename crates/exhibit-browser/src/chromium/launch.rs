@@ -60,7 +60,6 @@ const FLAGS: &[&str] = &[
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
     "--disable-background-timer-throttling",
-    "--disable-ipc-flooding-protection",
     "--disable-quic",
     "--allow-pre-commit-input",
     "--metrics-recording-only",

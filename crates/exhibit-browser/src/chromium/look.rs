@@ -21,6 +21,8 @@ struct Told {
     /// Whether there are frames within.
     frames: bool,
     fields: Vec<Field>,
+    /// Whether there are more than it tells.
+    more: bool,
 }
 
 /// A call of `method` of the script in a page, whether or not it runs there already.
@@ -32,14 +34,20 @@ fn asking(method: &str) -> String {
 pub(super) async fn secrets(page: &Page) -> Result<Hidden, PageError> {
     let world = World::isolated(page).await?;
     let told: Told = world.call(&asking("look"), &[], QUICK).await?;
-    let mut fields = told.fields;
+    let (mut fields, mut more) = (told.fields, told.more);
     if told.frames {
         let inner = frames::within(page).await;
         let looks = join_all(inner.into_iter().map(|frame| async move {
             let world = World::of_frame(frame.line, &frame.id).await.ok()?;
             world.call::<Told>(&asking("look"), &[], QUICK).await.ok()
         }));
-        fields.extend(looks.await.into_iter().flatten().flat_map(|told| told.fields));
+        for told in looks.await.into_iter().flatten() {
+            more |= told.more;
+            fields.extend(told.fields);
+        }
+    }
+    if more {
+        page.typed().note_untold();
     }
     for field in &fields {
         page.typed().note(&field.value);

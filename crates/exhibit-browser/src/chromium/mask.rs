@@ -8,15 +8,14 @@ use serde_json::json;
 
 use super::error::PageError;
 use super::frames::{self, Area, Frame};
-use super::injected::{MASK, on_every_document};
-use super::limits::QUICK;
+use super::injected::{MASK, MASK_EVENT, on_every_document};
+use super::limits::{PAGE_CALL, QUICK};
 use super::page::Page;
 use super::script::World;
 use crate::backend::{Masked, Place};
 use crate::error::{CaptureError, ErrorKind};
 use crate::masks::Masks;
 
-const PLACES_OF: &str = "most => globalThis.exhibitMask.places(most)";
 /// Most places of a rule that are told.
 const PLACES: usize = 100;
 
@@ -38,11 +37,15 @@ pub(super) async fn put_on(page: &Page, masks: &Masks) -> Result<(), PageError> 
     if page.masks() == *masks {
         return Ok(());
     }
-    let params = on_every_document(masks);
-    let added = page.call_raw("Page.addScriptToEvaluateOnNewDocument", params, QUICK).await?;
-    let added: Added = serde_json::from_str(added.get())
-        .map_err(|error| CaptureError::internal("reading the browser's answer", error))?;
-    if let Some(before) = page.keep_masks(masks.clone(), added.identifier) {
+    let mut scripts = Vec::new();
+    let adding = on_every_document(masks)
+        .map(|params| page.call_raw("Page.addScriptToEvaluateOnNewDocument", params, QUICK));
+    for added in join_all(adding).await {
+        let added: Added = serde_json::from_str(added?.get())
+            .map_err(|error| CaptureError::internal("reading the browser's answer", error))?;
+        scripts.push(added.identifier);
+    }
+    for before in page.keep_masks(masks.clone(), scripts) {
         let params = json!({ "identifier": before });
         page.call_raw("Page.removeScriptToEvaluateOnNewDocument", params, QUICK).await?;
     }
@@ -56,6 +59,10 @@ struct Told {
     frames: bool,
     scroll: [f64; 2],
     size: [f64; 2],
+    /// Number of elements that were found bare, and may have been shown, since this was told last.
+    late: u64,
+    /// Number of elements that cannot be covered.
+    bare: u64,
     masked: Vec<One>,
 }
 
@@ -63,23 +70,26 @@ struct Told {
 struct One {
     rule: String,
     valid: bool,
+    /// Number of elements that are seen.
     count: u64,
+    /// Whether there are any, seen or not.
+    present: bool,
     /// Left, top, width and height in the frame's own window.
     places: Vec<[f64; 4]>,
 }
 
 /// Make sure that the masks of `page` are on, and tell what they cover: the elements of all its
-/// frames, and where in the page they are.
+/// frames, and where in the page they are. What was found bare is covered now, and remembered by the
+/// page as having been uncovered.
 ///
 /// # Errors
-/// `mask_failed` when a rule cannot be put into force.
+/// `mask_failed` when a rule cannot be put into force, or the page shows what it is for in spite of it.
 pub(super) async fn cover(page: &Page) -> Result<Covered, PageError> {
     let masks = page.masks();
     if masks.rules().is_empty() {
         return Ok(Covered::default());
     }
-    let world = World::isolated(page).await?;
-    let told: Told = world.call(PLACES_OF, &[json!(PLACES)], QUICK).await?;
+    let told = told_by(&World::isolated(page).await?, &masks).await?;
     if let Some(bad) = told.masked.iter().find(|one| !one.valid) {
         let message = format!(
             "`{}` is no CSS selector of this browser, so nothing is captured; the operator mends it \
@@ -90,30 +100,71 @@ pub(super) async fn cover(page: &Page) -> Result<Covered, PageError> {
     }
     let [x, y] = told.scroll;
     let mut masked = Vec::new();
+    let (mut late, mut bare) = (told.late, told.bare);
+    let mut present = of_text(&told, &masks);
     // The whole page can be seen, and of a frame only its window.
     add(&mut masked, &told.masked, [1.0; 2], None, (x, y));
     let inner = if told.frames { frames::within(page).await } else { Vec::new() };
     let inside = join_all(inner.iter().map(|frame| covered_in(frame, &masks))).await;
     for (frame, told) in inner.iter().zip(inside) {
-        let Some(Told { size: [width, height], masked: found, .. }) = told else { continue };
+        let Some(told) = told else { continue };
+        (late, bare) = (late + told.late, bare + told.bare);
+        present |= of_text(&told, &masks);
+        let Told { size: [width, height], masked: found, .. } = told;
         let scale = [frame.area.width / width.max(1.0), frame.area.height / height.max(1.0)];
         add(&mut masked, &found, scale, Some(frame.area), (x, y));
     }
-    let in_text = masked.iter().any(|one| masks.covers_text(&one.rule))
-        || (told.frames && masks.rules().iter().any(|rule| masks.covers_text(rule)));
+    if late > 0 || bare > 0 {
+        page.set_uncovered(true);
+    }
+    if bare > 0 {
+        return Err(uncovered().into());
+    }
+    let in_text =
+        present || (told.frames && masks.rules().iter().any(|rule| masks.covers_text(rule)));
     Ok(Covered { masked, in_text })
+}
+
+/// Make sure that what was made of `page` since it was covered shows nothing that a mask is for.
+///
+/// # Errors
+/// `mask_failed` when it may.
+pub(super) async fn covered_still(page: &Page) -> Result<(), PageError> {
+    let before = page.was_uncovered();
+    page.set_uncovered(false);
+    let covered = cover(page).await;
+    let meanwhile = page.was_uncovered();
+    page.set_uncovered(before || meanwhile);
+    covered?;
+    if meanwhile { Err(uncovered().into()) } else { Ok(()) }
+}
+
+/// The page shows what a rule covers.
+pub(super) fn uncovered() -> CaptureError {
+    let message = "the page uncovers what a rule of the operator's covers, so nothing of it is kept; \
+                   `privacy.mask` cannot be put into force against a page that works against it";
+    CaptureError::new(ErrorKind::MaskFailed, message).field("privacy.mask")
+}
+
+/// Whether something is in a frame, seen or not, that a rule covers and a snapshot would tell.
+fn of_text(told: &Told, masks: &Masks) -> bool {
+    told.masked.iter().any(|one| one.present && masks.covers_text(&one.rule))
+}
+
+/// What a frame tells of its masks. A document to which no script was added is covered now.
+async fn told_by(world: &World, masks: &Masks) -> Result<Told, PageError> {
+    let ensured = format!(
+        "(rules, event, most) => {{ globalThis.exhibitMask || ({MASK})(rules, event); \
+         return globalThis.exhibitMask.places(most); }}"
+    );
+    let arguments = [json!(masks.rules()), json!(MASK_EVENT), json!(PLACES)];
+    world.call(&ensured, &arguments, PAGE_CALL).await
 }
 
 /// What is covered in a frame within a page. None when it is gone, or does not answer.
 async fn covered_in(frame: &Frame, masks: &Masks) -> Option<Told> {
     let world = World::of_frame(frame.line.clone(), &frame.id).await.ok()?;
-    // A document to which no script was added is covered now.
-    let ensured = format!(
-        "(rules, most) => {{ globalThis.exhibitMask || ({MASK})(rules); \
-         return globalThis.exhibitMask.places(most); }}"
-    );
-    let arguments = [json!(masks.rules()), json!(PLACES)];
-    let told = world.call(&ensured, &arguments, QUICK).await;
+    let told = told_by(&world, masks).await;
     told.inspect_err(|error| tracing::debug!(%error, "a frame does not tell its masks")).ok()
 }
 
@@ -172,6 +223,7 @@ mod tests {
             rule: ".iban".to_owned(),
             valid: true,
             count,
+            present: true,
             places: places.to_vec(),
         };
         let mut masked = Vec::new();
@@ -198,7 +250,8 @@ mod tests {
         let places = vec![[0.0, 0.0, 1.0, 1.0]; PLACES];
         let mut masked = Vec::new();
         for _ in 0..3 {
-            let one = One { rule: "p".into(), valid: true, count: 150, places: places.clone() };
+            let (rule, places) = ("p".to_owned(), places.clone());
+            let one = One { rule, valid: true, count: 150, present: true, places };
             add(&mut masked, &[one], [1.0; 2], None, (0.0, 0.0));
         }
         assert_eq!((masked[0].count, masked[0].places.len()), (450, PLACES));

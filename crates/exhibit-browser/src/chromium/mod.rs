@@ -4,6 +4,7 @@
 
 mod act;
 mod aria;
+mod cut;
 mod document;
 mod downloads;
 mod edit;

@@ -37,7 +37,7 @@ pub(super) async fn hinted(page: &Page, problem: CaptureError, selector: &str) -
             for (const one of element.classList) found.add('.' + CSS.escape(one));
             if (found.size >= most) break;
         }
-        return Array.from(found, one => one.slice(0, 200)).slice(0, most);
+        return Array.from(found, one => (one.length > 200 ? one.slice(0, 200) + '…' : one)).slice(0, most);
     }";
     let looking = async {
         World::isolated(page).await?.call::<Vec<String>>(SELECTORS, &[json!(2_000)], LIMIT).await

@@ -14,9 +14,53 @@ use exhibit_verify::moment::rfc3339_millis;
 
 /// Most requests kept; more are counted by the page's facts all the same.
 const LIMIT: usize = 5_000;
-/// Headers whose values are secrets, in lower case.
-const SECRET: &[&str] =
-    &["authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"];
+/// Words of the names of headers whose values are secrets, in lower case.
+const SECRET_WORDS: &[&str] = &[
+    "auth",
+    "bearer",
+    "key",
+    "nonce",
+    "otp",
+    "pass",
+    "pin",
+    "pwd",
+    "session",
+    "sessionid",
+    "sid",
+    "sig",
+];
+/// What the name of such a header has in it.
+const SECRET_PARTS: &[&str] = &[
+    "apikey",
+    "authorization",
+    "cookie",
+    "credential",
+    "csrf",
+    "jwt",
+    "passwd",
+    "password",
+    "secret",
+    "signature",
+    "token",
+    "xsrf",
+];
+/// Headers that are no secret, whatever they are called.
+const PLAIN: &[&str] = &["proxy-authenticate", "sec-websocket-key", "www-authenticate"];
+/// A list of names by which scripts hand over tokens, since they can set no other header there.
+const SUBPROTOCOL: &str = "sec-websocket-protocol";
+/// Schemes of authentication (RFC 9110, 11), in lower case.
+const SCHEMES: &[&str] = &[
+    "aws4-hmac-sha256",
+    "basic",
+    "bearer",
+    "digest",
+    "dpop",
+    "hawk",
+    "hoba",
+    "negotiate",
+    "ntlm",
+    "token",
+];
 
 /// The requests of a page, in the order in which they began.
 #[derive(Debug, Default)]
@@ -116,8 +160,9 @@ impl NetworkLog {
     fn headers(&self, headers: &Map<String, Value>) -> Value {
         let shown = |(name, value): (&String, &Value)| {
             let lower = name.to_lowercase();
-            let secret = SECRET.contains(&lower.as_str()) || self.secret.contains(&lower);
-            let value = if secret { REDACTED } else { value.as_str().unwrap_or_default() };
+            let value = value.as_str().unwrap_or_default();
+            let secret = self.secret.contains(&lower) || is_secret(&lower, value);
+            let value = if secret { REDACTED } else { value };
             json!({ "name": name, "value": value })
         };
         headers.iter().map(shown).collect()
@@ -184,6 +229,27 @@ impl Entry {
     }
 }
 
+/// Whether a header, its name in lower case, tells a secret: by its name, or by what it says.
+fn is_secret(name: &str, value: &str) -> bool {
+    if PLAIN.contains(&name) || name.starts_with([':']) || name.starts_with("access-control-") {
+        return false;
+    }
+    let mut words = name.split(['-', '_', '.']);
+    name == SUBPROTOCOL
+        || words.any(|word| SECRET_WORDS.contains(&word))
+        || SECRET_PARTS.iter().any(|part| name.contains(part))
+        || is_credential(value)
+}
+
+/// Whether a value is one by which somebody is known: one behind the name of a scheme, or a token
+/// that was signed (RFC 7519).
+fn is_credential(value: &str) -> bool {
+    let scheme = value.trim_start().split_once(' ').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let mut words = value.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
+    scheme.is_some_and(|scheme| SCHEMES.contains(&scheme.as_str()))
+        || words.any(|word| word.starts_with("eyJ") && word.matches('.').count() >= 2)
+}
+
 fn began_at(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "milliseconds since the epoch")]
     let millis = (seconds * 1_000.0) as i64;
@@ -235,6 +301,55 @@ mod tests {
         let text = archive.to_string();
         assert!(!text.contains("hunter2") && text.matches(REDACTED).count() == 3, "{text}");
         assert_eq!(entry["request"]["headers"][0], json!({ "name": "Accept", "value": "*/*" }));
+    }
+
+    #[test]
+    fn headers_that_tell_secrets_are_known_by_name_and_by_value() {
+        let secret = [
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "set-cookie",
+            "x-api-key",
+            "api-key",
+            "x-auth-token",
+            "x-csrf-token",
+            "x-xsrf-token",
+            "x-amz-security-token",
+            "x-goog-api-key",
+            "ocp-apim-subscription-key",
+            "x-session-id",
+            "x_client_secret",
+            "sec-websocket-protocol",
+            "x-hub-signature-256",
+            "authentication-token",
+            "x-amz-credential",
+        ];
+        for name in secret {
+            assert!(is_secret(name, "x"), "{name}");
+        }
+        let plain = [
+            ":authority",
+            "accept",
+            "content-type",
+            "sec-websocket-key",
+            "access-control-allow-credentials",
+            "x-author",
+            "x-requested-with",
+            "etag",
+            "passive",
+            "keep-alive",
+        ];
+        for name in plain {
+            assert!(!is_secret(name, "x"), "{name}");
+        }
+        assert!(!is_secret("www-authenticate", "Bearer realm=\"x\""));
+        for value in ["Bearer abc", "basic dXNlcjpw", "a=eyJhbGciOiJI.eyJzdWIi.c2ln; b"] {
+            assert!(is_secret("x-whatever", value), "{value}");
+        }
+        for value in ["basically nothing", "eyJhbGciOiJI", "text/html", "Basic"] {
+            assert!(!is_secret("x-whatever", value), "{value}");
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
-use self::console::shortened;
 pub(super) use self::intercepted::Catching;
+use super::cut::cut;
 use super::downloads::Downloads;
 use super::ends::{Bound, is_cut_short};
 use super::events::{
@@ -23,6 +23,10 @@ use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::presentable_text;
 
+/// Longest console text kept, in characters.
+const TEXT_LIMIT: usize = 4_000;
+/// Longest address in a sentence about it.
+const ADDRESS_LIMIT: usize = 500;
 /// Most failed requests, and most dialogs and pop-ups, kept.
 const FAILED_LIMIT: usize = 100;
 const DIALOG_LIMIT: usize = 100;
@@ -68,6 +72,10 @@ pub(super) struct Observed {
     blocking: Blocking,
     /// Whether the answer to the next navigation is to be taken from the browser.
     pub(super) catching: Catching,
+    /// Whether the browser tells nothing of a console any more, because there was too much of it.
+    silenced: bool,
+    /// Whether a document has begun since then, which our scripts may have come to late.
+    begun_silenced: bool,
 }
 
 /// Something the observer of the events must act on.
@@ -115,6 +123,8 @@ impl Observed {
             policy,
             blocking: Blocking::default(),
             catching: Catching::default(),
+            silenced: false,
+            begun_silenced: false,
         }
     }
 
@@ -349,7 +359,7 @@ impl Observed {
         if self.forbidden.is_none()
             && let Some(why) = self.policy.denied(address, response.remote_port)
         {
-            let url = presentable_text(response.url.clone());
+            let url = cut(presentable_text(response.url.clone()), ADDRESS_LIMIT);
             self.forbidden = Some(format!("{url} came from {address}: {why}"));
         }
     }
@@ -362,7 +372,7 @@ impl Observed {
         if self.forbidden.is_none()
             && let Some(why) = self.policy.denied_url(&url)
         {
-            let url = presentable_text(created.url);
+            let url = cut(presentable_text(created.url), ADDRESS_LIMIT);
             self.forbidden = Some(format!("{url} was asked for: {why}"));
         }
     }
@@ -409,6 +419,7 @@ impl Observed {
         let url = frame.url + &frame.url_fragment.unwrap_or_default();
         self.judge_host(&url);
         self.facts.final_url = Some(presentable_text(url));
+        self.begun_silenced |= self.silenced;
         if self.loader != frame.loader_id {
             self.loader.clone_from(&frame.loader_id);
             self.expect_document(now);
@@ -452,7 +463,7 @@ impl Observed {
         // Leaving a page is never refused; everything else is not agreed to.
         let accepted = matches!(opening.kind.as_str(), "beforeunload" | "alert");
         if self.facts.dialogs.len() < DIALOG_LIMIT {
-            let message = shortened(opening.message);
+            let message = cut(opening.message, TEXT_LIMIT);
             self.facts.dialogs.push(Dialog { kind: opening.kind, message, accepted });
         }
         Reaction::AnswerDialog(accepted)

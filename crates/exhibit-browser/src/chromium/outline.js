@@ -1,5 +1,8 @@
 limits => {
-    const text = (value, most) => (value || '').replace(/\s+/g, ' ').trim().slice(0, most);
+    // What is cut ends with a mark: the cleaning of secrets looks at what stands before it.
+    const cut = (value, most) => (value.length > most
+        ? value.slice(0, most).replace(/[\uD800-\uDBFF]$/, '') + '…' : value);
+    const text = (value, most) => cut((value || '').replace(/\s+/g, ' ').trim(), most);
     const all = selector => Array.from(document.querySelectorAll(selector));
     const quoted = value => '"' + CSS.escape(value) + '"';
     const only = selector => {
@@ -105,7 +108,7 @@ limits => {
         const found = {};
         for (const name of ATTRIBUTES) {
             const value = element.getAttribute(name);
-            if (value !== null) found[name] = value.slice(0, 500);
+            if (value !== null) found[name] = cut(value, 500);
         }
         return found;
     };
@@ -150,7 +153,7 @@ limits => {
     const images = all('img');
     const headings = all('h1,h2,h3,h4,h5,h6,[role=heading]').filter(isSeen);
     return {
-        title: document.title.slice(0, 2000),
+        title: cut(document.title, 2000),
         url: location.href,
         lang: document.documentElement.lang || null,
         description: description ? text(description.content, 2000) : null,

@@ -20,6 +20,8 @@ use crate::settings::{Observation, ObservationForm, presentable_text};
 const LOOK: &str = include_str!("outline.js");
 /// Console lines told.
 const CONSOLE: usize = 200;
+/// What fails when that of a page cannot be read.
+const READING: &str = "reading the page's text";
 /// Longest text of a page, in bytes of HTML.
 const CONTENT: usize = 5_000_000;
 
@@ -331,9 +333,13 @@ async fn content(page: &Page) -> Result<Value, PageError> {
     }";
     let mut html = World::isolated(page).await?.call::<String>(MAIN, &[], PAGE_CALL).await?;
     let end = html.floor_char_boundary(CONTENT);
-    html.truncate(end);
-    let text = markdown::from_html(&html);
-    let text = text.map_err(|error| CaptureError::internal("reading the page's text", error))?;
+    if end < html.len() {
+        html.truncate(end);
+        html.push('…');
+    }
+    let text = page.tasks().blocking(move |_| markdown::from_html(&html)).await;
+    let text = text.map_err(|error| CaptureError::internal(READING, error))?;
+    let text = text.map_err(|error| CaptureError::internal(READING, error))?;
     let words = text.split_whitespace().count();
     Ok(json!({ "markdown": text, "wordCount": words }))
 }

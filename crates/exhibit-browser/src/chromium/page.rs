@@ -50,8 +50,10 @@ pub(super) struct Page {
     watching: Mutex<Option<JoinHandle<()>>>,
     /// Scripts that put local storage into place: origin and identifier.
     storage: Mutex<Vec<(String, String)>>,
-    /// The masks that are on, and the identifier of the script that puts them on.
-    masks: Mutex<(Masks, Option<String>)>,
+    /// The masks that are on, and the identifiers of the scripts that put them on.
+    masks: Mutex<(Masks, Vec<String>)>,
+    /// Whether something that a mask is for was shown, or may have been.
+    uncovered: AtomicBool,
     /// What was typed into its fields for secrets.
     typed: Typed,
     /// Whether its view was changed for a picture, and is not what it was yet.
@@ -145,6 +147,7 @@ impl Page {
             watching: Mutex::default(),
             storage: Mutex::default(),
             masks: Mutex::default(),
+            uncovered: AtomicBool::new(false),
             typed: Typed::default(),
             view_touched: AtomicBool::new(false),
             viewport: Mutex::default(),
@@ -169,6 +172,24 @@ impl Page {
             self.call(log::EnableParams::default(), QUICK),
             self.call(inspector::EnableParams::default(), QUICK),
             self.call(auto_attach(), QUICK),
+        )
+        .map(drop)
+    }
+
+    /// Listen again to a console that was not listened to any more; what it said meanwhile stays
+    /// unsaid.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(super) async fn listen_again(&self) -> Result<(), CallError> {
+        if !self.observed().listen_again() {
+            return Ok(());
+        }
+        self.call_raw("Runtime.discardConsoleEntries", json!({}), QUICK).await?;
+        self.call_raw("Log.clear", json!({}), QUICK).await?;
+        tokio::try_join!(
+            self.call(runtime::EnableParams::default(), QUICK),
+            self.call(log::EnableParams::default(), QUICK),
         )
         .map(drop)
     }
@@ -324,10 +345,20 @@ impl Page {
         self.masks.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Remember which masks are on, by which script; the script that had been before.
-    pub(super) fn keep_masks(&self, masks: Masks, script: String) -> Option<String> {
+    /// Remember which masks are on, by which scripts; the scripts that had been before.
+    pub(super) fn keep_masks(&self, masks: Masks, scripts: Vec<String>) -> Vec<String> {
         let mut kept = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *kept, (masks, Some(script))).1
+        std::mem::replace(&mut *kept, (masks, scripts)).1
+    }
+
+    /// Remember that something was shown which a mask is for; or forget it.
+    pub(super) fn set_uncovered(&self, uncovered: bool) {
+        self.uncovered.store(uncovered, Ordering::Relaxed);
+    }
+
+    /// Whether something that a mask is for was shown, or may have been, since that was forgotten.
+    pub(super) fn was_uncovered(&self) -> bool {
+        self.uncovered.load(Ordering::Relaxed)
     }
 
     /// Let go of a page that was there already; all it was seen doing until then.

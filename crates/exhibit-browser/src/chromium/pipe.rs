@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chromiumoxide_types::Command;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use self::meter::{Meter, is_of_console};
 use crate::tasks::Tasks;
+
+mod meter;
 
 /// Messages to the browser that may wait to be written.
 const OUTGOING: usize = 256;
@@ -88,6 +91,7 @@ impl RawEvent {
 pub(super) struct Events {
     receiver: mpsc::Receiver<RawEvent>,
     lost: Arc<AtomicU64>,
+    flooding: Arc<AtomicBool>,
 }
 
 impl Events {
@@ -100,11 +104,31 @@ impl Events {
     pub(super) fn newly_lost(&self) -> u64 {
         self.lost.swap(0, Ordering::Relaxed)
     }
+
+    /// Whether its console has said more than anybody reads since this was last asked: what came
+    /// beyond that was dropped.
+    pub(super) fn newly_flooding(&self) -> bool {
+        self.flooding.swap(false, Ordering::Relaxed)
+    }
 }
 
 struct Subscriber {
     sender: mpsc::Sender<RawEvent>,
     lost: Arc<AtomicU64>,
+    flooding: Arc<AtomicBool>,
+    console: Meter,
+}
+
+impl Subscriber {
+    /// Hand an event of so many bytes on, if it can be read in time. The first event of a flood still
+    /// is, so that whoever reads hears of it.
+    fn deliver(&mut self, event: RawEvent, bytes: usize) {
+        let floods = is_of_console(&event.method) && self.console.is_over(bytes, Instant::now());
+        let dropped = floods && self.flooding.swap(true, Ordering::Relaxed);
+        if dropped || self.sender.try_send(event).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 type Answer = Result<Box<RawValue>, CallError>;
@@ -177,10 +201,8 @@ impl Shared {
             self.end_session(&detached.session_id);
         }
         let session = envelope.session_id.unwrap_or_default();
-        if let Some(subscriber) = self.routes().subscribers.get(&session)
-            && subscriber.sender.try_send(event).is_err()
-        {
-            subscriber.lost.fetch_add(1, Ordering::Relaxed);
+        if let Some(subscriber) = self.routes().subscribers.get_mut(&session) {
+            subscriber.deliver(event, message.len());
         }
     }
 }
@@ -322,12 +344,18 @@ impl Connection {
     pub(super) fn subscribe(&self, session: &str) -> Events {
         let (sender, receiver) = mpsc::channel(EVENTS);
         let lost = Arc::new(AtomicU64::new(0));
-        let subscriber = Subscriber { sender, lost: Arc::clone(&lost) };
+        let flooding = Arc::new(AtomicBool::new(false));
+        let subscriber = Subscriber {
+            sender,
+            lost: Arc::clone(&lost),
+            flooding: Arc::clone(&flooding),
+            console: Meter::new(Instant::now()),
+        };
         self.0.routes().subscribers.insert(session.to_owned(), subscriber);
         if self.is_closed() {
             self.0.routes().subscribers.clear();
         }
-        Events { receiver, lost }
+        Events { receiver, lost, flooding }
     }
 
     /// Fail every call under way on `session`: its renderer is known to be dead.

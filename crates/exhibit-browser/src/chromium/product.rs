@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::cut::cut;
 use super::emulate::omit_background;
 use super::error::PageError;
 use super::limits::QUICK;
@@ -24,6 +25,9 @@ use exhibit_verify::blob::Blob;
 
 /// Why there are no snapshots of a page in which something is covered.
 const WITHHELD: &str = "what the operator's rules cover in the page would stand in them as text";
+
+/// Longest title told, in characters: less than the browser itself leaves of one.
+const TITLE: usize = 4_000;
 
 /// What was made of a page.
 #[derive(Debug)]
@@ -97,7 +101,11 @@ async fn make_of(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
             }
         }
         Product::Pdf(wanted) => {
-            let printing = async { Ok((print(page, making, wanted).await?, None, Vec::new())) };
+            let printing = async {
+                let document = print(page, making, wanted).await?;
+                let hidden = look::secrets(page).await?;
+                Ok((hidden.clean_document(document, page.tasks()).await?, None, Vec::new()))
+            };
             tokio::try_join!(printing, snapshots, title(page))?
         }
         Product::Inspection { console } => {
@@ -108,6 +116,9 @@ async fn make_of(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
             tokio::try_join!(observation(page, making, wanted), snapshots, title(page))?
         }
     };
+    if making.product.shows_the_page() {
+        mask::covered_still(page).await?;
+    }
     let (bytes, pixels, companions) = made;
     Ok(Made { bytes, pixels, companions, snapshots, title })
 }
@@ -164,8 +175,8 @@ async fn observation(
 }
 
 /// What is told of a page, without its secrets.
-async fn report(page: &Page, mut told: Value) -> Result<Parts, PageError> {
-    look::secrets(page).await?.clean(&mut told);
+async fn report(page: &Page, told: Value) -> Result<Parts, PageError> {
+    let told = look::secrets(page).await?.clean(told, page.tasks()).await?;
     let bytes = serde_json::to_vec_pretty(&told)
         .map_err(|error| CaptureError::internal("writing down what is in the page", error))?;
     Ok((bytes.into(), None, Vec::new()))
@@ -176,5 +187,6 @@ pub(super) async fn title(page: &Page) -> Result<Option<String>, PageError> {
     let info = page.call_raw("Target.getTargetInfo", json!({}), QUICK).await?;
     let info: Value = serde_json::from_str(info.get())
         .map_err(|error| CaptureError::internal("reading the browser's answer", error))?;
-    Ok(info["targetInfo"]["title"].as_str().map(str::to_owned))
+    let title = info["targetInfo"]["title"].as_str();
+    Ok(title.map(|title| cut(title.to_owned(), TITLE)))
 }

@@ -88,7 +88,7 @@ impl Recorder {
     /// End it; `last` is what the page showed when it was told to end.
     ///
     /// # Errors
-    /// When the coder could not be had, or broke.
+    /// `mask_failed` when the page showed what a mask is for; when the coder could not be had, or broke.
     pub(super) async fn stop(self, page: &Page, last: LastLook) -> Result<Recorded, CaptureError> {
         page.send_frames_to(None);
         let screencast = self.segments.is_none();
@@ -107,7 +107,10 @@ impl Recorder {
             tracing::debug!(%error, "a screencast was not stopped");
         }
         let summary = coded.map_err(|error| CaptureError::internal("recording", error))?;
-        let LastLook { masked, poster } = last;
+        let LastLook { masked, poster, uncovered } = last;
+        if uncovered {
+            return Err(mask::uncovered());
+        }
         Ok(Recorded { summary, poster, masked, downloads: Vec::new() })
     }
 }
@@ -119,6 +122,7 @@ impl Recorder {
 pub(super) async fn ready(page: &Page) -> Result<(), CaptureError> {
     page.observed().may_be_shown()?;
     mask::cover(page).await?;
+    page.set_uncovered(false);
     Ok(())
 }
 
@@ -128,6 +132,8 @@ pub(super) struct LastLook {
     masked: Vec<Masked>,
     /// The page as it stands, PNG.
     poster: Option<Vec<u8>>,
+    /// Whether something was shown meanwhile that a mask is for.
+    uncovered: bool,
 }
 
 impl LastLook {
@@ -139,7 +145,12 @@ impl LastLook {
         };
         // Asked afterwards: what was shown then was shown before.
         let poster = poster.filter(|_| page.observed().may_be_shown().is_ok());
-        Self { masked, poster }
+        if poster.is_some() && mask::covered_still(page).await.is_err() {
+            page.set_uncovered(true);
+        }
+        // A mask may have come late to a document that began unheard.
+        let unheard = page.observed().begun_silenced() && !page.masks().rules().is_empty();
+        Self { masked, poster, uncovered: page.was_uncovered() || unheard }
     }
 }
 

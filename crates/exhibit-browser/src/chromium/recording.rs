@@ -6,7 +6,7 @@ use super::instance::Instance;
 use super::page::Page;
 use super::record::{LastLook, Recorder, ready};
 use super::windows::Windows;
-use crate::backend::{CaptureError, PageFacts, Recorded, RecordingOrder};
+use crate::backend::{CaptureError, Recorded, RecordingOrder};
 use crate::tasks::Tasks;
 
 /// A recording of a page and its windows under way.
@@ -56,9 +56,7 @@ impl Recording {
         }
         let mut recorded = self.recorder.stop(page, last).await?;
         let downloads = page.observed().downloads.take();
-        let mut facts = PageFacts { downloads, ..PageFacts::default() };
-        page.typed().clean_facts(&mut facts);
-        recorded.downloads = facts.downloads;
+        recorded.downloads = page.typed().clean_downloads(downloads, page.tasks()).await?;
         Ok(recorded)
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::cut::{SAID, cut};
 use super::error::PageError;
 use super::injected::WORLD;
 use super::limits::QUICK;
@@ -108,7 +109,8 @@ impl World {
         let outcome: Outcome = parse("Runtime.callFunctionOn", answer.get())?;
         if let Some(thrown) = outcome.exception_details {
             let said = thrown.exception.and_then(|exception| exception.description);
-            let message = format!("a script failed in the page: {}", said.unwrap_or(thrown.text));
+            let said = cut(said.unwrap_or(thrown.text), SAID);
+            let message = format!("a script failed in the page: {said}");
             return Err(CaptureError::new(ErrorKind::NavigationFailed, message).into());
         }
         let value = serde_json::from_value(outcome.result.value);

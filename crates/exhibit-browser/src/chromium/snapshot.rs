@@ -12,6 +12,10 @@ use super::pipe::CallError;
 use crate::backend::Snapshots;
 use crate::error::CaptureError;
 
+/// Why there are no snapshots of a page, or not all of them.
+const UNSEARCHED: &str =
+    "what stands in the page's fields for secrets could not be searched for in all of them";
+
 /// Snapshots of the page, if they are wanted.
 pub(super) async fn snapshots(page: &Page, wanted: bool) -> Result<Snapshots, PageError> {
     if !wanted {
@@ -23,7 +27,12 @@ pub(super) async fn snapshots(page: &Page, wanted: bool) -> Result<Snapshots, Pa
         dom: kept("DOM", dom)?,
         accessibility: kept("accessibility tree", accessibility)?,
     };
-    Ok(look::secrets(page).await?.clean_snapshots(snapshots, page.tasks()).await)
+    let had = snapshots.count();
+    let kept = look::secrets(page).await?.clean_snapshots(snapshots, page.tasks()).await;
+    if kept.count() < had {
+        page.observed().facts.snapshots_withheld = Some(UNSEARCHED);
+    }
+    Ok(kept)
 }
 
 /// A snapshot that cannot be had is no reason to lose the picture; a dead page or browser is.

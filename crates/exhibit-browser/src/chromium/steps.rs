@@ -42,6 +42,7 @@ pub(super) async fn ready(page: &Page, order: &SequenceOrder) -> Result<(), Page
         }
         seen.set_policy(order.policy.clone());
     }
+    page.listen_again().await?;
     prepare(page, &order.page, used).await
 }
 
@@ -117,27 +118,36 @@ impl Walk<'_> {
         record["after"] = self.place().await;
         let (outputs, problem) = match acted {
             Ok(outputs) => (outputs, None),
-            Err(error) => (Vec::new(), Some(self.cleaned(error))),
+            Err(error) => (Vec::new(), Some(self.cleaned(error).await)),
         };
         let state = if self.order.observe { Some(self.state().await) } else { None };
-        self.page.typed().clean_value(&mut record, &["action"]);
+        let action = record["action"].clone();
+        let cleaned = self.page.typed().clean_value(record, &["action"], self.page.tasks()).await;
+        let (record, problem) = match cleaned {
+            Ok(record) => (record, problem),
+            Err(broken) => (json!({ "action": action }), Some(broken)),
+        };
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).ok();
-        let (downloads, network) = self.downloads();
+        let (downloads, network, problem) = match self.downloads().await {
+            Ok((downloads, network)) => (downloads, network, problem),
+            Err(broken) => (Vec::new(), Value::Null, Some(broken)),
+        };
         StepReport { index, record, problem, outputs, state, downloads, network, duration_ms }
     }
 
     /// What was refused as a download since the step before, with the traffic so far if anything was.
-    fn downloads(&self) -> (Vec<Download>, Value) {
-        let (downloads, mut network) = {
+    async fn downloads(&self) -> Result<(Vec<Download>, Value), CaptureError> {
+        let (downloads, network) = {
             let mut seen = self.page.observed();
             let downloads = seen.downloads.take();
             let told = !downloads.is_empty() && seen.may_be_shown().is_ok();
             let network = told.then(|| seen.network.archive(&self.order.product));
             (downloads, network.unwrap_or_default())
         };
-        let mut facts = PageFacts { downloads, ..PageFacts::default() };
-        self.page.typed().clean_seen(&mut facts, &mut [], &mut network);
-        (facts.downloads, network)
+        let facts = PageFacts { downloads, ..PageFacts::default() };
+        let seen = (facts, Vec::new(), network);
+        let (facts, _, network) = self.page.typed().clean_seen(seen, self.page.tasks()).await?;
+        Ok((facts.downloads, network))
     }
 
     /// Where the page is, by the browser's word; its title only where policy lets the page be seen.
@@ -149,15 +159,20 @@ impl Walk<'_> {
 
     async fn state(&self) -> Result<Value, CaptureError> {
         self.allowed().map_err(CaptureError::from)?;
-        let hidden = look::secrets(self.page).await.map_err(|error| self.cleaned(error))?;
-        let mut state = outline::state(self.page).await.map_err(|error| self.cleaned(error))?;
-        hidden.clean(&mut state);
-        Ok(state)
+        let looking = async {
+            let hidden = look::secrets(self.page).await?;
+            let state = outline::state(self.page).await?;
+            Ok(hidden.clean(state, self.page.tasks()).await?)
+        };
+        match looking.await {
+            Ok(state) => Ok(state),
+            Err(error) => Err(self.cleaned(error).await),
+        }
     }
 
     /// A problem without the page's secrets.
-    fn cleaned(&self, error: PageError) -> CaptureError {
-        self.page.typed().cleaned_problem(error.into())
+    async fn cleaned(&self, error: PageError) -> CaptureError {
+        self.page.typed().cleaned_problem(error.into(), self.page.tasks()).await
     }
 
     /// Policy holds for where a step led, too.
@@ -284,13 +299,13 @@ impl Walk<'_> {
             deadline: self.order.deadline,
         };
         let made = make(page, &making).await?;
-        let (mut facts, mut console, mut network) = {
+        let seen = {
             let mut seen = page.observed();
             seen.facts.title = made.title;
             let network = seen.network.archive(&self.order.product);
             (seen.facts.clone(), seen.console.clone(), network)
         };
-        page.typed().clean_seen(&mut facts, &mut console, &mut network);
+        let (facts, console, network) = page.typed().clean_seen(seen, page.tasks()).await?;
         Ok(Output {
             by: BackendName::Chromium,
             browser: None,

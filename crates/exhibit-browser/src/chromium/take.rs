@@ -51,6 +51,7 @@ pub(super) struct Yield {
 pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yield, PageError> {
     let settings = &order.settings.page;
     begin(page, order);
+    page.listen_again().await?;
     let begun = Instant::now();
     let (until, bound) = Bound::sooner(begun, settings.navigation_timeout, order.deadline);
     page.observed().bound = bound;
@@ -60,7 +61,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
             if problem.kind == ErrorKind::DownloadNotPage && document::may_be_kept(page, order) =>
         {
             let taken = document::fetch(page, order, until).await?;
-            return of_document(page, order, taken, browser);
+            return of_document(page, order, taken, browser).await;
         }
         navigated => navigated?,
     }
@@ -95,7 +96,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
     }
     let certificate = certificate(page, settings).await;
     let metadata = if order.metadata { Some(metadata(page).await?) } else { None };
-    let (mut facts, mut console, mut network) = {
+    let seen = {
         let mut seen = page.observed();
         seen.facts.timings.take_ms = millis_since(settled);
         seen.facts.title = made.title;
@@ -107,7 +108,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         let network = seen.network.archive(browser);
         (seen.facts.clone(), std::mem::take(&mut seen.console), network)
     };
-    page.typed().clean_seen(&mut facts, &mut console, &mut network);
+    let (facts, console, network) = page.typed().clean_seen(seen, page.tasks()).await?;
     check_where_it_led(page, order)?;
     Ok(Yield {
         bytes: made.bytes,
@@ -122,20 +123,20 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
 }
 
 /// What came of a target that is a document and no page.
-fn of_document(
+async fn of_document(
     page: &Page,
     order: &Order,
     (bytes, original): (Blob, Original),
     browser: &str,
 ) -> Result<Yield, PageError> {
     check_where_it_led(page, order)?;
-    let (mut facts, mut console, mut network) = {
+    let seen = {
         let mut seen = page.observed();
         seen.facts.original = Some(original.clone());
         let network = seen.network.archive(browser);
         (seen.facts.clone(), std::mem::take(&mut seen.console), network)
     };
-    page.typed().clean_seen(&mut facts, &mut console, &mut network);
+    let (facts, console, network) = page.typed().clean_seen(seen, page.tasks()).await?;
     Ok(Yield {
         bytes,
         pixels: None,
@@ -184,13 +185,16 @@ fn check_where_it_led(page: &Page, order: &Order) -> Result<(), CaptureError> {
 /// What the page says of itself in its head: its own word.
 async fn metadata(page: &Page) -> Result<Value, PageError> {
     const READ: &str = "() => {
+        // What is cut ends with a mark: the cleaning of secrets looks at what stands before it.
+        const cut = text => (text.length > 2000
+            ? text.slice(0, 2000).replace(/[\\uD800-\\uDBFF]$/, '') + '…' : text);
         const of = name => {
             const tag = document.querySelector(`meta[name=\"${name}\"], meta[property=\"${name}\"]`);
-            return tag ? tag.content.slice(0, 2000) : null;
+            return tag ? cut(tag.content) : null;
         };
         const canonical = document.querySelector('link[rel=\"canonical\"]');
         return {
-            title: document.title.slice(0, 2000),
+            title: cut(document.title),
             description: of('description'),
             lang: document.documentElement.lang || null,
             canonical: canonical ? canonical.href : null,

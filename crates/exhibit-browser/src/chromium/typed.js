@@ -4,7 +4,9 @@
 () => {
   if (globalThis.exhibitTyped) return globalThis.exhibitTyped;
 
+  // Most fields, and letters in them, that are told.
   const MOST = 500;
+  const LETTERS = 100_000;
   const passwords = new WeakSet();
   const roots = new Set();
   const all = (root, selector) => {
@@ -101,7 +103,7 @@
     ensure();
     const fields = [...roots].filter(root => root === document || root.isConnected)
       .flatMap(root => all(root, 'input, textarea, [contenteditable]'));
-    return fields.filter(field => valueOf(field) && isSecret(field)).slice(0, MOST);
+    return fields.filter(field => valueOf(field) && isSecret(field));
   };
 
   globalThis.exhibitTyped = {
@@ -110,15 +112,22 @@
       return isSecret(field);
     },
     // The fields whose values are too short to be told from other words.
-    short: () => secrets().filter(field => [...valueOf(field)].length < 4),
+    short: () => secrets().slice(0, MOST).filter(field => [...valueOf(field).slice(0, 8)].length < 4),
     // The shadows of this document.
     roots: () => [...roots].filter(root => root.host && root.host.isConnected),
-    look: () => ({
-      frames: all(document, 'iframe, frame, object, embed').length > 0,
-      fields: secrets().map(field => ({
-        id: field.id, name: field.getAttribute('name') || '', value: valueOf(field),
-      })),
-    }),
+    look: () => {
+      const found = secrets();
+      const fields = [];
+      let letters = 0;
+      for (const field of found.slice(0, MOST)) {
+        const one = { id: field.id, name: field.getAttribute('name') || '', value: valueOf(field) };
+        letters += one.id.length + one.name.length + one.value.length;
+        if (letters > LETTERS) break;
+        fields.push(one);
+      }
+      const frames = all(document, 'iframe, frame, object, embed').length > 0;
+      return { frames, fields, more: fields.length < found.length };
+    },
   };
   ensure();
   return globalThis.exhibitTyped;

@@ -5,6 +5,8 @@
 mod html;
 mod mhtml;
 mod output;
+mod pdf;
+mod spelled;
 mod values;
 
 use std::collections::HashSet;
@@ -22,6 +24,11 @@ impl Typed {
     /// Let `value` stand in no evidence from now on.
     pub(super) fn note(&self, value: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).add(value);
+    }
+
+    /// There are more than can be told: all that the page says is withheld from now on.
+    pub(super) fn note_untold(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).add_untold();
     }
 
     /// The values so far.

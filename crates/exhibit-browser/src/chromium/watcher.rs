@@ -119,18 +119,28 @@ impl Watch {
 
     pub(super) async fn run(self, mut events: Events) {
         let mut parts = 0;
+        let mut silenced: Option<Instant> = None;
         while let Some(event) = events.next().await {
             if event.method == "Page.screencastFrame" {
                 self.frame(&event);
                 continue;
             }
+            let flooding = events.newly_flooding();
             let (reaction, forbidden) = {
                 let mut observed = self.seen.observed();
                 observed.facts.events_lost += events.newly_lost();
+                if flooding {
+                    observed.console_flooded();
+                }
                 let before = observed.may_be_shown().is_err();
                 let reaction = observed.note(self.number, &event, Instant::now());
                 (reaction, observed.may_be_shown().is_err() && !before)
             };
+            // What is under way when it is silenced still arrives.
+            if flooding && silenced.is_none_or(|at| at.elapsed() > QUICK) {
+                silenced = Some(Instant::now());
+                self.silence();
+            }
             if forbidden && let Some(frames) = &*self.seen.frames() {
                 // The answer is told of before anything that is made of it is shown.
                 let _ = frames.send(Message::Forbid);
@@ -194,6 +204,25 @@ impl Watch {
             // A recording that has ended by itself takes no more.
             let _ = frames.send(Message::Frame(frame));
         }
+    }
+
+    /// Have the browser tell no more of the console of a session that floods it: all pages share one
+    /// pipe. What goes over the network is told all the same.
+    fn silence(&self) {
+        tracing::warn!(
+            session = self.line.session,
+            "a console floods and is not listened to any more"
+        );
+        let line = self.line.clone();
+        drop(self.tasks.spawn(async move {
+            let (runtime, log) = tokio::join!(
+                line.call::<IgnoredAny>("Runtime.disable", json!({})),
+                line.call::<IgnoredAny>("Log.disable", json!({})),
+            );
+            if let Err(error) = runtime.and(log) {
+                tracing::debug!(%error, "a console that floods was not silenced");
+            }
+        }));
     }
 
     /// Tell the browser what becomes of a request that waits; other events need not wait for it.
@@ -261,7 +290,8 @@ fn introduction(of_page: &[Order], blocking: bool, masks: &Masks) -> Vec<Order> 
     orders.push(("Network.enable", json!({})));
     orders.push(("Page.enable", json!({})));
     if !masks.rules().is_empty() {
-        orders.push(("Page.addScriptToEvaluateOnNewDocument", on_every_document(masks)));
+        let add = "Page.addScriptToEvaluateOnNewDocument";
+        orders.extend(on_every_document(masks).map(|script| (add, script)));
     }
     orders.extend_from_slice(of_page);
     orders.push(("Target.setAutoAttach", serde_json::to_value(auto_attach()).unwrap_or_default()));

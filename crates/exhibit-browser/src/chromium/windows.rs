@@ -173,7 +173,7 @@ impl Opener {
             let _ = on_record.await;
         }
         let target = window.target.clone();
-        let page = Page::attach(&self.connection, self.context, target, &self.tasks).await;
+        let page = Page::attach(&self.connection, self.context.clone(), target, &self.tasks).await;
         let page = match page {
             Ok(page) => page,
             Err(error) => return tracing::debug!(%error, "a window was gone at once"),
@@ -199,7 +199,10 @@ impl Opener {
             found = where_it_is(&page) => Some(found),
         };
         // Without an address, there is nothing left to record.
-        drop(found.map(|found| address.send(self.typed.cleaned(found))));
+        if let Some(found) = found {
+            let found = self.typed.cleaned(found, &self.tasks).await;
+            drop(address.send(found));
+        }
         if let Ok(order) = ordered.await {
             let filmed = match masked {
                 Ok(()) => film_until(&page, order, &over, &self.tasks).await,
@@ -211,10 +214,24 @@ impl Opener {
         over.come().await;
         let closed = over.gone.is_cancelled();
         let last = page.leave().await;
-        let mut seen = what_was_seen(&mut last.observed(), &self.product, closed);
-        self.typed.clean_seen(&mut seen.facts, &mut [], &mut seen.network);
-        seen.url = seen.url.map(|url| self.typed.cleaned(url));
-        let _ = told.send(seen);
+        let seen = what_was_seen(&mut last.observed(), &self.product, closed);
+        match self.cleaned(seen).await {
+            Ok(seen) => drop(told.send(seen)),
+            Err(error) => tracing::warn!(%error, "what a window did is not told"),
+        }
+    }
+}
+
+impl Opener {
+    /// What was seen of a window, without the secrets.
+    async fn cleaned(&self, seen: WindowSeen) -> Result<WindowSeen, CaptureError> {
+        let told = (seen.facts, Vec::new(), seen.network);
+        let (facts, _, network) = self.typed.clean_seen(told, &self.tasks).await?;
+        let url = match seen.url {
+            Some(url) => Some(self.typed.cleaned(url, &self.tasks).await),
+            None => None,
+        };
+        Ok(WindowSeen { url, facts, network, ..seen })
     }
 }
 

@@ -226,7 +226,7 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
             if order.settings.page.session.is_some() && page.is_alive() {
                 view::recover(page, order.settings.page.viewport).await;
             }
-            let (mut facts, forbidden) = {
+            let (facts, forbidden) = {
                 let mut seen = page.observed();
                 seen.facts.downloads = seen.downloads.take();
                 (seen.facts.clone(), seen.forbidden.is_some())
@@ -235,8 +235,8 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
             let died = page.observed().crashed && !matches!(error, PageError::Call(_));
             let error = if died { CallError::SessionGone.into() } else { error };
             let problem = CaptureError::from(error);
-            page.typed().clean_facts(&mut facts);
-            let problem = page.typed().cleaned_problem(problem);
+            let cleaning = page.typed().cleaned_failure(problem, facts, page.tasks());
+            let (problem, mut facts) = cleaning.await;
             if forbidden || problem.kind == ErrorKind::TargetForbidden {
                 facts.withhold_words();
             }

@@ -34,6 +34,15 @@ impl Product {
         }
     }
 
+    /// Whether it shows the page itself.
+    pub fn shows_the_page(&self) -> bool {
+        match self {
+            Self::Picture(_) | Self::Pdf(_) => true,
+            Self::Inspection { .. } => false,
+            Self::Observation(observation) => observation.picture.is_some(),
+        }
+    }
+
     /// What its bytes are.
     pub fn media_type(&self) -> &'static str {
         match self {

@@ -1,18 +1,34 @@
-//! Owns what is kept of a page's console, and of the exceptions nobody caught: as much as a person
-//! reads, each line shortened.
+//! Owns what is seen of a page's console: its lines, what it did not catch, and whether it is listened
+//! to at all.
 
-use super::super::events::{ConsoleCall, EntryAdded, ExceptionThrown, LogEntry, RemoteObject};
-use super::super::pipe::RawEvent;
-use super::Observed;
+use super::{Observed, TEXT_LIMIT};
 use crate::backend::ConsoleLine;
+use crate::chromium::cut::cut;
+use crate::chromium::events::{ConsoleCall, EntryAdded, ExceptionThrown, LogEntry, RemoteObject};
+use crate::chromium::pipe::RawEvent;
 use crate::settings::presentable_text;
 
 /// Most console lines kept.
 const CONSOLE_LIMIT: usize = 1_000;
-/// Longest console text kept, in characters.
-const TEXT_LIMIT: usize = 4_000;
 
 impl Observed {
+    /// A console said more than is listened to.
+    pub(in crate::chromium) fn console_flooded(&mut self) {
+        self.silenced = true;
+        self.facts.console_cut = true;
+    }
+
+    /// Whether a console was silenced, which is to be listened to again.
+    pub(in crate::chromium) fn listen_again(&mut self) -> bool {
+        self.begun_silenced = false;
+        std::mem::take(&mut self.silenced)
+    }
+
+    /// Whether a document began while the browser told nothing of the console.
+    pub(in crate::chromium) fn begun_silenced(&self) -> bool {
+        self.begun_silenced
+    }
+
     pub(super) fn console_call(&mut self, event: &RawEvent) {
         let Some(call) = event.read::<ConsoleCall>() else { return };
         let texts: Vec<String> = call.args.iter().map(RemoteObject::text).collect();
@@ -40,18 +56,9 @@ impl Observed {
             self.facts.console_errors += 1;
         }
         if self.console.len() < CONSOLE_LIMIT {
-            line.text = shortened(line.text);
+            line.text = cut(line.text, TEXT_LIMIT);
             line.url = line.url.map(presentable_text);
             self.console.push(line);
         }
     }
-}
-
-/// `text`, at most so long.
-pub(super) fn shortened(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(TEXT_LIMIT) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }

@@ -106,3 +106,28 @@ async fn nonsense_is_skipped_and_a_flood_is_counted() {
     }
     assert_eq!((received, events.newly_lost()), (EVENTS, 100));
 }
+
+#[tokio::test]
+async fn a_flood_of_one_console_is_cut_short_and_told_and_nothing_else_is_lost() {
+    let (connection, _reader, mut writer) = peer();
+    let (mut loud, mut other) = (connection.subscribe("loud"), connection.subscribe("other"));
+    let writing = tokio::task::spawn_blocking(move || {
+        for _ in 0..20_000 {
+            let params = json!({ "type": "log", "args": [] });
+            let method = "Runtime.consoleAPICalled";
+            say(&mut writer, &json!({"sessionId": "loud", "method": method, "params": params}));
+        }
+        say(&mut writer, &json!({"sessionId": "loud", "method": "Network.loadingFinished"}));
+        say(&mut writer, &json!({"sessionId": "other", "method": "Log.entryAdded"}));
+        writer
+    });
+    assert_eq!(other.next().await.expect("an event").method, "Log.entryAdded");
+    assert!(!other.newly_flooding());
+    let mut said = 0;
+    while loud.next().await.expect("an event").method != "Network.loadingFinished" {
+        said += 1;
+    }
+    assert!(loud.newly_flooding() && said < 8_192, "{said}");
+    assert_eq!(said + loud.newly_lost(), 20_000, "each is read, or counted as lost");
+    drop(writing.await);
+}

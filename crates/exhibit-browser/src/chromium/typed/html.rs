@@ -1,106 +1,190 @@
 //! Owns the search for fields in the text of a document, and takes short secrets out of these fields
-//! alone: out of their `value`, or their text.
+//! alone: out of their `value`, or their text. Each `<` may begin a tag, also within a script or a
+//! value, so that no page can lead the search astray; what may be read so often is limited in
+//! proportion to the text, and a text that needs more is withheld.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Field;
+use super::output::Withheld;
 use crate::secret::REDACTED;
+use crate::tasks::Asked;
+
+/// How often each byte of a text may be read, on average. Honest documents need two.
+const READINGS: usize = 16;
+/// Readings that a short text may need beyond that.
+const LEAST: usize = 1 << 16;
+
+/// The fields that are looked for, by what a tag says of itself.
+struct Wanted<'a> {
+    by_id: HashMap<&'a str, Vec<&'a str>>,
+    by_name: HashMap<&'a str, Vec<&'a str>>,
+    /// The values of those that say nothing.
+    nameless: Vec<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(fields: &'a [Field]) -> Self {
+        let mut wanted =
+            Self { by_id: HashMap::new(), by_name: HashMap::new(), nameless: Vec::new() };
+        for Field { id, name, value } in fields {
+            if id.is_empty() && name.is_empty() {
+                wanted.nameless.push(value);
+            }
+            for (key, list) in [(id, &mut wanted.by_id), (name, &mut wanted.by_name)] {
+                let values = list.entry(key.as_str()).or_default();
+                if !key.is_empty() && !values.contains(&value.as_str()) {
+                    values.push(value);
+                }
+            }
+        }
+        wanted.nameless.sort_unstable();
+        wanted.nameless.dedup();
+        wanted
+    }
+
+    /// The values that the field of `tag` may have.
+    fn values(&self, tag: &Tag<'_>) -> Vec<&'a str> {
+        let of = |list: &HashMap<&str, Vec<&'a str>>, name: &str| {
+            let said = tag.attributes.iter().filter(|one| one.name.eq_ignore_ascii_case(name));
+            let lists = said.filter_map(|one| list.get(unescaped(one.text).as_str()).cloned());
+            lists.flatten().collect::<Vec<_>>()
+        };
+        let mut values = of(&self.by_id, "id");
+        values.extend(of(&self.by_name, "name"));
+        values.extend(&self.nameless);
+        values
+    }
+}
 
 /// `html` without what stands in `fields`; none when nothing of it does.
-pub(super) fn cleaned(html: &str, fields: &[Field]) -> Option<String> {
+///
+/// # Errors
+/// [`Withheld`] when the text would have to be read over and over, or nobody waits for it any more.
+pub(super) fn cleaned(
+    html: &str,
+    fields: &[Field],
+    asked: &Asked,
+) -> Result<Option<String>, Withheld> {
+    let wanted = Wanted::new(fields);
+    let mut left = html.len().saturating_mul(READINGS).saturating_add(LEAST);
     let mut found: Vec<Range<usize>> = Vec::new();
     for (at, _) in html.match_indices('<') {
-        let Some(tag) = Tag::read(html, at) else { continue };
-        for field in fields {
-            found.extend(tag.holding(html, field));
+        let (tag, read) = Tag::read(html, at);
+        let (places, more) = tag.map_or_else(Default::default, |tag| tag.holding(html, &wanted));
+        found.extend(places);
+        left = left.checked_sub(read + more).ok_or(Withheld)?;
+        if asked.is_over() {
+            return Err(Withheld);
         }
     }
     if found.is_empty() {
-        return None;
+        return Ok(None);
     }
-    found.sort_by_key(|range| range.start);
-    found.dedup();
+    found.sort_by_key(|range| (range.start, range.end));
     let mut kept = String::with_capacity(html.len());
     let mut from = 0;
-    for range in found {
-        kept.push_str(&html[from..range.start]);
-        kept.push_str(REDACTED);
-        from = range.end;
+    for range in found.into_iter().filter(|range| !range.is_empty()) {
+        if range.start >= from {
+            kept.push_str(&html[from..range.start]);
+            kept.push_str(REDACTED);
+        }
+        from = from.max(range.end);
     }
     kept.push_str(&html[from..]);
-    Some(kept)
+    Ok(Some(kept))
 }
 
 /// The beginning of an element.
 struct Tag<'a> {
-    name: String,
+    name: &'a str,
     attributes: Vec<Attribute<'a>>,
     /// The end of its beginning.
     end: usize,
 }
 
 struct Attribute<'a> {
-    name: String,
+    name: &'a str,
     text: &'a str,
     place: Range<usize>,
 }
 
-impl Attribute<'_> {
-    fn is(&self, value: &str) -> bool {
-        unescaped(self.text) == value
-    }
-}
+/// Attributes that tell which field a tag is, and what it holds.
+const TOLD: [&str; 4] = ["id", "name", "value", "contenteditable"];
 
 impl<'a> Tag<'a> {
-    /// The beginning of an element at `at`.
-    fn read(html: &'a str, at: usize) -> Option<Self> {
+    /// The beginning of an element at `at`, if it is one, and how much was read for that.
+    fn read(html: &'a str, at: usize) -> (Option<Self>, usize) {
+        let mut reached = at + 1;
+        let tag = Self::read_on(html, at, &mut reached);
+        (tag, reached - at)
+    }
+
+    fn read_on(html: &'a str, at: usize, reached: &mut usize) -> Option<Self> {
         let rest = &html[at + 1..];
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))?;
-        let name = rest[..end].to_ascii_lowercase();
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        let Some(end) = end else { return gone(html, reached) };
+        let name = &rest[..end];
+        *reached = at + 1 + end;
         if name.is_empty() {
             return None;
         }
         let mut tag = Self { name, attributes: Vec::new(), end: 0 };
         let mut from = at + 1 + end;
         loop {
-            from += html[from..].find(|c: char| !c.is_whitespace() && c != '/')?;
+            let next = html[from..].find(|c: char| !c.is_whitespace() && c != '/');
+            let Some(next) = next else { return gone(html, reached) };
+            from += next;
+            *reached = from;
             if html[from..].starts_with(['>', '<']) {
                 tag.end = from + 1;
                 return Some(tag);
             }
             let rest = &html[from..];
-            let end = rest.find(|c: char| c.is_whitespace() || "=>/".contains(c))?;
-            let name = rest[..end].to_ascii_lowercase();
+            let end = rest.find(|c: char| c.is_whitespace() || "=>/".contains(c));
+            let Some(end) = end else { return gone(html, reached) };
+            let name = &rest[..end];
             from += end.max(1);
-            let (place, end) = value_at(html, from)?;
-            from = end;
-            tag.attributes.push(Attribute { name, text: &html[place.clone()], place });
+            let Some((place, end)) = value_at(html, from) else { return gone(html, reached) };
+            (from, *reached) = (end, end);
+            if TOLD.iter().any(|told| name.eq_ignore_ascii_case(told)) {
+                tag.attributes.push(Attribute { name, text: &html[place.clone()], place });
+            }
         }
     }
 
-    /// Where the tag of `field` holds its value.
-    fn holding(&self, html: &str, field: &Field) -> Vec<Range<usize>> {
-        let known = (!field.id.is_empty() && self.says("id", &field.id))
-            || (!field.name.is_empty() && self.says("name", &field.name))
-            || (field.id.is_empty() && field.name.is_empty());
-        if !known {
-            return Vec::new();
+    /// Where the tag holds a value that is looked for, and how much was read for that.
+    fn holding(&self, html: &str, wanted: &Wanted<'_>) -> (Vec<Range<usize>>, usize) {
+        let values = wanted.values(self);
+        if values.is_empty() {
+            return (Vec::new(), 0);
         }
-        let value = self.attributes.iter().find(|one| one.name == "value");
-        let value = value.filter(|one| one.is(&field.value)).map(|one| one.place.clone());
+        let value = self.attributes.iter().find(|one| one.name.eq_ignore_ascii_case("value"));
+        let value = value.filter(|one| values.contains(&unescaped(one.text).as_str()));
+        let mut places: Vec<Range<usize>> =
+            value.into_iter().map(|one| one.place.clone()).collect();
+        if !self.holds_text() {
+            return (places, values.len());
+        }
         let text = html[self.end..].find('<').map_or(html.len(), |more| self.end + more);
-        let same = unescaped(html[self.end..text].trim()) == field.value.trim();
-        let text = (self.holds_text() && same).then_some(self.end..text);
-        value.into_iter().chain(text).collect()
-    }
-
-    fn says(&self, name: &str, value: &str) -> bool {
-        self.attributes.iter().any(|one| one.name == name && one.is(value))
+        let held = unescaped(html[self.end..text].trim());
+        if values.iter().any(|value| value.trim() == held) {
+            places.push(self.end..text);
+        }
+        (places, values.len() + text - self.end)
     }
 
     fn holds_text(&self) -> bool {
-        self.name == "textarea" || self.attributes.iter().any(|one| one.name == "contenteditable")
+        let says = |one: &Attribute<'_>| one.name.eq_ignore_ascii_case("contenteditable");
+        self.name.eq_ignore_ascii_case("textarea") || self.attributes.iter().any(says)
     }
+}
+
+/// The text ends within a tag.
+fn gone<T>(html: &str, reached: &mut usize) -> Option<T> {
+    *reached = html.len();
+    None
 }
 
 /// The value of the attribute whose name ends at `from`, and the end of the attribute.
@@ -135,12 +219,43 @@ mod tests {
     #[test]
     fn a_short_value_leaves_its_own_field_and_no_other() {
         let html = "<p title=123>123<input id=\"n\" value=\"123\"><INPUT name='cvv' VALUE='123' />\
-                    <input value=123 name=cvv><textarea id=\"a&amp;b\">\n123</textarea><b";
-        let fields = [field("", "cvv", "123"), field("a&b", "", "123")];
+                    <input value=123 name=cvv><textarea id=\"a&amp;b\">\n123</textarea>\
+                    <script>a<b;'<input name=cvv value=123>'</script><i a='<input name=cvv value=123>'><b";
+        let fields = [field("", "cvv", "123"), field("a&b", "", "123"), field("q", "cvv", "77")];
         let kept = "<p title=123>123<input id=\"n\" value=\"123\"><INPUT name='cvv' \
                     VALUE='[redacted]' /><input value=[redacted] name=cvv><textarea \
-                    id=\"a&amp;b\">[redacted]</textarea><b";
-        assert_eq!(cleaned(html, &fields).as_deref(), Some(kept));
-        assert_eq!(cleaned(html, &[field("x", "y", "123"), field("", "cvv", "12")]), None);
+                    id=\"a&amp;b\">[redacted]</textarea><script>a<b;'<input name=cvv \
+                    value=[redacted]>'</script><i a='<input name=cvv value=[redacted]>'><b";
+        let asked = Asked::default();
+        assert_eq!(cleaned(html, &fields, &asked).expect("read").as_deref(), Some(kept));
+        let others = [field("x", "y", "123"), field("", "cvv", "12")];
+        assert_eq!(cleaned(html, &others, &asked), Ok(None));
+    }
+
+    #[test]
+    fn a_text_that_would_be_read_over_and_over_is_withheld_at_once() {
+        let fields: Vec<Field> = (0..500).map(|n| field(&format!("f{n}"), "", "ab")).collect();
+        let nameless: Vec<Field> = (0..500).map(|n| field("", "", &format!("{n}"))).collect();
+        let begun = std::time::Instant::now();
+        let hostile = ["<a x", "<a x=\"<a \" ", "<a ", "<a x='", "<textarea ", "<a/", "<"];
+        for piece in hostile {
+            let html = piece.repeat(1_000_000 / piece.len());
+            for fields in [&fields, &nameless] {
+                drop(cleaned(&html, fields, &Asked::default()));
+            }
+        }
+        // Seconds at most; read over and over, each would take hours.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(100), "{:?}", begun.elapsed());
+        let html = "<a x".repeat(250_000);
+        assert_eq!(cleaned(&html, &fields, &Asked::default()), Err(Withheld));
+    }
+
+    #[test]
+    fn an_honest_document_is_read_however_long() {
+        let row = "<tr class=\"a b\"><td style=\"color: red\"><a href=\"/x?a=1&amp;b=2\">text</a></td>\
+                   <td><input name=\"n\" value=\"5\" onclick=\"if (a<b) go('<p>')\"></td></tr>\n";
+        let html = format!("<table>{}<input name=cvv value=123>", row.repeat(20_000));
+        let kept = cleaned(&html, &[field("", "cvv", "123")], &Asked::default());
+        assert!(kept.expect("read").is_some_and(|kept| kept.ends_with("value=[redacted]>")));
     }
 }

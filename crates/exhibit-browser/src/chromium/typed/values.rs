@@ -1,111 +1,258 @@
 //! Owns the values that were typed into fields for secrets, and the search for them in a text: as they
-//! are, and as an address, a document or a script spells them. The search is linear in the text.
+//! are, and as an address, a document or a script spells them. All are looked for in one pass, so that
+//! the search is linear in the text, however many values there are; a part of a value that stands
+//! before a cut (`…`) is found, too. A page that has more of them than can be kept is told of in no
+//! text at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
-use serde_json::Value;
+use aho_corasick::automaton::{Automaton as _, StateID};
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Anchored, MatchKind};
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
+use super::spelled::{BETWEEN, Form, View, torn};
 use crate::secret::REDACTED;
+use crate::tasks::Asked;
 
 /// Shorter values are words of any text; they are taken out of their own fields only.
 pub(super) const SHORTEST: usize = 4;
-/// A number of so many digits is also looked for in groups, as cards show theirs.
-const GROUPED: usize = 8;
+/// So many bytes of a value before a cut are a part of it.
+const PART: usize = 3;
+/// A number of so many digits is also looked for in groups, as cards and codes show theirs.
+const GROUPED: usize = 6;
+/// Most values of a page, and most bytes of all of them: beyond that, its texts are withheld.
+const MOST: usize = 1_000;
+const MOST_BYTES: usize = 64 * 1024;
+/// What a text that was cut ends with.
+const CUT: &[u8] = "…".as_bytes();
+/// Bytes between two looks at whether anybody still waits for the search.
+const PACE: usize = 64 * 1024;
 
-/// Values that stand in no text, the longest first.
+/// Values that stand in no text. Cheap to clone.
 #[derive(Clone, Default)]
-pub(in crate::chromium) struct Values(Vec<String>);
+pub(in crate::chromium) struct Values(Arc<Known>);
+
+#[derive(Clone, Default)]
+struct Known {
+    values: HashSet<String>,
+    bytes: usize,
+    /// Whether there are more than can be kept.
+    over: bool,
+    /// Made when it is first needed.
+    search: OnceLock<Option<Search>>,
+}
 
 impl std::fmt::Debug for Values {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Values").field(&self.0.len()).finish()
+        f.debug_tuple("Values").field(&self.0.values.len()).finish()
     }
 }
 
 impl Values {
-    /// One more value, in each spelling a field gives it.
+    /// One more value.
     pub(super) fn add(&mut self, value: &str) {
-        for spelling in spellings(value) {
-            if spelling.chars().count() >= SHORTEST && !self.0.contains(&spelling) {
-                self.0.push(spelling);
-            }
+        if self.0.over || value.chars().count() < SHORTEST || self.0.values.contains(value) {
+            return;
         }
-        self.0.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let known = Arc::make_mut(&mut self.0);
+        if known.values.len() >= MOST || known.bytes + value.len() > MOST_BYTES {
+            known.over = true;
+        } else {
+            known.bytes += value.len();
+            known.values.insert(value.to_owned());
+        }
+        known.search = OnceLock::new();
+    }
+
+    /// There are more than can be told.
+    pub(super) fn add_untold(&mut self) {
+        if !self.0.over {
+            Arc::make_mut(&mut self.0).over = true;
+        }
     }
 
     /// Whether there are none.
     pub(in crate::chromium) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.values.is_empty() && !self.0.over
     }
 
-    /// `text` without the values; none when it has none of them.
-    pub(in crate::chromium) fn cleaned(&self, text: &str) -> Option<String> {
-        if self.0.is_empty() || text.len() < SHORTEST {
+    /// Whether there are more than can be kept: every text of the page is withheld.
+    pub(in crate::chromium) fn is_over(&self) -> bool {
+        self.0.over
+    }
+
+    /// `text` without the values; none when it has none of them. A text is withheld whole when there
+    /// are more values than can be kept, or when nobody is waiting for it any more.
+    pub(super) fn cleaned(&self, text: &str, asked: &Asked) -> Option<String> {
+        if self.is_empty() || text.len() < PART {
             return None;
         }
-        let mut found = self.find(text);
+        if self.0.over {
+            return Some(REDACTED.to_owned());
+        }
+        let search = self.0.search.get_or_init(|| Search::new(&self.0.values));
+        let found = search.as_ref().and_then(|search| search.find(text, asked));
+        let Some(found) = found else { return Some(REDACTED.to_owned()) };
         if found.is_empty() {
             return None;
         }
-        found.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
         let (mut kept, mut from) = (String::with_capacity(text.len()), 0);
         for Range { start, end } in found {
-            if start >= from {
-                kept.push_str(&text[from..start]);
-                kept.push_str(REDACTED);
-            }
-            // What overlaps with the one before goes with it.
-            from = from.max(end);
+            kept.push_str(&text[from..start]);
+            kept.push_str(REDACTED);
+            from = end;
         }
         kept.push_str(&text[from..]);
         Some(kept)
     }
+}
 
-    /// Take the values out of `text`.
-    pub(in crate::chromium) fn clean(&self, text: &mut String) {
-        if let Some(kept) = self.cleaned(text) {
-            *text = kept;
-        }
+/// What looks for the values.
+#[derive(Clone)]
+struct Search {
+    words: Option<Machine>,
+    /// Numbers, without what stands between their digits.
+    numbers: Option<Machine>,
+}
+
+impl Search {
+    /// None when the values cannot be looked for.
+    fn new(values: &HashSet<String>) -> Option<Self> {
+        let words: BTreeSet<String> = values.iter().flat_map(|value| spellings(value)).collect();
+        let numbers: BTreeSet<String> = values.iter().filter_map(|value| number(value)).collect();
+        let machine = |words: BTreeSet<String>| match words.len() {
+            0 => Some(None),
+            _ => Machine::new(&words).map(Some),
+        };
+        Some(Self { words: machine(words)?, numbers: machine(numbers)? })
     }
 
-    /// Take the values out of each text in `value`, but for what stands under the names `but`.
-    /// Whether there were any.
-    pub(in crate::chromium) fn clean_value(&self, value: &mut Value, but: &[&str]) -> bool {
-        match value {
-            Value::String(text) => self.cleaned(text).map(|kept| *text = kept).is_some(),
-            Value::Array(items) => {
-                items.iter_mut().fold(false, |hit, item| self.clean_value(item, but) | hit)
-            }
-            Value::Object(fields) => {
-                let told = fields.iter_mut().filter(|(name, _)| !but.contains(&name.as_str()));
-                told.fold(false, |hit, (_, item)| self.clean_value(item, but) | hit)
-            }
-            _ => false,
-        }
-    }
-
-    fn find(&self, text: &str) -> Vec<Range<usize>> {
+    /// Where in `text` there are values, in order and apart from each other; none when it was given up.
+    fn find(&self, text: &str, asked: &Asked) -> Option<Vec<Range<usize>>> {
         let mut found = Vec::new();
-        let plain = View { text: text.to_owned(), places: Vec::new() };
-        self.find_in(&plain, &mut found);
-        let forms = [Form::Percent, Form::Query, Form::Entity, Form::Backslash];
-        for view in forms.into_iter().filter_map(|form| plain.decoded(form)) {
-            self.find_in(&view, &mut found);
+        let plain = View::plain(text);
+        self.find_in(text, &plain, asked, &mut found)?;
+        for form in [Form::Percent, Form::Query, Form::Entity, Form::Backslash] {
+            let Some(view) = plain.decoded(form) else { continue };
+            self.find_in(text, &view, asked, &mut found)?;
             // An address in a document, and an address within another one.
             for inner in [Form::Percent, Form::Query, Form::Entity] {
                 if let Some(view) = view.decoded(inner) {
-                    self.find_in(&view, &mut found);
+                    self.find_in(text, &view, asked, &mut found)?;
                 }
             }
         }
-        found
+        Some(found)
     }
 
-    fn find_in(&self, view: &View, found: &mut Vec<Range<usize>>) {
-        for value in &self.0 {
-            let hits = view.text.match_indices(value.as_str());
-            found.extend(hits.map(|(at, _)| view.place(at)..view.place(at + value.len())));
+    fn find_in(
+        &self,
+        text: &str,
+        view: &View<'_>,
+        asked: &Asked,
+        found: &mut Vec<Range<usize>>,
+    ) -> Option<()> {
+        if let Some(words) = &self.words {
+            join(found, words.find(view, asked)?);
+        }
+        if let Some(numbers) = &self.numbers
+            && let Some(view) = view.decoded(Form::Groups)
+        {
+            let mut groups = numbers.find(&view, asked)?;
+            for range in &mut groups {
+                // What follows the last group is not part of it.
+                range.end = range.start + text[range.clone()].trim_end_matches(BETWEEN).len();
+            }
+            join(found, groups);
+        }
+        Some(())
+    }
+}
+
+/// Looks for many words in one pass (Aho and Corasick).
+#[derive(Clone)]
+struct Machine {
+    automaton: NFA,
+    start: StateID,
+    /// How much of a word has been read in each state.
+    depths: HashMap<StateID, usize>,
+}
+
+impl Machine {
+    fn new(words: &BTreeSet<String>) -> Option<Self> {
+        let mut builder = NFA::builder();
+        let built = builder.match_kind(MatchKind::Standard).build(words);
+        let automaton = built.ok()?;
+        let start = automaton.start_state(Anchored::No).ok()?;
+        let mut depths = HashMap::new();
+        for word in words {
+            let mut state = start;
+            for (at, byte) in word.bytes().enumerate() {
+                state = automaton.next_state(Anchored::No, state, byte);
+                depths.insert(state, at + 1);
+            }
+        }
+        Some(Self { automaton, start, depths })
+    }
+
+    /// Where in the text itself there are words, or parts of words before a cut: in order, apart.
+    fn find(&self, view: &View<'_>, asked: &Asked) -> Option<Vec<Range<usize>>> {
+        const RECENT: usize = 16;
+        let mut found: Vec<Range<usize>> = Vec::new();
+        let mut add = |start: usize, end: usize| {
+            let place = view.place(start)..view.place(end);
+            let mut start = place.start;
+            // Ends come in order; what overlaps with those before goes with them.
+            while let Some(before) = found.pop_if(|before| before.end > start) {
+                start = start.min(before.start);
+            }
+            found.push(start..place.end);
+        };
+        let bytes = view.text.as_bytes();
+        // The last states, for the places before a cut that is within a spelling.
+        let mut recent = [self.start; RECENT];
+        let mut state = self.start;
+        for (at, byte) in bytes.iter().enumerate() {
+            if at % PACE == 0 && asked.is_over() {
+                return None;
+            }
+            recent[at % RECENT] = state;
+            if *byte == CUT[0] && bytes[at..].starts_with(CUT) {
+                let before = view.text[..at].strip_suffix(' ').unwrap_or(&view.text[..at]);
+                for end in [at, before.len()] {
+                    let end = end - torn(&view.text[..end]);
+                    let part = self.depths.get(&recent[end % RECENT]).copied().unwrap_or_default();
+                    if part >= PART {
+                        add(end - part, at);
+                    }
+                }
+            }
+            state = self.automaton.next_state(Anchored::No, state, *byte);
+            if self.automaton.is_match(state) {
+                // The first is the longest that ends here.
+                let word = self.automaton.match_pattern(state, 0);
+                add(at + 1 - self.automaton.pattern_len(word), at + 1);
+            }
+        }
+        Some(found)
+    }
+}
+
+/// Both lists of places as one, each in order and apart.
+fn join(found: &mut Vec<Range<usize>>, more: Vec<Range<usize>>) {
+    if more.is_empty() {
+        return;
+    }
+    let mut all = std::mem::take(found);
+    all.extend(more);
+    all.sort_by_key(|range| range.start);
+    for range in all {
+        match found.last_mut() {
+            Some(before) if before.end > range.start => before.end = before.end.max(range.end),
+            _ => found.push(range),
         }
     }
 }
@@ -122,141 +269,28 @@ fn spellings(value: &str) -> BTreeSet<String> {
         lines,
         words.join(" "),
     ]);
-    let digits: String = value.chars().filter(char::is_ascii_digit).collect();
-    let number = value.chars().all(|c| c.is_ascii_digit() || c.is_whitespace() || "-.".contains(c));
-    if number && digits.len() >= GROUPED {
-        let groups: Vec<String> =
-            digits.as_bytes().chunks(4).map(|four| String::from_utf8_lossy(four).into()).collect();
-        all.extend([" ", "-", ".", "\u{a0}"].map(|between| groups.join(between)));
-        all.insert(digits);
+    all.extend(number(value));
+    if !value.is_ascii() {
+        let composed = ComposingNormalizerBorrowed::new_nfc();
+        let apart = DecomposingNormalizerBorrowed::new_nfd();
+        let both = |text: &String| [composed.normalize(text).into(), apart.normalize(text).into()];
+        all.extend(all.iter().flat_map(both).collect::<Vec<String>>());
     }
+    all.retain(|spelling| spelling.chars().count() >= SHORTEST);
     all
 }
 
-/// How something else spells a text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// `%20`.
-    Percent,
-    /// The same, with `+` for a space.
-    Query,
-    /// `&amp;`.
-    Entity,
-    /// `\"` and `\u0022`.
-    Backslash,
-}
-
-/// A text as it reads once decoded, and where in the text itself each of its bytes comes from.
-struct View {
-    text: String,
-    /// None when it is the text itself.
-    places: Vec<u32>,
-}
-
-impl View {
-    fn place(&self, at: usize) -> usize {
-        self.places.get(at).map_or(at, |place| *place as usize)
-    }
-
-    /// The view of the view; none when it reads the same.
-    fn decoded(&self, form: Form) -> Option<Self> {
-        let marks: &[char] = match form {
-            Form::Percent => &['%'],
-            Form::Query => &['+'],
-            Form::Entity => &['&'],
-            Form::Backslash => &['\\'],
-        };
-        if !self.text.contains(marks) || u32::try_from(self.text.len()).is_err() {
-            return None;
-        }
-        let mut view = Self { text: String::new(), places: Vec::new() };
-        let (text, mut at) = (self.text.as_str(), 0);
-        while let Some(letter) = text[at..].chars().next() {
-            let (decoded, taken) = match (form, letter) {
-                (Form::Percent | Form::Query, '%') => percent(&text[at..]),
-                (Form::Query, '+') => (" ".to_owned(), 1),
-                (Form::Entity, '&') => entity(&text[at..]),
-                (Form::Backslash, '\\') => backslash(&text[at..]),
-                _ => (String::new(), 0),
-            };
-            let start = u32::try_from(self.place(at)).unwrap_or(u32::MAX);
-            let piece = if taken == 0 { letter.to_string() } else { decoded };
-            view.places.resize(view.text.len() + piece.len(), start);
-            view.text.push_str(&piece);
-            at += if taken == 0 { letter.len_utf8() } else { taken };
-        }
-        view.places.push(u32::try_from(self.place(at)).unwrap_or(u32::MAX));
-        Some(view)
-    }
-}
-
-/// One character spelled `%C3%BC`, and how much of the text that takes; nothing when it is none.
-fn percent(text: &str) -> (String, usize) {
-    let mut bytes = Vec::new();
-    while bytes.len() < 4 {
-        let from = bytes.len() * 3;
-        let Some(code) = text.get(from..from + 3).and_then(|code| code.strip_prefix('%')) else {
-            break;
-        };
-        let Ok(byte) = u8::from_str_radix(code, 16) else { break };
-        bytes.push(byte);
-        if let Ok(letter) = std::str::from_utf8(&bytes) {
-            return (letter.to_owned(), from + 3);
-        }
-    }
-    (String::new(), 0)
-}
-
-/// One character spelled `&amp;`, `&#39;` or `&#x27;`.
-fn entity(text: &str) -> (String, usize) {
-    let Some(end) = text.bytes().take(12).position(|byte| byte == b';') else {
-        return (String::new(), 0);
-    };
-    let name = &text[1..end];
-    let number = |digits: &str, radix| u32::from_str_radix(digits, radix).ok();
-    let letter = match name {
-        "amp" => Some('&'),
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        "nbsp" => Some('\u{a0}'),
-        _ => match name.strip_prefix('#') {
-            Some(code) => match code.strip_prefix(['x', 'X']) {
-                Some(code) => number(code, 16),
-                None => number(code, 10),
-            }
-            .and_then(char::from_u32),
-            None => None,
-        },
-    };
-    letter.map_or((String::new(), 0), |letter| (letter.to_string(), end + 1))
-}
-
-/// One character spelled `\n`, `\"` or `\u0022`.
-fn backslash(text: &str) -> (String, usize) {
-    let unit = |from: usize| {
-        let code = text.get(from..from + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(code, 16).ok()
-    };
-    if let Some(first) = unit(0) {
-        let units = [Some(first), unit(6)];
-        let both: Vec<u16> = units.into_iter().flatten().collect();
-        let one = String::from_utf16(&[first]).ok().map(|letter| (letter, 6));
-        let pair = || String::from_utf16(&both).ok().map(|letter| (letter, 12));
-        return one.or_else(pair).unwrap_or_default();
-    }
-    match text[1..].chars().next() {
-        Some('n') => ("\n".to_owned(), 2),
-        Some('t') => ("\t".to_owned(), 2),
-        Some('r') => ("\r".to_owned(), 2),
-        Some(letter @ ('"' | '\'' | '\\' | '/' | '`')) => (letter.to_string(), 2),
-        _ => (String::new(), 0),
-    }
+/// The digits of a number that may be shown in groups.
+fn number(value: &str) -> Option<String> {
+    let digits: String = value.chars().filter(char::is_ascii_digit).collect();
+    let is_number = value.chars().all(|c| c.is_ascii_digit() || BETWEEN.contains(&c));
+    (is_number && digits.len() >= GROUPED).then_some(digits)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use serde_json::json;
 
     use super::*;
@@ -269,42 +303,133 @@ mod tests {
         values
     }
 
+    fn cleaned(values: &Values, text: &str) -> Option<String> {
+        values.cleaned(text, &Asked::default())
+    }
+
     #[test]
     fn a_value_is_found_in_each_spelling() {
-        let value = "a&b \"ü\"+<%20>\\";
+        let value = "a&b \"ü\"+<%20>_\\";
         let typed = values(&[value]);
         let query = url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>();
         let address = query.replace('+', "%20");
         let within = url::form_urlencoded::byte_serialize(address.as_bytes()).collect::<String>();
-        let document = "a&amp;b &quot;ü&quot;+&lt;%20&gt;\\";
+        let latin = "a%26b%20%22%FC%22+%3C%2520%3E_%5C";
+        let document = "a&amp;b &quot;ü&quot;+&lt;%20&gt;_\\";
+        let apart = "a&b \"u\u{308}\"+<%20>_\\";
+        let markdown = "a&b \"ü\"+<%20>\\_\\\\";
         let script = json!(value).to_string();
         let script = script.trim_matches('"');
-        let escaped = "a\\u0026b \\u0022\\u00fc\\u0022+\\u003c%20\\u003e\\\\";
-        for spelling in [value, &query, &address, &within, document, script, escaped] {
+        let escaped = "a\\u0026b \\u0022\\u00fc\\u0022+\\u003c%20\\u003e_\\\\";
+        let spellings =
+            [value, &query, &address, &within, latin, document, apart, markdown, script, escaped];
+        for spelling in spellings {
             let text = format!("a=%C3% & <{spelling}> \\ end");
-            let kept = typed.cleaned(&text).unwrap_or_else(|| panic!("{text}"));
+            let kept = cleaned(&typed, &text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(kept, "a=%C3% & <[redacted]> \\ end", "{text}");
         }
-        assert_eq!(typed.cleaned("a&b \"u\"+<%20>\\"), None);
+        assert_eq!(cleaned(&typed, "a&b \"u\"+<%20>_\\"), None);
     }
 
     #[test]
-    fn a_number_is_found_in_groups_and_the_longest_value_goes_first() {
-        let typed = values(&["4111111111111111", "4111", "482 913", "123"]);
-        let text = "4111 1111 1111 1111, 4111-1111-1111-1111, 4111111111111111, 482 913 and 123";
-        let kept = "[redacted], [redacted], [redacted], [redacted] and 123";
-        assert_eq!(typed.cleaned(text).as_deref(), Some(kept));
-        // What overlaps goes as one.
-        assert_eq!(values(&["abcde", "defgh"]).cleaned("xabcdefghy").unwrap(), "x[redacted]y");
+    fn a_number_is_found_in_groups_and_what_overlaps_goes_as_one() {
+        let typed = values(&["4111111111111111", "4111", "482913", "3782 822463 10005", "123"]);
+        let text = "4111 1111 1111 1111, 4111-1111-1111-1111, 4111111111111111, 482 913 and 123, \
+                    <b>4&nbsp;8&nbsp;2913</b> 3782-822463-10005, 48 29 14";
+        let kept = "[redacted], [redacted], [redacted], [redacted] and 123, <b>[redacted]</b> \
+                    [redacted], 48 29 14";
+        assert_eq!(cleaned(&typed, text).as_deref(), Some(kept));
+        assert_eq!(cleaned(&values(&["abcde", "defgh"]), "xabcdefghy").unwrap(), "x[redacted]y");
+        let nested = values(&["defg", "abcdefg", "cdef", "efghi"]);
+        assert_eq!(cleaned(&nested, "xabcdefgh abcdefghi").unwrap(), "x[redacted]h [redacted]");
     }
 
     #[test]
-    fn a_tree_is_cleaned_but_for_its_own_numbers() {
-        let mut tree = json!({ "id": "1234", "value": ["x1234", 1234], "deep": { "a": "1234" } });
-        assert!(values(&["1234"]).clean_value(&mut tree, &["id"]));
-        let kept =
-            json!({ "id": "1234", "value": ["x[redacted]", 1234], "deep": { "a": "[redacted]" } });
-        assert_eq!(tree, kept);
-        assert!(!values(&["4321"]).clean_value(&mut tree, &[]));
+    fn the_part_of_a_value_before_a_cut_goes_as_well() {
+        let typed = values(&["Qx7Wordpass", "kein öl & mehr"]);
+        let cases = [
+            ("xxQx7Wordpas…", "xx[redacted]…"),
+            ("xxQx7…, Qx7Wor…", "xx[redacted]…, [redacted]…"),
+            ("?p=kein%20%C3%B6l%2…", "?p=[redacted]…"),
+            ("?p=kein+%C3…", "?p=[redacted]…"),
+            ("kein öl &am…", "[redacted]…"),
+            ("\"kein \\u00f6l\\u00…", "\"[redacted]…"),
+            ("[3]<a>Qx7W…</a>", "[3]<a>[redacted]…</a>"),
+            (
+                "failed (Qx7W … 12 characters left out …",
+                "failed ([redacted]… 12 characters left out …",
+            ),
+        ];
+        for (text, kept) in cases {
+            assert_eq!(cleaned(&typed, text).as_deref(), Some(kept), "{text}");
+        }
+        // What is no part of one, one that is no beginning, and one that was not cut.
+        for text in ["Wordpass…", "Qx…", "Qx7Wordpas", "Loading…"] {
+            assert_eq!(cleaned(&typed, text), None, "{text}");
+        }
+        // Each place at which a text can be cut, in each spelling.
+        for spelling in ["kein öl & mehr", "kein%20%C3%B6l%20%26%20mehr", "kein &#xf6;l &amp; mehr"]
+        {
+            for (end, _) in spelling.char_indices().skip(4) {
+                let kept = cleaned(&typed, &format!("a {}…", &spelling[..end]));
+                assert_eq!(kept.as_deref(), Some("a [redacted]…"), "{}", &spelling[..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_can_be_kept_withholds_every_text() {
+        let mut many = Values::default();
+        for number in 0..MOST {
+            many.add(&format!("value{number:04}"));
+        }
+        assert_eq!(cleaned(&many, "a value0999 b").as_deref(), Some("a [redacted] b"));
+        many.add("value0999");
+        assert!(!many.is_over(), "one that is known is no more");
+        many.add("one more");
+        let mut long = Values::default();
+        long.add(&"x".repeat(MOST_BYTES + 1));
+        let mut untold = Values::default();
+        untold.add_untold();
+        for values in [many, long, untold] {
+            assert!(values.is_over() && !values.is_empty());
+            assert_eq!(cleaned(&values, "whatever").as_deref(), Some(REDACTED));
+        }
+    }
+
+    #[test]
+    fn a_search_that_nobody_waits_for_is_given_up_and_tells_nothing() {
+        let asked = Asked::over();
+        assert_eq!(values(&["s3cret"]).cleaned("harmless", &asked).as_deref(), Some(REDACTED));
+    }
+
+    /// The shortest of three runs.
+    fn time(work: impl Fn()) -> Duration {
+        let run = |_| {
+            let begun = Instant::now();
+            work();
+            begun.elapsed()
+        };
+        (0..3).map(run).min().expect("three runs")
+    }
+
+    #[test]
+    fn the_search_costs_the_same_for_many_values_as_for_one_and_grows_with_the_text_alone() {
+        let spelled = "aaaa%20&amp;\\u0020…";
+        let few = values(&["aaaaaaaa"]);
+        let mut many = Values::default();
+        for length in 4..300 {
+            many.add(&"a".repeat(length));
+        }
+        for number in 0..600 {
+            many.add(&format!("value{number}"));
+        }
+        let (text, twice) = (spelled.repeat(4_000), spelled.repeat(16_000));
+        cleaned(&many, &text);
+        let one = time(|| drop(cleaned(&few, &text))).max(Duration::from_millis(1));
+        assert!(time(|| drop(cleaned(&many, &text))) < one * 20, "hundreds of values");
+        // Four times the text; its square would be sixteen times.
+        let base = time(|| drop(cleaned(&many, &text))).max(Duration::from_millis(1));
+        assert!(time(|| drop(cleaned(&many, &twice))) < base * 10, "four times the text");
     }
 }
