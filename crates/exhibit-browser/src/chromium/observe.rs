@@ -8,12 +8,13 @@ use tokio::time::Instant;
 
 use self::console::shortened;
 pub(super) use self::intercepted::Catching;
+use super::bound::Bound;
 use super::downloads::Downloads;
-use super::ends::{Bound, is_cut_short};
 use super::events::{
     Attached, AttachedTarget, DialogOpening, FrameNavigated, Lifecycle, LoadingEnded,
     NavigatedWithin, RequestWillBeSent, Response, ResponseReceived, WebSocketCreated, WindowOpen,
 };
+use super::net_error::is_cut_short;
 use super::network::NetworkLog;
 use super::pipe::RawEvent;
 use crate::backend::{ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect, Worker};
