@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::backends::Chosen;
-use super::record::{add, told_of};
 use crate::backend::{BackendName, PageFacts, Taken};
 use crate::clock::Moment;
 use crate::request::CaptureRequest;
@@ -99,6 +98,29 @@ impl Attempt {
         add(&mut data, told_of(facts));
         data["duration_ms"] = json!(millis_between(self.begun, at));
         Event::exhibit("capture.taken", data)
+    }
+}
+
+/// What of a page whoever asked for it must know, in the answer and in the event: that a picture shows
+/// a part only, or that the page was about to lead elsewhere.
+pub(super) fn told_of(facts: Option<&PageFacts>) -> Map<String, Value> {
+    let mut told = Map::new();
+    if let Some(cut) = facts.and_then(|facts| facts.cut.as_ref()) {
+        told.insert("cut".to_owned(), json!(cut));
+    }
+    if let Some(leading) = facts.and_then(|facts| facts.pending_navigation.as_ref()) {
+        told.insert("pending_navigation".to_owned(), json!(leading));
+    }
+    if let Some(original) = facts.and_then(|facts| facts.original.as_ref()) {
+        told.insert("original".to_owned(), json!(original));
+    }
+    told
+}
+
+/// `record` with `more` fields.
+pub(super) fn add(record: &mut Value, more: Map<String, Value>) {
+    if let Value::Object(record) = record {
+        record.extend(more);
     }
 }
 

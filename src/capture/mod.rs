@@ -27,15 +27,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 pub use self::ask::{Ask, Done, Kind, Refused};
-use self::attempt::{Attempt, millis_between};
+use self::attempt::{Attempt, add, millis_between, told_of};
 pub use self::backends::Backends;
 use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
 use self::failure::Failure;
 use self::queue::{Gone, Place, present};
-use self::record::{
-    add, asked_for, files_of, metadata, report, told_of, with_artifacts, with_framed,
-};
+use self::record::{asked_for, files_of, metadata, report, with_artifacts, with_framed};
 use self::recording::Recordings;
 pub use self::sequence::{NO_LIMIT, SequenceDone};
 pub use self::session::SessionOpened;

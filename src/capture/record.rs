@@ -3,12 +3,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::attempt::{Attempt, aliases};
 use super::framing::{FRAMED, Framed, MEDIA_TYPE};
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{Companion, PageFacts, Taken};
+use crate::backend::{Companion, Taken};
 use crate::blob::Blob;
 use crate::clock::Moment;
 use crate::digest::Digest;
@@ -51,29 +51,6 @@ pub(super) fn report(product: &Product, taken: &Taken) -> Result<Option<Value>, 
             json!({ "base64": STANDARD.encode(&picture.bytes), "format": format });
     }
     Ok(Some(report))
-}
-
-/// What of a page whoever asked for it must know, in the answer and in the event: that a picture shows
-/// a part only, or that the page was about to lead elsewhere.
-pub(super) fn told_of(facts: Option<&PageFacts>) -> Map<String, Value> {
-    let mut told = Map::new();
-    if let Some(cut) = facts.and_then(|facts| facts.cut.as_ref()) {
-        told.insert("cut".to_owned(), json!(cut));
-    }
-    if let Some(leading) = facts.and_then(|facts| facts.pending_navigation.as_ref()) {
-        told.insert("pending_navigation".to_owned(), json!(leading));
-    }
-    if let Some(original) = facts.and_then(|facts| facts.original.as_ref()) {
-        told.insert("original".to_owned(), json!(original));
-    }
-    told
-}
-
-/// `record` with `more` fields.
-pub(super) fn add(record: &mut Value, more: Map<String, Value>) {
-    if let Value::Object(record) = record {
-        record.extend(more);
-    }
 }
 
 pub(super) fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event {

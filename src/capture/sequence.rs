@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::attempt::{Attempt, millis_between};
+use super::attempt::{Attempt, add, millis_between, told_of};
 use super::backends::{Chosen, passed_on};
 use super::comparison::{Difference, Side};
 use super::queue::{Gone, present};
-use super::record::{add, files_of, told_of, with_artifacts, with_framed};
+use super::record::{files_of, with_artifacts, with_framed};
 use super::{Ask, Captures, Refused, check_session, unreadable};
 use crate::artifact::Artifact;
 use crate::backend::{

@@ -1,10 +1,8 @@
 //! Owns the sentences for pages that did not come to be: what the network said, what came instead of a
 //! page, which limit passed. Each end has its own, with the remedy that helps.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
+use super::bound::Bound;
+use super::net_error::is_cut_short;
 use super::page::Page;
 use crate::backend::Download;
 use crate::error::{CaptureError, ErrorKind};
@@ -21,47 +19,6 @@ pub(super) fn download(asked: &url::Url, began: Option<&Download>) -> CaptureErr
         _ => format!("`url` {asked} is a download and not a page; give the address of a page"),
     };
     CaptureError::new(ErrorKind::DownloadNotPage, message).field("url")
-}
-
-/// What ends the waiting for a page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Bound {
-    /// `navigationTimeout`, in milliseconds.
-    Navigation(u128),
-    /// The time of a step, in milliseconds.
-    Step(u128),
-    /// The time of the whole capture.
-    #[default]
-    Deadline,
-}
-
-impl Bound {
-    /// The sooner of `limit` from `begun` on, unless that is zero, and `deadline`; and which it is.
-    pub(super) fn sooner(begun: Instant, limit: Duration, deadline: Instant) -> (Instant, Self) {
-        if limit.is_zero() || begun + limit >= deadline {
-            (deadline, Self::Deadline)
-        } else {
-            (begun + limit, Self::Navigation(limit.as_millis()))
-        }
-    }
-
-    fn passed(self) -> String {
-        match self {
-            Self::Navigation(limit) => format!("within {limit} ms"),
-            Self::Step(limit) => format!("within the {limit} ms of a step"),
-            Self::Deadline => {
-                "before `capture.deadline` passed, which counts the wait for a turn too".to_owned()
-            }
-        }
-    }
-
-    fn remedy(self) -> &'static str {
-        match self {
-            Self::Navigation(_) => "raise `navigationTimeout`",
-            Self::Step(_) => "make the page faster",
-            Self::Deadline => "have the operator raise `capture.deadline`",
-        }
-    }
 }
 
 /// The limit passed before the page was where it had to be.
@@ -176,19 +133,6 @@ fn tls_problem(name: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// Whether an error of this name ends a document before its end.
-pub(super) fn is_cut_short(name: &str) -> bool {
-    matches!(
-        name.trim_start_matches("net::"),
-        "ERR_CONTENT_LENGTH_MISMATCH"
-            | "ERR_INCOMPLETE_CHUNKED_ENCODING"
-            | "ERR_INVALID_CHUNKED_ENCODING"
-            | "ERR_CONTENT_DECODING_FAILED"
-            | "ERR_INCOMPLETE_HTTP2_HEADERS"
-            | "ERR_HTTP2_PROTOCOL_ERROR"
-    )
-}
-
 /// The document ended before its end.
 pub(super) fn cut_short(name: &str, url: &str) -> CaptureError {
     let name = name.trim_start_matches("net::");
@@ -247,17 +191,5 @@ mod tests {
             let problem = navigation_problem(error, "https://a.example/");
             assert!(problem.message.contains(words), "{problem}");
         }
-    }
-
-    #[test]
-    fn the_limit_that_passes_first_is_the_one_that_is_named() {
-        let now = Instant::now();
-        let of = |limit, deadline| {
-            let seconds = Duration::from_secs;
-            Bound::sooner(now, seconds(limit), now + seconds(deadline)).1
-        };
-        assert_eq!(of(25, 90), Bound::Navigation(25_000));
-        assert_eq!((of(25, 20), of(0, 20)), (Bound::Deadline, Bound::Deadline));
-        assert!(Bound::Deadline.remedy().contains("capture.deadline"));
     }
 }

@@ -4,6 +4,7 @@
 
 mod act;
 mod aria;
+mod bound;
 mod cut;
 mod document;
 mod downloads;
@@ -22,8 +23,10 @@ mod launch;
 mod limits;
 mod load;
 mod look;
+mod making;
 mod mask;
 mod nearest;
+mod net_error;
 mod network;
 mod observe;
 mod outline;
@@ -34,6 +37,7 @@ mod print;
 mod product;
 mod record;
 mod recording;
+mod screenshot;
 mod script;
 mod segments;
 mod sessions;

@@ -7,13 +7,14 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 
 pub(super) use self::intercepted::Catching;
+use super::bound::Bound;
 use super::cut::cut;
 use super::downloads::Downloads;
-use super::ends::{Bound, is_cut_short};
 use super::events::{
     Attached, AttachedTarget, DialogOpening, FrameNavigated, Lifecycle, LoadingEnded,
     NavigatedWithin, RequestWillBeSent, Response, ResponseReceived, WebSocketCreated, WindowOpen,
 };
+use super::net_error::is_cut_short;
 use super::network::NetworkLog;
 use super::pipe::RawEvent;
 use crate::backend::{ConsoleLine, Dialog, FailedRequest, PageFacts, Redirect, Worker};

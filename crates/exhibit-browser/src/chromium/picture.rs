@@ -1,13 +1,8 @@
-//! Owns the taking of a picture of a page that is ready: which rectangle, how large, and the
-//! picture's own bytes.
+//! Owns the taking of a picture of a page that is ready: which rectangle, how large, and
+//! that it shows what was measured.
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use chromiumoxide_cdp::cdp::browser_protocol::page::{
-    CaptureScreenshotFormat, CaptureScreenshotParams, Viewport as Clip,
-};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
@@ -16,6 +11,7 @@ use super::element::{self, Visible};
 use super::error::PageError;
 use super::limits::{PAGE_CALL, QUICK};
 use super::page::Page;
+use super::screenshot::screenshot;
 use super::script::World;
 use super::view::{self, Detector, Missing};
 use crate::backend::Companion;
@@ -136,11 +132,6 @@ pub(super) async fn take(
     let pixels = png_size(&bytes).unwrap_or(pixels);
     detector.after(page, picture.format, &bytes, pixels).await?;
     Ok(Shot { bytes, pixels, companions })
-}
-
-/// What of the page is in `rect`, without loss.
-pub(super) async fn clip_of_page(page: &Page, rect: Rect) -> Result<Vec<u8>, PageError> {
-    screenshot(page, Format::Png, Some(rect)).await
 }
 
 /// A picture of an element that was where it had been measured, before and after it was taken.
@@ -289,29 +280,6 @@ fn size_in_pixels(
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     Ok((width as u32, height as u32))
-}
-
-/// The window as it stands.
-pub(super) async fn window(page: &Page, format: Format) -> Result<Vec<u8>, PageError> {
-    screenshot(page, format, None).await
-}
-
-async fn screenshot(page: &Page, format: Format, rect: Option<Rect>) -> Result<Vec<u8>, PageError> {
-    let encoding = match format {
-        Format::Png => CaptureScreenshotFormat::Png,
-        Format::Jpeg(_) => CaptureScreenshotFormat::Jpeg,
-        Format::Webp(_) => CaptureScreenshotFormat::Webp,
-    };
-    let params = CaptureScreenshotParams {
-        format: Some(encoding),
-        quality: format.quality().map(i64::from),
-        clip: rect.map(|r| Clip { x: r.x, y: r.y, width: r.width, height: r.height, scale: 1.0 }),
-        capture_beyond_viewport: rect.map(|_| true),
-        ..CaptureScreenshotParams::default()
-    };
-    let answer = page.call(params, PAGE_CALL).await?;
-    let decoded = STANDARD.decode(AsRef::<[u8]>::as_ref(&answer.data));
-    Ok(decoded.map_err(|error| CaptureError::internal("reading the picture", error))?)
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::error::PageError;
 use super::limits::{PAGE_CALL, QUICK};
+use super::making::Making;
 use super::page::Page;
 use super::pipe::CallError;
-use super::product::Making;
 use super::script::World;
 use super::stream;
 use crate::error::{CaptureError, ErrorKind};

@@ -1,8 +1,6 @@
 //! Owns the making of what a capture is for, of a page that is ready: a picture, a document, or
 //! what is told of it; with its snapshots.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -11,6 +9,7 @@ use super::emulate::omit_background;
 use super::error::PageError;
 use super::limits::QUICK;
 use super::look;
+use super::making::Making;
 use super::mask;
 use super::outline;
 use super::page::Page;
@@ -20,7 +19,7 @@ use super::snapshot::snapshots;
 use super::view;
 use crate::backend::{Companion, Snapshots};
 use crate::error::CaptureError;
-use crate::settings::{Observation, PageSettings, Picture, Product};
+use crate::settings::{Observation, Picture, Product};
 use exhibit_verify::blob::Blob;
 
 /// Why there are no snapshots of a page in which something is covered.
@@ -42,22 +41,6 @@ pub(super) struct Made {
     pub(super) snapshots: Snapshots,
     /// The page's title, by the browser's word.
     pub(super) title: Option<String>,
-}
-
-/// What is to be made.
-pub(super) struct Making<'a> {
-    pub(super) settings: &'a PageSettings,
-    pub(super) product: &'a Product,
-    /// Whether page snapshots are wanted too.
-    pub(super) snapshot: bool,
-    /// Largest picture in device pixels.
-    pub(super) max_pixels: u64,
-    /// When it must be made.
-    pub(super) until: Instant,
-    /// Folder on whose file system a large document waits.
-    pub(super) spool: &'a Path,
-    /// When it must be there.
-    pub(super) deadline: Instant,
 }
 
 /// Make `making` of the page as it stands.

@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 use super::limits::QUICK;
 use super::mask;
 use super::page::Page;
-use super::picture;
 use super::pipe::CallError;
+use super::screenshot;
 use super::segments::Segments;
 use crate::backend::{Masked, Recorded, RecordingOrder};
 use crate::error::{CaptureError, ErrorKind};
@@ -171,7 +171,7 @@ async fn start_screencast(page: &Page, settings: video::Settings) -> Result<(), 
 
 /// The page as it stands.
 async fn poster(page: &Page) -> Option<Vec<u8>> {
-    match picture::window(page, Format::Png).await {
+    match screenshot::window(page, Format::Png).await {
         Ok(bytes) => Some(bytes),
         Err(error) => {
             tracing::debug!(%error, "a recording has no poster");

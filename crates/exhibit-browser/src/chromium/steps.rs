@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::bound::Bound;
 use super::emulate::{end_storing, prepare};
-use super::ends::Bound;
 use super::error::PageError;
 use super::instance::Instance;
 use super::load::{navigate, rest, settle, wait_for_selector};
+use super::making::Making;
 use super::mask;
 use super::page::Page;
 use super::pipe::CallError;
-use super::product::{Making, make, title};
+use super::product::{make, title};
 use super::recording::Recording;
 
 use super::{act, edit, look, outline, view};

@@ -7,15 +7,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::bound::Bound;
 use super::document;
 use super::edit;
 use super::emulate::{end_storing, prepare};
-use super::ends::Bound;
 use super::error::PageError;
 use super::limits::QUICK;
 use super::load::{navigate, rest, settle};
+use super::making::Making;
 use super::page::Page;
-use super::product::{Making, make};
+use super::product::make;
 use super::script::World;
 use crate::backend::{Companion, ConsoleLine, Order, Original, PageFacts, Snapshots};
 use crate::error::{CaptureError, ErrorKind};

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::error::PageError;
 use super::page::Page;
-use super::picture::clip_of_page;
+use super::screenshot::clip_of_page;
 use crate::error::{CaptureError, ErrorKind};
 use crate::facts::{BasePicture, PaintWay, Painted};
 use crate::settings::{Picture, Rect, Viewport};

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::super::error::PageError;
 use super::super::frames;
 use super::super::page::Page;
-use super::super::picture::{self, clip_of_page};
 use super::super::pipe::CallError;
+use super::super::screenshot::{self, clip_of_page};
 use super::super::script::World;
 use super::flat::is_one_colour_in;
 use super::paste::Patch;
@@ -224,7 +224,7 @@ impl Painting<'_> {
     /// window, in which the page may be scrolled otherwise.
     async fn window(&self) -> Result<(Area, Vec<u8>), PageError> {
         let at = self.view.place().await?;
-        Ok((at, picture::window(self.page, Format::Png).await?))
+        Ok((at, screenshot::window(self.page, Format::Png).await?))
     }
 
     fn lack(&mut self, group: &Group, rest: Area, reason: &'static str) {
