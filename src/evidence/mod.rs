@@ -60,7 +60,7 @@ pub use record::{Counts, RunRecord, RunSummary};
 pub use recover::{Salvage, Torn, Unlogged};
 pub(crate) use seal::GUIDE;
 pub use sign::{KeyPlace, LogKey, SignError, Signer};
-pub use signers::{Epoch, Next, Signers, SignersError};
+pub use signers::{Doubt, Epoch, Next, Signers, SignersError};
 pub use stamp::TimestampAuthority;
 pub use store::Store;
 pub(crate) use store::{days_in, sealed_in, unlisted_in};

@@ -294,7 +294,17 @@ fn a_torn_append_is_cut_and_told() {
     assert_eq!(salvage.removed, ["data/half.png.partial"]);
     assert_eq!(salvage.unnamed, ["data/unnamed.png"]);
     assert!(!salvage.is_damaged());
-    assert_eq!(verdict(&folder), [""; 0]);
+    assert_eq!(
+        verdict(&folder),
+        ["files_unnamed data/events.jsonl:4"],
+        "a note, by whom nobody knows"
+    );
+    let mut html = Vec::new();
+    crate::report::write(&folder, &crate::report::Options::default(), &mut html)
+        .expect("memory")
+        .expect("a report");
+    let html = String::from_utf8(html).expect("text");
+    assert!(html.contains("NO EVENT TELLS OF data/unnamed.png"), "the report marks it");
     let told = ["run.opened", "capture.taken", "log", "run.recovered", "run.sealed"];
     assert_eq!(kinds(&folder), told);
     assert_eq!(events(&folder)[3]["data"]["torn"]["sha256"], json!(torn.sha256));

@@ -3,12 +3,14 @@
 //! entries say ([`leaf`]), what follows from them ([`Standing`]), and where it lies on disk.
 
 mod head;
+mod keys;
 pub mod leaf;
 mod reader;
 mod stamp_file;
 mod standing;
 
 pub use self::head::RunHead;
+pub use self::keys::{LoggedEpoch, LoggedKeys, LoggedRevocation};
 pub use self::leaf::{Leaf, LeafKind, Life};
 pub use self::reader::{LogReader, TreeReader, read_checkpoint, read_kept_checkpoint};
 pub use self::stamp_file::{MAX_PER_CHECKPOINT, StampFile};

@@ -17,6 +17,7 @@ mod open;
 mod parallel;
 mod proof;
 mod receipt;
+mod revoked;
 mod run;
 mod runs;
 mod seal;
