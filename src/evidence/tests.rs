@@ -320,9 +320,15 @@ fn damage_done_to_an_open_run_is_sealed_and_stays_visible() {
         write(&folder.join(EVENTS), format!("{}\n{}\n", lines[0], lines[2]).as_bytes());
     });
     assert_eq!(salvage.broken, [2]);
+    // The event that told of both files is gone.
     assert_eq!(
         verdict(&folder),
-        ["event_previous data/events.jsonl:2", "event_sequence data/events.jsonl:2"]
+        [
+            "event_previous data/events.jsonl:2",
+            "event_sequence data/events.jsonl:2",
+            "files_unnamed data/events.jsonl:3",
+            "files_unnamed data/events.jsonl:3"
+        ]
     );
 
     let (_bench, salvage, folder) = recover_after(|folder| {
