@@ -378,6 +378,7 @@ else
     check 19 stamp-order 'runs were stamped in the order of the log' python order . "$trust"
     python dated . "$scratch/stamps" >"$scratch/there" 2>/dev/null
   fi
+  check 27 revocations 'no run is signed with a key after the log revokes it' python revocations . "$trust" "$scratch/there"
   check 20 custody 'no event of custody was changed or removed' python custody .
   check 22 imports 'each kept bundle of another store is one in the log' imports
   # What the daemon itself found. How the evidence is now, the checks say.

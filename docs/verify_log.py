@@ -34,6 +34,8 @@ TRUST is the folder with whom the auditor believes; "-" is nobody.
   order STORE TRUST    runs were stamped in the order in which the log holds their seals
   dated STORE STAMPS   prints runs and when their seals were there at the latest, a line each, by the
                        file that `stamps` writes
+  revocations STORE TRUST [THERE]  no run is signed with a key that the log revokes, unless its seal was there
+                       before: by the log, or by a timestamp; THERE is what `dated` prints
   archives STORE       every archive is the one that the log holds; prints runs and archives, a line each
   imports STORE        every kept bundle of another store is one that the log holds; prints them, a line each
   named SIGNATURE F... one of these files of keys names the key of the signature
@@ -391,6 +393,12 @@ STATED |= dict.fromkeys(("recording.taken", "recording.failed", "recording.conve
 
 def stated(event):
     """Path and digest of each file that the event states."""
+    for path, digest, _ in artifacts(event):
+        yield path, digest
+
+
+def artifacts(event):
+    """Path, digest and size of each file that the event states."""
     if event["actor"] != "exhibit":
         return
     found = event["data"].get(STATED.get(event["kind"]), [])
@@ -400,14 +408,14 @@ def stated(event):
         sound = isinstance(path, str) and path.startswith("data/") and type(size) is int and size >= 0
         sound = sound and isinstance(one.get("media_type"), str) and isinstance(digest, str)
         if sound and re.fullmatch("[0-9a-f]{64}", digest):
-            yield path, digest
+            yield path, digest, size
 
 
 def chain(folder):
     record = json.loads(read(os.path.join(folder, "data", "run.json")))
     lines = read(os.path.join(folder, "manifest-sha256.txt")).decode().split("\n")[:-1]
     files = {line[66:]: line[:64] for line in lines}
-    previous, number = "0" * 64, 0
+    previous, number, named, unnamed = "0" * 64, 0, set(), []
     with opened(os.path.join(folder, "data", "events.jsonl")) as events:
         while line := events.readline(LIMIT):
             number += 1
@@ -426,14 +434,22 @@ def chain(folder):
                 first, last = str(lines.get("first")), str(lines.get("last"))
                 print(f"note: event {number}: the log did not hold the events {first[:20]} to {last[:20]} when "
                       "the run was taken up; only their own chain binds them, and they meet no requirement")
+            found = event["data"].get("unnamed") if event["kind"] == "run.recovered" else None
+            if event["actor"] == "exhibit" and isinstance(found, list):
+                unnamed += [path for path in found if isinstance(path, str)]
             for path, digest in stated(event) if event["kind"] != "run.sealed" else ():
                 need(files.get(path) == digest, f"event {number} states another {path!r}")
+                named.add(path)
             previous = sha256(line).hex()
     need(number > 0 and event["kind"] == "run.sealed", "the last event is not run.sealed")
     need(same(record["counts"]["events"], number), "run.json counts other events")
     need(record["last_event_sha256"] == previous, "run.json names another last event")
     sealed = {path: digest for path, digest in files.items() if path not in DERIVED}
     need(dict(stated(event)) == sealed, "run.sealed lists other files than the manifest")
+    for path in unnamed:
+        if path in sealed and path not in named:
+            print(f"note: no event tells of {path[:200]}: a crash came between a file and its event, "
+                  "or somebody with the files put it there while no daemon ran")
 
 
 # Timestamps. What an authority answers is read from the bytes that it signed: openssl prints words
@@ -510,28 +526,44 @@ class Stamp:
         need(kind == SIGNED_DATA, "what was given is not signed")
         (content,) = values(content, SEQUENCE)
         fields = values(content, INTEGER, SET, SEQUENCE, (0xA0,), (0xA1,), SET)
-        version, _, content, _, _, signers = fields
+        version, digests, content, certificates, _, signers = fields
         need(version == b"\3" and len(values(signers)) == 1, "a timestamp has one signer")
+        self.signer, self.others = signer_of(values(signers, SEQUENCE)[0], digests, certificates)
         kind, content = values(content, OID, 0xA0)
         need(kind == TST_INFO, "what is signed is no TSTInfo")
         (content,) = values(content, OCTETS)
         self.info(*values(content, SEQUENCE))
 
     def info(self, content):
-        version, _, imprint, _, time, accuracy, _, self.nonce, _, extensions = values(
+        version, _, imprint, serial, time, accuracy, ordering, self.nonce, tsa, extensions = values(
             content, INTEGER, OID, SEQUENCE, INTEGER, TIME, (SEQUENCE,), (BOOLEAN,), (INTEGER,),
             (0xA0,), (0xA1,),
         )
+        # DER: numbers are as short as they can be, and what is true is all ones.
+        need(ordering in (None, b"\0", b"\xff"), "that is no DER")
+        for number in (serial, self.nonce or b"\1"):
+            short = len(number) < 2 or number[0] not in (0, 255) or (number[0] ^ number[1]) & 128
+            need(number and short, "that is no DER")
         self.imprint = imprint_in(imprint)
-        critical = any((BOOLEAN, b"\xff") in values(it) for _, it in values(extensions or b""))
+        named = tsa is None or values(tsa) == [(0xA4, der(SEQUENCE, self.signer.subject))]
+        need(named, "the authority that it names is not its certificate's")
+        told = [part for _, it in values(extensions or b"") for part in values(it) if part[0] == BOOLEAN]
+        need(all(value in (b"\0", b"\xff") for _, value in told), "that is no DER")
+        critical = (BOOLEAN, b"\xff") in told
         need(version == b"\1" and not critical, "a version or an extension that is not known")
         form = re.fullmatch(rb"([0-9]{14})(?:\.([0-9]*[1-9]))?Z", time)
         need(form, "its time cannot be read")
-        whole = datetime.strptime(form[1].decode(), "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
+        try:  # Of the years 1 to 9998: others are none, or leave no room for the accuracy.
+            whole = datetime.strptime(form[1].decode(), "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)
+        except ValueError:
+            raise Wrong("its time is none") from None
+        need(whole.year < 9999, "its time is none")
         fraction = int((form[2] or b"0").ljust(9, b"0")[:9])
         self.time = int(whole.timestamp()) * SECOND + fraction
         parts = values(accuracy or b"", (INTEGER,), (0x80,), (0x81,))
+        sound = all(part is None or part and part[0] < 128 for part in parts)
         numbers = [int.from_bytes(part or b"", "big") for part in parts]
+        need(sound and all(n < most for n, most in zip(numbers, (1 << 32, 1 << 16, 1 << 16))), "its accuracy is none")
         off = sum(number * unit for number, unit in zip(numbers, (SECOND, 10**6, 1000)))
         self.off = min(off, 600 * SECOND)  # It must not reach so far that the time says nothing.
 
@@ -548,8 +580,142 @@ class Stamp:
         -attime openssl refuses good old ones and accepts ones dated before their certificate."""
         with open(os.path.join(trust, "tsa-ca.pem"), "rb") as roots:
             files = {"stamp": self.data, "data": data, "roots": roots.read()}
+        if self.signer.is_authority:
+            return False
+        at = str(self.time // SECOND)
         ask = "ts -verify -data data -in stamp -CAfile roots -attime".split()
-        return openssl([*ask, str(self.time // SECOND)], files)
+        if not openssl([*ask, at], files):
+            return False
+        # And by certificates that are for timestamps, where they say what they are for.
+        between = [other for other in self.others if other.stamps]
+        files |= {"signer": self.signer.pem(), "between": b"".join(other.pem() for other in between)}
+        ask = "verify -CAfile roots -purpose timestampsign -attime".split()
+        ask += [at, *(["-untrusted", "between"] if between else []), "signer"]
+        return openssl(ask, files)
+
+
+def der(tag, content):
+    """A value with its tag and length."""
+    length = len(content)
+    head = bytes([length]) if length < 128 else b""
+    if not head:
+        size = length.to_bytes((length.bit_length() + 7) // 8, "big")
+        head = bytes([128 | len(size)]) + size
+    return bytes([tag]) + head + content
+
+
+def oid(text):
+    first, second, *rest = map(int, text.split("."))
+    found = bytes([40 * first + second])
+    for number in rest:
+        part = bytes([number & 127])
+        while number := number >> 7:
+            part = bytes([number & 127 | 128]) + part
+        found += part
+    return found
+
+
+DIGESTS = {SHA256: "sha256"}
+DIGESTS |= {oid("2.16.840.1.101.3.4.2.2"): "sha384", oid("2.16.840.1.101.3.4.2.3"): "sha512"}
+RSA = oid("1.2.840.113549.1.1.1")
+SIGNATURES = {oid(f"1.2.840.113549.1.1.{number}"): ("rsa", digest)
+              for number, digest in ((11, "sha256"), (12, "sha384"), (13, "sha512"))}
+SIGNATURES |= {oid("1.2.840.10045.4.3.2"): ("ec", "sha256"), oid("1.2.840.10045.4.3.3"): ("ec", "sha384")}
+EC, CURVES = oid("1.2.840.10045.2.1"), (oid("1.2.840.10045.3.1.7"), oid("1.3.132.0.34"))
+USES, CONSTRAINTS, STAMPING = oid("2.5.29.37"), oid("2.5.29.19"), oid("1.3.6.1.5.5.7.3.8")
+# Extensions that may be critical: constraints, usage, names and lists of revoked ones.
+CRITICAL = [CONSTRAINTS, USES, *map(oid, ("2.5.29.15", "2.5.29.17", "2.5.29.30", "2.5.29.31"))]
+
+
+class Certificate:
+    """What a timestamp's certificate says of itself."""
+
+    def __init__(self, data):
+        self.data = data
+        (content,) = values(data, SEQUENCE)
+        body, _, _ = values(content, SEQUENCE, SEQUENCE, BITS)
+        _, serial, _, issuer, _, self.subject, key, _, _, more = values(
+            body, (0xA0,), INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE, (0x81,), (0x82,), (0xA3,)
+        )
+        self.named, self.key = (der(SEQUENCE, issuer), der(INTEGER, serial)), key
+        self.uses, self.is_authority, self.strange = None, False, False
+        for extension in [it for _, it in values(values(more, SEQUENCE)[0])] if more else []:
+            kind, critical, value = values(extension, OID, (BOOLEAN,), OCTETS)
+            self.strange |= critical is not None and kind not in CRITICAL
+            if kind == USES:
+                self.uses = [use for _, use in values(values(value, SEQUENCE)[0])]
+            elif kind == CONSTRAINTS:
+                self.is_authority = (BOOLEAN, b"\xff") in values(values(value, SEQUENCE)[0])
+        self.stamps = self.uses is None or STAMPING in self.uses
+
+    def signs(self, kind):
+        """Whether its key is one of that kind, and as long as it must be."""
+        algorithm, key = values(self.key, SEQUENCE, BITS)
+        (_, kind_of), *parameters = values(algorithm)
+        if kind == "ec":
+            return kind_of == EC and parameters and parameters[0][1] in CURVES
+        if kind_of != RSA:
+            return False
+        modulus, _ = values(values(key[1:], SEQUENCE)[0], INTEGER, INTEGER)
+        return 2048 <= int.from_bytes(modulus, "big").bit_length() <= 8192
+
+    def pem(self):
+        lines = base64.encodebytes(self.data).decode().replace("\n", "")
+        lines = "\n".join(lines[at : at + 64] for at in range(0, len(lines), 64))
+        return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n".encode()
+
+
+def plain(algorithm):
+    """The digest that it is, with its parameters left out or NULL."""
+    (tag, kind), *parameters = values(algorithm)
+    need(tag == OID and parameters in ([], [(5, b"")]) and kind in DIGESTS, "its digest is not supported")
+    return DIGESTS[kind]
+
+
+def signer_of(info, digests, certificates):
+    """The certificate of the one who signed, and the others that can be read: it is named by issuer and
+    number, and by what is signed; and what it signs with is as strong as it must be."""
+    version, named, algorithm, attributes, way, _, _ = values(
+        info, INTEGER, SEQUENCE, SEQUENCE, 0xA0, SEQUENCE, OCTETS, (0xA1,)
+    )
+    own, others = None, []
+    for tag, content in values(certificates or b""):
+        try:
+            one = Certificate(der(tag, content))
+        except Wrong:
+            continue
+        if own is None and tuple(der(*part) for part in values(named)) == one.named:
+            own = one
+        else:
+            others.append(one)
+    need(version == b"\1" and own, "the authority's certificate is not in it")
+    need((SEQUENCE, algorithm) in values(digests), "the signer's digest is not announced")
+    digest, ((tag, kind), *parameters) = plain(algorithm), values(way)
+    kind, with_digest = ("rsa", digest) if kind == RSA else SIGNATURES.get(kind, (None, None))
+    fits = parameters == ([] if kind == "ec" else [(5, b"")])
+    sound = tag == OID and kind and fits and with_digest == digest and own.signs(kind) and not own.strange
+    need(sound, "its signature is of a kind that is not supported")
+    said = {}
+    for tag, attribute in values(attributes):
+        name, found = values(attribute, OID, SET)
+        need(name not in said and len(values(found)) == 1, "a signed attribute has more than one value")
+        said[name] = found
+    need(ESS in said or ESS_V2 in said, "what is signed names no certificate")
+    for name in (ESS, ESS_V2):
+        if name in said:
+            (content,) = values(said[name], SEQUENCE)
+            (_, listed), *_ = values(content)
+            (_, first), *_ = values(listed)
+            parts = values(first)
+            by = "sha1" if name == ESS else "sha256"
+            if parts[0][0] == SEQUENCE and name == ESS_V2:
+                by = plain(parts.pop(0)[1])
+            hashed = hashlib.new(by, own.data).digest()
+            need(parts and parts[0] == (OCTETS, hashed), "what is signed names another certificate")
+    return own, others
+
+
+ESS, ESS_V2 = oid("1.2.840.113549.1.9.16.2.12"), oid("1.2.840.113549.1.9.16.2.47")
 
 
 def encoded(content):
@@ -576,7 +742,7 @@ def facts(folder, trust):
         stamp, signature = stamp_of(folder)
         if believes(trust) and stamp.counts(signature, trust):
             stamped = stamp.time // SECOND
-    except (Wrong, OSError):
+    except (Wrong, ValueError, OverflowError, OSError):
         pass  # Whether it is sound is a check of its own.
     print(value["run"], int(moment(value["sealed_at"]).timestamp()), stamped)
 
@@ -642,7 +808,7 @@ def stamps(store, trust, file):
                 lines.append(f"{size} {(stamp.time + stamp.off) // SECOND}\n")
             else:
                 print(f"note: checkpoints/{name} is by an authority that is not believed: it counts for nothing")
-        except (Wrong, OSError) as error:
+        except (Wrong, ValueError, OverflowError, OSError) as error:
             if isinstance(error, OSError) and error.errno not in ABSENT:
                 unread(error)
                 continue
@@ -668,7 +834,7 @@ def order(store, trust):
     for run in sorted(placed.keys() & last.keys(), key=last.get):
         try:
             stamp, signature = stamp_of(placed[run])
-        except Wrong:
+        except (Wrong, ValueError, OverflowError):
             continue  # Whether it is sound is a check of the folder.
         except OSError as error:
             if error.errno not in ABSENT:
@@ -693,8 +859,12 @@ def node(left, right):
     return sha256(b"\1", left, right)
 
 
+NOTE_LIMIT = 64 << 10  # Longest note.
+
+
 def split_note(note):
     """A signed note: its text, and its signatures, each as name, number and bytes."""
+    need(len(note) <= NOTE_LIMIT, "the note is too large")
     note = note.decode()
     control = any(ord(letter) < 32 and letter != "\n" or ord(letter) == 127 for letter in note)
     head, blank, tail = note.rpartition("\n\n")
@@ -908,8 +1078,15 @@ def history(store, trust):
 def kept(store, trust, *notes):
     log, policy = Log(store), Policy(trust)
     for note in notes:
-        with open(note, "rb") as file:
-            text, lines = split_note(file.read(LIMIT))
+        try:  # What the auditor kept says nothing of the store where it cannot be read.
+            with opened(os.path.realpath(note)) as file:
+                content = file.read(NOTE_LIMIT + 1)
+            # Somebody scanned or typed it: its last line feed may be missing.
+            text, lines = split_note(content if content.endswith(b"\n") else content + b"\n")
+            checkpoint(text)
+        except (Wrong, ValueError, OSError) as error:
+            UNREAD.append(f"{note!r}: {error}")
+            continue
         policy.check_log(text, lines, note)
         size = log.continues(note, text)
         print(f"note: the log continues {note!r}, which has {size} of its {log.size} entries")
@@ -1034,9 +1211,12 @@ def event_of(line):
 
 def lines_of(folder):
     """The whole lines of a folder's events, without their line feeds."""
-    with opened(os.path.join(folder, "data", "events.jsonl")) as events:
+    path = os.path.join(folder, "data", "events.jsonl")
+    with opened(path) as events:
         while (line := events.readline(LIMIT)).endswith(b"\n"):
             yield line[:-1]
+        if len(line) == LIMIT:
+            UNREAD.append(f"{path!r} has a line that is too long")
 
 
 def open_run(folder):
@@ -1050,9 +1230,9 @@ def open_run(folder):
             yield f"event {number} of {folder} is not bound to the one before it"
         previous = sha256(line).hex()
         # One that is not last belongs to a seal that was cut short.
-        for name, stated_digest in stated(event) if event["kind"] != "run.sealed" else ():
+        for name, stated_digest, size in artifacts(event) if event["kind"] != "run.sealed" else ():
             path = os.path.join(folder, name)
-            if not there(path) or digest(path) != stated_digest:
+            if not there(path) or not is_that(path, stated_digest, size):
                 yield f"{path} is not what event {number} states"
 
 
@@ -1193,6 +1373,42 @@ def dated(store, stamps):
             print(run, min(times))
 
 
+def revocations(store, trust, stamps="-"):
+    """A signature of a key that the log revokes counts where the log held the seal before, or by a
+    timestamp. Where the auditor's own list names the key, that is judged with the signature."""
+    seals, revoked, wrong = {}, {}, []
+    for index, entry in enumerate(Log(store).entries):
+        value = json.loads(entry)
+        if value["format"] == "exhibit/1":
+            seals[value["run"]] = (index, value["sealed_at"])
+        elif value.get("kind") == "key-revocation":
+            first, since = revoked.get(value["key"], (index, value["since"]))
+            revoked[value["key"]] = (first, min(since, value["since"], key=moment))
+    there_by = dict(line.split() for line in read(stamps).decode().splitlines()) if there(stamps) else {}
+    own = os.path.join(trust, "revoked_keys")
+    own = read(own).split() if os.path.isfile(own) else []
+    for run, folder in folders_of_runs(store).items() if revoked else ():
+        try:
+            key = key_of(read(os.path.join(folder, "tagmanifest-sha256.txt.sig")))
+            fingerprint = "SHA256:" + base64.b64encode(sha256(key)).decode().rstrip("=")
+            if fingerprint not in revoked or base64.b64encode(key) in own:
+                continue
+            times = [int(there_by[run])] if run in there_by else []
+            if believes(trust) and there(os.path.join(folder, "tagmanifest-sha256.txt.sig.tsr")):
+                stamp, signature = stamp_of(folder)
+                times += [stamp.time // SECOND] if stamp.counts(signature, trust) else []
+        except OSError as error:
+            unread(error)
+            continue
+        except (Wrong, ValueError, OverflowError):
+            continue  # Whether signature and timestamp are sound are checks of the folder.
+        (first, since), (index, sealed_at) = revoked[fingerprint], seals.get(run, (None, None))
+        before = index is not None and index < first and moment(sealed_at) < moment(since)
+        if not before and not any(time < moment(since).timestamp() for time in times):
+            wrong.append(f"{run} is signed with {fingerprint}, revoked since {since} by entry {first}")
+    need(not wrong, "\n".join(sorted(wrong)))
+
+
 def digest(path):
     hashed = hashlib.sha256()
     with opened(path) as file:
@@ -1265,7 +1481,8 @@ def imports(store):
         ending = name[len(named) :]
         if kind and ending in (".begun", ".begun.partial", ".going", ".going.partial"):  # One on its way in or out.
             try:
-                if ending == ".begun" and is_that(path, named, taken.get(named, {}).get("size")):
+                # Of one that the log tells nothing of there is nothing to learn from its bytes.
+                if ending == ".begun" and named in taken and is_that(path, named, taken[named].get("size")):
                     waiting.add(named)
             except OSError as error:
                 unread(error)
@@ -1288,12 +1505,16 @@ def imports(store):
     print("\n".join(sound))
 
 
-def named(signature, *files):
-    lines = read(signature).decode().split("\n")
+def key_of(signature):
+    """The key in an armored signature: PROTOCOL.sshsig, a magic word, a version, the key behind its length."""
+    lines = signature.decode().split("\n")
     blob = base64.b64decode("".join(lines[1:-2]))
-    # PROTOCOL.sshsig: a magic word, a version, the key behind its length.
     length = int.from_bytes(blob[10:14], "big")
-    key = base64.b64encode(blob[14 : 14 + length])
+    return blob[14 : 14 + length]
+
+
+def named(signature, *files):
+    key = base64.b64encode(key_of(read(signature)))
     lines = [line for file in files if os.path.isfile(file) for line in read(file).splitlines()]
     found = [line for line in lines if key in line.split() and not line.strip().startswith(b"#")]
     need(found, "none of these names the key of the signature")
@@ -1407,7 +1628,8 @@ def findings(store):
 
 if __name__ == "__main__":
     commands = [trust, seal, sizes, chain, facts, timestamp, proof, signed, tiles]
-    commands += [history, kept, witnesses, runs, unpublished, stamps, order, dated, archives, imports, named, custody, findings]
+    commands += [history, kept, witnesses, runs, unpublished, stamps, order, dated, revocations]
+    commands += [archives, imports, named, custody, findings]
     try:
         {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])
     except Exception as error:  # Whatever the evidence did to the check: it did not pass.

@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
-use ssh_key::PublicKey;
+use ssh_key::{HashAlg, PublicKey};
 
 use super::{Common, DONE, in_file, out};
 use crate::auth::keyring::Keyring;
 use crate::clock::Clock;
-use crate::config;
+use crate::config::{self, Config};
 use crate::disk;
-use crate::error::{Code, Problem, chain};
+use crate::error::{Code, Problem, chain, exit};
+use crate::evidence::log::LoggedKeys;
 use crate::evidence::{
-    Epoch, KeyKind, LOG_KEY, REVOKED, Revocation, SIGNERS, Signer, Signers, SignersError,
+    Epoch, KeyKind, LOG_KEY, LogKey, REVOKED, Revocation, SIGNERS, Signer, Signers, SignersError,
+    StoreError,
 };
+use crate::tlog::note::{Algorithm, VerifierKey};
 
 /// For everybody to read.
 const PUBLIC: u32 = 0o644;
@@ -67,7 +70,8 @@ pub(super) enum Keys {
 }
 
 pub(super) fn keys(common: &Common, keys: Keys) -> Result<u8, Problem> {
-    let config = common.config()?.keys;
+    let all = common.config()?;
+    let config = &all.keys;
     match keys {
         Keys::Add { name } => {
             let mut keyring = Keyring::open(&config.api)?;
@@ -95,13 +99,13 @@ pub(super) fn keys(common: &Common, keys: Keys) -> Result<u8, Problem> {
             let entry = Keyring::open(&config.api)?.remove(&key)?;
             out::note(format!("key {} ({}) is no longer known", entry.id, entry.name));
         }
-        Keys::Signers => signers(common, &config)?,
-        Keys::Rotate { algorithm, reason } => rotate(common, &config, algorithm, &reason)?,
+        Keys::Signers => return signers(common, &all),
+        Keys::Rotate { algorithm, reason } => rotate(common, config, algorithm, &reason)?,
         Keys::Revoke { key, reason, since } => {
-            revoke(common, &config, &key, (since, reason.as_str()))?;
+            revoke(common, config, &key, (since, reason.as_str()))?;
         }
-        Keys::Export { out: None } => out::text(&vouched(&config)?.0),
-        Keys::Export { out: Some(folder) } => export(&folder, &config)?,
+        Keys::Export { out: None } => out::text(&vouched(&all)?.0),
+        Keys::Export { out: Some(folder) } => export(&folder, &all)?,
     }
     DONE
 }
@@ -132,18 +136,81 @@ fn history(config: &config::Keys) -> Result<(Signers, PublicKey), Problem> {
     Ok((signers, current))
 }
 
-/// The lines that vouch for this machine's keys, each for its time, and those of revoked ones.
-pub(super) fn vouched(config: &config::Keys) -> Result<(String, String), Problem> {
-    let (signers, current) = history(config)?;
-    Ok((signers.allowed_signers(&config.principal, &current), signers.revoked_keys()))
+/// The lines that vouch for this machine's keys, each for its time, and those of revoked ones: of a
+/// history that does not contradict the log.
+pub(super) fn vouched(config: &Config) -> Result<(String, String), Problem> {
+    let (signers, current) = history(&config.keys)?;
+    let fingerprint = current.fingerprint(HashAlg::Sha256).to_string();
+    if let Some(logged) = logged(config)? {
+        let doubts = signers.agree(&logged, Some(&fingerprint)).map_err(|error| refused(&error))?;
+        for doubt in doubts {
+            out::note(format!("the keys' history says what the log does not: {doubt}"));
+        }
+    }
+    Ok((signers.allowed_signers(&config.keys.principal, &current), signers.revoked_keys()))
 }
 
-fn signers(common: &Common, config: &config::Keys) -> Result<(), Problem> {
-    let (signers, _) = history(config)?;
+/// What the log of the store says of keys; none, and a note, where there is none to be read.
+fn logged(config: &Config) -> Result<Option<LoggedKeys>, Problem> {
+    let root = &config.store.path;
+    let key = log_key(&config.keys)?;
+    match LoggedKeys::of_store(root, key.as_ref()) {
+        Ok(logged) => Ok(Some(logged)),
+        Err(error @ StoreError::Damaged { .. }) => {
+            let message = format!(
+                "the keys' history cannot be held against the log: {}; `exhibit verify {}` says what \
+                 is wrong; put back the log, or its public key",
+                chain(&error),
+                root.display()
+            );
+            Err(Problem::new(Code::LogDamaged, message).field("keys.log").because(error))
+        }
+        Err(error) => {
+            let why = chain(&error);
+            out::note(format!("the keys' history is not held against the log: {why}"));
+            Ok(None)
+        }
+    }
+}
+
+/// The log's public key, as a start wrote it, which must be that of the private one, where that can be
+/// read; none where there is none yet.
+pub(super) fn log_key(config: &config::Keys) -> Result<Option<VerifierKey>, Problem> {
+    let (public, private) = (config.log_public_file(), config.log_file());
+    let refused = |what: &str| {
+        let message = format!(
+            "the log's public key {} {what}; remove it and start the daemon again, which writes it \
+             anew",
+            public.display()
+        );
+        Problem::new(Code::InvalidConfig, message).field("keys.log")
+    };
+    let Ok(text) = std::fs::read_to_string(&public) else { return Ok(None) };
+    let key: VerifierKey =
+        text.trim_end().parse().map_err(|_| refused("is not the public key of a log"))?;
+    if let Ok(private) = LogKey::load(&private) {
+        let own = private.signer(key.name()).ok();
+        if own.is_none_or(|own| own.verifier(Algorithm::Ed25519) != key) {
+            return Err(refused("is another log's"));
+        }
+    }
+    Ok(Some(key))
+}
+
+fn signers(common: &Common, config: &Config) -> Result<u8, Problem> {
+    let (signers, current) = history(&config.keys)?;
+    let current = current.fingerprint(HashAlg::Sha256).to_string();
+    let logged = logged(config)?.unwrap_or_default();
+    let doubts = signers.doubts(&logged, Some(&current));
+    for doubt in &doubts {
+        out::note(format!("the keys' history and the log: {doubt}"));
+    }
+    let contradicted = doubts.iter().any(|doubt| doubt.contradicts);
+    let code = if contradicted { exit::UNHEALTHY } else { exit::OK };
     if common.json {
         let (keys, next, revoked) = (signers.keys(), signers.next(), signers.revoked());
-        out::json(&json!({ "keys": keys, "next": next, "revoked": revoked }));
-        return Ok(());
+        out::json(&json!({ "keys": keys, "next": next, "revoked": revoked, "doubts": doubts }));
+        return Ok(code);
     }
     let time = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.to_string());
     let row = |key: &Epoch| {
@@ -156,10 +223,10 @@ fn signers(common: &Common, config: &config::Keys) -> Result<(), Problem> {
         let Revocation { fingerprint, since, reason, .. } = revoked;
         out::line(format!("{fingerprint} is revoked since {since}: {reason}"));
     }
-    if let Some(next) = signers.next().filter(|_| config.place().waits()) {
+    if let Some(next) = signers.next().filter(|_| config.keys.place().waits()) {
         out::note(format!("{} waits for a reload or start: {}", next.fingerprint, next.reason));
     }
-    Ok(())
+    Ok(code)
 }
 
 fn rotate(
@@ -206,9 +273,9 @@ fn revoke(
 }
 
 /// Write what an auditor needs into `folder`.
-fn export(folder: &Path, config: &config::Keys) -> Result<(), Problem> {
+fn export(folder: &Path, config: &Config) -> Result<(), Problem> {
     let (signers, revoked) = vouched(config)?;
-    let public = config.log_public_file();
+    let public = config.keys.log_public_file();
     let log = std::fs::read(&public).map_err(|error| {
         let message = format!(
             "the log's public key {} cannot be read; `exhibit serve` writes it at its start",

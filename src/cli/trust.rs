@@ -64,7 +64,8 @@ pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<T
     let text = if let Some(path) = allowed_signers {
         std::fs::read_to_string(path).map_err(|error| in_file(path, error))?
     } else {
-        let keys = common.config()?.keys;
+        let config = common.config()?;
+        let keys = &config.keys;
         if !keys.signing.exists() {
             out::note(
                 "no --allowed-signers, and no signing key on this machine: nobody is trusted",
@@ -77,7 +78,7 @@ pub(super) fn trust(common: &Common, allowed_signers: Option<&Path>) -> Result<T
                 Problem::new(Code::InvalidField, message).field("trust")
             })?;
         }
-        let (signers, list) = vouched(&keys).map_err(|error| {
+        let (signers, list) = vouched(&config).map_err(|error| {
             let message = "this machine's signing key cannot be read; give --allowed-signers";
             Problem::new(Code::InvalidField, message).because(error)
         })?;

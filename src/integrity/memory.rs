@@ -56,7 +56,8 @@ impl Memory {
     /// `flags`, so that nothing can be taken back, where there are any.
     ///
     /// # Errors
-    /// What the system answers.
+    /// `InvalidData` where what is there is no memory: it may be that of an older state which somebody
+    /// wants forgotten. What the system answers.
     pub(crate) fn open(folder: &Path, log: &str, flags: bool) -> io::Result<Self> {
         disk::make_dirs(folder)?;
         let name = format!("seen-{}", &Digest::of(log.as_bytes()).to_string()[..16]);
@@ -66,6 +67,11 @@ impl Memory {
             read => read?,
         };
         let seen = largest(&text);
+        // To the guard's, which only grows, its user can add what is none; that takes nothing back.
+        if !is_memory(&text) && !(flags && seen.is_some()) {
+            let what = format!("{} does not hold what is remembered of a log", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
         if text.len() as u64 > MOST
             && let Some(seen) = seen
         {
@@ -164,6 +170,16 @@ impl Memory {
 
 fn line(seen: Seen) -> String {
     format!("{} {}\n", seen.size, seen.root)
+}
+
+/// Whether each line of `text` is a state, or the beginning of one that was cut short.
+fn is_memory(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'\n').all(|line| {
+        let size = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let root = line[size..].strip_prefix(b" ").unwrap_or(&line[size..]);
+        let hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (size > 0 || line.is_empty()) && root.len() <= 64 && root.iter().all(hex)
+    })
 }
 
 /// The largest state of those in `text`; what is no whole line was cut short.

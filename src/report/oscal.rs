@@ -103,6 +103,9 @@ fn remarks(mut problems: Vec<String>, story: &Story, options: &Options) -> Strin
     if let Some(told) = told.filter(|told| !told.is_altered()) {
         remarks = format!("{remarks} {}", told.sentence());
     }
+    if !story.said_of_unnamed().is_empty() {
+        remarks = format!("{remarks} {}", markdown(&story.said_of_unnamed()));
+    }
     if !story.unlogged.is_empty() {
         remarks = format!("{remarks} {}", story.said_of_unlogged());
     }

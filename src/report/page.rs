@@ -85,6 +85,8 @@ pub(super) struct Page {
     has_steps: bool,
     untold: u64,
     unlogged: String,
+    /// What is said of files that no event tells of.
+    unnamed: String,
     captures: Vec<Capture>,
     anchors: HashMap<String, String>,
     code: Vec<Panel>,
@@ -176,6 +178,7 @@ impl Page {
             recordings,
             untold: story.untold,
             unlogged: story.said_of_unlogged(),
+            unnamed: story.said_of_unnamed(),
             anchors: anchors(&story),
             code: record.code(&story),
             attachments,

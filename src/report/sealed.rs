@@ -73,3 +73,19 @@ fn what_the_log_did_not_hold_is_shown_as_such() {
     assert!(text.contains("NOT IN THE LOG") && !text.contains("deadbeefcafe"), "{text}");
     assert!(!text.contains("Capture 0002"), "{text}");
 }
+
+#[test]
+fn a_file_that_a_start_found_and_no_event_tells_of_is_marked() {
+    let bench = bench();
+    let folder = bench.filled(0).folder().to_owned();
+    exhibit_store::tampering::write(
+        &folder.join("data/unnamed.png"),
+        b"whole, but nobody was told",
+    );
+    let bench = bench.reopen();
+    let (draft, _) = bench.resume(exhibit_store::fixture::id(0)).expect("resumed");
+    let ending = Ending::interrupted("the daemon ended without sealing this run");
+    let receipt = draft.seal(&ending, &signer(), bench.now()).expect("sealed");
+    let (_, made) = reports(&bench.store.root().join(receipt.folder));
+    assert!(made.contains("NO EVENT TELLS OF data/unnamed.png"), "the report marks it");
+}

@@ -1,6 +1,7 @@
 //! Owns what the event chain tells: one row for each event, and what was captured, recorded,
 //! compared and attached along the way. Reads line by line, and keeps no more than its limits.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -11,6 +12,7 @@ use super::summary::{Summary, summary};
 use super::text::{count, indented, moment, quoted, spoken, text};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
+use crate::evidence::chain::RECOVERED;
 use crate::evidence::{CodeNamed, EVENTS, Line, artifacts_stated, lines};
 use crate::run::Actor;
 use crate::unlogged::Unlogged;
@@ -27,6 +29,8 @@ const MAX_DETAIL: usize = 6_000;
 const MAX_DETAILS: usize = 24 << 20;
 /// Most bytes of the lines that tell of them.
 const MAX_KEPT: usize = 64 << 20;
+/// Most files that are named of which no event tells.
+const MAX_UNNAMED: usize = 20;
 /// Events in one group.
 const GROUP: usize = 100;
 
@@ -99,6 +103,8 @@ pub(super) struct Story {
     pub(super) code: Vec<CodeNamed>,
     /// Events that the log did not hold: they have their rows, and nothing else tells of them.
     pub(super) unlogged: Unlogged,
+    /// Files that a recovery found and no event had told of.
+    unnamed: BTreeSet<String>,
     /// Data of the first event.
     pub(super) opening: Map<String, Value>,
     /// What the kernel said of the clock.
@@ -185,6 +191,19 @@ impl Story {
         }
     }
 
+    /// What is said of files that a recovery found and no event told of; empty where there are none.
+    pub(super) fn said_of_unnamed(&self) -> String {
+        let unnamed: Vec<&str> = self.unnamed.iter().map(String::as_str).collect();
+        if unnamed.is_empty() {
+            return String::new();
+        }
+        format!(
+            "NO EVENT TELLS OF {}. A crash came between a file and its event, or whoever has the files \
+             put it there while no daemon ran. Such a file is not established, and meets no requirement.",
+            text(&unnamed.join(", "))
+        )
+    }
+
     /// What is said of events that the log did not hold; empty where it held all.
     pub(super) fn said_of_unlogged(&self) -> String {
         if self.unlogged.is_empty() {
@@ -203,6 +222,11 @@ impl Story {
         self.clock.add(event.clock);
         let by_agent = event.actor == Actor::Agent;
         self.unlogged.take(self.events, &event);
+        if event.kind == RECOVERED && !by_agent {
+            let found = event.data.get("unnamed").and_then(Value::as_array).into_iter().flatten();
+            let found = found.filter_map(Value::as_str).map(str::to_owned);
+            self.unnamed.extend(found.take(MAX_UNNAMED));
+        }
         let files = artifacts_stated(&event);
         for file in &files {
             source.tells(file);

@@ -34,16 +34,21 @@ impl Store {
         self.root().join(layout::importing_place(sha256))
     }
 
-    /// Write `bundle`, which has this digest, beside its place. What an earlier attempt wrote whole
-    /// is left.
+    /// Write `bundle`, which has this digest and `size`, beside its place. What an earlier attempt
+    /// wrote whole is left.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when it has another digest; see [`StoreError`].
-    pub fn write_import(&self, mut bundle: impl Read, sha256: Digest) -> Result<(), StoreError> {
+    pub fn write_import(
+        &self,
+        mut bundle: impl Read,
+        sha256: Digest,
+        size: u64,
+    ) -> Result<(), StoreError> {
         let (folder, path) = (self.root().join(IMPORTED), self.importing(sha256));
         let at = |error| StoreError::new(&path, error);
         disk::make_dirs(&folder).map_err(StoreError::at(&folder))?;
-        if !is_that(&path, sha256).map_err(StoreError::at(&path))? {
+        if !is_that(&path, sha256, size).map_err(StoreError::at(&path))? {
             disk::remove_file(&path).map_err(at)?;
             disk::remove_cut_short(&path).map_err(at)?;
             let mut file = OnceFile::create(&path).map_err(at)?;
@@ -61,16 +66,16 @@ impl Store {
         disk::sync_dir(&folder).map_err(StoreError::at(&folder))
     }
 
-    /// Give the bundle with this digest, of which the log tells, its place. Done already is no error.
+    /// Give the bundle with this digest and `size`, of which the log tells, its place. Done already is no error.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when what waits is not that bundle; see [`StoreError`].
-    pub fn publish_import(&self, sha256: Digest) -> Result<(), StoreError> {
+    pub fn publish_import(&self, sha256: Digest, size: u64) -> Result<(), StoreError> {
         let (from, to) = (self.importing(sha256), self.import_of(sha256));
-        if is_that(&to, sha256).map_err(StoreError::at(&to))? {
+        if is_that(&to, sha256, size).map_err(StoreError::at(&to))? {
             return self.drop_begun_import(sha256);
         }
-        if !is_that(&from, sha256).map_err(StoreError::at(&from))? {
+        if !is_that(&from, sha256, size).map_err(StoreError::at(&from))? {
             let what = "it is not the bundle that the log tells of".to_owned();
             return Err(StoreError::Damaged { path: from, what });
         }
@@ -222,15 +227,22 @@ mod tests {
         let bench = Bench::new();
         let (store, bytes) = (&bench.store, b"a bundle".as_slice());
         let sha256 = Digest::of(bytes);
-        assert!(store.publish_import(sha256).is_err(), "nothing was written");
-        store.write_import(bytes, sha256).expect("written");
-        store.write_import(&b""[..], sha256).expect("what is whole is left");
+        assert!(store.publish_import(sha256, 8).is_err(), "nothing was written");
+        // Nobody reads a file with nothing in it for hours, to learn that it is not that bundle.
+        disk::make_dirs(&store.root().join(IMPORTED)).expect("made");
+        let sparse = File::create(store.importing(sha256)).expect("made");
+        sparse.set_len(1 << 42).expect("with a hole");
+        assert!(store.publish_import(sha256, 8).is_err(), "of another size");
+        assert_eq!(waits_in(store.root(), sha256, 8).expect("looked"), None);
+        store.write_import(bytes, sha256, 8).expect("written");
+        store.write_import(&b""[..], sha256, 8).expect("what is whole is left");
         assert_eq!(store.begun_imports().expect("listed"), [sha256]);
-        assert_eq!(waits_in(store.root(), sha256).expect("looked"), Some(true));
+        assert_eq!(waits_in(store.root(), sha256, 8).expect("looked"), Some(true));
+        assert_eq!(waits_in(store.root(), sha256, 9).expect("looked"), None, "of another size");
         assert!(store.kept_import(sha256, 8).expect("looked").is_none());
-        store.publish_import(sha256).expect("in place");
-        store.publish_import(sha256).expect("already");
-        assert_eq!(waits_in(store.root(), sha256).expect("looked"), Some(false));
+        store.publish_import(sha256, 8).expect("in place");
+        store.publish_import(sha256, 8).expect("already");
+        assert_eq!(waits_in(store.root(), sha256, 8).expect("looked"), Some(false));
         assert!(store.kept_import(sha256, 8).expect("looked").is_some());
         let other = store.kept_import(sha256, 9);
         assert!(matches!(other, Err(StoreError::Damaged { .. })), "{other:?}");
@@ -243,7 +255,7 @@ mod tests {
         assert!(store.kept_import(sha256, 8).expect("looked").is_some());
         // Bytes that are not those of the name stay nowhere.
         let other = Digest::of(b"other");
-        let refused = store.write_import(bytes, other);
+        let refused = store.write_import(bytes, other, 8);
         assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
         assert_eq!(store.begun_imports().expect("listed"), []);
         let found = found_in(store.root()).expect("listed");

@@ -314,9 +314,58 @@ fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
     if sound != "ok" || (tables > 0 && version != VERSION) {
         return Err(rusqlite::Error::InvalidQuery);
     }
-    connection.execute_batch(SCHEMA)?;
-    connection.pragma_update(None, "user_version", VERSION)?;
+    make(&connection)?;
+    // A trigger, a view or a table of somebody else's would show what is not so.
+    if schema(&connection)? != own_schema()? {
+        return Err(rusqlite::Error::InvalidQuery);
+    }
     Ok(connection)
+}
+
+/// Make what is missing of the tables, and have nothing that stands in the schema do more than they need.
+fn make(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(marks::SCHEMA)?;
+    connection.pragma_update(None, "user_version", VERSION)
+}
+
+/// Make the tables of `connection` anew where its schema is not the one that was made: somebody put a
+/// trigger or a view into it, or took a table out; whether that was so.
+fn mend(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let (found, own) = (schema(connection)?, own_schema()?);
+    if found == own {
+        return Ok(false);
+    }
+    let all = connection.unchecked_transaction()?;
+    // A trigger could act on what goes, and an index goes with its table.
+    for kind in ["trigger", "view", "table"] {
+        let names = found.iter().filter(|it| it[0].as_deref() == Some(kind));
+        for name in names.filter_map(|it| it[1].as_deref()) {
+            let name = name.replace('"', "\"\"");
+            all.execute_batch(&format!("DROP {kind} IF EXISTS \"{name}\""))?;
+        }
+    }
+    all.commit()?;
+    make(connection)?;
+    if schema(connection)? == own { Ok(true) } else { Err(rusqlite::Error::InvalidQuery) }
+}
+
+/// All that the schema of `connection` says: of each thing its kind, name, table and statement.
+fn schema(connection: &Connection) -> Result<Vec<[Option<String>; 4]>, rusqlite::Error> {
+    // What SQLite keeps for itself has names that nobody else can give.
+    let all = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name";
+    let mut statement = connection.prepare(all)?;
+    let rows =
+        statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
+    rows.collect()
+}
+
+/// What [`schema`] says of a new index.
+fn own_schema() -> Result<Vec<[Option<String>; 4]>, rusqlite::Error> {
+    let connection = Connection::open_in_memory()?;
+    make(&connection)?;
+    schema(&connection)
 }
 
 /// Remove the file of an index with what SQLite keeps beside it.

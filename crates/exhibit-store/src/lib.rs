@@ -139,7 +139,7 @@ pub use recover::{Salvage, Torn, Unlogged};
 pub use reporter::{PlainReports, Reporter};
 pub use seal::{GUIDE, SealError};
 pub use sign::{KeyGone, KeyPlace, LogKey, Signer};
-pub use signers::{Epoch, Next, Signers, SignersError};
+pub use signers::{Doubt, Epoch, Next, Signers, SignersError};
 pub use stamp::TimestampAuthority;
 pub use store::{Store, days_in, sealed_in, unlisted_in};
 pub use triage::Triage;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::BufReader;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -20,6 +21,11 @@ use crate::digest::Digest;
 use crate::disk::{self, Appending};
 use crate::run::{Actor, Ending, Event, Opening};
 use crate::workflow::Tally;
+
+/// Largest file of a run: what a bundle can hold.
+const MAX_FILE: u64 = 8_589_934_591;
+/// Most bytes of a file that take no room on disk: a file system may pack what repeats itself.
+const MAX_HOLES: u64 = 1 << 30;
 
 /// What recovery found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -100,6 +106,7 @@ pub(super) fn resume(place: Place, logged: Option<u64>) -> Result<(Draft, Salvag
     let first = logged.map(|logged| logged + 1).filter(|first| *first <= chain.lines);
     salvage.unlogged = first.map(|first| Unlogged { first, last: chain.lines });
     salvage.removed = leftovers::clear(&place.folder)?;
+    remove_impossible(&place.folder.join("data"), "data", &mut salvage.removed)?;
     let artifacts = compare(&place.folder, &chain.named, &mut salvage)?;
     if salvage.torn.is_some() {
         disk::truncate(&path, chain.length).map_err(StoreError::at(&path))?;
@@ -239,6 +246,29 @@ fn compare(
     salvage.missing = gone.cloned().collect();
     salvage.missing.sort();
     Ok(artifacts)
+}
+
+/// Remove files that no writer of ours leaves, and that nobody could hash in time: larger than a bundle
+/// holds, or with nothing in most of it. Which those were is told.
+fn remove_impossible(
+    folder: &Path,
+    name: &str,
+    removed: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    for entry in layout::entries(folder).map_err(StoreError::at(folder))? {
+        let path = format!("{name}/{}", entry.name.to_string_lossy());
+        if entry.kind.is_dir() {
+            remove_impossible(&entry.path, &path, removed)?;
+        } else if entry.kind.is_file() && path != EVENTS {
+            let found = entry.path.symlink_metadata().map_err(StoreError::at(&entry.path))?;
+            let holes = found.len().saturating_sub(found.blocks().saturating_mul(512));
+            if found.len() > MAX_FILE || holes > MAX_HOLES {
+                disk::remove_file(&entry.path).map_err(StoreError::at(&entry.path))?;
+                removed.push(path);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn collect(

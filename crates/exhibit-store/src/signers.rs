@@ -13,6 +13,7 @@ use ssh_key::{HashAlg, PublicKey};
 use super::error::SignError;
 use super::key_file::{self, KeyKind};
 use super::layout::NAMESPACE;
+use super::log::LoggedKeys;
 use super::sign::{COMMENT, KeyGone, KeyPlace, Signer};
 use crate::clock::Moment;
 use crate::disk;
@@ -65,6 +66,14 @@ pub enum SignersError {
         fingerprint: String,
         /// Why it was revoked.
         reason: String,
+    },
+    /// The history says something else than the log.
+    #[error("the keys' history {} contradicts the log: {}", .path.display(), joined(.doubts))]
+    Contradicted {
+        /// The file.
+        path: PathBuf,
+        /// In what, each with its remedy.
+        doubts: Vec<Doubt>,
     },
     /// A key cannot be used or made.
     #[error(transparent)]
@@ -225,14 +234,32 @@ impl Signers {
     }
 
     /// The key to sign with from `at` on: the one that waits, if there is one, else the one at
-    /// `place`. Whoever calls this must be the only one who signs.
+    /// `place`. Whoever calls this must be the only one who signs. The history is held against what is
+    /// `logged` of keys before, where there is a log.
     ///
     /// # Errors
     /// See [`SignersError`]; then no key is lost, and the next attempt goes on where this one ended.
-    pub fn take_up(&mut self, place: &KeyPlace, at: Moment) -> Result<Signer, SignersError> {
+    pub fn take_up(
+        &mut self,
+        place: &KeyPlace,
+        logged: Option<&LoggedKeys>,
+        at: Moment,
+    ) -> Result<Signer, SignersError> {
         let _lock = self.lock()?;
+        let current = Signer::public_at(place).ok().map(|key| fingerprint(&key));
+        let doubts = logged.map(|logged| self.agree(logged, current.as_deref())).transpose()?;
+        for doubt in doubts.into_iter().flatten() {
+            tracing::warn!(
+                doubt = doubt.to_string(),
+                "the keys' history says what the log does not"
+            );
+        }
         if place.agent.is_none() {
             key_file::remove_cut_short(&place.path)?;
+            // Of a history that was lost the key that another waits for is the beginning.
+            if place.waits() && self.file.keys.is_empty() && place.path.symlink_metadata().is_ok() {
+                self.begin_with(&Signer::public_at(place)?);
+            }
             key_file::exchange(&place.path, millis(at))?;
             // Another is not made in the place of one that signed: also not by a reload.
             if !self.file.keys.is_empty() && place.path.symlink_metadata().is_err() {
@@ -333,6 +360,11 @@ fn check_reason(reason: &str) -> Result<(), SignersError> {
     }
     Ok(())
 }
+
+mod logged;
+
+pub use self::logged::Doubt;
+use self::logged::joined;
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -265,7 +265,11 @@ fn a_torn_append_is_cut_and_told() {
     assert_eq!(salvage.removed, ["data/half.png.partial"]);
     assert_eq!(salvage.unnamed, ["data/unnamed.png"]);
     assert!(!salvage.is_damaged());
-    assert_eq!(verdict(&folder), [""; 0]);
+    assert_eq!(
+        verdict(&folder),
+        ["files_unnamed data/events.jsonl:4"],
+        "a note, by whom nobody knows"
+    );
     let told = ["run.opened", "capture.taken", "log", "run.recovered", "run.sealed"];
     assert_eq!(kinds(&folder), told);
     assert_eq!(events(&folder)[3]["data"]["torn"]["sha256"], json!(torn.sha256));
@@ -281,9 +285,15 @@ fn damage_done_to_an_open_run_is_sealed_and_stays_visible() {
         write(&folder.join(EVENTS), format!("{}\n{}\n", lines[0], lines[2]).as_bytes());
     });
     assert_eq!(salvage.broken, [2]);
+    // The event that told of both files is gone.
     assert_eq!(
         verdict(&folder),
-        ["event_previous data/events.jsonl:2", "event_sequence data/events.jsonl:2"]
+        [
+            "event_previous data/events.jsonl:2",
+            "event_sequence data/events.jsonl:2",
+            "files_unnamed data/events.jsonl:3",
+            "files_unnamed data/events.jsonl:3"
+        ]
     );
 
     let (_bench, salvage, folder) = recover_after(|folder| {

@@ -88,7 +88,7 @@ fn every_field_of_a_receipt_is_held_against_what_binds_it() {
 }
 
 #[test]
-fn a_receipt_with_a_field_twice_is_none() {
+fn a_receipt_that_says_two_things_is_none() {
     let bench = Bench::logged();
     let draft = bench.filled(0);
     let receipt = draft.seal(&Ending::sealed("succeeded"), &signer(), bench.now()).expect("sealed");
@@ -106,6 +106,23 @@ fn a_receipt_with_a_field_twice_is_none() {
         let why = read(&bad).expect_err("refused");
         assert!(why.contains("comes twice"), "{why}");
     }
+    // Of two receipts readers would believe different ones, and of fields that nothing binds any.
+    let forged = text.replacen("succeeded", "failed", 1);
+    let around = |inner: &str| format!("{},\"evidence\":{inner}}}", &forged[..forged.len() - 1]);
+    for bad in [
+        around(&format!("{{\"receipt\":{text}}}")),
+        format!("{},\"receipt\":{text}}}", &forged[..forged.len() - 1]),
+        format!("{{\"receipt\":{forged},\"evidence\":{{\"receipt\":{text}}}}}"),
+        format!("{{\"evidence\":{{\"receipt\":{text},\"checkpoint\":\"x\"}}}}"),
+        format!("{{\"answer\":{text}}}"),
+        format!("[{text}]"),
+        text.replacen('{', "{\"Outcome\":\"failed\",", 1),
+        text.replacen('{', "{\"verdict\":\"complete\",", 1),
+    ] {
+        read(&bad).expect_err(&bad);
+    }
+    let answer = format!("{{\"size_bytes\":1,\"evidence\":{{\"run\":\"x\",\"receipt\":{text}}}}}");
+    assert!(read(&answer).is_ok(), "an answer says other things beside it");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 #[cfg(any(test, feature = "testing"))]
 use planned::reads;
@@ -76,20 +77,44 @@ pub fn found(path: &Path) -> io::Result<Option<Metadata>> {
 /// # Errors
 /// `FileTooLarge` over the limit; else what the system answers.
 pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    read_from(open(path)?, limit)
 }
 
-/// [`read_limited`] of a plain file: a pipe or device, on which a reader would wait, is refused.
+/// [`read_limited`] of a plain file: a link, and a pipe or device, on which a reader would wait, is
+/// refused. What is read is what was looked at.
 ///
 /// # Errors
 /// `InvalidInput` for what is no plain file; else as [`read_limited`].
 pub fn read_plain(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file"));
-    }
-    read_limited(path, limit)
+    read_from(open_plain(path, OFlags::NOFOLLOW)?, limit)
+}
+
+/// [`read_plain`] of a file that somebody named, who may have named a link to it.
+///
+/// # Errors
+/// As [`read_plain`].
+pub fn read_named(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_from(open_plain(path, OFlags::empty())?, limit)
+}
+
+fn read_from(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+/// Open a plain file for reading, without waiting for anybody who writes to a pipe in its place.
+fn open_plain(path: &Path, how: OFlags) -> io::Result<File> {
+    let other = || io::Error::new(io::ErrorKind::InvalidInput, "not a plain file");
+    reads("open", path)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | how;
+    let opened = match rustix::fs::open(path, flags, Mode::empty()) {
+        // A link, and a socket.
+        Err(Errno::LOOP | Errno::NXIO) => return Err(other()),
+        opened => opened?,
+    };
+    let file = File::from(opened);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(other()) }
 }
 
 /// Whether `error`, or a cause of it, is the system's refusal or failure to read something that may
@@ -236,8 +261,6 @@ mod planned {
 
 #[cfg(test)]
 mod tests {
-    use rustix::io::Errno;
-
     use super::*;
     use crate::bundle::BundleError;
     use crate::error::StoreError;
@@ -254,6 +277,28 @@ mod tests {
         put(&path, b"12345");
         assert_eq!(read_limited(&path, 5).expect("within"), b"12345");
         assert_eq!(read_limited(&path, 4).expect_err("over").kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn nobody_waits_on_a_pipe_and_only_what_was_named_may_be_a_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        put(&at("f"), b"12345");
+        std::os::unix::fs::symlink(at("f"), at("link")).expect("linked");
+        let mode = Mode::RUSR | Mode::WUSR;
+        let made =
+            rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, mode, 0);
+        made.expect("made");
+        let kind = |read: io::Result<Vec<u8>>| read.map_err(|error| error.kind());
+        assert_eq!(kind(read_plain(&at("f"), 5)), Ok(b"12345".to_vec()));
+        assert_eq!(kind(read_named(&at("link"), 5)), Ok(b"12345".to_vec()));
+        assert_eq!(kind(read_plain(&at("link"), 5)), Err(io::ErrorKind::InvalidInput));
+        for name in ["pipe", "."] {
+            assert_eq!(kind(read_plain(&at(name), 5)), Err(io::ErrorKind::InvalidInput), "{name}");
+            assert_eq!(kind(read_named(&at(name), 5)), Err(io::ErrorKind::InvalidInput), "{name}");
+        }
+        assert_eq!(kind(read_plain(&at("f"), 4)), Err(io::ErrorKind::FileTooLarge));
+        assert_eq!(kind(read_named(&at("none"), 4)), Err(io::ErrorKind::NotFound));
     }
 
     #[test]

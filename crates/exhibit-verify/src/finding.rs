@@ -154,6 +154,7 @@ codes! {
     HoldSealMismatch = "hold_seal_mismatch" Altered "A hold was put on another seal of its run than the log holds.";
     ReceiptMismatch = "receipt_mismatch" Altered "A receipt says something else than what its run's folder or the log binds: another seal, another place in the log, or another value of any field.";
     EventsUnlogged = "events_unlogged" Note "The run was taken up after a crash, and the log did not hold its last events: only their own chain binds them, and they meet no requirement.";
+    FilesUnnamed = "files_unnamed" Note "Files of the run of which no event tells: a crash came between a file and its event, or somebody with the files put them there while no daemon ran.";
     OpeningNotLogged = "opening_not_logged" Altered "A run's first event is not the one that the log holds of its opening.";
     PurgedRunThere = "purged_run_there" Altered "The store holds a run that the log says was purged: a purge cut short, which the daemon's next start finishes, or a folder put back.";
     PurgeUnfounded = "purge_unfounded" Altered "An entry of the log purges a run that was not sealed so, or a bundle that was not kept, whose promised time was not over, or that was on hold.";

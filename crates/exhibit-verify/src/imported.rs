@@ -10,12 +10,13 @@ use exhibit_tlog::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::layout::{self, ARCHIVE_SUFFIX, BEGUN_SUFFIX, GOING_SUFFIX, IMPORTED};
 
-/// Whether the plain file at `path` has this digest.
+/// Whether the plain file at `path` has this digest, and this `size`, by which it is judged before it is
+/// read: of a file of many gigabytes with nothing in it nobody learns the digest in time.
 ///
 /// # Errors
 /// What the system answers when it cannot tell.
-pub fn is_that(path: &Path, sha256: Digest) -> io::Result<bool> {
-    if !disk::found(path)?.is_some_and(|found| found.is_file()) {
+pub fn is_that(path: &Path, sha256: Digest, size: u64) -> io::Result<bool> {
+    if !disk::found(path)?.is_some_and(|found| found.is_file() && found.len() == size) {
         return Ok(false);
     }
     Ok(disk::open(path).and_then(Digest::of_reader)?.0 == sha256)
@@ -70,11 +71,12 @@ pub fn goes_in(root: &Path, sha256: Digest) -> io::Result<bool> {
     Ok(mark.is_some_and(|mark| mark.is_file()))
 }
 
-/// Whether the bundle with this digest waits to take its place in the store at `root`, or has it.
+/// Whether the bundle with this digest and `size` waits to take its place in the store at `root`, or has
+/// it.
 ///
 /// # Errors
 /// What the system answers when it cannot tell.
-pub fn waits_in(root: &Path, sha256: Digest) -> io::Result<Option<bool>> {
+pub fn waits_in(root: &Path, sha256: Digest, size: u64) -> io::Result<Option<bool>> {
     let place = root.join(layout::imported_place(sha256));
     // A link in its place is told of as what it is.
     let is_file = |found: Metadata| found.is_file() || found.is_symlink() && place.is_file();
@@ -82,7 +84,7 @@ pub fn waits_in(root: &Path, sha256: Digest) -> io::Result<Option<bool>> {
     if placed()? {
         return Ok(Some(false));
     }
-    let waits = is_that(&root.join(layout::importing_place(sha256)), sha256);
+    let waits = is_that(&root.join(layout::importing_place(sha256)), sha256, size);
     // It may have taken it in between.
     if placed()? { Ok(Some(false)) } else { Ok(waits?.then_some(true)) }
 }

@@ -14,6 +14,7 @@ use ssh_key::{HashAlg, PublicKey};
 
 use super::allowed::{Anchor, Read};
 use super::revocation::Revoked;
+use crate::disk;
 use crate::timestamp::Authorities;
 use exhibit_tlog::policy::Policy;
 
@@ -27,6 +28,8 @@ pub const LOG_KEY: &str = "log.vkey";
 pub const TRUST_POLICY: &str = "trust-policy.txt";
 /// See [`SIGNERS`].
 const TIME: &str = "tsa-ca.pem";
+/// Most bytes that are read of each of them.
+const LIMIT: u64 = 64 << 20;
 
 /// The keys somebody vouched for.
 #[derive(Clone, Debug, Default)]
@@ -118,7 +121,7 @@ impl Trust {
     pub fn in_folder(folder: &Path) -> Result<Self, Unfit> {
         let read = |name: &str| {
             let path = folder.join(name);
-            match std::fs::read(&path) {
+            match disk::read_named(&path, LIMIT) {
                 Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(Unfit::Unreadable(path, error)),

@@ -6,13 +6,17 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
+use ssh_key::HashAlg;
+
 use super::Check;
 use crate::backend::chromium::find;
-use crate::config;
+use crate::cli::keys::log_key;
+use crate::config::{self, Config};
 use crate::daemon::{descriptors, preflight};
 use crate::disk;
 use crate::error::chain;
-use crate::evidence::{Amiss, Signer, Signers};
+use crate::evidence::log::LoggedKeys;
+use crate::evidence::{Amiss, Signer, Signers, StoreError};
 use crate::ownership::{Use, exposure};
 
 const MIB: u64 = 1024 * 1024;
@@ -243,8 +247,9 @@ pub(super) fn obstacles(config: &config::Config) -> Vec<Check> {
 }
 
 /// What the history of the signing keys says of the one in use.
-pub(super) fn signers(keys: &config::Keys) -> Check {
+pub(super) fn signers(config: &Config) -> Check {
     const NAME: &str = "keys' history";
+    let keys = &config.keys;
     let again = "have the daemon reload (SIGHUP) or start again";
     let signers = match Signers::open(&keys.signers_file()) {
         Ok(signers) => signers,
@@ -254,11 +259,17 @@ pub(super) fn signers(keys: &config::Keys) -> Check {
         }
     };
     let Some(last) = signers.keys().last() else {
+        if let Some(check) = against_log(NAME, config, &signers) {
+            return check;
+        }
         return Check::ok(NAME, "not there yet: begins at the first start");
     };
     if let Some(revoked) = signers.revocation(&last.fingerprint) {
         let found = format!("{} signs and is revoked: {}", last.fingerprint, revoked.reason);
         return Check::failed(NAME, found, again);
+    }
+    if let Some(check) = against_log(NAME, config, &signers) {
+        return check;
     }
     if keys.place().waits() {
         return Check::warning(NAME, "a new key waits to be taken up", again);
@@ -266,6 +277,36 @@ pub(super) fn signers(keys: &config::Keys) -> Check {
     let (all, revoked) = (signers.keys().len(), signers.revoked().len());
     let keys = if all == 1 { "key" } else { "keys" };
     Check::ok(NAME, format!("{all} {keys} in it, {revoked} revoked"))
+}
+
+/// In what the history contradicts the log, or says what that does not.
+fn against_log(name: &'static str, config: &Config, signers: &Signers) -> Option<Check> {
+    let key = match log_key(&config.keys) {
+        Ok(key) => key,
+        Err(problem) => {
+            return Some(Check::failed(
+                name,
+                problem.message,
+                "do what is said, and look who did it",
+            ));
+        }
+    };
+    let logged = match LoggedKeys::of_store(&config.store.path, key.as_ref()) {
+        Ok(logged) => logged,
+        Err(StoreError::NotFound { .. }) => return None,
+        Err(error) => {
+            let found = format!("cannot be held against the log: {}", chain(&error));
+            let remedy = "run doctor as the daemon's user; `exhibit verify` says what is wrong";
+            return Some(Check::failed(name, found, remedy));
+        }
+    };
+    let current = Signer::public_at(&config.keys.place()).ok();
+    let current = current.map(|key| key.fingerprint(HashAlg::Sha256).to_string());
+    let doubts = signers.doubts(&logged, current.as_deref());
+    let worst = doubts.iter().max_by_key(|doubt| doubt.contradicts)?;
+    let found = format!("{}: {}", worst.field, worst.found);
+    let made = if worst.contradicts { Check::failed } else { Check::warning };
+    Some(made(name, found, worst.remedy.clone()))
 }
 
 /// The key that signs evidence: in a file, or held by an SSH agent, which is asked for it.

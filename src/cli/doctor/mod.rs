@@ -86,7 +86,7 @@ fn all(config: &Config) -> Vec<Check> {
         integrity::verity(&config.store.path),
         checks::clock(),
         checks::signing_key(&config.keys),
-        checks::signers(&config.keys),
+        checks::signers(config),
         checks::key("log key", &config.keys.log_file(), "is made at the first start"),
         checks::key("API keys", &config.keys.api, "are made by `exhibit keys add`"),
         checks::socket(&config.daemon.socket),

@@ -259,7 +259,7 @@ impl Integrity {
     pub(super) fn import_findings(&self) -> (u64, BTreeMap<String, Vec<Finding>>) {
         let logged = || {
             let standing = self.0.decisions.lock();
-            let kept = standing.imports().map(|kept| kept.sha256).collect();
+            let kept = standing.imports().map(|kept| (kept.sha256, kept.size)).collect();
             verify::LoggedImports { kept, purged: standing.purged_imports().clone() }
         };
         let (bytes, findings) = verify::imports(self.0.context.root(), logged);

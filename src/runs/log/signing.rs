@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Code, Problem, chain};
-use crate::evidence::log::{LeafKind, Log, leaf};
+use crate::evidence::log::{LeafKind, Log, LoggedKeys, leaf};
 use crate::evidence::{
     Draft, KeyPlace, SealCause, SealError, Signer, Signers, SignersError, Trust,
 };
@@ -41,9 +41,10 @@ impl SigningKey {
     pub(in crate::runs) fn begin(
         config: &Config,
         clock: &Clock,
+        logged: Option<&LoggedKeys>,
     ) -> Result<(Self, Signers), Problem> {
         let (place, history) = (config.keys.place(), config.keys.signers_file());
-        let (signer, signers) = take_up(&place, &history, clock)?;
+        let (signer, signers) = take_up(&place, &history, clock, logged)?;
         tracing::info!(key = signer.fingerprint(), "evidence is signed");
         let key = Mutex::new(signer.fingerprint());
         let signer = RwLock::new(signer);
@@ -64,9 +65,10 @@ fn take_up(
     place: &KeyPlace,
     history: &std::path::Path,
     clock: &Clock,
+    logged: Option<&LoggedKeys>,
 ) -> Result<(Signer, Signers), Problem> {
     let mut signers = Signers::open(history).map_err(key_problem)?;
-    let signer = signers.take_up(place, clock.now()).map_err(key_problem)?;
+    let signer = signers.take_up(place, logged, clock.now()).map_err(key_problem)?;
     Ok((signer, signers))
 }
 
@@ -181,7 +183,9 @@ impl Signing {
         // Whoever seals has done so before the other key's time begins.
         let mut signer = signing.signer.write().unwrap_or_else(PoisonError::into_inner);
         let before = signer.fingerprint();
-        let (new, mut signers) = take_up(&signing.place, &signing.history, clock)?;
+        let (root, log) = (self.0.context.store.root(), &self.0.context.log);
+        let logged = LoggedKeys::of_store(root, Some(&log.key())).map_err(store_problem)?;
+        let (new, mut signers) = take_up(&signing.place, &signing.history, clock, Some(&logged))?;
         let after = new.fingerprint();
         *signer = new;
         signing.key.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&after);

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::digest::Digest;
 use crate::disk::{self, room::Reserve};
 use crate::error::{Code, Problem, chain};
-use crate::evidence::log::{Leaf, LeafKind, Life, Log, LogReader, leaf};
+use crate::evidence::log::{Leaf, LeafKind, Life, Log, LogReader, LoggedKeys, leaf};
 use crate::evidence::{LogKey, Signers, Store, StoreError};
 use crate::integrity::memory::Memory;
 use crate::runs::problem::store_problem;
@@ -45,8 +45,10 @@ pub(in crate::runs) fn begin(
         check_begins_with_nothing(&store)?;
     }
     let moved = check_machine(last.as_ref(), identity(&origin, MACHINE), config)?;
+    let logged = there.as_ref().map(|log| LoggedKeys::of_store(store.root(), Some(&log.key())));
+    let logged = logged.transpose().map_err(log_problem)?;
     // Nobody signs with the key before while the store is held.
-    let (signing, signers) = SigningKey::begin(config, clock)?;
+    let (signing, signers) = SigningKey::begin(config, clock, logged.as_ref())?;
     let log = there.map_or_else(open, Ok)?;
     hand_out(&config.keys.log_public_file(), &log)?;
     let before = signing::last_told(&log)?;
@@ -130,7 +132,9 @@ fn remembered(config: &Config, key: &LogKey, origin: &str) -> Result<Memory, Pro
     let log = signer.verifier(Algorithm::Ed25519).to_string();
     Memory::open(&folder, &log, false).map_err(|error| {
         let message = format!(
-            "how far the log had come cannot be read or written in {}; check owner and permissions",
+            "how far the log had come cannot be read or written in {}; check owner and permissions. Where \
+             it holds something else, put it back; if it is lost for good and the store is known to be \
+             in its newest state, note why and remove it",
             folder.display()
         );
         Problem::new(Code::InvalidConfig, message).field("keys.log").because(error)

@@ -52,7 +52,16 @@ impl Retention {
     /// What is wrong with the archive of `run`: codes of findings.
     pub(super) fn damage_of_archive(&self, run: RunId) -> BTreeSet<String> {
         let stands = self.0.decisions.lock().archive(run);
-        let found = disk::open(&self.0.context.store.archive_of(run)).and_then(Digest::of_reader);
+        let path = self.0.context.store.archive_of(run);
+        // One of another size is not read to learn that it is another.
+        let size = stands.and_then(|archive| archive.size);
+        let of_size = |found: std::fs::Metadata| {
+            found.is_file() && size.is_none_or(|size| size == found.len())
+        };
+        let found = disk::found(&path).map(|found| found.is_some_and(of_size)).and_then(|fits| {
+            let read = || disk::open(&path).and_then(Digest::of_reader);
+            if fits { read() } else { Err(std::io::ErrorKind::InvalidData.into()) }
+        });
         if found.as_ref().is_err_and(|error| disk::is_unreadable(error)) {
             return [UNREADABLE.to_owned()].into();
         }

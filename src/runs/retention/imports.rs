@@ -200,7 +200,7 @@ impl Retention {
             let what = "the log does not tell of it".to_owned();
             return Err(in_its_place(StoreError::Damaged { path, what }));
         }
-        store.write_import(bundle.reader(), sha256).map_err(store_problem)?;
+        store.write_import(bundle.reader(), sha256, size).map_err(store_problem)?;
         let index = {
             let mut standing = self.0.decisions.lock();
             let detail = json!({ "sha256": sha256, "kept": true });
@@ -208,7 +208,7 @@ impl Retention {
             standing.record(deed, vec![entry])?
         };
         tracing::warn!(runs = runs.len(), log_index = index, %sha256, origins = spans::value(&origins), by = by.account(), "a bundle of another store is kept");
-        store.publish_import(sha256).map_err(store_problem)?;
+        store.publish_import(sha256, size).map_err(store_problem)?;
         Ok(kept_answer(sha256, runs, Keeping::New, index))
     }
 
@@ -234,8 +234,9 @@ impl Retention {
             }
         };
         for sha256 in begun {
-            if self.0.decisions.lock().import(sha256).is_some() {
-                report(sha256, store.publish_import(sha256));
+            let size = self.0.decisions.lock().import(sha256).map(|kept| kept.size);
+            if let Some(size) = size {
+                report(sha256, store.publish_import(sha256, size));
             } else if sure {
                 report(sha256, store.drop_begun_import(sha256));
             }

@@ -30,7 +30,7 @@ const COLUMNS: [&str; 11] = [
     "words",
     "summary",
 ];
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS marks (run TEXT PRIMARY KEY, mark TEXT NOT NULL) \
+pub(super) const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS marks (run TEXT PRIMARY KEY, mark TEXT NOT NULL) \
                       STRICT, WITHOUT ROWID;";
 /// What was used, by the rows that are left, whose summaries are marked.
 const RECOUNT: &str = "
@@ -66,7 +66,7 @@ impl Index {
         Some(Digest::of_parts(&[key, b"outer", inner.as_bytes()]).to_string())
     }
 
-    /// Throw away every row that is not known as one's own, where another connection wrote since that
+    /// Make a changed schema anew, and throw away every row that is not known as one's own, where another connection wrote since that
     /// was done last, or it never was; whether another did, so that [`Index::fill`] is called for.
     ///
     /// # Errors
@@ -82,6 +82,7 @@ impl Index {
         if *seen == Some(version) {
             return Ok(false);
         }
+        super::mend(&connection).map_err(|error| self.failed(error))?;
         let strangers = self.strangers(&connection).map_err(|error| self.failed(error))?;
         for run in &strangers {
             let removed = connection.execute("DELETE FROM runs WHERE run = ?1", [run]);

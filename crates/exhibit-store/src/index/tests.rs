@@ -154,3 +154,52 @@ fn usage_costs_the_same_however_many_runs_there_are() {
     index.forget(record.opening.run).expect("forgotten");
     assert_eq!(index.captures_since(&caller, &month).expect("asked"), 0);
 }
+
+/// What somebody with the store's files can put into the index beside rows.
+const STRANGE: [&str; 5] = [
+    "CREATE TRIGGER evil AFTER INSERT ON marks BEGIN \
+     UPDATE runs SET outcome = 'failed', summary = replace(summary, 'succeeded', 'failed') \
+     WHERE run = new.run; END; DELETE FROM marks;",
+    "ALTER TABLE runs RENAME TO rows; CREATE VIEW runs AS SELECT * FROM rows;",
+    "DROP TABLE runs;",
+    "DROP TABLE marks; DROP TABLE usage;",
+    "ALTER TABLE runs ADD COLUMN more TEXT; CREATE TABLE \"a\"\"b\" (x);",
+];
+
+#[test]
+fn nothing_strange_in_the_schema_stays_at_a_start_nor_beside_a_daemon_at_work() {
+    for strange in STRANGE {
+        for at_work in [false, true] {
+            let bench = Bench::new();
+            bench.sealed(0);
+            let root = bench.store.root().to_owned();
+            let path = root.join("index.sqlite");
+            let open = || {
+                let index = Index::open(&path).expect("opened");
+                index.authenticate(&super::super::fixture::log_key());
+                index.distrust().expect("looked at");
+                index.fill(&root).expect("filled");
+                index
+            };
+            let index = open();
+            let before = index.list(&Filter::default()).expect("listed");
+            let held = at_work.then_some(index);
+            Connection::open(&path).expect("opened").execute_batch(strange).expect("done");
+            let index = match held {
+                Some(index) => {
+                    assert!(index.distrust().expect("mended"), "{strange}");
+                    index.fill(&root).expect("filled");
+                    index
+                }
+                None => open(),
+            };
+            assert_eq!(index.list(&Filter::default()).expect("listed"), before, "{strange}");
+            assert_eq!(schema(&index.lock()), own_schema(), "{strange}");
+            bench.sealed(1);
+            index.fill(&root).expect("filled");
+            let all = index.list(&Filter::default()).expect("listed");
+            assert!(all.iter().all(|run| run.outcome.as_deref() != Some("failed")), "{strange}");
+            assert_eq!(all.len(), 2, "{strange}");
+        }
+    }
+}

@@ -36,7 +36,7 @@ impl Desk {
     /// As the daemon does at its start, an hour later.
     pub(crate) fn start(&self) -> Result<Signer, SignersError> {
         self.now.set(self.now().plus(Duration::from_hours(1)));
-        self.read()?.take_up(&self.place, self.now())
+        self.read()?.take_up(&self.place, None, self.now())
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
@@ -184,4 +184,111 @@ fn a_reason_is_a_line() {
         assert!(matches!(refused, Err(SignersError::Refused(_))), "{reason:?}");
     }
     assert!(!key_file::next_file(&desk.place.path).exists());
+}
+
+/// The log of a desk on which `names` signed one after the other, an hour each from 9:00 on.
+fn told(names: &[&str]) -> LoggedKeys {
+    let mut told = LoggedKeys::default();
+    for (hour, name) in names.iter().enumerate() {
+        let entry = serde_json::json!({
+            "format": "exhibit-log/1", "kind": "start", "key": name,
+            "time": format!("2026-11-24T{:02}:15:46.120Z", 9 + hour),
+        });
+        told.take(hour as u64, &entry_of(&entry));
+    }
+    told
+}
+
+fn entry_of(entry: &serde_json::Value) -> crate::log::Leaf {
+    crate::log::Leaf::parse(entry.to_string().as_bytes()).expect("an entry")
+}
+
+fn revoked_in(told: &mut LoggedKeys, key: &str, since: &str) {
+    let entry = serde_json::json!({
+        "format": "exhibit-log/1", "kind": "key-revocation", "time": "2026-11-24T12:00:00.000Z",
+        "key": key, "since": since, "reason": "lost",
+    });
+    told.take(9, &entry_of(&entry));
+}
+
+#[test]
+fn a_history_that_was_edited_contradicts_the_log_and_an_honest_one_does_not() {
+    let desk = Desk::new();
+    let old = desk.start().expect("made").fingerprint();
+    desk.signers().rotate(&desk.place, KeyKind::Ed25519, "due").expect("made");
+    let new = desk.start().expect("taken up").fingerprint();
+    let honest = desk.signers();
+    let logged = told(&[&old, &new]);
+    let says = |signers: &Signers, logged: &LoggedKeys| -> Vec<(String, bool)> {
+        let doubts = signers.doubts(logged, Some(&new));
+        doubts.into_iter().map(|doubt| (doubt.field, doubt.contradicts)).collect()
+    };
+    let edited = |edit: &dyn Fn(&mut File)| {
+        let mut signers = desk.signers();
+        edit(&mut signers.file);
+        says(&signers, &logged)
+    };
+    // As it is; as a crash leaves it before the log heard of the new key; and of a store that began when
+    // another log had ended.
+    assert_eq!(says(&honest, &logged), []);
+    assert_eq!(says(&honest, &told(&[&old])), []);
+    let mut later = told(&[&new]);
+    later.epochs[0].first = later.epochs[0].first.map(|at| at + SignedDuration::from_hours(1));
+    assert_eq!(says(&honest, &later), [("keys[0].fingerprint".to_owned(), false)]);
+
+    let at = |field: &str| vec![(field.to_owned(), true)];
+    let time = |text: &str| Some(text.parse().expect("a time"));
+    assert_eq!(edited(&|file| file.keys = Vec::new()), at("keys"), "gone");
+    assert_eq!(edited(&|file| file.keys.truncate(1))[1], at("keys")[0], "put back");
+    let late = edited(&|file| {
+        (file.keys[0].until, file.keys[1].from) =
+            (time("2046-01-01T00:00:00Z"), time("2046-01-01T00:00:00Z"));
+    });
+    assert_eq!(late, at("keys[1].from"));
+    assert_eq!(
+        edited(&|file| file.keys[0].until = time("2046-01-01T00:00:00Z")),
+        at("keys[1].from")
+    );
+    let slipped = edited(&|file| {
+        let until = time("2026-11-24T10:00:00Z");
+        file.keys[0].from = until;
+        let fingerprint = "SHA256:evil".to_owned();
+        let key = file.keys[0].key.clone();
+        file.keys.insert(0, Epoch { fingerprint, key, from: None, until, reason: None });
+    });
+    assert_eq!(slipped, at("keys[0].fingerprint"));
+    let appended = edited(&|file| {
+        let mut evil = file.keys[1].clone();
+        (evil.from, evil.fingerprint) = (time("2026-11-24T11:00:00Z"), "SHA256:evil".to_owned());
+        file.keys[1].until = evil.from;
+        file.keys.push(evil);
+    });
+    assert_eq!(appended, at("keys[2].fingerprint"));
+}
+
+#[test]
+fn a_key_that_the_log_revokes_does_not_sign_whatever_the_history_says() {
+    let desk = Desk::new();
+    let old = desk.start().expect("made").fingerprint();
+    let mut logged = told(&[&old]);
+    revoked_in(&mut logged, &old, "2026-11-24T09:00:00.000Z");
+    let mut signers = desk.signers();
+    let refused = signers.take_up(&desk.place, Some(&logged), desk.now()).expect_err("revoked");
+    let said = refused.to_string();
+    assert!(said.contains("revoked") && said.contains(&old) && said.contains("put back"), "{said}");
+    // Since later than the log says is no better; since earlier is what `keys revoke` allows.
+    for (since, field) in [
+        ("2026-11-24T10:00:00Z", Some(format!("revoked[{old}].since"))),
+        ("2026-11-24T09:00:00Z", None),
+        ("2026-11-24T08:00:00Z", None),
+    ] {
+        let mut signers = desk.signers();
+        let since = since.parse().expect("a time");
+        let (fingerprint, key) = (old.clone(), signers.file.keys[0].key.clone());
+        let reason = "lost".to_owned();
+        let revocation = Revocation { fingerprint, key, since, at: since, reason, logged: true };
+        signers.file.revoked.push(revocation);
+        let found = signers.doubts(&logged, Some(&old)).pop().map(|doubt| doubt.field);
+        assert_eq!(found, field);
+    }
 }

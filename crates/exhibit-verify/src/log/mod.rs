@@ -4,6 +4,7 @@
 
 mod continuation;
 mod head;
+mod keys;
 pub mod leaf;
 mod reader;
 mod stamp_file;
@@ -11,6 +12,7 @@ mod standing;
 
 pub use self::continuation::{Broken, Continuation, Indexed};
 pub use self::head::RunHead;
+pub use self::keys::{LoggedEpoch, LoggedKeys, LoggedRevocation};
 pub use self::leaf::{Leaf, LeafKind, Life};
 pub use self::reader::{LogReader, TreeReader, read_checkpoint, read_kept_checkpoint};
 pub use self::stamp_file::{MAX_PER_CHECKPOINT, StampFile};

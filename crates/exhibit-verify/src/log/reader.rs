@@ -119,7 +119,8 @@ pub fn read_checkpoint(path: &Path) -> Result<(Note, Checkpoint), StoreError> {
 /// # Errors
 /// As [`read_checkpoint`].
 pub fn read_kept_checkpoint(path: &Path) -> Result<(Note, Checkpoint), StoreError> {
-    let mut text = read_text(path)?;
+    let bytes = disk::read_named(path, MAX_NOTE).map_err(StoreError::at(path))?;
+    let mut text = String::from_utf8(bytes).map_err(|error| damaged(path, error))?;
     if !text.ends_with('\n') {
         text.push('\n');
     }

@@ -55,6 +55,8 @@ pub struct Tombstone {
 pub struct Archived {
     /// Digest of the file.
     pub sha256: Digest,
+    /// Its size in bytes, where the entry says so.
+    pub size: Option<u64>,
     /// Index of the last entry about it.
     pub log_index: u64,
     /// Whether that entry says that it became a folder again.
@@ -190,7 +192,8 @@ impl Standing {
             }
             LeafKind::Archive => {
                 let sha256 = text("sha256").and_then(|it| it.parse().ok()).unwrap_or(Digest::ZERO);
-                let archived = Archived { sha256, log_index: index, restored: false };
+                let size = leaf.data.get("size").and_then(Value::as_u64);
+                let archived = Archived { sha256, size, log_index: index, restored: false };
                 self.archived.insert(run, archived);
             }
             LeafKind::Restore => {

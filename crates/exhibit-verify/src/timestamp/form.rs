@@ -93,7 +93,8 @@ pub(super) struct Accuracy {
 pub(super) struct GenTime(Vec<u8>);
 
 impl GenTime {
-    /// The moment; none when it is not written as `YYYYMMDDhhmmss[.f…]Z`.
+    /// The moment; none when it is not written as `YYYYMMDDhhmmss[.f…]Z`, or of a year that not every
+    /// reader of evidence can count with: before 1 or after 9998.
     pub(super) fn moment(&self) -> Option<Timestamp> {
         let text = std::str::from_utf8(&self.0).ok()?.strip_suffix('Z')?;
         let (whole, fraction) = text.split_once('.').map_or((text, None), |(w, f)| (w, Some(f)));
@@ -107,8 +108,9 @@ impl GenTime {
             Some(text) => format!("{text:0<9.9}").parse().ok()?,
         };
         let part = |from: usize, to: usize| whole[from..to].parse::<i8>().ok();
+        let year = whole[..4].parse().ok().filter(|year| (1..9999).contains(year))?;
         let time = DateTime::new(
-            whole[..4].parse().ok()?,
+            year,
             part(4, 6)?,
             part(6, 8)?,
             part(8, 10)?,
@@ -196,6 +198,10 @@ mod tests {
             "20261124081546.50Z",
             "20261124081546.-1Z",
             "20261324081546Z",
+            "00000101000000Z",
+            "99990101000000Z",
+            "20261124081560Z",
+            "20261124240000Z",
             "2026112408+546Z",
             "20261124081546+0100",
         ] {

@@ -9,7 +9,6 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use webpki::EndEntityCert;
 use webpki::ring as algorithms;
 use x509_cert::Certificate;
-use x509_cert::ext::pkix::SubjectKeyIdentifier;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use super::form::{SHA256, SHA384, SHA512, SignedData, SigningCertificate, TST_INFO, is_plain};
@@ -80,19 +79,12 @@ fn certificates(
     Ok((signer, others))
 }
 
-/// Whether the signer says that it is this one.
+/// Whether the signer says that it is this one: by issuer and number, as every authority does; stock
+/// tools believe no timestamp whose signer is named by the identifier of its key alone.
 fn named(info: &SignerInfo, certificate: &Certificate) -> bool {
     let tbs = &certificate.tbs_certificate;
-    let version = info.version as u8;
-    match &info.sid {
-        SignerIdentifier::IssuerAndSerialNumber(id) => {
-            version == 1 && id.issuer == tbs.issuer && id.serial_number == tbs.serial_number
-        }
-        SignerIdentifier::SubjectKeyIdentifier(id) => {
-            let own = tbs.get::<SubjectKeyIdentifier>();
-            version == 3 && own.is_ok_and(|own| own.is_some_and(|(_, own)| own == *id))
-        }
-    }
+    let SignerIdentifier::IssuerAndSerialNumber(id) = &info.sid else { return false };
+    info.version as u8 == 1 && id.issuer == tbs.issuer && id.serial_number == tbs.serial_number
 }
 
 fn check(info: &SignerInfo, content: &[u8], signer: &[u8]) -> Result<(), StampError> {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use der::{Decode as _, Encode as _};
+use der::asn1::{Any, AnyRef, ContextSpecific};
+use der::{Decode as _, Encode as _, TagMode, TagNumber};
 use jiff::Timestamp;
+use x509_cert::Certificate;
 
 use super::form::{SHA256, SIGNED_DATA, TimeStampResp, TstInfo, is_plain};
 use super::request::Request;
@@ -64,6 +66,9 @@ impl Stamp {
         if info.version != 1 || unknown {
             return Err(malformed("a version or an extension that is not known"));
         }
+        if info.authority.is_some_and(|authority| !is_named(&authority, &signed.signer)) {
+            return Err(malformed("the authority that it names is not its certificate's"));
+        }
         let accuracy = info.accuracy.map_or(Duration::ZERO, |accuracy| {
             Duration::from_secs(accuracy.seconds.unwrap_or(0).into())
                 + Duration::from_millis(accuracy.millis.unwrap_or(0).into())
@@ -100,4 +105,15 @@ impl Stamp {
     pub fn answers(&self, request: &Request) -> bool {
         self.imprint == request.imprint && self.nonce.as_ref() == Some(&request.nonce)
     }
+}
+
+/// Whether `authority`, the content of the field `tsa`, is the subject of the certificate with this DER
+/// (RFC 3161, 2.4.2): a `directoryName`.
+fn is_named(authority: &Any, signer: &[u8]) -> bool {
+    let subject = Certificate::from_der(signer).and_then(|it| it.tbs_certificate.subject.to_der());
+    let Ok(subject) = subject else { return false };
+    let Ok(authority) = authority.to_der() else { return false };
+    let Ok(value) = AnyRef::try_from(subject.as_slice()) else { return false };
+    let (tag_number, tag_mode) = (TagNumber::N4, TagMode::Explicit);
+    ContextSpecific { tag_number, tag_mode, value }.to_der().is_ok_and(|own| own == authority)
 }

@@ -1,7 +1,7 @@
 //! Owns the check of the event chain, and of what its first and last events say of the record and
 //! the files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader};
 
 use serde_json::{Value, json};
@@ -32,6 +32,10 @@ pub(super) struct Walk {
     /// Files that events told of, by path and digest, with the first line that did: two events
     /// that tell of one path differently cannot both be right.
     pub(super) told: BTreeMap<(String, Digest), u64>,
+    /// Files that a recovery found and no event had told of, each with the line that says so.
+    unnamed: Vec<(u64, String)>,
+    /// Sizes of these files, by the first event that told of each.
+    pub(super) sizes: BTreeMap<String, u64>,
 }
 
 impl Check<'_> {
@@ -113,6 +117,11 @@ impl Check<'_> {
             let found = line.data["unlogged"].to_string();
             self.add(FindingCode::EventsUnlogged, &place, "events that the log held", found);
         }
+        if line.kind == RECOVERED && line.actor == Actor::Exhibit {
+            let unnamed = line.data.get("unnamed").and_then(Value::as_array);
+            let paths = unnamed.into_iter().flatten().filter_map(Value::as_str);
+            walk.unnamed.extend(paths.map(|path| (walk.lines, path.to_owned())));
+        }
         if let Some((_, time)) = walk.before.as_ref().filter(|(_, time)| line.time < *time) {
             let expected = format!("{time} or later");
             self.add(FindingCode::EventTimeOrder, &place, expected, line.time.clone());
@@ -122,6 +131,7 @@ impl Check<'_> {
         walk.tally.take(walk.lines, line.actor, &line.kind, &line.data);
         if line.kind != SEALED {
             for artifact in chain::artifacts_stated(&line) {
+                walk.sizes.entry(artifact.path.clone()).or_insert(artifact.size_bytes);
                 walk.told.entry((artifact.path, artifact.sha256)).or_insert(walk.lines);
             }
         }
@@ -150,6 +160,7 @@ impl Check<'_> {
         self.told(&walk.told);
         if let Some(last) = last {
             self.listed(last);
+            self.unnamed(walk);
         }
         if let (Some(first), Some(last), Some(record)) = (first, last, record) {
             let counts = Counts {
@@ -226,6 +237,20 @@ impl Check<'_> {
             }
         }
         self.manifest = Some(manifest);
+    }
+
+    /// The files that a recovery found and of which no event told, before it or after.
+    fn unnamed(&mut self, walk: &Walk) {
+        let named: BTreeSet<&str> = walk.told.keys().map(|(path, _)| path.as_str()).collect();
+        let manifest = self.manifest.take();
+        for (line, path) in &walk.unnamed {
+            let there = manifest.as_ref().is_some_and(|manifest| manifest.contains_key(path));
+            if there && !named.contains(path.as_str()) {
+                let (place, expected) = (format!("{EVENTS}:{line}"), "files that events tell of");
+                self.add(FindingCode::FilesUnnamed, place, expected, path.clone());
+            }
+        }
+        self.manifest = manifest;
     }
 
     fn same_record(&mut self, derived: Option<&RunRecord>) {

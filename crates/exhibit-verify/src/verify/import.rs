@@ -66,20 +66,32 @@ pub(super) fn read(root: &Path, trust: &Trust) -> (Vec<Kept>, Vec<Finding>) {
 /// What the log says of bundles of other stores.
 #[derive(Debug, Default)]
 pub struct Logged {
-    /// Digests of those that are kept.
-    pub kept: BTreeSet<Digest>,
+    /// Digests of those that are kept, and their sizes in bytes.
+    pub kept: BTreeMap<Digest, u64>,
     /// Of those that were purged.
     pub purged: BTreeSet<Digest>,
 }
 
-/// Hold the files in `imported/` of the store at `root` against what is `logged`, which is asked after
-/// they were read; about how many bytes that were, and what is to be said.
-pub fn imports(root: &Path, logged: impl FnOnce() -> Logged) -> (u64, Vec<Finding>) {
+/// Hold the files in `imported/` of the store at `root` against what is `logged`, which is asked before
+/// and after they were read; about how many bytes that were, and what is to be said. What the log tells
+/// nothing of, or tells another size of, is not read.
+pub fn imports(root: &Path, logged: impl Fn() -> Logged) -> (u64, Vec<Finding>) {
     let (found, mut findings) = listed(root);
-    let size = |path: &Path| path.metadata().map_or(0, |found| found.len());
-    let bytes = found.iter().map(|(_, path)| size(path)).sum();
-    let found = found.iter().map(|(named, path)| (*named, digest(path))).collect();
-    findings.extend(against(root, &found, &logged()));
+    let before = logged().kept;
+    let read = |named: &Digest, path: &Path, kept: &BTreeMap<Digest, u64>| match kept.get(named) {
+        Some(size) => digest_of(path, Some(*size)),
+        None => Ok(None),
+    };
+    let mut digests: BTreeMap<_, _> =
+        found.iter().map(|(named, path)| (*named, read(named, path, &before))).collect();
+    let after = logged();
+    // One that was taken in meanwhile.
+    for (named, path) in found.iter().filter(|(named, _)| !before.contains_key(named)) {
+        digests.insert(*named, read(named, path, &after.kept));
+    }
+    let is_read = |named: &Digest| matches!(digests.get(named), Some(Ok(Some(_))));
+    let bytes = after.kept.iter().filter(|(named, _)| is_read(named)).map(|(_, size)| size).sum();
+    findings.extend(against(root, &digests, &after));
     (bytes, findings)
 }
 
@@ -112,10 +124,6 @@ fn listed(root: &Path) -> (Vec<(Digest, PathBuf)>, Vec<Finding>) {
     (found, findings)
 }
 
-fn digest(path: &Path) -> io::Result<Option<Digest>> {
-    digest_of(path, None)
-}
-
 /// What is wrong with the files that were `found`, by the digest in their names, by what is `logged`.
 fn against(
     root: &Path,
@@ -124,7 +132,7 @@ fn against(
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (named, found) in found {
-        let kept = logged.kept.contains(named);
+        let kept = logged.kept.contains_key(named);
         if kept && found.as_ref().is_ok_and(|found| found.as_ref() == Some(named)) {
             continue;
         }
@@ -151,9 +159,9 @@ fn against(
             found.map_or("another, or what cannot be read".to_owned(), |found| found.to_string());
         findings.push(Finding::new(FindingCode::ImportNotLogged, place, expected, found));
     }
-    for sha256 in logged.kept.iter().filter(|sha256| !found.contains_key(*sha256)) {
+    for (sha256, size) in logged.kept.iter().filter(|(sha256, _)| !found.contains_key(*sha256)) {
         let place = imported_place(*sha256);
-        match waits_in(root, *sha256) {
+        match waits_in(root, *sha256, *size) {
             // One that waits is told of under the name it has.
             Ok(Some(_)) => {}
             Ok(None) => {
@@ -280,18 +288,21 @@ impl LogCheck<'_> {
 
     fn imports_found(&self, read: &[Kept]) -> Vec<Finding> {
         let of = |was_purged: bool| {
-            let told = self.imports.iter().filter(move |(_, (_, purged))| *purged == was_purged);
-            told.map(|(sha256, _)| *sha256).collect()
+            self.imports.iter().filter(move |(_, (_, purged))| *purged == was_purged)
         };
-        let logged = Logged { kept: of(false), purged: of(true) };
+        let logged = Logged {
+            kept: of(false).map(|(sha256, (kept, _))| (*sha256, kept.size)).collect(),
+            purged: of(true).map(|(sha256, _)| *sha256).collect(),
+        };
         let sha256 = |kept: &Kept| {
-            let size = self.imports.get(&kept.named).map(|(logged, _)| logged.size);
             let path = self.root.join(&kept.report.place);
             // Of one that cannot be read nothing is known but that, which is told.
             let unread = kept.findings.iter().any(|it| it.code == FindingCode::Unreadable);
             let unread = unread.then_some(kept.named);
             let known = kept.found.or(unread).map(|found| Ok(Some(found)));
-            known.unwrap_or_else(|| digest_of(&path, size.filter(|size| *size > 0)))
+            let size = || self.imports.get(&kept.named).map(|(logged, _)| logged.size);
+            // One that the log tells nothing of is none, whatever is in it.
+            known.unwrap_or_else(|| size().map_or(Ok(None), |size| digest_of(&path, Some(size))))
         };
         let found = read.iter().map(|kept| (kept.named, sha256(kept))).collect();
         against(self.root, &found, &logged)

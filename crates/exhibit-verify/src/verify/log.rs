@@ -32,7 +32,9 @@ use crate::finding::{Finding, FindingCode};
 use crate::found::Findings;
 use crate::id::RunId;
 use crate::layout;
-use crate::log::{CHECKPOINT, FOLDER, HISTORY, KeptImport, Leaf, LeafKind, LogReader, RunHead};
+use crate::log::{
+    CHECKPOINT, FOLDER, HISTORY, KeptImport, Leaf, LeafKind, LogReader, LoggedKeys, RunHead,
+};
 use crate::trust::Trust;
 use exhibit_tlog::checkpoint::Checkpoint;
 use exhibit_tlog::digest::Digest;
@@ -109,6 +111,8 @@ pub(super) struct LogCheck<'a> {
     pub(super) keeping: Keeping,
     /// Bundles of other stores that were taken in, and whether they were purged since.
     pub(super) imports: BTreeMap<Digest, (KeptImport, bool)>,
+    /// What it says of the keys that sign.
+    pub(super) keys: LoggedKeys,
     /// Heads of the custody log.
     pub(super) heads: Vec<Stated>,
     pub(super) dated: Dated,
@@ -150,6 +154,7 @@ impl<'a> LogCheck<'a> {
             imports_caught: None,
             keeping: Keeping::default(),
             imports: BTreeMap::new(),
+            keys: LoggedKeys::default(),
             heads: Vec::new(),
             dated: dated.unwrap_or_default(),
             watch: Watch::default(),
@@ -346,6 +351,7 @@ impl<'a> LogCheck<'a> {
             return;
         };
         self.dated.entry(index, &leaf);
+        self.keys.take(index, &leaf);
         if leaf.kind == LeafKind::Custody {
             self.heads.push(Stated::of(index, &leaf));
         }

@@ -14,6 +14,7 @@ mod open;
 mod parallel;
 mod proof;
 mod receipt;
+mod revoked;
 mod run;
 mod runs;
 mod seal;

@@ -176,7 +176,8 @@ impl Check<'_> {
         }
         self.heads(&heads);
         for ((path, sha256), line) in walk.told {
-            self.open_artifact(&path, sha256, line);
+            let size = walk.sizes.get(&path).copied();
+            self.open_artifact(&path, sha256, size, line);
         }
     }
 
@@ -189,10 +190,14 @@ impl Check<'_> {
         }
     }
 
-    fn open_artifact(&mut self, path: &str, sha256: Digest, line: u64) {
+    /// The file that an event tells of, judged by its size before it is read.
+    fn open_artifact(&mut self, path: &str, sha256: Digest, size: Option<u64>, line: u64) {
         let expected = || format!("{sha256} as line {line} of {EVENTS} tells");
         let full = self.folder.join(path);
         let read = disk::found(&full).and_then(|found| match found {
+            Some(found) if found.is_file() && size.is_some_and(|size| size != found.len()) => {
+                Err(ErrorKind::InvalidData.into())
+            }
             Some(found) if found.is_file() => disk::open(&full),
             _ => Err(ErrorKind::NotFound.into()),
         });
@@ -204,6 +209,10 @@ impl Check<'_> {
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.add(FindingCode::EventArtifactMismatch, path, expected(), "no file");
+            }
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                let found = "a file of another size";
+                self.add(FindingCode::EventArtifactMismatch, path, expected(), found);
             }
             Err(error) => self.unreadable(path, &error),
         }

@@ -29,22 +29,72 @@ use exhibit_tlog::note::Note;
 use exhibit_tlog::proof::Proof;
 use exhibit_tlog::tile::WIDTH;
 
-/// The receipt in the file at `path`: alone, or as the answer to a capture or a seal holds it.
+/// The receipt in the file at `path`: alone, or as the answer to a capture or a seal holds it. There is
+/// one in it, of which every field is known: of two, or of fields that nothing binds, readers would
+/// believe different things.
 ///
 /// # Errors
-/// [`StoreError::Damaged`] when there is none in it; what the system answers.
+/// [`StoreError::Damaged`] when there is none in it, or more than one; what the system answers.
 pub fn read_receipt(path: &Path) -> Result<Receipt, StoreError> {
-    let bytes =
-        disk::read_limited(path, MAX_SMALL).map_err(|error| StoreError::new(path, error))?;
-    let damaged = |error: serde_json::Error| StoreError::Damaged {
+    let bytes = disk::read_named(path, MAX_SMALL).map_err(|error| StoreError::new(path, error))?;
+    let damaged = |what: String| StoreError::Damaged {
         path: path.to_owned(),
-        what: format!("it holds no receipt ({error})"),
+        what: format!("it holds no receipt ({what})"),
     };
-    serde_json::from_slice::<NamedOnce>(&bytes).map_err(damaged)?;
-    let value: Value = serde_json::from_slice(&bytes).map_err(damaged)?;
-    let places = [&value["evidence"]["receipt"], &value["receipt"], &value];
-    let found = places.into_iter().find(|place| place.is_object()).unwrap_or(&value);
-    serde_json::from_value(found.clone()).map_err(damaged)
+    let not_json = |error: serde_json::Error| damaged(error.to_string());
+    serde_json::from_slice::<NamedOnce>(&bytes).map_err(not_json)?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(not_json)?;
+    let mut found = Vec::new();
+    receipts_in(&value, &mut found);
+    let (evidence, answer) = (&value["evidence"]["receipt"], &value["receipt"]);
+    let place = [evidence, answer].into_iter().find(|place| place.is_object()).unwrap_or(&value);
+    match found[..] {
+        [one] if std::ptr::eq(one, place) => {}
+        [] => return Err(damaged("no object has its fields".to_owned())),
+        [_] => {
+            let what = "it is neither alone, nor `receipt`, nor `evidence.receipt`";
+            return Err(damaged(what.to_owned()));
+        }
+        _ => return Err(damaged(format!("{} objects have fields of one", found.len()))),
+    }
+    let receipt: Receipt = serde_json::from_value(place.clone()).map_err(not_json)?;
+    let said = serde_json::to_value(&receipt).unwrap_or_default();
+    match strange_field(place, &said) {
+        None => Ok(receipt),
+        Some(name) => Err(damaged(format!("nothing binds its field {}", shown(&name)))),
+    }
+}
+
+/// A field of `value`, or of what is in it, that `known` has not; one that is null says nothing.
+fn strange_field(value: &Value, known: &Value) -> Option<String> {
+    match (value, known) {
+        (Value::Object(fields), Value::Object(known)) => {
+            fields.iter().find_map(|(name, value)| match known.get(name) {
+                None => (!value.is_null()).then(|| name.clone()),
+                Some(known) => strange_field(value, known),
+            })
+        }
+        (Value::Array(items), Value::Array(known)) => {
+            items.iter().zip(known).find_map(|(item, known)| strange_field(item, known))
+        }
+        _ => None,
+    }
+}
+
+/// The objects in `value` that a reader could take for a receipt: what stands for it, or its place in
+/// the log, is a field of each.
+fn receipts_in<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
+    const TELLING: [&str; 4] = ["seal_sha256", "tagmanifest_sha256", "log_index", "checkpoint"];
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| receipts_in(item, found)),
+        Value::Object(fields) => {
+            if TELLING.iter().any(|name| fields.contains_key(*name)) {
+                found.push(value);
+            }
+            fields.values().for_each(|field| receipts_in(field, found));
+        }
+        _ => {}
+    }
 }
 
 /// JSON in which no object has a name twice: of two fields readers believe different ones.
@@ -270,6 +320,10 @@ impl LogCheck<'_> {
             let at = usize::try_from(last % WIDTH).expect("below 256");
             let entry = entries.ok().and_then(|mut entries| entries.drain(..).nth(at));
             bound.seal = entry.and_then(|entry| serde_json::from_slice(&entry).ok());
+        }
+        // What names no timestamp has none, whether the folder is there or not.
+        if bound.seal.as_ref().is_some_and(|seal| seal["timestamp_sha256"].is_null()) {
+            bound.stamped = Some(Value::Null);
         }
         bound
     }

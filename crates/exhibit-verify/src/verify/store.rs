@@ -101,6 +101,8 @@ pub fn store_with_receipts(
         log.receipts(receipts, report.folders.iter().chain(packed));
         report.reconsider(root, trust, &log);
         archive::reconsider(&mut archives, trust, &log);
+        let packed = archives.iter_mut().map(|archive| &mut archive.report);
+        report.folders.iter_mut().chain(packed).for_each(|report| log.revoked(report));
         log.imports(&mut kept);
         log.custody();
     }

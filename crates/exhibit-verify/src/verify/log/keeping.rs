@@ -36,6 +36,11 @@ impl Keeping {
         self.purged.contains(&run)
     }
 
+    /// When `run` was sealed last, by its own word.
+    pub(in crate::verify) fn sealed_at(&self, run: RunId) -> Option<Timestamp> {
+        self.sealed_at.get(&run).copied()
+    }
+
     /// Whether a hold stands on one of `runs`.
     pub(in crate::verify) fn holds_one_of(&self, runs: &[RunId]) -> bool {
         self.holds.iter().any(|(held, _)| runs.contains(held))
