@@ -1377,7 +1377,11 @@ def revocations(store, trust, stamps="-"):
     """A signature of a key that the log revokes counts where the log held the seal before, or by a
     timestamp. Where the auditor's own list names the key, that is judged with the signature."""
     seals, revoked, wrong = {}, {}, []
-    for index, entry in enumerate(Log(store).entries):
+    try:
+        entries = Log(store).entries
+    except (Wrong, ValueError, OSError):
+        return  # Whether the log can be read is a check of its own.
+    for index, entry in enumerate(entries):
         value = json.loads(entry)
         if value["format"] == "exhibit/1":
             seals[value["run"]] = (index, value["sealed_at"])

@@ -234,6 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test prepares a folder")]
     fn what_moved_between_the_list_and_the_stand_is_looked_at_again() {
         let store = tempfile::tempdir().expect("a folder");
         let run: RunId = "01a20ca0-17b6-73c6-84a8-63dce6c54a64".parse().expect("a run");
