@@ -103,7 +103,8 @@ impl Captures {
         let ended = match slot {
             Ok(_slot) => {
                 let settings = self.recording_settings(request.page.viewport, frame_rate);
-                self.film(&take, &request, settings, deadline, &mut results, &mut cues).await
+                Box::pin(self.film(&take, &request, settings, deadline, &mut results, &mut cues))
+                    .await
             }
             Err(problem) => Err(problem),
         };
@@ -173,7 +174,8 @@ impl Captures {
         let take = Take::new(work.clone(), stage.clone(), self.0.runs.clock().now(), None);
         let settings = self.recording_settings(request.page.viewport, FRAME_RATE);
         let mut said = Vec::new();
-        let filmed = self.film(&take, request, settings, deadline, results, &mut said).await;
+        let filmed =
+            Box::pin(self.film(&take, request, settings, deadline, results, &mut said)).await;
         drop(seat);
         let Footage { artifacts, summary, .. } = self.conclude_take(&take, filmed, said).await?;
         results.recording =

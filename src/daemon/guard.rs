@@ -50,7 +50,7 @@ pub fn serve(config: &Config) -> Result<(), Problem> {
     for flag in [Flag::Immutable, Flag::AppendOnly] {
         match measure(store, flag) {
             Ok(()) => {
-                tracing::info!(store = %store.display(), flag = flag.word(), "the flag holds")
+                tracing::info!(store = %store.display(), flag = flag.word(), "the flag holds");
             }
             Err(why) => tracing::error!(flag = flag.word(), why, "the flag does not hold"),
         }

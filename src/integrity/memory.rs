@@ -68,7 +68,7 @@ impl Memory {
         };
         let seen = largest(&text);
         // To the guard's, which only grows, its user can add what is none; that takes nothing back.
-        if !is_memory(&text) && !(flags && seen.is_some()) {
+        if !(is_memory(&text) || flags && seen.is_some()) {
             let what = format!("{} does not hold what is remembered of a log", path.display());
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }

@@ -142,6 +142,7 @@ impl<F: Fn(&Request, Timestamp) -> Vec<u8> + Send + Sync> TimestampAuthority for
 
 impl Bench {
     /// A store without a log, at a quarter past eight.
+    #[expect(clippy::new_without_default, reason = "it makes a folder")]
     pub fn new() -> Self {
         Self::on(Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time")))
     }
@@ -190,6 +191,7 @@ impl Bench {
     }
 
     /// The same folder with its store let go and opened anew, as after a crash.
+    #[must_use]
     pub fn reopen(self) -> Self {
         let Self { folder, store, clock, promise, reporter } = self;
         drop(store);
@@ -205,6 +207,9 @@ impl Bench {
     }
 
     /// Take up a run that was left open, whatever the log tells of it.
+    ///
+    /// # Errors
+    /// As [`Store::resume`].
     pub fn resume(&self, run: RunId) -> Result<(Draft, Salvage), StoreError> {
         self.store.resume(run, None)
     }

@@ -230,6 +230,7 @@ mod tests {
         assert!(store.publish_import(sha256, 8).is_err(), "nothing was written");
         // Nobody reads a file with nothing in it for hours, to learn that it is not that bundle.
         disk::make_dirs(&store.root().join(IMPORTED)).expect("made");
+        #[expect(clippy::disallowed_methods, reason = "a test plays an attacker")]
         let sparse = File::create(store.importing(sha256)).expect("made");
         sparse.set_len(1 << 42).expect("with a hole");
         assert!(store.publish_import(sha256, 8).is_err(), "of another size");

@@ -215,7 +215,7 @@ impl Sealer {
         let (id, state) = (run.id, ending.state);
         match self.seal_run(run, ending).await {
             Ok(_) => {
-                tracing::warn!(run = %id, state = spans::value(&state), "an open run was sealed by the daemon")
+                tracing::warn!(run = %id, state = spans::value(&state), "an open run was sealed by the daemon");
             }
             Err(error) => {
                 tracing::error!(run = %id, error = chain(&error), "an open run cannot be sealed");

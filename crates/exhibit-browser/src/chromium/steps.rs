@@ -64,7 +64,7 @@ pub(super) async fn run(
         if let Some(recorder) = recorder {
             recorder.mark();
         }
-        let mut report = walk.take(index, step).await;
+        let mut report = Box::pin(walk.take(index, step)).await;
         if recorder.is_some() {
             // What cannot be covered must not be recorded.
             match mask::cover(page).await {
@@ -100,7 +100,7 @@ impl Walk<'_> {
         let mut record = step.record();
         self.page.observed().downloads.expect();
         record["before"] = self.place().await;
-        let acting = self.act(step, until, &mut record);
+        let acting = Box::pin(self.act(step, until, &mut record));
         // Printing may take as long as a capture may.
         let limit = match step.action {
             Action::Output { .. } => self.order.deadline,

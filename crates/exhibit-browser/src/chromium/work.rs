@@ -100,7 +100,7 @@ impl Chromium {
             }
             None => None,
         };
-        let run = steps::run(page, instance, order, reports, recorder.as_ref());
+        let run = Box::pin(steps::run(page, instance, order, reports, recorder.as_ref()));
         let outcome = tokio::time::timeout_at(order.deadline, run).await;
         let outcome =
             outcome.unwrap_or_else(|_| Err(out_of_time().into())).map_err(CaptureError::from);

@@ -149,6 +149,7 @@ mod planned {
         try_cases(Fault::ALL.into_iter().cycle().zip(0..steps), stride, outcome);
     }
 
+    #[expect(clippy::print_stdout, reason = "a test says how much it tries")]
     fn try_cases(
         all: impl Iterator<Item = (Fault, u64)>,
         stride: usize,

@@ -44,7 +44,7 @@ impl Signers {
     pub fn doubts(&self, logged: &LoggedKeys, current: Option<&str>) -> Vec<Doubt> {
         let mut doubts = Vec::new();
         if self.keys().is_empty() {
-            doubts.extend(self.nothing(logged, current));
+            doubts.extend(Self::nothing(logged, current));
         } else {
             self.chain(&mut doubts);
             self.order(logged, current, &mut doubts);
@@ -70,7 +70,7 @@ impl Signers {
     }
 
     /// Of a history that is not there: it can be made anew of the one key that the log knows.
-    fn nothing(&self, logged: &LoggedKeys, current: Option<&str>) -> Option<Doubt> {
+    fn nothing(logged: &LoggedKeys, current: Option<&str>) -> Option<Doubt> {
         let keys: Vec<&str> = logged.epochs.iter().map(|it| it.fingerprint.as_str()).collect();
         let known = match keys[..] {
             [] => true,

@@ -26,7 +26,7 @@ pub fn judge<'a>(
     let tally = tally.counted();
     let mut shown = still_there(&tally, &files);
     let partial = shown.extract_if(.., |one| one.incomplete && !policy.incomplete_views).collect();
-    let judge = Judge { spec, shown, partial, tally };
+    let judge = Judge { spec, tally, shown, partial };
     let mut requirements = Vec::new();
     requirements.extend(policy.layers.iter().map(|layer| judge.layer(*layer)));
     let mut stages: Vec<_> = policy.stages.iter().collect();

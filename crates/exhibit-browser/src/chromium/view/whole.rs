@@ -25,7 +25,7 @@ use crate::facts::{Incomplete, PaintWay, Painted, ViewBox};
 use crate::settings::{Format, Rect, Viewport};
 
 /// More windows than this are worth a try with a tall one.
-const FEW: usize = 3;
+const FEW: f64 = 3.0;
 /// Tallest window in device pixels, and most pixels of one: what a compositor draws at once.
 const TALLEST: f64 = 16_384.0;
 const LARGEST: f64 = 64e6;
@@ -95,7 +95,7 @@ pub(in super::super) async fn paint(
         hidden: 0,
     };
     let windows: f64 = groups.iter().map(|group| (group.area.height / height).ceil()).sum();
-    if windows > FEW as f64
+    if windows > FEW
         && let Some(patches) = painting.tall(viewport).await?
     {
         return Ok(Painting { patches, ..painting }.whole(PaintWay::TallWindow));

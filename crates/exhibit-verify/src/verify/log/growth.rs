@@ -95,7 +95,9 @@ impl LogCheck<'_> {
             return Ok(None);
         };
         let mut edge = self.growth.verified.clone();
-        leaves.iter().for_each(|leaf| edge.push(*leaf, |_, _, _| ()));
+        for leaf in leaves {
+            edge.push(*leaf, |_, _, _| ());
+        }
         Ok(Some(edge.root()))
     }
 }
