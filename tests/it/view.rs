@@ -160,8 +160,9 @@ async fn a_whole_page_is_painted() {
         json!({ "clip": { "x": 0, "y": 0, "width": 1280, "height": 3970 } }),
     ] {
         let shot = lab.shot("bank", fields.clone()).await;
-        let scale =
-            fields["deviceScaleFactor"].as_u64().map_or(1, |scale| usize::try_from(scale * scale).expect("small"));
+        let scale = fields["deviceScaleFactor"]
+            .as_u64()
+            .map_or(1, |scale| usize::try_from(scale * scale).expect("small"));
         let count = |colour| shot.picture.count(colour) / scale;
         assert_eq!(shot.incomplete(), [], "{fields}");
         assert_eq!(count(GREEN), 2 * 400 * 200, "{fields}");

@@ -147,7 +147,8 @@ impl Place {
         let folders = report.folders.iter().flat_map(|folder| &folder.findings);
         // What a start says of events, and of custody, that the log had not heard of is said of honest
         // ones, too.
-        let said = [FindingCode::EventsUnlogged, FindingCode::CustodyUnlogged];
+        let said =
+            [FindingCode::EventsUnlogged, FindingCode::FilesUnnamed, FindingCode::CustodyUnlogged];
         let findings =
             folders.chain(&report.findings).filter(|finding| !said.contains(&finding.code));
         let words = |it: &Finding| format!("{} {}: {}", it.code, it.place, it.found);

@@ -267,10 +267,11 @@ impl Trial {
         let trust = trust_in_log("").with_time(self.stamper.authorities());
         let report = verify::store(&root, &trust, &[]);
         let folders = report.folders.iter().flat_map(|folder| &folder.findings);
-        // What recovery says of events that the log had not heard of is said of honest ones, too.
-        let findings = folders
-            .chain(&report.findings)
-            .filter(|finding| finding.code != FindingCode::EventsUnlogged);
+        // What recovery says of events that the log had not heard of, and of files that no event tells
+        // of, is said of honest ones, too.
+        let said = [FindingCode::EventsUnlogged, FindingCode::FilesUnnamed];
+        let findings =
+            folders.chain(&report.findings).filter(|finding| !said.contains(&finding.code));
         let mut wrong: Vec<String> =
             findings.map(|finding| format!("{} {}", finding.code, finding.place)).collect();
         let log = Log::open(&root, &log_key(), ORIGIN).expect("a log");
