@@ -1,7 +1,9 @@
 //! Owns the measure of what a page says in its console: the pipe is every page's, and one that says
 //! more than anybody reads must not keep the others from being answered.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Events of a session's console within [`SPAN`], and bytes of them: more is a flood.
 const MOST: u32 = 2_000;

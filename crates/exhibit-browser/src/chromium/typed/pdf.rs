@@ -49,7 +49,7 @@ pub(super) fn cleaned(document: &[u8], clean: Clean<'_>) -> Option<Vec<u8>> {
                 let is_name = |byte: &u8| byte.is_ascii_alphanumeric();
                 let length =
                     rest[1..].iter().position(|byte| !is_name(byte)).unwrap_or(rest.len() - 1);
-                entry = &rest[1..1 + length];
+                entry = &rest[1..=length];
                 at += 1 + length;
                 continue;
             }
