@@ -187,11 +187,14 @@ fn every_field_is_read_just_inside_its_limits_and_refused_just_outside() {
             for value in inside {
                 let mut body = without(endpoint, field);
                 body[field.name] = value.clone();
+                if field.name == "expandScrollers" {
+                    body["fullPage"] = json!(true);
+                }
                 if let Err(problem) = read(endpoint, body).expect("it reads") {
                     let shown = value.to_string();
-                    // Kinds do not say everything: a preset, a type of resource, a paper.
-                    let narrower =
-                        ["viewportDevice", "blockResources", "format"].contains(&field.name);
+                    // Kinds do not say everything: a preset, a type of resource, a paper, a language.
+                    let narrower = ["viewportDevice", "blockResources", "format", "locale"]
+                        .contains(&field.name);
                     assert!(narrower, "{} {} {shown}: {problem}", endpoint.path, field.name);
                 }
                 tried += 1;
@@ -268,6 +271,9 @@ fn every_step_is_read_as_the_table_says() {
                     more.as_object_mut().expect("an object").remove("html_b");
                 }
                 more[field.name] = value.clone();
+                if field.name == "expandScrollers" {
+                    more["fullPage"] = json!(true);
+                }
                 let told = with(&more);
                 let narrower = *action == "pdf" && field.name == "format";
                 assert!(

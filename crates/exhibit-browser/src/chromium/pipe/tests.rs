@@ -111,8 +111,7 @@ async fn nonsense_is_skipped_and_a_flood_is_counted() {
 async fn a_flood_of_one_console_is_cut_short_and_told_and_nothing_else_is_lost() {
     let (connection, _reader, mut writer) = peer();
     let (mut loud, mut other) = (connection.subscribe("loud"), connection.subscribe("other"));
-    #[expect(clippy::disallowed_methods, reason = "a peer that writes")]
-    let writing = tokio::task::spawn_blocking(move || {
+    let writing = Tasks::new().spawn_blocking(move || {
         for _ in 0..20_000 {
             let params = json!({ "type": "log", "args": [] });
             let method = "Runtime.consoleAPICalled";

@@ -239,18 +239,17 @@ mod tests {
     fn a_text_that_would_be_read_over_and_over_is_withheld_at_once() {
         let fields: Vec<Field> = (0..500).map(|n| field(&format!("f{n}"), "", "ab")).collect();
         let nameless: Vec<Field> = (0..500).map(|n| field("", "", &format!("{n}"))).collect();
-        #[expect(clippy::disallowed_methods, reason = "what it costs is measured")]
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let hostile = ["<a x", "<a x=\"<a \" ", "<a ", "<a x='", "<textarea ", "<a/", "<"];
         for piece in hostile {
-            let html = piece.repeat(1_000_000 / piece.len());
+            let html = piece.repeat(100_000 / piece.len());
             for fields in [&fields, &nameless] {
                 drop(cleaned(&html, fields, &Asked::default()));
             }
         }
-        // Seconds at most; read over and over, each would take hours.
-        assert!(begun.elapsed() < std::time::Duration::from_secs(100), "{:?}", begun.elapsed());
-        let html = "<a x".repeat(250_000);
+        // A second or so; read over and over, each would take minutes.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
+        let html = "<a x".repeat(25_000);
         assert_eq!(cleaned(&html, &fields, &Asked::default()), Err(Withheld));
     }
 
@@ -258,7 +257,7 @@ mod tests {
     fn an_honest_document_is_read_however_long() {
         let row = "<tr class=\"a b\"><td style=\"color: red\"><a href=\"/x?a=1&amp;b=2\">text</a></td>\
                    <td><input name=\"n\" value=\"5\" onclick=\"if (a<b) go('<p>')\"></td></tr>\n";
-        let html = format!("<table>{}<input name=cvv value=123>", row.repeat(20_000));
+        let html = format!("<table>{}<input name=cvv value=123>", row.repeat(5_000));
         let kept = cleaned(&html, &[field("", "cvv", "123")], &Asked::default());
         assert!(kept.expect("read").is_some_and(|kept| kept.ends_with("value=[redacted]>")));
     }

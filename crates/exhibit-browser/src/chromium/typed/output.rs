@@ -304,9 +304,10 @@ type Words = (String, Option<String>, PageFacts);
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use serde_json::json;
+    use tokio::time::Instant;
 
     use super::super::Field;
     use super::*;
@@ -353,8 +354,8 @@ mod tests {
     fn snapshots_that_cannot_be_searched_through_are_not_kept() {
         let (hidden, tree) = crowded(1);
         let snapshots = Snapshots {
-            mhtml: Some([b"A: b\r\n\r\n".to_vec(), b"<a b".repeat(300_000)].concat()),
-            dom: Some(b"<a b".repeat(300_000)),
+            mhtml: Some([b"A: b\r\n\r\n".to_vec(), b"<a b".repeat(30_000)].concat()),
+            dom: Some(b"<a b".repeat(30_000)),
             accessibility: Some(tree),
         };
         let kept = hidden.cleaned(snapshots.clone(), &Asked::default());
