@@ -47,6 +47,8 @@ pub(in crate::runs) fn begin(
     let moved = check_machine(last.as_ref(), identity(&origin, MACHINE), config)?;
     let logged = there.as_ref().map(|log| LoggedKeys::of_store(store.root(), Some(&log.key())));
     let logged = logged.transpose().map_err(log_problem)?;
+    // Where the operator says that the store was moved here, another machine's keys may have stayed there.
+    let logged = logged.filter(|_| !moved);
     // Nobody signs with the key before while the store is held.
     let (signing, signers) = SigningKey::begin(config, clock, logged.as_ref())?;
     let log = there.map_or_else(open, Ok)?;
