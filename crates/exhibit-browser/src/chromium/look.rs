@@ -2,6 +2,7 @@
 //! Which fields these are is decided in the page by `typed.js`.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -59,8 +60,10 @@ pub(super) async fn secrets(page: &Page) -> Result<Hidden, PageError> {
 
 /// The browser's numbers for the fields of `page` with short secrets.
 async fn nodes(page: &Page, world: &World) -> Result<HashSet<u64>, PageError> {
-    const GROUP: &str = "exhibit-short";
-    let list = world.handle(&asking("short"), GROUP).await?;
+    // Two looks at one page may be under way, and each lets go of what is its own.
+    static LOOKS: AtomicU64 = AtomicU64::new(0);
+    let group = format!("exhibit-short-{}", LOOKS.fetch_add(1, Ordering::Relaxed));
+    let list = world.handle(&asking("short"), &group).await?;
     let params = json!({ "objectId": list, "ownProperties": true });
     let items = page.call_raw("Runtime.getProperties", params, QUICK).await?;
     let items: Value = serde_json::from_str(items.get()).unwrap_or_default();
@@ -75,6 +78,6 @@ async fn nodes(page: &Page, world: &World) -> Result<HashSet<u64>, PageError> {
     };
     let numbers = described.into_iter().flatten().filter_map(|answer| number(answer.get()));
     let numbers = numbers.collect();
-    page.call_raw("Runtime.releaseObjectGroup", json!({ "objectGroup": GROUP }), QUICK).await?;
+    page.call_raw("Runtime.releaseObjectGroup", json!({ "objectGroup": group }), QUICK).await?;
     Ok(numbers)
 }
