@@ -75,7 +75,7 @@ fn forge_listing(folder: &Path, tags: &[&str], signer: Option<&Signer>) {
 }
 
 /// A sealed folder that may be changed.
-fn victim() -> (Bench, PathBuf) {
+pub(super) fn victim() -> (Bench, PathBuf) {
     let bench = Bench::new();
     let folder = bench.sealed(0);
     unlock(&folder);

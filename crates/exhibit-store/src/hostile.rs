@@ -4,12 +4,12 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
+use super::attacks::victim;
 use super::bag::render_manifest;
-use super::damage::unlock;
 use super::finding::FindingCode;
 use super::fixture::{Bench, file, trust, verdict};
 use super::layout::{EVENTS, MANIFEST, MAX_EVENT_READ, MAX_MANIFEST, TAG_MANIFEST};
@@ -28,13 +28,6 @@ fn write(path: &Path, bytes: &[u8]) {
 #[expect(clippy::disallowed_methods, reason = "a test does damage")]
 fn huge(path: &Path, length: u64) {
     fs::File::create(path).and_then(|file| file.set_len(length)).expect("made");
-}
-
-fn victim() -> (Bench, PathBuf) {
-    let bench = Bench::new();
-    let folder = bench.sealed(0);
-    unlock(&folder);
-    (bench, folder)
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::cut::cut;
 use super::ends::too_slow;
 use super::error::PageError;
 use super::limits::{PAGE_CALL, QUICK};
@@ -126,12 +127,12 @@ pub(super) async fn fetch(
     let bytes = taken?;
     page.observed().may_be_shown()?;
     let served = page.observed().facts.document.as_ref().map(|one| one.mime_type.clone());
-    let served = shortened(&served.unwrap_or_default());
+    let served = cut(served.unwrap_or_default(), TEXT);
     let (media_type, ending) = kept_as(&served);
     // Nothing but a PDF is what a print is called.
     let file =
         if ending == "pdf" { "document.pdf".to_owned() } else { format!("original.{ending}") };
-    let name = shortened(&name.unwrap_or_default());
+    let name = cut(name.unwrap_or_default(), TEXT);
     let no_picture = Some(NO_PICTURE);
     let decoded = false;
     Ok((bytes, Original { file, name, media_type, served_as: served, decoded, no_picture }))
@@ -169,7 +170,7 @@ pub(super) async fn beside(page: &Page) -> Option<(Companion, Original)> {
     }
     let (id, served, url) = {
         let seen = page.observed();
-        let served = shortened(&seen.facts.document.as_ref()?.mime_type);
+        let served = cut(seen.facts.document.as_ref()?.mime_type.clone(), TEXT);
         (seen.loader().to_owned(), served, seen.facts.final_url.clone().unwrap_or_default())
     };
     if matches!(served.as_str(), "" | "text/html" | "application/xhtml+xml") {
@@ -190,7 +191,8 @@ pub(super) async fn beside(page: &Page) -> Option<(Companion, Original)> {
     let (media_type, ending) = kept_as(&served);
     let name = format!("original.{ending}");
     let of = url.parse::<url::Url>().ok();
-    let last = of.and_then(|url| url.path_segments()?.next_back().map(shortened));
+    let last =
+        of.and_then(|url| url.path_segments()?.next_back().map(|name| cut(name.to_owned(), TEXT)));
     let original = Original {
         file: name.clone(),
         name: last.unwrap_or_default(),
@@ -200,10 +202,6 @@ pub(super) async fn beside(page: &Page) -> Option<(Companion, Original)> {
         no_picture: None,
     };
     Some((Companion { name, media_type, bytes }, original))
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(TEXT).collect()
 }
 
 fn gone(url: &str) -> CaptureError {

@@ -6,7 +6,9 @@ async (selector, bring) => {
   const short = one => {
     const id = one.id ? `#${CSS.escape(one.id)}` : '';
     const names = Array.from(one.classList).slice(0, 3).map(name => `.${CSS.escape(name)}`);
-    return `${one.localName}${id || names.join('')}`.slice(0, 200);
+    const name = `${one.localName}${id || names.join('')}`;
+    // What is cut says so: a part of a secret may stand at the cut.
+    return name.length > 200 ? name.slice(0, 200).replace(/[\uD800-\uDBFF]$/, '') + '…' : name;
   };
   const above = one => one.parentElement || (one.getRootNode() instanceof ShadowRoot ? one.getRootNode().host : null);
   const chain = [];

@@ -1,6 +1,7 @@
 //! Owns the look for what a picture does not show although it seems to: frames, pictures and canvases
 //! that have nothing to show, areas that scroll by themselves, a picture of one colour.
 
+use super::super::cut::cut;
 use super::super::error::PageError;
 use super::super::frames;
 use super::super::limits::QUICK;
@@ -16,6 +17,8 @@ use crate::settings::{Format, presentable_text};
 const REASONS: &[&str] = &["canvas_lost", "image_failed", "image_not_loaded", "media_failed"];
 /// A picture of one colour takes few bytes: this many, and one for so many pixels.
 const FLAT: (u64, u64) = (2_000, 200);
+/// Longest address of a part that is told of, in characters.
+const ADDRESS: usize = 500;
 /// CSS pixels that an area may scroll without anything being missed.
 const SLACK: f64 = 8.0;
 
@@ -64,7 +67,7 @@ impl Detector {
 
     fn lack(self, reason: &'static str, area: Area, url: &str) -> Option<Incomplete> {
         let area = area.and(self.area);
-        let url = presentable_text(url.chars().take(500).collect());
+        let url = presentable_text(cut(url.to_owned(), ADDRESS));
         (!area.is_empty()).then(|| Incomplete::new(reason, area.into()).of(url))
     }
 
