@@ -43,9 +43,12 @@ pub(super) async fn compose(
     viewport: Viewport,
     until: Instant,
 ) -> Result<Composed, PageError> {
-    let base = clip_of_page(page, rect).await?;
     page.touch_view();
-    let whole = whole::paint(page, missing, viewport, until).await?;
+    // Where the page stands is remembered first: a picture beyond the window can scroll it.
+    let view = View::of(page).await?;
+    view.begin().await?;
+    let base = clip_of_page(page, rect).await?;
+    let whole = whole::paint(page, view, missing, viewport, until).await?;
     let (patches, format) = (whole.patches, picture.format);
     let work = page.tasks().spawn_blocking(move || {
         let made = paste::paste(&base, rect, &patches, format);

@@ -73,16 +73,15 @@ pub(in super::super) struct Whole {
     pub(in super::super) unpainted: Vec<Incomplete>,
 }
 
-/// Take what is `missing`, until `until` at the latest. The page is left scrolled and changed; whoever
-/// calls restores it.
+/// Take what is `missing`, until `until` at the latest, in a `view` that was begun. The page is left
+/// scrolled and changed; whoever calls restores it.
 pub(in super::super) async fn paint(
     page: &Page,
+    view: View,
     missing: &Missing,
     viewport: Viewport,
     until: Instant,
 ) -> Result<Whole, PageError> {
-    let view = View::of(page).await?;
-    view.begin().await?;
     let (width, height) = (f64::from(viewport.width), f64::from(viewport.height));
     let groups = groups(missing.pieces.clone(), height);
     let painting = Painting {
