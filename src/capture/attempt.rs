@@ -66,17 +66,6 @@ impl Attempt {
         }
     }
 
-    /// How a picture was put together, and what it does not show.
-    pub(super) fn tell_view(record: &mut Value, facts: Option<&PageFacts>) {
-        let Some(facts) = facts else { return };
-        if let Some(painted) = &facts.painted {
-            record["painted"] = json!(painted);
-        }
-        if !facts.incomplete_view.is_empty() {
-            record["incomplete_view"] = json!(facts.incomplete_view);
-        }
-    }
-
     pub(super) fn requested(&self) -> Event {
         let mut data = self.facts();
         data["settings"] = self.request.settings.record();
@@ -93,7 +82,7 @@ impl Attempt {
         data["final_url"] = json!(facts.and_then(|facts| facts.final_url.as_ref()));
         data["title"] = json!(facts.and_then(|facts| facts.title.as_ref()));
         data["status"] = json!(taken.status());
-        Self::tell_view(&mut data, facts);
+        add(&mut data, view_of(facts));
         data["failed_attempts"] = json!(taken.failed_attempts);
         add(&mut data, told_of(facts));
         data["duration_ms"] = json!(millis_between(self.begun, at));
@@ -101,20 +90,31 @@ impl Attempt {
     }
 }
 
+/// How a picture was put together, and what it does not show, for the answer and the event.
+pub(super) fn view_of(facts: Option<&PageFacts>) -> Map<String, Value> {
+    let lacks = facts.map(|facts| &facts.incomplete_view).filter(|lacks| !lacks.is_empty());
+    known([
+        ("painted", facts.and_then(|facts| facts.painted.as_ref()).map(|it| json!(it))),
+        ("incomplete_view", lacks.map(|it| json!(it))),
+    ])
+}
+
 /// What of a page whoever asked for it must know, in the answer and in the event: that a picture shows
 /// a part only, or that the page was about to lead elsewhere.
 pub(super) fn told_of(facts: Option<&PageFacts>) -> Map<String, Value> {
-    let mut told = Map::new();
-    if let Some(cut) = facts.and_then(|facts| facts.cut.as_ref()) {
-        told.insert("cut".to_owned(), json!(cut));
-    }
-    if let Some(leading) = facts.and_then(|facts| facts.pending_navigation.as_ref()) {
-        told.insert("pending_navigation".to_owned(), json!(leading));
-    }
-    if let Some(original) = facts.and_then(|facts| facts.original.as_ref()) {
-        told.insert("original".to_owned(), json!(original));
-    }
-    told
+    known([
+        ("cut", facts.and_then(|facts| facts.cut.as_ref()).map(|it| json!(it))),
+        (
+            "pending_navigation",
+            facts.and_then(|facts| facts.pending_navigation.as_ref()).map(|it| json!(it)),
+        ),
+        ("original", facts.and_then(|facts| facts.original.as_ref()).map(|it| json!(it))),
+    ])
+}
+
+/// Of these fields those that have a value.
+fn known<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// `record` with `more` fields.

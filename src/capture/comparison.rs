@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::attempt::millis_between;
 use super::backends::{Chosen, passed_on, side};
-use super::queue::{Gone, present};
+use super::queue::Gone;
 use super::record::with_artifacts;
 use super::{Ask, Captures, Kept, Refused, check_session, unreadable};
 use crate::artifact::{Artifact, NewArtifact};
@@ -21,7 +21,6 @@ use crate::request::{CaptureRequest, ComparisonRequest};
 use crate::run::Event;
 use crate::runs::Work;
 use crate::settings::{Stage, Target, presentable};
-use crate::spans;
 
 /// A comparison that was carried out.
 #[derive(Debug)]
@@ -60,12 +59,9 @@ impl Captures {
     /// # Errors
     /// See [`Refused`].
     pub async fn compare(&self, ask: Ask) -> Result<Compared, Box<Refused>> {
-        let (this, (present, gone)) = (self.clone(), present());
-        let carried_out = async move { Box::pin(this.carry_out_comparison(ask, gone)).await };
-        let work = self.0.tasks.spawn_in(spans::capture("/diff"), carried_out);
-        let done = work.await.map_err(|error| Problem::internal("comparing the pages", error));
-        present.answered();
-        done.map_err(|problem| Box::new(problem.into()))?
+        let this = self.clone();
+        let work = |gone| async move { Box::pin(this.carry_out_comparison(ask, gone)).await };
+        self.detached("comparing the pages", "/diff", work).await
     }
 
     async fn carry_out_comparison(&self, ask: Ask, gone: Gone) -> Result<Compared, Box<Refused>> {

@@ -27,12 +27,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 pub use self::ask::{Ask, Done, Kind, Refused};
-use self::attempt::{Attempt, add, millis_between, told_of};
+use self::attempt::{Attempt, add, millis_between, told_of, view_of};
 pub use self::backends::Backends;
 use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
 use self::failure::Failure;
-use self::queue::{Gone, Place, present};
+use self::queue::{Gone, Place};
 use self::record::{asked_for, files_of, metadata, report, with_artifacts, with_framed};
 use self::recording::Recordings;
 pub use self::sequence::{NO_LIMIT, SequenceDone};
@@ -134,12 +134,9 @@ impl Captures {
     /// # Errors
     /// See [`Refused`].
     pub async fn take(&self, ask: Ask) -> Result<Done, Box<Refused>> {
-        let (this, (present, gone)) = (self.clone(), present());
-        let span = spans::capture(ask.kind.endpoint());
-        let work = self.0.tasks.spawn_in(span, async move { this.carry_out(ask, gone).await });
-        let done = work.await.map_err(|error| Problem::internal("taking the capture", error));
-        present.answered();
-        done.map_err(|problem| Box::new(problem.into()))?
+        let (this, endpoint) = (self.clone(), ask.kind.endpoint());
+        let work = |gone| async move { this.carry_out(ask, gone).await };
+        self.detached("taking the capture", endpoint, work).await
     }
 
     /// The story of a capture.
@@ -304,7 +301,7 @@ impl Captures {
         self.keep_refused(attempt, taken.facts.as_ref()).await?;
         let bytes = taken.product.clone();
         let mut evidence = attempt.evidence(by);
-        Attempt::tell_view(&mut evidence, taken.facts.as_ref());
+        add(&mut evidence, view_of(taken.facts.as_ref()));
         add(&mut evidence, told_of(taken.facts.as_ref()));
         let product = &attempt.request.settings.product;
         let media_type =

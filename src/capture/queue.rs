@@ -5,33 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::slots::Slot;
-use super::{Captures, Shared};
+use super::{Captures, Refused, Shared};
 use crate::error::{Code, Problem};
 use crate::quotas::{Quota, Share};
 use crate::run::Caller;
 use crate::runs::Work;
+use crate::spans;
 
-/// A caller who waits for the answer; gone when this is dropped.
-pub(super) struct Present(DropGuard);
-
-/// Whether the caller has hung up.
+/// Cancelled when the caller has hung up.
 pub(super) type Gone = CancellationToken;
-
-/// A caller who waits, and what tells that it has hung up.
-pub(super) fn present() -> (Present, Gone) {
-    let gone = Gone::new();
-    (Present(gone.clone().drop_guard()), gone)
-}
-
-impl Present {
-    /// The caller has its answer: what comes now was not hung up.
-    pub(super) fn answered(self) {
-        drop(self.0.disarm());
-    }
-}
 
 /// A place in the queue, and when the capture must be there.
 pub(super) struct Place {
@@ -52,6 +37,30 @@ impl Drop for Waiting {
 }
 
 impl Captures {
+    /// Do `work`, which is asked for at `endpoint` and called `what` when it breaks. It goes on when its
+    /// caller hangs up, and is told of that.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub(super) async fn detached<T, F>(
+        &self,
+        what: &'static str,
+        endpoint: &'static str,
+        work: impl FnOnce(Gone) -> F,
+    ) -> Result<T, Box<Refused>>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Box<Refused>>> + Send + 'static,
+    {
+        let gone = Gone::new();
+        // Dropped with the caller's request.
+        let present = gone.clone().drop_guard();
+        let done = self.0.tasks.spawn_in(spans::capture(endpoint), work(gone)).await;
+        // The caller has its answer: what comes now was not hung up.
+        drop(present.disarm());
+        done.map_err(|error| Box::new(Problem::internal(what, error).into()))?
+    }
+
     /// Take a place among those that wait, for `caller`, who may hang up.
     pub(super) fn queue(&self, caller: &Caller, gone: &Gone) -> Result<Place, Problem> {
         let (limits, most) = {

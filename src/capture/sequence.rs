@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::attempt::{Attempt, add, millis_between, told_of};
+use super::attempt::{Attempt, add, millis_between, told_of, view_of};
 use super::backends::{Chosen, passed_on};
 use super::comparison::{Difference, Side};
-use super::queue::{Gone, present};
+use super::queue::Gone;
 use super::record::{files_of, with_artifacts, with_framed};
 use super::{Ask, Captures, Refused, check_session, unreadable};
 use crate::artifact::Artifact;
@@ -26,7 +26,6 @@ use crate::run::Event;
 use crate::runs::Work;
 use crate::settings::sequence::{Action, Step};
 use crate::settings::{CaptureSettings, Product, Stage, Target};
-use crate::spans;
 
 /// What clients that count down are told: nothing is limited here, and they need a number.
 pub const NO_LIMIT: u64 = 1_000_000_000;
@@ -74,13 +73,9 @@ impl Captures {
     /// # Errors
     /// See [`Refused`]; a step that fails is part of the answer, not an error.
     pub async fn sequence(&self, ask: Ask) -> Result<SequenceDone, Box<Refused>> {
-        let (this, (present, gone)) = (self.clone(), present());
-        let carried_out = async move { Box::pin(this.carry_out_sequence(ask, gone)).await };
-        let work = self.0.tasks.spawn_in(spans::capture("/sequence"), carried_out);
-        let done =
-            work.await.map_err(|error| Problem::internal("carrying out the sequence", error));
-        present.answered();
-        done.map_err(|problem| Box::new(problem.into()))?
+        let this = self.clone();
+        let work = |gone| async move { Box::pin(this.carry_out_sequence(ask, gone)).await };
+        self.detached("carrying out the sequence", "/sequence", work).await
     }
 
     async fn carry_out_sequence(&self, ask: Ask, gone: Gone) -> Result<SequenceDone, Box<Refused>> {
@@ -297,7 +292,7 @@ impl Captures {
             }
             product => shown["type"] = json!(product.kind()),
         }
-        Attempt::tell_view(&mut shown, output.facts.as_ref());
+        add(&mut shown, view_of(output.facts.as_ref()));
         let request = CaptureRequest { json: true, ..CaptureRequest::new(settings) };
         let attempt = Attempt {
             work: work.clone(),

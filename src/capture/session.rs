@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::queue::{Gone, hung_up, present};
+use super::queue::{Gone, hung_up};
 use super::{Ask, Captures, Refused};
 use crate::backend::{BackendName, SessionOrder};
 use crate::error::Problem;
@@ -13,7 +13,6 @@ use crate::id::{RandomId, RunId, SessionId};
 use crate::request::SessionRequest;
 use crate::run::{Caller, Event};
 use crate::settings::{CaptureSettings, Picture, Product};
-use crate::spans;
 use crate::tasks::Tasks;
 
 /// A session that was opened.
@@ -31,12 +30,9 @@ impl Captures {
     /// # Errors
     /// See [`Refused`].
     pub async fn open_session(&self, ask: Ask) -> Result<SessionOpened, Box<Refused>> {
-        let (this, (present, gone)) = (self.clone(), present());
-        let carried_out = async move { this.carry_out_opening(ask, gone).await };
-        let work = self.0.tasks.spawn_in(spans::capture("/sessions"), carried_out);
-        let done = work.await.map_err(|error| Problem::internal("opening the session", error));
-        present.answered();
-        done.map_err(|problem| Box::new(problem.into()))?
+        let this = self.clone();
+        let work = |gone| async move { this.carry_out_opening(ask, gone).await };
+        self.detached("opening the session", "/sessions", work).await
     }
 
     async fn carry_out_opening(&self, ask: Ask, gone: Gone) -> Result<SessionOpened, Box<Refused>> {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::attempt::millis_between;
 use super::convert::convert;
 use super::footage::{Footage, Said, Seat, Take};
-use super::queue::{Gone, present};
+use super::queue::Gone;
 use super::record::with_artifacts;
 use super::sequence::{Course, NO_LIMIT, Results, carried, requested};
 use super::{Ask, Captures, Chosen, Refused};
@@ -23,7 +23,6 @@ use crate::request::{SequenceRequest, VideoRequest};
 use crate::run::Event;
 use crate::settings::Stage;
 use crate::shown::quoted_within;
-use crate::spans;
 use crate::video::{Format, Settings};
 
 /// A recording of steps, on disk.
@@ -60,12 +59,9 @@ impl Captures {
     /// # Errors
     /// See [`Refused`]; a step that fails is part of the answer, not an error.
     pub async fn video(&self, ask: Ask) -> Result<VideoDone, Box<Refused>> {
-        let (this, (present, gone)) = (self.clone(), present());
-        let carried_out = async move { Box::pin(this.carry_out_video(ask, gone)).await };
-        let work = self.0.tasks.spawn_in(spans::capture("/video"), carried_out);
-        let done = work.await.map_err(|error| Problem::internal("recording the steps", error));
-        present.answered();
-        done.map_err(|problem| Box::new(problem.into()))?
+        let this = self.clone();
+        let work = |gone| async move { Box::pin(this.carry_out_video(ask, gone)).await };
+        self.detached("recording the steps", "/video", work).await
     }
 
     async fn carry_out_video(&self, ask: Ask, gone: Gone) -> Result<VideoDone, Box<Refused>> {
