@@ -7,7 +7,7 @@ use image_webp::{ColorType as WebpColor, WebPEncoder};
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Reader, Transformations};
 
 use super::tiles::Area;
-use crate::jpeg::JpegEncoder;
+use crate::jpeg;
 use crate::settings::{Format, Rect};
 
 /// From this many pixels on a picture is compressed quickly rather than well.
@@ -37,6 +37,9 @@ pub(in super::super) enum PasteError {
     /// It cannot be written.
     #[error("the picture cannot be written")]
     Encode(#[from] png::EncodingError),
+    /// The same of a JPEG.
+    #[error("the picture cannot be written")]
+    Jpeg(#[from] jpeg_encoder::EncodingError),
     /// The same of a WebP.
     #[error("the picture cannot be written")]
     Webp(#[from] image_webp::EncodingError),
@@ -155,11 +158,9 @@ impl<'a> Rows<'a> {
 
     fn jpeg(&mut self, quality: u8) -> Result<Vec<u8>, PasteError> {
         let side = |side| u16::try_from(side).map_err(|_| PasteError::TooLong(JPEG_TOO_LONG));
-        let mut out = JpegEncoder::new(side(self.width)?, side(self.height)?, quality);
-        while let Some(row) = self.next()? {
-            out.row(&row, self.channels);
-        }
-        Ok(out.finish())
+        let size = (side(self.width)?, side(self.height)?);
+        let channels = self.channels;
+        jpeg::encode(size, quality, channels, || self.next()?.ok_or(PasteError::Kind))
     }
 
     /// A WebP without loss: none other can be written.
