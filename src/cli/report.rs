@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::disk::{self, OnceFile, sync_dir};
 use crate::error::{Code, Problem, exit};
 use crate::evidence::{Integrity, MAX_SMALL, PROOF, verify as check};
-use crate::report::{self, Options, ReportError};
+use crate::report::{self, Made, Options, ReportError};
 use crate::tlog::proof::Proof;
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +50,10 @@ pub(super) struct Report {
     part: bytesize::ByteSize,
 }
 
+/// What is said of a folder that is not as it was sealed.
+const ALTERED: &str =
+    "THE FOLDER IS ALTERED: what it says of itself does not count; `exhibit verify` says more";
+
 pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem> {
     check_path(&asked.folder, Wanted::Folder)?;
     let folder = asked.folder.canonicalize().map_err(|error| in_file(&asked.folder, error))?;
@@ -70,11 +74,10 @@ pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem
         None => trust(common, asked.allowed_signers.as_deref())?,
     };
     let checked = check::folder(&folder, &trust);
+    let intact = checked.exit() == exit::OK;
     let altered = checked.exit() == exit::ALTERED;
     if altered {
-        out::note(
-            "THE FOLDER IS ALTERED: what it says of itself does not count; `exhibit verify` says more",
-        );
+        out::note(ALTERED);
     }
     options.integrity = Integrity::in_store(&folder);
     if let Some(told) = &options.integrity {
@@ -86,11 +89,17 @@ pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem
         let proof = proof.and_then(|bytes| Proof::parse(std::str::from_utf8(&bytes).ok()?).ok());
         options.checkpoint = proof.map(|proof| proof.note);
     }
-    let written = if asked.pdf {
+    let (written, made) = if asked.pdf {
         asked.print(common, &folder, &options, &path).await?
     } else {
-        vec![asked.write(&folder, &options, &path)?]
+        let (written, made) = asked.write(&folder, &options, &path)?;
+        (vec![written], made)
     };
+    // What was verified is not what was read for the report: somebody changes it.
+    let changed = intact && made.problems > 0;
+    if changed {
+        out::note(ALTERED);
+    }
     if common.json {
         let files: Vec<_> = written.iter().map(Written::shown).collect();
         out::json(&if asked.pdf { json!({ "parts": files }) } else { files[0].clone() });
@@ -100,7 +109,7 @@ pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem
         }
     }
     // The report is made all the same, and whoever goes by the exit code hears of it.
-    Ok(if altered { exit::ALTERED } else { exit::OK })
+    Ok(if altered || changed { exit::ALTERED } else { exit::OK })
 }
 
 /// A file that was written.
@@ -129,11 +138,16 @@ impl Report {
     }
 
     /// Write what is asked for to `path`, in one piece.
-    fn write(&self, folder: &Path, options: &Options, path: &Path) -> Result<Written, Problem> {
+    fn write(
+        &self,
+        folder: &Path,
+        options: &Options,
+        path: &Path,
+    ) -> Result<(Written, Made), Problem> {
         let mut file = OnceFile::create(path).map_err(|error| taken(path, error))?;
         let mut buffer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
         let written = if self.csv {
-            report::write_csv(folder, &mut buffer)
+            report::write_csv(folder, options, &mut buffer)
         } else if self.oscal {
             report::write_oscal(folder, options, &mut buffer)
         } else {
@@ -141,19 +155,22 @@ impl Report {
         };
         let written = written.and_then(|written| buffer.flush().map(|()| written));
         drop(buffer);
-        let refused = match written {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(no_report(&error)),
-            Err(error) => Some(in_file(path, error)),
+        let made = match written {
+            Ok(Ok(made)) => Ok(made),
+            Ok(Err(error)) => Err(no_report(&error)),
+            Err(error) => Err(in_file(path, error)),
         };
-        if let Some(problem) = refused {
-            file.discard();
-            return Err(problem);
-        }
+        let made = match made {
+            Ok(made) => made,
+            Err(problem) => {
+                file.discard();
+                return Err(problem);
+            }
+        };
         let (sha256, size) = file.finish().map_err(|error| taken(path, error))?;
         let parent = path.parent().expect("an absolute file lies in a folder");
         sync_dir(parent).map_err(|error| in_file(parent, error))?;
-        Ok(Written { path: path.to_owned(), size, sha256 })
+        Ok((Written { path: path.to_owned(), size, sha256 }, made))
     }
 
     /// Print the report to `path`, or to files beside it that are called like it, part by part.
@@ -163,12 +180,12 @@ impl Report {
         folder: &Path,
         options: &Options,
         path: &Path,
-    ) -> Result<Vec<Written>, Problem> {
+    ) -> Result<(Vec<Written>, Made), Problem> {
         if path.symlink_metadata().is_ok() {
             return Err(taken(path, std::io::ErrorKind::AlreadyExists.into()));
         }
         let mut html = Vec::new();
-        report::write(folder, options, &mut html)
+        let made = report::write(folder, options, &mut html)
             .map_err(|error| Problem::internal("making the report", error))?
             .map_err(|error| no_report(&error))?;
         let html = String::from_utf8(html)
@@ -181,7 +198,7 @@ impl Report {
             let sha256 = disk::write_once(&path, bytes).map_err(|error| taken(&path, error))?;
             written.push(Written { path, size: bytes.len() as u64, sha256 });
         }
-        Ok(written)
+        Ok((written, made))
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::source::{ReportError, Source};
 use super::summary::summary;
 use super::text::spoken;
+use super::{Made, Options};
 use crate::digest::Digest;
 use crate::evidence::{EVENTS, lines};
 use crate::run::Actor;
@@ -36,8 +37,12 @@ const HEADING: [&str; 10] = [
 ];
 
 /// Write the events of the folder at `folder` as rows.
-pub(super) fn write(folder: &Path, out: &mut impl Write) -> io::Result<Result<(), ReportError>> {
-    let mut source = match Source::open(folder) {
+pub(super) fn write(
+    folder: &Path,
+    options: &Options,
+    out: &mut impl Write,
+) -> io::Result<Result<Made, ReportError>> {
+    let mut source = match Source::open_checked(folder, options.checked.as_ref()) {
         Ok(source) => source,
         Err(error) => return Ok(Err(error)),
     };
@@ -88,7 +93,7 @@ pub(super) fn write(folder: &Path, out: &mut impl Write) -> io::Result<Result<()
         ];
         row(out, &cells)?;
     }
-    Ok(Ok(()))
+    Ok(Ok(Made { problems: source.close().1.len() }))
 }
 
 /// Write a row, each cell cut and never a formula.

@@ -67,6 +67,14 @@ pub struct Options {
     pub checkpoint: Option<Note>,
 }
 
+/// What was made of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Things in the folder that are not what was recorded, or could not be read. What was read just
+    /// before, by a verification, may have been something else.
+    pub problems: usize,
+}
+
 /// Write the report of the folder at `folder` to `out`.
 ///
 /// # Errors
@@ -75,9 +83,12 @@ pub fn write(
     folder: &Path,
     options: &Options,
     out: &mut impl Write,
-) -> io::Result<Result<(), ReportError>> {
+) -> io::Result<Result<Made, ReportError>> {
     match guarded(|| Page::read(folder, options)) {
-        Ok(page) => page.write(out).map(Ok),
+        Ok(page) => {
+            let made = Made { problems: page.problems() };
+            page.write(out).map(|()| Ok(made))
+        }
         Err(error) => Ok(Err(error)),
     }
 }
@@ -86,8 +97,12 @@ pub fn write(
 ///
 /// # Errors
 /// As [`write()`].
-pub fn write_csv(folder: &Path, out: &mut impl Write) -> io::Result<Result<(), ReportError>> {
-    csv::write(folder, out)
+pub fn write_csv(
+    folder: &Path,
+    options: &Options,
+    out: &mut impl Write,
+) -> io::Result<Result<Made, ReportError>> {
+    csv::write(folder, options, out)
 }
 
 /// Write the folder at `folder` to `out` as OSCAL assessment results.
@@ -98,11 +113,11 @@ pub fn write_oscal(
     folder: &Path,
     options: &Options,
     out: &mut impl Write,
-) -> io::Result<Result<(), ReportError>> {
+) -> io::Result<Result<Made, ReportError>> {
     match guarded(|| oscal::document(folder, options)) {
-        Ok(document) => {
+        Ok((document, made)) => {
             let text = shown_json(&serde_json::to_string_pretty(&document)?);
-            writeln!(out, "{text}").map(Ok)
+            writeln!(out, "{text}").map(|()| Ok(made))
         }
         Err(error) => Ok(Err(error)),
     }
@@ -132,7 +147,7 @@ impl Reporter for SealedReports {
     /// [`write()`]; where there can be no report, a page says why.
     fn write(&self, folder: &Path, mut out: &mut dyn Write) -> io::Result<()> {
         match write(folder, &Options { fresh: true, ..Options::default() }, &mut out)? {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(error) => out.write_all(&self.excuse(&error.to_string())),
         }
     }

@@ -8,7 +8,6 @@ use std::path::Path;
 use serde_json::{Value, json};
 use uuid::{Builder, Uuid};
 
-use super::Options;
 use super::changes::{Budget, Changes};
 use super::facts::Record;
 use super::pair::{Places, choose};
@@ -17,6 +16,7 @@ use super::required::{Completeness, Requirement, in_data};
 use super::source::{ReportError, Source};
 use super::story::{Story, Told};
 use super::text::{quoted, spoken, text};
+use super::{Made, Options};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::error::exit;
@@ -28,9 +28,9 @@ const VERSION: &str = "1.1.3";
 const MAX_FINDINGS: usize = 50;
 
 /// The assessment results of the folder at `folder`.
-pub(super) fn document(folder: &Path, options: &Options) -> Result<Value, ReportError> {
+pub(super) fn document(folder: &Path, options: &Options) -> Result<(Value, Made), ReportError> {
     let base = &options.base;
-    let mut source = Source::open(folder)?;
+    let mut source = Source::open_checked(folder, options.checked.as_ref())?;
     let story = Story::read(&mut source);
     let record = record(&mut source, &story);
     let (began, ended) = record.times(&story);
@@ -70,8 +70,10 @@ pub(super) fn document(folder: &Path, options: &Options) -> Result<Value, Report
     }
     let resources: Vec<Value> =
         files.iter().map(|(path, file)| resource(path, file, base, &ids)).collect();
-    let remarks = remarks(source.close().1, &story, options);
-    Ok(json!({ "assessment-results": {
+    let problems = source.close().1;
+    let made = Made { problems: problems.len() };
+    let remarks = remarks(problems, &story, options);
+    let document = json!({ "assessment-results": {
         "uuid": ids.of("document"),
         "metadata": {
             "title": format!("Evidence of run {}", record.get("run")),
@@ -83,7 +85,8 @@ pub(super) fn document(folder: &Path, options: &Options) -> Result<Value, Report
         "import-ap": { "href": format!("#{}", ids.of(RECORD)) },
         "results": [result],
         "back-matter": { "resources": resources },
-    }}))
+    }});
+    Ok((document, made))
 }
 
 /// What is to be known of the folder: that it is damaged, and what the daemon found of it.

@@ -124,7 +124,7 @@ impl Kept {
 impl Page {
     /// Gather what the folder at `folder` holds.
     pub(super) fn read(folder: &Path, options: &Options) -> Result<Self, ReportError> {
-        let mut source = Source::open(folder)?;
+        let mut source = Source::open_checked(folder, options.checked.as_ref())?;
         if options.fresh {
             source.take_as_fresh();
         }
@@ -155,7 +155,8 @@ impl Page {
         let manifest = if is_listed { room.text(manifest) } else { None };
         let checked = options.checked.as_ref();
         let integrity = options.integrity.as_ref();
-        let known = Known { problems: problems.len(), checked, integrity };
+        let seen = problems.len();
+        let known = Known { problems: seen, checked, integrity };
         let sealed = record.ended && is_listed;
         let mut page = Self {
             policy: content_security_policy(),
@@ -191,12 +192,17 @@ impl Page {
             unlisted: all - listed.len() as u64,
             listed_count: count(all, "file"),
             listed,
-            checked: checked.map(Checked::of),
+            checked: checked.map(|report| Checked::of(report, seen)),
             kept: options.checkpoint.as_ref().and_then(Kept::of),
             guide: parts(&GUIDE.replace("{run}", &record.get("run"))),
         };
         page.carried = page.count_carried(room.left_out);
         Ok(page)
+    }
+
+    /// How many things were not as they should be.
+    pub(super) fn problems(&self) -> usize {
+        self.problems.len()
     }
 
     /// What the report carries, and what it had no room for.

@@ -60,7 +60,7 @@ fn what_the_log_did_not_hold_is_shown_as_such() {
     assert!(body.contains("No code was named") || !body.contains("<dd>deadbeefcafe"), "no code");
 
     let mut rows = Vec::new();
-    write_csv(&folder, &mut rows).expect("memory").expect("rows");
+    write_csv(&folder, &options, &mut rows).expect("memory").expect("rows");
     let rows = String::from_utf8(rows).expect("text");
     let marked: Vec<&str> = rows.lines().filter(|row| row.contains("NOT IN THE LOG: ")).collect();
     assert_eq!(marked.len(), 3, "{rows}");

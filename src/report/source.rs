@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{BufReader, Seek as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -13,6 +13,7 @@ use super::text::text;
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::disk;
+use crate::evidence::verify::{FolderReport, Readings};
 use crate::evidence::{EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, Manifest, RECORD, is_safe_path};
 
 /// Most problems that are told one by one.
@@ -30,6 +31,8 @@ pub(super) struct Source {
     told: BTreeMap<String, (Digest, u64)>,
     /// Digests of what was read.
     found: BTreeMap<String, Digest>,
+    /// With which it was verified just before, where somebody did.
+    verified: Readings,
     /// Whether the manifest was made of the files just now, so that none is read to compare it.
     fresh: bool,
     problems: BTreeSet<String>,
@@ -78,12 +81,21 @@ pub enum ReportError {
 impl Source {
     /// Look at the folder `root`.
     pub(super) fn open(root: &Path) -> Result<Self, ReportError> {
+        Self::open_checked(root, None)
+    }
+
+    /// Look at the folder `root`, of which verifying it said `checked`: what it read must be there still.
+    pub(super) fn open_checked(
+        root: &Path,
+        checked: Option<&FolderReport>,
+    ) -> Result<Self, ReportError> {
         let mut source = Self {
             root: root.to_owned(),
             listed: None,
             manifest: Vec::new(),
             told: BTreeMap::new(),
             found: BTreeMap::new(),
+            verified: checked.map(|report| report.readings().clone()).unwrap_or_default(),
             fresh: false,
             problems: BTreeSet::new(),
             untold: 0,
@@ -103,6 +115,7 @@ impl Source {
         }
         match disk::read_limited(&self.root.join(MANIFEST), MAX_MANIFEST) {
             Ok(bytes) => {
+                self.hold_against_verified(MANIFEST, Digest::of(&bytes));
                 let manifest = Manifest::parse(&bytes, "data/");
                 if !manifest.faults.is_empty() {
                     let count = manifest.faults.len();
@@ -145,7 +158,7 @@ impl Source {
         };
         match disk::read_limited(&path, limit) {
             Ok(bytes) => {
-                self.compare(name, || Digest::of(&bytes));
+                self.compare(name, Digest::of(&bytes));
                 Some(bytes)
             }
             Err(error) => {
@@ -158,22 +171,39 @@ impl Source {
     /// The file `name`, to be read bit by bit, and whether it is what the manifest lists.
     pub(super) fn stream(&mut self, name: &str) -> Option<BufReader<File>> {
         let (path, _) = self.plain(name)?;
-        let digest = File::open(&path).and_then(Digest::of_reader);
-        match digest {
-            Ok((digest, _)) => self.compare(name, || digest),
+        // One file is opened once: another in its place is not the one that was compared.
+        let read = File::open(&path).and_then(|mut file| {
+            let (digest, _) = Digest::of_reader(&file)?;
+            file.rewind()?;
+            Ok((digest, file))
+        });
+        match read {
+            Ok((digest, file)) => {
+                self.compare(name, digest);
+                Some(BufReader::new(file))
+            }
             Err(error) => {
                 self.problem(format!("{} cannot be read: {error}.", text(name)));
-                return None;
+                None
             }
         }
-        File::open(path).ok().map(BufReader::new)
+    }
+
+    /// Hold what was read of `name` against what was verified of it.
+    fn hold_against_verified(&mut self, name: &str, found: Digest) {
+        if self.verified.of(name).is_some_and(|verified| verified != found) {
+            let name = text(name);
+            self.problem(format!("{name} was changed after the folder was verified."));
+        }
     }
 
     /// Hold the file `name` against manifest and events, by its digest.
-    fn compare(&mut self, name: &str, found: impl FnOnce() -> Digest) {
-        let known = self.found.get(name).copied();
-        let found = known.unwrap_or_else(found);
-        self.found.insert(name.to_owned(), found);
+    fn compare(&mut self, name: &str, found: Digest) {
+        let before = *self.found.entry(name.to_owned()).or_insert(found);
+        if before != found {
+            self.problem(format!("{} was changed while it was read.", text(name)));
+        }
+        self.hold_against_verified(name, found);
         let listed = self.listed.as_ref().map(|listed| listed.get(name).copied());
         match listed {
             Some(None) => self.problem(format!("{} is not listed in {MANIFEST}.", text(name))),
@@ -221,7 +251,7 @@ impl Source {
         }
         if !self.found.contains_key(name) {
             match File::open(&path).and_then(Digest::of_reader) {
-                Ok((digest, _)) => self.compare(name, || digest),
+                Ok((digest, _)) => self.compare(name, digest),
                 Err(error) => {
                     self.problem(format!("{} cannot be read: {error}.", text(name)));
                     return Whole::Unreadable;

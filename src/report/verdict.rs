@@ -167,8 +167,13 @@ fn named(told: &Completeness) -> String {
 }
 
 impl Checked {
-    /// What `report` said.
-    pub(super) fn of(report: &FolderReport) -> Self {
+    /// What `report` said of a folder in which so many `problems` were seen afterwards.
+    pub(super) fn of(report: &FolderReport, problems: usize) -> Self {
+        if report.exit() == exit::OK && problems > 0 {
+            let sentence = "Intact when it was verified, and something else when it was read for \
+                            this report right after: somebody changes it.";
+            return Self { word: "altered", sentence: sentence.to_owned(), findings: Vec::new() };
+        }
         let files = count(report.files, "file");
         let mut sentence = match report.exit() {
             exit::OK => format!("Intact: {files} are what the manifest lists"),

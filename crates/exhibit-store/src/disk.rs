@@ -35,6 +35,9 @@ const PRIVATE_FILE: u32 = 0o600;
 /// The same for folders.
 const PRIVATE_DIR: u32 = 0o700;
 
+/// A file that is opened for writing is not looked for behind a link (`O_NOFOLLOW`).
+const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+
 /// How often a lock is tried.
 const LOCK_ATTEMPTS: u32 = 20;
 /// How long in between.
@@ -201,7 +204,7 @@ impl Lock {
     #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
     pub fn take(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(PRIVATE_FILE);
+        options.write(true).create(true).truncate(false).mode(PRIVATE_FILE).custom_flags(NO_LINK);
         Self::hold(makes(path, || options.open(path))?)
     }
 

@@ -290,10 +290,11 @@ impl Draft {
     /// # Errors
     /// [`StoreError::UnsafeName`], [`StoreError::NameTaken`]; see [`StoreError`].
     pub fn attachment(&mut self, name: &str) -> Result<Attachment, StoreError> {
-        if name.contains('/') {
+        if name.contains('/') || !layout::is_portable_name(name) {
             return Err(StoreError::UnsafeName { name: name.to_owned() });
         }
         let name = format!("{ATTACHMENTS}/{name}");
+        self.has_no_twin(&format!("data/{name}"))?;
         let path = self.claim(&name, 1).map_err(|error| match error {
             StoreError::UnsafeName { name } => {
                 StoreError::UnsafeName { name: name.trim_start_matches("attachments/").to_owned() }
@@ -304,10 +305,20 @@ impl Draft {
         Ok(Attachment { run: self.id(), name: format!("data/{name}"), path, file: Some(file) })
     }
 
+    /// Refuse a name that differs from one in use by the case of its letters only: where case does not
+    /// count, one file would take the place of the other.
+    fn has_no_twin(&self, name: &str) -> Result<(), StoreError> {
+        let twin = self.artifacts.keys().find(|other| other.eq_ignore_ascii_case(name));
+        twin.map_or(Ok(()), |twin| {
+            Err(StoreError::NameTaken { path: self.place.folder.join(twin) })
+        })
+    }
+
     /// Make a written attachment part of the run. It is on disk when this returns.
     ///
     /// # Errors
-    /// See [`StoreError`]; then the attachment is gone.
+    /// [`StoreError::NameTaken`], when another was finished meanwhile; see [`StoreError`]. Then the
+    /// attachment is gone.
     pub fn finish_attachment(
         &mut self,
         mut attachment: Attachment,
@@ -317,6 +328,10 @@ impl Draft {
         let ours = attachment.run == self.id();
         let file = attachment.file.take().filter(|_| ours);
         let file = file.ok_or_else(|| StoreError::NotFound { path: path.clone() })?;
+        if let Err(error) = self.has_no_twin(&attachment.name) {
+            file.discard();
+            return Err(error);
+        }
         let (sha256, size_bytes) = file.finish().map_err(StoreError::at(&path))?;
         let folder = path.parent().expect("an attachment lies in a folder");
         if let Err(error) = disk::sync_dir(folder) {

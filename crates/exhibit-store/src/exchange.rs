@@ -2,6 +2,8 @@
 //! looks at it: what is told by nobody who is vouched for, or is older than what an auditor kept, tells
 //! of nothing at any of them.
 
+mod files;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

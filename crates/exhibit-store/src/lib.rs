@@ -98,6 +98,7 @@ mod key_file;
 mod leftovers;
 pub mod log;
 pub mod ownership;
+mod places;
 mod publish;
 mod purge;
 mod query;
@@ -119,7 +120,7 @@ pub use draft::{Attachment, Draft};
 pub use error::{SealCause, SignError, StoreError};
 pub use exhibit_verify::archived::archived_record;
 pub use exhibit_verify::revocation::Revocation;
-pub use facts::{CodeNamed, RunFacts, is_sealed_report};
+pub use facts::{CodeNamed, RunFacts, sealed_report};
 pub use finding::{Class, Finding, FindingCode};
 pub use found::{
     Findings, FoundBy, Integrity, IntegrityState, LOG_PLACE, LoggedFinding, Resolved, Said,

@@ -14,10 +14,10 @@ use super::draft::{Draft, Place};
 use super::error::StoreError;
 use super::layout::{self, EVENTS, LOCK, OPEN, PROVENANCE, RUNS};
 use super::log::{Log, leaf};
-use super::publish;
 use super::recover::{self, Salvage};
 use super::reporter::{PlainReports, Reporter};
 use super::stamp::TimestampAuthority;
+use super::{places, publish};
 use crate::artifact::Artifact;
 use crate::clock::Moment;
 use crate::digest::Digest;
@@ -42,8 +42,10 @@ impl Store {
     /// this is dropped.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] when another daemon holds it; see [`StoreError`].
+    /// [`StoreError::Locked`] when another daemon holds it; [`StoreError::Damaged`] when a link stands in
+    /// a place of its own; see [`StoreError`].
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        places::check(root)?;
         for name in [OPEN, RUNS] {
             let folder = root.join(name);
             disk::make_dirs(&folder).map_err(StoreError::at(&folder))?;

@@ -130,6 +130,32 @@ fn files_are_added_all_or_none() {
 }
 
 #[test]
+fn attachments_can_be_unpacked_where_case_does_not_count() {
+    let bench = Bench::new();
+    let mut draft = bench.begin(0);
+    for name in ["con", "NUL.txt", "com1", "Lpt9.tar.gz", "x.", "a..", "aux.b.c"] {
+        let refused = draft.attachment(name);
+        assert!(matches!(refused, Err(StoreError::UnsafeName { .. })), "{name}");
+    }
+    for name in ["console", "com10", "com", "a.con", "x.y", "lpta"] {
+        drop(draft.attachment(name).expect("portable"));
+    }
+    // Both are written at once, and the second to be finished is refused.
+    let mut written = ["Review.txt", "review.TXT"].map(|name| {
+        let mut file = draft.attachment(name).expect("begun");
+        file.write_all(name.as_bytes()).expect("written");
+        Some(file)
+    });
+    let mut finish =
+        |at: usize| draft.finish_attachment(written[at].take().expect("written"), "text/plain");
+    assert!(finish(1).is_ok());
+    assert!(matches!(finish(0), Err(StoreError::NameTaken { .. })));
+    assert!(matches!(draft.attachment("REVIEW.txt"), Err(StoreError::NameTaken { .. })));
+    let receipt = draft.seal(&Ending::sealed("ok"), &signer(), bench.now()).expect("sealed");
+    assert_eq!(verdict(&bench.store.root().join(receipt.folder)), [""; 0]);
+}
+
+#[test]
 fn an_attachment_counts_only_when_it_is_finished() {
     let bench = Bench::new();
     let mut draft = bench.begin(0);

@@ -1,7 +1,7 @@
 //! Owns the event chain: how one event becomes one line of `events.jsonl`, bound to the line
 //! before it by its hash, and how lines are read again. Decides nothing about what a break means.
 
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead, Read as _, Write as _};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use super::layout::MAX_EVENT_READ;
 use crate::artifact::Artifact;
 use crate::moment::TimeQuality;
 use crate::run::{Actor, Event, Recorded};
-use exhibit_tlog::digest::Digest;
+use exhibit_tlog::digest::{Digest, Hashing};
 
 /// Kind of the first event.
 pub const OPENED: &str = "run.opened";
@@ -109,6 +109,13 @@ pub struct RawLine {
 }
 
 impl RawLine {
+    /// Hash it as it lies in its file.
+    pub(crate) fn hash_into(&self, whole: &mut Hashing<io::Sink>) {
+        let end: &[u8] = if self.whole { b"\n" } else { b"" };
+        let hashed = whole.write_all(&self.bytes).and_then(|()| whole.write_all(end));
+        hashed.expect("a sink takes all");
+    }
+
     /// The line's event, when it is one.
     ///
     /// # Errors

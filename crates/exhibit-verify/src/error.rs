@@ -37,7 +37,7 @@ pub enum StoreError {
     },
     /// The name cannot be part of a path in an evidence folder.
     #[error(
-        "the name {name:?} cannot be used; use 1 to 100 of A-Z a-z 0-9 . _ -, not beginning with a dot or hyphen, not ending in .partial"
+        "the name {name:?} cannot be used; use 1 to 100 of A-Z a-z 0-9 . _ -, not beginning with a dot or hyphen, not ending in a dot or .partial, and no name of a device of Windows (con, nul, com1, …)"
     )]
     UnsafeName {
         /// The name as it was given.

@@ -3,7 +3,8 @@
 //! here, so that none of them looks at the opening alone or believes text that nobody sealed.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufReader};
+use std::fs::File;
+use std::io::{self, BufReader, Seek as _};
 use std::path::Path;
 
 use serde::Serialize;
@@ -102,14 +103,15 @@ impl RunFacts {
     /// # Errors
     /// As [`RunRecord::read`].
     pub fn of(folder: &Path, logged: Option<Digest>) -> Result<Self, StoreError> {
-        let record = RunRecord::read(folder)?;
+        let (record, bytes) = RunRecord::read_with_bytes(folder)?;
         let path = folder.join(EVENTS);
         let named = match disk::open_at_once(&path) {
             Ok(file) => named_in(file).map_err(StoreError::at(&path))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Named::default(),
             Err(error) => return Err(StoreError::new(&path, error)),
         };
-        let doubts = doubts(folder, logged, named.events).map_err(StoreError::at(folder))?;
+        let read = [(RECORD, Digest::of(&bytes)), (EVENTS, named.events)];
+        let doubts = doubts(folder, logged, read).map_err(StoreError::at(folder))?;
         Ok(Self { record, code: named.code, unlogged: named.unlogged, doubts })
     }
 
@@ -193,28 +195,31 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// Whether the report in `folder` is the one that its seal, which is the `logged` one, binds by way of
-/// the tag manifest.
+/// The report in `folder`, if it is the one that its seal, which is the `logged` one, binds by way of the
+/// tag manifest; to be read from its beginning.
 ///
 /// # Errors
 /// What the system answers when it cannot tell.
-pub fn is_sealed_report(folder: &Path, logged: Option<Digest>) -> io::Result<bool> {
+pub fn sealed_report(folder: &Path, logged: Option<Digest>) -> io::Result<Option<File>> {
     let seal = disk::read_plain(&folder.join(SEAL), MAX_SMALL)?;
     let tags = disk::read_plain(&folder.join(TAG_MANIFEST), MAX_MANIFEST)?;
-    let (report, _) = Digest::of_reader(disk::open_at_once(&folder.join(REPORT))?)?;
+    let mut file = disk::open_at_once(&folder.join(REPORT))?;
+    let (report, _) = Digest::of_reader(&file)?;
+    file.rewind()?;
     let stated = serde_json::from_slice::<Value>(&seal).unwrap_or_default();
     let bound = stated["tagmanifest_sha256"].as_str() == Some(&Digest::of(&tags).to_string());
     let listed = Manifest::parse(&tags, "").entries;
     let listed = listed.iter().any(|entry| entry.name == REPORT && entry.sha256 == report);
-    Ok(bound && listed && logged.is_none_or(|logged| logged == Digest::of(&seal)))
+    let own = bound && listed && logged.is_none_or(|logged| logged == Digest::of(&seal));
+    Ok(own.then_some(file))
 }
 
-/// What of the way from the log's seal by way of the manifest to record and chain is broken. A file
-/// that cannot be read is no doubt, but an error.
+/// What of the way from the log's seal by way of the manifest to what was `found` of record and chain is
+/// broken. A file that cannot be read is no doubt, but an error.
 fn doubts(
     folder: &Path,
     logged: Option<Digest>,
-    events: Digest,
+    found: [(&str, Digest); 2],
 ) -> io::Result<BTreeSet<FindingCode>> {
     let mut doubts = BTreeSet::new();
     let read = |name: &str, limit| disk::read_plain(&folder.join(name), limit);
@@ -239,9 +244,8 @@ fn doubts(
     if seal["manifest_sha256"].as_str() != Some(&Digest::of(&manifest).to_string()) {
         doubts.insert(FindingCode::SealMismatch);
     }
-    let record = Digest::of(&read(RECORD, MAX_SMALL)?);
     let listed = Manifest::parse(&manifest, "data/").entries;
-    for (name, found) in [(RECORD, record), (EVENTS, events)] {
+    for (name, found) in found {
         if !listed.iter().any(|entry| entry.name == name && entry.sha256 == found) {
             doubts.insert(FindingCode::FileAltered);
         }

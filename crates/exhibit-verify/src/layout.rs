@@ -149,6 +149,19 @@ pub fn is_safe_path(path: &str) -> bool {
         && path.split('/').all(|part| is_safe_name(part) && !part.ends_with(PARTIAL_SUFFIX))
 }
 
+/// Names that Windows keeps for devices, whatever ending follows them.
+const DEVICES: [&str; 4] = ["aux", "con", "nul", "prn"];
+
+/// Whether a file called `name`, which is safe, can be unpacked everywhere: Windows keeps some names for
+/// devices, and drops a dot at the end ("Naming Files, Paths, and Namespaces" in its documentation).
+/// What was written before this was asked is read all the same.
+pub fn is_portable_name(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    let is_port = port.is_some_and(|rest| rest.len() == 1 && rest.as_bytes()[0].is_ascii_digit());
+    !DEVICES.contains(&stem.as_str()) && !is_port && !name.ends_with('.')
+}
+
 /// The media type a name's ending speaks of: what is left to go by when a file was written and the
 /// event that tells its type was not.
 pub fn media_type_of(path: &str) -> &'static str {

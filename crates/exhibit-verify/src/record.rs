@@ -106,10 +106,20 @@ impl RunRecord {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Damaged`], or what the system answers.
     pub fn read(folder: &Path) -> Result<Self, StoreError> {
+        Self::read_with_bytes(folder).map(|(record, _)| record)
+    }
+
+    /// The same, with the bytes it was read from.
+    ///
+    /// # Errors
+    /// As [`RunRecord::read`].
+    pub fn read_with_bytes(folder: &Path) -> Result<(Self, Vec<u8>), StoreError> {
         let path = folder.join(RECORD);
         let bytes = disk::read_limited(&path, MAX_SMALL).map_err(StoreError::at(&path))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| StoreError::Damaged { path, what: error.to_string() })
+        match serde_json::from_slice(&bytes) {
+            Ok(record) => Ok((record, bytes)),
+            Err(error) => Err(StoreError::Damaged { path, what: error.to_string() }),
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Owns the way to a run's report, or to a look at it: the sealed one as it lies in its folder, or one
 //! made of what there is while the run is open.
 
+use std::fs::File;
+
 use super::Disclosure;
 use super::accessor::Accessor;
 use crate::blob::{Blob, BlobWriter};
 use crate::error::Problem;
-use crate::evidence::{Act, Integrity, is_sealed_report, verify};
+use crate::evidence::{Act, Integrity, sealed_report, verify};
 use crate::id::RunId;
 use crate::report::{self, Options};
 use crate::runs::log::seals::seal_in_log;
@@ -24,12 +26,9 @@ impl Disclosure {
             .blocking("making the report", move || {
                 let broken = |error| Problem::internal("making the report", error);
                 let sealed = folder == this.0.context.store.folder_of(id);
-                let is_own = sealed && this.is_own_report(id);
+                let own = if sealed { this.own_report(id) } else { None };
                 let integrity = this.0.integrity.of(id).filter(|_| sealed);
-                if is_own
-                    && integrity.is_none()
-                    && let Ok(kept) = std::fs::File::open(folder.join(report::FILE))
-                {
+                if let Some(kept) = own.filter(|_| integrity.is_none()) {
                     let length = kept.metadata().map_err(broken)?.len();
                     this.0.access.record_access(&accessor, Act::View, id, Some(report::FILE))?;
                     return Ok(Blob::of_file(kept, length));
@@ -49,19 +48,16 @@ impl Disclosure {
             .await
     }
 
-    /// Whether the report in the folder of the sealed run `id` is the one that was sealed. Where it is
+    /// The report in the folder of the sealed run `id`, if it is the one that was sealed. Where it is
     /// another, that is told.
-    fn is_own_report(&self, id: RunId) -> bool {
+    fn own_report(&self, id: RunId) -> Option<File> {
         let folder = self.0.context.store.folder_of(id);
         if !folder.join(report::FILE).exists() {
-            return false;
+            return None;
         }
-        let Ok(own) =
-            is_sealed_report(&folder, seal_in_log(&self.0.context.log, &self.0.context.store, id))
-        else {
-            return false;
-        };
-        if !own && self.0.integrity.of(id).is_none_or(|told| !told.is_altered()) {
+        let logged = seal_in_log(&self.0.context.log, &self.0.context.store, id);
+        let own = sealed_report(&folder, logged).ok()?;
+        if own.is_none() && self.0.integrity.of(id).is_none_or(|told| !told.is_altered()) {
             self.0.integrity.doubt(&[id]);
         }
         own

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fault::{changes, makes, writes};
-use super::{PRIVATE_FILE, parent, remove_file, sync_dir};
+use super::{NO_LINK, PRIVATE_FILE, parent, remove_file, sync_dir};
 use crate::digest::{Digest, Hashing};
 
 /// Bytes read back at a time.
@@ -205,7 +205,7 @@ impl Appending {
     #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(PRIVATE_FILE);
+        options.append(true).create(true).mode(PRIVATE_FILE).custom_flags(NO_LINK);
         let file = makes(path, || options.open(path))?;
         let length = file.metadata()?.len();
         sync_dir(parent(path))?;
@@ -240,7 +240,7 @@ impl Appending {
 /// What the system answers.
 #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
 pub fn truncate(path: &Path, length: u64) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).open(path)?;
+    let file = OpenOptions::new().write(true).custom_flags(NO_LINK).open(path)?;
     changes(path, || file.set_len(length))?;
     changes(path, || file.sync_all())
 }

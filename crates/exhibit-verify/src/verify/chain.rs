@@ -15,7 +15,7 @@ use crate::layout::{EVENTS, RECORD};
 use crate::record::{COMPLETENESS, Counts, RunRecord};
 use crate::run::{Actor, Opening};
 use crate::workflow::{Completeness, Tally, judge};
-use exhibit_tlog::digest::Digest;
+use exhibit_tlog::digest::{Digest, Hashing};
 
 /// What is remembered while going down the chain.
 #[derive(Default)]
@@ -62,7 +62,11 @@ impl Check<'_> {
 
     fn walk_events(&mut self, events: Box<dyn BufRead>, record: Option<&RunRecord>) {
         let mut walk = Walk::default();
+        let mut whole = Hashing::new(io::sink());
         for line in chain::lines(events) {
+            if let Ok(line) = &line {
+                line.hash_into(&mut whole);
+            }
             match line {
                 Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
                     let place = format!("{EVENTS}:{}", walk.lines + 1);
@@ -79,6 +83,7 @@ impl Check<'_> {
                 Ok(line) => self.event(&mut walk, &line),
             }
         }
+        self.was_read(EVENTS, whole.finish().0);
         self.ends(&walk, record);
     }
 
@@ -86,7 +91,11 @@ impl Check<'_> {
         walk.lines += 1;
         let place = format!("{EVENTS}:{}", walk.lines);
         let before = walk.last_sha256.unwrap_or(Digest::ZERO);
-        walk.last_sha256 = Some(Digest::of(&raw.bytes));
+        let sha256 = Digest::of(&raw.bytes);
+        if walk.lines == 1 {
+            self.first_line_was(sha256);
+        }
+        walk.last_sha256 = Some(sha256);
         let line = match raw.parse() {
             Ok(line) => line,
             Err(error) => {

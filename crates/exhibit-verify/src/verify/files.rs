@@ -192,6 +192,7 @@ impl Check<'_> {
                 Ok((sha256, size)) => {
                     files += 1;
                     bytes += size;
+                    self.was_read(&entry.name, sha256);
                     if sha256 != entry.sha256 {
                         let (expected, found) = (entry.sha256.to_string(), sha256.to_string());
                         self.add(FindingCode::FileAltered, &entry.name, expected, found);

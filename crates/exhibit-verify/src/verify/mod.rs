@@ -13,6 +13,7 @@ mod moving;
 mod open;
 mod parallel;
 mod proof;
+mod readings;
 mod receipt;
 mod revoked;
 mod run;
@@ -53,10 +54,11 @@ pub use import::{Logged as LoggedImports, imports};
 pub use log::{LogReport, StampedReport, WitnessReport, log};
 pub use log::{doubt, log_and_custody};
 pub use moving::Stand;
+pub use readings::Readings;
 pub use receipt::{folder_against_receipt, read_receipt};
 pub use run::{LoggedRun, each, first_event, run};
 pub use stamp::StampReport;
-pub use store::{StoreReport, store, store_with_receipts};
+pub use store::{FOLDERS, StoreReport, store, store_with_receipts};
 
 /// Most findings of one code that a report lists. A folder made to be verified for ever must not
 /// fill the memory; the first of each code are always listed, so the exit code is never affected.
@@ -112,18 +114,19 @@ pub struct Facts {
     lines: Option<Vec<Digest>>,
     /// What a receipt is held against, of the same.
     bound: Option<Box<receipt::Bound>>,
+    /// What was read of a folder on disk when it was judged.
+    readings: Readings,
 }
 
 impl Facts {
-    fn of(folder: &Path) -> Self {
+    /// Those of what lies in `folder` now, with the `proof` in it.
+    fn now_in(folder: &Path, proof: Result<&[u8], &std::io::Error>) -> Self {
         let seal = disk::read_plain(&folder.join(layout::SEAL), layout::MAX_SMALL);
-        let proof = disk::read_plain(&folder.join(layout::PROOF), MAX_NOTE);
         let first_event = runs::first_event(folder);
-        let errors = [seal.as_ref().err(), proof.as_ref().err(), first_event.as_ref().err()];
+        let errors = [seal.as_ref().err(), proof.err(), first_event.as_ref().err()];
         let unread = errors.into_iter().flatten().find(|error| disk::is_unreadable(*error));
         let unread = unread.map(ToString::to_string);
-        let (seal, proof) = (seal.ok(), proof.ok());
-        let facts = Self::in_files(seal.as_deref(), proof.as_deref());
+        let facts = Self::in_files(seal.ok().as_deref(), proof.ok());
         Self { first_event: first_event.ok().flatten(), unread, ..facts }
     }
 
@@ -145,6 +148,7 @@ impl Facts {
             unread: None,
             lines: None,
             bound: None,
+            readings: Readings::default(),
         }
     }
 }
@@ -154,6 +158,33 @@ impl FolderReport {
     pub fn exit(&self) -> u8 {
         worst_exit(&self.findings)
     }
+
+    /// What was read of the folder, for whoever reads it again.
+    pub fn readings(&self) -> &Readings {
+        &self.facts.readings
+    }
+}
+
+/// `report` of the folder at `path`, with what the log is held against: what was judged counts, whatever
+/// lies there now.
+fn with_facts(path: &Path, mut report: FolderReport) -> FolderReport {
+    let readings = std::mem::take(&mut report.facts.readings);
+    let proof = disk::read_plain(&path.join(layout::PROOF), MAX_NOTE);
+    let now = Facts::now_in(path, proof.as_deref());
+    if let (Some(judged), Ok(proof)) = (readings.of(layout::PROOF), &proof)
+        && Digest::of(proof) != judged
+    {
+        let found = format!("{}, a moment later", Digest::of(proof));
+        let code = FindingCode::FileAltered;
+        report.findings.push(Finding::new(code, layout::PROOF, judged.to_string(), found));
+    }
+    report.facts = Facts {
+        seal: readings.of(layout::SEAL).or(now.seal),
+        first_event: readings.first_event().or(now.first_event),
+        readings,
+        ..now
+    };
+    report
 }
 
 /// How often a folder is read that is moved, put back or replaced while it is read.
@@ -189,6 +220,7 @@ fn check_folder(mut check: Check<'_>, trust: &Trust, proof: Option<&Path>) -> Fo
     if check.report.findings.iter().any(|finding| finding.class.is_damage()) {
         check.report.verdict = None;
     }
+    check.report.facts.readings = check.readings.kept();
     check.report
 }
 
@@ -212,7 +244,7 @@ struct Check<'a> {
     /// Folders that could not be listed, and files whose size is not known.
     unlisted: Vec<String>,
     /// What `manifest-sha256.txt` lists, when it could be read.
-    manifest: Option<BTreeMap<String, exhibit_tlog::digest::Digest>>,
+    manifest: Option<BTreeMap<String, Digest>>,
     /// `run.json` as it stands, for fields that no record has.
     raw_record: serde_json::Value,
     /// When the seal was there at the latest, by the word of others than the folder.
@@ -221,6 +253,7 @@ struct Check<'a> {
     payload_most: u64,
     /// How often each code was found.
     counts: HashMap<FindingCode, u32>,
+    readings: Readings,
     report: FolderReport,
 }
 
@@ -252,6 +285,7 @@ impl<'a> Check<'a> {
             believed: None,
             payload_most: u64::MAX,
             counts: HashMap::new(),
+            readings: Readings::default(),
             report,
         }
     }
@@ -401,7 +435,10 @@ impl<'a> Check<'a> {
             }
         };
         match read {
-            Ok(bytes) => Some(bytes),
+            Ok(bytes) => {
+                self.was_read(name, Digest::of(&bytes));
+                Some(bytes)
+            }
             Err(error) if error.kind() == ErrorKind::FileTooLarge => {
                 let expected = format!("at most {limit} bytes");
                 self.add(FindingCode::TooLarge, name, expected, "more");

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::archive::{self, Packed};
 use super::log::LogCheck;
-use super::{Facts, FolderReport, folder};
+use super::{FolderReport, folder, with_facts};
 use crate::disk;
 use crate::finding::{Class, Finding};
 use crate::id::RunId;
@@ -196,8 +196,7 @@ impl LogCheck<'_> {
         let path = |place: String| -> PathBuf { self.root.join(place) };
         let (sealed, packed) = (path(sealed_place(run)), path(archived_place(run)));
         if disk::found(&sealed).is_ok_and(|found| found.is_some_and(|found| found.is_dir())) {
-            let report = folder(&sealed, &trust);
-            reports.push(FolderReport { facts: Facts::of(&sealed), ..report });
+            reports.push(with_facts(&sealed, folder(&sealed, &trust)));
         }
         if disk::found(&packed).is_ok_and(|found| found.is_some_and(|found| found.is_file())) {
             archives.push(archive::one(run, &packed, &trust));

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::chain::Walk;
 use super::log::LogCheck;
-use super::{Check, Facts, FolderReport, Kind, archive, folder};
+use super::{Check, FolderReport, Kind, archive, folder, with_facts};
 use crate::chain;
 use crate::disk;
 use crate::finding::{Finding, FindingCode};
@@ -85,7 +85,7 @@ impl LogCheck<'_> {
             let path = self.root.join(&place);
             // Where one of its places cannot be looked at, nobody can tell that it is gone.
             if self.lies(&place, Metadata::is_dir).ok()? {
-                let report = FolderReport { facts: Facts::of(&path), ..folder(&path, &trust) };
+                let report = with_facts(&path, folder(&path, &trust));
                 self.catch_up(run).ok()?;
                 self.folder(run, &report, place);
                 return Some(report);
@@ -119,10 +119,7 @@ impl LogCheck<'_> {
     /// A run in `open/` whose seal is in the log: it is that seal, byte for byte, or a finding.
     fn on_its_way(&mut self, run: RunId, open: &Path) -> Option<FolderReport> {
         let place = layout::open_place(run);
-        let mut report = FolderReport {
-            facts: Facts::of(open),
-            ..folder(open, &self.trust.without_witnesses())
-        };
+        let mut report = with_facts(open, folder(open, &self.trust.without_witnesses()));
         if let Some(why) = report.facts.unread.clone() {
             self.not_compared(&report, &place, &why);
             return Some(report);

@@ -2,6 +2,7 @@
 //! by something else: by `seal.json`, the record, the signature, the timestamp and the proof in the
 //! folder, or by the log; and it must still be what these say.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use ssh_key::{HashAlg, PublicKey};
 
 use super::log::LogCheck;
 use super::signature::key_in;
-use super::{Facts, FolderReport};
+use super::{FolderReport, Readings};
 use crate::bundle::Folder;
 use crate::disk;
 use crate::error::StoreError;
@@ -195,8 +196,26 @@ impl Bound {
         }
     }
 
-    fn on_disk(folder: &Path) -> Self {
-        Self::of(|name| disk::read_plain(&folder.join(name), MAX_SMALL).ok())
+    /// By the files of the folder on disk that was judged with `readings`. One that is another by now
+    /// says nothing, which the findings tell.
+    fn on_disk(folder: &Path, readings: &Readings) -> (Self, Vec<Finding>) {
+        let findings = RefCell::new(Vec::new());
+        let bound = Self::of(|name| {
+            let bytes = disk::read_plain(&folder.join(name), MAX_SMALL).ok();
+            let (judged, now) = (readings.of(name), bytes.as_deref().map(Digest::of));
+            // A folder that a daemon moved meanwhile is no folder that was changed.
+            let judged = judged.filter(|_| now.is_some() || folder.is_dir());
+            if let Some(judged) = judged.filter(|judged| now != Some(*judged)) {
+                let place = folder.join(name).display().to_string();
+                let found = now.map_or_else(|| "nothing".to_owned(), |now| now.to_string());
+                let found = format!("{found}, a moment later");
+                let code = FindingCode::FileAltered;
+                findings.borrow_mut().push(Finding::new(code, place, judged.to_string(), found));
+                return None;
+            }
+            bytes
+        });
+        (bound, findings.into_inner())
     }
 
     pub(super) fn in_bundle(folder: &Folder) -> Self {
@@ -252,7 +271,7 @@ pub fn folder_against_receipt(
     place: &Path,
     receipt: &Receipt,
 ) {
-    let found = report.facts.seal.or_else(|| folder.and_then(|folder| Facts::of(folder).seal));
+    let found = report.facts.seal.or(report.facts.readings.of(SEAL));
     let place = place.display().to_string();
     if report.run != Some(receipt.run) || found != Some(receipt.seal_sha256) {
         let expected = format!("{} of {}", receipt.seal_sha256, receipt.run);
@@ -261,7 +280,10 @@ pub fn folder_against_receipt(
         return;
     }
     let packed = report.facts.bound.as_deref().cloned();
-    let bound = folder.map(Bound::on_disk).or(packed).unwrap_or_default();
+    let on_disk = folder.map(|folder| Bound::on_disk(folder, &report.facts.readings));
+    let packed = packed.map(|bound| (bound, Vec::new()));
+    let (bound, changed) = on_disk.or(packed).unwrap_or_default();
+    report.findings.extend(changed);
     report.findings.extend(bound.findings(&place, receipt));
 }
 
@@ -312,7 +334,12 @@ impl LogCheck<'_> {
         let mut bound = Bound::default();
         if let Some(report) = report.filter(|report| report.facts.seal == Some(seal)) {
             let packed = report.facts.bound.as_deref().cloned();
-            bound = packed.unwrap_or_else(|| Bound::on_disk(Path::new(&report.folder)));
+            bound = packed.unwrap_or_else(|| {
+                let folder = Path::new(&report.folder);
+                let (bound, changed) = Bound::on_disk(folder, &report.facts.readings);
+                self.findings.extend(changed);
+                bound
+            });
         }
         let Some(last) = last else { return bound };
         let entries = self.reader.bundle(last / WIDTH, self.report.size.max(last + 1));

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::parallel::in_order;
-use super::{Facts, archive, folder};
+use super::{archive, folder, with_facts};
 use crate::disk;
 use crate::finding::{Finding, FindingCode};
 use crate::id::RunId;
@@ -31,8 +31,7 @@ pub fn run(run: RunId, path: &Path, logged: LoggedRun) -> Vec<Finding> {
         let packed = archive::one(run, path, &Trust::none());
         (packed.report, packed.sha256)
     } else {
-        let report = folder(path, &Trust::none());
-        (super::FolderReport { facts: Facts::of(path), ..report }, None)
+        (with_facts(path, folder(path, &Trust::none())), None)
     };
     let mut findings: Vec<Finding> =
         report.findings.into_iter().filter(|finding| finding.class.is_damage()).collect();

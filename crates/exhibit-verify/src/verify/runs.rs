@@ -17,7 +17,7 @@ use crate::id::RunId;
 use crate::layout::{self, EVENTS, PROOF, SEAL};
 use crate::log::{CHECKPOINT, FOLDER, RunHead};
 use crate::opening::Heads;
-use exhibit_tlog::digest::Digest;
+use exhibit_tlog::digest::{Digest, Hashing};
 
 impl LogCheck<'_> {
     /// Whether the log tells that the run of `folder`, or of an archive, was purged, and it went while it
@@ -96,7 +96,7 @@ impl LogCheck<'_> {
         let Some(told) = self.runs.get(&run).filter(|told| !told.heads.is_empty()) else { return };
         let mut heads = Heads::of(&told.heads);
         let passing = folder.facts.lines.clone().map(|lines| Ok(Some(lines)));
-        let read = passing.unwrap_or_else(|| line_digests(Path::new(&folder.folder)));
+        let read = passing.unwrap_or_else(|| self.lines_of(folder, place));
         if let Err(error) = &read
             && disk::is_unreadable(error)
         {
@@ -112,6 +112,23 @@ impl LogCheck<'_> {
                 (format!("{place}/{EVENTS}:{events}"), format!("{} events", heads.lines));
             self.add(FindingCode::HeadNotLogged, place, sha256.to_string(), found);
         }
+    }
+
+    /// The digests of the lines in the chain of `folder`, which must be the chain that was judged.
+    fn lines_of(&mut self, folder: &FolderReport, place: &str) -> io::Result<Option<Vec<Digest>>> {
+        let read = line_digests(Path::new(&folder.folder))?;
+        let (found, lines) = read.unzip();
+        if let Some(judged) = folder.facts.readings.of(EVENTS).filter(|it| found != Some(*it)) {
+            let found = found.map_or_else(|| "no file".to_owned(), |it| it.to_string());
+            let found = format!("{found}, a moment later");
+            self.add(
+                FindingCode::FileAltered,
+                format!("{place}/{EVENTS}"),
+                judged.to_string(),
+                found,
+            );
+        }
+        Ok(lines)
     }
 
     /// Take over what the log tells of `run` in what was added since it was looked at.
@@ -177,18 +194,22 @@ impl LogCheck<'_> {
     }
 }
 
-/// The digests of the whole lines of a folder's events; none when there are no events.
+/// The digest of a folder's chain, and those of its whole lines; none when there is no chain.
 ///
 /// # Errors
 /// What the system answers when they cannot be read.
-fn line_digests(folder: &Path) -> io::Result<Option<Vec<Digest>>> {
+fn line_digests(folder: &Path) -> io::Result<Option<(Digest, Vec<Digest>)>> {
     let path = folder.join(EVENTS);
     if !disk::found(&path)?.is_some_and(|found| found.is_file()) {
         return Ok(None);
     }
-    let lines = chain::lines(BufReader::new(disk::open(&path)?));
-    let digests = lines.filter(|line| line.as_ref().map_or(true, |line| line.whole));
-    digests.map(|line| Ok(Some(Digest::of(&line?.bytes)))).collect()
+    let (mut whole, mut digests) = (Hashing::new(io::sink()), Vec::new());
+    for line in chain::lines(BufReader::new(disk::open(&path)?)) {
+        let line = line?;
+        line.hash_into(&mut whole);
+        digests.extend(line.whole.then(|| Digest::of(&line.bytes)));
+    }
+    Ok(Some((whole.finish().0, digests)))
 }
 
 /// The digest of the first line of a folder's events; none when there is no whole one.

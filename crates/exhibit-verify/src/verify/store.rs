@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::log::{LogCheck, LogReport};
 use super::moving::{Moving, Place};
 use super::parallel::in_order;
-use super::{Facts, FolderReport, ImportReport, archive, folder, folder_there_at, import};
+use super::{FolderReport, ImportReport, archive, folder, folder_there_at, import, with_facts};
 use crate::custody::CUSTODY;
 use crate::disk::PARTIAL_SUFFIX;
 use crate::finding::{Finding, FindingCode, worst_exit};
@@ -20,7 +20,7 @@ use crate::receipt::Receipt;
 use crate::trust::Trust;
 
 /// The folders of a store, each of which is one and no link to elsewhere.
-const FOLDERS: [&str; 9] =
+pub const FOLDERS: [&str; 9] =
     [ARCHIVING, FOLDER, HISTORY, IMPORTED, OPEN, PURGING, QUARANTINE, RUNS, CUSTODY];
 
 /// What verification says of a store.
@@ -173,10 +173,7 @@ impl StoreReport {
     /// Verify the folders that were `found`, as many at a time as there are processors.
     fn read(&mut self, found: &[(PathBuf, String)], trust: &Trust) {
         let workers = thread::available_parallelism().map_or(1, usize::from);
-        self.folders = in_order(workers, found, |(path, _)| FolderReport {
-            facts: Facts::of(path),
-            ..folder(path, trust)
-        });
+        self.folders = in_order(workers, found, |(path, _)| with_facts(path, folder(path, trust)));
         for (report, (path, place)) in self.folders.iter().zip(found) {
             // Without a record the name is all there is to go by.
             let named = path.file_name().and_then(|name| name.to_str()?.parse().ok());
@@ -197,7 +194,12 @@ impl StoreReport {
             let revoked = report.findings.iter().any(|it| it.code == FindingCode::KeyRevoked);
             let Some(run) = report.run.filter(|_| revoked) else { continue };
             if let Some(there) = log.sealed_by(run, &report.facts) {
-                *report = folder_there_at(&root.join(sealed_place(run)), &trust, there);
+                let path = root.join(sealed_place(run));
+                let again = with_facts(&path, folder_there_at(&path, &trust, there));
+                // What it said of another folder in the same place does not count.
+                if again.facts.readings == report.facts.readings {
+                    *report = again;
+                }
             }
         }
     }
