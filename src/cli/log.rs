@@ -268,9 +268,13 @@ impl Sign {
         note.add(&signer.cosign(&note.text, u64::try_from(now).unwrap_or(0)))
             .expect("a signer writes a signature's line");
         out::note(format!(
-            "{} of {}, which the log continues from what was seen",
+            "{} of {}, {}",
             out::counted(request.checkpoint.size, "entry"),
-            request.checkpoint.origin
+            request.checkpoint.origin,
+            match seen {
+                Some(seen) => format!("which continue the {} seen before", seen.size),
+                None => "of which nothing was seen before".to_owned(),
+            }
         ));
         hand(self.out.as_deref(), &note.to_string())
     }

@@ -44,13 +44,35 @@ pub enum Refusal {
         /// What the log thought.
         asked: u64,
     },
-    /// The log is smaller than it was, or was rewritten.
+    /// It asks for less than the witness saw: an old request, or one that was edited.
     #[error(
-        "THE LOG DOES NOT CONTINUE what this witness saw: {size} entries with the root {root} do not follow from {old}"
+        "the request is for {size} entries, and this witness saw {seen}; ask for one of the log as it is now"
     )]
-    NotContinued {
+    Shorter {
         /// The size this witness saw.
-        old: u64,
+        seen: u64,
+        /// The size asked for.
+        size: u64,
+    },
+    /// The log signed two histories of one size: whoever holds both notes can show it.
+    #[error(
+        "THE LOG DOES NOT CONTINUE what this witness saw: it signed {size} entries with the root {root}, and as many with the root {seen}"
+    )]
+    Split {
+        /// The size of both.
+        size: u64,
+        /// The root this witness saw.
+        seen: Digest,
+        /// The new one.
+        root: Digest,
+    },
+    /// The proof, which nobody signs, does not lead from what was seen to what is asked for.
+    #[error(
+        "nothing shows that {size} entries with the root {root} continue the {seen} that this witness saw: the request was damaged on its way, or THE LOG DOES NOT CONTINUE; ask for a new request, and if that one fails as well, the log was rewritten"
+    )]
+    NotShown {
+        /// The size this witness saw.
+        seen: u64,
         /// The new size.
         size: u64,
         /// The new root.
@@ -93,13 +115,23 @@ impl Request {
             return Err(Refusal::NotSigned(log.name().to_owned()));
         }
         let (size, root) = seen.map_or((0, tree::empty_root()), |seen| (seen.size, seen.root));
+        // What the log signed comes first; where the request says it begins, nobody signs.
+        if checkpoint.size == size && checkpoint.root != root {
+            return Err(Refusal::Split { size, seen: root, root: checkpoint.root });
+        }
         if *old != size {
             return Err(Refusal::OtherStart { seen: size, asked: *old });
         }
-        if tree::verify_consistency(size, root, checkpoint.size, checkpoint.root, proof) {
+        if checkpoint.size < size {
+            return Err(Refusal::Shorter { seen: size, size: checkpoint.size });
+        }
+        // Of the checkpoint that was seen there is nothing to show, whatever stands there as proof.
+        if checkpoint.size == size
+            || tree::verify_consistency(size, root, checkpoint.size, checkpoint.root, proof)
+        {
             return Ok(());
         }
-        Err(Refusal::NotContinued { old: size, size: checkpoint.size, root: checkpoint.root })
+        Err(Refusal::NotShown { seen: size, size: checkpoint.size, root: checkpoint.root })
     }
 }
 
@@ -143,13 +175,28 @@ mod tests {
         assert_eq!(told, Refusal::OtherStart { seen: 0, asked: 1 });
         let (rewritten, _) = request(1, &["x", "b"]);
         let told = rewritten.check(&log, Some(&first.checkpoint)).expect_err("rewritten");
-        assert!(matches!(told, Refusal::NotContinued { old: 1, size: 2, .. }), "{told}");
-        let (shorter, _) = request(2, &["a"]);
-        let told = shorter.check(&log, Some(&second.checkpoint)).expect_err("shorter");
-        assert!(matches!(told, Refusal::NotContinued { .. }), "{told}");
+        assert!(matches!(told, Refusal::NotShown { seen: 1, size: 2, .. }), "{told}");
+        let (split, _) = request(0, &["x"]);
+        let told = split.check(&log, Some(&first.checkpoint)).expect_err("two histories");
+        assert!(matches!(told, Refusal::Split { size: 1, .. }), "{told}");
         let other = NoteSigner::new("example.com/log", &[8; 32]).expect("a name");
         let other = other.verifier(Algorithm::Ed25519);
         assert!(matches!(first.check(&other, None), Err(Refusal::NotSigned(_))));
+    }
+
+    /// What no signature covers can be edited by whoever carries a request: that accuses no log.
+    #[test]
+    fn an_edited_request_does_not_accuse_the_log() {
+        let (first, log) = request(0, &["a"]);
+        let (second, _) = request(1, &["a", "b"]);
+        let told = Request { old: 2, ..first }.check(&log, Some(&second.checkpoint));
+        assert_eq!(told, Err(Refusal::Shorter { seen: 2, size: 1 }));
+        let again = Request { old: 2, ..second.clone() };
+        assert_eq!(again.check(&log, Some(&second.checkpoint)), Ok(()), "a proof of nothing");
+        let seen = request(0, &["a"]).0.checkpoint;
+        let damaged = Request { proof: vec![Digest::ZERO], ..second };
+        let told = damaged.check(&log, Some(&seen)).expect_err("damaged").to_string();
+        assert!(told.contains("damaged on its way, or THE LOG DOES NOT CONTINUE"), "{told}");
     }
 
     #[test]
