@@ -33,6 +33,7 @@ mod verify;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use rustix::fs::Access;
@@ -211,13 +212,19 @@ fn run(Cli { common, command }: Cli) -> Result<u8, Problem> {
     }
 }
 
+/// How long threads that are still at work when a command is done may take to end.
+const THREADS_END: Duration = Duration::from_secs(2);
+
 /// What came of `work`, on a runtime of its own.
 fn waited(work: impl Future<Output = Result<u8, Problem>>) -> Result<u8, Problem> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| {
         let message = "no runtime can be started; raise the limits on descriptors and threads";
         Problem::new(Code::Internal, message).because(error)
     })?;
-    runtime.block_on(work)
+    let done = runtime.block_on(work);
+    // A thread that reads something large is not waited for: whatever it does, a crash may end as well.
+    runtime.shutdown_timeout(THREADS_END);
+    done
 }
 
 impl Common {

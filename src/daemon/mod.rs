@@ -8,6 +8,7 @@ pub mod guard;
 pub mod logging;
 pub mod preflight;
 pub mod socket;
+mod starting;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::connections::Connections;
 use self::gate::{Gate, Linked, Source, pace};
 use self::socket::SocketFile;
+use self::starting::Started;
 use crate::api::{Api, router};
 use crate::auth::SignIn;
 use crate::auth::keyring::SharedKeyring;
@@ -342,7 +344,23 @@ pub async fn serve(config: Config, file: Option<&Path>) -> Result<(), Problem> {
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut hang_up = handler(SignalKind::hangup())?;
-    let daemon = Daemon::start(Arc::new(config), file, Clock::system()).await?;
+    let file = file.map(Path::to_owned);
+    let start =
+        async move { Daemon::start(Arc::new(config), file.as_deref(), Clock::system()).await };
+    let told = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let daemon = match starting::until_told(Tasks::new().spawn(start), told).await? {
+        Started::Wanted(daemon) => daemon?,
+        Started::Unwanted(daemon) => {
+            daemon?.stop().await;
+            return Ok(());
+        }
+        Started::GivenUp => return Ok(()),
+    };
     tell_systemd(sd_notify::NotifyState::Ready);
     loop {
         tokio::select! {
