@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::Api;
+use super::drain::{DROPPED, announced};
 use crate::backend::BackendName;
 use crate::blob::Blob;
 use crate::capture::{Done, Refused};
@@ -158,6 +159,7 @@ pub(super) async fn body_as<T: Send + 'static>(
     read: impl FnOnce(Value) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let limit = api.config.borrow().capture.max_body;
+    fits(request.headers(), limit)?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let bytes = axum::body::to_bytes(request.into_body(), most).await.map_err(|error| {
         let too_large = std::error::Error::source(&error)
@@ -185,6 +187,18 @@ pub(super) async fn in_turn<T: Send + 'static>(
         work()
     });
     done.await.map_err(|error| Problem::internal("reading the body", error))?
+}
+
+/// Refuse a body before any of it is read that says to be longer than `limit`, and than what is read and
+/// dropped for those who send all of it before they listen.
+///
+/// # Errors
+/// `body_too_large`.
+pub(super) fn fits(headers: &HeaderMap, limit: u64) -> Result<(), Problem> {
+    match announced(headers) {
+        Some(length) if length > limit && length > DROPPED => Err(too_large_body(limit)),
+        _ => Ok(()),
+    }
 }
 
 /// The body is longer than allowed.

@@ -17,7 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{
-    Failure, body_as, broken_body, file, json_body, product, run_id, run_in_path, too_large_body,
+    Failure, body_as, broken_body, file, fits, json_body, product, run_id, run_in_path,
+    too_large_body,
 };
 use super::events::events;
 use super::keeping::reader;
@@ -128,6 +129,7 @@ async fn attach(
         let config = api.config.borrow();
         (config.runs.max_attachment, config.runs.idle)
     };
+    fits(request.headers(), limit)?;
     let work = api.runs.work(id, &caller).await?;
     let mut file = api.runs.registry().attachment(&work, &name).await?;
     let mut body = request.into_body().into_data_stream();

@@ -45,7 +45,7 @@ pub(super) async fn film(api: &Api, ask: Ask) -> Result<Response, Failure> {
     if asynchronous {
         return Ok(later(api, ask)?);
     }
-    let VideoDone { run, bytes, format, json, mut answer } = api.captures.video(ask).await?;
+    let VideoDone { run, bytes, format, json, mut answer } = api.captures.video(ask, None).await?;
     if !json {
         return Ok(on_record(run, BackendName::Chromium, file(format.media_type(), &bytes)));
     }
@@ -56,10 +56,12 @@ pub(super) async fn film(api: &Api, ask: Ask) -> Result<Response, Failure> {
 
 /// Record later, and answer now.
 fn later(api: &Api, ask: Ask) -> Result<Response, Problem> {
+    // What there is no place for is refused, not accepted and failed later.
+    let seat = api.captures.seat(&ask.caller)?;
     let (id, before) = api.jobs.begin(&ask.caller)?;
     let (jobs, captures) = (api.jobs.clone(), api.captures.clone());
     captures.clone().in_background(async move {
-        let done = captures.video(ask).await;
+        let done = captures.video(ask, Some(seat)).await;
         let output = done.map(|done| (done.answer, done.bytes, done.format.media_type()));
         jobs.complete(id, output.map_err(|refused| refused.problem.to_string()));
     });

@@ -27,7 +27,7 @@ use crate::video::{LARGEST_SIDE, Settings, Sink, Summary};
 pub(super) type Said = (f64, f64, String);
 
 /// One of the recordings that may be under way at the same time.
-pub(super) type Seat = Share;
+pub type Seat = Share;
 
 /// A recording in its run.
 #[derive(Clone)]
@@ -106,7 +106,7 @@ impl Captures {
     ///
     /// # Errors
     /// `too_many_recordings`.
-    pub(super) fn seat(&self, caller: &Caller) -> Result<Seat, Problem> {
+    pub fn seat(&self, caller: &Caller) -> Result<Seat, Problem> {
         let (most, own) = {
             let config = self.0.config.borrow();
             (config.video.max, config.recording_share())

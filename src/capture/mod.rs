@@ -32,6 +32,7 @@ pub use self::backends::Backends;
 use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
 use self::failure::Failure;
+pub use self::footage::Seat;
 use self::queue::{Gone, Place};
 use self::record::{asked_for, files_of, metadata, report, with_artifacts, with_framed};
 use self::recording::Recordings;

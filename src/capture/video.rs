@@ -53,18 +53,23 @@ struct Asked {
 }
 
 impl Captures {
-    /// Take the steps of a `/video` request under a recording. The work goes on when the caller
-    /// hangs up.
+    /// Take the steps of a `/video` request under a recording, in `seat` where the caller has one
+    /// already. The work goes on when the caller hangs up.
     ///
     /// # Errors
     /// See [`Refused`]; a step that fails is part of the answer, not an error.
-    pub async fn video(&self, ask: Ask) -> Result<VideoDone, Box<Refused>> {
+    pub async fn video(&self, ask: Ask, seat: Option<Seat>) -> Result<VideoDone, Box<Refused>> {
         let this = self.clone();
-        let work = |gone| async move { Box::pin(this.carry_out_video(ask, gone)).await };
+        let work = |gone| async move { Box::pin(this.carry_out_video(ask, seat, gone)).await };
         self.detached("recording the steps", "/video", work).await
     }
 
-    async fn carry_out_video(&self, ask: Ask, gone: Gone) -> Result<VideoDone, Box<Refused>> {
+    async fn carry_out_video(
+        &self,
+        ask: Ask,
+        seat: Option<Seat>,
+        gone: Gone,
+    ) -> Result<VideoDone, Box<Refused>> {
         if self.choose(&ask)? == BackendName::Hosted {
             return Err(only_local_records().into());
         }
@@ -80,7 +85,7 @@ impl Captures {
             return Err(no_converter().into());
         }
         let session = self.0.sessions.enter(&caller, &mut request.page)?;
-        let seat = self.seat(&caller)?;
+        let seat = seat.map_or_else(|| self.seat(&caller), Ok)?;
         let mut place = self.queue(&caller, &gone)?;
         // Steps take as long as a person would; the recording's own limit holds.
         let longest = self.0.config.borrow().video.max_duration;
