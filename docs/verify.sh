@@ -75,7 +75,9 @@ case $trust/ in "${store:-$folder}"/*) stop "DIR lies in what is to be checked" 
 logs=''
 if [ -e "$trust/trust-policy.txt" ] || [ -e "$trust/log.vkey" ]; then logs=yes; fi
 [ -n "$logs" ] || [ -z "$store" ] || stop "DIR/log.vkey is not there: a store needs it"
-python() { python3 -I -B "$here/verify_log.py" "$@"; }
+# What python3 names may be a wrapper that takes longer to start than a check.
+interpreter=$(python3 -I -S -c 'import sys; print(sys.executable)') && [ -x "$interpreter" ] || stop "python3 does not start"
+python() { "$interpreter" -I -S -B "$here/verify_log.py" "$@"; }
 scratch=$(mktemp -d) || exit 2
 trap 'rm -rf -- "$scratch"' EXIT
 weak=$(python trust "$trust" "$scratch/principals" ${since:+since} 2>"$scratch/said") ||
@@ -125,7 +127,7 @@ sums() {
   [ $code = 3 ] || return 1
   return 3
 }
-container() { python3 -I -B "$here/verify_container.py" "$@"; }
+container() { "$interpreter" -I -S -B "$here/verify_container.py" "$@"; }
 
 # --- One folder; these run inside it. ---------------------------------------------------------
 

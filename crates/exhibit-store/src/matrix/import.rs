@@ -40,6 +40,24 @@ pub(super) const ROWS: &[Row] = &[
         flip(&copy.root.join("imported"), name);
     }),
     row("a kept bundle removed", STORE, |copy| remove_file(&import(copy, &stranger(), |_| {}))),
+    row(
+        "a kept bundle removed, 40 GiB of holes under the name it had while it was taken in",
+        STORE,
+        |copy| {
+            let path = import(copy, &stranger(), |_| {});
+            holes(&path.with_extension("").with_extension("begun"));
+            remove_file(&path);
+        },
+    ),
+    unnoticed(
+        "40 GiB of holes under the name of a bundle that is being taken in",
+        STORE,
+        |copy| {
+            make_dir(&copy.root.join("imported"));
+            holes(&copy.root.join(format!("imported/{}.begun", Digest::ZERO)));
+        },
+        "a crash while a bundle is taken in leaves such a file, and it is no evidence; it is not read",
+    ),
     row("`imported/` removed", STORE, |copy| {
         drop(import(copy, &stranger(), |_| {}));
         remove(&copy.root.join("imported"));
@@ -136,6 +154,13 @@ pub(super) fn bundle_of(key: &Signer, change: impl FnOnce(&Path)) -> Vec<u8> {
     change(&folder);
     let proof = bench.log().proof(seal).expect("a proof");
     bundle(&[(Bench::third(), folder, Some(proof))])
+}
+
+/// Make a file of 40 GiB that takes no room, which nobody is to hash.
+#[expect(clippy::disallowed_methods, reason = "a test prepares an attack")]
+fn holes(path: &Path) {
+    let file = std::fs::File::create(path).expect("made");
+    file.set_len(40 << 30).expect("with holes");
 }
 
 /// Put `bytes` into `imported/`, under their digest; where they lie.
