@@ -24,7 +24,9 @@ pub(crate) struct Visitor<'d> {
 
 impl<'d> Visitor<'d> {
     pub(crate) fn of(daemon: &'d TestDaemon) -> Self {
+        // A connection for each request: one that is kept may be given up at the moment it is used again.
         let http = exhibit::http::client().redirect(reqwest::redirect::Policy::none());
+        let http = http.pool_max_idle_per_host(0);
         let address = daemon.daemon().tcp().expect("listening");
         Self { daemon, http: http.build().expect("a client"), address }
     }
