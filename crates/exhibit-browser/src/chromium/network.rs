@@ -152,6 +152,17 @@ impl NetworkLog {
         self.entries.first().map(|entry| entry.url.as_str())
     }
 
+    /// The addresses of pictures that did not come: what came in their place is none.
+    pub(super) fn failed_pictures(&self) -> Vec<String> {
+        let failed = self.entries.iter().filter(|entry| {
+            let status = entry.answer["status"].as_u64().unwrap_or(0);
+            let kind = entry.answer["mimeType"].as_str().unwrap_or_default();
+            entry.kind == "image"
+                && (entry.error.is_some() || status >= 400 && !kind.starts_with("image/"))
+        });
+        failed.map(|entry| entry.url.clone()).collect()
+    }
+
     fn entry(&mut self, id: &str) -> Option<&mut Entry> {
         self.under_way.get(id).and_then(|at| self.entries.get_mut(*at))
     }

@@ -1,23 +1,20 @@
 //! Owns the taking of a picture of a page that is ready: which rectangle, how large, and
 //! that it shows what was measured.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::element::{self, Visible};
 use super::error::PageError;
-use super::limits::{PAGE_CALL, QUICK};
+use super::limits::PAGE_CALL;
 use super::page::Page;
 use super::screenshot::screenshot;
-use super::script::World;
-use super::view::{self, Detector, Missing};
+use super::view::{self, Detector, Missing, Scrolled};
 use crate::backend::Companion;
 use crate::error::{CaptureError, ErrorKind};
 use crate::media::png_size;
-use crate::settings::{Format, FullPage, PageSettings, Picture, Rect, Region, Viewport};
+use crate::settings::{Format, PageSettings, Picture, Rect, Region, Viewport};
 
 /// What of the page is to be in the picture, found before it is taken.
 pub(super) struct Frame {
@@ -48,12 +45,13 @@ pub(super) async fn frame(
     picture: &Picture,
     max_pixels: u64,
 ) -> Result<Frame, PageError> {
+    let mut scrolled = Scrolled::default();
     if let Region::FullPage(full) = &picture.region {
         if full.expand_scrollers {
             view::expand(page).await?;
         }
         if full.scroll {
-            show_everything(page, full).await?;
+            scrolled = view::scroll_through(page, full).await?;
         }
     }
     let whole = matches!(picture.region, Region::FullPage(_));
@@ -82,7 +80,7 @@ pub(super) async fn frame(
         of_page: whole || rect.is_none(),
     };
     detector.before(page, &survey).await?;
-    let missing = rect.map_or_else(Missing::default, |rect| Missing::of(&survey, rect));
+    let missing = rect.map_or_else(Missing::default, |rect| Missing::of(&survey, &scrolled, rect));
     Ok(Frame { rect, pixels, missing, detector, viewport: settings.viewport, of })
 }
 
@@ -161,47 +159,6 @@ async fn of_element(
     let bytes = taken.ok_or_else(|| element::restless(selector))?;
     page.observed().facts.cut = visible.cut;
     Ok(bytes)
-}
-
-/// Scroll through the whole page, so that what loads only when it comes into view is loaded, wait
-/// for the images, and return to the top.
-async fn show_everything(page: &Page, settings: &FullPage) -> Result<(), PageError> {
-    const SCROLL: &str = "async (limit, by, delay) => {
-        const end = performance.now() + limit;
-        const frame = () => new Promise(resolve => {
-            requestAnimationFrame(resolve);
-            setTimeout(resolve, 100);
-        });
-        const root = document.scrollingElement || document.documentElement;
-        if (!root) return true;
-        for (let y = 0; y < root.scrollHeight && performance.now() < end; y += by || innerHeight) {
-            window.scrollTo({ top: y, behavior: 'instant' });
-            await frame();
-            if (delay) await new Promise(resolve => setTimeout(resolve, delay));
-        }
-        const loaded = image => image.complete || new Promise(resolve => {
-            image.addEventListener('load', resolve, { once: true });
-            image.addEventListener('error', resolve, { once: true });
-        });
-        const images = Promise.all(Array.from(document.images, loaded)).then(() => true);
-        const rest = Math.max(0, end - performance.now());
-        const whole = await Promise.race([
-            images,
-            new Promise(resolve => setTimeout(resolve, rest, false)),
-        ]);
-        window.scrollTo({ top: 0, behavior: 'instant' });
-        await frame();
-        return whole;
-    }";
-    let limit = Duration::from_secs(15);
-    let world = World::isolated(page).await?;
-    let delay = settings.scroll_delay.map(|delay| delay.as_millis());
-    let arguments = [json!(limit.as_millis()), json!(settings.scroll_by), json!(delay)];
-    let whole = world.call::<bool>(SCROLL, &arguments, limit + QUICK).await?;
-    if !whole && let Some(settled) = page.observed().facts.settled.as_mut() {
-        settled.reached = false;
-    }
-    Ok(())
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@
 mod detect;
 mod flat;
 mod paste;
+mod scroll;
 mod survey;
 mod tiles;
 mod whole;
@@ -20,6 +21,7 @@ use crate::settings::{Picture, Rect, Viewport};
 use exhibit_tlog::digest::Digest;
 
 pub(super) use detect::Detector;
+pub(super) use scroll::{Scrolled, scroll_through};
 use survey::{Survey, View};
 pub(super) use whole::Missing;
 
@@ -77,7 +79,8 @@ pub(super) async fn compose(
 
 /// What of the page may be missing in a picture of it; of all of it if `whole`.
 pub(super) async fn survey(page: &Page, whole: bool) -> Result<Survey, PageError> {
-    View::of(page).await?.survey(whole).await
+    let failed = page.observed().network.failed_pictures();
+    View::of(page).await?.survey(whole, &failed).await
 }
 
 /// Scroll through `rect` and back, so that what loads only when it comes near the window is there.

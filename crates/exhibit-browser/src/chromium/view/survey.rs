@@ -125,8 +125,8 @@ impl View {
     }
 
     /// What of the page may be missing; of all of it if `whole`.
-    pub(super) async fn survey(&self, whole: bool) -> Result<Survey, PageError> {
-        self.call("survey", &[json!(whole)], PAGE_CALL).await
+    pub(super) async fn survey(&self, whole: bool, failed: &[String]) -> Result<Survey, PageError> {
+        self.call("survey", &[json!(whole), json!(failed)], PAGE_CALL).await
     }
 
     /// Scroll through `area` and back.

@@ -135,17 +135,39 @@
   };
 
   const failedImage = element => {
-    if (element.localName === 'img' || element.localName === 'input') {
+    if (element.localName === 'img') {
       const url = element.currentSrc || element.src;
-      if (!url) return null;
-      if (element.localName === 'input') return null;
-      if (element.complete && element.naturalWidth) return null;
+      if (!url || (element.complete && element.naturalWidth)) return null;
       return { url, reason: element.complete ? 'image_failed' : 'image_not_loaded' };
     }
     if (element.error || element.networkState === 3) {
       return { url: element.currentSrc || element.src, reason: 'media_failed' };
     }
     return null;
+  };
+
+  // What has one of the pictures at `urls` as its background, mask, border or mark, or draws it in SVG.
+  const withoutPicture = urls => {
+    const found = [];
+    const quoted = urls.map(url => JSON.stringify(url));
+    for (const at of roots()) {
+      const view = (at.root.ownerDocument || at.root).defaultView;
+      for (const element of at.root.querySelectorAll('*')) {
+        if (found.length >= MOST) return found;
+        const drawn = element.localName === 'image' && element.href && new URL(element.href.baseVal, element.baseURI).href;
+        let url = urls.find(url => url === drawn);
+        for (const part of url ? [] : [null, '::before', '::after']) {
+          const style = view.getComputedStyle(element, part);
+          if (part && style.content === 'none') continue;
+          const images = [style.backgroundImage, style.maskImage, style.borderImageSource, style.listStyleImage, style.content];
+          const number = quoted.findIndex(text => images.some(image => image && image.includes(text)));
+          if (number >= 0) url = urls[number];
+        }
+        const box = url && boxOf(element, at);
+        if (box) found.push({ box, url, reason: 'image_failed' });
+      }
+    }
+    return found;
   };
 
   const frameOf = (frame, box) => {
@@ -213,8 +235,9 @@
   const lost = () => (globalThis.exhibitLost ? globalThis.exhibitLost.canvases() : []);
 
   globalThis.exhibitView = {
-    // What of the page may be missing. `whole` tells that all of the page is wanted.
-    survey(whole) {
+    // What of the page may be missing. `whole` tells that all of the page is wanted; `failed` are the
+    // addresses of pictures that did not come.
+    survey(whole, failed) {
       kept.length = 0;
       const found = { frames: [], drawn: [], failed: [], skipped: 0, scroller: null };
       const gone = new Set(lost());
@@ -241,6 +264,7 @@
           }
         }
       }
+      if (failed.length) found.failed.push(...withoutPicture(failed));
       const root = document.scrollingElement || document.documentElement;
       const size = [root ? root.scrollWidth : 0, root ? root.scrollHeight : 0];
       if (whole) {
@@ -404,6 +428,8 @@
     places(ids) {
       const root = document.scrollingElement || document.documentElement;
       const at = ids.map(id => {
+        // What is no thing of its own is where it was.
+        if (!kept[id]) return null;
         const [element, { place, root }] = kept[id];
         const inMain = (root.ownerDocument || root) === document;
         if (!inMain) return null;

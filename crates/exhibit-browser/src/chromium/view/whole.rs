@@ -18,6 +18,7 @@ use super::super::screenshot::{self, clip_of_page};
 use super::super::script::World;
 use super::flat::is_one_colour_in;
 use super::paste::Patch;
+use super::scroll::Scrolled;
 use super::survey::{Survey, View};
 use super::tiles::{Area, Group, Piece, groups};
 use crate::error::CaptureError;
@@ -33,6 +34,8 @@ const LARGEST: f64 = 64e6;
 const PATCHES: usize = 400;
 /// How long a frame may take to show itself once it is in the window.
 const SHOWN: Duration = Duration::from_secs(3);
+/// What stands for a part of the page that is no thing of its own.
+const OF_THE_PAGE: u64 = u64::MAX >> 11;
 /// What is left of a capture's time for putting the picture together.
 const RESERVE: Duration = Duration::from_secs(2);
 
@@ -42,12 +45,21 @@ pub(in super::super) struct Missing {
     pieces: Vec<Piece>,
     /// The boxes of the things that they are parts of.
     boxes: HashMap<u64, Area>,
+    /// Whether something was there only while the window was.
+    passes: bool,
 }
 
 impl Missing {
-    /// What `survey` tells may be missing in a picture of `rect`.
-    pub(in super::super) fn of(survey: &Survey, rect: Rect) -> Self {
+    /// What `survey` tells may be missing in a picture of `rect`, and what was there only while the page
+    /// was `scrolled`.
+    pub(in super::super) fn of(survey: &Survey, scrolled: &Scrolled, rect: Rect) -> Self {
         let mut missing = Self::default();
+        for area in &scrolled.passing {
+            let pieces = area.and(rect.into()).without(survey.window).into_iter();
+            let pieces = pieces.filter(|piece| !piece.is_empty());
+            missing.pieces.extend(pieces.map(|area| Piece { id: OF_THE_PAGE, area }));
+            missing.passes = true;
+        }
         let frames = survey.frames.iter().filter(|one| !one.waits).map(|one| (one.id, one.area));
         let drawn = survey.drawn.iter().map(|one| (one.id, one.area));
         for (id, area) in frames.chain(drawn) {
@@ -94,7 +106,9 @@ pub(in super::super) async fn paint(
         hidden: 0,
     };
     let windows: f64 = groups.iter().map(|group| (group.area.height / height).ceil()).sum();
+    // What is there only while the window is, a taller window need not bring.
     if windows > FEW
+        && !missing.passes
         && let Some(patches) = painting.tall(viewport).await?
     {
         return Ok(Painting { patches, ..painting }.whole(PaintWay::TallWindow));
