@@ -15,7 +15,7 @@ use crate::error::{Code, Problem};
 use crate::id::SessionId;
 use crate::quotas::Quota;
 use crate::run::Caller;
-use crate::settings::{Locale, PageSettings, Target, Viewport};
+use crate::settings::{Locale, PageSettings, Viewport};
 
 /// The sessions there are. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ impl Sessions {
         }
         page.locale = page.locale.take().or_else(|| session.locale.clone());
         page.carried.clone_from(&session.born_with);
-        if page.target == Target::Current {
+        if !page.target.is_surely_another() {
             page.carried.extend(&session.lasting);
         }
         Ok(Some(InUse { sessions: self.clone(), id }))
@@ -231,7 +231,7 @@ impl InUse {
     /// one now, where another one was asked for.
     pub fn leave(self, page: &PageSettings, succeeded: bool) {
         if let Some(session) = self.sessions.open().get_mut(&self.id) {
-            if succeeded && page.target != Target::Current {
+            if succeeded && page.target.is_surely_another() {
                 session.lasting.clear();
             }
             let lasting = page.lasting();

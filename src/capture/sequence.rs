@@ -25,7 +25,7 @@ use crate::request::{CaptureRequest, SequenceRequest};
 use crate::run::Event;
 use crate::runs::Work;
 use crate::settings::sequence::{Action, Step};
-use crate::settings::{CaptureSettings, Product, Stage, Target};
+use crate::settings::{CaptureSettings, Product, Stage, Target, is_another_document};
 
 /// What clients that count down are told: nothing is limited here, and they need a number.
 pub const NO_LIMIT: u64 = 1_000_000_000;
@@ -55,6 +55,13 @@ pub(super) struct Results {
     /// Which service took the steps; null when it was the local browser.
     browser: Value,
     failed_attempts: Vec<FailedAttempt>,
+}
+
+impl Results {
+    /// Whether the step `index` is told as one that worked.
+    fn succeeded(&self, index: usize) -> bool {
+        self.steps.get(index).is_some_and(|step| step["status"] == "ok")
+    }
 }
 
 /// A sequence under way.
@@ -114,7 +121,7 @@ impl Captures {
         };
         if let Some(session) = session {
             let mut page = request.page.clone();
-            page.carried = carried(&request, request.steps.len());
+            page.carried = carried(&request, request.steps.len(), &results);
             self.leave(session, &page, ended.as_ref().err());
         }
         results.asked = Some(by);
@@ -275,7 +282,7 @@ impl Captures {
         let name = format!("{:04}-{stage}", work.next_capture());
         let at = self.0.runs.clock().now();
         let mut page = output.page;
-        page.carried.extend(carried(request, index));
+        page.carried.extend(carried(request, index, results));
         let settings = CaptureSettings { page, product: output.product };
         let mut shown = json!({
             "name": output.name,
@@ -451,11 +458,19 @@ fn led_to(request: &SequenceRequest, before: usize) -> Target {
     led.unwrap_or(Target::Current)
 }
 
-/// A script that was run in a document changed it, as far as anybody knows.
-pub(super) fn carried(request: &SequenceRequest, before: usize) -> Vec<&'static str> {
-    let done = request.steps.iter().take(before).rev();
-    let mut here = done.take_while(|step| !matches!(step.action, Action::Navigate(_)));
-    let scripted = here.any(|step| matches!(step.action, Action::Evaluate(_)));
+/// A script that was run in a document changed it, as far as anybody knows, until a step led to another
+/// document for sure.
+pub(super) fn carried(
+    request: &SequenceRequest,
+    before: usize,
+    results: &Results,
+) -> Vec<&'static str> {
+    let done = request.steps.iter().enumerate().take(before).rev();
+    let mut here = done.take_while(|(index, step)| match &step.action {
+        Action::Navigate(url) => !(results.succeeded(*index) && is_another_document(url)),
+        _ => true,
+    });
+    let scripted = here.any(|(_, step)| matches!(step.action, Action::Evaluate(_)));
     scripted.then_some("evaluate").into_iter().collect()
 }
 

@@ -112,7 +112,7 @@ impl Captures {
         drop(seat);
         if let Some(session) = session {
             let mut page = request.page.clone();
-            page.carried = carried(&request, request.steps.len());
+            page.carried = carried(&request, request.steps.len(), &results);
             self.leave(session, &page, ended.as_ref().err());
         }
         let kept = match self.conclude_take(&take, ended, cues).await {

@@ -221,10 +221,16 @@ fn read(run: RunId, path: &Path, logged: LoggedRun) -> Found {
         return if is_absent(path) { Found::Nothing } else { Found::Wrong(findings) };
     }
     let facts = match logged.archive {
-        Some(_) => RunFacts::archived(path, run),
+        Some(_) => RunFacts::archived(path, run, logged.seal),
         None => RunFacts::of(path, logged.seal),
     };
     match facts {
+        // What was judged is not what is told of: somebody changes it.
+        Ok(RunFacts { doubts, .. }) if !doubts.is_empty() => {
+            let found = "something else, a moment later";
+            let doubted = |code| Finding::new(code, ".", "what was judged", found);
+            Found::Wrong(doubts.into_iter().map(doubted).collect())
+        }
         Ok(facts) => Found::Sound(Box::new(Some(facts))),
         Err(_) if is_absent(path) => Found::Nothing,
         Err(error) => unreadable(&error),

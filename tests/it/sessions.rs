@@ -56,6 +56,26 @@ async fn a_session_keeps_its_page_and_what_changed_it_is_remembered() {
     assert_eq!(record["page"]["title"], "false");
     assert_eq!(record["altered_by"], json!(["injectJs", "evaluate", "hideSelectors"]));
 
+    // A fragment leads to another place in the same document, and what leads nowhere to none.
+    for url in [format!("{}#z", site.url("/form")), site.url("/form#a")] {
+        let body = json!({ "session_id": id, "url": url, "waitUntil": "load" });
+        let run = daemon.shot(body).await.ok().run();
+        let altered = daemon.capture(&run, "0001-during")["altered_by"].to_string();
+        assert!(altered.contains("evaluate") && altered.contains("injectJs"), "{url}: {altered}");
+    }
+    let steps = json!({ "session_id": id, "steps": [
+        { "action": "navigate", "url": site.url("/ok") },
+        { "action": "evaluate", "script": "document.title = 'again'" },
+        { "action": "navigate", "url": site.url("/ok#q") },
+        { "action": "screenshot" },
+        { "action": "navigate", "url": site.url("/ok") },
+        { "action": "screenshot" },
+    ] });
+    let run = daemon.post("/v1/sequence", steps).await.ok().run();
+    let altered = |name: &str| daemon.capture(&run, name)["altered_by"].clone();
+    assert_eq!(altered("0001-during"), json!(["evaluate"]));
+    assert_eq!(altered("0002-during"), json!([]));
+
     // Another document is another story.
     let body = json!({ "session_id": id, "url": site.url("/ok"), "waitUntil": "load" });
     let run = daemon.shot(body).await.ok().run();

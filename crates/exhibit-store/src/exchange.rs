@@ -139,3 +139,53 @@ fn a_pipe_in_the_place_of_the_checkpoint_is_not_waited_for() {
         write(&place, &note);
     }
 }
+
+/// With the stolen key the last entry is another; the tiles of hashes of the true log are shown at any
+/// moment, which a kept checkpoint would follow from.
+#[test]
+fn a_log_that_was_rewritten_does_not_continue_what_was_kept_whatever_tile_is_shown_for_a_moment() {
+    let bench = Bench::logged();
+    bench.sealed(0);
+    let said = |time: &str| {
+        let entry = json!({ "format": "exhibit-log/1", "kind": "heartbeat", "time": time });
+        serde_json_canonicalizer::to_vec(&entry).expect("JSON")
+    };
+    bench.log().append(said(LATER)).expect("appended");
+    let (root, other) = (bench.scratch().join("victim"), bench.scratch().join("other"));
+    copy_tree(bench.store.root(), &root);
+    unlock(&root);
+    let kept = bench.scratch().join("kept.note");
+    write(&kept, &fs::read(checkpoint(&root)).expect("there"));
+    let mut rewritten = entries(&root);
+    let honest = super::log::files(&root.join("log/tile/0"));
+    *rewritten.last_mut().expect("entries") = said("2029-01-01T00:00:01.000Z");
+    let key = LogKey::from_seed(&[1; 32]).expect("a key");
+    extend(&Log::open(&other, &key, ORIGIN).expect("a log"), &rewritten);
+    remove(&root.join("log"));
+    copy_tree(&other.join("log"), &root.join("log"));
+    let rewritten = super::log::files(&root.join("log/tile/0"));
+    assert!(rewritten != honest && rewritten.keys().eq(honest.keys()));
+    let place = root.join("log/tile/0");
+    let put = |files: &std::collections::BTreeMap<String, Vec<u8>>| {
+        for (name, bytes) in files {
+            write(&place.join(name), bytes);
+        }
+    };
+    let kept = std::slice::from_ref(&kept);
+    let counted = Reads::below(&place, Unread::Nothing, Errno::IO);
+    assert!(!is_intact(&root, kept), "at rest");
+    let steps = counted.steps();
+    drop(counted);
+    assert!(steps > 0);
+    for step in 0..steps + 4 {
+        let (shown, at) = (honest.clone(), place.clone());
+        let reads = Reads::before(&place, step, move || {
+            for (name, bytes) in shown {
+                write(&at.join(name), &bytes);
+            }
+        });
+        assert!(!is_intact(&root, kept), "at step {step}");
+        drop(reads);
+        put(&rewritten);
+    }
+}

@@ -165,12 +165,13 @@ impl Index {
             {
                 continue;
             }
-            let facts = RunFacts::of(&folder, name.and_then(&logged));
+            let facts = RunFacts::of(&folder, name.and_then(logged));
             self.take_in(&mut filled, facts, folder)?;
         }
         for (run, archive) in archived_in(root) {
             if self.get(run)?.is_none() {
-                self.take_in(&mut filled, RunFacts::archived(&archive, run), archive)?;
+                let facts = RunFacts::archived(&archive, run, logged(run));
+                self.take_in(&mut filled, facts, archive)?;
             }
         }
         Ok(filled)

@@ -14,11 +14,13 @@ use self::actions::{ACTIONS, Action};
 use super::finding::Class;
 use super::fixture::{ORIGIN, id, log_key, trust_in_log};
 use super::layout::{EVENTS, SEAL, archived_place, open_place, sealed_place};
-use super::log::{CHECKPOINT, FOLDER, lay_out};
+use super::log::{CHECKPOINT, FOLDER, LogReader, lay_out};
 use super::verify;
 use crate::digest::Digest;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::Note;
+use crate::tlog::tree;
+use exhibit_verify::log::TreeReader;
 
 /// How deep `cargo test` goes.
 const SHALLOW: usize = 3;
@@ -118,19 +120,26 @@ impl State {
             files.insert(name, content);
         }
         self.files = files;
-        self.remember();
+        self.remember(root);
     }
 
-    /// The auditor keeps the checkpoint, when it states more than the one before.
-    fn remember(&mut self) {
-        let Some(bytes) = self.bytes(&format!("{FOLDER}/{CHECKPOINT}")) else { return };
-        let note = std::str::from_utf8(bytes).ok().and_then(|text| Note::parse(text).ok());
-        let Some(size) = note.and_then(|note| Checkpoint::parse(&note.text).ok()).map(|it| it.size)
-        else {
-            return;
+    /// The auditor keeps the newest checkpoint of the store at `root`, when it states more than the one
+    /// before and continues it: nobody gives away what they hold for what contradicts it.
+    fn remember(&mut self, root: &Path) {
+        let parse = |bytes: &[u8]| {
+            let note = Note::parse(std::str::from_utf8(bytes).ok()?).ok()?;
+            Checkpoint::parse(&note.text).ok()
         };
-        if self.kept.as_ref().is_none_or(|(kept, _)| *kept < size) {
-            self.kept = Some((size, bytes.to_vec()));
+        let Some(bytes) = self.bytes(&format!("{FOLDER}/{CHECKPOINT}")) else { return };
+        let Some(now) = parse(bytes) else { return };
+        let reader = LogReader::of_store(root);
+        let continues = |old: &Checkpoint| {
+            let tree = TreeReader::new(&reader, now.size);
+            tree::root(&tree, old.size).is_ok_and(|root| root == old.root)
+        };
+        let kept = self.kept.as_ref().and_then(|(_, bytes)| parse(bytes));
+        if kept.is_none_or(|kept| kept.size < now.size && continues(&kept)) {
+            self.kept = Some((now.size, bytes.to_vec()));
         }
     }
 

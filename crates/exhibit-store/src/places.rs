@@ -10,8 +10,10 @@ use super::layout;
 use super::log::{FOLDER, HISTORY};
 use crate::{disk, verify};
 
-/// Folders whose entries, too, are written by name.
-const DEEPER: [&str; 4] = [FOLDER, "log/tile", HISTORY, CUSTODY];
+/// Folders whose entries, too, are written by name, and how many levels of folders there are in them:
+/// tiles and checkpoints by thousands, runs by year, month and day.
+const DEEPER: [(&str, u32); 5] =
+    [("", 0), (FOLDER, 12), (HISTORY, 12), (CUSTODY, 0), (layout::RUNS, 2)];
 
 /// Refuse a store in which a link, or anything but a folder where a folder belongs, stands in a place
 /// that the daemon writes to.
@@ -19,22 +21,28 @@ const DEEPER: [&str; 4] = [FOLDER, "log/tile", HISTORY, CUSTODY];
 /// # Errors
 /// [`StoreError::Damaged`], which names the place and the remedy; what cannot be read.
 pub(super) fn check(root: &Path) -> Result<(), StoreError> {
-    let mut folders = vec![root.to_owned()];
-    folders.extend(DEEPER.map(|name| root.join(name)));
-    for folder in folders {
-        if disk::found(&folder).map_err(StoreError::at(&folder))?.is_none() {
-            continue;
-        }
-        for entry in layout::entries(&folder).map_err(StoreError::at(&folder))? {
-            if entry.kind.is_symlink() {
-                return Err(misplaced(entry.path, "it is a link, which may lead out of the store"));
-            }
+    for (folder, levels) in DEEPER.map(|(name, levels)| (root.join(name), levels)) {
+        if disk::found(&folder).map_err(StoreError::at(&folder))?.is_some_and(|it| it.is_dir()) {
+            holds_no_link(&folder, levels)?;
         }
     }
     for path in verify::FOLDERS.map(|name| root.join(name)) {
         let found = disk::found(&path).map_err(StoreError::at(&path))?;
         if found.is_some_and(|found| !found.is_dir()) {
             return Err(misplaced(path, "a store has a folder there"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuse a link in `folder`, and in so many `levels` of folders below it.
+fn holds_no_link(folder: &Path, levels: u32) -> Result<(), StoreError> {
+    for entry in layout::entries(folder).map_err(StoreError::at(folder))? {
+        if entry.kind.is_symlink() {
+            return Err(misplaced(entry.path, "it is a link, which may lead out of the store"));
+        }
+        if entry.kind.is_dir() && levels > 0 {
+            holds_no_link(&entry.path, levels - 1)?;
         }
     }
     Ok(())
@@ -65,7 +73,13 @@ mod tests {
             "log/checkpoint",
             "log/tile",
             "log/tile/0",
+            "log/tile/0/000.p",
+            "log/tile/entries/x001/234.p",
             "checkpoints/000.note",
+            "checkpoints/x001/000.note",
+            "runs/2026",
+            "runs/2026/12",
+            "runs/2026/12/01",
             "custody/2026-12.jsonl",
         ] {
             let (folder, elsewhere) = (tempfile::tempdir(), tempfile::tempdir());

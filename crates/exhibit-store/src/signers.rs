@@ -150,6 +150,23 @@ impl Signers {
             let what = format!("its format is {:?}, not {FORM:?}; restore it", self.file.format);
             return Err(self.unusable(what));
         }
+        self.names_its_keys()
+    }
+
+    /// Refuse a key beside the fingerprint of another: who goes by one would believe the other.
+    fn names_its_keys(&self) -> Result<(), SignersError> {
+        let keys = self.file.keys.iter().map(|it| ("keys", &it.fingerprint, &it.key));
+        let revoked = self.file.revoked.iter().map(|it| ("revoked", &it.fingerprint, &it.key));
+        for (list, named, key) in keys.chain(revoked) {
+            let found = PublicKey::from_openssh(key).map(|key| fingerprint(&key));
+            if found.as_ref().ok() != Some(named) {
+                let found = found.unwrap_or_else(|error| error.to_string());
+                let what = format!(
+                    "the key beside {named} in `{list}` is another ({found}); restore the file"
+                );
+                return Err(self.unusable(what));
+            }
+        }
         Ok(())
     }
 

@@ -10,13 +10,13 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::archived::archived_file;
 use super::bag::Manifest;
+use super::bundle;
 use super::chain::{self, CAPTURED, Line, RECOVERED, lines};
 use super::error::StoreError;
 use super::finding::FindingCode;
 use super::layout::{
-    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, RECORD, REPORT, SEAL, TAG_MANIFEST,
+    EVENTS, MANIFEST, MAX_MANIFEST, MAX_SMALL, RECORD, REPORT, RUNS, SEAL, TAG_MANIFEST,
 };
 use super::record::RunRecord;
 use crate::disk;
@@ -125,17 +125,40 @@ impl RunFacts {
         Ok(named_in(file).map_err(StoreError::at(&path))?.code)
     }
 
-    /// The facts of the run in the archive at `path`, whose bytes are held against the log elsewhere.
+    /// The facts of the run in the archive at `path`, which is read once. `logged` is the digest of its
+    /// seal by the log, where that is known.
     ///
     /// # Errors
     /// As [`RunRecord::read`].
-    pub fn archived(path: &Path, run: RunId) -> Result<Self, StoreError> {
-        let record = super::archived::archived_record(path, run)?;
+    pub fn archived(path: &Path, run: RunId, logged: Option<Digest>) -> Result<Self, StoreError> {
+        let damaged = |what: String| StoreError::Damaged { path: path.to_owned(), what };
+        let file = disk::open_at_once(path).map_err(StoreError::at(path))?;
+        let limits =
+            [(RECORD, MAX_SMALL), (EVENTS, CHAIN), (SEAL, MAX_SMALL), (MANIFEST, MAX_MANIFEST)];
+        let names = limits.map(|(name, limit)| (format!("{RUNS}/{run}/{name}"), limit));
+        let wanted = names.each_ref().map(|(name, limit)| (name.as_str(), *limit));
+        let found = bundle::files_in(file, wanted).map_err(|error| damaged(error.to_string()))?;
+        let [record, events, seal, manifest] = found.map(|found| match found {
+            Some(bundle::Found::Bytes(bytes)) => Some(bytes),
+            _ => None,
+        });
+        let bytes = record.ok_or_else(|| damaged(format!("{RECORD} is not in it")))?;
+        let record = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         // A chain that is too long for this is no reason to know nothing of the run.
-        let events = archived_file(path, run, EVENTS, CHAIN).unwrap_or_default();
-        let named = named_in(events.as_slice()).map_err(StoreError::at(path))?;
-        let Named { code, unlogged, .. } = named;
-        Ok(Self { record, code, unlogged, doubts: BTreeSet::new() })
+        let mut read = vec![(RECORD, Digest::of(&bytes))];
+        let named = match events {
+            Some(events) => {
+                read.push((EVENTS, Digest::of(&events)));
+                named_in(events.as_slice()).map_err(StoreError::at(path))?
+            }
+            None => Named::default(),
+        };
+        let doubts = match (seal, manifest) {
+            (Some(seal), Some(manifest)) => contradictions(&seal, &manifest, logged, &read),
+            (None, _) => [FindingCode::SealMissing].into(),
+            (_, None) => [FindingCode::FileMissing].into(),
+        };
+        Ok(Self { record, code: named.code, unlogged: named.unlogged, doubts })
     }
 }
 
@@ -221,7 +244,6 @@ fn doubts(
     logged: Option<Digest>,
     found: [(&str, Digest); 2],
 ) -> io::Result<BTreeSet<FindingCode>> {
-    let mut doubts = BTreeSet::new();
     let read = |name: &str, limit| disk::read_plain(&folder.join(name), limit);
     let seal = match read(SEAL, MAX_SMALL) {
         // A folder that was moved away meanwhile has lost nothing.
@@ -230,25 +252,37 @@ fn doubts(
         }
         read => read?,
     };
-    if logged.is_some_and(|logged| logged != Digest::of(&seal)) {
-        doubts.insert(FindingCode::SealNotLogged);
-    }
-    let seal: Value = serde_json::from_slice(&seal).unwrap_or_default();
     let manifest = match read(MANIFEST, MAX_MANIFEST) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {
-            doubts.insert(FindingCode::FileMissing);
-            return Ok(doubts);
+            let another = logged.is_some_and(|logged| logged != Digest::of(&seal));
+            let another = another.then_some(FindingCode::SealNotLogged);
+            return Ok(another.into_iter().chain([FindingCode::FileMissing]).collect());
         }
         read => read?,
     };
-    if seal["manifest_sha256"].as_str() != Some(&Digest::of(&manifest).to_string()) {
+    Ok(contradictions(&seal, &manifest, logged, &found))
+}
+
+/// What is broken of the way from the `logged` seal by way of `seal` and `manifest` to what was `found`.
+fn contradictions(
+    seal: &[u8],
+    manifest: &[u8],
+    logged: Option<Digest>,
+    found: &[(&str, Digest)],
+) -> BTreeSet<FindingCode> {
+    let mut doubts = BTreeSet::new();
+    if logged.is_some_and(|logged| logged != Digest::of(seal)) {
+        doubts.insert(FindingCode::SealNotLogged);
+    }
+    let seal: Value = serde_json::from_slice(seal).unwrap_or_default();
+    if seal["manifest_sha256"].as_str() != Some(&Digest::of(manifest).to_string()) {
         doubts.insert(FindingCode::SealMismatch);
     }
-    let listed = Manifest::parse(&manifest, "data/").entries;
+    let listed = Manifest::parse(manifest, "data/").entries;
     for (name, found) in found {
-        if !listed.iter().any(|entry| entry.name == name && entry.sha256 == found) {
+        if !listed.iter().any(|entry| entry.name == *name && entry.sha256 == *found) {
             doubts.insert(FindingCode::FileAltered);
         }
     }
-    Ok(doubts)
+    doubts
 }

@@ -119,12 +119,10 @@ impl Catalog {
 
     /// See [`Catalog::sealed_facts`].
     pub(super) fn facts_of(&self, id: RunId) -> Result<RunFacts, StoreError> {
-        let facts = match RunFacts::of(
-            &self.0.context.store.folder_of(id),
-            seal_in_log(&self.0.context.log, &self.0.context.store, id),
-        ) {
+        let logged = seal_in_log(&self.0.context.log, &self.0.context.store, id);
+        let facts = match RunFacts::of(&self.0.context.store.folder_of(id), logged) {
             Err(StoreError::NotFound { .. }) if self.0.decisions.is_archived(id) => {
-                RunFacts::archived(&self.0.context.store.archive_of(id), id)
+                RunFacts::archived(&self.0.context.store.archive_of(id), id, logged)
             }
             read => read,
         }?;

@@ -91,6 +91,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         && !withheld
         && matches!(settings.target, Target::Url(_))
         && let Some((companion, original)) = document::beside(page).await
+        && !holds_secrets(page, &companion.bytes).await
     {
         made.companions.push(companion);
         page.observed().facts.original = Some(original);
@@ -123,6 +124,16 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
     })
 }
 
+/// Whether a document, which is kept as it came or not at all, has something in it that was typed into a
+/// field for secrets.
+async fn holds_secrets(page: &Page, bytes: &[u8]) -> bool {
+    if page.typed().values().is_empty() {
+        return false;
+    }
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    page.typed().cleaned(text.clone(), page.tasks()).await != text
+}
+
 /// What came of a target that is a document and no page.
 async fn of_document(
     page: &Page,
@@ -131,6 +142,13 @@ async fn of_document(
     browser: &str,
 ) -> Result<Yield, PageError> {
     check_where_it_led(page, order)?;
+    let whole =
+        bytes.bytes().map_err(|error| CaptureError::internal("reading a document", error))?;
+    if holds_secrets(page, &whole).await {
+        let message = "the document holds what was typed into a field for secrets, and is not kept; \
+                       ask for it in a request without that session";
+        return Err(CaptureError::new(ErrorKind::DownloadNotPage, message).field("url").into());
+    }
     let seen = {
         let mut seen = page.observed();
         seen.facts.original = Some(original.clone());

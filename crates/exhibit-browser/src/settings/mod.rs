@@ -22,7 +22,7 @@ pub use locale::Locale;
 pub use outline::{Observation, ObservationForm};
 pub use page::{
     AuthState, Cookie, Edits, Geolocation, MediaType, OriginStorage, PageSettings, SameSite,
-    Target, Viewport, WaitUntil,
+    Target, Viewport, WaitUntil, is_another_document,
 };
 pub use picture::{Format, FullPage, Picture, Rect, Region};
 

@@ -31,6 +31,21 @@ impl Target {
     pub fn is_written(&self) -> bool {
         matches!(self, Self::Html(_) | Self::Markdown(_))
     }
+
+    /// Whether going there surely leads to another document than the one that is open: an address with a
+    /// fragment may lead to another place in the same (HTML, 7.4.2.3.3).
+    pub fn is_surely_another(&self) -> bool {
+        match self {
+            Self::Url(url) => is_another_document(url),
+            Self::Html(_) | Self::Markdown(_) => true,
+            Self::Current => false,
+        }
+    }
+}
+
+/// Whether going to `url` surely leads to another document than the one that is open.
+pub fn is_another_document(url: &Url) -> bool {
+    url.fragment().is_none()
 }
 
 /// Size of the window in CSS pixels and how many device pixels each of them has.

@@ -176,6 +176,20 @@ fn a_history_that_others_can_change_or_that_is_damaged_is_refused() {
 }
 
 #[test]
+fn a_key_beside_the_fingerprint_of_another_is_refused() {
+    let (desk, other) = (Desk::new(), Desk::new());
+    let mine = desk.start().expect("made");
+    let signers = desk.signers();
+    let theirs = other.start().expect("made");
+    let text = std::fs::read_to_string(&signers.path).expect("there");
+    let [mine, theirs] = [mine, theirs].map(|key| key_file::public_line(key.public()));
+    assert!(text.contains(&mine), "{text}");
+    disk::replace(&signers.path, text.replace(&mine, &theirs).as_bytes(), PUBLIC).expect("ours");
+    let told = desk.read().expect_err("refused").to_string();
+    assert!(told.contains("is another (SHA256:") && told.contains("restore the file"), "{told}");
+}
+
+#[test]
 fn a_reason_is_a_line() {
     let desk = Desk::new();
     desk.start().expect("made");

@@ -94,22 +94,51 @@ pub fn survey(packed: impl Read, limits: Limits) -> Result<Survey, BundleError> 
 /// # Errors
 /// What the file answers, or `InvalidData` for a larger one and for what is no bundle up to there.
 pub fn file_in(packed: impl Read, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let [found] = files_in(packed, [(name, limit)])?;
+    match found {
+        Some(Found::Bytes(bytes)) => Ok(Some(bytes)),
+        Some(Found::TooLarge) => Err(io::ErrorKind::InvalidData.into()),
+        None => Ok(None),
+    }
+}
+
+/// A file of a bundle that was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Its bytes.
+    Bytes(Vec<u8>),
+    /// It has more than was asked for.
+    TooLarge,
+}
+
+/// The files that are `wanted` of the bundle `packed`, each by name and with the most bytes that are read
+/// of it, in one reading; none of what is not there.
+///
+/// # Errors
+/// What the file answers, or `InvalidData` for what is no bundle as far as it is read.
+pub fn files_in<const N: usize>(
+    packed: impl Read,
+    wanted: [(&str, u64); N],
+) -> io::Result<[Option<Found>; N]> {
+    let mut found = [const { None }; N];
     let mut reader = Reader::open(packed, Limits::default()).map_err(invalid)?;
-    while let Some(entry) = reader.next_entry().map_err(invalid)? {
-        if entry.name.path() != name || entry.kind != Kind::File {
+    while found.iter().any(Option::is_none)
+        && let Some(entry) = reader.next_entry().map_err(invalid)?
+    {
+        let at = wanted.iter().position(|(name, _)| entry.name.path() == *name);
+        let Some(at) = at.filter(|_| entry.kind == Kind::File) else { continue };
+        if entry.size > wanted[at].1 {
+            found[at] = Some(Found::TooLarge);
             continue;
-        }
-        if entry.size > limit {
-            return Err(io::ErrorKind::InvalidData.into());
         }
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes)?;
         if bytes.len() as u64 != entry.size {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        return Ok(Some(bytes));
+        found[at] = Some(Found::Bytes(bytes));
     }
-    Ok(None)
+    Ok(found)
 }
 
 fn invalid(error: BundleError) -> io::Error {

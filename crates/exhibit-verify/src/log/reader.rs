@@ -164,13 +164,35 @@ fn cut(tile: Tile, full: Vec<u8>) -> io::Result<Vec<u8>> {
 pub struct TreeReader<'a> {
     log: &'a LogReader,
     size: u64,
+    /// Digests of the tiles as they follow from the entries, by level and number, where these were gone
+    /// through: what is read must be that.
+    held: Option<&'a HashMap<(u32, u64), Digest>>,
     kept: RefCell<HashMap<(u32, u64), Vec<Digest>>>,
 }
 
 impl<'a> TreeReader<'a> {
     /// The tree of the first `size` entries of `log`.
     pub fn new(log: &'a LogReader, size: u64) -> Self {
-        Self { log, size, kept: RefCell::default() }
+        Self { log, size, held: None, kept: RefCell::default() }
+    }
+
+    /// The same, of whose tiles the digests are `held`, by level and number.
+    pub fn held(log: &'a LogReader, size: u64, held: &'a HashMap<(u32, u64), Digest>) -> Self {
+        Self { held: Some(held), ..Self::new(log, size) }
+    }
+
+    /// The hashes of the tile `number` of a level.
+    fn hashes(&self, tier: u32, number: u64) -> io::Result<Vec<Digest>> {
+        let tile = Tile::of(Kind::Hashes(tier), number, self.size);
+        let hashes = self.log.hashes(tile.ok_or(io::ErrorKind::InvalidInput)?)?;
+        let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
+        match self.held {
+            Some(held) if held.get(&(tier, number)) != Some(&Digest::of(&bytes)) => {
+                let message = "a tile is not what follows from the entries that were read";
+                Err(io::Error::new(io::ErrorKind::InvalidData, message))
+            }
+            _ => Ok(hashes),
+        }
     }
 }
 
@@ -186,8 +208,7 @@ impl Hashes for TreeReader<'_> {
         let hashes = match kept.entry((tier, number)) {
             std::collections::hash_map::Entry::Occupied(there) => there.into_mut(),
             std::collections::hash_map::Entry::Vacant(free) => {
-                let tile = Tile::of(Kind::Hashes(tier), number, self.size);
-                free.insert(self.log.hashes(tile.ok_or(io::ErrorKind::InvalidInput)?)?)
+                free.insert(self.hashes(tier, number)?)
             }
         };
         let from = usize::try_from(first % WIDTH).expect("below 256");

@@ -98,6 +98,10 @@ pub(super) struct LogCheck<'a> {
     pub(super) root: &'a Path,
     pub(super) reader: LogReader,
     pub(super) trust: &'a Trust,
+    /// Digests of the tiles of hashes as they follow from the entries, by level and number.
+    pub(super) tiles: HashMap<(u32, u64), Digest>,
+    /// Digests of the texts of the checkpoints in the history that were judged, by place.
+    pub(super) notes: HashMap<String, Digest>,
     /// Tiles on disk that nothing was compared with yet, by their path in the log's folder.
     pub(super) unseen: BTreeSet<String>,
     pub(super) runs: HashMap<RunId, Told>,
@@ -146,6 +150,8 @@ impl<'a> LogCheck<'a> {
             root,
             reader: LogReader::of_store(root),
             trust,
+            tiles: HashMap::new(),
+            notes: HashMap::new(),
             unseen: BTreeSet::new(),
             runs: HashMap::new(),
             newest: None,
@@ -306,6 +312,7 @@ impl<'a> LogCheck<'a> {
         }
         let kind = Kind::Hashes(level);
         let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
+        self.tiles.insert((level, index), Digest::of(&bytes));
         self.compare(Tile { kind, index, width: hashes.len() as u64 }, &bytes);
     }
 

@@ -346,7 +346,15 @@ impl LogCheck<'_> {
         if !self.unread_result(FOLDER, &entries) {
             let at = usize::try_from(last % WIDTH).expect("below 256");
             let entry = entries.ok().and_then(|mut entries| entries.drain(..).nth(at));
-            bound.seal = entry.and_then(|entry| serde_json::from_slice(&entry).ok());
+            // The tile is read again: what stands there now must be the seal that was gone through.
+            let (found, expected) = (entry.as_deref().map(Digest::of), seal.to_string());
+            if found == Some(seal) {
+                bound.seal = entry.and_then(|entry| serde_json::from_slice(&entry).ok());
+            } else {
+                let found = found.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
+                let found = format!("{found}, a moment later");
+                self.add(FindingCode::LogTileAltered, format!("{FOLDER}#{last}"), expected, found);
+            }
         }
         // What names no timestamp has none, whether the folder is there or not.
         if bound.seal.as_ref().is_some_and(|seal| seal["timestamp_sha256"].is_null()) {

@@ -53,9 +53,6 @@ impl LogCheck<'_> {
                 self.folder(run, folder, layout::sealed_place(run));
             }
         }
-        let last = |run| self.runs.get(run)?.last;
-        let placed = there.iter().filter_map(|(run, folder)| Some((last(run)?, *folder)));
-        self.stamped_in_order(placed.collect());
         self.purged();
         let told: Vec<RunId> = self.runs.keys().copied().collect();
         let mut late = Vec::new();
@@ -83,7 +80,15 @@ impl LogCheck<'_> {
 
     /// The first event of `run` that was `found`, against what the log says of its opening.
     pub(super) fn opening(&mut self, run: RunId, found: Option<Digest>, place: String) {
-        let Some(logged) = self.runs.get(&run).and_then(|told| told.opening) else { return };
+        let Some(told) = self.runs.get(&run) else { return };
+        let Some(logged) = told.opening else {
+            // What was sealed was opened first; what nobody heard of before is an invention.
+            if !told.seals.is_empty() {
+                let (place, expected) = (format!("{place}/{EVENTS}:1"), "an entry of its opening");
+                self.add(FindingCode::OpeningNotLogged, place, expected, "none");
+            }
+            return;
+        };
         if found != Some(logged) {
             let found = found.map_or_else(|| "no event".to_owned(), |found| found.to_string());
             let place = format!("{place}/{EVENTS}:1");

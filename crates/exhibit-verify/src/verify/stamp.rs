@@ -34,7 +34,10 @@ impl LogCheck<'_> {
     /// Check that the runs were stamped in the order in which the log holds their seals: `folders`,
     /// each with its place in the log. Of runs that are sealed at the same time the one that takes
     /// longer to read back may be stamped first and stand behind.
-    pub(super) fn stamped_in_order(&mut self, mut folders: Vec<(u64, &FolderReport)>) {
+    pub(super) fn stamped_in_order<'r>(&mut self, folders: impl Iterator<Item = &'r FolderReport>) {
+        let last = |folder: &FolderReport| self.runs.get(&folder.run?)?.last;
+        let mut folders: Vec<(u64, &FolderReport)> =
+            folders.filter_map(|folder| Some((last(folder)?, folder))).collect();
         folders.sort_unstable_by_key(|(index, _)| *index);
         let mut latest: Option<(Timestamp, Timestamp)> = None;
         for (_, folder) in folders {

@@ -97,6 +97,9 @@ pub fn store_with_receipts(
         let late = log.runs(&report.folders, &archives, &open);
         report.folders.extend(late);
         log.look_again(&mut moving, &mut report.folders, &mut archives);
+        // Of what was read last.
+        let packed = archives.iter().map(|archive| &archive.report);
+        log.stamped_in_order(report.folders.iter().chain(packed));
         let packed = archives.iter().map(|archive| &archive.report);
         log.receipts(receipts, report.folders.iter().chain(packed));
         report.reconsider(root, trust, &log);

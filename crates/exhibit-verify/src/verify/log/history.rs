@@ -160,7 +160,9 @@ impl LogCheck<'_> {
                     if note != *newest && self.is_known(&place, &note, &old, checkpoint) {
                         self.holds(&place, &old, checkpoint);
                     }
-                    if self.findings.len() == before {
+                    self.notes.insert(place, Digest::of(note.text.as_bytes()));
+                    // A look at what the log became since is none at what was verified.
+                    if self.findings.len() == before && old.size <= checkpoint.size {
                         self.saw(&note, old.size);
                     }
                 }
@@ -173,7 +175,7 @@ impl LogCheck<'_> {
         self.watched();
         // A request before its answers.
         stamps.sort_unstable();
-        self.stamps(&stamps, listed);
+        self.stamps(&stamps, listed, checkpoint);
     }
 
     /// Checkpoints that somebody kept elsewhere.
@@ -193,7 +195,13 @@ impl LogCheck<'_> {
     }
 
     /// Whether `old` is of the log that `now` is of, and signed by one that is vouched for; said when not.
-    fn is_known(&mut self, place: &str, note: &Note, old: &Checkpoint, now: &Checkpoint) -> bool {
+    pub(super) fn is_known(
+        &mut self,
+        place: &str,
+        note: &Note,
+        old: &Checkpoint,
+        now: &Checkpoint,
+    ) -> bool {
         let policy = self.trust.log();
         let unknown = matches!(policy.judge(note, &old.origin), Judgement::UnknownLog);
         let expected = if old.origin != now.origin {
@@ -239,7 +247,7 @@ impl LogCheck<'_> {
             }
             return;
         }
-        let tree = TreeReader::new(&self.reader, now.size);
+        let tree = TreeReader::held(&self.reader, now.size, &self.tiles);
         let root = tree::root(&tree, old.size);
         if !self.unread_result(FOLDER, &root) {
             self.follows(place, old, root);

@@ -16,6 +16,7 @@ use crate::disk;
 use crate::finding::FindingCode;
 use crate::log::{FOLDER, HISTORY, Leaf, LeafKind, StampFile, read_checkpoint};
 use crate::timestamp::{MAX_STAMP, Request, Stamp, StampError};
+use exhibit_tlog::checkpoint::Checkpoint;
 use exhibit_tlog::digest::Digest;
 use exhibit_tlog::tile::grouped;
 
@@ -97,12 +98,18 @@ impl Dated {
 impl LogCheck<'_> {
     /// Check the timestamps `files` of a log that follows from its entries: all there are, if they
     /// could be `listed`.
-    pub(in crate::verify) fn stamps(&mut self, files: &[StampFile], listed: Result<(), Unread>) {
+    pub(in crate::verify) fn stamps(
+        &mut self,
+        files: &[StampFile],
+        listed: Result<(), Unread>,
+        now: &Checkpoint,
+    ) {
         let (mut unjudged, mut there) = (0_u32, There::default());
         let mut notes: BTreeMap<u64, Asked> = BTreeMap::new();
         for file in files {
             let size = file.size();
-            let (text, request) = notes.entry(size).or_insert_with(|| (self.text_at(size), None));
+            let (text, request) =
+                notes.entry(size).or_insert_with(|| (self.text_at(size, now), None));
             // What cannot be read is nothing that a timestamp can be held against.
             let Ok(text) = *text else {
                 there.unread.insert(size);
@@ -135,18 +142,27 @@ impl LogCheck<'_> {
         }
     }
 
-    /// Digest of the text of the checkpoint at `size`, if it is there and nothing is wrong with it.
-    fn text_at(&mut self, size: u64) -> Result<Option<Digest>, Unread> {
+    /// Digest of the text of the checkpoint at `size`, if it is there and nothing is wrong with it: the one
+    /// that was judged, or one that came since and the log continues.
+    fn text_at(&mut self, size: u64, now: &Checkpoint) -> Result<Option<Digest>, Unread> {
         let place = format!("{HISTORY}/{}.note", grouped(size));
         let wrong = self.findings.iter().find(|finding| finding.place == place);
         if let Some(finding) = wrong {
             return if finding.code == FindingCode::Unreadable { Err(Unread) } else { Ok(None) };
         }
+        if let Some(judged) = self.notes.get(&place) {
+            return Ok(Some(*judged));
+        }
         let read = read_checkpoint(&self.root.join(&place));
         if self.unread_result(&place, &read) {
             return Err(Unread);
         }
-        Ok(read.ok().map(|(note, _)| Digest::of(note.text.as_bytes())))
+        let Ok((note, old)) = read else { return Ok(None) };
+        let before = self.findings.len();
+        if self.is_known(&place, &note, &old, now) {
+            self.holds(&place, &old, now);
+        }
+        Ok((self.findings.len() == before).then(|| Digest::of(note.text.as_bytes())))
     }
 
     /// Check one file; the timestamp in it, if it is a sound one over its checkpoint. `asked` is
