@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::backends::Chosen;
-use crate::backend::{BackendName, PageFacts, Taken};
+use crate::backend::{BackendName, CaptureResult, PageFacts};
 use crate::clock::Moment;
 use crate::request::CaptureRequest;
 use crate::run::Event;
@@ -75,7 +75,7 @@ impl Attempt {
         Event::exhibit("capture.requested", data)
     }
 
-    pub(super) fn taken_event(&self, taken: &Taken, at: Moment) -> Event {
+    pub(super) fn taken_event(&self, taken: &CaptureResult, at: Moment) -> Event {
         let mut data = self.facts();
         let facts = taken.facts.as_ref();
         self.tell_who(&mut data, taken.by);

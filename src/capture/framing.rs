@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Captures;
 use super::attempt::Attempt;
-use crate::backend::{BackendName, PageFacts, Taken};
+use crate::backend::{BackendName, CaptureResult, PageFacts};
 use crate::blob::{Blob, BlobWriter};
 use crate::caption::{self, Address, Caption, Encoding, FrameError, Inside, Words};
 use crate::clock::{Moment, TimeQuality};
@@ -77,7 +77,12 @@ struct Picture {
 
 impl Captures {
     /// Frame the picture that was taken, if one was.
-    pub(super) async fn frame(&self, attempt: &Attempt, taken: &Taken, at: Moment) -> Framed {
+    pub(super) async fn frame(
+        &self,
+        attempt: &Attempt,
+        taken: &CaptureResult,
+        at: Moment,
+    ) -> Framed {
         let Some(picture) = picture_of(attempt, taken) else { return Framed::Nothing };
         let limits = self.0.config.borrow().capture.clone();
         if !limits.framed {
@@ -110,7 +115,7 @@ impl Captures {
 }
 
 /// The picture among what was taken.
-fn picture_of(attempt: &Attempt, taken: &Taken) -> Option<Picture> {
+fn picture_of(attempt: &Attempt, taken: &CaptureResult) -> Option<Picture> {
     let product = &attempt.request.settings.product;
     let (name, media_type, bytes) = match product {
         Product::Picture(_) => (product.file_name(), product.media_type(), taken.product.clone()),
@@ -129,7 +134,7 @@ fn picture_of(attempt: &Attempt, taken: &Taken) -> Option<Picture> {
 }
 
 /// What the caption says, but for the digest.
-fn said(attempt: &Attempt, taken: &Taken, at: Moment) -> Caption {
+fn said(attempt: &Attempt, taken: &CaptureResult, at: Moment) -> Caption {
     let spec = &attempt.work.run.opening.spec;
     let mut caption = addresses(Caption::new(TITLE), attempt, taken);
     caption = caption.field("Time", time(at));
@@ -158,7 +163,7 @@ fn said(attempt: &Attempt, taken: &Taken, at: Moment) -> Caption {
 
 /// Whose the page is and where it was found: by the word of the browser; of a page that was not seen
 /// here only what was asked for.
-fn addresses(caption: Caption, attempt: &Attempt, taken: &Taken) -> Caption {
+fn addresses(caption: Caption, attempt: &Attempt, taken: &CaptureResult) -> Caption {
     let asked = match &attempt.request.settings.page.target {
         Target::Url(url) => Some(presentable(url)),
         Target::Html(_) | Target::Markdown(_) | Target::Current => None,
@@ -205,7 +210,7 @@ fn time(at: Moment) -> Words {
 }
 
 /// That a service's word is all there is.
-fn service(taken: &Taken) -> Words {
+fn service(taken: &CaptureResult) -> Words {
     let name = taken.browser["base_url"].as_str().unwrap_or_default();
     Words::default()
         .marked(" a hosted service ")

@@ -116,7 +116,7 @@ impl Captures {
         let take = Take::new(work, Stage::during(), self.0.runs.clock().now(), None);
         let entry = self.enter((run, take.number), session, &caller)?;
         let settings = self.recording_settings(viewport, frame_rate);
-        let (order, filming) = self.begin_filming(&take, settings).await?;
+        let (backend_request, filming) = self.begin_filming(&take, settings).await?;
         let data = json!({
             "recording": take.name, "session_id": session, "width": settings.width,
             "height": settings.height, "framerate": frame_rate,
@@ -124,11 +124,11 @@ impl Captures {
         let started = Event::exhibit("recording.started", data);
         let begun = match self.0.runs.record(&take.work, vec![started]).await {
             Ok(recorded) => {
-                let begun = self.0.backends.local().start_recording(session, order).await;
+                let begun = self.0.backends.local().start_recording(session, backend_request).await;
                 begun.map(|()| recorded).map_err(Problem::from)
             }
             Err(problem) => {
-                drop(order);
+                drop(backend_request);
                 Err(problem)
             }
         };

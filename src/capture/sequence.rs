@@ -15,7 +15,7 @@ use super::record::{files_of, with_artifacts, with_framed};
 use super::{Ask, Captures, Refused, check_session, unreadable};
 use crate::artifact::Artifact;
 use crate::backend::{
-    BackendName, Failed, FailedAttempt, Output, Sent, SequenceOrder, StepReport, Taken,
+    self, BackendName, CaptureResult, Failed, FailedAttempt, Output, Sent, StepReport,
     only_local_records,
 };
 use crate::clock::Moment;
@@ -139,15 +139,15 @@ impl Captures {
     }
 
     /// What is asked of a backend for a sequence.
-    pub(super) fn sequence_order(
+    pub(super) fn sequence_request(
         &self,
         request: &SequenceRequest,
         sent: Option<Sent>,
         deadline: Instant,
         gone: &Gone,
-    ) -> SequenceOrder {
+    ) -> backend::SequenceRequest {
         let limits = self.0.config.borrow().capture.clone();
-        SequenceOrder {
+        backend::SequenceRequest {
             sent,
             page: request.page.clone(),
             steps: request.steps.clone(),
@@ -171,12 +171,14 @@ impl Captures {
     ) -> Result<(), Problem> {
         let (request, by) = (course.request, course.chosen.by);
         let sent = course.chosen.sent.clone();
-        let order = self.sequence_order(request, sent, deadline, course.gone);
+        let backend_request = self.sequence_request(request, sent, deadline, course.gone);
         // One report at a time: a step begins when the one before is on disk.
         let (reports, mut reported) = mpsc::channel(1);
         let backends = self.0.backends.clone();
-        let running =
-            self.0.tasks.spawn(async move { backends.sequence(by, order, reports).await });
+        let running = self
+            .0
+            .tasks
+            .spawn(async move { backends.sequence(by, backend_request, reports).await });
         let mut kept = Ok(());
         while let Some(report) = reported.recv().await {
             kept = self.keep_step(&course, report, results).await;
@@ -306,7 +308,7 @@ impl Captures {
         let side = Side { capture, by, bytes: output.bytes.clone() };
         let page = told_of(output.facts.as_ref());
         let browser = output.browser.unwrap_or_else(|| self.0.backends.provenance(by));
-        let taken = Taken {
+        let taken = CaptureResult {
             by,
             product: output.bytes,
             pixels: output.pixels,

@@ -136,11 +136,11 @@ impl Captures {
         let (recording, filming) = self.begin_filming(take, settings).await?;
         // The steps have their turn: whoever hangs up now finds them on record.
         let gone = Gone::new();
-        let order = self.sequence_order(request, None, deadline, &gone);
+        let backend_request = self.sequence_request(request, None, deadline, &gone);
         let (reports, mut reported) = mpsc::channel(1);
         let backends = self.0.backends.clone();
         let running = self.0.tasks.spawn(async move {
-            backends.local().record_sequence(order, reports, recording).await
+            backends.local().record_sequence(backend_request, reports, recording).await
         });
         let chosen = Chosen { by: BackendName::Chromium, sent: None };
         let (work, stage) = (&take.work, &take.stage);

@@ -111,7 +111,7 @@ impl Captures {
             return Err(problem);
         }
         let gone = || CaptureError::internal("recording a window", "its page is gone");
-        let recorded = match filming.order.send(recording) {
+        let recorded = match filming.request.send(recording) {
             Ok(()) => filming.recorded.await.unwrap_or_else(|_| Err(gone())),
             Err(_) => Err(gone()),
         };

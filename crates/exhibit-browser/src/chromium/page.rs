@@ -32,7 +32,7 @@ use super::limits::QUICK;
 use super::observe::Observed;
 use super::pipe::{CallError, Connection};
 use super::typed::Typed;
-use super::watcher::{Line, Order, Owner, Seen, Watch, auto_attach};
+use super::watcher::{CdpCommand, Line, Owner, Seen, Watch, auto_attach};
 use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::Viewport;
@@ -269,13 +269,13 @@ impl Page {
 
     /// Have every part of the page that comes into being, and every window it opens, be told this
     /// before it begins.
-    pub(super) fn tell_parts(&self, commands: Vec<Order>) {
-        *self.seen.orders() = commands;
+    pub(super) fn set_part_commands(&self, commands: Vec<CdpCommand>) {
+        *self.seen.commands() = commands;
     }
 
     /// What every part of the page is told.
-    pub(super) fn told_parts(&self) -> Vec<Order> {
-        self.seen.orders().clone()
+    pub(super) fn part_commands(&self) -> Vec<CdpCommand> {
+        self.seen.commands().clone()
     }
 
     /// The way to call the page from elsewhere.
