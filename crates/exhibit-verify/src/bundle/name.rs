@@ -63,14 +63,14 @@ impl Name {
 /// Where a reader is: proofs by run, then folders by run, in each folder names in bytewise order and
 /// what is in a folder behind it.
 #[derive(Debug, Default)]
-pub(super) struct Order {
+pub(super) struct NameOrder {
     proofs: Vec<RunId>,
     runs: Vec<RunId>,
     /// The folders that are open, each with the last name in it.
     open: Vec<(String, String)>,
 }
 
-impl Order {
+impl NameOrder {
     /// Go on to `name`.
     ///
     /// # Errors

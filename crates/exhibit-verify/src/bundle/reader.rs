@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read};
 
 use super::frame::Frame;
 use super::header::{BLOCK, Block, Head, Kind, long_name_in, name_in, size_in};
-use super::name::{Name, Order};
+use super::name::{Name, NameOrder};
 use super::{BundleError, Limits};
 use crate::id::RunId;
 use crate::layout::BAG_INFO;
@@ -45,7 +45,7 @@ struct Payload {
 pub struct Reader<R: Read> {
     frame: Frame<R>,
     limits: Limits,
-    order: Order,
+    order: NameOrder,
     entries: u64,
     bytes: u64,
     payload: Option<Payload>,
@@ -66,7 +66,7 @@ impl<R: Read> Reader<R> {
         Ok(Self {
             frame: Frame::open(packed)?,
             limits,
-            order: Order::default(),
+            order: NameOrder::default(),
             entries: 0,
             bytes: 0,
             payload: None,
