@@ -11,8 +11,8 @@ use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::evidence::layout::entries;
 use crate::evidence::{
-    Act, Custodian, Custody, CustodyEvent, Deed, EVENTS, Manifest, RunRecord, archived_record,
-    custody_lines,
+    AccessActor, Act, Custody, CustodyEvent, EVENTS, Manifest, NewAccessEvent, RunRecord,
+    archived_record, custody_lines,
 };
 use crate::id::RunId;
 use crate::run::Caller;
@@ -216,10 +216,11 @@ fn custody(bytes: &[u8]) -> bool {
     let event = |line: &[u8]| serde_json::from_slice::<CustodyEvent>(line).ok();
     let before = last.as_deref().and_then(event);
     assert_eq!(log.head().count, before.as_ref().map_or(0, |it| it.sequence));
-    let by = Custodian { caller: Caller::Daemon, session: false };
-    let deed = Deed { by, act: Act::View, runs: Vec::new(), detail: serde_json::Map::new() };
+    let by = AccessActor { caller: Caller::Daemon, session: false };
+    let viewed =
+        NewAccessEvent { by, act: Act::View, runs: Vec::new(), detail: serde_json::Map::new() };
     let now = Clock::fixed("2026-11-30T00:00:00Z".parse().expect("a time")).now();
-    log.record(deed, now).expect("recorded");
+    log.record(viewed, now).expect("recorded");
     let mut newest = None;
     let newer = |_: &Path, _, line: &[u8], _| {
         newest = event(line);
@@ -274,10 +275,10 @@ mod tests {
         let clock = Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time"));
         for act in [Act::View, Act::Download, Act::Hold] {
             let caller = Caller::Socket { uid: 7, gid: 7, pid: Some(1) };
-            let by = Custodian { caller, session: act == Act::View };
+            let by = AccessActor { caller, session: act == Act::View };
             let detail = serde_json::Map::from_iter([("path".to_owned(), "report.html".into())]);
             let runs = vec![ARCHIVED.parse().expect("an id")];
-            log.record(Deed { by, act, runs, detail }, clock.now()).expect("recorded");
+            log.record(NewAccessEvent { by, act, runs, detail }, clock.now()).expect("recorded");
         }
         std::fs::read(folder.path().join("custody/2026-11.jsonl")).expect("there")
     }

@@ -150,8 +150,8 @@ impl Life for Trial {
 }
 
 fn put_down(runs: &Runs, act: Act, run: RunId, entry: Vec<u8>) {
-    let deed = decided(&operator(), act, vec![run], json!({}));
-    runs.retention().decisions().lock().record(deed, vec![entry]).expect("put down");
+    let event = decided(&operator(), act, vec![run], json!({}));
+    runs.retention().decisions().lock().record(event, vec![entry]).expect("put down");
 }
 
 #[test]

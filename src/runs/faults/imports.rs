@@ -62,8 +62,8 @@ impl Trial {
         store.mark_import(runs.0.context.log.checkpoint().1.size).expect("marked");
         let sha256 = Digest::of(&one);
         let entry = leaf::import(&[cut], sha256, &operator(), place.clock.now());
-        let deed = decided(&operator(), Act::Import, vec![cut], json!({}));
-        runs.retention().decisions().lock().record(deed, vec![entry]).expect("put down");
+        let event = decided(&operator(), Act::Import, vec![cut], json!({}));
+        runs.retention().decisions().lock().record(event, vec![entry]).expect("put down");
         Self { place, runs: sealed, bundle: three, told: false, refused: Vec::new() }
     }
 

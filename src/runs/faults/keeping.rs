@@ -72,9 +72,9 @@ impl Trial {
             by: &operator(),
         };
         runs.0.context.store.mark_purge(run).expect("marked");
-        let deed = decided(&operator(), Act::Purge, vec![run], json!({}));
+        let event = decided(&operator(), Act::Purge, vec![run], json!({}));
         let entry = leaf::purge(&buried, self.place.clock.now());
-        runs.retention().decisions().lock().record(deed, vec![entry]).expect("put down");
+        runs.retention().decisions().lock().record(event, vec![entry]).expect("put down");
     }
 
     /// What is not as it was told, or neither there nor gone.

@@ -254,8 +254,8 @@ impl Retention {
             };
             let entry = leaf::purge(&buried, self.0.context.clock.now());
             self.0.context.store.mark_purge(run).map_err(store_problem)?;
-            let deed = decided(by, Act::Purge, vec![run], json!({ "reason": asked.reason }));
-            standing.record(deed, vec![entry])?
+            let event = decided(by, Act::Purge, vec![run], json!({ "reason": asked.reason }));
+            standing.record(event, vec![entry])?
         };
         tracing::warn!(%run, log_index = index, by = by.account(), "a run is purged");
         self.take_away(run, turn)?;
