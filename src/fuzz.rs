@@ -16,7 +16,7 @@ use crate::evidence::{
 };
 use crate::id::RunId;
 use crate::run::Caller;
-use crate::timestamp::{Authorities, Request, Stamp};
+use crate::timestamp::{Authorities, Request, TimestampToken};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{Note, VerifierKey};
 use crate::tlog::proof::Proof;
@@ -110,7 +110,7 @@ fn proof(bytes: &[u8]) -> bool {
 /// A timestamp that counts is over what the authority stamped.
 fn timestamp(bytes: &[u8]) -> bool {
     let request = Request::parse(bytes);
-    let Ok(stamp) = Stamp::parse(bytes) else { return request.is_ok() };
+    let Ok(stamp) = TimestampToken::parse(bytes) else { return request.is_ok() };
     let authorities = Authorities::from_pem(AUTHORITY).expect("the fixture's authority");
     if authorities.judge(&stamp).is_ok() {
         assert!(stamp.is_over(STAMPED), "nobody stamped that");

@@ -15,7 +15,7 @@ use super::LogCheck;
 use crate::disk;
 use crate::finding::FindingCode;
 use crate::log::{FOLDER, HISTORY, Leaf, LeafKind, StampFile, read_checkpoint};
-use crate::timestamp::{MAX_STAMP, Request, Stamp, StampError};
+use crate::timestamp::{MAX_STAMP, Request, StampError, TimestampToken};
 use exhibit_tlog::digest::Digest;
 use exhibit_tlog::tile::grouped;
 
@@ -28,7 +28,7 @@ pub(in crate::verify) const APART: SignedDuration = SignedDuration::from_mins(1)
 
 /// How far the time of `stamp` may be off, by its authority's word: it must not reach so far that
 /// its time says nothing.
-pub(in crate::verify) fn accuracy(stamp: &Stamp) -> SignedDuration {
+pub(in crate::verify) fn accuracy(stamp: &TimestampToken) -> SignedDuration {
     SignedDuration::try_from(stamp.accuracy).map_or(MOST_OFF, |off| off.min(MOST_OFF))
 }
 
@@ -158,7 +158,7 @@ impl LogCheck<'_> {
         text: Option<Digest>,
         asked: &mut Option<Request>,
         there: &mut There,
-    ) -> Option<Stamp> {
+    ) -> Option<TimestampToken> {
         let place = format!("{HISTORY}/{}", file.path());
         let bytes = match disk::read_limited(&self.root.join(&place), MAX_STAMP) {
             Ok(bytes) => bytes,
@@ -180,7 +180,7 @@ impl LogCheck<'_> {
             }
         } else {
             there.read.insert((file.size(), Digest::of(&bytes)));
-            match Stamp::parse(&bytes) {
+            match TimestampToken::parse(&bytes) {
                 Ok(stamp) => {
                     let over = stamp.imprint;
                     (Some(stamp), over)
@@ -203,13 +203,18 @@ impl LogCheck<'_> {
         stamp
     }
 
-    fn malformed(&mut self, place: String, expected: &str, error: &StampError) -> Option<Stamp> {
+    fn malformed(
+        &mut self,
+        place: String,
+        expected: &str,
+        error: &StampError,
+    ) -> Option<TimestampToken> {
         self.add(FindingCode::TimestampMalformed, place, expected, error.to_string());
         None
     }
 
     /// Whether a sound timestamp counts, and what follows.
-    fn believe(&mut self, file: StampFile, stamp: &Stamp) {
+    fn believe(&mut self, file: StampFile, stamp: &TimestampToken) {
         let (place, size) = (format!("{HISTORY}/{}", file.path()), file.size());
         let authority = match self.trust.time().judge(stamp) {
             Ok(name) => name,
