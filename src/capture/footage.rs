@@ -24,7 +24,7 @@ use crate::video::vtt::{self, Cue};
 use crate::video::{LARGEST_SIDE, Settings, Sink, Summary};
 
 /// Something said in a recording: from and to, in seconds since the epoch, and what.
-pub(super) type Said = (f64, f64, String);
+pub(super) type TimedText = (f64, f64, String);
 
 /// One of the recordings that may be under way at the same time.
 pub type Seat = Share;
@@ -187,7 +187,7 @@ impl Captures {
         &self,
         take: &Take,
         recorded: Result<Recorded, Problem>,
-        said: Vec<Said>,
+        said: Vec<TimedText>,
     ) -> Result<Footage, Problem> {
         let kept = match recorded {
             Ok(recorded) => self.keep_recording(take, recorded, said).await,
@@ -204,7 +204,7 @@ impl Captures {
         &self,
         take: &Take,
         recorded: Recorded,
-        cues: Vec<Said>,
+        cues: Vec<TimedText>,
     ) -> Result<Footage, Problem> {
         let Recorded { summary, poster, masked, downloads } = recorded;
         let of = json!({ "recording": take.name });

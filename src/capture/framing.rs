@@ -69,7 +69,7 @@ impl Framed {
 }
 
 /// A picture that was taken.
-struct Picture {
+struct SourceImage {
     name: String,
     encoding: Encoding,
     bytes: Blob,
@@ -91,7 +91,7 @@ impl Captures {
         let density = attempt.request.settings.page.viewport.device_scale_factor;
         let (spool, said) = (self.spool(), said(attempt, taken, at));
         let work = self.0.tasks.spawn_blocking(move || {
-            let Picture { name, encoding, bytes } = picture;
+            let SourceImage { name, encoding, bytes } = picture;
             let sha256 = bytes.digest().map_err(FrameError::Read)?;
             let digest = Words::default().plain(&format!("{sha256} of {name}"));
             let caption = said.field("SHA-256", digest);
@@ -115,7 +115,7 @@ impl Captures {
 }
 
 /// The picture among what was taken.
-fn picture_of(attempt: &Attempt, taken: &CaptureResult) -> Option<Picture> {
+fn picture_of(attempt: &Attempt, taken: &CaptureResult) -> Option<SourceImage> {
     let product = &attempt.request.settings.product;
     let (name, media_type, bytes) = match product {
         Product::Picture(_) => (product.file_name(), product.media_type(), taken.product.clone()),
@@ -130,7 +130,7 @@ fn picture_of(attempt: &Attempt, taken: &CaptureResult) -> Option<Picture> {
         "image/webp" => Encoding::Webp,
         _ => Encoding::Png,
     };
-    Some(Picture { name, encoding, bytes })
+    Some(SourceImage { name, encoding, bytes })
 }
 
 /// What the caption says, but for the digest.

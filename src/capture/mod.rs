@@ -26,14 +26,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-pub use self::ask::{Ask, Done, Kind, Refused};
+pub use self::ask::{Ask, CaptureKind, Done, Refused};
 use self::attempt::{Attempt, add, millis_between, told_of, view_of};
 pub use self::backends::Backends;
 use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
 use self::failure::Failure;
 pub use self::footage::Seat;
-use self::queue::{Gone, Place};
+use self::queue::{Gone, QueueTicket};
 use self::record::{asked_for, files_of, metadata, report, with_artifacts, with_framed};
 use self::recording::Recordings;
 pub use self::sequence::{NO_LIMIT, SequenceDone};
@@ -195,7 +195,7 @@ impl Captures {
     async fn obtain(
         &self,
         attempt: &Attempt,
-        mut place: Place,
+        mut place: QueueTicket,
     ) -> Result<CaptureResult, Box<Failure>> {
         let until = place.deadline;
         let _slot = self.turn(&mut place, &attempt.work, until).await.map_err(Failure::from)?;
@@ -281,7 +281,7 @@ impl Captures {
         self.0.config.borrow().store.path.clone()
     }
 
-    fn backend_request(&self, attempt: &Attempt, place: &Place) -> backend::CaptureRequest {
+    fn backend_request(&self, attempt: &Attempt, place: &QueueTicket) -> backend::CaptureRequest {
         let request = &attempt.request;
         let limits = self.0.config.borrow().capture.clone();
         backend::CaptureRequest {

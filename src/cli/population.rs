@@ -21,7 +21,7 @@ const CELL: usize = 60;
 
 /// Which runs.
 #[derive(Debug, clap::Args)]
-struct Asked {
+struct PopulationArgs {
     /// The store [default: the configuration's]
     store: Option<PathBuf>,
     /// Runs opened then or later: 2026-11-01, or a time in RFC 3339
@@ -46,13 +46,13 @@ struct Asked {
 #[derive(Debug, clap::Args)]
 pub(super) struct Population {
     #[command(flatten)]
-    asked: Asked,
+    asked: PopulationArgs,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Sample {
     #[command(flatten)]
-    asked: Asked,
+    asked: PopulationArgs,
     /// How many runs
     #[arg(short, long, value_name = "COUNT")]
     n: usize,
@@ -107,7 +107,7 @@ pub(super) fn sample(common: &Common, sample: &Sample) -> Result<u8, Problem> {
 }
 
 /// The population that was asked for, and the exit code that its log deserves.
-fn ask(common: &Common, asked: &Asked) -> Result<(population::Population, u8), Problem> {
+fn ask(common: &Common, asked: &PopulationArgs) -> Result<(population::Population, u8), Problem> {
     let root = match &asked.store {
         Some(root) => root.clone(),
         None => common.config()?.store.path,

@@ -57,7 +57,7 @@ const KINDS: [(ReadFlags, TamperKind); 10] = [
 
 /// Something the watch has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum WatchEvent {
     /// Somebody else changed what is watched.
     Tampered(TamperEvent),
     /// The kernel dropped events: what was changed meanwhile is not known.
@@ -150,7 +150,7 @@ impl Folders {
     ///
     /// # Errors
     /// What the system answers; then nothing is watched any more.
-    pub fn read(&mut self, seen: &mut impl FnMut(Seen)) -> io::Result<()> {
+    pub fn read(&mut self, seen: &mut impl FnMut(WatchEvent)) -> io::Result<()> {
         let mark = self.own.mark();
         loop {
             let mut batch = Vec::new();
@@ -184,9 +184,9 @@ impl Folders {
         Ok(())
     }
 
-    fn take(&mut self, event: Event, seen: &mut impl FnMut(Seen)) {
+    fn take(&mut self, event: Event, seen: &mut impl FnMut(WatchEvent)) {
         if event.flags.contains(ReadFlags::QUEUE_OVERFLOW) {
-            return seen(Seen::Lost);
+            return seen(WatchEvent::Lost);
         }
         // A folder that was moved away is not followed: its late events have no path any more.
         let Some(folder) = self.paths.get(&event.watch).cloned() else { return };
@@ -222,7 +222,7 @@ impl Folders {
         let at = self.root.join(&path);
         let late = *kind == TamperKind::Written && self.own.was_own(&at);
         if !late && !self.own.is_own(&at) {
-            seen(Seen::Tampered(TamperEvent { path, kind: *kind }));
+            seen(WatchEvent::Tampered(TamperEvent { path, kind: *kind }));
         }
     }
 
@@ -317,11 +317,11 @@ mod tests {
         fn seen(&mut self) -> Vec<(TamperKind, String)> {
             let mut found = Vec::new();
             let told = self.folders.read(&mut |seen| match seen {
-                Seen::Tampered(event) => {
+                WatchEvent::Tampered(event) => {
                     let path = event.path.display().to_string().replace(RUN, "RUN");
                     found.push((event.kind, path));
                 }
-                Seen::Lost => panic!("events were lost"),
+                WatchEvent::Lost => panic!("events were lost"),
             });
             told.expect("read");
             found.dedup();
@@ -442,7 +442,7 @@ mod tests {
             fs::rename(&two, &one).expect("renamed");
         }
         let mut lost = 0;
-        let seen = &mut |seen| lost += u64::from(seen == Seen::Lost);
+        let seen = &mut |seen| lost += u64::from(seen == WatchEvent::Lost);
         watched.folders.read(seen).expect("read");
         assert_eq!(lost, 1);
         assert_eq!(watched.seen(), [], "and it goes on");

@@ -51,7 +51,7 @@ pub struct TamperEvent {
 
 /// What was changed, as it is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum TamperPlace {
     /// A sealed run.
     Run(RunId),
     /// A folder between `runs/` and the runs, or what does not belong there.
@@ -66,7 +66,7 @@ pub enum Place {
     Store,
 }
 
-impl Place {
+impl TamperPlace {
     /// What `path`, which is one below the store, belongs to.
     pub fn of(path: &Path) -> Self {
         let mut parts = path.components().map(Component::as_os_str);
@@ -83,7 +83,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for TamperPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Run(run) => run.fmt(f),
@@ -178,19 +178,19 @@ mod tests {
     #[test]
     fn a_path_belongs_to_its_run_or_to_a_part_of_the_store() {
         let run = format!("runs/2026/11/23/{RUN}");
-        let own = Place::Run(RUN.parse().expect("an id"));
+        let own = TamperPlace::Run(RUN.parse().expect("an id"));
         for (path, place) in [
             (run.as_str(), own),
             (&format!("{run}/data/run.json"), own),
-            ("runs/2026/11/23", Place::Runs),
-            ("runs/2026/11/23/notes.txt", Place::Runs),
-            ("runs", Place::Runs),
-            ("log/tile/0/000", Place::Log),
-            ("checkpoints/000000001.note", Place::Checkpoints),
-            ("imported/x.tar.zst", Place::Imported),
-            ("", Place::Store),
+            ("runs/2026/11/23", TamperPlace::Runs),
+            ("runs/2026/11/23/notes.txt", TamperPlace::Runs),
+            ("runs", TamperPlace::Runs),
+            ("log/tile/0/000", TamperPlace::Log),
+            ("checkpoints/000000001.note", TamperPlace::Checkpoints),
+            ("imported/x.tar.zst", TamperPlace::Imported),
+            ("", TamperPlace::Store),
         ] {
-            assert_eq!(Place::of(Path::new(path)), place, "{path}");
+            assert_eq!(TamperPlace::of(Path::new(path)), place, "{path}");
         }
     }
 

@@ -14,7 +14,7 @@ use super::pair::{Places, choose};
 use super::record::record;
 use super::required::{Completeness, Requirement, in_data};
 use super::source::{ReportError, Source};
-use super::story::{Story, Told};
+use super::story::{EventFiles, Story};
 use super::text::{quoted, spoken, text};
 use super::{Made, Options};
 use crate::artifact::Artifact;
@@ -254,7 +254,7 @@ fn observation(
 }
 
 /// When something was told; where that cannot be read, when the run ended.
-fn time_of<'a>(told: &'a Told, ended: &'a str) -> &'a str {
+fn time_of<'a>(told: &'a EventFiles, ended: &'a str) -> &'a str {
     if told.time.parse::<jiff::Timestamp>().is_ok() { &told.time } else { ended }
 }
 
@@ -304,7 +304,7 @@ fn observations(
     let log = format!("{} events, in the order in which they were recorded.", story.events);
     let whole = vec![EVENTS.to_owned(), RECORD.to_owned()];
     let mut all = vec![one("events".to_owned(), log, ended, whole)];
-    let told = |told: &Told, what: String| {
+    let told = |told: &EventFiles, what: String| {
         let at = time_of(told, ended);
         let paths = told.files.iter().map(|file| file.path.clone()).collect();
         one(format!("event {}", told.line), what, at, paths)

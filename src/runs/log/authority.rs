@@ -27,7 +27,7 @@ const APART: SignedDuration = SignedDuration::from_mins(1);
 
 /// How the sealed runs of this life of the daemon fared with the authority.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Asked {
+pub struct TimestampStats {
     /// Runs that were sealed with a timestamp over their signature.
     pub stamped: u64,
     /// Runs that were sealed without, though an authority is configured.
@@ -48,7 +48,7 @@ pub(in crate::runs) struct Authority {
 
 #[derive(Debug, Default)]
 struct State {
-    asked: Asked,
+    asked: TimestampStats,
     /// By the monotonic clock: until when nobody is asked.
     rests_until: Option<Duration>,
 }
@@ -155,7 +155,7 @@ impl TimestampAuthority for Authority {
 
 impl LogService {
     /// How the sealed runs fared with the authority; none when nobody is to be asked.
-    pub fn asked(&self) -> Option<Asked> {
+    pub fn asked(&self) -> Option<TimestampStats> {
         let settings = self.0.context.config.borrow().timestamp.clone();
         settings.url.filter(|_| settings.patience > Duration::ZERO)?;
         Some(self.0.authority.state().asked.clone())

@@ -11,7 +11,7 @@ use crate::request::CodeRequest;
 use crate::run::{CodeReference, Event, REDACTED};
 use crate::runs::problem::store_problem;
 use crate::workflow::CODE_EVENT;
-use crate::worktree::{Seen, WorkTree};
+use crate::worktree::{WorkTree, WorktreeStatus};
 
 impl Registry {
     /// Put a code reference on record; what its caller is told.
@@ -51,7 +51,7 @@ impl Registry {
         &self,
         path: &str,
         file: Option<String>,
-    ) -> Result<(Seen, Option<Vec<u8>>), Problem> {
+    ) -> Result<(WorktreeStatus, Option<Vec<u8>>), Problem> {
         let allowed = self.0.context.config.borrow().code.folders();
         let path = path.to_owned();
         let opened = self
@@ -77,7 +77,7 @@ impl Registry {
         &self,
         work: &Work,
         code: CodeReference,
-        seen: Option<Seen>,
+        seen: Option<WorktreeStatus>,
         content: Option<Vec<u8>>,
     ) -> Result<Value, Problem> {
         let state = seen.as_ref().map(|seen| seen.state);

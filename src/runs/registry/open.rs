@@ -28,7 +28,7 @@ pub struct OpenRun {
     /// work for other runs never wait for it, and go by `told`.
     pub(super) draft: Mutex<Option<Draft>>,
     /// Held for a moment at a time.
-    told: Mutex<Told>,
+    told: Mutex<RunSnapshot>,
     /// Read-held by work that will still add to the run; sealing takes it for writing, so that
     /// nothing accepted before is left out.
     pub(super) work: Arc<RwLock<()>>,
@@ -46,7 +46,7 @@ pub struct OpenRun {
 
 /// An open run as it was after the last addition, for whoever must not wait for the next one.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct RunSnapshot {
     opened_at: String,
     events: u64,
     /// None while it is sealed and afterwards.
@@ -54,7 +54,7 @@ pub(super) struct Told {
     completeness: Option<Completeness>,
 }
 
-impl Told {
+impl RunSnapshot {
     pub(super) fn of(draft: &Draft) -> Self {
         Self {
             opened_at: draft.opened_at().to_owned(),
@@ -104,17 +104,17 @@ impl Work {
 pub(super) struct Endings(watch::Sender<usize>);
 
 /// Somebody waits to seal a run.
-pub(super) struct Wanted<'a>(&'a Endings);
+pub(super) struct EndingGuard<'a>(&'a Endings);
 
 impl Endings {
     /// One more, until the answer is dropped.
-    pub(in crate::runs) fn want(&self) -> Wanted<'_> {
+    pub(in crate::runs) fn want(&self) -> EndingGuard<'_> {
         self.0.send_modify(|count| *count += 1);
-        Wanted(self)
+        EndingGuard(self)
     }
 }
 
-impl Drop for Wanted<'_> {
+impl Drop for EndingGuard<'_> {
     fn drop(&mut self) {
         self.0.0.send_modify(|count| *count -= 1);
     }
@@ -152,7 +152,7 @@ impl OpenRun {
         Self {
             id: opening.run,
             opening,
-            told: Mutex::new(Told::of(&draft)),
+            told: Mutex::new(RunSnapshot::of(&draft)),
             draft: Mutex::new(Some(draft)),
             work: Arc::default(),
             endings: Endings::default(),
@@ -181,7 +181,7 @@ impl OpenRun {
         u64::from(self.captures.load(Ordering::Relaxed))
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn told(&self) -> MutexGuard<'_, RunSnapshot> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -189,7 +189,7 @@ impl OpenRun {
     pub(super) fn tell(&self, draft: &Draft) {
         // What is not recorded changes nothing that is told.
         if self.told().head.is_none_or(|head| head.events != draft.events()) {
-            let told = Told::of(draft);
+            let told = RunSnapshot::of(draft);
             *self.told() = told;
         }
     }
