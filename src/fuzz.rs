@@ -6,7 +6,7 @@ use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use crate::artifact::is_safe_name;
-use crate::bundle::{Folder, Limits, Seen, folders, framed, unpack, write_tar};
+use crate::bundle::{Folder, FolderItem, Limits, folders, framed, unpack, write_tar};
 use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::evidence::layout::entries;
@@ -158,8 +158,8 @@ fn hold_seen(folder: &Folder, place: &Path) {
     for (name, seen) in &folder.entries {
         let path = place.join(name);
         match seen {
-            Seen::Folder => assert!(path.is_dir(), "{name}"),
-            Seen::File { size, sha256 } => {
+            FolderItem::Folder => assert!(path.is_dir(), "{name}"),
+            FolderItem::File { size, sha256 } => {
                 let bytes = std::fs::read(path).expect("unpacked");
                 assert_eq!((bytes.len() as u64, Digest::of(&bytes)), (*size, *sha256), "{name}");
             }

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use exhibit_verify::command::{Wanted, check_path};
+use exhibit_verify::command::{ExpectedEvidence, check_path};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -55,7 +55,7 @@ const ALTERED: &str =
     "THE FOLDER IS ALTERED: what it says of itself does not count; `exhibit verify` says more";
 
 pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem> {
-    check_path(&asked.folder, Wanted::Folder)?;
+    check_path(&asked.folder, ExpectedEvidence::Folder)?;
     let folder = asked.folder.canonicalize().map_err(|error| in_file(&asked.folder, error))?;
     if asked.changes {
         let changes = report::changes(&folder).map_err(|error| no_report(&error))?;

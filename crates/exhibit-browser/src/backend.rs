@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::error::{CaptureError, ErrorKind};
 pub use crate::facts::{
-    Blocked, ConsoleLine, Cut, Dialog, Document, Download, FailedRequest, Leading, Led, Masked,
-    Original, PageFacts, Place, Redirect, Settled, Timings, TlsFacts, Worker,
+    Blocked, BoundingBox, ConsoleLine, Cut, Dialog, Document, Download, FailedRequest, Leading,
+    Led, Masked, Original, PageFacts, Redirect, Settled, Timings, TlsFacts, Worker,
 };
 use crate::policy::Policy;
 use crate::settings::sequence::Step;

@@ -125,7 +125,7 @@ pub use exhibit_verify::revocation::Revocation;
 pub use facts::{CodeNamed, RunFacts, sealed_report};
 pub use finding::{Class, Finding, FindingCode};
 pub use found::{
-    Findings, FoundBy, Integrity, IntegrityState, LOG_PLACE, LoggedFinding, Resolved, Said,
+    FindingDetail, Findings, FoundBy, Integrity, IntegrityState, LOG_PLACE, LoggedFinding, Resolved,
 };
 pub use growing_file::GrowingFile;
 pub use index::{Filled, Index, IndexError, words};

@@ -32,7 +32,7 @@ use super::limits::QUICK;
 use super::observe::Observed;
 use super::pipe::{CallError, Connection};
 use super::typed::Typed;
-use super::watcher::{CdpCommand, Line, Owner, Seen, Watch, auto_attach};
+use super::watcher::{CdpCommand, Line, Owner, PageActivity, Watch, auto_attach};
 use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::Viewport;
@@ -45,7 +45,7 @@ pub(super) struct Page {
     context: String,
     target: String,
     session: String,
-    seen: Arc<Seen>,
+    seen: Arc<PageActivity>,
     /// What takes note of the page's events.
     watching: Mutex<Option<JoinHandle<()>>>,
     /// Scripts that put local storage into place: origin and identifier.
@@ -137,7 +137,7 @@ impl Page {
         let events = connection.subscribe(&session);
         // The main frame of a target has the target's id.
         let observed = Observed::new(target.clone(), Policy::default(), Instant::now());
-        let seen = Arc::new(Seen::new(observed));
+        let seen = Arc::new(PageActivity::new(observed));
         let page = Self {
             connection: connection.clone(),
             context,
@@ -362,7 +362,7 @@ impl Page {
     }
 
     /// Let go of a page that was there already; all it was seen doing until then.
-    pub(super) async fn leave(self) -> Arc<Seen> {
+    pub(super) async fn leave(self) -> Arc<PageActivity> {
         let params = json!({ "sessionId": self.session });
         let detached = self.connection.call_raw("", "Target.detachFromTarget", params, QUICK).await;
         if let Err(error) = detached {

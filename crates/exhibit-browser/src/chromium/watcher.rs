@@ -22,7 +22,7 @@ use crate::tasks::Tasks;
 use crate::video::{Frame, Message};
 
 /// What a page was seen doing, and a signal that it did something.
-pub(super) struct Seen {
+pub(super) struct PageActivity {
     observed: Mutex<Observed>,
     /// Where frames go while the page is recorded.
     frames: Mutex<Option<Sender<Message>>>,
@@ -33,7 +33,7 @@ pub(super) struct Seen {
     pub(super) changed: watch::Sender<()>,
 }
 
-impl Seen {
+impl PageActivity {
     pub(super) fn new(observed: Observed) -> Self {
         let (observed, changed) = (Mutex::new(observed), watch::Sender::new(()));
         let (frames, parts, commands) = (Mutex::default(), Mutex::default(), Mutex::default());
@@ -107,13 +107,13 @@ pub(super) struct Watch {
     line: Line,
     /// [`PAGE`], or the number of the part.
     number: u32,
-    seen: Arc<Seen>,
+    seen: Arc<PageActivity>,
     tasks: Tasks,
 }
 
 impl Watch {
     /// What watches a page itself.
-    pub(super) fn of_page(line: Line, seen: Arc<Seen>, tasks: &Tasks) -> Self {
+    pub(super) fn of_page(line: Line, seen: Arc<PageActivity>, tasks: &Tasks) -> Self {
         Self { line, number: PAGE, seen, tasks: tasks.clone() }
     }
 
@@ -256,12 +256,12 @@ impl Watch {
 /// A page, as long as it is there, for parts of it that others hear of.
 pub(super) struct Owner {
     line: Line,
-    seen: Weak<Seen>,
+    seen: Weak<PageActivity>,
     tasks: Tasks,
 }
 
 impl Owner {
-    pub(super) fn of(line: Line, seen: &Arc<Seen>, tasks: &Tasks) -> Self {
+    pub(super) fn of(line: Line, seen: &Arc<PageActivity>, tasks: &Tasks) -> Self {
         Self { line, seen: Arc::downgrade(seen), tasks: tasks.clone() }
     }
 

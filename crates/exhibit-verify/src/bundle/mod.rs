@@ -13,10 +13,10 @@ mod writer;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-pub use self::folder::{Folder, Seen, folders};
-pub use self::header::Kind;
+pub use self::folder::{Folder, FolderItem, folders};
+pub use self::header::TarType;
 pub use self::name::Name;
-pub use self::reader::{Entry, Reader, Survey};
+pub use self::reader::{Reader, Survey, TarEntry};
 pub use self::writer::write_tar;
 use crate::disk;
 use crate::id::RunId;
@@ -96,7 +96,7 @@ pub fn survey(packed: impl Read, limits: Limits) -> Result<Survey, BundleError> 
 pub fn file_in(packed: impl Read, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut reader = Reader::open(packed, Limits::default()).map_err(invalid)?;
     while let Some(entry) = reader.next_entry().map_err(invalid)? {
-        if entry.name.path() != name || entry.kind != Kind::File {
+        if entry.name.path() != name || entry.kind != TarType::File {
             continue;
         }
         if entry.size > limit {

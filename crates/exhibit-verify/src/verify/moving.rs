@@ -66,7 +66,7 @@ impl Stand {
 
 /// One of the places of a run.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum StoreArea {
     Sealed,
     Archived,
     Open,
@@ -92,7 +92,7 @@ impl Moving {
     pub(super) fn remember(
         &mut self,
         root: &Path,
-        place: Place,
+        place: StoreArea,
         runs: impl IntoIterator<Item = RunId>,
     ) {
         for run in runs {
@@ -239,10 +239,10 @@ mod tests {
         let run: RunId = "01a20ca0-17b6-73c6-84a8-63dce6c54a64".parse().expect("a run");
         std::fs::create_dir_all(store.path().join(sealed_place(run))).expect("a folder");
         let mut moving = Moving::default();
-        moving.remember(store.path(), Place::Sealed, [run]);
+        moving.remember(store.path(), StoreArea::Sealed, [run]);
         assert_eq!(moving.before[&run], Some(Stand::of(store.path(), run)), "where it was seen");
         // A list had its archive, which was restored before it was read.
-        moving.remember(store.path(), Place::Archived, [run]);
+        moving.remember(store.path(), StoreArea::Archived, [run]);
         assert_eq!(moving.before[&run], None);
     }
 }

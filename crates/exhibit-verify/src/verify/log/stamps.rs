@@ -33,7 +33,7 @@ pub(in crate::verify) fn accuracy(stamp: &TimestampToken) -> SignedDuration {
 }
 
 /// The digest of a checkpoint's text, if there is one, and what was asked over it.
-type Asked = (Result<Option<Digest>, Unread>, Option<Request>);
+type StampedCheckpoint = (Result<Option<Digest>, Unread>, Option<Request>);
 
 /// Which timestamps are there.
 #[derive(Debug, Default)]
@@ -99,7 +99,7 @@ impl LogCheck<'_> {
     /// could be `listed`.
     pub(in crate::verify) fn stamps(&mut self, files: &[StampFile], listed: Result<(), Unread>) {
         let (mut unjudged, mut there) = (0_u32, There::default());
-        let mut notes: BTreeMap<u64, Asked> = BTreeMap::new();
+        let mut notes: BTreeMap<u64, StampedCheckpoint> = BTreeMap::new();
         for file in files {
             let size = file.size();
             let (text, request) = notes.entry(size).or_insert_with(|| (self.text_at(size), None));
