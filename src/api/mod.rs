@@ -236,7 +236,7 @@ async fn status(State(api): State<Api>, Extension(caller): Extension<Caller>) ->
         "integrity": integrity,
         "witnesses": api.runs.log().witnesses(),
         "signing": api.runs.signing().status(),
-        "timestamps": api.runs.log().asked(),
+        "timestamps": api.runs.log().timestamp_stats(),
     }))
 }
 

@@ -84,7 +84,7 @@ impl Attempt {
         data["status"] = json!(taken.status());
         add(&mut data, view_of(facts));
         data["failed_attempts"] = json!(taken.failed_attempts);
-        add(&mut data, told_of(facts));
+        add(&mut data, page_notices(facts));
         data["duration_ms"] = json!(millis_between(self.begun, at));
         Event::exhibit("capture.taken", data)
     }
@@ -101,7 +101,7 @@ pub(super) fn view_of(facts: Option<&PageFacts>) -> Map<String, Value> {
 
 /// What of a page whoever asked for it must know, in the answer and in the event: that a picture shows
 /// a part only, or that the page was about to lead elsewhere.
-pub(super) fn told_of(facts: Option<&PageFacts>) -> Map<String, Value> {
+pub(super) fn page_notices(facts: Option<&PageFacts>) -> Map<String, Value> {
     known([
         ("cut", facts.and_then(|facts| facts.cut.as_ref()).map(|it| json!(it))),
         (

@@ -47,7 +47,7 @@ pub(super) enum Framed {
 
 impl Framed {
     /// What its capture's event says of it; `capture.json` says more.
-    pub(super) fn told(&self) -> Option<Value> {
+    pub(super) fn event_data(&self) -> Option<Value> {
         match self {
             Self::Nothing => None,
             Self::LeftOut(why) => Some(json!({ "left_out": why })),
@@ -57,7 +57,7 @@ impl Framed {
 
     /// What `capture.json` says of it.
     pub(super) fn record(&self) -> Option<Value> {
-        let mut record = self.told()?;
+        let mut record = self.event_data()?;
         if let Self::Made { bytes, sha256, .. } = self {
             record["file"] = json!(FRAMED);
             record["media_type"] = json!(MEDIA_TYPE);
@@ -89,7 +89,7 @@ impl Captures {
             return Framed::LeftOut("`capture.framed` is off".to_owned());
         }
         let density = attempt.request.settings.page.viewport.device_scale_factor;
-        let (spool, said) = (self.spool(), said(attempt, taken, at));
+        let (spool, said) = (self.spool(), caption_of(attempt, taken, at));
         let work = self.0.tasks.spawn_blocking(move || {
             let SourceImage { name, encoding, bytes } = picture;
             let sha256 = bytes.digest().map_err(FrameError::Read)?;
@@ -134,7 +134,7 @@ fn picture_of(attempt: &Attempt, taken: &CaptureResult) -> Option<SourceImage> {
 }
 
 /// What the caption says, but for the digest.
-fn said(attempt: &Attempt, taken: &CaptureResult, at: Moment) -> Caption {
+fn caption_of(attempt: &Attempt, taken: &CaptureResult, at: Moment) -> Caption {
     let spec = &attempt.work.run.opening.spec;
     let mut caption = addresses(Caption::new(TITLE), attempt, taken);
     caption = caption.field("Time", time(at));

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 pub use self::ask::{Ask, CaptureKind, Done, Refused};
-use self::attempt::{Attempt, add, millis_between, told_of, view_of};
+use self::attempt::{Attempt, add, millis_between, page_notices, view_of};
 pub use self::backends::Backends;
 use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
@@ -307,7 +307,7 @@ impl Captures {
         let bytes = taken.product.clone();
         let mut evidence = attempt.evidence(by);
         add(&mut evidence, view_of(taken.facts.as_ref()));
-        add(&mut evidence, told_of(taken.facts.as_ref()));
+        add(&mut evidence, page_notices(taken.facts.as_ref()));
         let product = &attempt.request.settings.product;
         let media_type =
             taken.original.as_ref().map_or(product.media_type(), |original| original.media_type);

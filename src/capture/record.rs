@@ -60,7 +60,7 @@ pub(super) fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event 
 
 /// `event` with what became of the framed copy.
 pub(super) fn with_framed(mut event: Event, framed: &Framed) -> Event {
-    event.data.extend(framed.told().map(|told| ("framed".to_owned(), told)));
+    event.data.extend(framed.event_data().map(|told| ("framed".to_owned(), told)));
     event
 }
 

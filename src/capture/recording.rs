@@ -181,7 +181,7 @@ impl Captures {
         }
         let run = take.work.run.id;
         let recorded = self.0.backends.local().stop_recording(session).await;
-        let said = self.0.runs.said_since(&take.work, take.begun).await.unwrap_or_default();
+        let said = self.0.runs.captions_since(&take.work, take.begun).await.unwrap_or_default();
         let kept = self.conclude_take(&take, recorded.map_err(Problem::from), said).await;
         let answer = kept.map(|Footage { artifacts, summary, .. }| {
             json!({

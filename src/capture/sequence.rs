@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::attempt::{Attempt, add, millis_between, told_of, view_of};
+use super::attempt::{Attempt, add, millis_between, page_notices, view_of};
 use super::backends::{Chosen, passed_on};
 use super::comparison::{Difference, Side};
 use super::queue::Gone;
@@ -306,7 +306,7 @@ impl Captures {
         };
         let (capture, by) = (attempt.name.clone(), output.by);
         let side = Side { capture, by, bytes: output.bytes.clone() };
-        let page = told_of(output.facts.as_ref());
+        let page = page_notices(output.facts.as_ref());
         let browser = output.browser.unwrap_or_else(|| self.0.backends.provenance(by));
         let taken = CaptureResult {
             by,

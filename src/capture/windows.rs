@@ -116,7 +116,7 @@ impl Captures {
             Err(_) => Err(gone()),
         };
         drop(seat);
-        let said = self.0.runs.said_since(&take.work, take.begun).await.unwrap_or_default();
+        let said = self.0.runs.captions_since(&take.work, take.begun).await.unwrap_or_default();
         let kept = self.conclude_take(&take, recorded.map_err(Problem::from), said).await;
         if let Err(problem) = &kept {
             tracing::warn!(error = chain(problem), "a window was not recorded, as its event says");

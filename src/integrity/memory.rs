@@ -92,7 +92,7 @@ impl Memory {
     }
 
     /// The largest state that was seen.
-    pub(crate) fn seen(&self) -> Option<TreeHead> {
+    pub(crate) fn tree_head(&self) -> Option<TreeHead> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).seen
     }
 
@@ -140,7 +140,7 @@ impl Memory {
     /// # Errors
     /// Why not, in words.
     pub(crate) fn check(&self, reader: &LogReader, checkpoint: &Checkpoint) -> Result<(), String> {
-        let Some(seen) = self.seen() else { return Ok(()) };
+        let Some(seen) = self.tree_head() else { return Ok(()) };
         let (size, root) = (checkpoint.size, checkpoint.root);
         if size < seen.size {
             return Err(format!(
@@ -240,24 +240,24 @@ mod tests {
         let off = Off(tempfile::tempdir().expect("a folder"));
         let folder = off.0.path().join("state");
         let memory = Memory::open(&folder, "log", true).expect("opened");
-        assert_eq!(memory.seen(), None);
+        assert_eq!(memory.tree_head(), None);
         for size in [3, 7, 5] {
             memory.see(seen(size)).expect("remembered");
         }
-        assert_eq!(memory.seen(), Some(seen(7)));
+        assert_eq!(memory.tree_head(), Some(seen(7)));
         drop(memory);
         let memory = Memory::open(&folder, "log", true).expect("opened");
-        assert_eq!(memory.seen(), Some(seen(7)));
-        assert_eq!(Memory::open(&folder, "another", true).expect("opened").seen(), None);
+        assert_eq!(memory.tree_head(), Some(seen(7)));
+        assert_eq!(Memory::open(&folder, "another", true).expect("opened").tree_head(), None);
         // What others add takes nothing back.
         let file = folder.join(&memory.name);
         drop(memory);
         let mut more = fs::OpenOptions::new().append(true).open(&file).expect("it can be added to");
         std::io::Write::write_all(&mut more, b"nonsense\n1 x\n9 cut sho").expect("written");
         let memory = Memory::open(&folder, "log", true).expect("opened");
-        assert_eq!(memory.seen(), Some(seen(7)));
+        assert_eq!(memory.tree_head(), Some(seen(7)));
         memory.see(seen(8)).expect("remembered");
-        assert_eq!(Memory::open(&folder, "log", true).expect("opened").seen(), Some(seen(8)));
+        assert_eq!(Memory::open(&folder, "log", true).expect("opened").tree_head(), Some(seen(8)));
     }
 
     #[test]
@@ -274,9 +274,10 @@ mod tests {
             memory.state.lock().expect("alone").length += 7000;
             memory.see(seen(size)).expect("remembered");
         }
-        let (last, length) = (memory.seen().expect("some"), file.metadata().expect("there").len());
+        let (last, length) =
+            (memory.tree_head().expect("some"), file.metadata().expect("there").len());
         drop(memory);
-        assert_eq!(Memory::open(&folder, "log", true).expect("opened").seen(), Some(last));
+        assert_eq!(Memory::open(&folder, "log", true).expect("opened").tree_head(), Some(last));
         assert!(length < MOST, "{length}");
     }
 
@@ -294,6 +295,6 @@ mod tests {
         fs::remove_file(&file).expect_err("removed");
         fs::rename(&file, folder.join("other")).expect_err("renamed");
         fs::rename(&folder, off.0.path().join("other")).expect_err("its folder renamed");
-        assert_eq!(Memory::open(&folder, "log", true).expect("opened").seen(), Some(seen(7)));
+        assert_eq!(Memory::open(&folder, "log", true).expect("opened").tree_head(), Some(seen(7)));
     }
 }

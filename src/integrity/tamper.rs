@@ -112,7 +112,7 @@ impl Burst {
     /// Take in an event.
     pub fn add(&mut self, event: &TamperEvent) {
         *self.touched.entry(event.kind).or_default() += 1;
-        let told = told(&event.path);
+        let told = shown_path(&event.path);
         if self.paths.len() < TOLD {
             self.paths.insert(told);
         } else {
@@ -142,7 +142,7 @@ impl Burst {
 }
 
 /// `path` in a spelling that can be shown, without names of callers.
-fn told(path: &Path) -> String {
+fn shown_path(path: &Path) -> String {
     let parts: Vec<&OsStr> = path.components().map(Component::as_os_str).collect();
     let callers = matches!(parts.get(5..7), Some([data, folder])
         if *data == "data" && CALLERS.iter().any(|name| folder == name));
@@ -213,16 +213,16 @@ mod tests {
     fn names_that_callers_chose_are_not_told_and_others_can_be_shown() {
         let run = format!("runs/2026/11/23/{RUN}");
         assert_eq!(
-            told(Path::new(&format!("{run}/data/attachments/alice-smith.pdf"))),
+            shown_path(Path::new(&format!("{run}/data/attachments/alice-smith.pdf"))),
             format!("{run}/data/attachments/…")
         );
         assert_eq!(
-            told(Path::new(&format!("{run}/data/run.json"))),
+            shown_path(Path::new(&format!("{run}/data/run.json"))),
             format!("{run}/data/run.json")
         );
         let odd = Path::new(OsStr::from_bytes(b"log/a\x1b[31m\xff"));
-        assert_eq!(told(odd), "log/a\\x1b[31m\\xff");
-        let long = told(Path::new(&format!("log/{}", "ä".repeat(300))));
+        assert_eq!(shown_path(odd), "log/a\\x1b[31m\\xff");
+        let long = shown_path(Path::new(&format!("log/{}", "ä".repeat(300))));
         assert!(long.len() < 210 && long.ends_with('…'), "{long}");
     }
 }

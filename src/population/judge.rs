@@ -58,7 +58,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The rows of the runs that the log tells of and that are asked for.
-    pub(super) fn told(&self, query: &Query) -> Vec<Row> {
+    pub(super) fn rows(&self, query: &Query) -> Vec<Row> {
         let asked =
             self.told.iter().filter_map(|(run, told)| Some((row(*run, told, query)?, told)));
         let asked: Vec<(Row, &RunHistory)> = asked.collect();

@@ -113,7 +113,7 @@ impl Reading {
             }
             None => at.advance(&reader, policy),
         };
-        Ok(Self::over(entries.map_err(Broken::told)?, at))
+        Ok(Self::over(entries.map_err(Broken::into_store_error)?, at))
     }
 
     /// Read what was added to the log of the store at `root` since `at`, by a log that `policy` vouches
@@ -127,7 +127,8 @@ impl Reading {
         policy: &Policy,
     ) -> Result<Self, StoreError> {
         let mut at = at.clone();
-        let added = at.advance(&LogReader::of_store(root), policy).map_err(Broken::told)?;
+        let added =
+            at.advance(&LogReader::of_store(root), policy).map_err(Broken::into_store_error)?;
         Ok(Self::over(added, at))
     }
 

@@ -124,7 +124,7 @@ impl<'r> Hits<'r> {
     }
 
     /// What is put on record; none when nothing was found.
-    pub(super) fn told(self) -> Option<Value> {
+    pub(super) fn into_record(self) -> Option<Value> {
         let one = |((path, rule), count)| json!({ "rule": rule, "count": count, "path": path });
         let mut told: Vec<Value> = self.told.into_iter().map(one).collect();
         if told.len() < self.places {

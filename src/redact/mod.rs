@@ -55,7 +55,7 @@ pub fn redact(rules: &[Rule], data: &mut Map<String, Value>, ours: &[&str]) -> O
             break;
         }
     }
-    found.hits.told()
+    found.hits.into_record()
 }
 
 struct Found<'r> {

@@ -194,7 +194,7 @@ impl Glance {
             let mut wrong = files.map(|file| source.whole(&file.path).mark());
             GlanceCapture {
                 wrong: wrong.find(|mark| !mark.is_empty()).unwrap_or_default(),
-                ..taken(told)
+                ..glance_capture(told)
             }
         });
         let last_captures = last_captures.collect();
@@ -216,7 +216,7 @@ impl Glance {
             });
             (panel.title.into_owned(), facts.collect())
         });
-        let because = [verdict.because, story.said_of_unlogged()].join(" ").trim_end().to_owned();
+        let because = [verdict.because, story.unlogged_notice()].join(" ").trim_end().to_owned();
         Ok(Self {
             title: record.title(),
             word: verdict.word,
@@ -262,7 +262,7 @@ fn last_events(story: &Story) -> Vec<Happened> {
     story.rows.iter().rev().take(LAST_EVENTS).map(happened).collect()
 }
 
-fn taken(told: &EventFiles) -> GlanceCapture {
+fn glance_capture(told: &EventFiles) -> GlanceCapture {
     let picture = ["screenshot", "og-image", "framed"].iter().find_map(|name| told.file(name));
     let poster = || told.files.iter().find(|file| file.path.ends_with("-poster.png"));
     let picture = picture.or_else(poster).map(|file| file.path.clone());

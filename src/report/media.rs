@@ -159,11 +159,11 @@ fn facts(told: &EventFiles, described: &Value) -> Vec<Fact> {
     let certificate = ["subject", "issuer"].map(|name| spoken(&tls[name]));
     Facts::default()
         .exact("Address", told.get("final_url"))
-        .seen("Page title", told.get("title"))
-        .seen("Status", told.get("status"))
+        .observed("Page title", told.get("title"))
+        .observed("Status", told.get("status"))
         .exact("Redirected from", redirects.join(" "))
         .exact("Server", spoken(&page["document"]["remote_address"]))
-        .seen(
+        .observed(
             "Certificate",
             certificate
                 .join(", issued by ")
@@ -171,18 +171,18 @@ fn facts(told: &EventFiles, described: &Value) -> Vec<Fact> {
                 .trim_start_matches("issued by")
                 .to_owned(),
         )
-        .seen("Taken by", told.get("backend"))
-        .seen("Pixels", pixels.join(" × "))
-        .seen("Put together", view::painted(&told.data))
-        .seen("A part of what was asked for", spoken(&page["cut"]["why"]))
+        .observed("Taken by", told.get("backend"))
+        .observed("Pixels", pixels.join(" × "))
+        .observed("Put together", view::painted(&told.data))
+        .observed("A part of what was asked for", spoken(&page["cut"]["why"]))
         .exact("The target is a document", spoken(&page["original"]["name"]))
-        .seen("Without a picture", spoken(&page["original"]["no_picture"]))
+        .observed("Without a picture", spoken(&page["original"]["no_picture"]))
         .exact("About to lead to", spoken(&page["pending_navigation"]["url"]))
         .exact("File", main.map_or_else(String::new, |file| text(&file.path)))
-        .seen("Size", main.map_or_else(String::new, |file| size(file.size_bytes)))
+        .observed("Size", main.map_or_else(String::new, |file| size(file.size_bytes)))
         .exact("SHA-256", main.map_or_else(String::new, |file| file.sha256.to_string()))
         .exact("With its caption", captioned)
-        .seen("Without a caption", spoken(&framed["left_out"]))
+        .observed("Without a caption", spoken(&framed["left_out"]))
         .list()
 }
 
@@ -238,13 +238,13 @@ fn recording_facts(told: &EventFiles, path: &str) -> Vec<Fact> {
     let (day, time) = moment(&told.get("began_at"));
     let pixels = [&summary["width"], &summary["height"]].map(spoken).join(" × ");
     Facts::default()
-        .seen("Began", format!("{day}, {time} UTC"))
-        .seen("Length", summary["duration_ms"].as_u64().map_or_else(String::new, lasting))
-        .seen("Ended", spoken(&summary["ended"]))
-        .seen("Pictures", pictures_in(&summary))
-        .seen("Pixels", if pixels == " × " { String::new() } else { pixels })
+        .observed("Began", format!("{day}, {time} UTC"))
+        .observed("Length", summary["duration_ms"].as_u64().map_or_else(String::new, lasting))
+        .observed("Ended", spoken(&summary["ended"]))
+        .observed("Pictures", pictures_in(&summary))
+        .observed("Pixels", if pixels == " × " { String::new() } else { pixels })
         .exact("File", text(path))
-        .seen("Size", file.map_or_else(String::new, |file| size(file.size_bytes)))
+        .observed("Size", file.map_or_else(String::new, |file| size(file.size_bytes)))
         .exact("SHA-256", file.map_or_else(String::new, |file| file.sha256.to_string()))
         .list()
 }

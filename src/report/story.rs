@@ -192,7 +192,7 @@ impl Story {
     }
 
     /// What is said of files that a recovery found and no event told of; empty where there are none.
-    pub(super) fn said_of_unnamed(&self) -> String {
+    pub(super) fn unnamed_notice(&self) -> String {
         let unnamed: Vec<&str> = self.unnamed.iter().map(String::as_str).collect();
         if unnamed.is_empty() {
             return String::new();
@@ -205,7 +205,7 @@ impl Story {
     }
 
     /// What is said of events that the log did not hold; empty where it held all.
-    pub(super) fn said_of_unlogged(&self) -> String {
+    pub(super) fn unlogged_notice(&self) -> String {
         if self.unlogged.is_empty() {
             return String::new();
         }

@@ -75,13 +75,13 @@ pub(super) async fn page(
             .retention()
             .holds_on(id)
             .iter()
-            .map(|hold| told(hold, &viewer.reader))
+            .map(|hold| hold_words(hold, &viewer.reader))
             .collect(),
     }))
 }
 
 /// A hold in words; the reason is for those who may look at everybody's runs.
-fn told(hold: &Hold, reader: &Reader) -> String {
+fn hold_words(hold: &Hold, reader: &Reader) -> String {
     match reader {
         Reader::Own(_) => format!("On hold since {}.", hold.since),
         Reader::Everything => {

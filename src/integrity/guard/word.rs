@@ -81,7 +81,7 @@ impl Log {
         let mut restored = false;
         for bundle in (0..checkpoint.size.div_ceil(WIDTH)).rev() {
             let entries = self.bundle(bundle, &checkpoint)?;
-            for said in entries.iter().rev().filter_map(|entry| said(entry, run)) {
+            for said in entries.iter().rev().filter_map(|entry| run_log_entry(entry, run)) {
                 match said {
                     // Its seal stands further ahead.
                     RunLogEntry::Restored => restored = true,
@@ -158,7 +158,7 @@ enum RunLogEntry {
 }
 
 /// What `entry` says of `run`, if it says that something of it goes or comes.
-fn said(entry: &[u8], run: RunId) -> Option<RunLogEntry> {
+fn run_log_entry(entry: &[u8], run: RunId) -> Option<RunLogEntry> {
     let leaf = Leaf::parse(entry)?;
     let named = |value: &serde_json::Value| value.as_str() == Some(run.to_string().as_str());
     let runs = leaf.data.get("runs").and_then(|runs| runs.as_array());
@@ -196,7 +196,7 @@ mod tests {
             )
         };
         let own = format!("\"run\":\"{RUN}\"");
-        let said = |entry: &str| said(entry.as_bytes(), run);
+        let said = |entry: &str| run_log_entry(entry.as_bytes(), run);
         assert_eq!(said(&entry("purge", &own)), Some(RunLogEntry::Purged));
         let several = format!("\"runs\":[\"{RUN}\"]");
         assert_eq!(said(&entry("archive", &several)), Some(RunLogEntry::Archived(Digest::ZERO)));

@@ -155,7 +155,7 @@ impl TimestampAuthority for Authority {
 
 impl LogService {
     /// How the sealed runs fared with the authority; none when nobody is to be asked.
-    pub fn asked(&self) -> Option<TimestampStats> {
+    pub fn timestamp_stats(&self) -> Option<TimestampStats> {
         let settings = self.0.context.config.borrow().timestamp.clone();
         settings.url.filter(|_| settings.patience > Duration::ZERO)?;
         Some(self.0.authority.state().asked.clone())

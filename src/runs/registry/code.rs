@@ -43,7 +43,7 @@ impl Registry {
         let mut event = Event::exhibit(CODE_EVENT, json!({ "code": code, "artifact": found }));
         event.data.extend(redacted.map(|told| (REDACTED.to_owned(), told)));
         let recorded = self.record(work, vec![event]).await?;
-        Ok(told(work, &code, Some(&found), None, &json!(recorded.first())))
+        Ok(answer(work, &code, Some(&found), None, &json!(recorded.first())))
     }
 
     /// Look at the work tree at `path`, and at the file in it.
@@ -112,7 +112,13 @@ impl Registry {
                 Ok((artifacts, recorded))
             })
             .await?;
-        Ok(told(work, &code, artifacts.first(), state.map(|s| json!(s)), &json!(recorded.first())))
+        Ok(answer(
+            work,
+            &code,
+            artifacts.first(),
+            state.map(|s| json!(s)),
+            &json!(recorded.first()),
+        ))
     }
 }
 
@@ -144,7 +150,7 @@ fn agreed(
 }
 
 /// What the caller is told. The work tree's folder and other files stay in the evidence.
-fn told(
+fn answer(
     work: &Work,
     code: &CodeReference,
     artifact: Option<&Artifact>,

@@ -25,10 +25,10 @@ pub struct OpenRun {
     /// What was known when it was opened.
     pub opening: Opening,
     /// None once it is sealed. Held over writing, signing and an authority's answer: async code and
-    /// work for other runs never wait for it, and go by `told`.
+    /// work for other runs never wait for it, and go by `snapshot`.
     pub(super) draft: Mutex<Option<Draft>>,
     /// Held for a moment at a time.
-    told: Mutex<RunSnapshot>,
+    snapshot: Mutex<RunSnapshot>,
     /// Read-held by work that will still add to the run; sealing takes it for writing, so that
     /// nothing accepted before is left out.
     pub(super) work: Arc<RwLock<()>>,
@@ -152,7 +152,7 @@ impl OpenRun {
         Self {
             id: opening.run,
             opening,
-            told: Mutex::new(RunSnapshot::of(&draft)),
+            snapshot: Mutex::new(RunSnapshot::of(&draft)),
             draft: Mutex::new(Some(draft)),
             work: Arc::default(),
             endings: Endings::default(),
@@ -181,32 +181,32 @@ impl OpenRun {
         u64::from(self.captures.load(Ordering::Relaxed))
     }
 
-    fn told(&self) -> MutexGuard<'_, RunSnapshot> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn snapshot(&self) -> MutexGuard<'_, RunSnapshot> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tell of the run as `draft`, which the caller holds, is now.
     pub(super) fn tell(&self, draft: &Draft) {
         // What is not recorded changes nothing that is told.
-        if self.told().head.is_none_or(|head| head.events != draft.events()) {
+        if self.snapshot().head.is_none_or(|head| head.events != draft.events()) {
             let told = RunSnapshot::of(draft);
-            *self.told() = told;
+            *self.snapshot() = told;
         }
     }
 
     /// The draft, which the caller holds, is being sealed: the log hears of the seal, and of no head.
     pub(super) fn tell_sealing(&self) {
-        self.told().head = None;
+        self.snapshot().head = None;
     }
 
     /// The head of its chain, as far as that is on disk; none while it is sealed and afterwards.
     pub(super) fn head(&self) -> Option<RunHead> {
-        self.told().head
+        self.snapshot().head
     }
 
     /// What is told of it. Waits for nobody who writes to it or seals it.
     pub(in crate::runs) fn shown(&self) -> Value {
-        let told = self.told();
+        let told = self.snapshot();
         let completeness = &told.completeness;
         json!({
             "run": self.id,

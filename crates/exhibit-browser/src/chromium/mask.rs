@@ -90,7 +90,7 @@ pub(super) async fn cover(page: &Page) -> Result<Covered, PageError> {
     if masks.rules().is_empty() {
         return Ok(Covered::default());
     }
-    let told = told_by(&World::isolated(page).await?, &masks).await?;
+    let told = mask_report(&World::isolated(page).await?, &masks).await?;
     if let Some(bad) = told.masked.iter().find(|one| !one.valid) {
         let message = format!(
             "`{}` is no CSS selector of this browser, so nothing is captured; the operator mends it \
@@ -153,7 +153,7 @@ fn of_text(told: &MaskReport, masks: &Masks) -> bool {
 }
 
 /// What a frame tells of its masks. A document to which no script was added is covered now.
-async fn told_by(world: &World, masks: &Masks) -> Result<MaskReport, PageError> {
+async fn mask_report(world: &World, masks: &Masks) -> Result<MaskReport, PageError> {
     let ensured = format!(
         "(rules, event, most) => {{ globalThis.exhibitMask || ({MASK})(rules, event); \
          return globalThis.exhibitMask.places(most); }}"
@@ -165,7 +165,7 @@ async fn told_by(world: &World, masks: &Masks) -> Result<MaskReport, PageError> 
 /// What is covered in a frame within a page. None when it is gone, or does not answer.
 async fn covered_in(frame: &Frame, masks: &Masks) -> Option<MaskReport> {
     let world = World::of_frame(frame.line.clone(), &frame.id).await.ok()?;
-    let told = told_by(&world, masks).await;
+    let told = mask_report(&world, masks).await;
     told.inspect_err(|error| tracing::debug!(%error, "a frame does not tell its masks")).ok()
 }
 

@@ -186,7 +186,7 @@ impl Check<'_> {
             there.into_iter().filter(|entry| self.is_of_its_size(&entry.name)).collect();
         let results = match self.packed {
             None => read_all(self.folder, &there),
-            Some(packed) => there.iter().map(|entry| seen(packed, &entry.name)).collect(),
+            Some(packed) => there.iter().map(|entry| packed_digest(packed, &entry.name)).collect(),
         };
         let (mut files, mut bytes) = (0, 0);
         for (entry, result) in there.iter().zip(results) {
@@ -218,7 +218,7 @@ impl Check<'_> {
 }
 
 /// Digest and size of a file in a bundle.
-fn seen(folder: &Folder, name: &str) -> io::Result<(Digest, u64)> {
+fn packed_digest(folder: &Folder, name: &str) -> io::Result<(Digest, u64)> {
     match folder.entries.get(name) {
         Some(FolderItem::File { size, sha256 }) => Ok((*sha256, *size)),
         _ => Err(io::ErrorKind::NotFound.into()),

@@ -358,7 +358,7 @@ impl<'a> LogCheck<'a> {
         }
         self.import(index, &leaf);
         self.logged_findings.take(Some(index), &leaf);
-        for head in RunHead::told_by(&leaf) {
+        for head in RunHead::in_leaf(&leaf) {
             self.runs.entry(head.run).or_default().heads.push(head);
         }
         if let Some(run) = leaf.run {
@@ -368,7 +368,7 @@ impl<'a> LogCheck<'a> {
 
     /// Take over what the entry `index` tells of `run`, among others.
     pub(super) fn of_run(&mut self, run: RunId, index: u64, entry: &[u8], leaf: &Leaf) {
-        let heads = RunHead::told_by(leaf).into_iter().filter(|head| head.run == run);
+        let heads = RunHead::in_leaf(leaf).into_iter().filter(|head| head.run == run);
         self.runs.entry(run).or_default().heads.extend(heads);
         if leaf.run == Some(run) {
             self.about(run, index, entry, leaf);

@@ -153,7 +153,7 @@ impl LogCheck<'_> {
         for run in accused {
             let now = Stand::of(self.root, run);
             let same = moving.before.get(&run) == Some(&Some(now.clone()));
-            if !same || now.is_moving() || self.is_told_since(run).unwrap_or(false) {
+            if !same || now.is_moving() || self.has_entries_since(run).unwrap_or(false) {
                 self.look_at(run, moving, reports, archives);
             }
         }
@@ -183,7 +183,10 @@ impl LogCheck<'_> {
             archives.extend(packed);
             let after = Stand::of(self.root, run);
             let settled = before == after && !after.is_moving();
-            if !accused || settled && !self.is_told_since(run).unwrap_or(false) || !moving.pause() {
+            if !accused
+                || settled && !self.has_entries_since(run).unwrap_or(false)
+                || !moving.pause()
+            {
                 return;
             }
         }
@@ -205,8 +208,8 @@ impl LogCheck<'_> {
         if self.catch_up(run).is_err() {
             return (reports, archives);
         }
-        reports.retain(|report| !self.went(report));
-        archives.retain(|archive| !self.went(&archive.report));
+        reports.retain(|report| !self.was_purged_meanwhile(report));
+        archives.retain(|archive| !self.was_purged_meanwhile(&archive.report));
         for archive in &archives {
             self.archive(archive);
             self.folder(run, &archive.report, archived_place(run));

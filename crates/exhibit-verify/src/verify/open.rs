@@ -30,7 +30,7 @@ impl LogCheck<'_> {
         let (place, path) = (layout::open_place(run), self.root.join(layout::open_place(run)));
         let Some(told) = self.runs.get(&run) else {
             let newborn = is_newborn(&path, run);
-            let told = self.is_told_since(run);
+            let told = self.has_entries_since(run);
             let unread = self.unread_result(&place, &newborn) || self.unread_result(LOG, &told);
             let known = newborn.unwrap_or(false) || told.unwrap_or(false);
             if !unread && !known && path.is_dir() {

@@ -91,8 +91,8 @@ pub fn store_with_receipts(
     // The log comes last: what is sealed stood in it before.
     let mut log = LogCheck::new(root, trust);
     if log.run(remembered) {
-        report.folders.retain(|folder| !log.went(folder));
-        archives.retain(|archive| !log.went(&archive.report));
+        report.folders.retain(|folder| !log.was_purged_meanwhile(folder));
+        archives.retain(|archive| !log.was_purged_meanwhile(&archive.report));
         log.archives(&archives);
         let late = log.runs(&report.folders, &archives, &open);
         report.folders.extend(late);

@@ -64,7 +64,7 @@ impl LogCheck<'_> {
     }
 
     /// Remember who signed `note`, which the log continues.
-    fn saw(&mut self, note: &Note, size: u64) {
+    fn note_cosigners(&mut self, note: &Note, size: u64) {
         let policy = self.trust.log();
         for (name, time) in policy.cosigned(note) {
             let last = self.watch.seen.entry(name).or_default();
@@ -161,7 +161,7 @@ impl LogCheck<'_> {
                         self.holds(&place, &old, checkpoint);
                     }
                     if self.findings.len() == before {
-                        self.saw(&note, old.size);
+                        self.note_cosigners(&note, old.size);
                     }
                 }
                 Err(error) => {
@@ -169,7 +169,7 @@ impl LogCheck<'_> {
                 }
             }
         }
-        self.saw(newest, checkpoint.size);
+        self.note_cosigners(newest, checkpoint.size);
         self.watched();
         // A request before its answers.
         stamps.sort_unstable();
