@@ -282,7 +282,7 @@ impl Folders {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a test plays whoever touches what is watched")]
+#[expect(clippy::disallowed_methods, reason = "a test plays whoever tampers with what is watched")]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_of_touching_is_seen_and_reading_is_none() {
+    fn every_way_of_tampering_is_seen_and_reading_is_none() {
         use TamperKind::{Attributes, Created, Modified, MovedAway, MovedHere, Removed, Written};
         let mut watched = Watched::start(usize::MAX);
         let file = watched.at(RUN).join("data/run.json");

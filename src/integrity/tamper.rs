@@ -100,7 +100,8 @@ impl fmt::Display for TamperPlace {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Burst {
     /// How many of which kind.
-    pub touched: BTreeMap<TamperKind, u64>,
+    #[serde(rename = "touched")]
+    pub tamper_events: BTreeMap<TamperKind, u64>,
     /// Paths below the store, some of them; names that a caller chose are left out, so that the
     /// log, which outlives the evidence, holds nothing of theirs.
     pub paths: BTreeSet<String>,
@@ -111,7 +112,7 @@ pub struct Burst {
 impl Burst {
     /// Take in an event.
     pub fn add(&mut self, event: &TamperEvent) {
-        *self.touched.entry(event.kind).or_default() += 1;
+        *self.tamper_events.entry(event.kind).or_default() += 1;
         let told = shown_path(&event.path);
         if self.paths.len() < TOLD {
             self.paths.insert(told);
@@ -122,8 +123,8 @@ impl Burst {
 
     /// Take in all of another burst.
     pub fn join(&mut self, other: Self) {
-        for (kind, count) in other.touched {
-            *self.touched.entry(kind).or_default() += count;
+        for (kind, count) in other.tamper_events {
+            *self.tamper_events.entry(kind).or_default() += count;
         }
         self.more |= other.more;
         for path in other.paths {
@@ -137,7 +138,7 @@ impl Burst {
 
     /// How many events.
     pub fn count(&self) -> u64 {
-        self.touched.values().sum()
+        self.tamper_events.values().sum()
     }
 }
 
@@ -205,7 +206,7 @@ mod tests {
         let mut other = Burst::default();
         other.add(&TamperEvent { path: "log".into(), kind: TamperKind::Removed });
         other.join(burst);
-        assert_eq!(other.touched[&TamperKind::Modified], 40);
+        assert_eq!(other.tamper_events[&TamperKind::Modified], 40);
         assert_eq!((other.count(), other.paths.len(), other.more), (41, TOLD, true));
     }
 

@@ -198,7 +198,7 @@ impl Integrity {
             for (place, burst) in &round.bursts {
                 this.watch_state().tamper_events += burst.count();
                 let (place, paths) = (place.to_string(), &burst.paths);
-                tracing::error!(place, touched = spans::value(&burst.touched), paths = spans::value(paths), "evidence was touched by somebody else");
+                tracing::error!(place, touched = spans::value(&burst.tamper_events), paths = spans::value(paths), "evidence was touched by somebody else");
                 let mut told = json!(burst);
                 told["place"] = json!(place);
                 this.tell_finding(&told);
