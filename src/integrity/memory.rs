@@ -221,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    fn seen(size: u64) -> TreeHead {
+    fn head_of(size: u64) -> TreeHead {
         TreeHead { size, root: Digest::of(&size.to_le_bytes()) }
     }
 
@@ -242,12 +242,12 @@ mod tests {
         let memory = Memory::open(&folder, "log", true).expect("opened");
         assert_eq!(memory.tree_head(), None);
         for size in [3, 7, 5] {
-            memory.see(seen(size)).expect("remembered");
+            memory.see(head_of(size)).expect("remembered");
         }
-        assert_eq!(memory.tree_head(), Some(seen(7)));
+        assert_eq!(memory.tree_head(), Some(head_of(7)));
         drop(memory);
         let memory = Memory::open(&folder, "log", true).expect("opened");
-        assert_eq!(memory.tree_head(), Some(seen(7)));
+        assert_eq!(memory.tree_head(), Some(head_of(7)));
         assert_eq!(Memory::open(&folder, "another", true).expect("opened").tree_head(), None);
         // What others add takes nothing back.
         let file = folder.join(&memory.name);
@@ -255,9 +255,12 @@ mod tests {
         let mut more = fs::OpenOptions::new().append(true).open(&file).expect("it can be added to");
         std::io::Write::write_all(&mut more, b"nonsense\n1 x\n9 cut sho").expect("written");
         let memory = Memory::open(&folder, "log", true).expect("opened");
-        assert_eq!(memory.tree_head(), Some(seen(7)));
-        memory.see(seen(8)).expect("remembered");
-        assert_eq!(Memory::open(&folder, "log", true).expect("opened").tree_head(), Some(seen(8)));
+        assert_eq!(memory.tree_head(), Some(head_of(7)));
+        memory.see(head_of(8)).expect("remembered");
+        assert_eq!(
+            Memory::open(&folder, "log", true).expect("opened").tree_head(),
+            Some(head_of(8))
+        );
     }
 
     #[test]
@@ -272,7 +275,7 @@ mod tests {
                 break;
             }
             memory.state.lock().expect("alone").length += 7000;
-            memory.see(seen(size)).expect("remembered");
+            memory.see(head_of(size)).expect("remembered");
         }
         let (last, length) =
             (memory.tree_head().expect("some"), file.metadata().expect("there").len());
@@ -286,7 +289,7 @@ mod tests {
         let off = Off(tempfile::tempdir().expect("a folder"));
         let folder = off.0.path().join("state");
         let memory = Memory::open(&folder, "log", true).expect("opened");
-        memory.see(seen(7)).expect("remembered");
+        memory.see(head_of(7)).expect("remembered");
         let file = folder.join(&memory.name);
         if !crate::disk::flags::is_append_only(&file).expect("seen") {
             return;
@@ -295,6 +298,9 @@ mod tests {
         fs::remove_file(&file).expect_err("removed");
         fs::rename(&file, folder.join("other")).expect_err("renamed");
         fs::rename(&folder, off.0.path().join("other")).expect_err("its folder renamed");
-        assert_eq!(Memory::open(&folder, "log", true).expect("opened").tree_head(), Some(seen(7)));
+        assert_eq!(
+            Memory::open(&folder, "log", true).expect("opened").tree_head(),
+            Some(head_of(7))
+        );
     }
 }
