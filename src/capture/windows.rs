@@ -99,7 +99,7 @@ impl Captures {
         };
         let of = Some(opener.name.clone());
         let take = Take::new(opener.work.clone(), opener.stage.clone(), begun, of);
-        let (recording, _ending) = self.recording_order(&take, settings, None).await?;
+        let (recording, _ending) = self.recording_request(&take, settings, None).await?;
         let data = json!({
             "recording": take.name, "opener": take.opener, "window": window, "url": url,
             "width": settings.width, "height": settings.height, "framerate": settings.frame_rate,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// What a field may hold.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum FieldType {
+pub(super) enum Kind {
     /// Text of at most so many bytes.
     Text(usize),
     /// An http or https address.
@@ -80,7 +80,7 @@ impl Support {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
-    pub(super) kind: FieldType,
+    pub(super) kind: Kind,
     /// The default, as it stands in a document; empty when there is none.
     pub(super) default: &'static str,
     pub(super) about: &'static str,
@@ -90,7 +90,7 @@ pub(super) struct Field {
 /// A field that is applied.
 pub(super) const fn field(
     name: &'static str,
-    kind: FieldType,
+    kind: Kind,
     default: &'static str,
     about: &'static str,
 ) -> Field {
@@ -98,12 +98,12 @@ pub(super) const fn field(
 }
 
 /// A field that is accepted and does nothing.
-pub(super) const fn ignored(name: &'static str, kind: FieldType, about: &'static str) -> Field {
+pub(super) const fn ignored(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, kind, default: "", about, support: Support::Ignored }
 }
 
 /// Another spelling of a field.
-pub(super) const fn alias(name: &'static str, kind: FieldType, about: &'static str) -> Field {
+pub(super) const fn alias(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, kind, default: "", about, support: Support::Alias }
 }
 
@@ -128,7 +128,7 @@ pub(super) fn object(fields: &[Field]) -> Value {
     json!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
 
-impl FieldType {
+impl Kind {
     fn schema(self) -> Value {
         let hex = "^#?([0-9A-Fa-f]{3,4}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$";
         match self {

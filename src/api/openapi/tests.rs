@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::endpoints::{ENDPOINTS, Endpoint};
-use super::field::{Field, FieldType, Support};
+use super::field::{Field, Kind, Support};
 use super::fields::STEPS;
 use crate::error::{Code, Problem};
 use crate::request::{
@@ -67,7 +67,7 @@ fn runs(most: usize) -> (Vec<Value>, Vec<Value>) {
 }
 
 /// Values that are just inside of what a kind allows, and just outside.
-fn edges(kind: FieldType) -> (Vec<Value>, Vec<Value>) {
+fn edges(kind: Kind) -> (Vec<Value>, Vec<Value>) {
     let object = |fields: &[Field]| {
         let inside = fields.iter().filter_map(|field| {
             Some((field.name.to_owned(), edges(field.kind).0.into_iter().next()?))
@@ -76,43 +76,39 @@ fn edges(kind: FieldType) -> (Vec<Value>, Vec<Value>) {
     };
     let cookie = json!({ "name": "a", "value": "b", "domain": "a.example", "sameSite": "lax" });
     match kind {
-        FieldType::Text(most) if most > 60_000 => (vec![json!("a")], vec![json!(1)]),
-        FieldType::Text(most) => {
+        Kind::Text(most) if most > 60_000 => (vec![json!("a")], vec![json!(1)]),
+        Kind::Text(most) => {
             (vec![json!("a")], vec![json!("x".repeat(most + 1)), json!(1), json!(["a"])])
         }
-        FieldType::Address => (
+        Kind::Address => (
             vec![json!("http://b.example/"), json!("https://b.example/x?y#z")],
             vec![json!("no address"), json!("file:///etc/passwd"), json!(7)],
         ),
-        FieldType::Color => {
-            (vec![json!("#abc"), json!("1f6feb")], vec![json!("red"), json!("#abcde")])
-        }
-        FieldType::Int(least, most) => (
+        Kind::Color => (vec![json!("#abc"), json!("1f6feb")], vec![json!("red"), json!("#abcde")]),
+        Kind::Int(least, most) => (
             vec![json!(least), json!(most), json!(f64::from(u32::try_from(most).unwrap_or(1)))],
             vec![json!(least - 1), json!(most + 1), json!("1"), json!(1.5)],
         ),
-        FieldType::Number(least, most) => (
+        Kind::Number(least, most) => (
             vec![json!(least), json!(most)],
             vec![json!(least - 0.01), json!(most * 1.001 + 0.01), json!("1")],
         ),
-        FieldType::Flag => (vec![json!(true), json!(false)], vec![json!("true"), json!(1)]),
-        FieldType::Choice(words) => {
+        Kind::Flag => (vec![json!(true), json!(false)], vec![json!("true"), json!(1)]),
+        Kind::Choice(words) => {
             (words.iter().map(|word| json!(word)).collect(), vec![json!("neither"), json!(1)])
         }
-        FieldType::Texts(most) => (
+        Kind::Texts(most) => (
             vec![json!([]), json!(["a"])],
             vec![json!("a"), json!([1]), json!([""]), json!(vec!["a"; most + 1])],
         ),
-        FieldType::Runs(most) => runs(most),
-        FieldType::Object(fields) => {
-            (vec![object(fields)], vec![json!([]), json!({ "unheard": 1 })])
-        }
-        FieldType::Map => (vec![json!({}), json!({ "a": "b" })], vec![json!([])]),
-        FieldType::Objects(most, fields) => (
+        Kind::Runs(most) => runs(most),
+        Kind::Object(fields) => (vec![object(fields)], vec![json!([]), json!({ "unheard": 1 })]),
+        Kind::Map => (vec![json!({}), json!({ "a": "b" })], vec![json!([])]),
+        Kind::Objects(most, fields) => (
             vec![json!([object(fields)])],
             vec![json!({}), json!([1]), json!(vec![object(fields); most + 1])],
         ),
-        FieldType::Cookies(most) => (
+        Kind::Cookies(most) => (
             vec![json!([cookie]), json!([])],
             vec![
                 json!("a=b"),
@@ -121,34 +117,34 @@ fn edges(kind: FieldType) -> (Vec<Value>, Vec<Value>) {
                 json!([{ "name": "a" }]),
             ],
         ),
-        FieldType::Length => {
+        Kind::Length => {
             (vec![json!("10mm"), json!(96)], vec![json!("10em"), json!(-1), json!(true)])
         }
-        FieldType::Margin => (
+        Kind::Margin => (
             vec![json!("1in"), json!({ "top": "10mm", "left": 20 })],
             vec![json!("wide"), json!({ "middle": "1in" })],
         ),
-        FieldType::Id => {
+        Kind::Id => {
             (vec![json!("3f0e8f0a-94a5-4f4e-8d39-6a7c6a3c7f10")], vec![json!("x"), json!(1)])
         }
-        FieldType::Digest => (vec![json!("0".repeat(64))], vec![json!("0".repeat(63)), json!("g")]),
-        FieldType::Trace => {
+        Kind::Digest => (vec![json!("0".repeat(64))], vec![json!("0".repeat(63)), json!("g")]),
+        Kind::Trace => {
             let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
             (vec![json!(trace)], vec![json!(&trace[1..]), json!("x"), json!(1)])
         }
-        FieldType::Open(most) => {
+        Kind::Open(most) => {
             let many = (0..=most.min(10_000)).map(|at| (at.to_string(), json!(at)));
             (vec![json!({ "a": 1 })], vec![json!([]), Value::Object(many.collect())])
         }
-        FieldType::Steps => {
+        Kind::Steps => {
             let shot = json!({ "action": "screenshot" });
             (vec![json!([shot])], vec![json!([]), json!({}), json!(vec![shot; 101])])
         }
-        FieldType::Film => {
+        Kind::Film => {
             let step = json!({ "action": "wait", "ms": 1, "note": "n" });
             (vec![json!([step])], vec![json!([]), json!({}), json!(vec![step; 51])])
         }
-        FieldType::Any => (vec![json!({ "a": 1 })], Vec::new()),
+        Kind::Any => (vec![json!({ "a": 1 })], Vec::new()),
     }
 }
 
@@ -204,7 +200,7 @@ fn every_field_is_read_just_inside_its_limits_and_refused_just_outside() {
                 tried += 1;
             }
             for value in outside {
-                if field.support == Support::Ignored && matches!(field.kind, FieldType::Any) {
+                if field.support == Support::Ignored && matches!(field.kind, Kind::Any) {
                     continue;
                 }
                 let mut body = without(endpoint, field);
@@ -215,7 +211,7 @@ fn every_field_is_read_just_inside_its_limits_and_refused_just_outside() {
                 };
                 assert!(
                     problem.code.status() < 500 && problem.code != Code::UnknownField
-                        || matches!(field.kind, FieldType::Object(_) | FieldType::Margin),
+                        || matches!(field.kind, Kind::Object(_) | Kind::Margin),
                     "{} {} {shown}: {problem}",
                     endpoint.path,
                     field.name

@@ -168,7 +168,7 @@ impl Retention {
         }
         check_not_held(&self.0.decisions.lock(), run)?;
         let place = places.get(&run).copied().unwrap_or_default();
-        let told = self.logged_seal(run, place)?;
+        let told = self.seal_and_retention(run, place)?;
         let until = self.kept_for(told.retention.as_ref(), &told.sealed_at);
         self.check_over(run, until)?;
         let damage = if folder.is_dir() {
@@ -209,7 +209,7 @@ impl Retention {
     }
 
     /// What the log says of `run`, which stands at `place` in it.
-    fn logged_seal(&self, run: RunId, place: Logged) -> Result<LoggedSeal, Problem> {
+    fn seal_and_retention(&self, run: RunId, place: Logged) -> Result<LoggedSeal, Problem> {
         let entry = |index: Option<u64>| -> Result<Option<Leaf>, Problem> {
             let entry = index.map(|index| self.0.context.log.entry(index)).transpose();
             Ok(entry.map_err(store_problem)?.and_then(|entry| Leaf::parse(&entry)))

@@ -106,7 +106,7 @@ impl Check<'_> {
             match kind {
                 FileKind::Other => self.extra(FindingCode::NotAFile, name, "a link or device"),
                 FileKind::File(_) if !listed => {
-                    self.extra(FindingCode::UnexpectedFile, name, "a file")
+                    self.extra(FindingCode::UnexpectedFile, name, "a file");
                 }
                 FileKind::Folder if !folders.contains(name) => {
                     self.extra(FindingCode::UnexpectedFolder, name, "a folder");
