@@ -33,7 +33,7 @@ pub struct Client {
 
 /// A picture and where it is on record.
 #[derive(Clone, Debug)]
-pub struct Picture {
+pub struct CapturedPicture {
     /// The bytes.
     pub bytes: Vec<u8>,
     /// `evidence` of the answer.
@@ -267,7 +267,7 @@ impl Client {
         run: Option<RunId>,
         stage: Option<&str>,
         mut body: Value,
-    ) -> Result<Picture, Problem> {
+    ) -> Result<CapturedPicture, Problem> {
         use base64::Engine as _;
         let path = match run {
             Some(run) => {
@@ -289,7 +289,7 @@ impl Client {
         let data = answer["data"].as_str().unwrap_or_default();
         let bytes = base64::engine::general_purpose::STANDARD.decode(data);
         let bytes = bytes.map_err(|error| Problem::internal("reading the picture", error))?;
-        Ok(Picture { bytes, evidence: answer["evidence"].take(), status })
+        Ok(CapturedPicture { bytes, evidence: answer["evidence"].take(), status })
     }
 
     /// Call an endpoint of the hosted API (`/sequence`, `/video`, `/sessions`) as part of a run or

@@ -6,17 +6,17 @@ use std::io::{Cursor, Read as _};
 use std::path::Path;
 
 use crate::artifact::is_safe_name;
-use crate::bundle::{Folder, Limits, Seen, folders, framed, unpack, write_tar};
+use crate::bundle::{Folder, FolderItem, Limits, folders, framed, unpack, write_tar};
 use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::evidence::layout::entries;
 use crate::evidence::{
-    Act, Custodian, Custody, CustodyEvent, Deed, EVENTS, Manifest, RunRecord, archived_record,
-    custody_lines,
+    AccessActor, Act, Custody, CustodyEvent, EVENTS, Manifest, NewAccessEvent, RunRecord,
+    archived_record, custody_lines,
 };
 use crate::id::RunId;
 use crate::run::Caller;
-use crate::timestamp::{Authorities, Request, Stamp};
+use crate::timestamp::{Authorities, Request, TimestampToken};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{Note, VerifierKey};
 use crate::tlog::proof::Proof;
@@ -110,7 +110,7 @@ fn proof(bytes: &[u8]) -> bool {
 /// A timestamp that counts is over what the authority stamped.
 fn timestamp(bytes: &[u8]) -> bool {
     let request = Request::parse(bytes);
-    let Ok(stamp) = Stamp::parse(bytes) else { return request.is_ok() };
+    let Ok(stamp) = TimestampToken::parse(bytes) else { return request.is_ok() };
     let authorities = Authorities::from_pem(AUTHORITY).expect("the fixture's authority");
     if authorities.judge(&stamp).is_ok() {
         assert!(stamp.is_over(STAMPED), "nobody stamped that");
@@ -158,8 +158,8 @@ fn hold_seen(folder: &Folder, place: &Path) {
     for (name, seen) in &folder.entries {
         let path = place.join(name);
         match seen {
-            Seen::Folder => assert!(path.is_dir(), "{name}"),
-            Seen::File { size, sha256 } => {
+            FolderItem::Folder => assert!(path.is_dir(), "{name}"),
+            FolderItem::File { size, sha256 } => {
                 let bytes = std::fs::read(path).expect("unpacked");
                 assert_eq!((bytes.len() as u64, Digest::of(&bytes)), (*size, *sha256), "{name}");
             }
@@ -216,10 +216,11 @@ fn custody(bytes: &[u8]) -> bool {
     let event = |line: &[u8]| serde_json::from_slice::<CustodyEvent>(line).ok();
     let before = last.as_deref().and_then(event);
     assert_eq!(log.head().count, before.as_ref().map_or(0, |it| it.sequence));
-    let by = Custodian { caller: Caller::Daemon, session: false };
-    let deed = Deed { by, act: Act::View, runs: Vec::new(), detail: serde_json::Map::new() };
+    let by = AccessActor { caller: Caller::Daemon, session: false };
+    let viewed =
+        NewAccessEvent { by, act: Act::View, runs: Vec::new(), detail: serde_json::Map::new() };
     let now = Clock::fixed("2026-11-30T00:00:00Z".parse().expect("a time")).now();
-    log.record(deed, now).expect("recorded");
+    log.record(viewed, now).expect("recorded");
     let mut newest = None;
     let newer = |_: &Path, _, line: &[u8], _| {
         newest = event(line);
@@ -274,10 +275,10 @@ mod tests {
         let clock = Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time"));
         for act in [Act::View, Act::Download, Act::Hold] {
             let caller = Caller::Socket { uid: 7, gid: 7, pid: Some(1) };
-            let by = Custodian { caller, session: act == Act::View };
+            let by = AccessActor { caller, session: act == Act::View };
             let detail = serde_json::Map::from_iter([("path".to_owned(), "report.html".into())]);
             let runs = vec![ARCHIVED.parse().expect("an id")];
-            log.record(Deed { by, act, runs, detail }, clock.now()).expect("recorded");
+            log.record(NewAccessEvent { by, act, runs, detail }, clock.now()).expect("recorded");
         }
         std::fs::read(folder.path().join("custody/2026-11.jsonl")).expect("there")
     }

@@ -92,7 +92,7 @@ impl Jobs {
         let mut own: Vec<_> =
             jobs.iter().filter(|(_, job)| caller.may_act_on(&job.caller)).collect();
         own.sort_by_key(|(_, job)| std::cmp::Reverse(job.created.monotonic));
-        own.into_iter().map(|(id, job)| job.told(*id)).collect()
+        own.into_iter().map(|(id, job)| job.to_json(*id)).collect()
     }
 
     /// One of `caller`'s jobs.
@@ -100,7 +100,7 @@ impl Jobs {
     /// # Errors
     /// `job_not_found`.
     pub fn get(&self, caller: &Caller, id: RandomId) -> Result<Value, Problem> {
-        self.of(caller, id, |job| job.told(id))
+        self.of(caller, id, |job| job.to_json(id))
     }
 
     /// The run in which one of `caller`'s jobs is on record; none while it is not done.
@@ -139,7 +139,7 @@ impl Jobs {
 }
 
 impl Job {
-    fn told(&self, id: RandomId) -> Value {
+    fn to_json(&self, id: RandomId) -> Value {
         let status = match &self.output {
             None => "processing",
             Some(Ok(_)) => "completed",

@@ -129,12 +129,12 @@ impl Sessions {
         let mut own: Vec<_> =
             open.iter().filter(|(_, session)| caller.may_act_on(&session.caller)).collect();
         own.sort_by_key(|(_, session)| session.opened.wall);
-        own.into_iter().map(|(id, session)| self.told(*id, session)).collect()
+        own.into_iter().map(|(id, session)| self.session_json(*id, session)).collect()
     }
 
     /// One session, as its caller is told of it.
     pub fn shown(&self, id: SessionId) -> Option<Value> {
-        self.open().get(&id).map(|session| self.told(id, session))
+        self.open().get(&id).map(|session| self.session_json(id, session))
     }
 
     /// Forget a session of `caller`'s.
@@ -184,7 +184,7 @@ impl Sessions {
         tokio::time::sleep(every).await;
     }
 
-    fn told(&self, id: SessionId, session: &Session) -> Value {
+    fn session_json(&self, id: SessionId, session: &Session) -> Value {
         json!({
             "session_id": id,
             "created_at": session.opened.to_rfc3339(),

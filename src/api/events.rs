@@ -80,15 +80,15 @@ impl<'a> Intake<'a> {
     /// refusal says how much that is.
     async fn take(mut self, request: Request) -> Result<Value, Failure> {
         match self.read(request).await {
-            Ok(()) => Ok(self.told()),
+            Ok(()) => Ok(self.to_json()),
             Err(problem) => {
-                let evidence = Some(self.told());
+                let evidence = Some(self.to_json());
                 Err(Box::new(Refused { problem, evidence }).into())
             }
         }
     }
 
-    fn told(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({
             "run": self.work.run.id, "accepted": self.accepted, "first": self.first,
             "last": self.last,

@@ -21,7 +21,7 @@ use crate::run::Caller;
 use crate::runs::not_to_see;
 use crate::timestamp;
 use crate::tlog::note::{MAX_NOTE, Note};
-use crate::tlog::tile::{Kind, Tile};
+use crate::tlog::tile::{Tile, TileKind};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -64,7 +64,7 @@ async fn tile(
                        c2sp.org/tlog-tiles";
         Problem::new(Code::NoSuchEndpoint, message)
     })?;
-    if tile.kind == Kind::Entries && !may_see_all(&caller, &api.config.borrow().web) {
+    if tile.kind == TileKind::Entries && !may_see_all(&caller, &api.config.borrow().web) {
         let message = "the entries of the log name the runs of all callers; ask the operator to \
                        put you into `web.viewers`, or ask for a run's proof";
         return Err(Problem::new(Code::NotAViewer, message).into());

@@ -85,7 +85,7 @@ fn integrity(now: &mut Now<'_>, runs: &Runs) {
 
 /// What those outside answered, who vouch for the log.
 fn others(now: &mut Now<'_>, runs: &Runs) {
-    if let Some(asked) = runs.log().asked() {
+    if let Some(asked) = runs.log().timestamp_stats() {
         let outcomes = [("stamped", asked.stamped), ("without", asked.without)];
         let about = "Seals for which a timestamp was asked, and what came of it";
         now.counters("seal_timestamps", about, "outcome", outcomes);

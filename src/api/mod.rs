@@ -33,7 +33,7 @@ use crate::auth::origin::check_origin;
 use crate::auth::peer::Authenticated;
 use crate::auth::{may_see_all, peer};
 use crate::backend::BackendName;
-use crate::capture::{Ask, Captures, Kind};
+use crate::capture::{Ask, CaptureKind, Captures};
 use crate::config::Config;
 use crate::error::{Code, Problem};
 use crate::jobs::Jobs;
@@ -65,11 +65,11 @@ pub struct Api {
 /// Every path of the API. Health is open to everybody who can connect; all else needs a caller.
 pub fn router(api: Api) -> Router {
     let authenticated = Router::new()
-        .route("/screenshot", capture(Kind::Screenshot))
-        .route("/pdf", capture(Kind::Pdf))
-        .route("/og-image", capture(Kind::OgImage))
-        .route("/inspect", capture(Kind::Inspect))
-        .route("/observe", capture(Kind::Observe))
+        .route("/screenshot", capture(CaptureKind::Screenshot))
+        .route("/pdf", capture(CaptureKind::Pdf))
+        .route("/og-image", capture(CaptureKind::OgImage))
+        .route("/inspect", capture(CaptureKind::Inspect))
+        .route("/observe", capture(CaptureKind::Observe))
         .route("/diff", post(compare))
         .route("/status", get(status))
         .merge(hosted::routes())
@@ -129,7 +129,7 @@ fn enter(api: &Api, caller: &Caller) -> Result<Share, Problem> {
 }
 
 /// A capture by one of the hosted API's endpoints: the run, if any, is named by header.
-fn capture(kind: Kind) -> MethodRouter<Api> {
+fn capture(kind: CaptureKind) -> MethodRouter<Api> {
     post(
         async move |State(api): State<Api>,
                     Extension(caller): Extension<Caller>,
@@ -145,12 +145,17 @@ async fn compare(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let ask = ask(&api, Kind::Screenshot, caller, request).await?;
+    let ask = ask(&api, CaptureKind::Screenshot, caller, request).await?;
     let done = api.captures.compare(ask).await?;
     Ok(on_record(done.run, done.backend, Json(done.answer)))
 }
 
-async fn ask(api: &Api, kind: Kind, caller: Caller, request: Request) -> Result<Ask, Problem> {
+async fn ask(
+    api: &Api,
+    kind: CaptureKind,
+    caller: Caller,
+    request: Request,
+) -> Result<Ask, Problem> {
     let run = header(request.headers(), &RUN)?;
     let run = run.map(|text| run_id(text, RUN.as_str())).transpose()?;
     let stage = header(request.headers(), &STAGE)?.map(stage).transpose()?;
@@ -231,7 +236,7 @@ async fn status(State(api): State<Api>, Extension(caller): Extension<Caller>) ->
         "integrity": integrity,
         "witnesses": api.runs.log().witnesses(),
         "signing": api.runs.signing().status(),
-        "timestamps": api.runs.log().asked(),
+        "timestamps": api.runs.log().timestamp_stats(),
     }))
 }
 

@@ -23,7 +23,7 @@ use super::answer::{
 use super::events::events;
 use super::keeping::reader;
 use super::{Api, backend};
-use crate::capture::{Ask, Kind};
+use crate::capture::{Ask, CaptureKind};
 use crate::clock::rfc3339_millis;
 use crate::error::{Code, Problem};
 use crate::evidence::{Filter, RunFacts, RunSummary, StoreError};
@@ -94,8 +94,8 @@ async fn capture(
         fields.entry("response_type").or_insert_with(|| json!("json"));
     }
     let kind = match body.as_object_mut().and_then(|fields| fields.remove("type")) {
-        None | Some(Value::Null) => Some(Kind::Screenshot),
-        Some(kind) => kind.as_str().and_then(Kind::named),
+        None | Some(Value::Null) => Some(CaptureKind::Screenshot),
+        Some(kind) => kind.as_str().and_then(CaptureKind::named),
     };
     let kind = kind.ok_or_else(|| {
         let message =

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Failure, body_as, on_record, random_id};
 use super::{Api, ask, video};
-use crate::capture::{Ask, Kind};
+use crate::capture::{Ask, CaptureKind};
 use crate::error::{Code, Problem};
 use crate::request::{ImportRequest, StoredRequest, take_variables, with_variables};
 use crate::run::Caller;
@@ -46,7 +46,7 @@ async fn run(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let ask = ask(&api, Kind::Screenshot, caller, request).await?;
+    let ask = ask(&api, CaptureKind::Screenshot, caller, request).await?;
     carry_out(&api, ask).await
 }
 
@@ -122,7 +122,7 @@ async fn run_kept(
     request: Request,
 ) -> Result<Response, Failure> {
     let id = random_id(id, Code::SequenceNotFound)?;
-    let mut ask = ask(&api, Kind::Screenshot, caller.clone(), request).await?;
+    let mut ask = ask(&api, CaptureKind::Screenshot, caller.clone(), request).await?;
     let kept = api.sequences.get(caller, id).await?;
     let Value::Object(mut given) = ask.body else {
         let message = "the body is no object; send a JSON object";

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::answer::{Failure, RUN, on_record, random_id, run_id};
 use super::{Api, ask, header};
 use crate::backend::BackendName;
-use crate::capture::Kind;
+use crate::capture::CaptureKind;
 use crate::error::Code;
 use crate::run::Caller;
 
@@ -24,7 +24,7 @@ async fn open(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let ask = ask(&api, Kind::Screenshot, caller, request).await?;
+    let ask = ask(&api, CaptureKind::Screenshot, caller, request).await?;
     let opened = api.captures.open_session(ask).await?;
     Ok(on_record(opened.run, BackendName::Chromium, Json(opened.answer)))
 }

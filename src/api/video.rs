@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::answer::{Failure, file, json_body, on_record, random_id, run_id, run_in_path};
 use super::{Api, ask};
 use crate::backend::BackendName;
-use crate::capture::{Ask, Kind, VideoDone};
+use crate::capture::{Ask, CaptureKind, VideoDone};
 use crate::error::{Code, Problem};
 use crate::request::{VideoRequest, read_stop};
 use crate::run::{Caller, Reader};
@@ -34,7 +34,7 @@ async fn video(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let ask = ask(&api, Kind::Screenshot, caller, request).await?;
+    let ask = ask(&api, CaptureKind::Screenshot, caller, request).await?;
     film(&api, ask).await
 }
 

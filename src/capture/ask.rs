@@ -16,7 +16,7 @@ use crate::settings::Stage;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CaptureKind {
     /// A picture.
     Screenshot,
     /// A printed document.
@@ -29,7 +29,7 @@ pub enum Kind {
     Observe,
 }
 
-impl Kind {
+impl CaptureKind {
     /// The kind that requests call `name`.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {
@@ -68,7 +68,7 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub struct Ask {
     /// What is asked for.
-    pub kind: Kind,
+    pub kind: CaptureKind,
     /// Who asks.
     pub caller: Caller,
     /// The run it belongs to; a run of its own when none is named.

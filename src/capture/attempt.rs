@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::backends::Chosen;
-use crate::backend::{BackendName, PageFacts, Taken};
+use crate::backend::{BackendName, CaptureResult, PageFacts};
 use crate::clock::Moment;
 use crate::request::CaptureRequest;
 use crate::run::Event;
@@ -75,7 +75,7 @@ impl Attempt {
         Event::exhibit("capture.requested", data)
     }
 
-    pub(super) fn taken_event(&self, taken: &Taken, at: Moment) -> Event {
+    pub(super) fn taken_event(&self, taken: &CaptureResult, at: Moment) -> Event {
         let mut data = self.facts();
         let facts = taken.facts.as_ref();
         self.tell_who(&mut data, taken.by);
@@ -84,7 +84,7 @@ impl Attempt {
         data["status"] = json!(taken.status());
         add(&mut data, view_of(facts));
         data["failed_attempts"] = json!(taken.failed_attempts);
-        add(&mut data, told_of(facts));
+        add(&mut data, page_notices(facts));
         data["duration_ms"] = json!(millis_between(self.begun, at));
         Event::exhibit("capture.taken", data)
     }
@@ -101,7 +101,7 @@ pub(super) fn view_of(facts: Option<&PageFacts>) -> Map<String, Value> {
 
 /// What of a page whoever asked for it must know, in the answer and in the event: that a picture shows
 /// a part only, or that the page was about to lead elsewhere.
-pub(super) fn told_of(facts: Option<&PageFacts>) -> Map<String, Value> {
+pub(super) fn page_notices(facts: Option<&PageFacts>) -> Map<String, Value> {
     known([
         ("cut", facts.and_then(|facts| facts.cut.as_ref()).map(|it| json!(it))),
         (

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 
 use crate::backend::{
-    Backend, BackendName, Failed, FailedAttempt, Order, Sent, SequenceOrder, StepReport, Taken,
+    Backend, BackendName, CaptureRequest, CaptureResult, Failed, FailedAttempt, Sent,
+    SequenceRequest, StepReport,
 };
 use crate::config::{self, Config, Fallback};
 use crate::error::{Code, Problem};
@@ -105,16 +106,20 @@ impl Backends {
     }
 
     /// Take one picture; where the hosted service is down, the local browser may take it.
-    pub(super) async fn take(&self, by: BackendName, order: Order) -> Result<Taken, Box<Failed>> {
+    pub(super) async fn take(
+        &self,
+        by: BackendName,
+        request: CaptureRequest,
+    ) -> Result<CaptureResult, Box<Failed>> {
         if by == BackendName::Chromium {
-            return self.local.take(order).await;
+            return self.local.take(request).await;
         }
-        let failed = match self.hosted.take(order.clone()).await {
+        let failed = match self.hosted.take(request.clone()).await {
             Ok(taken) => return Ok(taken),
             Err(failed) => failed,
         };
         let first = self.given_up(failed)?;
-        match self.local.take(order).await {
+        match self.local.take(request).await {
             Ok(mut taken) => {
                 taken.failed_attempts.insert(0, first);
                 Ok(taken)
@@ -131,18 +136,18 @@ impl Backends {
     pub(super) async fn sequence(
         &self,
         by: BackendName,
-        order: SequenceOrder,
+        request: SequenceRequest,
         reports: mpsc::Sender<StepReport>,
     ) -> Result<(Value, Vec<FailedAttempt>), Box<Failed>> {
         if by == BackendName::Chromium {
-            return Ok((self.local.sequence(order, reports).await?, Vec::new()));
+            return Ok((self.local.sequence(request, reports).await?, Vec::new()));
         }
-        let failed = match self.hosted.sequence(order.clone(), reports.clone()).await {
+        let failed = match self.hosted.sequence(request.clone(), reports.clone()).await {
             Ok(browser) => return Ok((browser, Vec::new())),
             Err(failed) => failed,
         };
         let first = self.given_up(failed)?;
-        match self.local.sequence(order, reports).await {
+        match self.local.sequence(request, reports).await {
             Ok(browser) => Ok((browser, vec![first])),
             Err(mut failed) => {
                 failed.failed_attempts.insert(0, first);

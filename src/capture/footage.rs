@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::Captures;
 use super::record::with_artifacts;
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{News, Recorded, RecordingOrder, WallClock};
+use crate::backend::{self, News, Recorded, WallClock};
 use crate::blob::Blob;
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Problem, chain};
@@ -24,7 +24,7 @@ use crate::video::vtt::{self, Cue};
 use crate::video::{LARGEST_SIDE, Settings, Sink, Summary};
 
 /// Something said in a recording: from and to, in seconds since the epoch, and what.
-pub(super) type Said = (f64, f64, String);
+pub(super) type TimedText = (f64, f64, String);
 
 /// One of the recordings that may be under way at the same time.
 pub type Seat = Share;
@@ -148,27 +148,33 @@ impl Captures {
         &self,
         take: &Take,
         settings: Settings,
-    ) -> Result<(RecordingOrder, Filming), Problem> {
+    ) -> Result<(backend::RecordingRequest, Filming), Problem> {
         let (told, news) = mpsc::channel(1);
-        let (order, ending) = self.recording_order(take, settings, Some(told)).await?;
+        let (backend_request, ending) = self.recording_request(take, settings, Some(told)).await?;
         let (this, take) = (self.clone(), take.clone());
         let windows = self.0.tasks.spawn(this.follow_windows(take, settings, news));
-        Ok((order, Filming { ending, windows }))
+        Ok((backend_request, Filming { ending, windows }))
     }
 
     /// What is asked of a backend for a recording, its file begun; and what tells when it ends by
     /// itself.
-    pub(super) async fn recording_order(
+    pub(super) async fn recording_request(
         &self,
         take: &Take,
         settings: Settings,
         popups: Option<mpsc::Sender<News>>,
-    ) -> Result<(RecordingOrder, oneshot::Receiver<()>), Problem> {
+    ) -> Result<(backend::RecordingRequest, oneshot::Receiver<()>), Problem> {
         let file = self.0.runs.begin_growing(&take.work, take.path(".mp4")).await?;
         let (ended, ending) = oneshot::channel();
         let clock = Arc::new(RecordingClock(self.0.runs.clock().clone()));
         Ok((
-            RecordingOrder { settings, file: Box::new(RecordingFile(file)), clock, ended, popups },
+            backend::RecordingRequest {
+                settings,
+                file: Box::new(RecordingFile(file)),
+                clock,
+                ended,
+                popups,
+            },
             ending,
         ))
     }
@@ -181,7 +187,7 @@ impl Captures {
         &self,
         take: &Take,
         recorded: Result<Recorded, Problem>,
-        said: Vec<Said>,
+        said: Vec<TimedText>,
     ) -> Result<Footage, Problem> {
         let kept = match recorded {
             Ok(recorded) => self.keep_recording(take, recorded, said).await,
@@ -198,7 +204,7 @@ impl Captures {
         &self,
         take: &Take,
         recorded: Recorded,
-        cues: Vec<Said>,
+        cues: Vec<TimedText>,
     ) -> Result<Footage, Problem> {
         let Recorded { summary, poster, masked, downloads } = recorded;
         let of = json!({ "recording": take.name });

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Captures;
 use super::attempt::Attempt;
-use crate::backend::{BackendName, PageFacts, Taken};
+use crate::backend::{BackendName, CaptureResult, PageFacts};
 use crate::blob::{Blob, BlobWriter};
 use crate::caption::{self, Address, Caption, Encoding, FrameError, Inside, Words};
 use crate::clock::{Moment, TimeQuality};
@@ -47,7 +47,7 @@ pub(super) enum Framed {
 
 impl Framed {
     /// What its capture's event says of it; `capture.json` says more.
-    pub(super) fn told(&self) -> Option<Value> {
+    pub(super) fn event_data(&self) -> Option<Value> {
         match self {
             Self::Nothing => None,
             Self::LeftOut(why) => Some(json!({ "left_out": why })),
@@ -57,7 +57,7 @@ impl Framed {
 
     /// What `capture.json` says of it.
     pub(super) fn record(&self) -> Option<Value> {
-        let mut record = self.told()?;
+        let mut record = self.event_data()?;
         if let Self::Made { bytes, sha256, .. } = self {
             record["file"] = json!(FRAMED);
             record["media_type"] = json!(MEDIA_TYPE);
@@ -69,7 +69,7 @@ impl Framed {
 }
 
 /// A picture that was taken.
-struct Picture {
+struct SourceImage {
     name: String,
     encoding: Encoding,
     bytes: Blob,
@@ -77,16 +77,21 @@ struct Picture {
 
 impl Captures {
     /// Frame the picture that was taken, if one was.
-    pub(super) async fn frame(&self, attempt: &Attempt, taken: &Taken, at: Moment) -> Framed {
+    pub(super) async fn frame(
+        &self,
+        attempt: &Attempt,
+        taken: &CaptureResult,
+        at: Moment,
+    ) -> Framed {
         let Some(picture) = picture_of(attempt, taken) else { return Framed::Nothing };
         let limits = self.0.config.borrow().capture.clone();
         if !limits.framed {
             return Framed::LeftOut("`capture.framed` is off".to_owned());
         }
         let density = attempt.request.settings.page.viewport.device_scale_factor;
-        let (spool, said) = (self.spool(), said(attempt, taken, at));
+        let (spool, said) = (self.spool(), caption_of(attempt, taken, at));
         let work = self.0.tasks.spawn_blocking(move || {
-            let Picture { name, encoding, bytes } = picture;
+            let SourceImage { name, encoding, bytes } = picture;
             let sha256 = bytes.digest().map_err(FrameError::Read)?;
             let digest = Words::default().plain(&format!("{sha256} of {name}"));
             let caption = said.field("SHA-256", digest);
@@ -110,7 +115,7 @@ impl Captures {
 }
 
 /// The picture among what was taken.
-fn picture_of(attempt: &Attempt, taken: &Taken) -> Option<Picture> {
+fn picture_of(attempt: &Attempt, taken: &CaptureResult) -> Option<SourceImage> {
     let product = &attempt.request.settings.product;
     let (name, media_type, bytes) = match product {
         Product::Picture(_) => (product.file_name(), product.media_type(), taken.product.clone()),
@@ -125,11 +130,11 @@ fn picture_of(attempt: &Attempt, taken: &Taken) -> Option<Picture> {
         "image/webp" => Encoding::Webp,
         _ => Encoding::Png,
     };
-    Some(Picture { name, encoding, bytes })
+    Some(SourceImage { name, encoding, bytes })
 }
 
 /// What the caption says, but for the digest.
-fn said(attempt: &Attempt, taken: &Taken, at: Moment) -> Caption {
+fn caption_of(attempt: &Attempt, taken: &CaptureResult, at: Moment) -> Caption {
     let spec = &attempt.work.run.opening.spec;
     let mut caption = addresses(Caption::new(TITLE), attempt, taken);
     caption = caption.field("Time", time(at));
@@ -158,7 +163,7 @@ fn said(attempt: &Attempt, taken: &Taken, at: Moment) -> Caption {
 
 /// Whose the page is and where it was found: by the word of the browser; of a page that was not seen
 /// here only what was asked for.
-fn addresses(caption: Caption, attempt: &Attempt, taken: &Taken) -> Caption {
+fn addresses(caption: Caption, attempt: &Attempt, taken: &CaptureResult) -> Caption {
     let asked = match &attempt.request.settings.page.target {
         Target::Url(url) => Some(presentable(url)),
         Target::Html(_) | Target::Markdown(_) | Target::Current => None,
@@ -205,7 +210,7 @@ fn time(at: Moment) -> Words {
 }
 
 /// That a service's word is all there is.
-fn service(taken: &Taken) -> Words {
+fn service(taken: &CaptureResult) -> Words {
     let name = taken.browser["base_url"].as_str().unwrap_or_default();
     Words::default()
         .marked(" a hosted service ")

@@ -26,14 +26,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-pub use self::ask::{Ask, Done, Kind, Refused};
-use self::attempt::{Attempt, add, millis_between, told_of, view_of};
+pub use self::ask::{Ask, CaptureKind, Done, Refused};
+use self::attempt::{Attempt, add, millis_between, page_notices, view_of};
 pub use self::backends::Backends;
 use self::backends::{Chosen, passed_on};
 pub use self::comparison::Compared;
 use self::failure::Failure;
 pub use self::footage::Seat;
-use self::queue::{Gone, Place};
+use self::queue::{Gone, QueueTicket};
 use self::record::{asked_for, files_of, metadata, report, with_artifacts, with_framed};
 use self::recording::Recordings;
 pub use self::sequence::{NO_LIMIT, SequenceDone};
@@ -41,7 +41,7 @@ pub use self::session::SessionOpened;
 use self::slots::Slots;
 pub use self::video::VideoDone;
 use crate::artifact::Artifact;
-use crate::backend::{BackendName, Order, Taken};
+use crate::backend::{self, BackendName, CaptureResult};
 use crate::blob::Blob;
 use crate::config::Config;
 use crate::digest::Digest;
@@ -192,11 +192,15 @@ impl Captures {
     }
 
     /// Wait for a free slot, and have it taken.
-    async fn obtain(&self, attempt: &Attempt, mut place: Place) -> Result<Taken, Box<Failure>> {
+    async fn obtain(
+        &self,
+        attempt: &Attempt,
+        mut place: QueueTicket,
+    ) -> Result<CaptureResult, Box<Failure>> {
         let until = place.deadline;
         let _slot = self.turn(&mut place, &attempt.work, until).await.map_err(Failure::from)?;
-        let order = self.order(attempt, &place);
-        let taken = self.0.backends.take(attempt.chosen.by, order).await;
+        let request = self.backend_request(attempt, &place);
+        let taken = self.0.backends.take(attempt.chosen.by, request).await;
         taken.map_err(|failed| Box::new((*failed).into()))
     }
 
@@ -277,10 +281,10 @@ impl Captures {
         self.0.config.borrow().store.path.clone()
     }
 
-    fn order(&self, attempt: &Attempt, place: &Place) -> Order {
+    fn backend_request(&self, attempt: &Attempt, place: &QueueTicket) -> backend::CaptureRequest {
         let request = &attempt.request;
         let limits = self.0.config.borrow().capture.clone();
-        Order {
+        backend::CaptureRequest {
             sent: attempt.chosen.sent.clone(),
             settings: request.settings.clone(),
             snapshot: limits.snapshot,
@@ -295,7 +299,7 @@ impl Captures {
     }
 
     /// Put what was taken on disk.
-    async fn keep(&self, attempt: &Attempt, taken: Taken) -> Result<Kept, Failure> {
+    async fn keep(&self, attempt: &Attempt, taken: CaptureResult) -> Result<Kept, Failure> {
         let at = self.0.runs.clock().now();
         let (metadata, event) = (metadata(&taken), attempt.taken_event(&taken, at));
         let (by, status) = (taken.by, taken.status());
@@ -303,7 +307,7 @@ impl Captures {
         let bytes = taken.product.clone();
         let mut evidence = attempt.evidence(by);
         add(&mut evidence, view_of(taken.facts.as_ref()));
-        add(&mut evidence, told_of(taken.facts.as_ref()));
+        add(&mut evidence, page_notices(taken.facts.as_ref()));
         let product = &attempt.request.settings.product;
         let media_type =
             taken.original.as_ref().map_or(product.media_type(), |original| original.media_type);

@@ -19,7 +19,7 @@ use crate::spans;
 pub(super) type Gone = CancellationToken;
 
 /// A place in the queue, and when the capture must be there.
-pub(super) struct Place {
+pub(super) struct QueueTicket {
     waiting: Option<Waiting>,
     pub(super) deadline: Instant,
     pub(super) gone: Gone,
@@ -62,7 +62,7 @@ impl Captures {
     }
 
     /// Take a place among those that wait, for `caller`, who may hang up.
-    pub(super) fn queue(&self, caller: &Caller, gone: &Gone) -> Result<Place, Problem> {
+    pub(super) fn queue(&self, caller: &Caller, gone: &Gone) -> Result<QueueTicket, Problem> {
         let (limits, most) = {
             let config = self.0.config.borrow();
             (config.capture.clone(), config.quotas.requests)
@@ -70,7 +70,7 @@ impl Captures {
         let share = self.0.shares.take(caller, Quota::Requests, most, 0)?;
         let deadline = Instant::now() + limits.deadline;
         let waiting = Some(Waiting(Arc::clone(&self.0)));
-        let place = Place { waiting, deadline, gone: gone.clone(), _share: share };
+        let place = QueueTicket { waiting, deadline, gone: gone.clone(), _share: share };
         let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
         // Whoever finds a free slot has only not taken it yet, and does not wait.
         if before < limits.queue + self.0.slots.free() {
@@ -89,7 +89,7 @@ impl Captures {
     /// `request_timeout`; `caller_gone` when there is nobody left to wait for.
     pub(super) async fn turn(
         &self,
-        place: &mut Place,
+        place: &mut QueueTicket,
         work: &Work,
         until: Instant,
     ) -> Result<Slot, Problem> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::attempt::{Attempt, aliases};
 use super::framing::{FRAMED, Framed, MEDIA_TYPE};
 use crate::artifact::{Artifact, NewArtifact};
-use crate::backend::{Companion, Taken};
+use crate::backend::{CaptureResult, Companion};
 use crate::blob::Blob;
 use crate::clock::Moment;
 use crate::digest::Digest;
@@ -28,7 +28,7 @@ pub(super) fn asked_for(body: &Value) -> String {
 
 /// What the page says of itself, with the status the browser saw; of a page that was not seen here,
 /// what a service says of it.
-pub(super) fn metadata(taken: &Taken) -> Option<Value> {
+pub(super) fn metadata(taken: &CaptureResult) -> Option<Value> {
     let Some(facts) = &taken.facts else { return taken.told.clone() };
     let mut metadata = facts.metadata.clone()?;
     metadata["httpStatusCode"] = json!(taken.status());
@@ -39,7 +39,7 @@ pub(super) fn metadata(taken: &Taken) -> Option<Value> {
 ///
 /// # Errors
 /// When what the backend made is no JSON.
-pub(super) fn report(product: &Product, taken: &Taken) -> Result<Option<Value>, Problem> {
+pub(super) fn report(product: &Product, taken: &CaptureResult) -> Result<Option<Value>, Problem> {
     if !matches!(product, Product::Inspection { .. } | Product::Observation(_)) {
         return Ok(None);
     }
@@ -60,14 +60,14 @@ pub(super) fn with_artifacts(mut event: Event, artifacts: &[Artifact]) -> Event 
 
 /// `event` with what became of the framed copy.
 pub(super) fn with_framed(mut event: Event, framed: &Framed) -> Event {
-    event.data.extend(framed.told().map(|told| ("framed".to_owned(), told)));
+    event.data.extend(framed.event_data().map(|told| ("framed".to_owned(), told)));
     event
 }
 
 /// The files of a capture, `capture.json` last.
 pub(super) fn files_of(
     attempt: &Attempt,
-    taken: Taken,
+    taken: CaptureResult,
     framed: Framed,
     at: Moment,
 ) -> std::io::Result<Vec<NewArtifact>> {
@@ -114,7 +114,7 @@ pub(super) fn files_of(
 }
 
 /// Name and media type of the file that a capture is for.
-fn file_of(attempt: &Attempt, taken: &Taken) -> (String, &'static str) {
+fn file_of(attempt: &Attempt, taken: &CaptureResult) -> (String, &'static str) {
     let product = &attempt.request.settings.product;
     match &taken.original {
         Some(original) => (original.file.clone(), original.media_type),
@@ -125,7 +125,7 @@ fn file_of(attempt: &Attempt, taken: &Taken) -> (String, &'static str) {
 /// The content of `capture.json`.
 fn capture_document(
     attempt: &Attempt,
-    taken: &Taken,
+    taken: &CaptureResult,
     framed: &Framed,
     at: Moment,
 ) -> std::io::Result<Value> {

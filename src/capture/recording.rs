@@ -54,13 +54,13 @@ impl Recordings {
 }
 
 /// The place of a recording among those under way, given up however it ends.
-struct Entry {
+struct RecordingGuard {
     captures: Captures,
     key: Key,
     stop: CancellationToken,
 }
 
-impl Entry {
+impl RecordingGuard {
     /// Let go of the place, and tell whoever asked for the end.
     fn leave(self, answer: Result<Value, Problem>) {
         let asker = {
@@ -73,7 +73,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for RecordingGuard {
     fn drop(&mut self) {
         let active = self.captures.0.recordings.lock().remove(&self.key);
         if let Some(active) = active {
@@ -116,7 +116,7 @@ impl Captures {
         let take = Take::new(work, Stage::during(), self.0.runs.clock().now(), None);
         let entry = self.enter((run, take.number), session, &caller)?;
         let settings = self.recording_settings(viewport, frame_rate);
-        let (order, filming) = self.begin_filming(&take, settings).await?;
+        let (backend_request, filming) = self.begin_filming(&take, settings).await?;
         let data = json!({
             "recording": take.name, "session_id": session, "width": settings.width,
             "height": settings.height, "framerate": frame_rate,
@@ -124,11 +124,11 @@ impl Captures {
         let started = Event::exhibit("recording.started", data);
         let begun = match self.0.runs.record(&take.work, vec![started]).await {
             Ok(recorded) => {
-                let begun = self.0.backends.local().start_recording(session, order).await;
+                let begun = self.0.backends.local().start_recording(session, backend_request).await;
                 begun.map(|()| recorded).map_err(Problem::from)
             }
             Err(problem) => {
-                drop(order);
+                drop(backend_request);
                 Err(problem)
             }
         };
@@ -150,13 +150,18 @@ impl Captures {
 
     /// Put a recording among those under way, unless its session was closed meanwhile: whoever closes
     /// one ends those that are here.
-    fn enter(&self, key: Key, session: SessionId, caller: &Caller) -> Result<Entry, Problem> {
+    fn enter(
+        &self,
+        key: Key,
+        session: SessionId,
+        caller: &Caller,
+    ) -> Result<RecordingGuard, Problem> {
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let mut under_way = self.0.recordings.lock();
         self.0.sessions.viewport(session, caller)?;
         under_way.insert(key, Active { session, stop: stop.clone(), ended, asker: None });
         drop(under_way);
-        Ok(Entry { captures: self.clone(), key, stop })
+        Ok(RecordingGuard { captures: self.clone(), key, stop })
     }
 
     /// Wait until a recording ends, by itself or because it is told to, and put it on record.
@@ -165,7 +170,7 @@ impl Captures {
         take: Take,
         session: SessionId,
         mut filming: Filming,
-        entry: Entry,
+        entry: RecordingGuard,
         seat: Seat,
     ) {
         tokio::select! {
@@ -176,7 +181,7 @@ impl Captures {
         }
         let run = take.work.run.id;
         let recorded = self.0.backends.local().stop_recording(session).await;
-        let said = self.0.runs.said_since(&take.work, take.begun).await.unwrap_or_default();
+        let said = self.0.runs.captions_since(&take.work, take.begun).await.unwrap_or_default();
         let kept = self.conclude_take(&take, recorded.map_err(Problem::from), said).await;
         let answer = kept.map(|Footage { artifacts, summary, .. }| {
             json!({

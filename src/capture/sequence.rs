@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::attempt::{Attempt, add, millis_between, told_of, view_of};
+use super::attempt::{Attempt, add, millis_between, page_notices, view_of};
 use super::backends::{Chosen, passed_on};
 use super::comparison::{Difference, Side};
 use super::queue::Gone;
@@ -15,7 +15,7 @@ use super::record::{files_of, with_artifacts, with_framed};
 use super::{Ask, Captures, Refused, check_session, unreadable};
 use crate::artifact::Artifact;
 use crate::backend::{
-    BackendName, Failed, FailedAttempt, Output, Sent, SequenceOrder, StepReport, Taken,
+    self, BackendName, CaptureResult, Failed, FailedAttempt, Output, Sent, StepReport,
     only_local_records,
 };
 use crate::clock::Moment;
@@ -146,15 +146,15 @@ impl Captures {
     }
 
     /// What is asked of a backend for a sequence.
-    pub(super) fn sequence_order(
+    pub(super) fn sequence_request(
         &self,
         request: &SequenceRequest,
         sent: Option<Sent>,
         deadline: Instant,
         gone: &Gone,
-    ) -> SequenceOrder {
+    ) -> backend::SequenceRequest {
         let limits = self.0.config.borrow().capture.clone();
-        SequenceOrder {
+        backend::SequenceRequest {
             sent,
             page: request.page.clone(),
             steps: request.steps.clone(),
@@ -178,12 +178,14 @@ impl Captures {
     ) -> Result<(), Problem> {
         let (request, by) = (course.request, course.chosen.by);
         let sent = course.chosen.sent.clone();
-        let order = self.sequence_order(request, sent, deadline, course.gone);
+        let backend_request = self.sequence_request(request, sent, deadline, course.gone);
         // One report at a time: a step begins when the one before is on disk.
         let (reports, mut reported) = mpsc::channel(1);
         let backends = self.0.backends.clone();
-        let running =
-            self.0.tasks.spawn(async move { backends.sequence(by, order, reports).await });
+        let running = self
+            .0
+            .tasks
+            .spawn(async move { backends.sequence(by, backend_request, reports).await });
         let mut kept = Ok(());
         while let Some(report) = reported.recv().await {
             kept = self.keep_step(&course, report, results).await;
@@ -311,9 +313,9 @@ impl Captures {
         };
         let (capture, by) = (attempt.name.clone(), output.by);
         let side = Side { capture, by, bytes: output.bytes.clone() };
-        let page = told_of(output.facts.as_ref());
+        let page = page_notices(output.facts.as_ref());
         let browser = output.browser.unwrap_or_else(|| self.0.backends.provenance(by));
-        let taken = Taken {
+        let taken = CaptureResult {
             by,
             product: output.bytes,
             pixels: output.pixels,

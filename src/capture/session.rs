@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::queue::{Gone, hung_up};
 use super::{Ask, Captures, Refused};
-use crate::backend::{BackendName, SessionOrder};
+use crate::backend::{self, BackendName};
 use crate::error::Problem;
 use crate::hosted::no_sessions;
 use crate::id::{RandomId, RunId, SessionId};
@@ -45,13 +45,14 @@ impl Captures {
         let id = RandomId::new().map_err(|error| Problem::internal("making an id", error))?;
         let place = self.0.sessions.reserve(id, &caller, &page)?;
         let (work, standalone) = self.run(run, caller, BackendName::Chromium).await?;
-        let order = SessionOrder {
+        let backend_request = backend::SessionRequest {
             id,
             page: page.clone(),
             deadline: Instant::now() + self.0.config.borrow().capture.deadline,
             policy: self.0.policy.borrow().clone(),
         };
-        let opened = self.0.backends.local().open_session(order).await.map_err(Problem::from);
+        let opened =
+            self.0.backends.local().open_session(backend_request).await.map_err(Problem::from);
         // Nobody knows of a session whose caller did not hear its name.
         let opened = if gone.is_cancelled() { opened.and(Err(hung_up())) } else { opened };
         // Asked now: it may have outlived its time when its opening is sealed.

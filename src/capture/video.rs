@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::attempt::millis_between;
 use super::convert::convert;
-use super::footage::{Footage, Said, Seat, Take};
+use super::footage::{Footage, Seat, Take, TimedText};
 use super::queue::Gone;
 use super::record::with_artifacts;
 use super::sequence::{Course, NO_LIMIT, Results, carried, requested};
@@ -45,7 +45,7 @@ const FRAME_RATE: u32 = 25;
 
 /// How the answer is asked for.
 #[derive(Clone, Copy)]
-struct Asked {
+struct ResponseOptions {
     /// In a run of its own.
     standalone: bool,
     json: bool,
@@ -119,7 +119,7 @@ impl Captures {
             Ok(footage) => self.converted(&take, footage, format, frame_rate).await,
             Err(problem) => Err(problem),
         };
-        let asked = Asked { standalone, json, format };
+        let asked = ResponseOptions { standalone, json, format };
         self.conclude_video(take, asked, &request, results, kept).await
     }
 
@@ -131,16 +131,16 @@ impl Captures {
         settings: Settings,
         deadline: Instant,
         results: &mut Results,
-        cues: &mut Vec<Said>,
+        cues: &mut Vec<TimedText>,
     ) -> Result<Recorded, Problem> {
         let (recording, filming) = self.begin_filming(take, settings).await?;
         // The steps have their turn: whoever hangs up now finds them on record.
         let gone = Gone::new();
-        let order = self.sequence_order(request, None, deadline, &gone);
+        let backend_request = self.sequence_request(request, None, deadline, &gone);
         let (reports, mut reported) = mpsc::channel(1);
         let backends = self.0.backends.clone();
         let running = self.0.tasks.spawn(async move {
-            backends.local().record_sequence(order, reports, recording).await
+            backends.local().record_sequence(backend_request, reports, recording).await
         });
         let chosen = Chosen { by: BackendName::Chromium, sent: None };
         let (work, stage) = (&take.work, &take.stage);
@@ -226,7 +226,7 @@ impl Captures {
     async fn conclude_video(
         &self,
         take: Take,
-        asked: Asked,
+        asked: ResponseOptions,
         request: &SequenceRequest,
         results: Results,
         kept: Result<Footage, Problem>,
@@ -278,7 +278,7 @@ fn no_converter() -> Problem {
 const SAID: usize = 400;
 
 /// What is said of a step: when it began and ended, in seconds since the epoch, and what it was.
-fn cue(request: &SequenceRequest, report: &StepReport, until: f64) -> Said {
+fn cue(request: &SequenceRequest, report: &StepReport, until: f64) -> TimedText {
     let took = Duration::from_millis(report.duration_ms.unwrap_or(0)).as_secs_f64();
     let step = request.steps.get(report.index);
     let mut text = step.map_or_else(String::new, |step| {

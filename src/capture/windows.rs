@@ -99,7 +99,7 @@ impl Captures {
         };
         let of = Some(opener.name.clone());
         let take = Take::new(opener.work.clone(), opener.stage.clone(), begun, of);
-        let (recording, _ending) = self.recording_order(&take, settings, None).await?;
+        let (recording, _ending) = self.recording_request(&take, settings, None).await?;
         let data = json!({
             "recording": take.name, "opener": take.opener, "window": window, "url": url,
             "width": settings.width, "height": settings.height, "framerate": settings.frame_rate,
@@ -111,12 +111,12 @@ impl Captures {
             return Err(problem);
         }
         let gone = || CaptureError::internal("recording a window", "its page is gone");
-        let recorded = match filming.order.send(recording) {
+        let recorded = match filming.request.send(recording) {
             Ok(()) => filming.recorded.await.unwrap_or_else(|_| Err(gone())),
             Err(_) => Err(gone()),
         };
         drop(seat);
-        let said = self.0.runs.said_since(&take.work, take.begun).await.unwrap_or_default();
+        let said = self.0.runs.captions_since(&take.work, take.begun).await.unwrap_or_default();
         let kept = self.conclude_take(&take, recorded.map_err(Problem::from), said).await;
         if let Err(problem) = &kept {
             tracing::warn!(error = chain(problem), "a window was not recorded, as its event says");

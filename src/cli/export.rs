@@ -36,11 +36,11 @@ pub(super) async fn export(common: &Common, export: Export) -> Result<u8, Proble
     } else {
         out::line(format!("{sha256}  {}", export.out.display()));
     }
-    Ok(told(&export.out))
+    Ok(report_damage(&export.out))
 }
 
 /// Say what is not as it was sealed in the bundle at `path`, whoever signed it; the exit code.
-fn told(path: &Path) -> u8 {
+fn report_damage(path: &Path) -> u8 {
     let Ok(reports) = verify::bundle(path, &Trust::none()) else { return exit::OK };
     let mut code = exit::OK;
     for report in reports {

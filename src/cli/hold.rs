@@ -11,15 +11,15 @@ use crate::id::RunId;
 #[derive(Debug, Subcommand)]
 pub(super) enum Hold {
     /// Put runs on hold
-    Add(Asked),
+    Add(HoldArgs),
     /// Release runs from a hold
-    Release(Asked),
+    Release(HoldArgs),
     /// List the holds that stand
     List,
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Asked {
+pub(super) struct HoldArgs {
     /// The runs
     #[arg(required = true)]
     runs: Vec<RunId>,
@@ -50,7 +50,7 @@ pub(super) async fn hold(common: &Common, command: Hold) -> Result<u8, Problem> 
     DONE
 }
 
-impl Asked {
+impl HoldArgs {
     fn body(&self) -> Value {
         let mut body = json!({ "runs": self.runs, "reason": self.reason });
         if let Some(matter) = &self.matter {

@@ -105,9 +105,9 @@ pub(super) fn facts(facts: &Value) {
 /// out.
 fn flatten(name: String, facts: &Value, lines: &mut Vec<(String, String)>) {
     let is_declared = DECLARED.contains(&name.split('.').next().unwrap_or_default());
-    let spoken = |value: &Value| if is_declared { said(value) } else { cell(value) };
+    let spoken = |value: &Value| if is_declared { quoted(value) } else { cell(value) };
     let below = |part: &dyn std::fmt::Display| {
-        let part = crate::shown::said(&shown_value(&part.to_string(), VALUE));
+        let part = crate::shown::quoted_unless_plain(&shown_value(&part.to_string(), VALUE));
         if name.is_empty() { part } else { format!("{name}.{part}") }
     };
     match facts {
@@ -153,9 +153,9 @@ pub(super) fn cell(value: &Value) -> String {
     }
 }
 
-/// What somebody else says, beside words of ours ([`said`](crate::shown::said)).
-pub(super) fn said(value: &Value) -> String {
-    crate::shown::said(&cell(value))
+/// What somebody else says, beside words of ours ([`quoted_unless_plain`](crate::shown::quoted_unless_plain)).
+pub(super) fn quoted(value: &Value) -> String {
+    crate::shown::quoted_unless_plain(&cell(value))
 }
 
 /// The exit code of this process, when its command came to `code`.

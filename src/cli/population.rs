@@ -11,7 +11,7 @@ use super::{Common, in_file, out};
 use crate::disk;
 use crate::error::{Code, Problem, chain, exit};
 use crate::population::{self, Fate, Query, Row, write_absences, write_runs};
-use crate::shown::{said, shown_json, shown_within};
+use crate::shown::{quoted_unless_plain, shown_json, shown_within};
 use exhibit_verify::command::time;
 
 /// For everybody to read.
@@ -21,7 +21,7 @@ const CELL: usize = 60;
 
 /// Which runs.
 #[derive(Debug, clap::Args)]
-struct Asked {
+struct PopulationArgs {
     /// The store [default: the configuration's]
     store: Option<PathBuf>,
     /// Runs opened then or later: 2026-11-01, or a time in RFC 3339
@@ -46,13 +46,13 @@ struct Asked {
 #[derive(Debug, clap::Args)]
 pub(super) struct Population {
     #[command(flatten)]
-    asked: Asked,
+    asked: PopulationArgs,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Sample {
     #[command(flatten)]
-    asked: Asked,
+    asked: PopulationArgs,
     /// How many runs
     #[arg(short, long, value_name = "COUNT")]
     n: usize,
@@ -75,7 +75,7 @@ pub(super) fn population(common: &Common, population: &Population) -> Result<u8,
     } else if asked.csv {
         out::bytes(&table(|out| write_runs(out, &found.runs))?);
     } else {
-        told(&found);
+        print_population(&found);
     }
     Ok(exit)
 }
@@ -107,7 +107,7 @@ pub(super) fn sample(common: &Common, sample: &Sample) -> Result<u8, Problem> {
 }
 
 /// The population that was asked for, and the exit code that its log deserves.
-fn ask(common: &Common, asked: &Asked) -> Result<(population::Population, u8), Problem> {
+fn ask(common: &Common, asked: &PopulationArgs) -> Result<(population::Population, u8), Problem> {
     let root = match &asked.store {
         Some(root) => root.clone(),
         None => common.config()?.store.path,
@@ -137,7 +137,7 @@ fn ask(common: &Common, asked: &Asked) -> Result<(population::Population, u8), P
     Ok((found, exit))
 }
 
-fn told(found: &population::Population) {
+fn print_population(found: &population::Population) {
     let bound = |time: Option<Timestamp>| time.map_or("…".to_owned(), |time| time.to_string());
     let population::Population { query, log, totals, .. } = found;
     out::line(format!("runs opened from {} to {}", bound(query.from), bound(query.to)));
@@ -185,11 +185,11 @@ fn list(rows: &[&Row]) {
         vec![
             row.number.map(|number| number.to_string()).unwrap_or_default(),
             row.run.to_string(),
-            said(&shown_within(&row.workflow, CELL)),
+            quoted_unless_plain(&shown_within(&row.workflow, CELL)),
             row.opened_at.clone(),
             row.fate.word().to_owned(),
             row.verdict.unwrap_or_default().to_owned(),
-            said(&shown_within(row.outcome.as_deref().unwrap_or_default(), CELL)),
+            quoted_unless_plain(&shown_within(row.outcome.as_deref().unwrap_or_default(), CELL)),
         ]
     };
     out::table(&heading, rows.iter().map(cells));

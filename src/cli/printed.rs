@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::chromium::Chromium;
-use crate::backend::{Backend as _, Order};
+use crate::backend::{Backend as _, CaptureRequest};
 use crate::config::Config;
 use crate::daemon::preflight;
 use crate::error::{Code, Problem};
@@ -106,7 +106,7 @@ impl Press {
         let mut settings = read_pdf(body)?.settings;
         settings.page.target = Target::Html(self.html.clone());
         settings.page.navigation_timeout = LIMIT;
-        let order = Order {
+        let request = CaptureRequest {
             gone: CancellationToken::new(),
             sent: None,
             settings,
@@ -118,7 +118,7 @@ impl Press {
             deadline: Instant::now() + LIMIT,
             policy: self.policy.clone(),
         };
-        let taken = self.browser.take(order).await.map_err(|failed| failed.problem)?;
+        let taken = self.browser.take(request).await.map_err(|failed| failed.problem)?;
         let bytes = taken.product.bytes();
         Ok(bytes.map_err(|error| Problem::internal("reading the document", error))?.into_owned())
     }

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use exhibit_verify::command::{Wanted, check_path};
+use exhibit_verify::command::{ExpectedEvidence, check_path};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -55,7 +55,7 @@ const ALTERED: &str =
     "THE FOLDER IS ALTERED: what it says of itself does not count; `exhibit verify` says more";
 
 pub(super) async fn report(common: &Common, asked: Report) -> Result<u8, Problem> {
-    check_path(&asked.folder, Wanted::Folder)?;
+    check_path(&asked.folder, ExpectedEvidence::Folder)?;
     let folder = asked.folder.canonicalize().map_err(|error| in_file(&asked.folder, error))?;
     if asked.changes {
         let changes = report::changes(&folder).map_err(|error| no_report(&error))?;
@@ -144,7 +144,7 @@ impl Report {
         options: &Options,
         path: &Path,
     ) -> Result<(Written, Made), Problem> {
-        let mut file = OnceFile::create(path).map_err(|error| taken(path, error))?;
+        let mut file = OnceFile::create(path).map_err(|error| name_taken(path, error))?;
         let mut buffer = std::io::BufWriter::with_capacity(1 << 20, &mut file);
         let written = if self.csv {
             report::write_csv(folder, options, &mut buffer)
@@ -167,7 +167,7 @@ impl Report {
                 return Err(problem);
             }
         };
-        let (sha256, size) = file.finish().map_err(|error| taken(path, error))?;
+        let (sha256, size) = file.finish().map_err(|error| name_taken(path, error))?;
         let parent = path.parent().expect("an absolute file lies in a folder");
         sync_dir(parent).map_err(|error| in_file(parent, error))?;
         Ok((Written { path: path.to_owned(), size, sha256 }, made))
@@ -182,7 +182,7 @@ impl Report {
         path: &Path,
     ) -> Result<(Vec<Written>, Made), Problem> {
         if path.symlink_metadata().is_ok() {
-            return Err(taken(path, std::io::ErrorKind::AlreadyExists.into()));
+            return Err(name_taken(path, std::io::ErrorKind::AlreadyExists.into()));
         }
         let mut html = Vec::new();
         let made = report::write(folder, options, &mut html)
@@ -195,7 +195,8 @@ impl Report {
         let mut written = Vec::new();
         for (index, bytes) in parts.iter().enumerate() {
             let path = if count == 1 { path.to_owned() } else { part_of(path, index + 1, count) };
-            let sha256 = disk::write_once(&path, bytes).map_err(|error| taken(&path, error))?;
+            let sha256 =
+                disk::write_once(&path, bytes).map_err(|error| name_taken(&path, error))?;
             written.push(Written { path, size: bytes.len() as u64, sha256 });
         }
         Ok((written, made))
@@ -233,7 +234,7 @@ fn outside(path: &Path) -> Result<PathBuf, Problem> {
     Ok(parent.join(name))
 }
 
-fn taken(path: &Path, error: std::io::Error) -> Problem {
+fn name_taken(path: &Path, error: std::io::Error) -> Problem {
     if error.kind() == std::io::ErrorKind::AlreadyExists {
         let message = format!("{} exists already; give another name with --out", path.display());
         return Problem::new(Code::NameTaken, message).field("out");

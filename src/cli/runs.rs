@@ -320,7 +320,7 @@ pub(super) async fn list(common: &Common, list: List) -> Result<u8, Problem> {
     let runs = answer["runs"].as_array().cloned().unwrap_or_default();
     let shown = |run: &Value, name: &str| match name {
         "integrity" => cell(&run[name]["state"]).to_uppercase(),
-        "workflow" | "outcome" => out::said(&run[name]),
+        "workflow" | "outcome" => out::quoted(&run[name]),
         _ => cell(&run[name]),
     };
     out::table(&columns, runs.iter().map(|run| columns.map(|name| shown(run, name)).to_vec()));
@@ -369,7 +369,7 @@ pub(super) async fn show(common: &Common, show: Show) -> Result<u8, Problem> {
         out::line(format!(
             "held{matter} since {}: {}",
             cell(&hold["since"]),
-            out::said(&hold["reason"])
+            out::quoted(&hold["reason"])
         ));
     }
     DONE
@@ -393,7 +393,7 @@ fn integrity(found: &Value) -> String {
 fn code_named(named: &Value) -> String {
     let fields = named["code"].as_object().into_iter().flatten();
     let mut said: Vec<String> =
-        fields.map(|(name, value)| format!("{name} {}", out::said(value))).collect();
+        fields.map(|(name, value)| format!("{name} {}", out::quoted(value))).collect();
     if let Some(state) = named["work_tree"]["state"].as_str() {
         said.push(format!("work tree {state}"));
     }

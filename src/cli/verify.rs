@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 pub(super) use exhibit_verify::command::worse;
-use exhibit_verify::command::{self, Asked, Refused, time};
+use exhibit_verify::command::{self, Refused, VerifyOptions, time};
 use jiff::Timestamp;
 
 use super::trust::{LogTrust, trust, trust_in};
@@ -38,14 +38,14 @@ pub(super) struct Verify {
 
 pub(super) fn verify(common: &Common, verify: Verify) -> Result<u8, Problem> {
     for path in &verify.paths {
-        command::check_path(path, command::Wanted::Any)?;
+        command::check_path(path, command::ExpectedEvidence::Any)?;
     }
     let since = verify.log.witnessed_since;
     let trust = match &verify.log.trust {
         Some(folder) => trust_in(folder, &verify.paths, since)?,
         None => trust(common, verify.allowed_signers.as_deref())?,
     };
-    let asked = Asked {
+    let asked = VerifyOptions {
         paths: verify.paths,
         checkpoints: verify.log.checkpoint,
         witnessed_since: since.is_some(),

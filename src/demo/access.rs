@@ -30,7 +30,8 @@ struct Person {
 
 /// A change asked for, as typed.
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Asked {
+#[serde(expecting = "struct Asked")]
+struct ChangeForm {
     #[serde(default)]
     role: String,
     #[serde(default)]
@@ -60,7 +61,12 @@ fn people() -> Vec<Person> {
 }
 
 /// Change the role of `id` as asked, or say why not.
-fn change(people: &mut [Person], id: &str, asked: &Asked, now: &str) -> Result<Person, String> {
+fn change(
+    people: &mut [Person],
+    id: &str,
+    asked: &ChangeForm,
+    now: &str,
+) -> Result<Person, String> {
     let person = people.iter_mut().find(|person| person.id == id);
     let person = person.ok_or("There is no such person.")?;
     let role = ROLES.into_iter().find(|role| *role == asked.role);
@@ -145,10 +151,10 @@ fn details_page(person: &Person) -> String {
 }
 
 async fn form(State(app): State<App>, Path(id): Path<String>) -> Response {
-    of(&app, &id, |person| page(form_page(person, &Asked::default(), None)))
+    of(&app, &id, |person| page(form_page(person, &ChangeForm::default(), None)))
 }
 
-fn form_page(person: &Person, asked: &Asked, refused: Option<&str>) -> String {
+fn form_page(person: &Person, asked: &ChangeForm, refused: Option<&str>) -> String {
     let alert = refused.map_or_else(String::new, |why| {
         format!("<p class=\"alert\" role=\"alert\">{}</p>", escaped(why))
     });
@@ -171,7 +177,7 @@ fn form_page(person: &Person, asked: &Asked, refused: Option<&str>) -> String {
 async fn submit(
     State(app): State<App>,
     Path(id): Path<String>,
-    Form(asked): Form<Asked>,
+    Form(asked): Form<ChangeForm>,
 ) -> Response {
     let now = app.clock.now().to_rfc3339();
     let changed = change(&mut app.people(), &id, &asked, &now);
@@ -188,7 +194,7 @@ async fn api_details(State(app): State<App>, Path(id): Path<String>) -> Response
 async fn api_change(
     State(app): State<App>,
     Path(id): Path<String>,
-    Json(asked): Json<Asked>,
+    Json(asked): Json<ChangeForm>,
 ) -> Response {
     let now = app.clock.now().to_rfc3339();
     match change(&mut app.people(), &id, &asked, &now) {
@@ -201,8 +207,8 @@ async fn api_change(
 mod tests {
     use super::*;
 
-    fn asked(role: &str, approval: &str) -> Asked {
-        Asked { role: role.to_owned(), approval: approval.to_owned() }
+    fn asked(role: &str, approval: &str) -> ChangeForm {
+        ChangeForm { role: role.to_owned(), approval: approval.to_owned() }
     }
 
     #[test]

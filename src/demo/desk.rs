@@ -10,7 +10,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 
-use super::ledger::{Asked, Ledger, Transaction};
+use super::ledger::{Ledger, RefundForm, Transaction};
 use super::pages;
 use super::serve::{again, api_refused, page, serve};
 use crate::clock::Clock;
@@ -80,7 +80,7 @@ async fn details(State(app): State<App>, Path(id): Path<String>) -> Response {
 async fn form(
     State(app): State<App>,
     Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<RefundForm>,
 ) -> Response {
     let ledger = app.ledger();
     ledger.find(&id).map_or_else(missing, |found| page(pages::form(found, &asked, None)))
@@ -89,7 +89,7 @@ async fn form(
 async fn submit(
     State(app): State<App>,
     Path(id): Path<String>,
-    Form(asked): Form<Asked>,
+    Form(asked): Form<RefundForm>,
 ) -> Response {
     let now = app.clock.now().to_rfc3339();
     let mut ledger = app.ledger();
@@ -116,7 +116,7 @@ async fn api_details(State(app): State<App>, Path(id): Path<String>) -> Response
 async fn api_refund(
     State(app): State<App>,
     Path(id): Path<String>,
-    Json(asked): Json<Asked>,
+    Json(asked): Json<RefundForm>,
 ) -> Response {
     let now = app.clock.now().to_rfc3339();
     match app.ledger().refund(&id, &asked, &now) {

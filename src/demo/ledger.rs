@@ -40,7 +40,7 @@ impl From<Cents> for String {
 
 /// What happened to a transaction.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Entry {
+pub(super) struct HistoryEntry {
     /// RFC 3339, UTC.
     pub(super) time: String,
     pub(super) text: String,
@@ -54,7 +54,7 @@ pub(super) struct Transaction {
     pub(super) method: &'static str,
     pub(super) amount: Cents,
     pub(super) refunded: Cents,
-    pub(super) history: Vec<Entry>,
+    pub(super) history: Vec<HistoryEntry>,
 }
 
 impl Transaction {
@@ -74,7 +74,8 @@ impl Transaction {
 
 /// A refund asked for, as typed.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct Asked {
+#[serde(expecting = "struct Asked")]
+pub(super) struct RefundForm {
     #[serde(default)]
     pub(super) amount: String,
     #[serde(default)]
@@ -88,7 +89,7 @@ pub(super) struct Ledger(pub(super) Vec<Transaction>);
 impl Ledger {
     pub(super) fn new(now: &str) -> Self {
         let transaction = |id, customer, method, amount, refunded| {
-            let paid = Entry { time: now.to_owned(), text: format!("Paid by {method}") };
+            let paid = HistoryEntry { time: now.to_owned(), text: format!("Paid by {method}") };
             let refunded = Cents(refunded);
             Transaction {
                 id,
@@ -116,7 +117,7 @@ impl Ledger {
     pub(super) fn refund(
         &mut self,
         id: &str,
-        asked: &Asked,
+        asked: &RefundForm,
         now: &str,
     ) -> Result<&Transaction, String> {
         let transaction = self.0.iter_mut().find(|transaction| transaction.id == id);
@@ -132,7 +133,7 @@ impl Ledger {
         }
         transaction.refunded.0 += amount.0;
         let text = format!("Refunded {amount} €: {reason}");
-        transaction.history.push(Entry { time: now.to_owned(), text });
+        transaction.history.push(HistoryEntry { time: now.to_owned(), text });
         Ok(transaction)
     }
 }
@@ -141,8 +142,8 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    fn asked(amount: &str, reason: &str) -> Asked {
-        Asked { amount: amount.to_owned(), reason: reason.to_owned() }
+    fn asked(amount: &str, reason: &str) -> RefundForm {
+        RefundForm { amount: amount.to_owned(), reason: reason.to_owned() }
     }
 
     #[test]

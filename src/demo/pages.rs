@@ -1,7 +1,7 @@
 //! Owns the refund desk's pages, and what those of the other desks share: plain HTML with its style
 //! inside, no script, everything that is not ours escaped.
 
-use super::ledger::{Asked, Cents, Transaction};
+use super::ledger::{Cents, RefundForm, Transaction};
 
 const STYLE: &str = include_str!("desk.css");
 
@@ -107,7 +107,7 @@ fn amounts(transaction: &Transaction) -> String {
     format!("<div class=\"tiles\">{}</div>", tiles.concat())
 }
 
-pub(super) fn form(transaction: &Transaction, asked: &Asked, refused: Option<&str>) -> String {
+pub(super) fn form(transaction: &Transaction, asked: &RefundForm, refused: Option<&str>) -> String {
     let id = transaction.id;
     let alert = refused.map_or_else(String::new, |why| {
         format!("<p class=\"alert\" role=\"alert\">{}</p>", escaped(why))
@@ -162,7 +162,8 @@ mod tests {
             refunded: Cents(0),
             history: Vec::new(),
         };
-        let asked = Asked { amount: "\"><script>".to_owned(), reason: "</textarea>&".to_owned() };
+        let asked =
+            RefundForm { amount: "\"><script>".to_owned(), reason: "</textarea>&".to_owned() };
         let html = form(&transaction, &asked, Some("<i>no</i>"));
         assert!(html.contains("value=\"&quot;&gt;&lt;script&gt;\""), "{html}");
         assert!(html.contains("&lt;/textarea&gt;&amp;") && html.contains("&lt;i&gt;no&lt;/i&gt;"));

@@ -184,7 +184,7 @@ impl Call<'_> {
         let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let pause = pause.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let body = self.read(response, REFUSAL).await.unwrap_or_default();
-        let said = self.said(&body);
+        let said = self.refusal_cause(&body);
         let what = format!("answered {status}{said}");
         let remedy = match status.as_u16() {
             401 | 403 => "check the key in [backend.hosted]",
@@ -200,7 +200,7 @@ impl Call<'_> {
     }
 
     /// What a refusal says of its cause, short enough for a sentence; it may quote the key.
-    fn said(&self, body: &[u8]) -> String {
+    fn refusal_cause(&self, body: &[u8]) -> String {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let Some(said) = body["error"].as_str() else { return String::new() };
         let said = said.replace(self.key.expose().as_str(), REDACTED);

@@ -22,8 +22,8 @@ use self::call::{Call, Delivered};
 use self::content::Unfit;
 use self::record::Exchange;
 use crate::backend::{
-    Backend, BackendName, Failed, Order, Pending, Sent, SequenceOrder, SessionOrder, Snapshots,
-    StepReport, Taken,
+    Backend, BackendName, CaptureRequest, CaptureResult, Failed, Pending, Sent, SequenceRequest,
+    SessionRequest, Snapshots, StepReport,
 };
 use crate::backend::{CaptureError, ErrorKind};
 use crate::config::{self, Config};
@@ -112,25 +112,25 @@ impl Hosted {
         reading.await.unwrap_or_else(stopped)
     }
 
-    async fn capture(&self, mut order: Order) -> Result<Taken, Box<Failed>> {
-        if order.settings.page.session.is_some() {
+    async fn capture(&self, mut request: CaptureRequest) -> Result<CaptureResult, Box<Failed>> {
+        if request.settings.page.session.is_some() {
             return Err(no_sessions().into());
         }
-        if order.settings.altered_by().contains(&EXPAND) {
+        if request.settings.altered_by().contains(&EXPAND) {
             return Err(no_expanding().into());
         }
         // What it says of the page it says beside the picture only.
-        if let (true, Some(sent)) = (order.metadata, &mut order.sent) {
+        if let (true, Some(sent)) = (request.metadata, &mut request.sent) {
             Arc::make_mut(&mut sent.body)["response_type"] = json!("json");
         }
         let expected = Expected::Capture {
-            product: order.settings.product.clone(),
-            viewport: order.settings.page.viewport,
-            max_pixels: order.max_pixels,
-            metadata: order.metadata,
+            product: request.settings.product.clone(),
+            viewport: request.settings.page.viewport,
+            max_pixels: request.max_pixels,
+            metadata: request.metadata,
         };
-        let (made, browser) = self.ask(order.sent, expected, order.deadline, true).await?;
-        Ok(Taken {
+        let (made, browser) = self.ask(request.sent, expected, request.deadline, true).await?;
+        Ok(CaptureResult {
             by: BackendName::Hosted,
             pixels: made.pixels(),
             product: made.bytes.into(),
@@ -148,18 +148,18 @@ impl Hosted {
 
     async fn steps(
         &self,
-        order: SequenceOrder,
+        request: SequenceRequest,
         reports: mpsc::Sender<StepReport>,
     ) -> Result<Value, Box<Failed>> {
-        if order.page.session.is_some() {
+        if request.page.session.is_some() {
             return Err(no_sessions().into());
         }
         // What steps did to an application cannot be undone: they are sent again only when the
         // service cannot have begun.
-        let sent = order.sent.clone();
-        let (made, browser) = self.ask(sent, Expected::Sequence, order.deadline, false).await?;
+        let sent = request.sent.clone();
+        let (made, browser) = self.ask(sent, Expected::Sequence, request.deadline, false).await?;
         let (told, by) = (made.told.unwrap_or_default(), browser.clone());
-        let reading = self.tasks.spawn_blocking(move || steps::reports(&order, &told, &by));
+        let reading = self.tasks.spawn_blocking(move || steps::reports(&request, &told, &by));
         let read =
             reading.await.map_err(|error| CaptureError::internal("reading the steps", error))?;
         for report in read {
@@ -172,19 +172,19 @@ impl Hosted {
 }
 
 impl Backend for Hosted {
-    fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>> {
-        Box::pin(self.capture(order))
+    fn take(&self, request: CaptureRequest) -> Pending<'_, Result<CaptureResult, Box<Failed>>> {
+        Box::pin(self.capture(request))
     }
 
     fn sequence(
         &self,
-        order: SequenceOrder,
+        request: SequenceRequest,
         reports: mpsc::Sender<StepReport>,
     ) -> Pending<'_, Result<Value, Box<Failed>>> {
-        Box::pin(self.steps(order, reports))
+        Box::pin(self.steps(request, reports))
     }
 
-    fn open_session(&self, _: SessionOrder) -> Pending<'_, Result<(), CaptureError>> {
+    fn open_session(&self, _: SessionRequest) -> Pending<'_, Result<(), CaptureError>> {
         Box::pin(async { Err(no_sessions()) })
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::base64;
 use super::content::{Unfit, check};
-use crate::backend::{BackendName, Output, SequenceOrder, Snapshots, StepReport, media};
+use crate::backend::{BackendName, Output, SequenceRequest, Snapshots, StepReport, media};
 use crate::backend::{CaptureError, ErrorKind};
 use crate::error::Code;
 use crate::secret::REDACTED;
@@ -12,20 +12,20 @@ use crate::settings::sequence::{Action, Step};
 use crate::shown::shown_within;
 
 /// The steps that the service tells of, in their order, as far as it got.
-pub(super) fn reports(order: &SequenceOrder, told: &Value, browser: &Value) -> Vec<StepReport> {
+pub(super) fn reports(request: &SequenceRequest, told: &Value, browser: &Value) -> Vec<StepReport> {
     let results = told["step_results"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let steps = order.steps.iter().enumerate();
+    let steps = request.steps.iter().enumerate();
     let told_of = steps.map_while(|(index, step)| {
         let result = results.iter().find(|result| result["step_index"] == json!(index));
         // Without an index the place in the list is it.
         let result = result.or_else(|| results.get(index).filter(|r| r["step_index"].is_null()))?;
-        Some(report(order, index, step, result, told, browser))
+        Some(report(request, index, step, result, told, browser))
     });
     told_of.collect()
 }
 
 fn report(
-    order: &SequenceOrder,
+    request: &SequenceRequest,
     index: usize,
     step: &Step,
     result: &Value,
@@ -40,11 +40,11 @@ fn report(
     record["backend"] = json!(BackendName::Hosted);
     let mut outputs = Vec::new();
     let problem = if result["status"] == "ok" {
-        output(order, index, step, told, browser).map(|made| outputs.extend(made)).err()
+        output(request, index, step, told, browser).map(|made| outputs.extend(made)).err()
     } else {
         Some(failed(result))
     };
-    let state = order.observe.then(|| match &result["state"] {
+    let state = request.observe.then(|| match &result["state"] {
         Value::Null => Err(CaptureError::new(
             ErrorKind::BackendFailed,
             "the hosted service does not tell; use the local browser",
@@ -65,7 +65,7 @@ fn report(
 
 /// What a step made, if it was to make something.
 fn output(
-    order: &SequenceOrder,
+    request: &SequenceRequest,
     index: usize,
     step: &Step,
     told: &Value,
@@ -79,7 +79,7 @@ fn output(
         .and_then(|output| base64(&output["data"]))
         .map_err(Unfit::from)
         .and_then(|bytes| {
-            check(product, order.page.viewport, order.max_pixels, &bytes).map(|()| bytes)
+            check(product, request.page.viewport, request.max_pixels, &bytes).map(|()| bytes)
         })
         .map_err(|Unfit { kind, what }| {
             let message =
@@ -94,7 +94,7 @@ fn output(
         pixels: media::png_size(&bytes),
         bytes: bytes.into(),
         companions: Vec::new(),
-        page: order.page.clone(),
+        page: request.page.clone(),
         snapshots: Snapshots::default(),
         facts: None,
         console: Vec::new(),

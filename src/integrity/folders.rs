@@ -57,7 +57,7 @@ const KINDS: [(ReadFlags, TamperKind); 10] = [
 
 /// Something the watch has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum WatchEvent {
     /// Somebody else changed what is watched.
     Tampered(TamperEvent),
     /// The kernel dropped events: what was changed meanwhile is not known.
@@ -150,7 +150,7 @@ impl Folders {
     ///
     /// # Errors
     /// What the system answers; then nothing is watched any more.
-    pub fn read(&mut self, seen: &mut impl FnMut(Seen)) -> io::Result<()> {
+    pub fn read(&mut self, seen: &mut impl FnMut(WatchEvent)) -> io::Result<()> {
         let mark = self.own.mark();
         loop {
             let mut batch = Vec::new();
@@ -184,9 +184,9 @@ impl Folders {
         Ok(())
     }
 
-    fn take(&mut self, event: Event, seen: &mut impl FnMut(Seen)) {
+    fn take(&mut self, event: Event, seen: &mut impl FnMut(WatchEvent)) {
         if event.flags.contains(ReadFlags::QUEUE_OVERFLOW) {
-            return seen(Seen::Lost);
+            return seen(WatchEvent::Lost);
         }
         // A folder that was moved away is not followed: its late events have no path any more.
         let Some(folder) = self.paths.get(&event.watch).cloned() else { return };
@@ -222,7 +222,7 @@ impl Folders {
         let at = self.root.join(&path);
         let late = *kind == TamperKind::Written && self.own.was_own(&at);
         if !late && !self.own.is_own(&at) {
-            seen(Seen::Tampered(TamperEvent { path, kind: *kind }));
+            seen(WatchEvent::Tampered(TamperEvent { path, kind: *kind }));
         }
     }
 
@@ -282,7 +282,7 @@ impl Folders {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a test plays whoever touches what is watched")]
+#[expect(clippy::disallowed_methods, reason = "a test plays whoever tampers with what is watched")]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -314,14 +314,14 @@ mod tests {
         }
 
         /// What was seen since the last time, each kind and path once.
-        fn seen(&mut self) -> Vec<(TamperKind, String)> {
+        fn tampered(&mut self) -> Vec<(TamperKind, String)> {
             let mut found = Vec::new();
             let told = self.folders.read(&mut |seen| match seen {
-                Seen::Tampered(event) => {
+                WatchEvent::Tampered(event) => {
                     let path = event.path.display().to_string().replace(RUN, "RUN");
                     found.push((event.kind, path));
                 }
-                Seen::Lost => panic!("events were lost"),
+                WatchEvent::Lost => panic!("events were lost"),
             });
             told.expect("read");
             found.dedup();
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_of_touching_is_seen_and_reading_is_none() {
+    fn every_way_of_tampering_is_seen_and_reading_is_none() {
         use TamperKind::{Attributes, Created, Modified, MovedAway, MovedHere, Removed, Written};
         let mut watched = Watched::start(usize::MAX);
         let file = watched.at(RUN).join("data/run.json");
@@ -339,42 +339,42 @@ mod tests {
 
         fs::read(&file).expect("read");
         fs::read_dir(watched.at(RUN)).expect("listed").for_each(drop);
-        assert_eq!(watched.seen(), []);
+        assert_eq!(watched.tampered(), []);
         fs::write(&file, "[]").expect("written");
-        assert_eq!(watched.seen(), [one(Modified, name), one(Written, name)]);
+        assert_eq!(watched.tampered(), [one(Modified, name), one(Written, name)]);
         fs::File::options().write(true).open(&file).expect("opened").set_len(1).expect("cut");
-        assert_eq!(watched.seen(), [one(Modified, name), one(Written, name)]);
+        assert_eq!(watched.tampered(), [one(Modified, name), one(Written, name)]);
         drop(fs::File::options().append(true).open(&file).expect("opened"));
-        assert_eq!(watched.seen(), [one(Written, name)]);
+        assert_eq!(watched.tampered(), [one(Written, name)]);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("set");
-        assert_eq!(watched.seen(), [one(Attributes, name)]);
+        assert_eq!(watched.tampered(), [one(Attributes, name)]);
         fs::set_permissions(watched.at(RUN), fs::Permissions::from_mode(0o755)).expect("set");
-        assert_eq!(watched.seen(), [one(Attributes, "RUN")]);
+        assert_eq!(watched.tampered(), [one(Attributes, "RUN")]);
         let other = watched.at(RUN).join("data/other");
         fs::rename(&file, &other).expect("renamed");
-        assert_eq!(watched.seen(), [one(MovedAway, name), one(MovedHere, "RUN/data/other")]);
+        assert_eq!(watched.tampered(), [one(MovedAway, name), one(MovedHere, "RUN/data/other")]);
         fs::remove_file(&other).expect("removed");
-        assert_eq!(watched.seen(), [one(Removed, "RUN/data/other")]);
+        assert_eq!(watched.tampered(), [one(Removed, "RUN/data/other")]);
         std::os::unix::fs::symlink("/etc", &other).expect("linked");
-        assert_eq!(watched.seen(), [one(Created, "RUN/data/other")]);
+        assert_eq!(watched.tampered(), [one(Created, "RUN/data/other")]);
         // What is new is watched as well, and what moved away no longer.
         fs::create_dir(watched.at("log/new")).expect("made");
-        assert_eq!(watched.seen(), [one(Created, "log/new")]);
+        assert_eq!(watched.tampered(), [one(Created, "log/new")]);
         fs::create_dir(watched.at("log/new/in")).expect("made");
-        assert_eq!(watched.seen(), [one(Created, "log/new/in")]);
+        assert_eq!(watched.tampered(), [one(Created, "log/new/in")]);
         fs::rename(watched.at("runs/2026"), watched.at("elsewhere")).expect("moved");
-        assert_eq!(watched.seen(), [one(MovedAway, "runs/2026")]);
+        assert_eq!(watched.tampered(), [one(MovedAway, "runs/2026")]);
         fs::write(watched.at(&RUN.replace("runs/2026", "elsewhere")).join("x"), "")
             .expect("written");
-        assert_eq!(watched.seen(), []);
+        assert_eq!(watched.tampered(), []);
         fs::rename(watched.at("elsewhere"), watched.at("runs/2026")).expect("moved");
-        assert_eq!(watched.seen(), [one(MovedHere, "runs/2026")]);
+        assert_eq!(watched.tampered(), [one(MovedHere, "runs/2026")]);
         fs::remove_file(watched.at(RUN).join("x")).expect("removed");
-        assert_eq!(watched.seen(), [one(Removed, "RUN/x")]);
+        assert_eq!(watched.tampered(), [one(Removed, "RUN/x")]);
         // The parts themselves; what else lies in the store is nobody's business.
         fs::write(watched.at("index.sqlite"), "").expect("written");
         fs::rename(watched.at("checkpoints"), watched.at("gone")).expect("moved");
-        assert_eq!(watched.seen(), [one(MovedAway, "checkpoints")]);
+        assert_eq!(watched.tampered(), [one(MovedAway, "checkpoints")]);
     }
 
     #[test]
@@ -388,32 +388,32 @@ mod tests {
         disk::set_mode(&run, 0o555).expect("set");
         disk::set_mode(&run, 0o755).expect("set");
         disk::remove_dir_all(&watched.at("log/tile")).expect("removed");
-        assert_eq!(watched.seen(), []);
+        assert_eq!(watched.tampered(), []);
         // That a file of ours was closed may be told late; a change of it by others is one.
         let checkpoint = watched.at("log/checkpoint");
         disk::set_mode(&checkpoint, 0o600).expect("set");
-        assert_eq!(watched.seen(), []);
+        assert_eq!(watched.tampered(), []);
         drop(fs::File::options().write(true).open(&checkpoint).expect("opened"));
-        assert_eq!(watched.seen(), []);
+        assert_eq!(watched.tampered(), []);
         fs::write(&checkpoint, "x").expect("written");
-        assert_eq!(watched.seen()[0], (TamperKind::Modified, "log/checkpoint".to_owned()));
+        assert_eq!(watched.tampered()[0], (TamperKind::Modified, "log/checkpoint".to_owned()));
         // A failed change leaves nothing behind that would cover another.
         disk::rename_new(&watched.at("log/none"), &watched.at("log/some")).expect_err("not there");
-        assert_eq!(watched.seen(), []);
+        assert_eq!(watched.tampered(), []);
         fs::write(watched.at("log/some"), "").expect("written");
-        assert_eq!(watched.seen()[0], (TamperKind::Created, "log/some".to_owned()));
+        assert_eq!(watched.tampered()[0], (TamperKind::Created, "log/some".to_owned()));
         // A folder that comes by a rename of ours is watched from then on.
         fs::create_dir_all(watched.at("open/x/data")).expect("made");
         let new = RUN.replace("8b57", "8b58");
         disk::rename_new(&watched.at("open/x"), &watched.at(&new)).expect("moved");
-        assert_eq!(watched.seen(), []);
+        assert_eq!(watched.tampered(), []);
         fs::write(watched.at(&new).join("data/y"), "").expect("written");
-        assert_eq!(watched.seen()[0], (TamperKind::Created, format!("{new}/data/y")));
+        assert_eq!(watched.tampered()[0], (TamperKind::Created, format!("{new}/data/y")));
         // One that the daemon takes out is not followed to where it is removed.
         let before = watched.folders.watched();
         disk::rename_new(&run, &watched.at("purging")).expect("moved");
         fs::remove_dir_all(watched.at("purging")).expect("removed");
-        assert_eq!(watched.seen(), []);
+        assert_eq!(watched.tampered(), []);
         assert_eq!(watched.folders.watched(), before - 2);
     }
 
@@ -442,11 +442,11 @@ mod tests {
             fs::rename(&two, &one).expect("renamed");
         }
         let mut lost = 0;
-        let seen = &mut |seen| lost += u64::from(seen == Seen::Lost);
+        let seen = &mut |seen| lost += u64::from(seen == WatchEvent::Lost);
         watched.folders.read(seen).expect("read");
         assert_eq!(lost, 1);
-        assert_eq!(watched.seen(), [], "and it goes on");
+        assert_eq!(watched.tampered(), [], "and it goes on");
         fs::write(&two, "").expect("written");
-        assert_eq!(watched.seen()[0], (TamperKind::Created, "log/two".to_owned()));
+        assert_eq!(watched.tampered()[0], (TamperKind::Created, "log/two".to_owned()));
     }
 }

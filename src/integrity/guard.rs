@@ -16,7 +16,7 @@ use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-pub use self::asking::{Flag, Order, Released, ask, release};
+pub use self::asking::{Flag, GuardCommand, Released, ask, release};
 use self::asking::{answer, be_patient, line};
 use self::word::{Log, Word};
 use crate::digest::Digest;
@@ -88,21 +88,21 @@ impl Guard {
     fn answer(&self, stream: &UnixStream) -> io::Result<()> {
         be_patient(stream)?;
         let peer = rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw();
-        let order = if peer == self.owner || peer == 0 {
+        let command = if peer == self.owner || peer == 0 {
             line(stream)?.trim_end().parse()
         } else {
             Err("only the user that owns the store is answered".to_owned())
         };
-        let done = match &order {
-            Ok(order) => self.carry_out(*order),
+        let done = match &command {
+            Ok(command) => self.carry_out(*command),
             Err(why) => Err(why.clone()),
         };
         if let Err(why) = &done {
             tracing::warn!(peer, why, "an order was not carried out");
         }
         let answered = answer(stream, &done);
-        match (order, done) {
-            (Ok(Order::Release(run)), Ok(())) => {
+        match (command, done) {
+            (Ok(GuardCommand::Release(run)), Ok(())) => {
                 // Whoever asked is done, is gone or is silent for too long: all the same to us.
                 let _ = answered.and_then(|()| line(stream));
                 let closed = self.close_day(run);
@@ -116,9 +116,9 @@ impl Guard {
     }
 
     /// Do as told. A release leaves the folder of a day open.
-    fn carry_out(&self, order: Order) -> Result<(), String> {
-        match order {
-            Order::Lock(run) => {
+    fn carry_out(&self, command: GuardCommand) -> Result<(), String> {
+        match command {
+            GuardCommand::Lock(run) => {
                 let changed = self.lock(run)?;
                 // What is locked is no less so for it.
                 if let Err(why) = self.look() {
@@ -126,16 +126,16 @@ impl Guard {
                 }
                 tracing::info!(%run, changed, "what is sealed was made immutable");
             }
-            Order::Release(run) => {
+            GuardCommand::Release(run) => {
                 let word = self.log.word(run)?;
                 let changed = self.let_go(run, word)?;
                 tracing::warn!(%run, word = word.name(), changed, "what the log says that goes may be changed");
             }
-            Order::Tiles(size) => {
+            GuardCommand::Tiles(size) => {
                 let changed = self.lock_tiles(size)?;
                 tracing::info!(size, changed, "full tiles of the log were made immutable");
             }
-            Order::Measure(flag) => measure(&self.store, flag)?,
+            GuardCommand::Measure(flag) => measure(&self.store, flag)?,
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Owns the running of the operator's program when evidence was touched: with its arguments as they
+//! Owns the running of the operator's program when evidence was tampered with: with its arguments as they
 //! are and no shell, one at a time, what there is to say on its standard input, cut off when it takes
 //! too long. Whatever becomes of it holds up nothing else.
 

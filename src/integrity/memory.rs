@@ -24,9 +24,9 @@ const MOST: u64 = 1 << 20;
 const LIMIT: u64 = 64 << 20;
 const MODE: u32 = 0o600;
 
-/// A state of the log.
+/// The head of the log's tree: its size and root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct TreeHead {
     /// Entries.
     pub size: u64,
     /// The root over them.
@@ -46,7 +46,7 @@ pub(crate) struct Memory {
 
 #[derive(Debug)]
 struct State {
-    seen: Option<Seen>,
+    seen: Option<TreeHead>,
     file: Appending,
     length: u64,
 }
@@ -92,7 +92,7 @@ impl Memory {
     }
 
     /// The largest state that was seen.
-    pub(crate) fn seen(&self) -> Option<Seen> {
+    pub(crate) fn tree_head(&self) -> Option<TreeHead> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).seen
     }
 
@@ -100,7 +100,7 @@ impl Memory {
     ///
     /// # Errors
     /// Why it cannot be, in words.
-    pub(crate) fn see(&self, seen: Seen) -> Result<(), String> {
+    pub(crate) fn see(&self, seen: TreeHead) -> Result<(), String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.seen.is_some_and(|before| before.size >= seen.size) {
             return Ok(());
@@ -131,7 +131,7 @@ impl Memory {
     /// # Errors
     /// Why it cannot be, in words.
     pub(crate) fn see_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), String> {
-        self.see(Seen { size: checkpoint.size, root: checkpoint.root })
+        self.see(TreeHead { size: checkpoint.size, root: checkpoint.root })
     }
 
     /// Whether the log that `reader` reads, whose newest checkpoint is `checkpoint`, goes on from what
@@ -140,7 +140,7 @@ impl Memory {
     /// # Errors
     /// Why not, in words.
     pub(crate) fn check(&self, reader: &LogReader, checkpoint: &Checkpoint) -> Result<(), String> {
-        let Some(seen) = self.seen() else { return Ok(()) };
+        let Some(seen) = self.tree_head() else { return Ok(()) };
         let (size, root) = (checkpoint.size, checkpoint.root);
         if size < seen.size {
             return Err(format!(
@@ -168,7 +168,7 @@ impl Memory {
     }
 }
 
-fn line(seen: Seen) -> String {
+fn line(seen: TreeHead) -> String {
     format!("{} {}\n", seen.size, seen.root)
 }
 
@@ -183,18 +183,18 @@ fn is_memory(text: &[u8]) -> bool {
 }
 
 /// The largest state of those in `text`; what is no whole line was cut short.
-fn largest(text: &[u8]) -> Option<Seen> {
+fn largest(text: &[u8]) -> Option<TreeHead> {
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &text[..end]);
     let lines = std::str::from_utf8(whole).unwrap_or_default().lines();
     let states = lines.filter_map(|line| {
         let (size, root) = line.split_once(' ')?;
-        Some(Seen { size: size.parse().ok()?, root: root.parse().ok()? })
+        Some(TreeHead { size: size.parse().ok()?, root: root.parse().ok()? })
     });
     states.max_by_key(|seen| seen.size)
 }
 
 /// Write the file anew with `seen` alone.
-fn write_anew(folder: &Path, name: &str, seen: Seen) -> io::Result<()> {
+fn write_anew(folder: &Path, name: &str, seen: TreeHead) -> io::Result<()> {
     let held = Held::open(folder)?;
     // On a file system without flags there is nothing to take off.
     drop(held.set_append_only_here(false));
@@ -221,8 +221,8 @@ mod tests {
 
     use super::*;
 
-    fn seen(size: u64) -> Seen {
-        Seen { size, root: Digest::of(&size.to_le_bytes()) }
+    fn head_of(size: u64) -> TreeHead {
+        TreeHead { size, root: Digest::of(&size.to_le_bytes()) }
     }
 
     /// Takes the flags off, so that the folder can be removed.
@@ -240,24 +240,27 @@ mod tests {
         let off = Off(tempfile::tempdir().expect("a folder"));
         let folder = off.0.path().join("state");
         let memory = Memory::open(&folder, "log", true).expect("opened");
-        assert_eq!(memory.seen(), None);
+        assert_eq!(memory.tree_head(), None);
         for size in [3, 7, 5] {
-            memory.see(seen(size)).expect("remembered");
+            memory.see(head_of(size)).expect("remembered");
         }
-        assert_eq!(memory.seen(), Some(seen(7)));
+        assert_eq!(memory.tree_head(), Some(head_of(7)));
         drop(memory);
         let memory = Memory::open(&folder, "log", true).expect("opened");
-        assert_eq!(memory.seen(), Some(seen(7)));
-        assert_eq!(Memory::open(&folder, "another", true).expect("opened").seen(), None);
+        assert_eq!(memory.tree_head(), Some(head_of(7)));
+        assert_eq!(Memory::open(&folder, "another", true).expect("opened").tree_head(), None);
         // What others add takes nothing back.
         let file = folder.join(&memory.name);
         drop(memory);
         let mut more = fs::OpenOptions::new().append(true).open(&file).expect("it can be added to");
         std::io::Write::write_all(&mut more, b"nonsense\n1 x\n9 cut sho").expect("written");
         let memory = Memory::open(&folder, "log", true).expect("opened");
-        assert_eq!(memory.seen(), Some(seen(7)));
-        memory.see(seen(8)).expect("remembered");
-        assert_eq!(Memory::open(&folder, "log", true).expect("opened").seen(), Some(seen(8)));
+        assert_eq!(memory.tree_head(), Some(head_of(7)));
+        memory.see(head_of(8)).expect("remembered");
+        assert_eq!(
+            Memory::open(&folder, "log", true).expect("opened").tree_head(),
+            Some(head_of(8))
+        );
     }
 
     #[test]
@@ -272,11 +275,12 @@ mod tests {
                 break;
             }
             memory.state.lock().expect("alone").length += 7000;
-            memory.see(seen(size)).expect("remembered");
+            memory.see(head_of(size)).expect("remembered");
         }
-        let (last, length) = (memory.seen().expect("some"), file.metadata().expect("there").len());
+        let (last, length) =
+            (memory.tree_head().expect("some"), file.metadata().expect("there").len());
         drop(memory);
-        assert_eq!(Memory::open(&folder, "log", true).expect("opened").seen(), Some(last));
+        assert_eq!(Memory::open(&folder, "log", true).expect("opened").tree_head(), Some(last));
         assert!(length < MOST, "{length}");
     }
 
@@ -285,7 +289,7 @@ mod tests {
         let off = Off(tempfile::tempdir().expect("a folder"));
         let folder = off.0.path().join("state");
         let memory = Memory::open(&folder, "log", true).expect("opened");
-        memory.see(seen(7)).expect("remembered");
+        memory.see(head_of(7)).expect("remembered");
         let file = folder.join(&memory.name);
         if !crate::disk::flags::is_append_only(&file).expect("seen") {
             return;
@@ -294,6 +298,9 @@ mod tests {
         fs::remove_file(&file).expect_err("removed");
         fs::rename(&file, folder.join("other")).expect_err("renamed");
         fs::rename(&folder, off.0.path().join("other")).expect_err("its folder renamed");
-        assert_eq!(Memory::open(&folder, "log", true).expect("opened").seen(), Some(seen(7)));
+        assert_eq!(
+            Memory::open(&folder, "log", true).expect("opened").tree_head(),
+            Some(head_of(7))
+        );
     }
 }

@@ -9,6 +9,6 @@ pub(crate) mod memory;
 mod tamper;
 pub mod verity;
 
-pub use folders::{Folders, Seen};
+pub use folders::{Folders, WatchEvent};
 pub use hook::{Hook, HookCounts, Messages};
-pub use tamper::{Burst, Place, TamperEvent, TamperKind};
+pub use tamper::{Burst, TamperEvent, TamperKind, TamperPlace};

@@ -51,7 +51,7 @@ pub struct TamperEvent {
 
 /// What was changed, as it is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum TamperPlace {
     /// A sealed run.
     Run(RunId),
     /// A folder between `runs/` and the runs, or what does not belong there.
@@ -66,7 +66,7 @@ pub enum Place {
     Store,
 }
 
-impl Place {
+impl TamperPlace {
     /// What `path`, which is one below the store, belongs to.
     pub fn of(path: &Path) -> Self {
         let mut parts = path.components().map(Component::as_os_str);
@@ -83,7 +83,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for TamperPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Run(run) => run.fmt(f),
@@ -100,7 +100,8 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Burst {
     /// How many of which kind.
-    pub touched: BTreeMap<TamperKind, u64>,
+    #[serde(rename = "touched")]
+    pub tamper_events: BTreeMap<TamperKind, u64>,
     /// Paths below the store, some of them; names that a caller chose are left out, so that the
     /// log, which outlives the evidence, holds nothing of theirs.
     pub paths: BTreeSet<String>,
@@ -111,8 +112,8 @@ pub struct Burst {
 impl Burst {
     /// Take in an event.
     pub fn add(&mut self, event: &TamperEvent) {
-        *self.touched.entry(event.kind).or_default() += 1;
-        let told = told(&event.path);
+        *self.tamper_events.entry(event.kind).or_default() += 1;
+        let told = shown_path(&event.path);
         if self.paths.len() < TOLD {
             self.paths.insert(told);
         } else {
@@ -122,8 +123,8 @@ impl Burst {
 
     /// Take in all of another burst.
     pub fn join(&mut self, other: Self) {
-        for (kind, count) in other.touched {
-            *self.touched.entry(kind).or_default() += count;
+        for (kind, count) in other.tamper_events {
+            *self.tamper_events.entry(kind).or_default() += count;
         }
         self.more |= other.more;
         for path in other.paths {
@@ -137,12 +138,12 @@ impl Burst {
 
     /// How many events.
     pub fn count(&self) -> u64 {
-        self.touched.values().sum()
+        self.tamper_events.values().sum()
     }
 }
 
 /// `path` in a spelling that can be shown, without names of callers.
-fn told(path: &Path) -> String {
+fn shown_path(path: &Path) -> String {
     let parts: Vec<&OsStr> = path.components().map(Component::as_os_str).collect();
     let callers = matches!(parts.get(5..7), Some([data, folder])
         if *data == "data" && CALLERS.iter().any(|name| folder == name));
@@ -178,19 +179,19 @@ mod tests {
     #[test]
     fn a_path_belongs_to_its_run_or_to_a_part_of_the_store() {
         let run = format!("runs/2026/11/23/{RUN}");
-        let own = Place::Run(RUN.parse().expect("an id"));
+        let own = TamperPlace::Run(RUN.parse().expect("an id"));
         for (path, place) in [
             (run.as_str(), own),
             (&format!("{run}/data/run.json"), own),
-            ("runs/2026/11/23", Place::Runs),
-            ("runs/2026/11/23/notes.txt", Place::Runs),
-            ("runs", Place::Runs),
-            ("log/tile/0/000", Place::Log),
-            ("checkpoints/000000001.note", Place::Checkpoints),
-            ("imported/x.tar.zst", Place::Imported),
-            ("", Place::Store),
+            ("runs/2026/11/23", TamperPlace::Runs),
+            ("runs/2026/11/23/notes.txt", TamperPlace::Runs),
+            ("runs", TamperPlace::Runs),
+            ("log/tile/0/000", TamperPlace::Log),
+            ("checkpoints/000000001.note", TamperPlace::Checkpoints),
+            ("imported/x.tar.zst", TamperPlace::Imported),
+            ("", TamperPlace::Store),
         ] {
-            assert_eq!(Place::of(Path::new(path)), place, "{path}");
+            assert_eq!(TamperPlace::of(Path::new(path)), place, "{path}");
         }
     }
 
@@ -205,7 +206,7 @@ mod tests {
         let mut other = Burst::default();
         other.add(&TamperEvent { path: "log".into(), kind: TamperKind::Removed });
         other.join(burst);
-        assert_eq!(other.touched[&TamperKind::Modified], 40);
+        assert_eq!(other.tamper_events[&TamperKind::Modified], 40);
         assert_eq!((other.count(), other.paths.len(), other.more), (41, TOLD, true));
     }
 
@@ -213,16 +214,16 @@ mod tests {
     fn names_that_callers_chose_are_not_told_and_others_can_be_shown() {
         let run = format!("runs/2026/11/23/{RUN}");
         assert_eq!(
-            told(Path::new(&format!("{run}/data/attachments/alice-smith.pdf"))),
+            shown_path(Path::new(&format!("{run}/data/attachments/alice-smith.pdf"))),
             format!("{run}/data/attachments/…")
         );
         assert_eq!(
-            told(Path::new(&format!("{run}/data/run.json"))),
+            shown_path(Path::new(&format!("{run}/data/run.json"))),
             format!("{run}/data/run.json")
         );
         let odd = Path::new(OsStr::from_bytes(b"log/a\x1b[31m\xff"));
-        assert_eq!(told(odd), "log/a\\x1b[31m\\xff");
-        let long = told(Path::new(&format!("log/{}", "ä".repeat(300))));
+        assert_eq!(shown_path(odd), "log/a\\x1b[31m\\xff");
+        let long = shown_path(Path::new(&format!("log/{}", "ä".repeat(300))));
         assert!(long.len() < 210 && long.ends_with('…'), "{long}");
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::log::{Reading, Runs, Told, untold};
+use super::log::{Reading, RunHistory, Runs, untold};
 use super::place::{is_absent, is_file, is_folder};
 use super::{Fate, Query, Row};
 use crate::disk;
@@ -58,14 +58,14 @@ impl<'a> Judge<'a> {
     }
 
     /// The rows of the runs that the log tells of and that are asked for.
-    pub(super) fn told(&self, query: &Query) -> Vec<Row> {
+    pub(super) fn rows(&self, query: &Query) -> Vec<Row> {
         let asked =
             self.told.iter().filter_map(|(run, told)| Some((row(*run, told, query)?, told)));
-        let asked: Vec<(Row, &Told)> = asked.collect();
+        let asked: Vec<(Row, &RunHistory)> = asked.collect();
         verify::each(&asked, |(row, told)| self.judged(row.clone(), told))
     }
 
-    fn judged(&self, mut row: Row, told: &Told) -> Row {
+    fn judged(&self, mut row: Row, told: &RunHistory) -> Row {
         if told.purge.is_some() {
             row.fate = Fate::Purged;
             return row;
@@ -93,7 +93,7 @@ impl<'a> Judge<'a> {
 
     /// What is found of a run once nobody moves it while it is looked at: a daemon may purge, archive and
     /// restore it meanwhile, and the log tell of that by now.
-    fn settled(&self, told: &Told, row: &mut Row) -> Found {
+    fn settled(&self, told: &RunHistory, row: &mut Row) -> Found {
         let (run, mut told, mut at) = (row.run, told.clone(), self.at.clone());
         let mut stand = Stand::of(self.root, run);
         let mut found = self.found(run, &told);
@@ -126,11 +126,11 @@ impl<'a> Judge<'a> {
 
     /// Look for `run` where it can lie, and hold it against the log. Where one of its places cannot be
     /// looked at, nobody can tell that it is gone.
-    fn found(&self, run: RunId, told: &Told) -> Found {
+    fn found(&self, run: RunId, told: &RunHistory) -> Found {
         self.look(run, told).unwrap_or_else(|error| unreadable(&error))
     }
 
-    fn look(&self, run: RunId, told: &Told) -> io::Result<Found> {
+    fn look(&self, run: RunId, told: &RunHistory) -> io::Result<Found> {
         let logged = told.logged();
         let at = |place: String| self.root.join(place);
         let (folder, open) = (at(sealed_place(run)), at(open_place(run)));
@@ -243,7 +243,7 @@ fn unreadable(error: &(dyn Error + 'static)) -> Found {
 }
 
 /// What became of a run that is there as the log holds it.
-fn fate(told: &Told) -> Fate {
+fn fate(told: &RunHistory) -> Fate {
     let Some((_, _, seal)) = &told.seal else { return Fate::Open };
     match seal.data.get("state").and_then(Value::as_str) {
         _ if told.archive.is_some() => Fate::Archived,
@@ -254,7 +254,7 @@ fn fate(told: &Told) -> Fate {
 }
 
 /// The row of a run by the log alone, if it is asked for.
-fn row(run: RunId, told: &Told, query: &Query) -> Option<Row> {
+fn row(run: RunId, told: &RunHistory, query: &Query) -> Option<Row> {
     let text = |leaf: &Leaf, name: &str| leaf.data.get(name)?.as_str().map(str::to_owned);
     let seal = told.seal.as_ref().map(|(_, _, leaf)| leaf);
     let any = told.open.as_ref().map(|(_, leaf)| leaf).or(seal)?;

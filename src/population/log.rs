@@ -21,7 +21,7 @@ use crate::tlog::policy::Policy;
 
 /// What the log tells of one run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct RunHistory {
     /// Place among the runs that were opened.
     pub(super) number: u64,
     pub(super) open: Option<(u64, Leaf)>,
@@ -34,7 +34,7 @@ pub(super) struct Told {
     moved: bool,
 }
 
-impl Told {
+impl RunHistory {
     /// What its folder is held against.
     pub(super) fn logged(&self) -> LoggedRun {
         let open = self.open.as_ref().map(|(_, leaf)| leaf);
@@ -81,7 +81,7 @@ fn digest(leaf: &Leaf, name: &str) -> Option<Digest> {
 }
 
 /// What the log tells of all runs.
-pub(super) type Runs = HashMap<RunId, Told>;
+pub(super) type Runs = HashMap<RunId, RunHistory>;
 
 /// A log, read: all of it, or what was added.
 pub(super) struct Reading {
@@ -113,7 +113,7 @@ impl Reading {
             }
             None => at.advance(&reader, policy),
         };
-        Ok(Self::over(entries.map_err(Broken::told)?, at))
+        Ok(Self::over(entries.map_err(Broken::into_store_error)?, at))
     }
 
     /// Read what was added to the log of the store at `root` since `at`, by a log that `policy` vouches
@@ -127,7 +127,8 @@ impl Reading {
         policy: &Policy,
     ) -> Result<Self, StoreError> {
         let mut at = at.clone();
-        let added = at.advance(&LogReader::of_store(root), policy).map_err(Broken::told)?;
+        let added =
+            at.advance(&LogReader::of_store(root), policy).map_err(Broken::into_store_error)?;
         Ok(Self::over(added, at))
     }
 
@@ -176,7 +177,7 @@ pub(super) fn untold(
 /// When the log cannot be read.
 pub(crate) fn absent(root: &Path, policy: &Policy) -> Result<Vec<(RunId, Fate)>, StoreError> {
     let Reading { told, at, .. } = Reading::of(root, None, policy)?;
-    let lies = |run: RunId, told: &Told| -> io::Result<bool> {
+    let lies = |run: RunId, told: &RunHistory| -> io::Result<bool> {
         let folder = || is_folder(&root.join(sealed_place(run)));
         let archive = || is_file(&root.join(archived_place(run)));
         let open = || -> io::Result<bool> {
@@ -185,7 +186,7 @@ pub(crate) fn absent(root: &Path, policy: &Policy) -> Result<Vec<(RunId, Fate)>,
         // It may have been moved from one to the other meanwhile.
         Ok(folder()? || archive()? || open()? || folder()? || archive()?)
     };
-    let doubt = |(run, told): (&RunId, &Told)| match lies(*run, told) {
+    let doubt = |(run, told): (&RunId, &RunHistory)| match lies(*run, told) {
         _ if told.purge.is_some() => None,
         Ok(true) => None,
         Ok(false) => Some((*run, Fate::Gone)),

@@ -226,7 +226,7 @@ pub fn population(
 ) -> Result<Population, StoreError> {
     let Reading { told, findings, absences, opened, at } = Reading::of(root, state, policy)?;
     let judge = judge::Judge::new(root, &told, &at, policy);
-    let mut runs = judge.told(&query);
+    let mut runs = judge.rows(&query);
     runs.extend(judge.unlogged(&query)?);
     for row in &mut runs {
         row.integrity = findings.of(row.run);

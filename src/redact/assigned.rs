@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::name::{self, Kind};
+use super::name::{self, SecretKind};
 use super::value::{Bond, behind_scheme, is_secret};
 
 /// Longest name before a sign, in bytes.
@@ -90,7 +90,7 @@ impl<'t> Scan<'t> {
         self.named = self.named.saturating_sub(1);
         let Some(kind) = self.kind(&name) else { return self.naming(&name, end) };
         let start = self.emphasis(end);
-        if kind == Kind::Header && !equals && !name.quoted && !self.opens(start) {
+        if kind == SecretKind::Header && !equals && !name.quoted && !self.opens(start) {
             return self.header(&name, start);
         }
         // `/password:…`, as programs of Windows take it.
@@ -103,13 +103,13 @@ impl<'t> Scan<'t> {
     }
 
     /// What the name says; one that was waited for says that its value is a secret.
-    fn kind(&self, name: &Name<'_>) -> Option<Kind> {
+    fn kind(&self, name: &Name<'_>) -> Option<SecretKind> {
         if self.named > 0 && name::is_valued(name.text) {
-            return Some(Kind::Secret);
+            return Some(SecretKind::Secret);
         }
         let plain = name.text.rsplit(['?', '&']).next().unwrap_or(name.text);
         let signed = matches!(plain, "sig" | "signature") && name.text.contains(['?', '&']);
-        if signed { Some(Kind::Secret) } else { name::kind(name.text) }
+        if signed { Some(SecretKind::Secret) } else { name::kind(name.text) }
     }
 
     /// A name whose value is the name of a secret.
@@ -118,7 +118,7 @@ impl<'t> Scan<'t> {
             let start = self.blanks(end);
             let content = self.content(start);
             let value = self.judged(content);
-            if !matches!(name::kind(value), None | Some(Kind::Likely | Kind::Pass)) {
+            if !matches!(name::kind(value), None | Some(SecretKind::Likely | SecretKind::Pass)) {
                 self.named = 3;
             }
         }
@@ -191,7 +191,7 @@ impl<'t> Scan<'t> {
     }
 
     /// A value that begins at `at`, bound closely to its name or not.
-    fn value(&mut self, kind: Kind, at: usize, close: bool, first: bool) {
+    fn value(&mut self, kind: SecretKind, at: usize, close: bool, first: bool) {
         let first_byte = self.byte(at);
         if matches!(first_byte, b'[' | b'{') && self.byte(at + 1) != b'{' {
             return self.inside(kind, at);
@@ -205,11 +205,11 @@ impl<'t> Scan<'t> {
         let range = self.content(at);
         let quoted = range.start > at;
         let range = match kind {
-            Kind::Header => {
+            SecretKind::Header => {
                 let both = self.with_scheme(range, quoted);
                 self.without_scheme(both)
             }
-            Kind::Phrase if !quoted => self.phrase(range),
+            SecretKind::Phrase if !quoted => self.phrase(range),
             _ => range,
         };
         let value = self.judged(range.clone());

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::assigned::{NAME, Name, Scan};
-use super::name::{self, Kind};
+use super::name::{self, SecretKind};
 use super::value::{Bond, is_secret, looks_secret};
 
 /// Longest list or object behind a name, in bytes.
@@ -35,7 +35,7 @@ impl Scan<'_> {
         let value = self.judged(range.clone());
         let word = value.split_whitespace().next().unwrap_or_default();
         let sound = if range.start > at {
-            is_secret(Kind::Secret, value, Bond::Strong)
+            is_secret(SecretKind::Secret, value, Bond::Strong)
         } else {
             looks_secret(word) || word.len() >= 20
         };
@@ -48,7 +48,7 @@ impl Scan<'_> {
     }
 
     /// Every value in a list or object behind the name of a secret, but for those that tell about it.
-    pub(super) fn inside(&mut self, kind: Kind, at: usize) {
+    pub(super) fn inside(&mut self, kind: SecretKind, at: usize) {
         let limit = self.bytes.len().min(at + INSIDE);
         let (mut depth, mut place, mut innocent, mut plain) = (0_usize, at, false, true);
         while place < limit {
@@ -69,7 +69,8 @@ impl Scan<'_> {
                     if is_key {
                         innocent = name::is_innocent(value);
                     } else {
-                        let kind = if kind == Kind::Header { Kind::Secret } else { kind };
+                        let kind =
+                            if kind == SecretKind::Header { SecretKind::Secret } else { kind };
                         if !innocent && is_secret(kind, value, Bond::Strong) {
                             self.found.push(range.clone());
                         }
@@ -88,7 +89,7 @@ impl Scan<'_> {
     }
 
     /// Words between commas, without quotation marks.
-    fn plain_list(&mut self, kind: Kind, range: Range<usize>) {
+    fn plain_list(&mut self, kind: SecretKind, range: Range<usize>) {
         let mut at = range.start;
         let Some(text) = self.text.get(range) else { return };
         for part in text.split(',') {
@@ -102,7 +103,7 @@ impl Scan<'_> {
     }
 
     /// The items of a list of YAML, which begins behind the line that ends at `at`; or the one value.
-    pub(super) fn items(&mut self, kind: Kind, mut at: usize) {
+    pub(super) fn items(&mut self, kind: SecretKind, mut at: usize) {
         for _ in 0..ITEMS {
             while matches!(self.byte(at), b'\n' | b'\r') {
                 at += 1;
@@ -156,7 +157,7 @@ impl Scan<'_> {
         // `openssl -passin pass:…`
         let value = &self.text[range.clone()];
         let range = range.end - value.strip_prefix("pass:").unwrap_or(value).len()..range.end;
-        if is_secret(Kind::Secret, self.judged(range.clone()), Bond::Strong) {
+        if is_secret(SecretKind::Secret, self.judged(range.clone()), Bond::Strong) {
             self.hit(range);
         }
     }

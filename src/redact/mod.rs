@@ -8,8 +8,8 @@ mod corpus;
 #[cfg(test)]
 mod cost;
 mod forms;
+mod json_pointer;
 mod name;
-mod place;
 mod rule;
 mod spoken;
 #[cfg(test)]
@@ -24,8 +24,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use self::name::Kind;
-use self::place::{Hits, Place, Tally};
+use self::json_pointer::{Hits, JsonPointer, Tally};
+use self::name::SecretKind;
 use self::value::{Bond, is_secret};
 use self::view::View;
 pub use rule::{BUILT_IN, Rule, RuleError};
@@ -50,12 +50,12 @@ pub fn redact(rules: &[Rule], data: &mut Map<String, Value>, ours: &[&str]) -> O
     let mut found = Found { rules, names, ours, hits: Hits::default() };
     for _ in 0..ROUNDS {
         let before = found.hits.times();
-        found.object(data, &Place::ROOT, None);
+        found.object(data, &JsonPointer::ROOT, None);
         if found.hits.times() == before {
             break;
         }
     }
-    found.hits.told()
+    found.hits.into_record()
 }
 
 struct Found<'r> {
@@ -69,7 +69,12 @@ struct Found<'r> {
 
 impl Found<'_> {
     /// `under` is what the name of something around it says of all that is in it.
-    fn object(&mut self, map: &mut Map<String, Value>, place: &Place<'_>, under: Option<Kind>) {
+    fn object(
+        &mut self,
+        map: &mut Map<String, Value>,
+        place: &JsonPointer<'_>,
+        under: Option<SecretKind>,
+    ) {
         let named = names_a_secret(map);
         let ours = self.ours.iter().any(|ours| place.is(ours));
         let (mut tally, mut numbers) = (Tally::default(), HashMap::new());
@@ -77,7 +82,7 @@ impl Found<'_> {
             let clean = if ours { None } else { self.text(&name, &[], &mut tally) };
             let own = name::kind(&name);
             let innocent = name::is_innocent(&name);
-            let beside = (named && name::is_valued(&name)).then_some(Kind::Secret);
+            let beside = (named && name::is_valued(&name)).then_some(SecretKind::Secret);
             // The names are looked at as they are left, too: so the next look finds nothing else.
             let left = clean
                 .as_deref()
@@ -94,8 +99,8 @@ impl Found<'_> {
     fn value(
         &mut self,
         value: &mut Value,
-        place: &Place<'_>,
-        kind: Option<Kind>,
+        place: &JsonPointer<'_>,
+        kind: Option<SecretKind>,
         given: &[Range<usize>],
     ) {
         let mut tally = Tally::default();
@@ -116,8 +121,8 @@ impl Found<'_> {
     fn content(
         &mut self,
         value: &mut Value,
-        place: &Place<'_>,
-        kind: Option<Kind>,
+        place: &JsonPointer<'_>,
+        kind: Option<SecretKind>,
         given: &[Range<usize>],
         tally: &mut Tally,
     ) {
@@ -140,7 +145,7 @@ impl Found<'_> {
     }
 
     /// A list; one of arguments or of a name and its value tells by one item what the next one is.
-    fn list(&mut self, items: &mut [Value], place: &Place<'_>, kind: Option<Kind>) {
+    fn list(&mut self, items: &mut [Value], place: &JsonPointer<'_>, kind: Option<SecretKind>) {
         let given = self.arguments(items);
         let pair = items.len() == 2;
         let (mut next, mut begin, mut passed) = (None, 0, 0);
@@ -153,7 +158,7 @@ impl Found<'_> {
             passed += inside.len();
             begin = whole.end + 1;
             let told = item.as_str().and_then(|text| match name::kind(text) {
-                _ if name::is_option(text) => Some(Kind::Secret),
+                _ if name::is_option(text) => Some(SecretKind::Secret),
                 Some(kind) if pair && index == 0 && text.len() < 100 => Some(kind),
                 _ => None,
             });
@@ -236,18 +241,19 @@ fn free_name(map: &Map<String, Value>, numbers: &mut HashMap<String, u64>, name:
 fn names_a_secret(map: &Map<String, Value>) -> bool {
     map.iter().any(|(name, value)| {
         let names = |text: &str| {
-            text.len() < 100 && !matches!(name::kind(text), None | Some(Kind::Likely | Kind::Pass))
+            text.len() < 100
+                && !matches!(name::kind(text), None | Some(SecretKind::Likely | SecretKind::Pass))
         };
         name::is_naming(name) && value.as_str().is_some_and(names)
     })
 }
 
 /// Whether `value` is a secret under a name of this kind.
-fn is_secret_value(kind: Kind, value: &Value) -> bool {
+fn is_secret_value(kind: SecretKind, value: &Value) -> bool {
     match value {
         Value::String(text) => is_secret(kind, text, Bond::Strong),
-        Value::Number(_) if matches!(kind, Kind::Secret | Kind::Phrase) => true,
-        Value::Number(number) if kind == Kind::Digits => {
+        Value::Number(_) if matches!(kind, SecretKind::Secret | SecretKind::Phrase) => true,
+        Value::Number(number) if kind == SecretKind::Digits => {
             is_secret(kind, &number.to_string(), Bond::Strong)
         }
         _ => false,
@@ -255,7 +261,7 @@ fn is_secret_value(kind: Kind, value: &Value) -> bool {
 }
 
 /// Whether `value` is a long list of nothing but secrets; many placeholders say no more than one.
-fn is_many_secrets(kind: Kind, value: &Value) -> bool {
+fn is_many_secrets(kind: SecretKind, value: &Value) -> bool {
     let Value::Array(items) = value else { return false };
     items.len() >= MANY && items.iter().all(|item| is_secret_value(kind, item))
 }

@@ -6,7 +6,7 @@ use super::PLACEHOLDER;
 
 /// What a name says of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SecretKind {
     /// It is a secret, whatever it looks like.
     Secret,
     /// It is the header of that name, whose value goes on to the end of the line.
@@ -271,7 +271,7 @@ fn words(name: &str) -> Vec<String> {
 }
 
 /// What `name` says of its value; none when nothing.
-pub(super) fn kind(name: &str) -> Option<Kind> {
+pub(super) fn kind(name: &str) -> Option<SecretKind> {
     // `-Dpassword`, a property of Java's.
     let words = words(name.strip_prefix("-D").unwrap_or(name));
     let (last, before) = words.split_last()?;
@@ -283,7 +283,7 @@ pub(super) fn kind(name: &str) -> Option<Kind> {
         return None;
     }
     if matches!(bare, "authorization" | "cookie") {
-        return Some(Kind::Header);
+        return Some(SecretKind::Header);
     }
     let paired = |pairs: &[(&str, &str)]| pairs.contains(&(before, bare));
     let glued = GLUED.iter().any(|end| bare.ends_with(end));
@@ -291,18 +291,18 @@ pub(super) fn kind(name: &str) -> Option<Kind> {
         || DIGITS.contains(&bare)
         || (bare == "code" && CODES.contains(&before))
     {
-        Some(Kind::Digits)
+        Some(SecretKind::Digits)
     } else if PHRASES.contains(&bare) || paired(PHRASE_PAIRS) {
-        Some(Kind::Phrase)
+        Some(SecretKind::Phrase)
     } else if SECRETS.contains(&bare) || glued || paired(PAIRS) {
-        Some(Kind::Secret)
+        Some(SecretKind::Secret)
     } else if bare == "pass" {
-        let kind = if before.is_empty() { Kind::Pass } else { Kind::Secret };
+        let kind = if before.is_empty() { SecretKind::Pass } else { SecretKind::Secret };
         (!PASSES.contains(&before)).then_some(kind)
     } else if SEVERAL.contains(&bare) || paired(SEVERAL_PAIRS) {
-        Some(Kind::Several)
+        Some(SecretKind::Several)
     } else {
-        LIKELY.contains(&bare).then_some(Kind::Likely)
+        LIKELY.contains(&bare).then_some(SecretKind::Likely)
     }
 }
 
@@ -344,7 +344,10 @@ pub(super) fn is_valued(name: &str) -> bool {
 pub(super) fn is_option(name: &str) -> bool {
     let plain = name.trim_start_matches('-');
     plain.len() < name.len()
-        && matches!(kind(plain), Some(Kind::Secret | Kind::Header | Kind::Phrase | Kind::Pass))
+        && matches!(
+            kind(plain),
+            Some(SecretKind::Secret | SecretKind::Header | SecretKind::Phrase | SecretKind::Pass)
+        )
         && plain.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
@@ -375,7 +378,7 @@ mod tests {
             "SMTP_PASS",
             "contraseña",
         ] {
-            assert_eq!(kind(name), Some(Kind::Secret), "{name}");
+            assert_eq!(kind(name), Some(SecretKind::Secret), "{name}");
         }
         for name in [
             "password_hint",
@@ -403,12 +406,18 @@ mod tests {
         ] {
             assert_eq!(kind(name), None, "{name}");
         }
-        assert_eq!(kind("Set-Cookie"), Some(Kind::Header));
-        assert_eq!((kind("cvv2"), kind("pin_code")), (Some(Kind::Digits), Some(Kind::Digits)));
-        assert_eq!((kind("tokens"), kind("pass")), (Some(Kind::Likely), Some(Kind::Pass)));
+        assert_eq!(kind("Set-Cookie"), Some(SecretKind::Header));
+        assert_eq!(
+            (kind("cvv2"), kind("pin_code")),
+            (Some(SecretKind::Digits), Some(SecretKind::Digits))
+        );
+        assert_eq!(
+            (kind("tokens"), kind("pass")),
+            (Some(SecretKind::Likely), Some(SecretKind::Pass))
+        );
         assert_eq!(
             (kind("Seed Phrase"), kind("api_keys")),
-            (Some(Kind::Phrase), Some(Kind::Several))
+            (Some(SecretKind::Phrase), Some(SecretKind::Several))
         );
         assert!(
             is_option("--db-password") && !is_option("password") && !is_option("--password-file")

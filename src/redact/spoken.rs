@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::name::Kind;
+use super::name::SecretKind;
 use super::value::{Bond, is_secret, looks_secret};
 
 /// Names in sentences.
@@ -140,7 +140,7 @@ fn compiled(expressions: &[impl AsRef<str>]) -> Vec<Regex> {
 
 /// Where in `text` secrets are said or typed.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
-    let strong = |value: &str| is_secret(Kind::Secret, value, Bond::Strong);
+    let strong = |value: &str| is_secret(SecretKind::Secret, value, Bond::Strong);
     let mut found = Vec::new();
     for (expressions, sound) in [
         (&SAID, &looks_secret as &dyn Fn(&str) -> bool),
@@ -163,7 +163,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
 
 /// Where in `text` programs are given a secret.
 pub(super) fn commands(text: &str) -> Vec<Range<usize>> {
-    let strong = |value: &str| is_secret(Kind::Secret, value, Bond::Strong);
+    let strong = |value: &str| is_secret(SecretKind::Secret, value, Bond::Strong);
     let mut found = Vec::new();
     for (program, argument) in COMMANDS.iter() {
         let mut from = 0;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::place::MAX_PLACES;
+use super::json_pointer::MAX_PLACES;
 use super::*;
 
 fn all() -> Vec<Rule> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::PLACEHOLDER;
-use super::name::{self, Kind};
+use super::name::{self, SecretKind};
 
 /// How surely a value belongs to the name before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,26 +70,28 @@ pub(super) fn behind_scheme(value: &str) -> &str {
 }
 
 /// Whether `value`, bound to a name of this kind, is a secret.
-pub(super) fn is_secret(kind: Kind, value: &str, bond: Bond) -> bool {
+pub(super) fn is_secret(kind: SecretKind, value: &str, bond: Bond) -> bool {
     let value = value.trim();
-    let value = if kind == Kind::Header { behind_scheme(value) } else { value };
+    let value = if kind == SecretKind::Header { behind_scheme(value) } else { value };
     if value.is_empty() || is_reference(value) {
         return false;
     }
     match (kind, bond) {
-        (Kind::Digits, _) => {
+        (SecretKind::Digits, _) => {
             let digits = value.bytes().filter(u8::is_ascii_digit).count();
             let plain = value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b' ' | b'-'));
             plain && (3..=10).contains(&digits) || bond == Bond::Strong && looks_secret(value)
         }
-        (Kind::Pass, Bond::Strong) if value.len() >= 5 => {
+        (SecretKind::Pass, Bond::Strong) if value.len() >= 5 => {
             !is_about(value) && value.bytes().any(|byte| byte.is_ascii_alphabetic())
         }
         // `mnemonic: MOV` is a processor's.
-        (Kind::Phrase, _) if value.len() < 6 && value.bytes().all(|b| b.is_ascii_uppercase()) => {
+        (SecretKind::Phrase, _)
+            if value.len() < 6 && value.bytes().all(|b| b.is_ascii_uppercase()) =>
+        {
             false
         }
-        (Kind::Likely | Kind::Pass, _) => looks_secret(value),
+        (SecretKind::Likely | SecretKind::Pass, _) => looks_secret(value),
         (_, Bond::Weak) => {
             let digits = value.trim_end_matches(['.', ',', ';']);
             looks_secret(value) || digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit())
@@ -258,7 +260,7 @@ mod tests {
             "null",
             "String",
         ] {
-            assert!(!is_secret(Kind::Secret, value, Bond::Strong), "{value}");
+            assert!(!is_secret(SecretKind::Secret, value, Bond::Strong), "{value}");
         }
         for value in [
             "hunter2",
@@ -268,14 +270,14 @@ mod tests {
             "p@ss,w0rd!",
             "/x9+A/b==",
         ] {
-            assert!(is_secret(Kind::Secret, value, Bond::Strong), "{value}");
+            assert!(is_secret(SecretKind::Secret, value, Bond::Strong), "{value}");
         }
-        assert!(is_secret(Kind::Secret, "swordfish", Bond::Alone));
-        assert!(!is_secret(Kind::Secret, "refused", Bond::Alone));
-        assert!(!is_secret(Kind::Secret, "swordfish", Bond::Weak));
+        assert!(is_secret(SecretKind::Secret, "swordfish", Bond::Alone));
+        assert!(!is_secret(SecretKind::Secret, "refused", Bond::Alone));
+        assert!(!is_secret(SecretKind::Secret, "swordfish", Bond::Weak));
         assert!(
-            is_secret(Kind::Digits, "4711", Bond::Weak)
-                && !is_secret(Kind::Digits, "12", Bond::Weak)
+            is_secret(SecretKind::Digits, "4711", Bond::Weak)
+                && !is_secret(SecretKind::Digits, "12", Bond::Weak)
         );
     }
 

@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::embed::picture_type;
 use super::source::Source;
-use super::story::Told;
+use super::story::EventFiles;
 use super::text::{count, text};
 use crate::compare::{Bitmap, CompareError, MOST_REGIONS, Region, boxes, compare_within};
 use crate::pack;
-use crate::words::{Page, Words};
+use crate::words::{PageWords, Words};
 
 /// PixelCounts of one picture, and of all that are compared for one report.
 const PIXELS: (u64, u64) = (12_000_000, 40_000_000);
@@ -71,7 +71,7 @@ impl Changes {
     pub(super) fn between(
         source: &mut Source,
         budget: &mut Budget,
-        told: [&Told; 2],
+        told: [&EventFiles; 2],
         at_hand: [Option<&[u8]>; 2],
     ) -> Self {
         let mut files = Vec::new();
@@ -80,7 +80,7 @@ impl Changes {
         let pixels = pictures(source, told, at_hand)
             .and_then(|pictures| pixels(budget, &pictures, &mut outlined));
         if pixels.is_ok() {
-            files.extend(told.into_iter().filter_map(Told::picture).map(text));
+            files.extend(told.into_iter().filter_map(EventFiles::picture).map(text));
         }
         if let Ok(words) = &words {
             notes.extend(reservations(words));
@@ -122,14 +122,14 @@ impl Changes {
 }
 
 /// The pictures and trees of two captures that are not what was recorded, each with what is wrong.
-fn wrong(source: &mut Source, told: [&Told; 2]) -> Vec<(String, &'static str)> {
+fn wrong(source: &mut Source, told: [&EventFiles; 2]) -> Vec<(String, &'static str)> {
     let files = told.into_iter().flat_map(|told| told.picture().into_iter().chain(told.tree()));
     let marks = files.map(|file| (text(file), source.whole(file).mark()));
     marks.filter(|(_, mark)| !mark.is_empty()).collect()
 }
 
 /// What one should know of two captures before comparing them.
-fn notes(told: [&Told; 2]) -> Vec<String> {
+fn notes(told: [&EventFiles; 2]) -> Vec<String> {
     let [before, after] = told.map(|told| told.get("final_url"));
     let mut notes = Vec::new();
     if before != after {
@@ -164,7 +164,7 @@ fn reservations(words: &Words) -> Vec<String> {
 fn words(
     source: &mut Source,
     budget: &mut Budget,
-    told: [&Told; 2],
+    told: [&EventFiles; 2],
     files: &mut Vec<String>,
 ) -> Result<Words, String> {
     let mut pages = Vec::new();
@@ -179,7 +179,9 @@ fn words(
         let json = pack::decompress(&packed, limit)
             .map_err(|_| cannot("cannot be unpacked, or is too large to be compared here"))?;
         budget.trees = budget.trees.saturating_sub(json.len() as u64);
-        pages.push(Page::read(&json).map_err(|error| cannot(&format!("is unreadable: {error}")))?);
+        pages.push(
+            PageWords::read(&json).map_err(|error| cannot(&format!("is unreadable: {error}")))?,
+        );
         files.push(text(&file));
     }
     Ok(Words::between(&pages[0], &pages[1]))
@@ -189,10 +191,10 @@ type Pictures<'a> = [std::borrow::Cow<'a, [u8]>; 2];
 
 fn pictures<'a>(
     source: &mut Source,
-    told: [&Told; 2],
+    told: [&EventFiles; 2],
     at_hand: [Option<&'a [u8]>; 2],
 ) -> Result<Pictures<'a>, String> {
-    let mut picture = |told: &Told, at_hand: Option<&'a [u8]>| {
+    let mut picture = |told: &EventFiles, at_hand: Option<&'a [u8]>| {
         let name = told.get("capture");
         let path = told.picture().ok_or_else(|| format!("{name} has no picture."))?;
         if picture_type(path) != Some("image/png") {

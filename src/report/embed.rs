@@ -48,7 +48,7 @@ impl fmt::Display for Embedded {
 
 /// A picture of the folder, as far as the report carries it.
 #[derive(Debug)]
-pub(super) struct Picture {
+pub(super) struct EmbeddedPicture {
     /// Its path in the folder.
     pub(super) file: String,
     /// The whole file.
@@ -93,10 +93,11 @@ impl Room {
     }
 
     /// The picture in the file `name`; none when there is no such file.
-    pub(super) fn picture(&mut self, source: &mut Source, name: &str) -> Option<Picture> {
+    pub(super) fn picture(&mut self, source: &mut Source, name: &str) -> Option<EmbeddedPicture> {
         let media_type = picture_type(name)?;
         let size = known(source, name)?;
-        let mut picture = Picture { file: name.to_owned(), whole: None, small: None, wrong: "" };
+        let mut picture =
+            EmbeddedPicture { file: name.to_owned(), whole: None, small: None, wrong: "" };
         if size <= self.pictures {
             let bytes = source.read(name, self.pictures)?;
             self.pictures = self.pictures.saturating_sub(bytes.len() as u64);
@@ -116,11 +117,11 @@ impl Room {
     }
 
     /// Only a small picture of the file `name`, which stands whole elsewhere.
-    pub(super) fn reminder(&mut self, source: &mut Source, name: &str) -> Option<Picture> {
+    pub(super) fn reminder(&mut self, source: &mut Source, name: &str) -> Option<EmbeddedPicture> {
         known(source, name)?;
         let small = self.small(source, name);
         let wrong = source.whole(name).mark();
-        Some(Picture { file: name.to_owned(), whole: None, small, wrong })
+        Some(EmbeddedPicture { file: name.to_owned(), whole: None, small, wrong })
     }
 
     fn small(&mut self, source: &Source, name: &str) -> Option<Embedded> {

@@ -34,7 +34,7 @@ pub(super) struct Panel {
 pub(super) struct Facts(Vec<Fact>);
 
 impl Facts {
-    pub(super) fn seen(self, label: &str, value: impl Into<String>) -> Self {
+    pub(super) fn observed(self, label: &str, value: impl Into<String>) -> Self {
         self.add(label, value.into(), false, false)
     }
 
@@ -97,7 +97,7 @@ impl Record {
         let who = Facts::default()
             .declared("Agent", self.get("agent"))
             .declared("On behalf of", self.get("principal"))
-            .seen("Asked by", self.fields.get("caller").map_or_else(String::new, caller));
+            .observed("Asked by", self.fields.get("caller").map_or_else(String::new, caller));
         let what = Facts::default()
             .declared("Workflow", self.get("workflow"))
             .declared("Subject", self.get("subject"))
@@ -106,13 +106,13 @@ impl Record {
             .declared("Reason", self.get("reason"))
             .declared("Labels", self.fields.get("labels").map_or_else(String::new, labels));
         let when = Facts::default()
-            .seen("Opened", in_words(&opened))
-            .seen(if self.ended { "Sealed" } else { "Last event" }, in_words(&ended))
-            .seen("Lasted", between(&opened, &ended))
-            .seen("Clock", story.clock.to_string());
+            .observed("Opened", in_words(&opened))
+            .observed(if self.ended { "Sealed" } else { "Last event" }, in_words(&ended))
+            .observed("Lasted", between(&opened, &ended))
+            .observed("Clock", story.clock.to_string());
         let place = Facts::default()
-            .seen("Host", self.get("host"))
-            .seen("Recorded by", prefixed("exhibit ", self.get("exhibit")))
+            .observed("Host", self.get("host"))
+            .observed("Recorded by", prefixed("exhibit ", self.get("exhibit")))
             .exact("Run", self.get("run"))
             .exact("Trace", self.get("traceparent"));
         [("Who", who), ("What", what), ("When", when), ("Where", place)]

@@ -13,7 +13,7 @@ use super::facts::{Panel, Record};
 use super::record::record;
 use super::required::Completeness;
 use super::source::{ReportError, Source};
-use super::story::{Story, Told};
+use super::story::{EventFiles, Story};
 use super::text::{moment, size};
 use super::thumbnail::Thumbnails;
 use super::verdict::{Known, Verdict};
@@ -43,7 +43,7 @@ pub struct Glance {
     /// How that is to be seen: `good`, `warn`, `bad` or `plain`.
     pub tone: &'static str,
     /// Facts with their heading: who, what, when, where, and the code that was named.
-    pub facts: Vec<(String, Vec<Seen>)>,
+    pub facts: Vec<(String, Vec<GlanceFact>)>,
     /// What is required; none where no policy applied.
     pub required: Option<Vec<Required>>,
     /// How many events there are.
@@ -57,7 +57,7 @@ pub struct Glance {
     /// The last events, newest first.
     pub last_events: Vec<Happened>,
     /// The last captures and recordings, in the order in which they were taken.
-    pub last_captures: Vec<Taken>,
+    pub last_captures: Vec<GlanceCapture>,
     /// The files there are, in order of their paths.
     pub files: Vec<Listed>,
     /// Whether there are more files than are listed.
@@ -66,7 +66,7 @@ pub struct Glance {
 
 /// A fact.
 #[derive(Debug)]
-pub struct Seen {
+pub struct GlanceFact {
     /// What it is.
     pub label: String,
     /// The fact.
@@ -115,7 +115,7 @@ pub struct Happened {
 
 /// A capture or a recording.
 #[derive(Debug)]
-pub struct Taken {
+pub struct GlanceCapture {
     /// Its name.
     pub name: String,
     /// Its stage.
@@ -185,14 +185,17 @@ impl Glance {
         let listed = source.listed().cloned().unwrap_or_default();
         let (files, more_files) = files(&source, root, &listed);
         let things = story.captures.iter().chain(&story.recordings);
-        let mut things: Vec<&Told> = things.collect();
+        let mut things: Vec<&EventFiles> = things.collect();
         things.sort_by_key(|told| told.line);
         let earlier = things.len().saturating_sub(LAST_CAPTURES);
         let altered = integrity.is_some_and(Integrity::is_altered);
         let last_captures = things.into_iter().skip(earlier).map(|told| {
             let files = told.files.iter().filter(|_| altered);
             let mut wrong = files.map(|file| source.whole(&file.path).mark());
-            Taken { wrong: wrong.find(|mark| !mark.is_empty()).unwrap_or_default(), ..taken(told) }
+            GlanceCapture {
+                wrong: wrong.find(|mark| !mark.is_empty()).unwrap_or_default(),
+                ..glance_capture(told)
+            }
         });
         let last_captures = last_captures.collect();
         // The last line of a file that grows may be half written; that is no damage.
@@ -206,14 +209,14 @@ impl Glance {
         });
         let panels = record.panels(&story).into_iter().chain(code);
         let facts = panels.map(|panel| {
-            let facts = panel.facts.into_iter().map(|fact| Seen {
+            let facts = panel.facts.into_iter().map(|fact| GlanceFact {
                 label: fact.label,
                 value: fact.value,
                 declared: fact.declared,
             });
             (panel.title.into_owned(), facts.collect())
         });
-        let because = [verdict.because, story.said_of_unlogged()].join(" ").trim_end().to_owned();
+        let because = [verdict.because, story.unlogged_notice()].join(" ").trim_end().to_owned();
         Ok(Self {
             title: record.title(),
             word: verdict.word,
@@ -259,7 +262,7 @@ fn last_events(story: &Story) -> Vec<Happened> {
     story.rows.iter().rev().take(LAST_EVENTS).map(happened).collect()
 }
 
-fn taken(told: &Told) -> Taken {
+fn glance_capture(told: &EventFiles) -> GlanceCapture {
     let picture = ["screenshot", "og-image", "framed"].iter().find_map(|name| told.file(name));
     let poster = || told.files.iter().find(|file| file.path.ends_with("-poster.png"));
     let picture = picture.or_else(poster).map(|file| file.path.clone());
@@ -268,7 +271,7 @@ fn taken(told: &Told) -> Taken {
         name if name.is_empty() => format!("recording {}", named("recording")),
         name => name,
     };
-    Taken {
+    GlanceCapture {
         name,
         stage: named("stage"),
         title: named("title"),

@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use super::embed::{Embedded, Picture, Room, picture_type};
+use super::embed::{Embedded, EmbeddedPicture, Room, picture_type};
 use super::facts::{Fact, Facts};
 use super::pair::Pair;
 use super::source::Source;
-use super::story::{Story, Told};
+use super::story::{EventFiles, Story};
 use super::text::{count, lasting, moment, size, spoken, text};
 use super::view;
 use crate::evidence::is_safe_path;
@@ -27,7 +27,7 @@ pub(super) struct Capture {
     pub(super) anchor: String,
     pub(super) stage: String,
     pub(super) title: String,
-    pub(super) picture: Option<Picture>,
+    pub(super) picture: Option<EmbeddedPicture>,
     /// Whether the whole picture stands in a pair.
     pub(super) in_pair: bool,
     pub(super) facts: Vec<Fact>,
@@ -47,7 +47,7 @@ pub(super) struct Difference {
     pub(super) before: String,
     pub(super) after: String,
     pub(super) sentence: String,
-    pub(super) picture: Option<Picture>,
+    pub(super) picture: Option<EmbeddedPicture>,
 }
 
 /// A recording as it is shown.
@@ -77,7 +77,7 @@ pub(super) struct Chapter {
 
 /// The differences that were put on record.
 pub(super) fn differences(source: &mut Source, room: &mut Room, story: &Story) -> Vec<Difference> {
-    let difference = |told: &Told| {
+    let difference = |told: &EventFiles| {
         let side = |name: &str| {
             told.data.get(name).map_or_else(String::new, |side| spoken(&side["capture"]))
         };
@@ -105,11 +105,12 @@ pub(super) fn captures(
 ) -> Vec<Capture> {
     let places = pairs.iter().flat_map(|pair| [pair.before.place, pair.after.place]);
     let places: Vec<usize> = places.collect();
-    let of = |(place, told): (usize, &Told)| capture(source, room, told, places.contains(&place));
+    let of =
+        |(place, told): (usize, &EventFiles)| capture(source, room, told, places.contains(&place));
     story.captures.iter().enumerate().map(of).collect()
 }
 
-fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> Capture {
+fn capture(source: &mut Source, room: &mut Room, told: &EventFiles, paired: bool) -> Capture {
     let name = told.get("capture");
     let framed = told.file("framed").map(|file| file.path.clone());
     let framed = framed.filter(|path| picture_type(path).is_some());
@@ -138,13 +139,13 @@ fn capture(source: &mut Source, room: &mut Room, told: &Told, paired: bool) -> C
 }
 
 /// The files of `told` that are not what was recorded, each with what is wrong.
-fn wrong(source: &mut Source, told: &Told) -> Vec<(String, &'static str)> {
+fn wrong(source: &mut Source, told: &EventFiles) -> Vec<(String, &'static str)> {
     let files = told.files.iter().map(|file| (file.path.as_str(), source.whole(&file.path).mark()));
     let wrong = files.filter(|(_, mark)| !mark.is_empty());
     wrong.map(|(path, mark)| (text(path), mark)).collect()
 }
 
-fn facts(told: &Told, described: &Value) -> Vec<Fact> {
+fn facts(told: &EventFiles, described: &Value) -> Vec<Fact> {
     let page = &described["page"];
     let tls = &page["document"]["tls"];
     let redirects = page["redirects"].as_array().into_iter().flatten().take(20);
@@ -158,11 +159,11 @@ fn facts(told: &Told, described: &Value) -> Vec<Fact> {
     let certificate = ["subject", "issuer"].map(|name| spoken(&tls[name]));
     Facts::default()
         .exact("Address", told.get("final_url"))
-        .seen("Page title", told.get("title"))
-        .seen("Status", told.get("status"))
+        .observed("Page title", told.get("title"))
+        .observed("Status", told.get("status"))
         .exact("Redirected from", redirects.join(" "))
         .exact("Server", spoken(&page["document"]["remote_address"]))
-        .seen(
+        .observed(
             "Certificate",
             certificate
                 .join(", issued by ")
@@ -170,23 +171,23 @@ fn facts(told: &Told, described: &Value) -> Vec<Fact> {
                 .trim_start_matches("issued by")
                 .to_owned(),
         )
-        .seen("Taken by", told.get("backend"))
-        .seen("Pixels", pixels.join(" × "))
-        .seen("Put together", view::painted(&told.data))
-        .seen("A part of what was asked for", spoken(&page["cut"]["why"]))
+        .observed("Taken by", told.get("backend"))
+        .observed("Pixels", pixels.join(" × "))
+        .observed("Put together", view::painted(&told.data))
+        .observed("A part of what was asked for", spoken(&page["cut"]["why"]))
         .exact("The target is a document", spoken(&page["original"]["name"]))
-        .seen("Without a picture", spoken(&page["original"]["no_picture"]))
+        .observed("Without a picture", spoken(&page["original"]["no_picture"]))
         .exact("About to lead to", spoken(&page["pending_navigation"]["url"]))
         .exact("File", main.map_or_else(String::new, |file| text(&file.path)))
-        .seen("Size", main.map_or_else(String::new, |file| size(file.size_bytes)))
+        .observed("Size", main.map_or_else(String::new, |file| size(file.size_bytes)))
         .exact("SHA-256", main.map_or_else(String::new, |file| file.sha256.to_string()))
         .exact("With its caption", captioned)
-        .seen("Without a caption", spoken(&framed["left_out"]))
+        .observed("Without a caption", spoken(&framed["left_out"]))
         .list()
 }
 
 /// The first lines that the page wrote to its console.
-fn console(source: &mut Source, told: &Told) -> Vec<String> {
+fn console(source: &mut Source, told: &EventFiles) -> Vec<String> {
     let path = told.files.iter().find(|file| file.path.ends_with("/console.jsonl.zst"));
     let Some(path) = path.map(|file| file.path.clone()) else { return Vec::new() };
     let Some(packed) = source.read(&path, CONSOLE.1) else { return Vec::new() };
@@ -203,7 +204,7 @@ fn console(source: &mut Source, told: &Told) -> Vec<String> {
 
 /// All recordings.
 pub(super) fn recordings(source: &mut Source, room: &mut Room, story: &Story) -> Vec<Recording> {
-    let recording = |told: &Told| {
+    let recording = |told: &EventFiles| {
         let path = |ending: &str| {
             let file = told.files.iter().find(|file| file.path.ends_with(ending));
             file.map(|file| file.path.clone()).filter(|path| is_safe_path(path))
@@ -231,19 +232,19 @@ pub(super) fn recordings(source: &mut Source, room: &mut Room, story: &Story) ->
     story.recordings.iter().filter_map(recording).collect()
 }
 
-fn recording_facts(told: &Told, path: &str) -> Vec<Fact> {
+fn recording_facts(told: &EventFiles, path: &str) -> Vec<Fact> {
     let summary = told.data.get("summary").cloned().unwrap_or_default();
     let file = told.files.iter().find(|file| file.path == path);
     let (day, time) = moment(&told.get("began_at"));
     let pixels = [&summary["width"], &summary["height"]].map(spoken).join(" × ");
     Facts::default()
-        .seen("Began", format!("{day}, {time} UTC"))
-        .seen("Length", summary["duration_ms"].as_u64().map_or_else(String::new, lasting))
-        .seen("Ended", spoken(&summary["ended"]))
-        .seen("Pictures", pictures_in(&summary))
-        .seen("Pixels", if pixels == " × " { String::new() } else { pixels })
+        .observed("Began", format!("{day}, {time} UTC"))
+        .observed("Length", summary["duration_ms"].as_u64().map_or_else(String::new, lasting))
+        .observed("Ended", spoken(&summary["ended"]))
+        .observed("Pictures", pictures_in(&summary))
+        .observed("Pixels", if pixels == " × " { String::new() } else { pixels })
         .exact("File", text(path))
-        .seen("Size", file.map_or_else(String::new, |file| size(file.size_bytes)))
+        .observed("Size", file.map_or_else(String::new, |file| size(file.size_bytes)))
         .exact("SHA-256", file.map_or_else(String::new, |file| file.sha256.to_string()))
         .list()
 }

@@ -36,10 +36,10 @@ pub const FILE: &str = REPORT;
 pub(crate) use self::csv::row as csv_row;
 pub(crate) use self::escape::Html;
 pub(crate) use self::facts::caller;
-pub use self::glance::{Glance, Happened, Listed, Required, Seen, Taken};
+pub use self::glance::{Glance, GlanceCapture, GlanceFact, Happened, Listed, Required};
 pub(crate) use self::glance::{file_in, is_picture, thumbnail_in, title_of};
 pub use self::page::content_security_policy;
-use self::page::{Excuse, Page};
+use self::page::{Excuse, ReportPage};
 pub use self::run_changes::RunChanges;
 pub use self::source::ReportError;
 pub(crate) use self::text::{between, moment, spoken, text};
@@ -84,7 +84,7 @@ pub fn write(
     options: &Options,
     out: &mut impl Write,
 ) -> io::Result<Result<Made, ReportError>> {
-    match guarded(|| Page::read(folder, options)) {
+    match guarded(|| ReportPage::read(folder, options)) {
         Ok(page) => {
             let made = Made { problems: page.problems() };
             page.write(out).map(|()| Ok(made))

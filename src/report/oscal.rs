@@ -14,14 +14,14 @@ use super::pair::{Places, choose};
 use super::record::record;
 use super::required::{Completeness, Requirement, in_data};
 use super::source::{ReportError, Source};
-use super::story::{Story, Told};
+use super::story::{EventFiles, Story};
 use super::text::{quoted, spoken, text};
 use super::{Made, Options};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::error::exit;
 use crate::evidence::{CodeNamed, EVENTS, Integrity, RECORD, is_safe_path};
-use crate::shown::{markdown, said, shown_within};
+use crate::shown::{markdown, quoted_unless_plain, shown_within};
 
 const VERSION: &str = "1.1.3";
 /// Most findings of a verification that are told.
@@ -106,11 +106,11 @@ fn remarks(mut problems: Vec<String>, story: &Story, options: &Options) -> Strin
     if let Some(told) = told.filter(|told| !told.is_altered()) {
         remarks = format!("{remarks} {}", told.sentence());
     }
-    if !story.said_of_unnamed().is_empty() {
-        remarks = format!("{remarks} {}", markdown(&story.said_of_unnamed()));
+    if !story.unnamed_notice().is_empty() {
+        remarks = format!("{remarks} {}", markdown(&story.unnamed_notice()));
     }
     if !story.unlogged.is_empty() {
-        remarks = format!("{remarks} {}", story.said_of_unlogged());
+        remarks = format!("{remarks} {}", story.unlogged_notice());
     }
     remarks
 }
@@ -254,7 +254,7 @@ fn observation(
 }
 
 /// When something was told; where that cannot be read, when the run ended.
-fn time_of<'a>(told: &'a Told, ended: &'a str) -> &'a str {
+fn time_of<'a>(told: &'a EventFiles, ended: &'a str) -> &'a str {
     if told.time.parse::<jiff::Timestamp>().is_ok() { &told.time } else { ended }
 }
 
@@ -304,7 +304,7 @@ fn observations(
     let log = format!("{} events, in the order in which they were recorded.", story.events);
     let whole = vec![EVENTS.to_owned(), RECORD.to_owned()];
     let mut all = vec![one("events".to_owned(), log, ended, whole)];
-    let told = |told: &Told, what: String| {
+    let told = |told: &EventFiles, what: String| {
         let at = time_of(told, ended);
         let paths = told.files.iter().map(|file| file.path.clone()).collect();
         one(format!("event {}", told.line), what, at, paths)
@@ -313,7 +313,10 @@ fn observations(
         let (name, title) = (capture.get("capture"), capture.get("title"));
         let address = capture.get("final_url");
         let title = quoted(&title);
-        all.push(told(capture, format!("Capture {name}: {title} at {}.", said(&address))));
+        all.push(told(
+            capture,
+            format!("Capture {name}: {title} at {}.", quoted_unless_plain(&address)),
+        ));
     }
     for recording in &story.recordings {
         all.push(told(recording, format!("Recording {}.", recording.get("recording"))));
@@ -335,8 +338,9 @@ fn observations(
 /// The code that an event names, in a sentence.
 fn code_named(named: &CodeNamed) -> String {
     let fields = named.code.iter().take(20);
-    let mut said: Vec<String> =
-        fields.map(|(name, value)| format!("{} {}", text(name), said(&spoken(value)))).collect();
+    let mut said: Vec<String> = fields
+        .map(|(name, value)| format!("{} {}", text(name), quoted_unless_plain(&spoken(value))))
+        .collect();
     let state = named.work_tree.as_ref().and_then(|tree| tree.get("state"));
     said.extend(state.map(|state| format!("work tree {}", spoken(state))));
     format!("Code that ran, named by event {}: {}.", named.event, said.join(", "))
@@ -348,7 +352,7 @@ fn described(requirement: &Requirement, workflow: &str) -> String {
         (false, true) => "was altered",
         (false, false) => "is missing",
     };
-    let workflow = said(workflow);
+    let workflow = quoted_unless_plain(workflow);
     let mut text = format!("{}, which the workflow {workflow} asks for, {is}.", requirement.what);
     if !requirement.reason.is_empty() {
         text = format!("{text} {}", requirement.reason);

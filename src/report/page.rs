@@ -19,7 +19,7 @@ use super::pair::{Pair, pairs};
 use super::record::record;
 use super::required::Completeness;
 use super::source::{ReportError, Source};
-use super::story::{Group, Story, Told};
+use super::story::{EventFiles, Group, Story};
 use super::text::{between, count, size, text};
 use super::verdict::{Checked, Known, Verdict};
 use crate::digest::Digest;
@@ -61,7 +61,7 @@ struct Attachment {
 /// The report.
 #[derive(Debug, Template)]
 #[template(path = "report.html")]
-pub(super) struct Page {
+pub(super) struct ReportPage {
     policy: &'static str,
     style: &'static str,
     script: &'static str,
@@ -121,7 +121,7 @@ impl Kept {
     }
 }
 
-impl Page {
+impl ReportPage {
     /// Gather what the folder at `folder` holds.
     pub(super) fn read(folder: &Path, options: &Options) -> Result<Self, ReportError> {
         let mut source = Source::open_checked(folder, options.checked.as_ref())?;
@@ -178,8 +178,8 @@ impl Page {
             differences,
             recordings,
             untold: story.untold,
-            unlogged: story.said_of_unlogged(),
-            unnamed: story.said_of_unnamed(),
+            unlogged: story.unlogged_notice(),
+            unnamed: story.unnamed_notice(),
             anchors: anchors(&story),
             code: record.code(&story),
             attachments,
@@ -207,7 +207,7 @@ impl Page {
 
     /// What the report carries, and what it had no room for.
     fn count_carried(&self, left_out: u64) -> String {
-        let whole = |picture: &super::embed::Picture| picture.whole.is_some();
+        let whole = |picture: &super::embed::EmbeddedPicture| picture.whole.is_some();
         let pairs = self.pairs.iter().flat_map(|pair| [&pair.before.picture, &pair.after.picture]);
         let captures = self.captures.iter().filter_map(|capture| capture.picture.as_ref());
         let differences = self.differences.iter().filter_map(|one| one.picture.as_ref());
@@ -244,7 +244,7 @@ impl Page {
 }
 
 fn anchors(story: &Story) -> HashMap<String, String> {
-    let anchor = |told: &Told| (told.get("capture"), told.anchor());
+    let anchor = |told: &EventFiles| (told.get("capture"), told.anchor());
     story.captures.iter().filter(|told| told.shown).map(anchor).collect()
 }
 
@@ -267,7 +267,7 @@ fn numbers(story: &Story, recordings: &[Recording]) -> Vec<(String, &'static str
     numbers
 }
 
-fn attachment(source: &mut Source, told: &Told) -> Option<Attachment> {
+fn attachment(source: &mut Source, told: &EventFiles) -> Option<Attachment> {
     let file = told.files.first().filter(|file| is_safe_path(&file.path))?;
     Some(Attachment {
         path: file.path.clone(),

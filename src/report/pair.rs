@@ -3,9 +3,9 @@
 //! captures are not compared each with each.
 
 use super::changes::{Budget, Changes};
-use super::embed::{Embedded, Picture, Room};
+use super::embed::{Embedded, EmbeddedPicture, Room};
 use super::source::Source;
-use super::story::{Story, Told};
+use super::story::{EventFiles, Story};
 use super::text::{moment, spoken};
 
 /// Most pairs that are shown.
@@ -31,7 +31,7 @@ pub(super) struct Side {
     pub(super) name: String,
     pub(super) title: String,
     pub(super) time: String,
-    pub(super) picture: Picture,
+    pub(super) picture: EmbeddedPicture,
     /// The status of an error page; empty of any other.
     pub(super) error_page: String,
     /// The anchor of the same capture where it is shown with its caption; empty where it is not.
@@ -50,8 +50,9 @@ pub(super) fn choose(story: &Story) -> (Vec<Places>, usize) {
         }
     };
     let places = |stage: &str| {
-        let staged =
-            |(_, told): &(usize, &Told)| told.get("stage") == stage && told.picture().is_some();
+        let staged = |(_, told): &(usize, &EventFiles)| {
+            told.get("stage") == stage && told.picture().is_some()
+        };
         let captures = story.captures.iter().enumerate().filter(staged);
         captures.map(|(place, told)| (place, page(told))).collect::<Vec<_>>()
     };
@@ -85,7 +86,7 @@ pub(super) fn choose(story: &Story) -> (Vec<Places>, usize) {
 
 /// Which page a capture shows: its address without what only leads to a place in it; a page without
 /// an address of its own by its title.
-fn page(told: &Told) -> String {
+fn page(told: &EventFiles) -> String {
     let address = told.get("final_url");
     let address = address.split('#').next().unwrap_or_default();
     if address.is_empty() || address.starts_with("about:") {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::facts::Record;
 use super::source::Source;
-use super::story::{Story, Told};
+use super::story::{EventFiles, Story};
 use super::text::spoken;
 use crate::evidence::{CodeNamed, EVENTS};
 use crate::workflow::without_remedy;
@@ -152,10 +152,10 @@ fn without_advice(lack: &str) -> &str {
 fn shown(path: String, story: &Story) -> Shown {
     let capture = path.strip_prefix("captures/").and_then(|below| below.split('/').next());
     let capture = capture.and_then(|name| {
-        let named = |told: &&Told| told.data.get("capture").is_some_and(|told| told == name);
+        let named = |told: &&EventFiles| told.data.get("capture").is_some_and(|told| told == name);
         story.captures.iter().find(named)
     });
-    let error_page = capture.and_then(Told::error_page).unwrap_or_default();
+    let error_page = capture.and_then(EventFiles::error_page).unwrap_or_default();
     Shown { path, wrong: "", error_page }
 }
 

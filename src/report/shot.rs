@@ -1,10 +1,10 @@
 //! Owns where a capture's picture lies in the folder, and where the capture stands in the report.
 
 use super::embed::picture_type;
-use super::story::Told;
+use super::story::EventFiles;
 use crate::evidence::is_safe_path;
 
-impl Told {
+impl EventFiles {
     /// The path of the picture itself, as it was taken.
     pub(super) fn picture(&self) -> Option<&str> {
         let path = self.file("screenshot").or_else(|| self.file("og-image"))?.path.as_str();

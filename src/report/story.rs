@@ -62,7 +62,7 @@ pub(super) struct Group {
 
 /// Something an event tells of that has files.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct EventFiles {
     pub(super) line: u64,
     pub(super) time: String,
     pub(super) data: Map<String, Value>,
@@ -71,7 +71,7 @@ pub(super) struct Told {
     pub(super) shown: bool,
 }
 
-impl Told {
+impl EventFiles {
     /// The string called `name`.
     pub(super) fn get(&self, name: &str) -> String {
         self.data.get(name).map_or_else(String::new, spoken)
@@ -95,10 +95,10 @@ pub(super) struct Story {
     pub(super) untold: u64,
     pub(super) events: u64,
     pub(super) errors: u64,
-    pub(super) captures: Vec<Told>,
-    pub(super) recordings: Vec<Told>,
-    pub(super) comparisons: Vec<Told>,
-    pub(super) attachments: Vec<Told>,
+    pub(super) captures: Vec<EventFiles>,
+    pub(super) recordings: Vec<EventFiles>,
+    pub(super) comparisons: Vec<EventFiles>,
+    pub(super) attachments: Vec<EventFiles>,
     /// Code that was named.
     pub(super) code: Vec<CodeNamed>,
     /// Events that the log did not hold: they have their rows, and nothing else tells of them.
@@ -192,7 +192,7 @@ impl Story {
     }
 
     /// What is said of files that a recovery found and no event told of; empty where there are none.
-    pub(super) fn said_of_unnamed(&self) -> String {
+    pub(super) fn unnamed_notice(&self) -> String {
         let unnamed: Vec<&str> = self.unnamed.iter().map(String::as_str).collect();
         if unnamed.is_empty() {
             return String::new();
@@ -205,7 +205,7 @@ impl Story {
     }
 
     /// What is said of events that the log did not hold; empty where it held all.
-    pub(super) fn said_of_unlogged(&self) -> String {
+    pub(super) fn unlogged_notice(&self) -> String {
         if self.unlogged.is_empty() {
             return String::new();
         }
@@ -241,7 +241,8 @@ impl Story {
         let summary = summary(&event.kind, by_agent, &event.data);
         self.errors += u64::from(summary.bad);
         let shown = self.rows.len() < MAX_ROWS;
-        let told = Told { line: self.events, time: event.time, data: event.data, files, shown };
+        let told =
+            EventFiles { line: self.events, time: event.time, data: event.data, files, shown };
         let (data, capture) =
             if by_agent { (told.data, None) } else { self.sort_in(&event.kind, told, length) };
         let kind = if by_agent { quoted(&event.kind) } else { text(&event.kind) };
@@ -272,7 +273,7 @@ impl Story {
     fn sort_in(
         &mut self,
         kind: &str,
-        told: Told,
+        told: EventFiles,
         length: usize,
     ) -> (Map<String, Value>, Option<usize>) {
         let data = told.data.clone();
@@ -298,7 +299,8 @@ impl Story {
 
     /// The captures that show an error page, in a sentence; empty when there are none.
     pub(super) fn error_pages(&self) -> String {
-        let shown = |told: &Told| Some(format!("{} ({})", told.get("capture"), told.error_page()?));
+        let shown =
+            |told: &EventFiles| Some(format!("{} ({})", told.get("capture"), told.error_page()?));
         let pages: Vec<String> = self.captures.iter().filter_map(shown).collect();
         if pages.is_empty() {
             return String::new();

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::text::{lasting, quoted, spoken};
-use crate::shown::said as said_by;
+use crate::shown::quoted_unless_plain;
 
 /// What is said of an event in a line.
 #[derive(Debug, Default)]
@@ -21,11 +21,11 @@ pub(super) struct Summary {
 /// What is said of an event.
 pub(super) fn summary(kind: &str, by_agent: bool, data: &Map<String, Value>) -> Summary {
     let failed = !by_agent && (kind.ends_with(".failed") || kind.ends_with(".refused"));
-    let sentence = if by_agent { said(data) } else { seen(kind, data) };
+    let sentence = if by_agent { agent_sentence(data) } else { daemon_sentence(kind, data) };
     let url = ["final_url", "url"].iter().map(|name| get(data, name)).find(|url| !url.is_empty());
     let url = url.or_else(|| data.get("after").map(|after| spoken(&after["url"])));
     Summary {
-        sentence: if sentence.is_empty() { said(data) } else { sentence },
+        sentence: if sentence.is_empty() { agent_sentence(data) } else { sentence },
         url: url.unwrap_or_default(),
         bad: failed || kind == "error" || get(data, "level") == "error",
         weighty: by_agent && (kind == "decision" || kind == "approval"),
@@ -37,7 +37,7 @@ fn get(data: &Map<String, Value>, name: &str) -> String {
 }
 
 /// The message of an event, else the first of its values that is a text.
-fn said(data: &Map<String, Value>) -> String {
+fn agent_sentence(data: &Map<String, Value>) -> String {
     let message = get(data, "message");
     if !message.is_empty() {
         return message;
@@ -63,11 +63,11 @@ fn windows(kind: &str, data: &Map<String, Value>) -> String {
 }
 
 /// What the daemon saw.
-fn seen(kind: &str, data: &Map<String, Value>) -> String {
+fn daemon_sentence(kind: &str, data: &Map<String, Value>) -> String {
     let get = |name: &str| get(data, name);
     match kind {
         "run.opened" => "The run was opened".to_owned(),
-        "run.sealed" => with("The run was sealed", ": ", &said_by(&get("outcome"))),
+        "run.sealed" => with("The run was sealed", ": ", &quoted_unless_plain(&get("outcome"))),
         "run.recovered" => {
             let bound = |name: &str| data.get("unlogged").map(|lines| spoken(&lines[name]));
             let lines = bound("first").zip(bound("last"));
@@ -119,7 +119,8 @@ fn seen(kind: &str, data: &Map<String, Value>) -> String {
             let named = names.iter().map(|name| spoken(&code[*name])).find(|it| !it.is_empty());
             let state =
                 data.get("work_tree").map_or_else(String::new, |tree| spoken(&tree["state"]));
-            let said = with("Code was named", ": ", &said_by(&named.unwrap_or_default()));
+            let said =
+                with("Code was named", ": ", &quoted_unless_plain(&named.unwrap_or_default()));
             with(&said, ", work tree ", &state)
         }
         "session.opened" => "A browser session was opened".to_owned(),
@@ -143,7 +144,7 @@ fn step(data: &Map<String, Value>) -> String {
     let number = data.get("step").and_then(Value::as_u64).unwrap_or_default().saturating_add(1);
     let mut sentence = format!("Step {number}: {}", get(data, "action"));
     for name in ["selector", "name", "key", "note"] {
-        sentence = with(&sentence, " ", &said_by(&get(data, name)));
+        sentence = with(&sentence, " ", &quoted_unless_plain(&get(data, name)));
     }
     let value = get(data, "value");
     if value.is_empty() { sentence } else { format!("{sentence} = {}", quoted(&value)) }

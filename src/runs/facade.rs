@@ -163,16 +163,16 @@ impl Runs {
         self.0.registry.add(work, files, tell).await
     }
 
-    /// See [`Registry::said_since`].
+    /// See [`Registry::captions_since`].
     ///
     /// # Errors
     /// As there.
-    pub async fn said_since(
+    pub async fn captions_since(
         &self,
         work: &Work,
         begun: Moment,
     ) -> Result<Vec<(f64, f64, String)>, Problem> {
-        self.0.registry.said_since(work, begun).await
+        self.0.registry.captions_since(work, begun).await
     }
 
     /// See [`Registry::begin_growing`].

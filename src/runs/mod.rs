@@ -67,7 +67,7 @@ pub use self::integrity::guarding::Guarded;
 pub use self::integrity::scrub::Scrubbed;
 pub use self::integrity::watching::Watching;
 pub use self::log::LogService;
-pub use self::log::authority::Asked;
+pub use self::log::authority::TimestampStats;
 pub use self::log::cosigning::Witnessed;
 pub use self::log::signing::Signing;
 use self::log::start;

@@ -64,7 +64,7 @@ fn make_link(web: &Web, request: &Request) -> Result<Value, Problem> {
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct Page {
+struct SignInPage {
     viewer: Option<String>,
     signed_in: bool,
     refresh: Option<u32>,
@@ -81,7 +81,7 @@ pub(super) async fn sign_in_page(
         return Err(not_valid().into());
     }
     let token = token.expose().clone();
-    Ok(page_of(&Page { viewer: None, signed_in: false, refresh: None, token }))
+    Ok(page_of(&SignInPage { viewer: None, signed_in: false, refresh: None, token }))
 }
 
 pub(super) async fn sign_in(

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
 use super::Web;
-use super::query::Asked;
+use super::query::SearchForm;
 use super::refusal::{Refusal, page_of};
 use super::viewer::Viewer;
 use crate::error::{Code, Problem};
@@ -60,12 +60,12 @@ struct Offered {
 
 #[derive(Template)]
 #[template(path = "list.html")]
-struct Page {
+struct ListPage {
     viewer: Option<String>,
     signed_in: bool,
     refresh: Option<u32>,
     everything: bool,
-    asked: Asked,
+    asked: SearchForm,
     narrowed: bool,
     fields: Vec<Offered>,
     problem: String,
@@ -79,7 +79,7 @@ struct Page {
     here: String,
 }
 
-impl Page {
+impl ListPage {
     /// What a word is shown as, where that is not as it is sent.
     #[expect(clippy::unused_self, reason = "called by the template")]
     fn label(&self, word: &str) -> Option<String> {
@@ -90,7 +90,7 @@ impl Page {
 pub(super) async fn page(
     State(web): State<Web>,
     Extension(viewer): Extension<Viewer>,
-    query: Result<Query<Asked>, QueryRejection>,
+    query: Result<Query<SearchForm>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(asked) = query.map_err(|_| {
         let message = "the address holds a field twice, or what is no text; begin at `/`";
@@ -115,7 +115,7 @@ pub(super) async fn page(
         web.runs.catalog().search(filter, &viewer.reader).await?;
     let older = runs.last().filter(|_| more).map(|(run, _)| asked.address(&run.run.to_string()));
     let offered = choices.into_iter().map(|(choice, words)| offered(choice, words, &asked));
-    let page = Page {
+    let page = ListPage {
         viewer: Some(viewer.name()),
         signed_in: viewer.signed_in,
         refresh: None,
@@ -136,7 +136,7 @@ pub(super) async fn page(
     Ok((status, page_of(&page)).into_response())
 }
 
-fn offered(choice: Choice, words: Vec<String>, asked: &Asked) -> Offered {
+fn offered(choice: Choice, words: Vec<String>, asked: &SearchForm) -> Offered {
     let (name, label, value) = match choice {
         Choice::Workflow => ("workflow", "Workflow", &asked.workflow),
         Choice::Outcome => ("outcome", "Outcome", &asked.outcome),

@@ -18,7 +18,7 @@ const MAX_WORDS: usize = 16;
 /// The fields of the form, as they came.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct SearchForm {
     /// Words to look for.
     pub(super) q: String,
     pub(super) workflow: String,
@@ -37,7 +37,7 @@ pub(super) struct Asked {
 
 /// What is to be listed.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct RunQuery {
     pub(super) filter: Filter,
     /// Whether open runs are.
     pub(super) open: bool,
@@ -45,7 +45,7 @@ pub(super) struct Wanted {
     pub(super) sealed: bool,
 }
 
-impl Asked {
+impl SearchForm {
     /// Whether anything is asked for but a page.
     pub(super) fn narrows(&self) -> bool {
         self.pairs().iter().any(|(name, value)| *name != "before" && !value.is_empty())
@@ -79,7 +79,7 @@ impl Asked {
     ///
     /// # Errors
     /// `invalid_field`, naming the field.
-    pub(super) fn read(&self) -> Result<Wanted, Problem> {
+    pub(super) fn read(&self) -> Result<RunQuery, Problem> {
         let text = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let altered = self.state == "altered";
         let (open, sealed, state) = match self.state.as_str() {
@@ -110,7 +110,7 @@ impl Asked {
             altered,
             ..Filter::default()
         };
-        Ok(Wanted { filter, open, sealed })
+        Ok(RunQuery { filter, open, sealed })
     }
 }
 
@@ -141,7 +141,7 @@ fn time(text: &str, field: &str) -> Result<Option<Timestamp>, Problem> {
 mod tests {
     use super::*;
 
-    fn asked(field: &str, value: &str) -> Asked {
+    fn asked(field: &str, value: &str) -> SearchForm {
         serde_json::from_value(json!({ field: value })).expect("fields")
     }
 
@@ -179,10 +179,14 @@ mod tests {
 
     #[test]
     fn an_address_holds_what_was_asked_for_and_nothing_else() {
-        let asked = Asked { q: "a&b=c".to_owned(), before: "x".to_owned(), ..Asked::default() };
+        let asked =
+            SearchForm { q: "a&b=c".to_owned(), before: "x".to_owned(), ..SearchForm::default() };
         assert_eq!(asked.address(""), "/?q=a%26b%3Dc");
         assert_eq!(asked.address("y"), "/?q=a%26b%3Dc&before=y");
-        assert_eq!(Asked::default().address(""), "/");
-        assert!(asked.narrows() && !Asked { before: "x".to_owned(), ..Asked::default() }.narrows());
+        assert_eq!(SearchForm::default().address(""), "/");
+        assert!(
+            asked.narrows()
+                && !SearchForm { before: "x".to_owned(), ..SearchForm::default() }.narrows()
+        );
     }
 }

@@ -18,7 +18,7 @@ impl From<Problem> for Refusal {
 
 #[derive(Template)]
 #[template(path = "refusal.html")]
-struct Page<'a> {
+struct RefusalPage<'a> {
     viewer: Option<String>,
     signed_in: bool,
     refresh: Option<u32>,
@@ -45,7 +45,7 @@ impl IntoResponse for Refusal {
         };
         let status = StatusCode::from_u16(code.status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let page = Page {
+        let page = RefusalPage {
             viewer: None,
             signed_in: false,
             refresh: None,

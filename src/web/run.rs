@@ -32,7 +32,7 @@ const FILE_POLICY: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
 
 #[derive(Template)]
 #[template(path = "run.html")]
-struct Page {
+struct RunPage {
     viewer: Option<String>,
     signed_in: bool,
     refresh: Option<u32>,
@@ -45,7 +45,7 @@ struct Page {
     held: Vec<String>,
 }
 
-impl Page {
+impl RunPage {
     /// How many of the things asked for nothing can add any more.
     fn never(&self) -> usize {
         self.look.required.iter().flatten().filter(|one| one.never).count()
@@ -61,7 +61,7 @@ pub(super) async fn page(
     let id = run(&id.map(|Path(id)| id).unwrap_or_default())?;
     let look = web.runs.disclosure().look(id, &viewer.accessor()).await?;
     let paused = query.as_deref() == Some("paused");
-    Ok(page_of(&Page {
+    Ok(page_of(&RunPage {
         viewer: Some(viewer.name()),
         signed_in: viewer.signed_in,
         refresh: (look.open && !paused).then_some(REFRESH),
@@ -75,13 +75,13 @@ pub(super) async fn page(
             .retention()
             .holds_on(id)
             .iter()
-            .map(|hold| told(hold, &viewer.reader))
+            .map(|hold| hold_words(hold, &viewer.reader))
             .collect(),
     }))
 }
 
 /// A hold in words; the reason is for those who may look at everybody's runs.
-fn told(hold: &Hold, reader: &Reader) -> String {
+fn hold_words(hold: &Hold, reader: &Reader) -> String {
     match reader {
         Reader::Own(_) => format!("On hold since {}.", hold.since),
         Reader::Everything => {

@@ -1,13 +1,13 @@
 //! Owns a control as it stands in an accessibility tree: what it is called, its value and its state.
 
-use super::kind::Kind;
+use super::kind::ItemKind;
 use super::text::tidy;
 use super::tree::Node;
 
 /// A control.
 #[derive(Debug)]
 pub(super) struct Control {
-    pub(super) kind: Kind,
+    pub(super) kind: ItemKind,
     /// What it is called.
     pub(super) name: String,
     /// Its value and its state: what it is, and how it is.
@@ -16,7 +16,7 @@ pub(super) struct Control {
 
 impl Control {
     /// The control of a node.
-    pub(super) fn read(kind: Kind, node: &Node) -> Self {
+    pub(super) fn read(kind: ItemKind, node: &Node) -> Self {
         Self { kind, name: tidy(&node.name), states: states(kind, node) }
     }
 
@@ -43,16 +43,16 @@ pub(super) fn is_usual(word: &str) -> bool {
 }
 
 /// The value of a control and how it is, in words.
-fn states(kind: Kind, node: &Node) -> Vec<(&'static str, String)> {
+fn states(kind: ItemKind, node: &Node) -> Vec<(&'static str, String)> {
     let mut states = Vec::new();
     let mut say = |name, word: &str| states.push((name, word.to_owned()));
-    if matches!(kind, Kind::Field | Kind::Choice | Kind::Gauge) {
+    if matches!(kind, ItemKind::Field | ItemKind::Choice | ItemKind::Gauge) {
         say("value", &tidy(&node.value));
     }
     if let Some(checked) = node.property("checked") {
         let words = match kind {
-            Kind::Radio => ["selected", "not selected"],
-            Kind::Switch => ["on", "off"],
+            ItemKind::Radio => ["selected", "not selected"],
+            ItemKind::Switch => ["on", "off"],
             _ => ["checked", "not checked"],
         };
         say(
@@ -64,24 +64,24 @@ fn states(kind: Kind, node: &Node) -> Vec<(&'static str, String)> {
             },
         );
     }
-    if kind == Kind::Tab || node.property("selected").is_some() {
+    if kind == ItemKind::Tab || node.property("selected").is_some() {
         say("selected", if node.is("selected") { "selected" } else { "not selected" });
     }
     if let Some(pressed) = node.property("pressed") {
         say("pressed", if pressed == "false" { "not pressed" } else { "pressed" });
     }
-    if kind == Kind::Button && node.property("expanded").is_some() {
+    if kind == ItemKind::Button && node.property("expanded").is_some() {
         say("expanded", if node.is("expanded") { "expanded" } else { "collapsed" });
     }
-    if matches!(kind, Kind::Image | Kind::Gauge) {
+    if matches!(kind, ItemKind::Image | ItemKind::Gauge) {
         return states;
     }
     say("disabled", if node.is("disabled") { "disabled" } else { "enabled" });
-    if kind == Kind::Field {
+    if kind == ItemKind::Field {
         say("readonly", if node.is("readonly") { "read-only" } else { "can be changed" });
         say("required", if node.is("required") { "required" } else { "optional" });
     }
-    if matches!(kind, Kind::Field | Kind::Choice | Kind::Checkbox) {
+    if matches!(kind, ItemKind::Field | ItemKind::Choice | ItemKind::Checkbox) {
         let valid = node.property("invalid").is_none_or(|word| word == "false");
         say("invalid", if valid { "valid" } else { "marked as wrong" });
     }

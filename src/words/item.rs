@@ -3,7 +3,7 @@
 
 use super::change::Change;
 use super::control::{Control, is_usual};
-use super::kind::Kind;
+use super::kind::ItemKind;
 use super::matching::Sign;
 use super::table::Table;
 use super::text::{as_label, capital, common_bytes, hashed, joined, tidy};
@@ -12,7 +12,7 @@ use super::tree::Node;
 /// One thing.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    pub(super) kind: Kind,
+    pub(super) kind: ItemKind,
     /// What it is called: a field's label, a button's text, a table's caption.
     pub(super) name: String,
     /// What it belongs to: the list of an option.
@@ -29,7 +29,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    pub(super) fn new(kind: Kind, name: String, under: &str) -> Self {
+    pub(super) fn new(kind: ItemKind, name: String, under: &str) -> Self {
         Self {
             kind,
             name,
@@ -43,7 +43,7 @@ impl Item {
     }
 
     /// A control, with its value and its state.
-    pub(super) fn control(kind: Kind, node: &Node, under: &str) -> Self {
+    pub(super) fn control(kind: ItemKind, node: &Node, under: &str) -> Self {
         let Control { kind, name, states } = Control::read(kind, node);
         Self { states, ..Self::new(kind, name, under) }
     }
@@ -87,7 +87,11 @@ impl Item {
             }
         };
         match self.kind {
-            Kind::Button | Kind::Link | Kind::Tab | Kind::MenuItem | Kind::Option
+            ItemKind::Button
+            | ItemKind::Link
+            | ItemKind::Tab
+            | ItemKind::MenuItem
+            | ItemKind::Option
                 if !self.name.is_empty() =>
             {
                 of(&format!("{noun} {}", self.name))
@@ -119,8 +123,8 @@ impl Item {
     pub(super) fn noun(&self) -> String {
         let noun = self.kind.noun();
         match self.kind {
-            Kind::Option if !self.owner.is_empty() => format!("{noun} of {}", self.owner),
-            Kind::Text | Kind::ListItem | Kind::Definition | Kind::Table
+            ItemKind::Option if !self.owner.is_empty() => format!("{noun} of {}", self.owner),
+            ItemKind::Text | ItemKind::ListItem | ItemKind::Definition | ItemKind::Table
                 if !self.under.is_empty() =>
             {
                 format!("{noun} under {}", self.under)
@@ -132,7 +136,7 @@ impl Item {
     /// What a text is called that has no name: where it stands.
     fn place(&self) -> String {
         match self.kind {
-            Kind::Text | Kind::ListItem if !self.under.is_empty() => self.under.clone(),
+            ItemKind::Text | ItemKind::ListItem if !self.under.is_empty() => self.under.clone(),
             kind => capital(kind.noun()),
         }
     }
@@ -145,7 +149,7 @@ impl Item {
         let rest = |item: &Self| joined(&item.pieces[same..]);
         let first = if after.flows { 0 } else { same.saturating_sub(1) };
         let label = as_label(&joined(&after.pieces[first..same]));
-        if after.kind == Kind::Definition && !after.name.is_empty() {
+        if after.kind == ItemKind::Definition && !after.name.is_empty() {
             return Change::changed(&after.name, &before.text(), &after.text());
         }
         if let Some(label) = label {

@@ -2,7 +2,7 @@
 
 /// What kind of thing it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(super) enum ItemKind {
     Title,
     Heading,
     Text,
@@ -28,7 +28,7 @@ pub(super) enum Kind {
     Table,
 }
 
-impl Kind {
+impl ItemKind {
     /// What a control is; none for what is no control.
     pub(super) fn of_control(role: &str) -> Option<Self> {
         Some(match role {

@@ -19,9 +19,9 @@ use serde::Serialize;
 
 pub use self::change::{Became, Change};
 use self::item::Item;
-use self::kind::Kind;
+use self::kind::ItemKind;
 use self::matching::{Matching, Sign};
-pub use self::page::Page;
+pub use self::page::PageWords;
 pub use self::tree::WordsError;
 
 /// Most differences that are told.
@@ -48,10 +48,11 @@ impl Words {
     }
 
     /// Compare two pages.
-    pub fn between(before: &Page, after: &Page) -> Self {
-        let signs = |page: &Page| page.items.iter().map(Item::sign).collect::<Vec<Sign>>();
+    pub fn between(before: &PageWords, after: &PageWords) -> Self {
+        let signs = |page: &PageWords| page.items.iter().map(Item::sign).collect::<Vec<Sign>>();
         let matching = Matching::of(&signs(before), &signs(after));
-        let tables = |page: &Page| page.items.iter().filter(|item| item.table.is_some()).count();
+        let tables =
+            |page: &PageWords| page.items.iter().filter(|item| item.table.is_some()).count();
         let several = tables(before).max(tables(after)) > 1;
         let implied = [(before, &matching.forward), (after, &matching.back)];
         let implied = implied.map(|(page, partners)| implied_by_a_choice(page, partners));
@@ -105,13 +106,13 @@ impl Words {
 }
 
 /// Which options came or went with all of their list.
-fn implied_by_a_choice(page: &Page, partners: &[Option<usize>]) -> Vec<bool> {
+fn implied_by_a_choice(page: &PageWords, partners: &[Option<usize>]) -> Vec<bool> {
     let mut alone = false;
     let of = |(item, partner): (&Item, &Option<usize>)| {
-        if item.kind == Kind::Choice {
+        if item.kind == ItemKind::Choice {
             alone = partner.is_none();
         }
-        alone && item.kind == Kind::Option
+        alone && item.kind == ItemKind::Option
     };
     page.items.iter().zip(partners).map(of).collect()
 }

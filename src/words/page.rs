@@ -2,7 +2,7 @@
 //! say nothing are looked through, and no text is told twice, however often the tree repeats it.
 
 use super::item::Item;
-use super::kind::Kind;
+use super::kind::ItemKind;
 use super::table::Table;
 use super::text::{joined, tidy};
 use super::tree::{Node, Tree, WordsError};
@@ -14,7 +14,7 @@ const TOGETHER: usize = 4;
 
 /// What a page says.
 #[derive(Debug)]
-pub struct Page {
+pub struct PageWords {
     pub(super) items: Vec<Item>,
     /// Whether something of the tree was left out.
     pub(super) is_cut: bool,
@@ -27,7 +27,7 @@ enum Part {
     Whole(Box<Item>),
 }
 
-impl Page {
+impl PageWords {
     /// Read an accessibility tree as Chromium's `Accessibility.getFullAXTree` answers it.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Page {
         let mut items = Vec::new();
         let title = tidy(&tree.nodes[0].name);
         if !title.is_empty() {
-            items.push(Item::new(Kind::Title, title, ""));
+            items.push(Item::new(ItemKind::Title, title, ""));
         }
         let mut parts = Vec::new();
         reader.below(0, &mut parts, false, 0);
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
             }
             "term" => self.term(place, parts, depth),
             "table" | "grid" | "treegrid" => {
-                let mut item = Item::new(Kind::Table, tidy(&node.name), &self.heading);
+                let mut item = Item::new(ItemKind::Table, tidy(&node.name), &self.heading);
                 item.table = Some(Table::read(tree, place, &mut self.is_cut));
                 parts.push(Part::Whole(item.into()));
             }
@@ -113,17 +113,17 @@ impl<'a> Reader<'a> {
     fn read_thing(&mut self, place: usize, role: &str, parts: &mut Vec<Part>, depth: usize) {
         let tree: &'a Tree = self.tree;
         let node = &tree.nodes[place];
-        if let Some(kind) = Kind::of_control(role) {
+        if let Some(kind) = ItemKind::of_control(role) {
             self.control(kind, node, place, parts);
-        } else if let Some(kind) = Kind::of_flow(role) {
+        } else if let Some(kind) = ItemKind::of_flow(role) {
             self.flow(Item::new(kind, String::new(), ""), place, parts, depth);
         } else if role == "definition" {
             let term = self.term.take().unwrap_or_default();
-            self.flow(Item::new(Kind::Definition, term, ""), place, parts, depth);
+            self.flow(Item::new(ItemKind::Definition, term, ""), place, parts, depth);
         } else {
             let kind = match role {
-                "dialog" | "alertdialog" => Some(Kind::Dialog),
-                "group" | "radiogroup" | "region" | "form" => Some(Kind::Group),
+                "dialog" | "alertdialog" => Some(ItemKind::Dialog),
+                "group" | "radiogroup" | "region" | "form" => Some(ItemKind::Group),
                 _ => None,
             };
             let name = tidy(&node.name);
@@ -138,20 +138,20 @@ impl<'a> Reader<'a> {
     }
 
     /// A control; of what can be chosen in it, each option.
-    fn control(&mut self, kind: Kind, node: &Node, place: usize, parts: &mut Vec<Part>) {
+    fn control(&mut self, kind: ItemKind, node: &Node, place: usize, parts: &mut Vec<Part>) {
         let item = Item::control(kind, node, &self.heading);
         // A picture that says nothing is decoration.
-        if item.name.is_empty() && kind == Kind::Image {
+        if item.name.is_empty() && kind == ItemKind::Image {
             return;
         }
         let owner = item.name.clone();
         let is_open = node.role == "listbox";
         parts.push(Part::Whole(item.into()));
-        if kind != Kind::Choice {
+        if kind != ItemKind::Choice {
             return;
         }
         for option in options(self.tree, place) {
-            let mut item = Item::control(Kind::Option, &self.tree.nodes[option], &self.heading);
+            let mut item = Item::control(ItemKind::Option, &self.tree.nodes[option], &self.heading);
             item.owner.clone_from(&owner);
             if !is_open {
                 // The value of the list says which is selected.
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
     fn flow(&mut self, mut item: Item, place: usize, parts: &mut Vec<Part>, depth: usize) {
         let mut inner = Vec::new();
         self.below(place, &mut inner, true, depth);
-        if item.kind == Kind::Heading {
+        if item.kind == ItemKind::Heading {
             let pieces = inner.iter().filter_map(|part| match part {
                 Part::Loose(piece, _) => Some(piece.clone()),
                 Part::Whole(_) => None,
@@ -186,12 +186,12 @@ impl<'a> Reader<'a> {
                 Part::Whole(_) => others.push(part),
             }
         }
-        if is_link && item.kind != Kind::Definition && item.kind != Kind::Heading {
+        if is_link && item.kind != ItemKind::Definition && item.kind != ItemKind::Heading {
             parts.push(Part::Whole(link(&joined(&pieces), &self.heading).into()));
         } else if pieces.iter().any(|piece| !piece.trim().is_empty()) {
             item.pieces = pieces.into_iter().filter(|piece| !piece.trim().is_empty()).collect();
             parts.push(Part::Whole(item.into()));
-        } else if item.kind == Kind::Heading && !self.heading.is_empty() {
+        } else if item.kind == ItemKind::Heading && !self.heading.is_empty() {
             item.pieces = vec![self.heading.clone()];
             parts.push(Part::Whole(item.into()));
         }
@@ -213,7 +213,7 @@ impl<'a> Reader<'a> {
 
     /// The last term as a text of its own, when nothing explained it.
     fn unexplained(&mut self) -> Option<Part> {
-        let mut item = Item::new(Kind::Text, String::new(), &self.heading);
+        let mut item = Item::new(ItemKind::Text, String::new(), &self.heading);
         item.pieces = vec![self.term.take()?];
         Some(Part::Whole(item.into()))
     }
@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
 
     fn settle_run(&mut self, run: Vec<(String, bool)>, items: &mut Vec<Item>) {
         let text = |pieces: Vec<String>| {
-            let mut item = Item::new(Kind::Text, String::new(), &self.heading);
+            let mut item = Item::new(ItemKind::Text, String::new(), &self.heading);
             item.flows = false;
             item.pieces = pieces;
             item
@@ -265,7 +265,7 @@ impl<'a> Reader<'a> {
 }
 
 fn link(text: &str, under: &str) -> Item {
-    Item::new(Kind::Link, tidy(text), under)
+    Item::new(ItemKind::Link, tidy(text), under)
 }
 
 /// Everything below `place` that can be chosen there.

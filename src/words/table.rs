@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use super::change::Change;
 use super::control::Control;
-use super::kind::Kind;
+use super::kind::ItemKind;
 use super::matching::{Matching, Sign};
 use super::text::{hashed, joined};
 use super::tree::Tree;
@@ -240,7 +240,7 @@ fn shown(tree: &Tree, cell: usize) -> String {
     while let Some(at) = waiting.pop() {
         let node = &tree.nodes[at];
         let role = if node.ignored { "none" } else { node.role.as_str() };
-        match (role, Kind::of_control(role)) {
+        match (role, ItemKind::of_control(role)) {
             ("InlineTextBox" | "ListMarker" | "LineBreak", _) => {}
             ("StaticText", _) => pieces.push(node.name.clone()),
             ("link", _) if !node.name.trim().is_empty() => pieces.push(node.name.clone()),

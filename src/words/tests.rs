@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::tree::MAX_NODES;
-use super::{Became, MOST, Page, Words};
+use super::{Became, MOST, PageWords, Words};
 
 /// A node on its way into a tree.
 #[derive(Clone, Debug)]
@@ -90,8 +90,8 @@ fn answer(title: &str, children: Vec<Node>) -> Vec<u8> {
     serde_json::to_vec(&json!({ "nodes": nodes })).expect("JSON")
 }
 
-fn page(children: Vec<Node>) -> Page {
-    Page::read(&answer("A page", children)).expect("a page")
+fn page(children: Vec<Node>) -> PageWords {
+    PageWords::read(&answer("A page", children)).expect("a page")
 }
 
 /// What is said of two pages.
@@ -291,7 +291,7 @@ fn terms_headings_titles_and_whole_sentences() {
     let gone = told.remove(at);
     told.push(gone);
     assert_eq!(told, expected);
-    let titled = |title: &str| Page::read(&answer(title, Vec::new())).expect("a page");
+    let titled = |title: &str| PageWords::read(&answer(title, Vec::new())).expect("a page");
     let words = Words::between(&titled("Pay"), &titled("Paid"));
     assert_eq!(words.changes[0].to_string(), "Page title: Pay → Paid");
 }
@@ -342,21 +342,21 @@ fn a_large_page_is_cut_and_many_differences_are_counted() {
         |number| json!({"nodeId": number.to_string(), "childIds": [(number + 1).to_string()]}),
     );
     let deep = json!({ "nodes": deep.collect::<Vec<_>>() }).to_string();
-    assert!(Page::read(deep.as_bytes()).expect("a page").is_cut);
+    assert!(PageWords::read(deep.as_bytes()).expect("a page").is_cut);
 }
 
 #[test]
 fn what_is_no_tree_is_refused_and_a_ring_ends() {
     for bytes in [&b""[..], b"{}", b"{\"nodes\": []}", b"{\"nodes\": [{}]}", b"[1]", b"\xff"] {
-        Page::read(bytes).expect_err("no tree");
+        PageWords::read(bytes).expect_err("no tree");
     }
     let ring = json!({"nodes": [
         {"nodeId": "1", "role": {"value": "RootWebArea"}, "name": 0, "childIds": ["2", "2", "9"]},
         {"nodeId": "2", "childIds": ["1", "2"]},
     ]});
-    assert!(Page::read(ring.to_string().as_bytes()).is_err(), "a name is no number");
+    assert!(PageWords::read(ring.to_string().as_bytes()).is_err(), "a name is no number");
     let ring = ring.to_string().replace("\"name\":0", "\"name\":{\"value\":[]}");
-    assert!(Page::read(ring.as_bytes()).expect("a tree").items.is_empty());
+    assert!(PageWords::read(ring.as_bytes()).expect("a tree").items.is_empty());
 }
 
 fn any_node() -> impl Strategy<Value = Node> {
@@ -441,7 +441,7 @@ proptest! {
         let (before, after) = (page(before), page(after));
         let (there, back) = (Words::between(&before, &after), Words::between(&after, &before));
         prop_assert_eq!(there.is_empty(), back.is_empty());
-        let all = |page: &Page| page.items.iter().map(|item| item.sign().whole).collect::<Vec<_>>();
+        let all = |page: &PageWords| page.items.iter().map(|item| item.sign().whole).collect::<Vec<_>>();
         prop_assert_eq!(there.is_empty(), all(&before) == all(&after), "nothing passes in silence");
         for change in &there.changes {
             let told = change.to_string();
@@ -459,15 +459,15 @@ proptest! {
         let mut other = nodes.clone();
         replace(&mut other, &mut steps, &new);
         let (before, after) = (page(nodes), page(other));
-        let all = |page: &Page| page.items.iter().map(|item| item.sign().whole).collect::<Vec<_>>();
+        let all = |page: &PageWords| page.items.iter().map(|item| item.sign().whole).collect::<Vec<_>>();
         let words = Words::between(&before, &after);
         prop_assert_eq!(words.is_empty(), all(&before) == all(&after));
     }
 
     #[test]
     fn no_bytes_confuse_it(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Page::read(&bytes);
+        let _ = PageWords::read(&bytes);
         let text = String::from_utf8_lossy(&bytes);
-        let _ = Page::read(json!({"nodes": [{"nodeId": text, "childIds": [text]}]}).to_string().as_bytes());
+        let _ = PageWords::read(json!({"nodes": [{"nodeId": text, "childIds": [text]}]}).to_string().as_bytes());
     }
 }

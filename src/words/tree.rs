@@ -123,11 +123,11 @@ struct Raw {
     #[serde(default)]
     ignored: bool,
     #[serde(default)]
-    role: Told,
+    role: AxValue,
     #[serde(default)]
-    name: Told,
+    name: AxValue,
     #[serde(default)]
-    value: Told,
+    value: AxValue,
     #[serde(default)]
     properties: Vec<Property>,
     #[serde(default)]
@@ -138,11 +138,12 @@ struct Raw {
 struct Property {
     name: String,
     #[serde(default)]
-    value: Told,
+    value: AxValue,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Told {
+#[serde(expecting = "struct Told")]
+struct AxValue {
     #[serde(default)]
     value: Value,
 }

@@ -9,8 +9,8 @@ use rustix::fs::OFlags;
 use serde::Serialize;
 use sha1::Digest as _;
 
-use super::git::Entry;
-use super::{Listed, MAX_FILE, Seen, WorkTree};
+use super::git::TreeEntry;
+use super::{Listed, MAX_FILE, WorkTree, WorktreeStatus};
 use crate::digest::Digest;
 use crate::error::{Code, Problem};
 
@@ -56,9 +56,9 @@ impl WorkTree {
         &self,
         listed: &Listed,
         wanted: Option<&str>,
-    ) -> Result<(Seen, Option<Vec<u8>>), Problem> {
+    ) -> Result<(WorktreeStatus, Option<Vec<u8>>), Problem> {
         let long = listed.commit.len() == 64;
-        let mut seen = Seen {
+        let mut seen = WorktreeStatus {
             path: self.path.clone(),
             commit: listed.commit.clone(),
             state: State::Clean,
@@ -103,7 +103,7 @@ impl WorkTree {
     }
 
     /// Whether the file of `entry` is there as the commit has it.
-    fn is_same(&self, entry: &Entry, long: bool, most: u64, total: &mut u64) -> bool {
+    fn is_same(&self, entry: &TreeEntry, long: bool, most: u64, total: &mut u64) -> bool {
         if entry.mode == "120000" {
             // A link is not followed: its target is its content.
             let target = self.link(&entry.path);

@@ -22,7 +22,7 @@ pub(super) struct Git {
 
 /// A file of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct TreeEntry {
     /// `100644`, `100755`, `120000` (a link) or `160000` (another repository).
     pub(super) mode: String,
     /// The id of its content.
@@ -103,7 +103,7 @@ pub(super) fn unreadable(why: &str) -> Problem {
 }
 
 /// The files in the answer of `ls-tree -r -z`.
-pub(super) fn entries(answer: &[u8]) -> Result<Vec<Entry>, Problem> {
+pub(super) fn entries(answer: &[u8]) -> Result<Vec<TreeEntry>, Problem> {
     let strange = || unreadable("git lists its files in an unknown way");
     let mut entries = Vec::new();
     for line in answer.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
@@ -112,7 +112,11 @@ pub(super) fn entries(answer: &[u8]) -> Result<Vec<Entry>, Problem> {
         let mut facts = facts.split(' ');
         let (mode, _, blob) = (facts.next(), facts.next(), facts.next());
         let (Some(mode), Some(blob)) = (mode, blob) else { return Err(strange()) };
-        entries.push(Entry { mode: mode.to_owned(), blob: blob.to_owned(), path: path.to_owned() });
+        entries.push(TreeEntry {
+            mode: mode.to_owned(),
+            blob: blob.to_owned(),
+            path: path.to_owned(),
+        });
     }
     Ok(entries)
 }

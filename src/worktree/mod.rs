@@ -27,7 +27,7 @@ pub const MAX_FILE: u64 = 1 << 20;
 
 /// What was seen of a work tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Seen {
+pub struct WorktreeStatus {
     /// Its folder.
     pub path: PathBuf,
     /// The commit it is at.
@@ -144,5 +144,5 @@ impl WorkTree {
 #[derive(Debug)]
 pub struct Listed {
     commit: String,
-    files: Vec<git::Entry>,
+    files: Vec<git::TreeEntry>,
 }

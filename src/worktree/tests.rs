@@ -45,7 +45,7 @@ impl Repository {
         WorkTree::open(&self.path().to_string_lossy(), &[self.0.path().to_owned()])
     }
 
-    async fn seen(&self, file: Option<&str>) -> Result<(Seen, Option<Vec<u8>>), Problem> {
+    async fn seen(&self, file: Option<&str>) -> Result<(WorktreeStatus, Option<Vec<u8>>), Problem> {
         let tree = self.open()?;
         let listed = tree.listed().await?;
         tree.compare(&listed, file)

@@ -51,7 +51,7 @@ async fn record(daemon: &TestDaemon, run: &str, message: &str) -> Reply {
 fn has_head(daemon: &TestDaemon, run: &str, events: u64) -> bool {
     let run = run.parse().expect("an id");
     let heads = leaves(&daemon.store());
-    let mut heads = heads.iter().flat_map(exhibit::evidence::log::RunHead::told_by);
+    let mut heads = heads.iter().flat_map(exhibit::evidence::log::RunHead::in_leaf);
     heads.any(|head| head.run == run && head.events >= events)
 }
 

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use exhibit::disk::flags::is_append_only;
 use exhibit::evidence::LogKey;
 use exhibit::evidence::log::Log;
-use exhibit::integrity::guard::{Flag, Order, ask, measure, release};
+use exhibit::integrity::guard::{Flag, GuardCommand, ask, measure, release};
 use serde_json::{Value, json};
 
 use crate::harness::{TestDaemon, eventually, sealed_folder};
@@ -169,10 +169,10 @@ async fn sealed_folders_are_immutable_until_the_log_says_that_they_go() {
     assert_eq!(findings(&daemon.store()), [Value::Null; 0], "the guard works for the daemon");
 
     let run = first.parse().expect("an id");
-    let refused = ask(&socket, Order::Release(run)).expect_err("nothing says that it goes");
+    let refused = ask(&socket, GuardCommand::Release(run)).expect_err("nothing says that it goes");
     assert!(refused.contains("no purge"), "{refused}");
     let none = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57".parse().expect("an id");
-    let refused = ask(&socket, Order::Lock(none)).expect_err("not there");
+    let refused = ask(&socket, GuardCommand::Lock(none)).expect_err("not there");
     assert!(refused.contains("no such sealed folder"), "{refused}");
     drop(unlock_later(daemon, &socket, &first, &second).await);
     drop(unlock);

@@ -10,7 +10,7 @@ use exhibit::disk::verity::has_verity;
 use exhibit::evidence::LogKey;
 use exhibit::evidence::log::Log;
 use exhibit::id::RunId;
-use exhibit::integrity::guard::{Order, ask, release};
+use exhibit::integrity::guard::{GuardCommand, ask, release};
 use exhibit::integrity::verity::measure;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -150,7 +150,7 @@ async fn full_tiles_of_the_log_are_immutable_and_the_log_goes_on() {
     for name in ["entries/002.p", "1/000.p", ""] {
         assert!(!is_immutable(&tile(name)).expect("seen"), "{name} still changes");
     }
-    let why = ask(&socket, Order::Tiles(u64::MAX)).expect_err("none so long");
+    let why = ask(&socket, GuardCommand::Tiles(u64::MAX)).expect_err("none so long");
     assert!(why.contains("entries, not"), "{why}");
     let run = sealed(&daemon, "w").await;
     daemon.assert_verifies(&run);

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use exhibit::integrity::guard::{Flag, Order, ask};
+use exhibit::integrity::guard::{Flag, GuardCommand, ask};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -213,7 +213,7 @@ async fn an_ordinary_user_with_one_capability_guards_what_its_own_user_cannot_le
     let socket = answers("blind.sock").await;
     assert_eq!(blind.powers(), (RECORDER, 0));
     for flag in [Flag::Immutable, Flag::AppendOnly] {
-        let why = ask(&socket, Order::Measure(flag)).expect_err("it cannot");
+        let why = ask(&socket, GuardCommand::Measure(flag)).expect_err("it cannot");
         assert!(why.contains("CAP_LINUX_IMMUTABLE"), "{why}");
     }
     drop(blind);
@@ -222,7 +222,7 @@ async fn an_ordinary_user_with_one_capability_guards_what_its_own_user_cannot_le
     let socket = answers("guard.sock").await;
     assert_eq!(guard.powers(), (RECORDER, CAPABILITY));
     for flag in [Flag::Immutable, Flag::AppendOnly] {
-        ask(&socket, Order::Measure(flag)).expect("it holds");
+        ask(&socket, GuardCommand::Measure(flag)).expect("it holds");
     }
     let daemon = host.start(&NOBODY, "config.toml", "serve");
     answers("exhibit.sock").await;

@@ -9,7 +9,7 @@ use exhibit::disk::flags::is_immutable;
 use exhibit::evidence::LogKey;
 use exhibit::evidence::log::Log;
 use exhibit::id::RunId;
-use exhibit::integrity::guard::{Order, ask, release};
+use exhibit::integrity::guard::{GuardCommand, ask, release};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -120,7 +120,7 @@ async fn an_old_word_of_the_log_lets_nothing_go() {
     bench.refused("were seen before");
     bench.again().await;
     bench.refused("were seen before");
-    let why = ask(&bench.socket, Order::Tiles(1)).expect_err("no tile either");
+    let why = ask(&bench.socket, GuardCommand::Tiles(1)).expect_err("no tile either");
     assert!(why.contains("were seen before"), "{why}");
 
     // By its newest word, that the run is a folder again, what is bogus goes and the folder stays.

@@ -12,7 +12,7 @@ use exhibit::config::Config;
 use exhibit::daemon::Daemon;
 use exhibit::evidence::log::{Leaf, LeafKind, Log};
 use exhibit::evidence::{KeyKind, KeyPlace, LogKey, SignError, Signer, Signers, Trust, verify};
-use exhibit::timestamp::Stamp;
+use exhibit::timestamp::TimestampToken;
 use serde_json::{Value, json};
 
 use crate::authority::{Authority, NOW, P256};
@@ -347,7 +347,7 @@ fn stamped(folder: &Path, authority: &Authority) -> jiff::Timestamp {
     let (_, request) = log.timestamp_request().expect("a request");
     let answer = authority.answer(request.bytes(), None);
     log.take_stamp(&answer, None, Clock::system().now()).expect("taken in");
-    Stamp::parse(&answer).expect("sound").time
+    TimestampToken::parse(&answer).expect("sound").time
 }
 
 /// What `exhibit doctor` thinks of the keys' history.

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use exhibit::evidence::{FindingCode, verify};
-use exhibit::timestamp::{Authorities, Request, Stamp};
+use exhibit::timestamp::{Authorities, Request, TimestampToken};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -100,7 +100,7 @@ async fn a_sealed_run_has_a_timestamp_that_every_tool_accepts() {
     let sealed = sealed_folder(&at.join("store"), &run);
     let read = |name: &str| std::fs::read(sealed.join(name)).expect("it is there");
     let (signature, answer) = (read(SIGNATURE), read(STAMP));
-    let stamp = Stamp::parse(&answer).expect("sound");
+    let stamp = TimestampToken::parse(&answer).expect("sound");
     assert!(stamp.answers(&Request::parse(&read(REQUEST)).expect("a request")));
     let root = service.authority.lock().expect("held by nobody").root();
     assert!(stock(&signature, &answer, &root, stamp.time));

@@ -15,7 +15,7 @@ use exhibit::auth::keyring::Keyring;
 use exhibit::clock::{Clock, Moment};
 use exhibit::evidence::log::{Log, StampRefusal};
 use exhibit::evidence::{FindingCode, LogKey, Trust, verify};
-use exhibit::timestamp::{Authorities, QUERY, Request, Stamp};
+use exhibit::timestamp::{Authorities, QUERY, Request, TimestampToken};
 use serde_json::{Value, json};
 
 use crate::authority::{Authority, NOW, P256, P384, RSA, stock};
@@ -50,7 +50,8 @@ fn openssl_and_exhibit_agree_on_timestamps() {
         let request = Request::over(BODY).expect("a request");
         assert_eq!(Request::parse(request.bytes()).as_ref(), Ok(&request));
         let answer = authority.answer(request.bytes(), with);
-        let stamp = Stamp::parse(&answer).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let stamp =
+            TimestampToken::parse(&answer).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(stamp.answers(&request) && stamp.is_over(BODY), "{name}");
         assert_eq!(stamp.accuracy, Duration::from_secs(1), "{name}");
         let judged = believed(&authority.root()).judge(&stamp);
@@ -84,7 +85,7 @@ fn a_timestamp_is_judged_at_the_moment_it_states() {
         ("rolled-back.tsr", "2026-06-01T12:00:00Z", false),
     ] {
         let answer = std::fs::read(place.join(name)).expect("a timestamp");
-        let stamp = Stamp::parse(&answer).expect("sound");
+        let stamp = TimestampToken::parse(&answer).expect("sound");
         assert!(stamp.is_over(&body), "{name}");
         assert_eq!(stamp.time.to_string(), time);
         let judged = believed(&root).judge(&stamp);
@@ -104,7 +105,7 @@ fn an_authority_with_another_clock_is_judged_as_openssl_does() {
         ("2021-01-02T00:00:00Z", false),
     ] {
         let answer = authority.answer_at(request.bytes(), time.parse().expect("a time"));
-        let stamp = Stamp::parse(&answer).expect("sound");
+        let stamp = TimestampToken::parse(&answer).expect("sound");
         assert!(stamp.answers(&request) && stamp.time.to_string() == time, "{time}");
         assert_eq!(believed(&authority.root()).judge(&stamp).is_ok(), good, "{time}");
         assert_eq!(stock(BODY, &answer, &authority.root(), stamp.time), good, "{time}");
@@ -119,7 +120,7 @@ fn no_changed_byte_of_a_timestamp_is_accepted() {
         let request = Request::over(BODY).expect("a request");
         let answer = authority.answer(request.bytes(), None);
         let accepted = |bytes: &[u8]| {
-            Stamp::parse(bytes)
+            TimestampToken::parse(bytes)
                 .is_ok_and(|stamp| stamp.answers(&request) && roots.judge(&stamp).is_ok())
         };
         assert!(accepted(&answer));
@@ -302,7 +303,7 @@ fn words_that_nobody_signed_are_left_out_and_refused_on_disk() {
     let own = Authority::new(P256, NOW);
     let request = Request::over(BODY).expect("a request");
     let plain = own.answer(request.bytes(), None);
-    assert_eq!(Stamp::without_words(&plain), plain);
+    assert_eq!(TimestampToken::without_words(&plain), plain);
     let worded = |words: &[&str], failure: &[u8]| {
         let text = |text: &&str| tlv(0x0c, text.as_bytes());
         let list = words.iter().map(text).collect::<Vec<_>>().concat();
@@ -312,14 +313,16 @@ fn words_that_nobody_signed_are_left_out_and_refused_on_disk() {
     let forged = "x\nTime stamp: Jan  1 00:00:00 2020 GMT";
     for words in [&[forged][..], &["it was noon"], &["Operation Okay", "so"], &[""]] {
         let response = worded(words, &[]);
-        assert!(Stamp::parse(&response).is_err(), "{words:?}");
-        assert_eq!(Stamp::without_words(&response), plain, "{words:?}");
+        assert!(TimestampToken::parse(&response).is_err(), "{words:?}");
+        assert_eq!(TimestampToken::without_words(&response), plain, "{words:?}");
     }
     let okay = worded(&["Operation Okay"], &[]);
-    assert!(Stamp::parse(&okay).is_ok_and(|stamp| stamp.answers(&request)));
+    assert!(TimestampToken::parse(&okay).is_ok_and(|stamp| stamp.answers(&request)));
     // A failure beside a timestamp is a contradiction, not words.
     let failed = worded(&[], &[3, 2, 5, 0x20]);
-    assert!(Stamp::parse(&failed).is_err() && Stamp::without_words(&failed) == failed);
+    assert!(
+        TimestampToken::parse(&failed).is_err() && TimestampToken::without_words(&failed) == failed
+    );
     let log = LogAlone::new("2026-01-01T00:00:00Z");
     let (_, request) = log.log.timestamp_request().expect("a request");
     let plain = own.answer(request.bytes(), None);
@@ -365,7 +368,7 @@ async fn a_courier_brings_a_timestamp() {
     assert_eq!(std::fs::read(kept).expect("kept"), answer);
     let note = std::fs::read_to_string(at.join("store/checkpoints/001.note")).expect("a note");
     let text: String = note.split_inclusive('\n').take(3).collect();
-    let time = Stamp::parse(&answer).expect("sound").time;
+    let time = TimestampToken::parse(&answer).expect("sound").time;
     assert!(stock(text.as_bytes(), &answer, &authority.root(), time));
     assert_eq!(said(at, &["keys", "export", "--out", "trust"]).0, 0);
     let (code, text) = said(at, &["verify", "--trust", "trust", "store"]);

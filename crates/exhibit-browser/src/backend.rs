@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::error::{CaptureError, ErrorKind};
 pub use crate::facts::{
-    Blocked, ConsoleLine, Cut, Dialog, Document, Download, FailedRequest, Leading, Led, Masked,
-    Original, PageFacts, Place, Redirect, Settled, Timings, TlsFacts, Worker,
+    Blocked, BoundingBox, ConsoleLine, Cut, Dialog, Document, Download, FailedRequest, Leading,
+    Led, Masked, Original, PageFacts, Redirect, Settled, Timings, TlsFacts, Worker,
 };
 use crate::policy::Policy;
 use crate::settings::sequence::Step;
@@ -69,7 +69,7 @@ pub struct Sent {
 
 /// What is asked of a backend.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct CaptureRequest {
     /// What is passed on, for a backend that does so.
     pub sent: Option<Sent>,
     /// The page, and what is to be made of it.
@@ -135,7 +135,7 @@ pub struct FailedAttempt {
 
 /// A capture that succeeded.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub struct CaptureResult {
     /// Who took it.
     pub by: BackendName,
     /// The picture or document, exactly as the browser gave it.
@@ -162,7 +162,7 @@ pub struct Taken {
     pub failed_attempts: Vec<FailedAttempt>,
 }
 
-impl Taken {
+impl CaptureResult {
     /// HTTP status of the page, where it was seen.
     pub fn status(&self) -> Option<u16> {
         self.facts.as_ref()?.document.as_ref().map(|document| document.status)
@@ -171,7 +171,7 @@ impl Taken {
 
 /// A sequence asked of a backend.
 #[derive(Clone, Debug)]
-pub struct SequenceOrder {
+pub struct SequenceRequest {
     /// What is passed on, for a backend that does so.
     pub sent: Option<Sent>,
     /// Window, cookies and colours of the page.
@@ -203,7 +203,7 @@ pub trait WallClock: Send + Sync {
 }
 
 /// A recording asked of a backend.
-pub struct RecordingOrder {
+pub struct RecordingRequest {
     /// Size, rate and limits.
     pub settings: video::Settings,
     /// Where its bytes go.
@@ -242,7 +242,7 @@ pub struct Popup {
 /// The recording of a window.
 pub struct Filmed {
     /// How it is to be made.
-    pub order: oneshot::Sender<RecordingOrder>,
+    pub request: oneshot::Sender<RecordingRequest>,
     /// What was recorded, once the window is gone or its opener's recording has ended.
     pub recorded: oneshot::Receiver<Result<Recorded, CaptureError>>,
 }
@@ -277,7 +277,7 @@ pub struct Recorded {
 
 /// A session asked of a backend.
 #[derive(Clone, Debug)]
-pub struct SessionOrder {
+pub struct SessionRequest {
     /// Its id.
     pub id: SessionId,
     /// Window, cookies and local storage of its page.
@@ -370,8 +370,8 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Something that takes pictures of pages.
 pub trait Backend: Send + Sync + std::fmt::Debug {
-    /// Take one picture. Answers before `order.deadline`, whatever the page does.
-    fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>>;
+    /// Take one picture. Answers before `request.deadline`, whatever the page does.
+    fn take(&self, request: CaptureRequest) -> Pending<'_, Result<CaptureResult, Box<Failed>>>;
 
     /// Take the steps of a sequence in one page, sending a report of each as soon as it is done.
     /// What comes back is which service did so, null for the backend's own browser.
@@ -380,7 +380,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// When no page could be had, or the browser was lost; steps that failed are in their reports.
     fn sequence(
         &self,
-        order: SequenceOrder,
+        request: SequenceRequest,
         reports: mpsc::Sender<StepReport>,
     ) -> Pending<'_, Result<Value, Box<Failed>>>;
 
@@ -390,11 +390,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// When no page could be had, or it could not be recorded.
     fn record_sequence(
         &self,
-        order: SequenceOrder,
+        request: SequenceRequest,
         reports: mpsc::Sender<StepReport>,
-        recording: RecordingOrder,
+        recording: RecordingRequest,
     ) -> Pending<'_, Result<Recorded, CaptureError>> {
-        drop((order, reports, recording));
+        drop((request, reports, recording));
         Box::pin(async { Err(only_local_records()) })
     }
 
@@ -405,9 +405,9 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     fn start_recording(
         &self,
         session: SessionId,
-        order: RecordingOrder,
+        request: RecordingRequest,
     ) -> Pending<'_, Result<(), CaptureError>> {
-        drop((session, order));
+        drop((session, request));
         Box::pin(async { Err(only_local_records()) })
     }
 
@@ -424,7 +424,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// When no page could be had, or it could not be prepared.
-    fn open_session(&self, order: SessionOrder) -> Pending<'_, Result<(), CaptureError>>;
+    fn open_session(&self, request: SessionRequest) -> Pending<'_, Result<(), CaptureError>>;
 
     /// Close a session, if it is there.
     fn close_session(&self, id: SessionId) -> Pending<'_, ()>;

@@ -144,7 +144,7 @@ pub struct Worker {
 }
 
 /// Left, top, width and height in the page, in CSS pixels.
-pub type Place = [i64; 4];
+pub type BoundingBox = [i64; 4];
 
 /// What a rule of the operator's covered in the page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -154,7 +154,7 @@ pub struct Masked {
     /// Number of elements it covered.
     pub count: u64,
     /// Where the first 100 of them were.
-    pub places: Vec<Place>,
+    pub places: Vec<BoundingBox>,
 }
 
 /// A document that was the target, and no page.
@@ -181,9 +181,9 @@ pub struct Original {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cut {
     /// The whole element.
-    pub asked: Place,
+    pub asked: BoundingBox,
     /// The part in the picture.
-    pub shown: Place,
+    pub shown: BoundingBox,
     /// Why the rest is not there, in words.
     pub why: String,
     /// What covers the rest, or a part of what is shown: tag with id or classes, at most five.

@@ -49,7 +49,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use exhibit_browser::backend::{Backend as _, Order};
+//! use exhibit_browser::backend::{Backend as _, CaptureRequest};
 //! use exhibit_browser::chromium::{BrowserSettings, Chromium};
 //! use exhibit_browser::policy::Policy;
 //! use exhibit_browser::settings::{CaptureSettings, PageSettings, Picture, Product, Target};
@@ -63,7 +63,7 @@
 //! let browser = Chromium::start(&settings, Duration::from_secs(60), &Tasks::new())?;
 //!
 //! let page = PageSettings::of(Target::Url("https://desk.example/".parse()?));
-//! let order = Order {
+//! let request = CaptureRequest {
 //!     gone: CancellationToken::new(),
 //!     sent: None,
 //!     settings: CaptureSettings { page, product: Product::Picture(Picture::default()) },
@@ -75,7 +75,7 @@
 //!     deadline: tokio::time::Instant::now() + Duration::from_secs(30),
 //!     policy: Policy::default(),
 //! };
-//! let taken = browser.take(order).await.map_err(|failed| failed.problem)?;
+//! let taken = browser.take(request).await.map_err(|failed| failed.problem)?;
 //! println!("{} bytes of PNG, status {:?}", taken.product.len(), taken.status());
 //! browser.stop().await;
 //! # Ok(())

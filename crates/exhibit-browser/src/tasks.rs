@@ -63,10 +63,10 @@ impl Tasks {
     /// When it panicked.
     pub async fn blocking<F, T>(&self, work: F) -> Result<T, JoinError>
     where
-        F: FnOnce(&Asked) -> T + Send + 'static,
+        F: FnOnce(&CancelFlag) -> T + Send + 'static,
         T: Send + 'static,
     {
-        let asked = Asked::default();
+        let asked = CancelFlag::default();
         let _leaving = Leaving(asked.clone());
         self.spawn_blocking(move || work(&asked)).await
     }
@@ -95,9 +95,9 @@ impl Tasks {
 
 /// Whether somebody still waits for what is being worked out.
 #[derive(Clone, Debug, Default)]
-pub struct Asked(Arc<AtomicBool>);
+pub struct CancelFlag(Arc<AtomicBool>);
 
-impl Asked {
+impl CancelFlag {
     /// Whether nobody does any more.
     pub fn is_over(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -110,7 +110,7 @@ impl Asked {
     }
 }
 
-struct Leaving(Asked);
+struct Leaving(CancelFlag);
 
 impl Drop for Leaving {
     fn drop(&mut self) {
@@ -126,7 +126,7 @@ mod tests {
     async fn work_that_nobody_waits_for_any_more_is_given_up() {
         let tasks = Tasks::new();
         let (begun, beginning) = tokio::sync::oneshot::channel();
-        let asking = tasks.blocking(move |asked: &Asked| {
+        let asking = tasks.blocking(move |asked: &CancelFlag| {
             begun.send(()).expect("somebody waits");
             while !asked.is_over() {
                 std::thread::yield_now();

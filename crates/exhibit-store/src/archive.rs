@@ -125,7 +125,8 @@ impl Store {
     /// See [`StoreError`].
     pub fn in_archiving(&self) -> Result<BTreeSet<RunId>, StoreError> {
         let entries = layout::listed(&self.root().join(ARCHIVING))?;
-        let run = |entry: &layout::Entry| entry.name.to_str()?.split('.').next()?.parse().ok();
+        let run =
+            |entry: &layout::FolderEntry| entry.name.to_str()?.split('.').next()?.parse().ok();
         Ok(entries.iter().filter_map(run).collect())
     }
 

@@ -18,11 +18,11 @@ use crate::disk::{self, Appending};
 use crate::id::RunId;
 pub use exhibit_verify::custody::*;
 
-/// An event before it has its place.
+/// An access event before it has its place in the log.
 #[derive(Clone, Debug)]
-pub struct Deed {
+pub struct NewAccessEvent {
     /// Who.
-    pub by: Custodian,
+    pub by: AccessActor,
     /// Did what.
     pub act: Act,
     /// To which runs.
@@ -35,7 +35,7 @@ pub struct Deed {
 #[derive(Debug)]
 pub struct Custody {
     folder: PathBuf,
-    batch: Batch<(Moment, Deed), ()>,
+    batch: Batch<(Moment, NewAccessEvent), ()>,
     tail: Mutex<Tail>,
 }
 
@@ -80,31 +80,37 @@ impl Custody {
         lock(&self.tail).head
     }
 
-    /// Put `deed` down. It is on disk when this returns.
+    /// Put `event` down. It is on disk when this returns.
     ///
     /// # Errors
     /// See [`StoreError`]; then it does not stand there, and what it tells of must not be done.
-    pub fn record(&self, deed: Deed, at: Moment) -> Result<(), StoreError> {
-        let commit = |tail: &mut Tail, deeds: Vec<(Moment, Deed)>| tail.write(&self.folder, deeds);
-        self.batch.write((at, deed), &self.tail, commit, |(), _| ())
+    pub fn record(&self, event: NewAccessEvent, at: Moment) -> Result<(), StoreError> {
+        let commit = |tail: &mut Tail, events: Vec<(Moment, NewAccessEvent)>| {
+            tail.write(&self.folder, events)
+        };
+        self.batch.write((at, event), &self.tail, commit, |(), _| ())
     }
 }
 
 impl Tail {
-    /// Write all `deeds`, each in the file of its month, or none of those of a month.
-    fn write(&mut self, folder: &Path, deeds: Vec<(Moment, Deed)>) -> Result<(), StoreError> {
+    /// Write all `events`, each in the file of its month, or none of those of a month.
+    fn write(
+        &mut self,
+        folder: &Path,
+        events: Vec<(Moment, NewAccessEvent)>,
+    ) -> Result<(), StoreError> {
         let (mut head, mut bytes) = (self.head, Vec::new());
         // All of them go where the last one belongs: a month begins once.
-        let Some((last, _)) = deeds.last() else { return Ok(()) };
+        let Some((last, _)) = events.last() else { return Ok(()) };
         let path = self.path_for(folder, &last.to_rfc3339());
-        for (at, deed) in deeds {
+        for (at, new) in events {
             let event = CustodyEvent {
                 sequence: head.count.saturating_add(1),
                 time: at.to_rfc3339(),
-                by: deed.by,
-                act: deed.act,
-                runs: deed.runs,
-                detail: deed.detail,
+                by: new.by,
+                act: new.act,
+                runs: new.runs,
+                detail: new.detail,
                 previous: head.sha256,
             };
             let line = serde_json::to_vec(&event).expect("an event is plain data");
@@ -166,11 +172,11 @@ mod tests {
     use crate::clock::Clock;
     use crate::run::Caller;
 
-    fn deed(path: &str) -> Deed {
+    fn event(path: &str) -> NewAccessEvent {
         let caller = Caller::Socket { uid: 7, gid: 7, pid: Some(1) };
         let detail = Map::from_iter([("path".to_owned(), path.into())]);
-        let by = Custodian { caller, session: true };
-        Deed { by, act: Act::Download, runs: Vec::new(), detail }
+        let by = AccessActor { caller, session: true };
+        NewAccessEvent { by, act: Act::Download, runs: Vec::new(), detail }
     }
 
     fn all(root: &Path) -> Vec<(String, CustodyEvent, Digest)> {
@@ -191,18 +197,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Clock::fixed("2026-11-30T23:59:59Z".parse().expect("a time"));
         let custody = Custody::open(folder.path()).expect("begun");
-        custody.record(deed("one"), clock.now()).expect("recorded");
+        custody.record(event("one"), clock.now()).expect("recorded");
         clock.advance(Duration::from_secs(2));
-        custody.record(deed("two"), clock.now()).expect("recorded");
+        custody.record(event("two"), clock.now()).expect("recorded");
         // A clock that is set back does not begin an older month again.
         clock.set_wall("2026-11-01T00:00:00Z".parse().expect("a time"));
-        custody.record(deed("three"), clock.now()).expect("recorded");
+        custody.record(event("three"), clock.now()).expect("recorded");
         let head = custody.head();
         drop(custody);
         let custody = Custody::open(folder.path()).expect("gone on with");
         assert_eq!(custody.head(), head);
         clock.set_wall("2026-10-02T00:00:00Z".parse().expect("a time"));
-        custody.record(deed("four"), clock.now()).expect("recorded");
+        custody.record(event("four"), clock.now()).expect("recorded");
 
         let events = all(folder.path());
         let names: Vec<&str> = events.iter().map(|(name, ..)| name.as_str()).collect();
@@ -221,7 +227,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Clock::fixed("2026-11-30T10:00:00Z".parse().expect("a time"));
         let custody = Custody::open(folder.path()).expect("begun");
-        custody.record(deed("one"), clock.now()).expect("recorded");
+        custody.record(event("one"), clock.now()).expect("recorded");
         let (head, path) = (custody.head(), folder.path().join("custody/2026-11.jsonl"));
         drop(custody);
         let whole = std::fs::read(&path).expect("there");
@@ -243,7 +249,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..20 {
-                        custody.record(deed("x"), clock.now()).expect("recorded");
+                        custody.record(event("x"), clock.now()).expect("recorded");
                     }
                 });
             }

@@ -32,7 +32,7 @@ const STEP: u64 = 250;
 /// A run that is still open. One writer at a time; the store's lock keeps other daemons out.
 #[derive(Debug)]
 pub struct Draft {
-    pub(super) place: Place,
+    pub(super) place: RunLocation,
     pub(super) opening: Opening,
     pub(super) opened_at: String,
     pub(super) log: Appending,
@@ -77,7 +77,7 @@ pub(super) struct Bound {
 
 /// Where a run lives.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct RunLocation {
     /// The store.
     pub(super) root: PathBuf,
     /// The folder of the run, while open.

@@ -123,18 +123,20 @@ pub fn file(path: &str, bytes: &[u8]) -> NewArtifact {
 }
 
 /// An authority that has the bench's clock.
-struct Asked<F> {
+struct ClockedAuthority<F> {
     clock: Clock,
     answer: F,
 }
 
-impl<F> std::fmt::Debug for Asked<F> {
+impl<F> std::fmt::Debug for ClockedAuthority<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Asked")
+        f.write_str("ClockedAuthority")
     }
 }
 
-impl<F: Fn(&Request, Timestamp) -> Vec<u8> + Send + Sync> TimestampAuthority for Asked<F> {
+impl<F: Fn(&Request, Timestamp) -> Vec<u8> + Send + Sync> TimestampAuthority
+    for ClockedAuthority<F>
+{
     fn ask(&self, _: RunId, request: &Request) -> Option<Vec<u8>> {
         Some((self.answer)(request, self.clock.now().wall))
     }
@@ -160,7 +162,7 @@ impl Bench {
         answer: impl Fn(&Request, Timestamp) -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
         let bench = Self::on(Clock::fixed(then)).with_log();
-        let asked = Asked { clock: bench.clock.clone(), answer };
+        let asked = ClockedAuthority { clock: bench.clock.clone(), answer };
         Self { store: bench.store.with_authority(Arc::new(asked)), ..bench }
     }
 

@@ -109,7 +109,7 @@ impl Draft {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn said_since(&self, since: &str) -> io::Result<Vec<(f64, f64, String)>> {
+    pub fn captions_since(&self, since: &str) -> io::Result<Vec<(f64, f64, String)>> {
         const STILL: f64 = 3.0;
         let file = File::open(self.folder().join(layout::EVENTS))?;
         let mut said: Vec<(f64, f64, String)> = Vec::new();

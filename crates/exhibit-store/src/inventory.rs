@@ -214,6 +214,7 @@ fn is_there(path: &Path) -> bool {
 /// What lies in `folder` and was not cut short: the first of it.
 fn first_in(folder: &Path) -> Option<PathBuf> {
     let entries = layout::entries(folder).ok()?;
-    let whole = |entry: &layout::Entry| !layout::readable(&entry.name).ends_with(PARTIAL_SUFFIX);
+    let whole =
+        |entry: &layout::FolderEntry| !layout::readable(&entry.name).ends_with(PARTIAL_SUFFIX);
     entries.into_iter().find(whole).map(|entry| entry.path)
 }

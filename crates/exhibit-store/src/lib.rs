@@ -115,7 +115,9 @@ mod triage;
 pub use archive::archived_in;
 pub use bag::Manifest;
 pub use chain::{Line, artifacts_stated, lines};
-pub use custody::{Act, Custodian, Custody, CustodyEvent, Deed, Head, lines as custody_lines};
+pub use custody::{
+    AccessActor, Act, Custody, CustodyEvent, Head, NewAccessEvent, lines as custody_lines,
+};
 pub use draft::{Attachment, Draft};
 pub use error::{SealCause, SignError, StoreError};
 pub use exhibit_verify::archived::archived_record;
@@ -123,7 +125,7 @@ pub use exhibit_verify::revocation::Revocation;
 pub use facts::{CodeNamed, RunFacts, sealed_report};
 pub use finding::{Class, Finding, FindingCode};
 pub use found::{
-    Findings, FoundBy, Integrity, IntegrityState, LOG_PLACE, LoggedFinding, Resolved, Said,
+    FindingDetail, Findings, FoundBy, Integrity, IntegrityState, LOG_PLACE, LoggedFinding, Resolved,
 };
 pub use growing_file::GrowingFile;
 pub use index::{Filled, Index, IndexError, words};

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::chain::{self, Line, Tip};
-use super::draft::{Draft, Place};
+use super::draft::{Draft, RunLocation};
 use super::error::StoreError;
 use super::layout::{self, EVENTS, RECORD};
 use super::leftovers;
@@ -96,7 +96,10 @@ impl Salvage {
 
 /// Take up the open run at `place`, of whose chain the log holds the first `logged` events, where it
 /// stands in one.
-pub(super) fn resume(place: Place, logged: Option<u64>) -> Result<(Draft, Salvage), StoreError> {
+pub(super) fn resume(
+    place: RunLocation,
+    logged: Option<u64>,
+) -> Result<(Draft, Salvage), StoreError> {
     let path = place.folder.join(EVENTS);
     if !place.folder.is_dir() {
         return Err(StoreError::NotFound { path: place.folder });

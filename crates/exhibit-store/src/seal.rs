@@ -31,7 +31,7 @@ use crate::disk::own::Window;
 use crate::disk::{self, OnceFile};
 use crate::receipt::Receipt;
 use crate::run::{Ending, Event, REDACTED, Recorded};
-use crate::timestamp::{MAX_STAMP, Request, Stamp};
+use crate::timestamp::{MAX_STAMP, Request, TimestampToken};
 
 /// How to check a folder with stock tools; `{run}` stands for the run.
 pub const GUIDE: &str = include_str!("VERIFY.txt");
@@ -326,7 +326,7 @@ impl Sealing<'_> {
         let request = Request::over(&signature);
         let request = request.map_err(|error| StoreError::new(&path, error.into()))?;
         let Some(response) = authority.ask(self.draft.id(), &request) else { return Ok(()) };
-        let sound = Stamp::parse(&response).ok().filter(|stamp| stamp.answers(&request));
+        let sound = TimestampToken::parse(&response).ok().filter(|stamp| stamp.answers(&request));
         let short = response.len() as u64 <= MAX_STAMP;
         let Some(stamp) = sound.filter(|_| short) else { return Ok(()) };
         let request = self.write(layout::REQUEST, request.bytes())?.0;

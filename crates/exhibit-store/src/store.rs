@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::chain::{self, Tip};
-use super::draft::{Draft, Place};
+use super::draft::{Draft, RunLocation};
 use super::error::StoreError;
 use super::layout::{self, EVENTS, LOCK, OPEN, PROVENANCE, RUNS};
 use super::log::{Log, leaf};
@@ -115,7 +115,7 @@ impl Store {
         Ok(())
     }
 
-    fn list(&self, name: &str) -> Result<Vec<layout::Entry>, StoreError> {
+    fn list(&self, name: &str) -> Result<Vec<layout::FolderEntry>, StoreError> {
         let folder = self.root.join(name);
         layout::entries(&folder).map_err(StoreError::at(&folder))
     }
@@ -135,8 +135,8 @@ impl Store {
         self.root.join(layout::open_place(run))
     }
 
-    pub(super) fn place(&self, run: RunId) -> Place {
-        Place {
+    pub(super) fn place(&self, run: RunId) -> RunLocation {
+        RunLocation {
             root: self.root.clone(),
             folder: self.root.join(layout::open_place(run)),
             organization: self.organization.clone(),
@@ -257,7 +257,7 @@ impl Store {
 
 /// The folders of the sealed runs in the store at `root`, oldest first.
 pub fn sealed_in(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let is_run = |entry: &layout::Entry| {
+    let is_run = |entry: &layout::FolderEntry| {
         entry.name.to_str().is_some_and(|name| name.parse::<RunId>().is_ok())
     };
     in_days(root).filter(move |entry| entry.kind.is_dir() && is_run(entry)).map(|entry| entry.path)
@@ -265,7 +265,7 @@ pub fn sealed_in(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 
 /// What lies in the folders of days in the store at `root`, oldest first. What cannot be listed is
 /// left out.
-pub(super) fn in_days(root: &Path) -> impl Iterator<Item = layout::Entry> + use<> {
+pub(super) fn in_days(root: &Path) -> impl Iterator<Item = layout::FolderEntry> + use<> {
     days_in(root).into_iter().flat_map(|day| layout::entries(&day).unwrap_or_default())
 }
 
@@ -301,7 +301,7 @@ pub fn unlisted_in(root: &Path) -> Vec<(PathBuf, io::Error)> {
 /// Write the beginnings of a run into `unborn`.
 fn prepare(
     unborn: &Path,
-    place: Place,
+    place: RunLocation,
     opening: &Opening,
     provenance: &Value,
     at: Moment,
@@ -320,7 +320,7 @@ fn prepare(
     };
     let path = unborn.join(EVENTS);
     let mut draft = Draft {
-        place: Place { folder: unborn.to_owned(), ..place.clone() },
+        place: RunLocation { folder: unborn.to_owned(), ..place.clone() },
         opening: opening.clone(),
         opened_at: at.to_rfc3339(),
         log: Appending::open(&path).map_err(StoreError::at(&path))?,

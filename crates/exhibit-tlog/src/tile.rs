@@ -14,7 +14,7 @@ pub const MAX_ENTRY: usize = 0xffff;
 
 /// What a tile holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum TileKind {
     /// Hashes of the tree's level `HEIGHT * n`.
     Hashes(u32),
     /// The entries themselves.
@@ -25,7 +25,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tile {
     /// What it holds.
-    pub kind: Kind,
+    pub kind: TileKind,
     /// Which of its kind, from 0.
     pub index: u64,
     /// How many it holds, 1 to [`WIDTH`].
@@ -35,10 +35,10 @@ pub struct Tile {
 impl Tile {
     /// The tile of `kind` with the number `index` in a tree of `size` entries; none when the tree
     /// does not reach it.
-    pub fn of(kind: Kind, index: u64, size: u64) -> Option<Self> {
+    pub fn of(kind: TileKind, index: u64, size: u64) -> Option<Self> {
         let held = match kind {
-            Kind::Entries => size,
-            Kind::Hashes(level) => size.checked_shr(HEIGHT * level).unwrap_or(0),
+            TileKind::Entries => size,
+            TileKind::Hashes(level) => size.checked_shr(HEIGHT * level).unwrap_or(0),
         };
         let width = held.saturating_sub(index.checked_mul(WIDTH)?).min(WIDTH);
         (width > 0).then_some(Self { kind, index, width })
@@ -46,8 +46,8 @@ impl Tile {
 
     /// All tiles of a tree of `size` entries, the entries first, then the hashes from below.
     pub fn all(size: u64) -> impl Iterator<Item = Self> {
-        let levels = (0..u64::BITS / HEIGHT).map(Kind::Hashes);
-        std::iter::once(Kind::Entries)
+        let levels = (0..u64::BITS / HEIGHT).map(TileKind::Hashes);
+        std::iter::once(TileKind::Entries)
             .chain(levels)
             .flat_map(move |kind| (0..).map_while(move |index| Self::of(kind, index, size)))
     }
@@ -73,8 +73,8 @@ impl Tile {
     pub fn parse(path: &str) -> Option<Self> {
         let (kind, rest) = path.strip_prefix("tile/")?.split_once('/')?;
         let kind = match kind {
-            "entries" => Kind::Entries,
-            level => Kind::Hashes(level.parse().ok().filter(|level| *level < 8)?),
+            "entries" => TileKind::Entries,
+            level => TileKind::Hashes(level.parse().ok().filter(|level| *level < 8)?),
         };
         let (number, width) = match rest.split_once(".p/") {
             Some((number, width)) => (number, width.parse().ok().filter(|w| *w < WIDTH)?),
@@ -96,8 +96,8 @@ impl Tile {
 impl fmt::Display for Tile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            Kind::Hashes(level) => write!(f, "tile/{level}/{}", grouped(self.index))?,
-            Kind::Entries => write!(f, "tile/entries/{}", grouped(self.index))?,
+            TileKind::Hashes(level) => write!(f, "tile/{level}/{}", grouped(self.index))?,
+            TileKind::Entries => write!(f, "tile/entries/{}", grouped(self.index))?,
         }
         if self.is_full() { Ok(()) } else { write!(f, ".p/{}", self.width) }
     }
@@ -159,9 +159,9 @@ mod tests {
     #[test]
     fn paths_are_those_of_the_specification() {
         let tile = |kind, index, width| Tile { kind, index, width }.to_string();
-        assert_eq!(tile(Kind::Hashes(0), 1_234_067, 256), "tile/0/x001/x234/067");
-        assert_eq!(tile(Kind::Hashes(1), 0, 1), "tile/1/000.p/1");
-        assert_eq!(tile(Kind::Entries, 273, 112), "tile/entries/273.p/112");
+        assert_eq!(tile(TileKind::Hashes(0), 1_234_067, 256), "tile/0/x001/x234/067");
+        assert_eq!(tile(TileKind::Hashes(1), 0, 1), "tile/1/000.p/1");
+        assert_eq!(tile(TileKind::Entries, 273, 112), "tile/entries/273.p/112");
         for bad in [
             "tile/0/x001/x234/67",
             "tile/0/001/x234/067",
@@ -197,7 +197,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_tile_has_one_path(level in 0_u32..8, index: u64, width in 1..=WIDTH, text in "(tile/[0-9e.px/]{0,20})") {
-            for kind in [Kind::Hashes(level), Kind::Entries] {
+            for kind in [TileKind::Hashes(level), TileKind::Entries] {
                 let tile = Tile { kind, index, width };
                 prop_assert_eq!(Tile::parse(&tile.to_string()), Some(tile));
             }

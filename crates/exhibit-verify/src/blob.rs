@@ -17,31 +17,31 @@ const PIECE: usize = 64 * 1024;
 
 /// Bytes that do not change any more.
 #[derive(Clone, Debug)]
-pub struct Blob(Arc<Place>);
+pub struct Blob(Arc<BlobStorage>);
 
 #[derive(Debug)]
-enum Place {
+enum BlobStorage {
     Memory(Vec<u8>),
     File { file: File, length: u64 },
 }
 
 impl From<Vec<u8>> for Blob {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Place::Memory(bytes)))
+        Self(Arc::new(BlobStorage::Memory(bytes)))
     }
 }
 
 impl Blob {
     /// The first `length` bytes of a file that does not change any more.
     pub fn of_file(file: File, length: u64) -> Self {
-        Self(Arc::new(Place::File { file, length }))
+        Self(Arc::new(BlobStorage::File { file, length }))
     }
 
     /// Number of bytes.
     pub fn len(&self) -> u64 {
         match &*self.0 {
-            Place::Memory(bytes) => bytes.len() as u64,
-            Place::File { length, .. } => *length,
+            BlobStorage::Memory(bytes) => bytes.len() as u64,
+            BlobStorage::File { length, .. } => *length,
         }
     }
 
@@ -55,7 +55,7 @@ impl Blob {
     /// # Errors
     /// What the system answers.
     pub fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
-        if let Place::Memory(bytes) = &*self.0 {
+        if let BlobStorage::Memory(bytes) = &*self.0 {
             return Ok(Cow::Borrowed(bytes));
         }
         let mut bytes = Vec::new();
@@ -74,8 +74,8 @@ impl Blob {
     /// What the system answers.
     pub fn digest(&self) -> io::Result<Digest> {
         match &*self.0 {
-            Place::Memory(bytes) => Ok(Digest::of(bytes)),
-            Place::File { .. } => Digest::of_reader(self.reader()).map(|(digest, _)| digest),
+            BlobStorage::Memory(bytes) => Ok(Digest::of(bytes)),
+            BlobStorage::File { .. } => Digest::of_reader(self.reader()).map(|(digest, _)| digest),
         }
     }
 
@@ -86,8 +86,8 @@ impl Blob {
     /// What the system answers.
     pub fn to_file(&self, folder: &Path) -> io::Result<File> {
         match &*self.0 {
-            Place::File { file, .. } => file.try_clone(),
-            Place::Memory(bytes) => {
+            BlobStorage::File { file, .. } => file.try_clone(),
+            BlobStorage::Memory(bytes) => {
                 let mut file = tempfile::tempfile_in(folder)?;
                 file.write_all(bytes)?;
                 Ok(file)
@@ -131,11 +131,11 @@ pub struct BlobReader {
 impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match &*self.blob.0 {
-            Place::Memory(bytes) => {
+            BlobStorage::Memory(bytes) => {
                 let at = usize::try_from(self.at).unwrap_or(usize::MAX).min(bytes.len());
                 (&bytes[at..]).read(buffer)?
             }
-            Place::File { file, .. } => file.read_at(buffer, self.at)?,
+            BlobStorage::File { file, .. } => file.read_at(buffer, self.at)?,
         };
         self.at += read as u64;
         Ok(read)
@@ -172,7 +172,7 @@ impl BlobWriter {
     /// What was written.
     pub fn finish(self) -> Blob {
         match self.file {
-            Some(file) => Blob(Arc::new(Place::File { file, length: self.length })),
+            Some(file) => Blob(Arc::new(BlobStorage::File { file, length: self.length })),
             None => self.memory.into(),
         }
     }
@@ -213,7 +213,11 @@ mod tests {
                 writer.write_all(piece).expect("written");
             }
             let blob = writer.finish();
-            assert_eq!(matches!(&*blob.0, Place::File { .. }), length > IN_MEMORY, "{length}");
+            assert_eq!(
+                matches!(&*blob.0, BlobStorage::File { .. }),
+                length > IN_MEMORY,
+                "{length}"
+            );
             assert_eq!((blob.len(), blob.is_empty()), (length as u64, length == 0));
             assert_eq!(blob.digest().expect("read"), Digest::of(&bytes));
             let (one, other) = (blob.clone(), blob.clone());

@@ -44,9 +44,10 @@ pub enum Act {
     Import,
 }
 
-/// Who did it.
+/// Who an access event is by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Custodian {
+#[serde(expecting = "struct Custodian")]
+pub struct AccessActor {
     /// As the daemon established it.
     #[serde(flatten)]
     pub caller: Caller,
@@ -64,7 +65,7 @@ pub struct CustodyEvent {
     /// When, RFC 3339, UTC.
     pub time: String,
     /// Who.
-    pub by: Custodian,
+    pub by: AccessActor,
     /// Did what.
     pub act: Act,
     /// To which runs.

@@ -41,13 +41,13 @@ pub struct Resolved {
     pub time: String,
 }
 
-/// What an entry says.
+/// What a `finding` entry says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum FindingDetail {
     /// Evidence was read, and is not as it was.
     Codes(BTreeSet<String>, FoundBy),
     /// Somebody else than the daemon touched it, in these ways.
-    Touched(Vec<String>),
+    Tampered(Vec<String>),
     /// The kernel dropped events: what was touched is not known.
     Lost,
 }
@@ -62,7 +62,7 @@ pub struct LoggedFinding {
     /// When, RFC 3339, UTC.
     pub time: String,
     /// What it says.
-    pub said: Said,
+    pub detail: FindingDetail,
     /// The later entry of its place without codes.
     pub resolved: Option<Resolved>,
 }
@@ -184,23 +184,23 @@ impl Findings {
         let place = shown_within(field("place").as_str().unwrap_or_default(), LONGEST);
         let text = |text: &str| shown_within(text, LONGEST);
         let time = text(&leaf.time);
-        let said = if let Some(codes) = field("codes").as_array() {
+        let detail = if let Some(codes) = field("codes").as_array() {
             let codes: BTreeSet<String> =
                 codes.iter().filter_map(Value::as_str).map(text).collect();
             if codes.is_empty() {
                 return self.resolve(&place, &Resolved { index, time });
             }
             let watched = field("after_touch") == &Value::Bool(true);
-            Said::Codes(codes, if watched { FoundBy::Watch } else { FoundBy::Scrub })
+            FindingDetail::Codes(codes, if watched { FoundBy::Watch } else { FoundBy::Scrub })
         } else if let Some(ways) = field("touched").as_object() {
-            Said::Touched(ways.keys().map(|way| text(way)).collect())
+            FindingDetail::Tampered(ways.keys().map(|way| text(way)).collect())
         } else {
-            Said::Lost
+            FindingDetail::Lost
         };
         let position = self.all.len();
         self.by_place.entry(place.clone()).or_default().push(position);
         self.standing.insert(position);
-        self.all.push(LoggedFinding { index, place, time, said, resolved: None });
+        self.all.push(LoggedFinding { index, place, time, detail, resolved: None });
     }
 
     /// The evidence at `place` was read, and is as it was.
@@ -225,9 +225,12 @@ impl Findings {
     pub fn codes_of(&self, place: &str) -> (BTreeSet<String>, bool) {
         let last = self.judgements(place).next_back();
         match last {
-            Some(LoggedFinding { said: Said::Codes(codes, _), resolved: None, index, .. }) => {
-                (codes.clone(), index.is_some())
-            }
+            Some(LoggedFinding {
+                detail: FindingDetail::Codes(codes, _),
+                resolved: None,
+                index,
+                ..
+            }) => (codes.clone(), index.is_some()),
             Some(LoggedFinding { resolved: Some(resolved), .. }) => {
                 (BTreeSet::new(), resolved.index.is_some())
             }
@@ -248,7 +251,9 @@ impl Findings {
         let last = self.judgements(&place).next_back()?;
         // What stood together with the last one, or was resolved together with it.
         let first = self.judgements(&place).find(|one| one.resolved == last.resolved)?;
-        let (Said::Codes(codes, _), Said::Codes(_, by)) = (&last.said, &first.said) else {
+        let (FindingDetail::Codes(codes, _), FindingDetail::Codes(_, by)) =
+            (&last.detail, &first.detail)
+        else {
             return None;
         };
         let restored = last.resolved.as_ref();
@@ -268,14 +273,14 @@ impl Findings {
     /// The runs that are not as they were sealed.
     pub fn altered(&self) -> BTreeSet<RunId> {
         let places = self.standing.iter().map(|position| &self.all[*position]);
-        let judged = places.filter(|one| matches!(one.said, Said::Codes(..)));
+        let judged = places.filter(|one| matches!(one.detail, FindingDetail::Codes(..)));
         judged.filter_map(|one| one.place.parse().ok()).collect()
     }
 
     fn judgements(&self, place: &str) -> impl DoubleEndedIterator<Item = &LoggedFinding> {
         let positions = self.by_place.get(place).map_or(&[][..], Vec::as_slice);
         let told = positions.iter().map(|position| &self.all[*position]);
-        told.filter(|one| matches!(one.said, Said::Codes(..)))
+        told.filter(|one| matches!(one.detail, FindingDetail::Codes(..)))
     }
 }
 
@@ -286,14 +291,14 @@ impl LoggedFinding {
         let below = |folder: &str| {
             self.place.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
         };
-        match &self.said {
-            Said::Codes(..) => own || (place == IMPORTED && below(IMPORTED)),
+        match &self.detail {
+            FindingDetail::Codes(..) => own || (place == IMPORTED && below(IMPORTED)),
             // Folders that are no run's are read with the log.
-            Said::Touched(_) => {
+            FindingDetail::Tampered(_) => {
                 let with_log = self.place.parse::<RunId>().is_err() && self.place != IMPORTED;
                 own || (place == LOG_PLACE && with_log)
             }
-            Said::Lost => own,
+            FindingDetail::Lost => own,
         }
     }
 }

@@ -190,7 +190,7 @@ pub fn readable(name: &OsStr) -> String {
 
 /// One entry of a folder: its name, its path and what it is (a link is a link).
 #[derive(Debug)]
-pub struct Entry {
+pub struct FolderEntry {
     /// The name.
     pub name: OsString,
     /// The folder's path with the name.
@@ -203,10 +203,10 @@ pub struct Entry {
 ///
 /// # Errors
 /// What the system answers.
-pub fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
+pub fn entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
     let mut entries = Vec::new();
     for entry in disk::list(folder)? {
-        entries.push(Entry {
+        entries.push(FolderEntry {
             name: entry.file_name(),
             path: entry.path(),
             kind: entry.file_type()?,
@@ -229,7 +229,7 @@ pub fn aside_in(root: &Path) -> Result<Vec<RunId>, StoreError> {
 ///
 /// # Errors
 /// See [`StoreError`].
-pub fn listed(folder: &Path) -> Result<Vec<Entry>, StoreError> {
+pub fn listed(folder: &Path) -> Result<Vec<FolderEntry>, StoreError> {
     match entries(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         entries => entries.map_err(StoreError::at(folder)),

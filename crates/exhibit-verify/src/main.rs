@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use exhibit_verify::command::{self, Asked, Refused, time};
+use exhibit_verify::command::{self, Refused, VerifyOptions, time};
 use exhibit_verify::shown::{shown_json, shown_within};
 use exhibit_verify::trust::{SIGNERS, Trust};
 use exhibit_verify::{cause, exit};
@@ -66,7 +66,7 @@ fn verified(arguments: Arguments) -> Result<u8, Refused> {
         let text = format!("{SIGNERS}, {line}; passed over, as ssh-keygen does");
         say(&mut io::stderr(), &text);
     }
-    let asked = Asked {
+    let asked = VerifyOptions {
         paths: arguments.paths,
         checkpoints: arguments.checkpoint,
         witnessed_since: since.is_some(),

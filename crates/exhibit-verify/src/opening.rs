@@ -22,21 +22,22 @@ use crate::log::RunHead;
 /// What the system answers when it cannot tell.
 pub fn is_newborn(folder: &Path, run: RunId) -> std::io::Result<bool> {
     // What is cut short is a file; nothing else that is called so is passed over.
-    let others = |folder: &Path| -> std::io::Result<Vec<layout::Entry>> {
+    let others = |folder: &Path| -> std::io::Result<Vec<layout::FolderEntry>> {
         let mut entries = layout::entries(folder)?;
         entries.retain(|entry| {
             !entry.kind.is_file() || !entry.name.to_string_lossy().ends_with(PARTIAL_SUFFIX)
         });
         Ok(entries)
     };
-    let is = |entry: &layout::Entry, name: &str| entry.name == *name;
+    let is = |entry: &layout::FolderEntry, name: &str| entry.name == *name;
     match &others(folder)?[..] {
         [data] if is(data, "data") && data.kind.is_dir() => {}
         _ => return Ok(false),
     }
     let known = [EVENTS, PROVENANCE].map(|path| path.trim_start_matches("data/"));
-    let begun =
-        |entry: &layout::Entry| entry.kind.is_file() && known.iter().any(|name| is(entry, name));
+    let begun = |entry: &layout::FolderEntry| {
+        entry.kind.is_file() && known.iter().any(|name| is(entry, name))
+    };
     if !others(&folder.join("data"))?.iter().all(begun) {
         return Ok(false);
     }

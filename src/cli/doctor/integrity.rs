@@ -11,7 +11,7 @@ use crate::disk::flags::{is_append_only, is_immutable};
 use crate::evidence::log::{self, LogReader};
 use crate::evidence::{archived_in, days_in, sealed_in};
 use crate::integrity::Folders;
-use crate::integrity::guard::{self, Flag, Order};
+use crate::integrity::guard::{self, Flag, GuardCommand};
 use crate::integrity::verity;
 use crate::tlog::tile::Tile;
 
@@ -113,7 +113,7 @@ fn held(config: &Config, name: &'static str, flag: Flag, count: impl Fn() -> Str
         let found = format!("no guard is configured ({can}); {}", count());
         return Check::warning(name, found, REMEDY);
     };
-    match guard::ask(socket, Order::Measure(flag)) {
+    match guard::ask(socket, GuardCommand::Measure(flag)) {
         Ok(()) => Check::ok(name, format!("active: a canary withstood all attempts; {}", count())),
         Err(why) => Check::warning(name, format!("not active: {why}; {}", count()), REMEDY),
     }

@@ -1,4 +1,4 @@
-//! Owns what is said over the guard's socket: one line with an order, one with the answer, and for what
+//! Owns what is said over the guard's socket: one line with a command, one with the answer, and for what
 //! is let go a last pair when it has gone. It sets no flag.
 
 use std::fmt;
@@ -38,7 +38,7 @@ impl Flag {
 
 /// What the guard is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum GuardCommand {
     /// Make what there is of a sealed run immutable, and the folders above it append-only.
     Lock(RunId),
     /// Make of it removable what goes by the word of the log, and let names go from the folder of its
@@ -50,7 +50,7 @@ pub enum Order {
     Measure(Flag),
 }
 
-impl FromStr for Order {
+impl FromStr for GuardCommand {
     type Err = String;
 
     fn from_str(line: &str) -> Result<Self, Self::Err> {
@@ -69,13 +69,13 @@ impl FromStr for Order {
             }
             _ => {}
         }
-        let orders =
+        let commands =
             "`lock RUN`, `release RUN`, `tiles SIZE`, `measure immutable` or `measure append-only`";
-        Err(format!("not an order; say {orders}"))
+        Err(format!("not an order; say {commands}"))
     }
 }
 
-impl fmt::Display for Order {
+impl fmt::Display for GuardCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lock(run) => write!(f, "lock {run}"),
@@ -86,12 +86,12 @@ impl fmt::Display for Order {
     }
 }
 
-/// Give `order` to the guard on `socket`.
+/// Give `command` to the guard on `socket`.
 ///
 /// # Errors
 /// Why it was not done, in words.
-pub fn ask(socket: &Path, order: Order) -> Result<(), String> {
-    send(socket, order).map(drop)
+pub fn ask(socket: &Path, command: GuardCommand) -> Result<(), String> {
+    send(socket, command).map(drop)
 }
 
 /// What the guard let go: while this lasts, it can be taken out of the folder of its day.
@@ -104,7 +104,7 @@ pub struct Released(UnixStream);
 /// # Errors
 /// Why it was not done, in words.
 pub fn release(socket: &Path, run: RunId) -> Result<Released, String> {
-    send(socket, Order::Release(run)).map(Released)
+    send(socket, GuardCommand::Release(run)).map(Released)
 }
 
 impl Released {
@@ -118,11 +118,11 @@ impl Released {
     }
 }
 
-fn send(socket: &Path, order: Order) -> Result<UnixStream, String> {
+fn send(socket: &Path, command: GuardCommand) -> Result<UnixStream, String> {
     let sent = || -> io::Result<(UnixStream, String)> {
         let mut stream = UnixStream::connect(socket)?;
         be_patient(&stream)?;
-        stream.write_all(format!("{order}\n").as_bytes())?;
+        stream.write_all(format!("{command}\n").as_bytes())?;
         let answer = line(&stream)?;
         Ok((stream, answer))
     };
@@ -175,7 +175,7 @@ pub(super) fn line(stream: &UnixStream) -> io::Result<String> {
     String::from_utf8(line).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-/// Answer what came of an order.
+/// Answer what came of a command.
 ///
 /// # Errors
 /// What the system answers.
@@ -194,16 +194,17 @@ mod tests {
     #[test]
     fn an_order_is_a_word_with_what_it_is_about_and_nothing_else() {
         let run: RunId = "019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57".parse().expect("an id");
-        let measure = [Flag::Immutable, Flag::AppendOnly].map(Order::Measure);
-        for order in
-            [Order::Lock(run), Order::Release(run), Order::Tiles(7)].into_iter().chain(measure)
+        let measure = [Flag::Immutable, Flag::AppendOnly].map(GuardCommand::Measure);
+        for command in [GuardCommand::Lock(run), GuardCommand::Release(run), GuardCommand::Tiles(7)]
+            .into_iter()
+            .chain(measure)
         {
-            assert_eq!(order.to_string().parse(), Ok(order));
+            assert_eq!(command.to_string().parse(), Ok(command));
         }
         for other in
             ["", "lock", "lock ../../etc", "lock /etc", "measure", "measure x", "tiles -1", "x"]
         {
-            other.parse::<Order>().expect_err(other);
+            other.parse::<GuardCommand>().expect_err(other);
         }
     }
 }

@@ -81,18 +81,18 @@ impl Log {
         let mut restored = false;
         for bundle in (0..checkpoint.size.div_ceil(WIDTH)).rev() {
             let entries = self.bundle(bundle, &checkpoint)?;
-            for said in entries.iter().rev().filter_map(|entry| said(entry, run)) {
+            for said in entries.iter().rev().filter_map(|entry| run_log_entry(entry, run)) {
                 match said {
                     // Its seal stands further ahead.
-                    Said::Restored => restored = true,
-                    Said::Sealed(seal) if restored => return Ok(Word::Restored(seal)),
-                    Said::Archived(_) | Said::Sealed(_) if restored => {}
-                    Said::Sealed(_) => break,
-                    Said::PutBack => {
+                    RunLogEntry::Restored => restored = true,
+                    RunLogEntry::Sealed(seal) if restored => return Ok(Word::Restored(seal)),
+                    RunLogEntry::Archived(_) | RunLogEntry::Sealed(_) if restored => {}
+                    RunLogEntry::Sealed(_) => break,
+                    RunLogEntry::PutBack => {
                         return Err(format!("the log says that {run} was put back; it stays"));
                     }
-                    Said::Purged => return Ok(Word::Purged),
-                    Said::Archived(sha256) => return Ok(Word::Archived(sha256)),
+                    RunLogEntry::Purged => return Ok(Word::Purged),
+                    RunLogEntry::Archived(sha256) => return Ok(Word::Archived(sha256)),
                 }
             }
         }
@@ -147,7 +147,7 @@ fn damaged(error: &dyn Display) -> String {
 
 /// What one entry says of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+enum RunLogEntry {
     Purged,
     Archived(Digest),
     Restored,
@@ -158,7 +158,7 @@ enum Said {
 }
 
 /// What `entry` says of `run`, if it says that something of it goes or comes.
-fn said(entry: &[u8], run: RunId) -> Option<Said> {
+fn run_log_entry(entry: &[u8], run: RunId) -> Option<RunLogEntry> {
     let leaf = Leaf::parse(entry)?;
     let named = |value: &serde_json::Value| value.as_str() == Some(run.to_string().as_str());
     let runs = leaf.data.get("runs").and_then(|runs| runs.as_array());
@@ -166,17 +166,17 @@ fn said(entry: &[u8], run: RunId) -> Option<Said> {
         return None;
     }
     match leaf.kind {
-        LeafKind::Purge => Some(Said::Purged),
+        LeafKind::Purge => Some(RunLogEntry::Purged),
         LeafKind::Archive => {
             let sha256 = leaf.data.get("sha256").and_then(|it| it.as_str()?.parse().ok());
             // One without a digest is in nobody's favour.
-            Some(Said::Archived(sha256.unwrap_or(Digest::ZERO)))
+            Some(RunLogEntry::Archived(sha256.unwrap_or(Digest::ZERO)))
         }
-        LeafKind::Restore => Some(Said::Restored),
+        LeafKind::Restore => Some(RunLogEntry::Restored),
         LeafKind::Import if leaf.data.get("kept").is_none_or(|kept| kept != true) => {
-            Some(Said::PutBack)
+            Some(RunLogEntry::PutBack)
         }
-        LeafKind::Seal => Some(Said::Sealed(Digest::of(entry))),
+        LeafKind::Seal => Some(RunLogEntry::Sealed(Digest::of(entry))),
         _ => None,
     }
 }
@@ -196,15 +196,15 @@ mod tests {
             )
         };
         let own = format!("\"run\":\"{RUN}\"");
-        let said = |entry: &str| said(entry.as_bytes(), run);
-        assert_eq!(said(&entry("purge", &own)), Some(Said::Purged));
+        let said = |entry: &str| run_log_entry(entry.as_bytes(), run);
+        assert_eq!(said(&entry("purge", &own)), Some(RunLogEntry::Purged));
         let several = format!("\"runs\":[\"{RUN}\"]");
-        assert_eq!(said(&entry("archive", &several)), Some(Said::Archived(Digest::ZERO)));
+        assert_eq!(said(&entry("archive", &several)), Some(RunLogEntry::Archived(Digest::ZERO)));
         let digest = Digest::of(b"archive");
         let archive = format!("{own},\"sha256\":\"{digest}\"");
-        assert_eq!(said(&entry("archive", &archive)), Some(Said::Archived(digest)));
-        assert_eq!(said(&entry("restore", &own)), Some(Said::Restored));
-        assert_eq!(said(&entry("import", &several)), Some(Said::PutBack));
+        assert_eq!(said(&entry("archive", &archive)), Some(RunLogEntry::Archived(digest)));
+        assert_eq!(said(&entry("restore", &own)), Some(RunLogEntry::Restored));
+        assert_eq!(said(&entry("import", &several)), Some(RunLogEntry::PutBack));
         assert_eq!(said(&entry("import", &format!("{several},\"kept\":true"))), None);
         for kind in ["open", "hold", "finding"] {
             assert_eq!(said(&entry(kind, &own)), None, "{kind}");

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::evidence::{Act, Custodian, Deed};
+use crate::evidence::{AccessActor, Act, NewAccessEvent};
 use crate::id::RunId;
 use crate::run::{Caller, Reader};
 
@@ -24,21 +24,31 @@ impl Accessor {
     }
 
     /// The event that they did `act` with `runs`.
-    pub(in crate::runs) fn event(&self, act: Act, runs: Vec<RunId>, detail: Value) -> Deed {
-        let by = Custodian { caller: self.caller.clone(), session: self.session };
+    pub(in crate::runs) fn event(
+        &self,
+        act: Act,
+        runs: Vec<RunId>,
+        detail: Value,
+    ) -> NewAccessEvent {
+        let by = AccessActor { caller: self.caller.clone(), session: self.session };
         event(by, act, runs, detail)
     }
 }
 
 /// The event of an operator's decision.
-pub(in crate::runs) fn decided(by: &Caller, act: Act, runs: Vec<RunId>, detail: Value) -> Deed {
-    event(Custodian { caller: by.clone(), session: false }, act, runs, detail)
+pub(in crate::runs) fn decided(
+    by: &Caller,
+    act: Act,
+    runs: Vec<RunId>,
+    detail: Value,
+) -> NewAccessEvent {
+    event(AccessActor { caller: by.clone(), session: false }, act, runs, detail)
 }
 
-fn event(by: Custodian, act: Act, runs: Vec<RunId>, detail: Value) -> Deed {
+fn event(by: AccessActor, act: Act, runs: Vec<RunId>, detail: Value) -> NewAccessEvent {
     let detail = match detail {
         Value::Object(detail) => detail,
         _ => Map::new(),
     };
-    Deed { by, act, runs, detail }
+    NewAccessEvent { by, act, runs, detail }
 }

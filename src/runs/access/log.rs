@@ -11,7 +11,7 @@ use serde_json::json;
 use super::accessor::Accessor;
 use crate::error::{Code, Problem, chain};
 use crate::evidence::log::leaf;
-use crate::evidence::{Act, Custody, Deed, StoreError};
+use crate::evidence::{Act, Custody, NewAccessEvent, StoreError};
 use crate::id::RunId;
 use crate::runs::context::Context;
 use crate::runs::problem::store_problem;
@@ -45,7 +45,7 @@ impl AccessLog {
     }
 
     /// Record `event`; what it tells of must not happen otherwise.
-    pub(in crate::runs) fn record(&self, event: Deed) -> Result<(), Problem> {
+    pub(in crate::runs) fn record(&self, event: NewAccessEvent) -> Result<(), Problem> {
         let at = self.0.context.clock.now();
         self.0.custody.record(event, at).map_err(|error| {
             tracing::error!(error = chain(&error), "custody cannot be put down");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Life, Place, operator, purge_all, try_life, try_two_crashes};
+use super::{DaemonFolder, Life, operator, purge_all, try_life, try_two_crashes};
 use crate::error::{Problem, chain};
 use crate::evidence::Act;
 use crate::evidence::log::leaf;
@@ -20,7 +20,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// What somebody was told, and so must hold.
 #[derive(Debug, Default)]
-struct Told {
+struct Acknowledged {
     archived: bool,
     restored: bool,
     purged: bool,
@@ -30,11 +30,11 @@ struct Told {
 
 /// A daemon on a disk that can fail.
 struct Trial {
-    place: Place,
+    place: DaemonFolder,
     /// A folder; an archive; a folder whose archiving was cut short behind its entry; an archive whose
     /// restoring was cut short before its entry, and one behind it.
     runs: [RunId; 5],
-    told: Told,
+    told: Acknowledged,
 }
 
 fn asked(run: RunId, restore: bool) -> ArchiveRequest {
@@ -43,11 +43,11 @@ fn asked(run: RunId, restore: bool) -> ArchiveRequest {
 
 impl Trial {
     fn new() -> Self {
-        let place = Place::new();
+        let place = DaemonFolder::new();
         let runs = place.open().expect("a store");
         let sealed = [(); 5].map(|()| place.sealed(&runs).expect("sealed").run);
         place.clock.advance(2 * DAY);
-        let trial = Self { place, runs: sealed, told: Told::default() };
+        let trial = Self { place, runs: sealed, told: Acknowledged::default() };
         let [_, packed, cut, undone, back] = sealed;
         for run in [packed, undone, back] {
             trial.turn(&runs, run, false).expect("archived");
@@ -79,24 +79,26 @@ impl Trial {
 }
 
 impl Life for Trial {
-    fn place(&self) -> &Place {
+    fn place(&self) -> &DaemonFolder {
         &self.place
     }
 
     fn copy(&self) -> Self {
-        Self { place: self.place.copy(), runs: self.runs, told: Told::default() }
+        Self { place: self.place.copy(), runs: self.runs, told: Acknowledged::default() }
     }
 
     fn live(&mut self) {
-        let mut told = Told::default();
+        let mut told = Acknowledged::default();
         let [plain, packed, cut, ..] = self.runs;
-        let Some(runs) = self.place.twice("open", &mut told.refused, Place::open) else { return };
-        let archive = |_: &Place| self.turn(&runs, plain, false);
+        let Some(runs) = self.place.twice("open", &mut told.refused, DaemonFolder::open) else {
+            return;
+        };
+        let archive = |_: &DaemonFolder| self.turn(&runs, plain, false);
         told.archived = self.place.twice("archive", &mut told.refused, archive).is_some();
-        let restore = |_: &Place| self.turn(&runs, packed, true);
+        let restore = |_: &DaemonFolder| self.turn(&runs, packed, true);
         told.restored = self.place.twice("restore", &mut told.refused, restore).is_some();
         let named = || PurgeRequest { runs: vec![cut], ..purge_all() };
-        let purge = |place: &Place| place.wait(runs.purge(named(), &operator())).map(drop);
+        let purge = |place: &DaemonFolder| place.wait(runs.purge(named(), &operator())).map(drop);
         told.purged = self.place.twice("purge", &mut told.refused, purge).is_some();
         self.place.wait(runs.stopped());
         self.told = told;
@@ -150,8 +152,8 @@ impl Life for Trial {
 }
 
 fn put_down(runs: &Runs, act: Act, run: RunId, entry: Vec<u8>) {
-    let deed = decided(&operator(), act, vec![run], json!({}));
-    runs.retention().decisions().lock().record(deed, vec![entry]).expect("put down");
+    let event = decided(&operator(), act, vec![run], json!({}));
+    runs.retention().decisions().lock().record(event, vec![entry]).expect("put down");
 }
 
 #[test]

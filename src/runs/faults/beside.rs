@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::kept::bundles;
-use super::{Place, operator, purge_all};
+use super::{DaemonFolder, operator, purge_all};
 use crate::blob::Blob;
 use crate::error::Code;
 use crate::evidence::{Act, Class, Custody, FindingCode, Signers, Trust, verify};
@@ -26,7 +26,7 @@ const ROUNDS: usize = 6;
 const LATER: Duration = Duration::from_hours(24 * 500);
 
 /// One round of work on a store with `old` runs.
-fn work(place: &Place, runs: &Runs, old: &[RunId], bundle: &Blob) {
+fn work(place: &DaemonFolder, runs: &Runs, old: &[RunId], bundle: &Blob) {
     let archive = |of: &[RunId], restore: bool| {
         let (runs_asked, older_than_days) = (of.to_vec(), None);
         let asked = ArchiveRequest { runs: runs_asked, older_than_days, dry_run: false, restore };
@@ -54,7 +54,7 @@ fn work(place: &Place, runs: &Runs, old: &[RunId], bundle: &Blob) {
     }
 }
 
-fn trust(place: &Place, runs: &Runs) -> Trust {
+fn trust(place: &DaemonFolder, runs: &Runs) -> Trust {
     let keys = &place.config.keys;
     let signers = Signers::open(&keys.signers_file()).expect("a history");
     let lines = signers.allowed_signers(&keys.principal, runs.0.signing.key().signer().public());
@@ -78,7 +78,7 @@ fn accused(runs: &Runs, trust: &Trust) -> Vec<String> {
 
 #[test]
 fn verification_beside_a_daemon_at_work_accuses_nobody() {
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let runs = place.open().expect("a store");
     let old = [(); 3].map(|()| place.sealed(&runs).expect("sealed").run);
     let [bundle, _] = bundles();
@@ -112,7 +112,7 @@ fn verification_beside_a_daemon_at_work_accuses_nobody() {
 
 #[test]
 fn a_start_tells_of_lines_of_custody_that_the_log_did_not_hold() {
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let runs = place.open().expect("a store");
     let run = place.sealed(&runs).expect("sealed").run;
     let looked = || decided(&operator(), Act::View, vec![run], json!({}));
@@ -142,7 +142,7 @@ fn a_start_tells_of_lines_of_custody_that_the_log_did_not_hold() {
 
 #[test]
 fn an_import_over_a_run_that_is_damaged_says_so_and_takes_nothing_in() {
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let runs = place.open().expect("a store");
     let run = place.sealed(&runs).expect("sealed").run;
     let accessor = Accessor::caller(operator(), Reader::Everything);

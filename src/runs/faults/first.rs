@@ -1,7 +1,7 @@
 //! The first start of all, in an empty folder; and a key that is exchanged, revoked, and told of by the
 //! start after that.
 
-use super::{Place, is_over};
+use super::{DaemonFolder, is_over};
 use crate::disk::fault::{Fault, try_all};
 use crate::error::{Problem, chain};
 use crate::evidence::log::LeafKind;
@@ -13,7 +13,7 @@ const STRIDE: usize = 37;
 
 /// What somebody was told, and so must hold.
 #[derive(Debug, Default)]
-struct Told {
+struct Acknowledged {
     sealed: Vec<Receipt>,
     /// Fingerprint of the key that was revoked.
     revoked: Option<String>,
@@ -21,21 +21,23 @@ struct Told {
     refused: Vec<String>,
 }
 
-fn signers(place: &Place) -> Result<Signers, SignersError> {
+fn signers(place: &DaemonFolder) -> Result<Signers, SignersError> {
     Signers::open(&place.config.keys.signers_file())
 }
 
 /// As `exhibit keys revoke` does.
-fn revoke(place: &Place, key: &str) -> Result<(), SignersError> {
+fn revoke(place: &DaemonFolder, key: &str) -> Result<(), SignersError> {
     // Some time after the last seal.
     place.clock.advance(std::time::Duration::from_millis(10));
     let at = place.clock.now();
     signers(place)?.revoke(key, &place.config.keys.place(), (None, "it was lost"), at).map(drop)
 }
 
-fn live(place: &Place) -> Told {
-    let mut told = Told::default();
-    let Some(runs) = place.twice("open", &mut told.refused, Place::open) else { return told };
+fn live(place: &DaemonFolder) -> Acknowledged {
+    let mut told = Acknowledged::default();
+    let Some(runs) = place.twice("open", &mut told.refused, DaemonFolder::open) else {
+        return told;
+    };
     told.sealed.extend(place.twice("seal", &mut told.refused, |place| place.sealed(&runs)));
     let first = runs.0.signing.key().fingerprint();
     drop(runs);
@@ -44,14 +46,16 @@ fn live(place: &Place) -> Told {
     if revoke(place, &first).is_ok() || revoke(place, &first).is_ok() {
         told.revoked = Some(first);
     }
-    let Some(runs) = place.twice("open", &mut told.refused, Place::open) else { return told };
+    let Some(runs) = place.twice("open", &mut told.refused, DaemonFolder::open) else {
+        return told;
+    };
     told.sealed.extend(place.twice("seal", &mut told.refused, |place| place.sealed(&runs)));
     place.wait(runs.stopped());
     told
 }
 
 /// What is wrong after a start.
-fn wrong(place: &Place, told: &Told) -> Vec<String> {
+fn wrong(place: &DaemonFolder, told: &Acknowledged) -> Vec<String> {
     let words = |problem: Problem| vec![format!("no start: {}", chain(&problem))];
     let runs = match place.open() {
         Ok(runs) => runs,
@@ -85,7 +89,7 @@ fn wrong(place: &Place, told: &Told) -> Vec<String> {
 
 /// How many steps a life takes on a disk that does as it is told.
 fn steps() -> u64 {
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let plan = place.plan(Fault::Failed, u64::MAX);
     let told = live(&place);
     let steps = plan.steps();
@@ -99,7 +103,7 @@ fn steps() -> u64 {
 #[test]
 fn a_disk_that_fails_at_any_step_of_the_first_start_leaves_one_that_succeeds() {
     try_all(steps(), STRIDE, |fault, step| {
-        let place = Place::new();
+        let place = DaemonFolder::new();
         let plan = place.plan(fault, step);
         let mut told = live(&place);
         drop(plan);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Life, Place, operator, try_life};
+use super::{DaemonFolder, Life, operator, try_life};
 use crate::bundle;
 use crate::digest::Digest;
 use crate::error::{Problem, chain};
@@ -18,7 +18,7 @@ const STRIDE: usize = 37;
 
 /// A daemon on a disk that can fail.
 struct Trial {
-    place: Place,
+    place: DaemonFolder,
     /// A folder that is lost, an archive that is lost, a run that is there, and one of which the log
     /// says that it was put back.
     runs: [RunId; 4],
@@ -31,7 +31,7 @@ struct Trial {
 
 impl Trial {
     fn new() -> Self {
-        let place = Place::new();
+        let place = DaemonFolder::new();
         let runs = place.open().expect("a store");
         let sealed = [(); 4].map(|()| place.sealed(&runs).expect("sealed").run);
         let [lost, packed, there, cut] = sealed;
@@ -62,8 +62,8 @@ impl Trial {
         store.mark_import(runs.0.context.log.checkpoint().1.size).expect("marked");
         let sha256 = Digest::of(&one);
         let entry = leaf::import(&[cut], sha256, &operator(), place.clock.now());
-        let deed = decided(&operator(), Act::Import, vec![cut], json!({}));
-        runs.retention().decisions().lock().record(deed, vec![entry]).expect("put down");
+        let event = decided(&operator(), Act::Import, vec![cut], json!({}));
+        runs.retention().decisions().lock().record(event, vec![entry]).expect("put down");
         Self { place, runs: sealed, bundle: three, told: false, refused: Vec::new() }
     }
 
@@ -76,7 +76,7 @@ impl Trial {
 }
 
 impl Life for Trial {
-    fn place(&self) -> &Place {
+    fn place(&self) -> &DaemonFolder {
         &self.place
     }
 
@@ -87,8 +87,8 @@ impl Life for Trial {
 
     fn live(&mut self) {
         let mut refused = Vec::new();
-        if let Some(runs) = self.place.twice("open", &mut refused, Place::open) {
-            let import = |_: &Place| self.import(&runs);
+        if let Some(runs) = self.place.twice("open", &mut refused, DaemonFolder::open) {
+            let import = |_: &DaemonFolder| self.import(&runs);
             self.told = self.place.twice("import", &mut refused, import).is_some();
             self.place.wait(runs.stopped());
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Life, Place, operator, purge_all, try_life, try_two_crashes};
+use super::{DaemonFolder, Life, operator, purge_all, try_life, try_two_crashes};
 use crate::clock::rfc3339_millis;
 use crate::error::chain;
 use crate::evidence::log::leaf;
@@ -24,7 +24,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// What somebody was told, and so must hold.
 #[derive(Debug, Default)]
-struct Told {
+struct Acknowledged {
     sealed: Vec<Receipt>,
     held: Vec<RunId>,
     seen: Vec<RunId>,
@@ -37,19 +37,19 @@ struct Told {
 
 /// A daemon on a disk that can fail.
 struct Trial {
-    place: Place,
+    place: DaemonFolder,
     /// Due; due and to be held; due, and its purge was cut short.
     runs: [RunId; 3],
-    told: Told,
+    told: Acknowledged,
 }
 
 impl Trial {
     fn new() -> Self {
-        let place = Place::new();
+        let place = DaemonFolder::new();
         let runs = place.open().expect("a store");
         let sealed = [(); 3].map(|()| place.sealed(&runs).expect("sealed").run);
         place.clock.advance(2 * DAY);
-        let trial = Self { place, runs: sealed, told: Told::default() };
+        let trial = Self { place, runs: sealed, told: Acknowledged::default() };
         trial.cut_short(&runs, sealed[2]);
         trial
     }
@@ -72,9 +72,9 @@ impl Trial {
             by: &operator(),
         };
         runs.0.context.store.mark_purge(run).expect("marked");
-        let deed = decided(&operator(), Act::Purge, vec![run], json!({}));
+        let event = decided(&operator(), Act::Purge, vec![run], json!({}));
         let entry = leaf::purge(&buried, self.place.clock.now());
-        runs.retention().decisions().lock().record(deed, vec![entry]).expect("put down");
+        runs.retention().decisions().lock().record(event, vec![entry]).expect("put down");
     }
 
     /// What is not as it was told, or neither there nor gone.
@@ -109,19 +109,19 @@ impl Trial {
 }
 
 impl Life for Trial {
-    fn place(&self) -> &Place {
+    fn place(&self) -> &DaemonFolder {
         &self.place
     }
 
     fn copy(&self) -> Self {
-        Self { place: self.place.copy(), runs: self.runs, told: Told::default() }
+        Self { place: self.place.copy(), runs: self.runs, told: Acknowledged::default() }
     }
 
     fn live(&mut self) {
         let (place, told) = (&self.place, &mut self.told);
         // Refused the second time because it waits already: so it was done, and not told.
         told.keys.extend(place.rotate().or_else(|_| place.rotate()));
-        let Some(runs) = place.twice("open", &mut told.refused, Place::open) else { return };
+        let Some(runs) = place.twice("open", &mut told.refused, DaemonFolder::open) else { return };
         told.keys.push(runs.0.signing.key().fingerprint());
         let [due, held, _] = self.runs;
         let asked = || HoldRequest { runs: vec![held], reason: "a suit".to_owned(), matter: None };
@@ -132,13 +132,14 @@ impl Life for Trial {
             told.held.push(held);
         }
         let accessor = Accessor::caller(operator(), Reader::Everything);
-        let look = |place: &Place| place.wait(runs.disclosure().look(due, &accessor)).map(drop);
+        let look =
+            |place: &DaemonFolder| place.wait(runs.disclosure().look(due, &accessor)).map(drop);
         let seen = place.twice("look", &mut told.refused, look);
         told.seen.extend(seen.map(|()| due));
         let sealed = place.twice("seal", &mut told.refused, |place| place.sealed(&runs));
         told.sealed.extend(sealed);
         if told.held.contains(&held) {
-            let purge = |place: &Place| place.wait(runs.purge(purge_all(), &operator()));
+            let purge = |place: &DaemonFolder| place.wait(runs.purge(purge_all(), &operator()));
             let purged = place.twice("purge", &mut told.refused, purge);
             let purged = purged.iter().flat_map(|done| &done.purged).map(|going| going.run);
             told.purged.extend(purged);

@@ -6,7 +6,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::{Life, Place, operator, try_life};
+use super::{DaemonFolder, Life, operator, try_life};
 use crate::blob::Blob;
 use crate::digest::Digest;
 use crate::error::{Code, chain};
@@ -22,7 +22,7 @@ const LATER: Duration = Duration::from_hours(24 * 500);
 
 /// A daemon on a disk that can fail.
 struct Trial {
-    place: Place,
+    place: DaemonFolder,
     /// Of another store.
     bundles: [Blob; 2],
     /// Digests of bundles of which somebody was told that they are kept.
@@ -36,27 +36,27 @@ struct Trial {
 impl Trial {
     fn new(bundles: [Blob; 2]) -> Self {
         let (kept, refused) = (Vec::new(), Vec::new());
-        Self { place: Place::new(), bundles, kept, purged: None, refused }
+        Self { place: DaemonFolder::new(), bundles, kept, purged: None, refused }
     }
 }
 
 /// Two bundles, each of a run of another store's.
 pub(super) fn bundles() -> [Blob; 2] {
-    let other = Place::new();
+    let other = DaemonFolder::new();
     let runs = other.open().expect("a store");
     let bundles = [(); 2].map(|()| bundle(&other, &runs));
     other.wait(runs.stopped());
     bundles
 }
 
-fn bundle(place: &Place, runs: &Runs) -> Blob {
+fn bundle(place: &DaemonFolder, runs: &Runs) -> Blob {
     let run = place.sealed(runs).expect("sealed").run;
     let accessor = Accessor::caller(operator(), Reader::Everything);
     place.wait(runs.disclosure().bundle(vec![run], &accessor)).expect("a bundle")
 }
 
 impl Life for Trial {
-    fn place(&self) -> &Place {
+    fn place(&self) -> &DaemonFolder {
         &self.place
     }
 

@@ -40,14 +40,14 @@ use crate::tasks::Tasks;
 use crate::tlog::policy::Policy;
 
 /// A daemon's folder, on a disk that can fail.
-struct Place {
+struct DaemonFolder {
     folder: tempfile::TempDir,
     config: Arc<Config>,
     clock: Clock,
     runtime: Runtime,
 }
 
-impl Place {
+impl DaemonFolder {
     fn at(folder: tempfile::TempDir, now: Timestamp) -> Self {
         let mut config = Config::default();
         config.store.path = folder.path().join("store");
@@ -160,7 +160,7 @@ impl Place {
 
 /// What a daemon does on a disk that can fail, and what must hold afterwards.
 trait Life: Send + Sized {
-    fn place(&self) -> &Place;
+    fn place(&self) -> &DaemonFolder;
 
     /// Another one that begins where this one is.
     fn copy(&self) -> Self;

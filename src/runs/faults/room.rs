@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{Place, operator, purge_all};
+use super::{DaemonFolder, operator, purge_all};
 use crate::disk::fault::{Fault, Plan};
 use crate::disk::{free_inodes, write_once};
 use crate::error::Code;
@@ -69,7 +69,7 @@ fn is_sound(runs: &Runs) -> bool {
     bad.next().is_none()
 }
 
-fn listed(place: &Place, runs: &Runs) -> usize {
+fn listed(place: &DaemonFolder, runs: &Runs) -> usize {
     place
         .wait(runs.catalog().list(Filter::default(), &Reader::Own(operator()), 100))
         .expect("listed")
@@ -80,7 +80,7 @@ fn listed(place: &Place, runs: &Runs) -> usize {
 fn a_store_without_inodes_seals_starts_read_only_and_purges() {
     let folder = super::scratch();
     let Some(small) = Small::over(folder.path(), 700) else { return };
-    let mut place = Place::at(folder, "2026-11-24T08:15:46.120Z".parse().expect("a time"));
+    let mut place = DaemonFolder::at(folder, "2026-11-24T08:15:46.120Z".parse().expect("a time"));
     let mut config = (*place.config).clone();
     config.store.min_free_inodes = 150;
     place.config = config.into();
@@ -140,7 +140,7 @@ fn a_store_without_inodes_seals_starts_read_only_and_purges() {
 
 #[test]
 fn a_start_on_a_full_disk_is_read_only_until_there_is_room() {
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let runs = place.open().expect("a start");
     place.sealed(&runs).expect("sealed");
     let open = place.begun(&runs).expect("begun");
@@ -165,7 +165,7 @@ fn a_start_on_a_full_disk_is_read_only_until_there_is_room() {
 
 #[test]
 fn a_first_start_on_a_full_disk_is_refused() {
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let plan = place.plan(Fault::Full, 0);
     assert!(place.open().is_err());
     drop(plan);
@@ -174,7 +174,7 @@ fn a_first_start_on_a_full_disk_is_refused() {
 
 #[test]
 fn one_caller_cannot_take_all_open_runs_also_not_at_once() {
-    let mut place = Place::new();
+    let mut place = DaemonFolder::new();
     let mut config = (*place.config).clone();
     (config.runs.max_open, config.quotas.open_runs) = (4, 2);
     place.config = config.into();
@@ -206,7 +206,7 @@ fn what_cannot_be_read_is_no_finding_of_the_scrubbers() {
     use rustix::io::Errno;
 
     use crate::disk::reading::{Reads, Unread};
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let runs = place.open().expect("a start");
     let sealed = place.sealed(&runs).expect("sealed").run;
     let archived = place.sealed(&runs).expect("sealed").run;

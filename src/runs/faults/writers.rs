@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Place, operator};
+use super::{DaemonFolder, operator};
 use crate::evidence::GrowingFile;
 use crate::run::{Ending, Event};
 use crate::runs::{Runs, Work};
 
 const NAME: &str = "recordings/0001.mp4";
 
-fn begun(place: &Place, runs: &Runs) -> (Work, GrowingFile) {
+fn begun(place: &DaemonFolder, runs: &Runs) -> (Work, GrowingFile) {
     let run = place.begun(runs).expect("a run");
     let work = place.wait(runs.work(run, &operator())).expect("open");
     let file = place.wait(runs.begin_growing(&work, NAME.to_owned())).expect("begun");
@@ -28,7 +28,7 @@ async fn waits(future: impl Future) -> bool {
 
 #[test]
 fn what_takes_a_file_over_waits_for_its_writer() {
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let runs = place.open().expect("a store");
     let (work, mut file) = begun(&place, &runs);
     file.append(b"the beginning, ").expect("written");
@@ -50,7 +50,7 @@ fn what_takes_a_file_over_waits_for_its_writer() {
 
 #[test]
 fn a_seal_waits_for_a_writer_whose_work_nobody_holds_any_more() {
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let runs = place.open().expect("a store");
     let (work, mut file) = begun(&place, &runs);
     let run = work.run.id;
@@ -68,7 +68,7 @@ fn a_seal_waits_for_a_writer_whose_work_nobody_holds_any_more() {
 
 #[test]
 fn what_goes_on_until_it_is_told_to_end_hears_of_a_seal_also_when_it_begins_later() {
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let runs = place.open().expect("a store");
     let run = place.begun(&runs).expect("a run");
     let work = place.wait(runs.work(run, &operator())).expect("open");
@@ -91,7 +91,7 @@ fn what_goes_on_until_it_is_told_to_end_hears_of_a_seal_also_when_it_begins_late
 
 #[test]
 fn the_store_is_not_let_go_of_while_a_file_of_it_is_written() {
-    let place = Place::new();
+    let place = DaemonFolder::new();
     let runs = place.open().expect("a store");
     let (work, file) = begun(&place, &runs);
     drop((work, runs));

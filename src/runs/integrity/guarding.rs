@@ -16,7 +16,7 @@ use crate::error::{Code, Problem, chain};
 use crate::evidence::log;
 use crate::evidence::{SEAL, StoreError, archived_in, sealed_in};
 use crate::id::RunId;
-use crate::integrity::guard::{self, Flag, Order};
+use crate::integrity::guard::{self, Flag, GuardCommand};
 use crate::integrity::verity;
 use crate::runs::context::Context;
 use crate::runs::retention::turn::{Turn, Turns};
@@ -212,7 +212,7 @@ impl GuardClient {
             }
         }
         let Some(socket) = socket else { return true };
-        match guard::ask(socket, Order::Lock(run)) {
+        match guard::ask(socket, GuardCommand::Lock(run)) {
             Ok(()) => self.guard_state().immutable += 1,
             Err(why) => {
                 tracing::error!(%run, why, again = ?AGAIN, "what is sealed is not immutable");
@@ -235,7 +235,7 @@ impl GuardClient {
             (socket.to_owned(), self.0.context.root().join(log::FOLDER).join("tile"));
         let asked = self.0.context.blocking("asking the guard", move || {
             let _own = Window::below(&tiles);
-            Ok(guard::ask(&own, Order::Tiles(checkpoint.size)))
+            Ok(guard::ask(&own, GuardCommand::Tiles(checkpoint.size)))
         });
         match asked.await.unwrap_or_else(|error| Err(chain(&error))) {
             Ok(()) => self.guard_state().tiles = full,
@@ -261,7 +261,7 @@ impl GuardClient {
         let own = socket.to_owned();
         let asked = self.0.context.blocking("asking the guard", move || {
             Ok([Flag::Immutable, Flag::AppendOnly]
-                .map(|flag| guard::ask(&own, Order::Measure(flag))))
+                .map(|flag| guard::ask(&own, GuardCommand::Measure(flag))))
         });
         let [immutable, append_only] = asked.await.unwrap_or_else(|error| {
             let why = chain(&error);

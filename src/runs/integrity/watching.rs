@@ -20,7 +20,7 @@ use crate::disk::{self, own::Ledger};
 use crate::error::{Problem, chain};
 use crate::evidence::{Finding, FindingCode, IMPORTED, LOG_PLACE, verify};
 use crate::id::RunId;
-use crate::integrity::{Burst, Folders, HookCounts, Place, Seen};
+use crate::integrity::{Burst, Folders, HookCounts, TamperPlace, WatchEvent};
 use crate::spans;
 use crate::tasks::Tasks;
 
@@ -52,7 +52,7 @@ pub struct Watching {
 /// What is there to tell and to read again.
 #[derive(Default)]
 struct Round {
-    bursts: BTreeMap<Place, Burst>,
+    bursts: BTreeMap<TamperPlace, Burst>,
     lost: bool,
 }
 
@@ -161,8 +161,8 @@ impl Integrity {
                     timer = None;
                     if !round.is_empty() {
                         waiting.extend(round.bursts.keys().map(|place| match place {
-                            Place::Run(run) => Check::Run(*run),
-                            Place::Imported => Check::Imports,
+                            TamperPlace::Run(run) => Check::Run(*run),
+                            TamperPlace::Imported => Check::Imports,
                             _ => Check::Log,
                         }));
                         let told = std::mem::take(&mut round);
@@ -198,7 +198,7 @@ impl Integrity {
             for (place, burst) in &round.bursts {
                 this.watch_state().tamper_events += burst.count();
                 let (place, paths) = (place.to_string(), &burst.paths);
-                tracing::error!(place, touched = spans::value(&burst.touched), paths = spans::value(paths), "evidence was touched by somebody else");
+                tracing::error!(place, touched = spans::value(&burst.tamper_events), paths = spans::value(paths), "evidence was touched by somebody else");
                 let mut told = json!(burst);
                 told["place"] = json!(place);
                 this.tell_finding(&told);
@@ -294,10 +294,10 @@ impl Round {
     /// Take in what there is to read of `folders`.
     fn read(mut self, mut folders: Folders) -> Result<(Self, Folders), Problem> {
         let read = folders.read(&mut |seen| match seen {
-            Seen::Tampered(event) => {
-                self.bursts.entry(Place::of(&event.path)).or_default().add(&event);
+            WatchEvent::Tampered(event) => {
+                self.bursts.entry(TamperPlace::of(&event.path)).or_default().add(&event);
             }
-            Seen::Lost => self.lost = true,
+            WatchEvent::Lost => self.lost = true,
         });
         read.map_err(unwatched)?;
         Ok((self, folders))

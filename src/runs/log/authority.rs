@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::evidence::TimestampAuthority;
 use crate::id::RunId;
 use crate::tasks::Tasks;
-use crate::timestamp::{Request, Stamp};
+use crate::timestamp::{Request, TimestampToken};
 
 /// How long nobody is asked after an authority let the patience run out: each of many small runs
 /// would be held up as long.
@@ -27,7 +27,7 @@ const APART: SignedDuration = SignedDuration::from_mins(1);
 
 /// How the sealed runs of this life of the daemon fared with the authority.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Asked {
+pub struct TimestampStats {
     /// Runs that were sealed with a timestamp over their signature.
     pub stamped: u64,
     /// Runs that were sealed without, though an authority is configured.
@@ -48,7 +48,7 @@ pub(in crate::runs) struct Authority {
 
 #[derive(Debug, Default)]
 struct State {
-    asked: Asked,
+    asked: TimestampStats,
     /// By the monotonic clock: until when nobody is asked.
     rests_until: Option<Duration>,
 }
@@ -84,7 +84,7 @@ impl Authority {
         url: url::Url,
         patience: Duration,
         request: &Request,
-    ) -> Result<(Vec<u8>, Stamp), Failure> {
+    ) -> Result<(Vec<u8>, TimestampToken), Failure> {
         let now = self.clock.now().monotonic;
         if self.state().rests_until.is_some_and(|until| now < until) {
             return Err(Failure::Resting);
@@ -101,8 +101,9 @@ impl Authority {
             Ok(Err(error)) => return Err(Failure::Failed(error)),
             Err(_) => return Err(Failure::Late(patience)),
         };
-        let response = Stamp::without_words(&response);
-        let stamp = Stamp::parse(&response).map_err(|error| Failure::Unsound(error.to_string()))?;
+        let response = TimestampToken::without_words(&response);
+        let stamp = TimestampToken::parse(&response)
+            .map_err(|error| Failure::Unsound(error.to_string()))?;
         if !stamp.answers(request) {
             return Err(Failure::Unsound("it is over something else".to_owned()));
         }
@@ -111,7 +112,7 @@ impl Authority {
     }
 
     /// Whether the configured authorities, if any are, include the one that gave `stamp`.
-    fn judge(&self, stamp: &Stamp) -> Result<(), Failure> {
+    fn judge(&self, stamp: &TimestampToken) -> Result<(), Failure> {
         let file = self.config.borrow().timestamp.authorities.clone();
         let Some(file) = file else { return Ok(()) };
         let believed = authorities_in(&file).map_err(Failure::Failed)?;
@@ -154,7 +155,7 @@ impl TimestampAuthority for Authority {
 
 impl LogService {
     /// How the sealed runs fared with the authority; none when nobody is to be asked.
-    pub fn asked(&self) -> Option<Asked> {
+    pub fn timestamp_stats(&self) -> Option<TimestampStats> {
         let settings = self.0.context.config.borrow().timestamp.clone();
         settings.url.filter(|_| settings.patience > Duration::ZERO)?;
         Some(self.0.authority.state().asked.clone())

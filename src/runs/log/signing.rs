@@ -101,7 +101,7 @@ pub(super) fn tell_revocations(
     let entries = new.iter().map(|revocation| leaf::key_revocation(revocation, at)).collect();
     log.append_all(entries).map_err(store_problem)?;
     // A crash before this has the log tell it twice.
-    signers.told(&new).map_err(key_problem)
+    signers.mark_logged(&new).map_err(key_problem)
 }
 
 /// Sealing with the key that signs, by the log. Cheap to clone.

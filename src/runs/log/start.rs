@@ -146,7 +146,7 @@ fn remembered(config: &Config, key: &LogKey, origin: &str) -> Result<Memory, Pro
 /// The log that is `there` goes on from what is remembered of it: an older one, another or none in its
 /// place is not gone on with, for what would be sealed then could contradict what was sealed before.
 fn check_goes_on(store: &Store, there: Option<&Log>, memory: &Memory) -> Result<(), Problem> {
-    let why = match (there, memory.seen()) {
+    let why = match (there, memory.tree_head()) {
         (None, Some(seen)) => {
             format!("the store has no log, and {} entries of it were seen before", seen.size)
         }

@@ -85,13 +85,13 @@ impl Registry {
     ///
     /// # Errors
     /// `run_sealed`, or when the events cannot be read.
-    pub async fn said_since(
+    pub async fn captions_since(
         &self,
         work: &Work,
         begun: Moment,
     ) -> Result<Vec<(f64, f64, String)>, Problem> {
         self.with_draft(work, "reading the events", move |draft, _| {
-            let said = draft.said_since(&begun.to_rfc3339());
+            let said = draft.captions_since(&begun.to_rfc3339());
             said.map_err(|error| Problem::internal("reading the events", error))
         })
         .await

@@ -11,7 +11,7 @@ use crate::request::CodeRequest;
 use crate::run::{CodeReference, Event, REDACTED};
 use crate::runs::problem::store_problem;
 use crate::workflow::CODE_EVENT;
-use crate::worktree::{Seen, WorkTree};
+use crate::worktree::{WorkTree, WorktreeStatus};
 
 impl Registry {
     /// Put a code reference on record; what its caller is told.
@@ -43,7 +43,7 @@ impl Registry {
         let mut event = Event::exhibit(CODE_EVENT, json!({ "code": code, "artifact": found }));
         event.data.extend(redacted.map(|told| (REDACTED.to_owned(), told)));
         let recorded = self.record(work, vec![event]).await?;
-        Ok(told(work, &code, Some(&found), None, &json!(recorded.first())))
+        Ok(answer(work, &code, Some(&found), None, &json!(recorded.first())))
     }
 
     /// Look at the work tree at `path`, and at the file in it.
@@ -51,7 +51,7 @@ impl Registry {
         &self,
         path: &str,
         file: Option<String>,
-    ) -> Result<(Seen, Option<Vec<u8>>), Problem> {
+    ) -> Result<(WorktreeStatus, Option<Vec<u8>>), Problem> {
         let allowed = self.0.context.config.borrow().code.folders();
         let path = path.to_owned();
         let opened = self
@@ -77,7 +77,7 @@ impl Registry {
         &self,
         work: &Work,
         code: CodeReference,
-        seen: Option<Seen>,
+        seen: Option<WorktreeStatus>,
         content: Option<Vec<u8>>,
     ) -> Result<Value, Problem> {
         let state = seen.as_ref().map(|seen| seen.state);
@@ -112,7 +112,13 @@ impl Registry {
                 Ok((artifacts, recorded))
             })
             .await?;
-        Ok(told(work, &code, artifacts.first(), state.map(|s| json!(s)), &json!(recorded.first())))
+        Ok(answer(
+            work,
+            &code,
+            artifacts.first(),
+            state.map(|s| json!(s)),
+            &json!(recorded.first()),
+        ))
     }
 }
 
@@ -144,7 +150,7 @@ fn agreed(
 }
 
 /// What the caller is told. The work tree's folder and other files stay in the evidence.
-fn told(
+fn answer(
     work: &Work,
     code: &CodeReference,
     artifact: Option<&Artifact>,

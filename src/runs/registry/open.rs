@@ -25,10 +25,10 @@ pub struct OpenRun {
     /// What was known when it was opened.
     pub opening: Opening,
     /// None once it is sealed. Held over writing, signing and an authority's answer: async code and
-    /// work for other runs never wait for it, and go by `told`.
+    /// work for other runs never wait for it, and go by `snapshot`.
     pub(super) draft: Mutex<Option<Draft>>,
     /// Held for a moment at a time.
-    told: Mutex<Told>,
+    snapshot: Mutex<RunSnapshot>,
     /// Read-held by work that will still add to the run; sealing takes it for writing, so that
     /// nothing accepted before is left out.
     pub(super) work: Arc<RwLock<()>>,
@@ -46,7 +46,7 @@ pub struct OpenRun {
 
 /// An open run as it was after the last addition, for whoever must not wait for the next one.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct RunSnapshot {
     opened_at: String,
     events: u64,
     /// None while it is sealed and afterwards.
@@ -54,7 +54,7 @@ pub(super) struct Told {
     completeness: Option<Completeness>,
 }
 
-impl Told {
+impl RunSnapshot {
     pub(super) fn of(draft: &Draft) -> Self {
         Self {
             opened_at: draft.opened_at().to_owned(),
@@ -104,17 +104,17 @@ impl Work {
 pub(super) struct Endings(watch::Sender<usize>);
 
 /// Somebody waits to seal a run.
-pub(super) struct Wanted<'a>(&'a Endings);
+pub(super) struct EndingGuard<'a>(&'a Endings);
 
 impl Endings {
     /// One more, until the answer is dropped.
-    pub(in crate::runs) fn want(&self) -> Wanted<'_> {
+    pub(in crate::runs) fn want(&self) -> EndingGuard<'_> {
         self.0.send_modify(|count| *count += 1);
-        Wanted(self)
+        EndingGuard(self)
     }
 }
 
-impl Drop for Wanted<'_> {
+impl Drop for EndingGuard<'_> {
     fn drop(&mut self) {
         self.0.0.send_modify(|count| *count -= 1);
     }
@@ -152,7 +152,7 @@ impl OpenRun {
         Self {
             id: opening.run,
             opening,
-            told: Mutex::new(Told::of(&draft)),
+            snapshot: Mutex::new(RunSnapshot::of(&draft)),
             draft: Mutex::new(Some(draft)),
             work: Arc::default(),
             endings: Endings::default(),
@@ -181,32 +181,32 @@ impl OpenRun {
         u64::from(self.captures.load(Ordering::Relaxed))
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn snapshot(&self) -> MutexGuard<'_, RunSnapshot> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tell of the run as `draft`, which the caller holds, is now.
     pub(super) fn tell(&self, draft: &Draft) {
         // What is not recorded changes nothing that is told.
-        if self.told().head.is_none_or(|head| head.events != draft.events()) {
-            let told = Told::of(draft);
-            *self.told() = told;
+        if self.snapshot().head.is_none_or(|head| head.events != draft.events()) {
+            let told = RunSnapshot::of(draft);
+            *self.snapshot() = told;
         }
     }
 
     /// The draft, which the caller holds, is being sealed: the log hears of the seal, and of no head.
     pub(super) fn tell_sealing(&self) {
-        self.told().head = None;
+        self.snapshot().head = None;
     }
 
     /// The head of its chain, as far as that is on disk; none while it is sealed and afterwards.
     pub(super) fn head(&self) -> Option<RunHead> {
-        self.told().head
+        self.snapshot().head
     }
 
     /// What is told of it. Waits for nobody who writes to it or seals it.
     pub(in crate::runs) fn shown(&self) -> Value {
-        let told = self.told();
+        let told = self.snapshot();
         let completeness = &told.completeness;
         json!({
             "run": self.id,

@@ -177,8 +177,8 @@ impl Retention {
         let index = {
             let mut standing = self.0.decisions.lock();
             let entry = leaf::archive(run, sha256, size, by, self.0.context.clock.now());
-            let deed = decided(by, Act::Archive, vec![run], json!({ "sha256": sha256 }));
-            standing.record(deed, vec![entry])?
+            let event = decided(by, Act::Archive, vec![run], json!({ "sha256": sha256 }));
+            standing.record(event, vec![entry])?
         };
         tracing::warn!(%run, log_index = index, %sha256, by = by.account(), "a run is archived");
         store.publish_archive(run).map_err(store_problem)?;
@@ -203,8 +203,8 @@ impl Retention {
         let index = {
             let mut standing = self.0.decisions.lock();
             let entry = leaf::restore(run, by, self.0.context.clock.now());
-            let deed = decided(by, Act::Restore, vec![run], json!({}));
-            standing.record(deed, vec![entry])?
+            let event = decided(by, Act::Restore, vec![run], json!({}));
+            standing.record(event, vec![entry])?
         };
         tracing::warn!(%run, log_index = index, by = by.account(), "a run is restored from its archive");
         self.take_archive_away(run, turn)?;

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::error::{Code, Problem};
-use crate::evidence::Deed;
+use crate::evidence::NewAccessEvent;
 use crate::evidence::log::{Leaf, Standing, Tombstone};
 use crate::id::RunId;
 use crate::runs::access::log::AccessLog;
@@ -73,7 +73,7 @@ impl Decision<'_> {
     /// index of the first.
     pub(in crate::runs) fn record(
         &mut self,
-        event: Deed,
+        event: NewAccessEvent,
         entries: Vec<Vec<u8>>,
     ) -> Result<u64, Problem> {
         let leaves: Vec<_> = entries.iter().filter_map(|entry| Leaf::parse(entry)).collect();

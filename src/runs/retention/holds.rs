@@ -7,7 +7,7 @@ use super::Retention;
 use crate::auth::operator;
 use crate::error::{Code, Problem};
 use crate::evidence::log::{Hold, Standing, leaf};
-use crate::evidence::{Act, Deed};
+use crate::evidence::{Act, NewAccessEvent};
 use crate::id::RunId;
 use crate::request::HoldRequest;
 use crate::run::{Caller, Reader};
@@ -57,7 +57,7 @@ impl Retention {
                 let entry =
                     |run: &RunId| leaf::hold(*run, seal(run), matter, &asked.reason, &by, at);
                 let entries = asked.runs.iter().map(entry).collect();
-                standing.record(asked.deed(Act::Hold, &by), entries)?;
+                standing.record(asked.event(Act::Hold, &by), entries)?;
                 tracing::warn!(
                     runs = asked.runs.len(),
                     matter,
@@ -90,7 +90,7 @@ impl Retention {
                 let at = this.0.context.clock.now();
                 let entry = |run: &RunId| leaf::release(*run, matter, &asked.reason, &by, at);
                 let entries = asked.runs.iter().map(entry).collect();
-                standing.record(asked.deed(Act::Release, &by), entries)?;
+                standing.record(asked.event(Act::Release, &by), entries)?;
                 tracing::warn!(
                     runs = gone.len(),
                     matter,
@@ -135,7 +135,7 @@ impl Retention {
 }
 
 impl HoldRequest {
-    fn deed(&self, act: Act, by: &Caller) -> Deed {
+    fn event(&self, act: Act, by: &Caller) -> NewAccessEvent {
         let mut detail = json!({ "reason": self.reason });
         if let Some(matter) = &self.matter {
             detail["matter"] = json!(matter);

@@ -91,8 +91,8 @@ impl Retention {
         let index = {
             let mut standing = self.0.decisions.lock();
             let detail = json!({ "sha256": sha256, "kept": true, "reason": reason });
-            let deed = decided(by, Act::Purge, runs.to_vec(), detail);
-            standing.record(deed, vec![entry])?
+            let event = decided(by, Act::Purge, runs.to_vec(), detail);
+            standing.record(event, vec![entry])?
         };
         tracing::warn!(%sha256, log_index = index, by = by.account(), "a kept bundle of another store is purged");
         store.remove_import(sha256).map_err(kept_by_kernel)?;

@@ -178,13 +178,13 @@ impl Retention {
             // What was an archive comes back as a folder.
             let packed = restored.iter().filter(|run| standing.archive(**run).is_some());
             entries.extend(packed.map(|run| leaf::restore(*run, by, at)));
-            let deed = decided(by, Act::Import, restored.clone(), json!({ "sha256": sha256 }));
+            let event = decided(by, Act::Import, restored.clone(), json!({ "sha256": sha256 }));
             self.0
                 .context
                 .store
                 .mark_import(self.0.context.log.checkpoint().1.size)
                 .map_err(store_problem)?;
-            standing.record(deed, entries)?
+            standing.record(event, entries)?
         };
         tracing::warn!(runs = restored.len(), log_index = index, %sha256, by = by.account(), "runs are put back");
         for (run, folder) in lost {

@@ -204,8 +204,8 @@ impl Retention {
         let index = {
             let mut standing = self.0.decisions.lock();
             let detail = json!({ "sha256": sha256, "kept": true });
-            let deed = decided(by, Act::Import, runs.clone(), detail);
-            standing.record(deed, vec![entry])?
+            let event = decided(by, Act::Import, runs.clone(), detail);
+            standing.record(event, vec![entry])?
         };
         tracing::warn!(runs = runs.len(), log_index = index, %sha256, origins = spans::value(&origins), by = by.account(), "a bundle of another store is kept");
         store.publish_import(sha256, size).map_err(store_problem)?;

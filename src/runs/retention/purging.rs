@@ -62,7 +62,7 @@ pub struct Purged {
 
 /// What the log says of a sealed run. A run's own files do not decide when it may go: whoever can change
 /// them would decide it.
-struct Told {
+struct LoggedSeal {
     run: RunId,
     workflow: String,
     sealed_at: String,
@@ -72,7 +72,7 @@ struct Told {
 
 /// A run that may go, with what its tombstone will say.
 struct Due {
-    told: Told,
+    told: LoggedSeal,
     until: Timestamp,
     damage: BTreeSet<String>,
     place: Logged,
@@ -168,7 +168,7 @@ impl Retention {
         }
         check_not_held(&self.0.decisions.lock(), run)?;
         let place = places.get(&run).copied().unwrap_or_default();
-        let told = self.told(run, place)?;
+        let told = self.seal_and_retention(run, place)?;
         let until = self.kept_for(told.retention.as_ref(), &told.sealed_at);
         self.check_over(run, until)?;
         let damage = if folder.is_dir() {
@@ -209,7 +209,7 @@ impl Retention {
     }
 
     /// What the log says of `run`, which stands at `place` in it.
-    fn told(&self, run: RunId, place: Logged) -> Result<Told, Problem> {
+    fn seal_and_retention(&self, run: RunId, place: Logged) -> Result<LoggedSeal, Problem> {
         let entry = |index: Option<u64>| -> Result<Option<Leaf>, Problem> {
             let entry = index.map(|index| self.0.context.log.entry(index)).transpose();
             Ok(entry.map_err(store_problem)?.and_then(|entry| Leaf::parse(&entry)))
@@ -224,7 +224,7 @@ impl Retention {
         let retention = entry(place.open)?.and_then(|open| open.data.get("retention").cloned());
         let retention = retention.and_then(|promise| serde_json::from_value(promise).ok());
         let workflow = seal.data.get("workflow").and_then(Value::as_str).unwrap_or_default();
-        Ok(Told { run, workflow: workflow.to_owned(), sealed_at: seal.time, retention })
+        Ok(LoggedSeal { run, workflow: workflow.to_owned(), sealed_at: seal.time, retention })
     }
 
     /// Put the purge of a run into the log, then take its folder away.
@@ -254,8 +254,8 @@ impl Retention {
             };
             let entry = leaf::purge(&buried, self.0.context.clock.now());
             self.0.context.store.mark_purge(run).map_err(store_problem)?;
-            let deed = decided(by, Act::Purge, vec![run], json!({ "reason": asked.reason }));
-            standing.record(deed, vec![entry])?
+            let event = decided(by, Act::Purge, vec![run], json!({ "reason": asked.reason }));
+            standing.record(event, vec![entry])?
         };
         tracing::warn!(%run, log_index = index, by = by.account(), "a run is purged");
         self.take_away(run, turn)?;

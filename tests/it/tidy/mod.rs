@@ -2,6 +2,7 @@
 
 mod circles;
 mod json;
+mod vocabulary;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@ use super::limits::{PAGE_CALL, QUICK};
 use super::observe::{Catching, Observed};
 use super::page::{Look, Page};
 use super::stream;
-use crate::backend::{Companion, Order, Original};
+use crate::backend::{CaptureRequest, Companion, Original};
 use crate::error::{CaptureError, ErrorKind};
 use crate::settings::{Product, Target, presentable};
 use exhibit_verify::blob::Blob;
@@ -74,9 +74,9 @@ fn kept_as(served: &str) -> (&'static str, &'static str) {
 
 /// Whether a target that is no page may be kept as it is: where a picture or a print was asked for, and
 /// nothing would have to be covered in it.
-pub(super) fn may_be_kept(page: &Page, order: &Order) -> bool {
-    let product = matches!(order.settings.product, Product::Picture(_) | Product::Pdf(_));
-    order.documents && product && page.observed().masks().are_for_passwords()
+pub(super) fn may_be_kept(page: &Page, request: &CaptureRequest) -> bool {
+    let product = matches!(request.settings.product, Product::Picture(_) | Product::Pdf(_));
+    request.documents && product && page.observed().masks().are_for_passwords()
 }
 
 #[derive(Deserialize)]
@@ -84,7 +84,7 @@ struct Stream {
     stream: String,
 }
 
-/// Ask once more for the document at the target of `order`, whose download the browser refused, and
+/// Ask once more for the document at the target of `request`, whose download the browser refused, and
 /// keep its bytes.
 ///
 /// # Errors
@@ -92,10 +92,10 @@ struct Stream {
 /// come again; see [`PageError`].
 pub(super) async fn fetch(
     page: &Page,
-    order: &Order,
+    request: &CaptureRequest,
     until: Instant,
 ) -> Result<(Blob, Original), PageError> {
-    let Target::Url(url) = &order.settings.page.target else { return Err(gone("").into()) };
+    let Target::Url(url) = &request.settings.page.target else { return Err(gone("").into()) };
     page.observed().may_be_shown()?;
     let name = {
         let mut seen = page.observed();
@@ -112,7 +112,7 @@ pub(super) async fn fetch(
     page.call_raw("Fetch.enable", json!({ "patterns": patterns }), QUICK).await?;
     let limit = until.saturating_duration_since(Instant::now());
     let navigating = page.call(NavigateParams::new(url.as_str()), limit);
-    let taking = take(page, order, until);
+    let taking = take(page, request, until);
     tokio::pin!(taking);
     let taken = tokio::select! {
         biased;
@@ -138,19 +138,19 @@ pub(super) async fn fetch(
     Ok((bytes, Original { file, name, media_type, served_as: served, decoded, no_picture }))
 }
 
-async fn take(page: &Page, order: &Order, until: Instant) -> Result<Blob, PageError> {
+async fn take(page: &Page, request: &CaptureRequest, until: Instant) -> Result<Blob, PageError> {
     let caught = |seen: &Observed, _| match &seen.catching {
         Catching::Caught(id) => Look::Found(id.clone()),
         _ => Look::NotYet,
     };
     let Some(id) = page.wait_for(until, caught).await else {
-        return Err(too_slow(page, &order.settings.page).into());
+        return Err(too_slow(page, &request.settings.page).into());
     };
-    let request = json!({ "requestId": id });
-    let body = page.call_raw("Fetch.takeResponseBodyAsStream", request, QUICK).await?;
+    let params = json!({ "requestId": id });
+    let body = page.call_raw("Fetch.takeResponseBodyAsStream", params, QUICK).await?;
     let body: Stream = serde_json::from_str(body.get())
         .map_err(|error| CaptureError::internal("reading the document", error))?;
-    let bytes = stream::read(page, &body.stream, &order.spool, MOST).await;
+    let bytes = stream::read(page, &body.stream, &request.spool, MOST).await;
     // Whatever came of it, the browser is to do nothing more with it.
     let end = json!({ "requestId": id, "errorReason": "Aborted" });
     if let Err(error) = page.call_raw("Fetch.failRequest", end, QUICK).await {

@@ -9,7 +9,7 @@ use super::limits::{PAGE_CALL, QUICK};
 use super::nearest;
 use super::page::Page;
 use super::script::World;
-use crate::backend::{Cut, Place};
+use crate::backend::{BoundingBox, Cut};
 use crate::error::{CaptureError, ErrorKind};
 use crate::settings::Rect;
 
@@ -115,7 +115,7 @@ fn visible(
     Visible { part: Rect { x, y, width, height }, cut }
 }
 
-fn rounded(sides: [f64; 4]) -> Place {
+fn rounded(sides: [f64; 4]) -> BoundingBox {
     #[expect(clippy::cast_possible_truncation, reason = "pixels of a page")]
     sides.map(|side| side.round() as i64)
 }

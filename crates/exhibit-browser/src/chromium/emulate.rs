@@ -18,7 +18,7 @@ use super::mask;
 use super::page::{Page, orientation};
 use super::pipe::CallError;
 use super::script::World;
-use super::watcher::Order;
+use super::watcher::CdpCommand;
 use crate::error::{CaptureError, ErrorKind};
 use crate::settings::{Cookie, Geolocation, Locale, OriginStorage, PageSettings, Target, Viewport};
 
@@ -37,7 +37,7 @@ pub(super) async fn prepare(
     if settings.viewport.touch {
         page.call(touch(), QUICK).await?;
     }
-    page.tell_parts(orders(settings));
+    page.set_part_commands(commands(settings));
     if settings.bypass_csp {
         page.call(SetBypassCspParams::new(true), QUICK).await?;
     }
@@ -134,28 +134,28 @@ fn touch() -> SetTouchEmulationEnabledParams {
 
 /// What frames of other sites, workers and windows are told, which know nothing of what their page
 /// was told.
-fn orders(settings: &PageSettings) -> Vec<Order> {
-    let mut orders = Vec::new();
+fn commands(settings: &PageSettings) -> Vec<CdpCommand> {
+    let mut commands = Vec::new();
     if let Some(identity) = identity(settings) {
         let params = serde_json::to_value(identity).unwrap_or_default();
-        orders.push(("Emulation.setUserAgentOverride", params));
+        commands.push(("Emulation.setUserAgentOverride", params));
     }
     if let Some(locale) = &settings.locale {
-        orders.push(("Emulation.setLocaleOverride", json!({ "locale": locale })));
+        commands.push(("Emulation.setLocaleOverride", json!({ "locale": locale })));
     }
     if let Some(zone) = &settings.time_zone {
-        orders.push(("Emulation.setTimezoneOverride", json!({ "timezoneId": zone })));
+        commands.push(("Emulation.setTimezoneOverride", json!({ "timezoneId": zone })));
     }
     if settings.viewport.touch {
         let params = serde_json::to_value(touch()).unwrap_or_default();
-        orders.push(("Emulation.setTouchEmulationEnabled", params));
+        commands.push(("Emulation.setTouchEmulationEnabled", params));
     }
-    orders
+    commands
 }
 
 /// What a window that a page of this size opens is told as well: its size is its own, and the screen
 /// the same.
-pub(super) fn screen(viewport: Viewport) -> Order {
+pub(super) fn screen(viewport: Viewport) -> CdpCommand {
     let params = json!({
         "width": 0, "height": 0, "deviceScaleFactor": 0, "mobile": viewport.mobile,
         "screenWidth": viewport.width, "screenHeight": viewport.height,

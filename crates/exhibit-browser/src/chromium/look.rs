@@ -18,7 +18,8 @@ use super::typed::{Field, Hidden};
 
 /// What a frame tells of its secrets.
 #[derive(Deserialize)]
-struct Told {
+#[serde(expecting = "struct Told")]
+struct SecretsReport {
     /// Whether there are frames within.
     frames: bool,
     fields: Vec<Field>,
@@ -34,13 +35,13 @@ fn asking(method: &str) -> String {
 /// Look for what stands in the fields for secrets of `page` and of its frames, and remember it.
 pub(super) async fn secrets(page: &Page) -> Result<Hidden, PageError> {
     let world = World::isolated(page).await?;
-    let told: Told = world.call(&asking("look"), &[], QUICK).await?;
+    let told: SecretsReport = world.call(&asking("look"), &[], QUICK).await?;
     let (mut fields, mut more) = (told.fields, told.more);
     if told.frames {
         let inner = frames::within(page).await;
         let looks = join_all(inner.into_iter().map(|frame| async move {
             let world = World::of_frame(frame.line, &frame.id).await.ok()?;
-            world.call::<Told>(&asking("look"), &[], QUICK).await.ok()
+            world.call::<SecretsReport>(&asking("look"), &[], QUICK).await.ok()
         }));
         for told in looks.await.into_iter().flatten() {
             more |= told.more;

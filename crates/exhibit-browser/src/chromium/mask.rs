@@ -12,7 +12,7 @@ use super::injected::{MASK, MASK_EVENT, on_every_document};
 use super::limits::{PAGE_CALL, QUICK};
 use super::page::Page;
 use super::script::World;
-use crate::backend::{Masked, Place};
+use crate::backend::{BoundingBox, Masked};
 use crate::error::{CaptureError, ErrorKind};
 use crate::masks::Masks;
 
@@ -54,7 +54,8 @@ pub(super) async fn put_on(page: &Page, masks: &Masks) -> Result<(), PageError> 
 
 /// What a frame tells of its masks.
 #[derive(Deserialize)]
-struct Told {
+#[serde(expecting = "struct Told")]
+struct MaskReport {
     /// Whether there are frames within.
     frames: bool,
     scroll: [f64; 2],
@@ -89,7 +90,7 @@ pub(super) async fn cover(page: &Page) -> Result<Covered, PageError> {
     if masks.rules().is_empty() {
         return Ok(Covered::default());
     }
-    let told = told_by(&World::isolated(page).await?, &masks).await?;
+    let told = mask_report(&World::isolated(page).await?, &masks).await?;
     if let Some(bad) = told.masked.iter().find(|one| !one.valid) {
         let message = format!(
             "`{}` is no CSS selector of this browser, so nothing is captured; the operator mends it \
@@ -110,7 +111,7 @@ pub(super) async fn cover(page: &Page) -> Result<Covered, PageError> {
         let Some(told) = told else { continue };
         (late, bare) = (late + told.late, bare + told.bare);
         present |= of_text(&told, &masks);
-        let Told { size: [width, height], masked: found, .. } = told;
+        let MaskReport { size: [width, height], masked: found, .. } = told;
         let scale = [frame.area.width / width.max(1.0), frame.area.height / height.max(1.0)];
         add(&mut masked, &found, scale, Some(frame.area), (x, y));
     }
@@ -147,12 +148,12 @@ pub(super) fn uncovered() -> CaptureError {
 }
 
 /// Whether something is in a frame, seen or not, that a rule covers and a snapshot would tell.
-fn of_text(told: &Told, masks: &Masks) -> bool {
+fn of_text(told: &MaskReport, masks: &Masks) -> bool {
     told.masked.iter().any(|one| one.present && masks.covers_text(&one.rule))
 }
 
 /// What a frame tells of its masks. A document to which no script was added is covered now.
-async fn told_by(world: &World, masks: &Masks) -> Result<Told, PageError> {
+async fn mask_report(world: &World, masks: &Masks) -> Result<MaskReport, PageError> {
     let ensured = format!(
         "(rules, event, most) => {{ globalThis.exhibitMask || ({MASK})(rules, event); \
          return globalThis.exhibitMask.places(most); }}"
@@ -162,9 +163,9 @@ async fn told_by(world: &World, masks: &Masks) -> Result<Told, PageError> {
 }
 
 /// What is covered in a frame within a page. None when it is gone, or does not answer.
-async fn covered_in(frame: &Frame, masks: &Masks) -> Option<Told> {
+async fn covered_in(frame: &Frame, masks: &Masks) -> Option<MaskReport> {
     let world = World::of_frame(frame.line.clone(), &frame.id).await.ok()?;
-    let told = told_by(&world, masks).await;
+    let told = mask_report(&world, masks).await;
     told.inspect_err(|error| tracing::debug!(%error, "a frame does not tell its masks")).ok()
 }
 
@@ -197,7 +198,7 @@ fn shown(
     [across, down]: [f64; 2],
     area: Option<Area>,
     scroll: (f64, f64),
-) -> Option<Place> {
+) -> Option<BoundingBox> {
     let (mut left, mut top) = (x * across, y * down);
     let (mut right, mut bottom) = (left + width * across, top + height * down);
     if let Some(area) = area {
@@ -240,7 +241,7 @@ mod tests {
         add(&mut masked, &[one(0, &[])], [1.0; 2], Some(area), scroll);
         assert_eq!(masked.len(), 1);
         assert_eq!(masked[0].count, 5);
-        let places: [Place; 4] =
+        let places: [BoundingBox; 4] =
             [[10, 20, 50, 30], [310, 420, 50, 30], [480, 490, 20, 10], [320, 440, 100, 60]];
         assert_eq!(masked[0].places, places);
     }

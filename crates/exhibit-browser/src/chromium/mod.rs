@@ -23,7 +23,6 @@ mod launch;
 mod limits;
 mod load;
 mod look;
-mod making;
 mod mask;
 mod nearest;
 mod net_error;
@@ -35,6 +34,7 @@ mod picture;
 mod pipe;
 mod print;
 mod product;
+mod product_request;
 mod record;
 mod recording;
 mod screenshot;
@@ -70,8 +70,8 @@ use self::launch::{Process, Recipe};
 use self::pipe::CallError;
 use self::sessions::{Held, Sessions};
 use crate::backend::{
-    Backend, Failed, Order, Pending, Recorded, RecordingOrder, SequenceOrder, SessionOrder,
-    StepReport, Taken,
+    Backend, CaptureRequest, CaptureResult, Failed, Pending, Recorded, RecordingRequest,
+    SequenceRequest, SessionRequest, StepReport,
 };
 use crate::error::{CaptureError, ErrorKind};
 use crate::tasks::Tasks;
@@ -224,23 +224,23 @@ impl Chromium {
 impl Backend for Chromium {
     fn sequence(
         &self,
-        order: SequenceOrder,
+        request: SequenceRequest,
         reports: mpsc::Sender<StepReport>,
     ) -> Pending<'_, Result<Value, Box<Failed>>> {
         Box::pin(async move {
-            let taken = Box::pin(self.steps(order, reports, None)).await;
+            let taken = Box::pin(self.steps(request, reports, None)).await;
             Ok(taken.map(|_| Value::Null)?)
         })
     }
 
     fn record_sequence(
         &self,
-        order: SequenceOrder,
+        request: SequenceRequest,
         reports: mpsc::Sender<StepReport>,
-        recording: RecordingOrder,
+        recording: RecordingRequest,
     ) -> Pending<'_, Result<Recorded, CaptureError>> {
         Box::pin(async move {
-            let recorded = Box::pin(self.steps(order, reports, Some(recording))).await?;
+            let recorded = Box::pin(self.steps(request, reports, Some(recording))).await?;
             recorded.ok_or_else(|| unavailable("nothing was recorded"))
         })
     }
@@ -248,21 +248,21 @@ impl Backend for Chromium {
     fn start_recording(
         &self,
         session: SessionId,
-        order: RecordingOrder,
+        request: RecordingRequest,
     ) -> Pending<'_, Result<(), CaptureError>> {
-        Box::pin(async move { self.record(session, order).await })
+        Box::pin(async move { self.record(session, request).await })
     }
 
     fn stop_recording(&self, session: SessionId) -> Pending<'_, Result<Recorded, CaptureError>> {
         Box::pin(async move { self.end_recording(session).await })
     }
 
-    fn take(&self, order: Order) -> Pending<'_, Result<Taken, Box<Failed>>> {
-        Box::pin(async move { self.take_with_retry(&order).await })
+    fn take(&self, request: CaptureRequest) -> Pending<'_, Result<CaptureResult, Box<Failed>>> {
+        Box::pin(async move { self.take_with_retry(&request).await })
     }
 
-    fn open_session(&self, order: SessionOrder) -> Pending<'_, Result<(), CaptureError>> {
-        Box::pin(async move { self.open(order).await })
+    fn open_session(&self, request: SessionRequest) -> Pending<'_, Result<(), CaptureError>> {
+        Box::pin(async move { self.open(request).await })
     }
 
     fn close_session(&self, id: SessionId) -> Pending<'_, ()> {

@@ -65,7 +65,7 @@ const SCHEMES: &[&str] = &[
 /// The requests of a page, in the order in which they began.
 #[derive(Debug, Default)]
 pub(super) struct NetworkLog {
-    entries: Vec<Entry>,
+    entries: Vec<HarEntry>,
     /// The entry of each request under way, by its id.
     under_way: HashMap<String, usize>,
     /// Names of the headers the caller added: their values are the caller's secrets.
@@ -73,7 +73,7 @@ pub(super) struct NetworkLog {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct HarEntry {
     /// Seconds since the epoch.
     began: f64,
     /// Monotonic seconds of its beginning, its answer and its end.
@@ -99,7 +99,7 @@ impl NetworkLog {
             return;
         }
         self.under_way.insert(id.to_owned(), self.entries.len());
-        self.entries.push(Entry {
+        self.entries.push(HarEntry {
             began: wall,
             times: [Some(now), None, None],
             kind: kind.to_lowercase(),
@@ -163,7 +163,7 @@ impl NetworkLog {
         failed.map(|entry| entry.url.clone()).collect()
     }
 
-    fn entry(&mut self, id: &str) -> Option<&mut Entry> {
+    fn entry(&mut self, id: &str) -> Option<&mut HarEntry> {
         self.under_way.get(id).and_then(|at| self.entries.get_mut(*at))
     }
 
@@ -181,7 +181,7 @@ impl NetworkLog {
 
     /// The archive; `browser` is the browser's own word for itself.
     pub(super) fn archive(&self, browser: &str) -> Value {
-        let entries: Vec<Value> = self.entries.iter().map(Entry::archived).collect();
+        let entries: Vec<Value> = self.entries.iter().map(HarEntry::archived).collect();
         json!({ "log": {
             "version": "1.2",
             "creator": { "name": "exhibit", "version": env!("CARGO_PKG_VERSION") },
@@ -192,7 +192,7 @@ impl NetworkLog {
     }
 }
 
-impl Entry {
+impl HarEntry {
     fn archived(&self) -> Value {
         let between = |from: usize, to: usize| match (self.times[from], self.times[to]) {
             (Some(from), Some(to)) => ((to - from) * 1_000_000.0).round() / 1_000.0,

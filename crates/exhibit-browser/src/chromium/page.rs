@@ -32,7 +32,7 @@ use super::limits::QUICK;
 use super::observe::Observed;
 use super::pipe::{CallError, Connection};
 use super::typed::Typed;
-use super::watcher::{Line, Order, Owner, Seen, Watch, auto_attach};
+use super::watcher::{CdpCommand, Line, Owner, PageActivity, Watch, auto_attach};
 use crate::masks::Masks;
 use crate::policy::Policy;
 use crate::settings::Viewport;
@@ -45,7 +45,7 @@ pub(super) struct Page {
     context: String,
     target: String,
     session: String,
-    seen: Arc<Seen>,
+    seen: Arc<PageActivity>,
     /// What takes note of the page's events.
     watching: Mutex<Option<JoinHandle<()>>>,
     /// Scripts that put local storage into place: origin and identifier.
@@ -137,7 +137,7 @@ impl Page {
         let events = connection.subscribe(&session);
         // The main frame of a target has the target's id.
         let observed = Observed::new(target.clone(), Policy::default(), Instant::now());
-        let seen = Arc::new(Seen::new(observed));
+        let seen = Arc::new(PageActivity::new(observed));
         let page = Self {
             connection: connection.clone(),
             context,
@@ -269,13 +269,13 @@ impl Page {
 
     /// Have every part of the page that comes into being, and every window it opens, be told this
     /// before it begins.
-    pub(super) fn tell_parts(&self, commands: Vec<Order>) {
-        *self.seen.orders() = commands;
+    pub(super) fn set_part_commands(&self, commands: Vec<CdpCommand>) {
+        *self.seen.commands() = commands;
     }
 
     /// What every part of the page is told.
-    pub(super) fn told_parts(&self) -> Vec<Order> {
-        self.seen.orders().clone()
+    pub(super) fn part_commands(&self) -> Vec<CdpCommand> {
+        self.seen.commands().clone()
     }
 
     /// The way to call the page from elsewhere.
@@ -362,7 +362,7 @@ impl Page {
     }
 
     /// Let go of a page that was there already; all it was seen doing until then.
-    pub(super) async fn leave(self) -> Arc<Seen> {
+    pub(super) async fn leave(self) -> Arc<PageActivity> {
         let params = json!({ "sessionId": self.session });
         let detached = self.connection.call_raw("", "Target.detachFromTarget", params, QUICK).await;
         if let Err(error) = detached {

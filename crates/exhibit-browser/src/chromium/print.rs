@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::error::PageError;
 use super::limits::{PAGE_CALL, QUICK};
-use super::making::Making;
 use super::page::Page;
 use super::pipe::CallError;
+use super::product_request::ProductRequest;
 use super::script::World;
 use super::stream;
 use crate::error::{CaptureError, ErrorKind};
@@ -49,11 +49,15 @@ struct Printed {
 }
 
 /// Print the page as it stands.
-pub(super) async fn print(page: &Page, making: &Making<'_>, pdf: &Pdf) -> Result<Blob, PageError> {
+pub(super) async fn print(
+    page: &Page,
+    request: &ProductRequest<'_>,
+    pdf: &Pdf,
+) -> Result<Blob, PageError> {
     let scale = if pdf.fit_to_width { fitting(page, pdf).await? } else { pdf.scale };
     page.observed().facts.print_scale = pdf.fit_to_width.then_some(scale);
     // Printing is the browser's work: as long as the capture may take, it may.
-    let limit = making.deadline.saturating_duration_since(Instant::now() + MARGIN);
+    let limit = request.deadline.saturating_duration_since(Instant::now() + MARGIN);
     let params = json!({
         "landscape": pdf.landscape,
         "displayHeaderFooter": pdf.display_header_footer,
@@ -87,7 +91,7 @@ pub(super) async fn print(page: &Page, making: &Making<'_>, pdf: &Pdf) -> Result
     };
     let printed: Printed = serde_json::from_str(printed.get())
         .map_err(|error| CaptureError::internal("reading the document", error))?;
-    let document = stream::read(page, &printed.stream, making.spool, u64::MAX).await?;
+    let document = stream::read(page, &printed.stream, request.spool, u64::MAX).await?;
     // None is too large.
     Ok(document.unwrap_or_else(|| Vec::new().into()))
 }

@@ -9,12 +9,12 @@ use super::emulate::omit_background;
 use super::error::PageError;
 use super::limits::QUICK;
 use super::look;
-use super::making::Making;
 use super::mask;
 use super::outline;
 use super::page::Page;
 use super::picture::{self, Shot};
 use super::print::print;
+use super::product_request::ProductRequest;
 use super::snapshot::snapshots;
 use super::view;
 use crate::backend::{Companion, Snapshots};
@@ -43,19 +43,19 @@ pub(super) struct Made {
     pub(super) title: Option<String>,
 }
 
-/// Make `making` of the page as it stands.
-pub(super) async fn make(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
+/// Make `request` of the page as it stands.
+pub(super) async fn make(page: &Page, request: &ProductRequest<'_>) -> Result<Made, PageError> {
     // One that ran out of time left the page as it needed it.
     view::restore(page).await?;
-    let made = make_of(page, making).await;
+    let made = make_of(page, request).await;
     let restored = view::restore(page).await;
     let made = made?;
     restored.map(|()| made)
 }
 
-async fn make_of(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
+async fn make_of(page: &Page, request: &ProductRequest<'_>) -> Result<Made, PageError> {
     let covered = mask::cover(page).await?;
-    let withheld = making.snapshot && covered.in_text;
+    let withheld = request.snapshot && covered.in_text;
     {
         let facts = &mut page.observed().facts;
         (facts.painted, facts.incomplete_view) = (None, Vec::new());
@@ -64,16 +64,16 @@ async fn make_of(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
     }
     // What the page itself takes out of its fields meanwhile is a secret as well.
     look::secrets(page).await?;
-    let snapshots = snapshots(page, making.snapshot && !withheld);
-    let (made, snapshots, title) = match making.product {
+    let snapshots = snapshots(page, request.snapshot && !withheld);
+    let (made, snapshots, title) = match request.product {
         Product::Picture(wanted) => {
             // Scrolling and measuring come before the snapshots, so that all show the same.
-            let frame = picture::frame(page, making.settings, wanted, making.max_pixels).await?;
+            let frame = picture::frame(page, request.settings, wanted, request.max_pixels).await?;
             let touched = frame.touches(page);
             if touched {
                 recover(page).await?;
             }
-            let taking = picture_of(page, wanted, frame, making.until);
+            let taking = picture_of(page, wanted, frame, request.until);
             if touched {
                 let made = taking.await?;
                 view::restore(page).await?;
@@ -85,7 +85,7 @@ async fn make_of(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
         }
         Product::Pdf(wanted) => {
             let printing = async {
-                let document = print(page, making, wanted).await?;
+                let document = print(page, request, wanted).await?;
                 let hidden = look::secrets(page).await?;
                 Ok((hidden.clean_document(document, page.tasks()).await?, None, Vec::new()))
             };
@@ -96,10 +96,10 @@ async fn make_of(page: &Page, making: &Making<'_>) -> Result<Made, PageError> {
             tokio::try_join!(inspecting, snapshots, title(page))?
         }
         Product::Observation(wanted) => {
-            tokio::try_join!(observation(page, making, wanted), snapshots, title(page))?
+            tokio::try_join!(observation(page, request, wanted), snapshots, title(page))?
         }
     };
-    if making.product.shows_the_page() {
+    if request.product.shows_the_page() {
         mask::covered_still(page).await?;
     }
     let (bytes, pixels, companions) = made;
@@ -135,17 +135,17 @@ async fn picture_of(
 
 async fn observation(
     page: &Page,
-    making: &Making<'_>,
+    request: &ProductRequest<'_>,
     wanted: &Observation,
 ) -> Result<Parts, PageError> {
     let mut told = outline::observe(page, wanted).await?;
     let mut companions = Vec::new();
     if let Some(wanted) = &wanted.picture {
-        let frame = picture::frame(page, making.settings, wanted, making.max_pixels).await?;
+        let frame = picture::frame(page, request.settings, wanted, request.max_pixels).await?;
         if frame.touches(page) {
             recover(page).await?;
         }
-        let taken = picture::take(page, wanted, frame, making.until).await?;
+        let taken = picture::take(page, wanted, frame, request.until).await?;
         view::restore(page).await?;
         let format = wanted.format;
         let name = format!("screenshot.{}", format.extension());

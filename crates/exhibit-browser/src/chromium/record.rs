@@ -12,7 +12,7 @@ use super::page::Page;
 use super::pipe::CallError;
 use super::screenshot;
 use super::segments::Segments;
-use crate::backend::{Masked, Recorded, RecordingOrder};
+use crate::backend::{Masked, Recorded, RecordingRequest};
 use crate::error::{CaptureError, ErrorKind};
 use crate::settings::Format;
 use crate::tasks::Tasks;
@@ -37,10 +37,10 @@ impl Recorder {
     /// `not_supported` when the browser has no such recorder; what the browser says.
     pub(super) async fn start(
         page: &Page,
-        order: RecordingOrder,
+        request: RecordingRequest,
         tasks: &Tasks,
     ) -> Result<Self, CaptureError> {
-        let RecordingOrder { settings, mut file, clock, ended, popups: _ } = order;
+        let RecordingRequest { settings, mut file, clock, ended, popups: _ } = request;
         let (messages, coming) = channel();
         let segments = match settings.source {
             Some(Source::Screencast) => None,

@@ -6,7 +6,7 @@ use super::instance::Instance;
 use super::page::Page;
 use super::record::{LastLook, Recorder, ready};
 use super::windows::Windows;
-use crate::backend::{CaptureError, Recorded, RecordingOrder};
+use crate::backend::{CaptureError, Recorded, RecordingRequest};
 use crate::tasks::Tasks;
 
 /// A recording of a page and its windows under way.
@@ -18,25 +18,25 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Begin to record `page` of `instance`, and the windows it opens where the order asks for that.
+    /// Begin to record `page` of `instance`, and the windows it opens where the request asks for that.
     ///
     /// # Errors
     /// `not_supported` when the browser has no such recorder; what the browser says.
     pub(super) async fn start(
         page: &Page,
         instance: &Instance,
-        mut order: RecordingOrder,
+        mut request: RecordingRequest,
         tasks: &Tasks,
     ) -> Result<Self, CaptureError> {
         ready(page).await?;
         // First: a page whose windows nobody watches is not recorded.
-        let windows = match order.popups.take() {
+        let windows = match request.popups.take() {
             Some(news) => {
                 Some(Windows::follow(page, instance, news, tasks).await.map_err(PageError::from)?)
             }
             None => None,
         };
-        let recorder = Recorder::start(page, order, tasks).await?;
+        let recorder = Recorder::start(page, request, tasks).await?;
         Ok(Self { recorder, windows })
     }
 

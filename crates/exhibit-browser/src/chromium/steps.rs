@@ -13,15 +13,15 @@ use super::emulate::{end_storing, prepare};
 use super::error::PageError;
 use super::instance::Instance;
 use super::load::{navigate, rest, settle, wait_for_selector};
-use super::making::Making;
 use super::mask;
 use super::page::Page;
 use super::pipe::CallError;
 use super::product::{make, title};
+use super::product_request::ProductRequest;
 use super::recording::Recording;
 
 use super::{act, edit, look, outline, view};
-use crate::backend::{BackendName, Download, Output, PageFacts, SequenceOrder, StepReport};
+use crate::backend::{BackendName, Download, Output, PageFacts, SequenceRequest, StepReport};
 use crate::error::{CaptureError, ErrorKind};
 use crate::secret::REDACTED;
 use crate::settings::sequence::{Action, Step};
@@ -30,24 +30,24 @@ use crate::settings::{PageSettings, Product, Target};
 /// Limit for one step: the hosted API's.
 const STEP: Duration = Duration::from_secs(15);
 
-/// Make `page` ready for the steps of `order`.
+/// Make `page` ready for the steps of `request`.
 ///
 /// # Errors
 /// When that cannot be done.
-pub(super) async fn ready(page: &Page, order: &SequenceOrder) -> Result<(), PageError> {
-    let used = order.page.session.is_some();
+pub(super) async fn ready(page: &Page, request: &SequenceRequest) -> Result<(), PageError> {
+    let used = request.page.session.is_some();
     {
         let mut seen = page.observed();
         if used {
             seen.begin_again();
         }
-        seen.set_policy(order.policy.clone());
+        seen.set_policy(request.policy.clone());
     }
     page.listen_again().await?;
-    prepare(page, &order.page, used).await
+    prepare(page, &request.page, used).await
 }
 
-/// Take the steps of `order` on `page`, telling of each. Other pages that are needed come from
+/// Take the steps of `request` on `page`, telling of each. Other pages that are needed come from
 /// `instance`; `recorder` records the page meanwhile.
 ///
 /// # Errors
@@ -55,12 +55,12 @@ pub(super) async fn ready(page: &Page, order: &SequenceOrder) -> Result<(), Page
 pub(super) async fn run(
     page: &Page,
     instance: &Instance,
-    order: &SequenceOrder,
+    request: &SequenceRequest,
     reports: &mpsc::Sender<StepReport>,
     recorder: Option<&Recording>,
 ) -> Result<(), PageError> {
-    let walk = Walk { page, instance, order };
-    for (index, step) in order.steps.iter().enumerate() {
+    let walk = Walk { page, instance, request };
+    for (index, step) in request.steps.iter().enumerate() {
         if let Some(recorder) = recorder {
             recorder.mark();
         }
@@ -86,13 +86,13 @@ pub(super) async fn run(
 struct Walk<'a> {
     page: &'a Page,
     instance: &'a Instance,
-    order: &'a SequenceOrder,
+    request: &'a SequenceRequest,
 }
 
 impl Walk<'_> {
     async fn take(&self, index: usize, step: &Step) -> StepReport {
         let begun = Instant::now();
-        let (until, bound) = match Bound::sooner(begun, STEP, self.order.deadline) {
+        let (until, bound) = match Bound::sooner(begun, STEP, self.request.deadline) {
             (until, Bound::Navigation(limit)) => (until, Bound::Step(limit)),
             other => other,
         };
@@ -103,15 +103,15 @@ impl Walk<'_> {
         let acting = Box::pin(self.act(step, until, &mut record));
         // Printing may take as long as a capture may.
         let limit = match step.action {
-            Action::Output { .. } => self.order.deadline,
-            _ => self.order.deadline.min(begun + STEP * 3),
+            Action::Output { .. } => self.request.deadline,
+            _ => self.request.deadline.min(begun + STEP * 3),
         };
         let acted = match tokio::time::timeout_at(limit, acting).await {
             Ok(acted) => acted.and_then(|outputs| self.allowed().map(|()| outputs)),
             Err(_) => Err(too_slow().into()),
         };
         if acted.is_err() {
-            view::recover(self.page, self.order.page.viewport).await;
+            view::recover(self.page, self.request.page.viewport).await;
         }
         if acted.is_ok() && !step.pause_after.is_zero() {
             tokio::time::sleep(step.pause_after).await;
@@ -121,7 +121,7 @@ impl Walk<'_> {
             Ok(outputs) => (outputs, None),
             Err(error) => (Vec::new(), Some(self.cleaned(error).await)),
         };
-        let state = if self.order.observe { Some(self.state().await) } else { None };
+        let state = if self.request.observe { Some(self.state().await) } else { None };
         let action = record["action"].clone();
         let cleaned = self.page.typed().clean_value(record, &["action"], self.page.tasks()).await;
         let (record, problem) = match cleaned {
@@ -142,7 +142,7 @@ impl Walk<'_> {
             let mut seen = self.page.observed();
             let downloads = seen.downloads.take();
             let told = !downloads.is_empty() && seen.may_be_shown().is_ok();
-            let network = told.then(|| seen.network.archive(&self.order.product));
+            let network = told.then(|| seen.network.archive(&self.request.product));
             (downloads, network.unwrap_or_default())
         };
         let facts = PageFacts { downloads, ..PageFacts::default() };
@@ -187,10 +187,10 @@ impl Walk<'_> {
         until: Instant,
         record: &mut Value,
     ) -> Result<Vec<Output>, PageError> {
-        let (page, settings) = (self.page, &self.order.page);
+        let (page, settings) = (self.page, &self.request.page);
         match &step.action {
             Action::Navigate(url) => {
-                self.order.policy.check_url(url)?;
+                self.request.policy.check_url(url)?;
                 let target = Target::Url(url.clone());
                 let there = PageSettings { target, ..settings.clone() };
                 navigate(page, &there, until).await?;
@@ -200,7 +200,7 @@ impl Walk<'_> {
             }
             Action::Click { selector, count } => {
                 edit::click(page, selector, *count, "selector").await?;
-                self.come_to_rest(until).await?;
+                self.wait_for_idle(until).await?;
             }
             Action::Hover(selector) => {
                 let at = edit::middle(page, selector, "selector").await?;
@@ -212,7 +212,7 @@ impl Walk<'_> {
             }
             Action::Select { selector, value } => {
                 act::select(page, selector, value).await?;
-                self.come_to_rest(until).await?;
+                self.wait_for_idle(until).await?;
             }
             Action::Scroll { selector, x, y } => {
                 act::scroll(page, selector.as_deref(), *x, *y).await?;
@@ -223,11 +223,11 @@ impl Walk<'_> {
             }
             Action::Evaluate(script) => {
                 edit::run_script(page, script, "script").await?;
-                self.come_to_rest(until).await?;
+                self.wait_for_idle(until).await?;
             }
             Action::PressKey { key, selector } => {
                 act::press(page, *key, selector.as_deref()).await?;
-                self.come_to_rest(until).await?;
+                self.wait_for_idle(until).await?;
             }
             Action::Output { name, product, delay } => {
                 let settings = PageSettings { delay: *delay, ..settings.clone() };
@@ -255,12 +255,12 @@ impl Walk<'_> {
         until: Instant,
     ) -> Result<Output, PageError> {
         if let Target::Url(url) = &settings.target {
-            self.order.policy.check_url(url)?;
+            self.request.policy.check_url(url)?;
         }
         let settings = PageSettings { session: None, ..settings.clone() };
         let mut page = self.instance.page().await.ok_or(CallError::Closed)?;
         page.share_typed(self.page);
-        page.observed().set_policy(self.order.policy.clone());
+        page.observed().set_policy(self.request.policy.clone());
         let loading = async {
             prepare(&page, &settings, false).await?;
             navigate(&page, &settings, until).await?;
@@ -275,12 +275,12 @@ impl Walk<'_> {
         output
     }
 
-    /// Wait until what an action set in motion has come to rest.
-    async fn come_to_rest(&self, until: Instant) -> Result<(), PageError> {
+    /// Wait until what an action set in motion is done: the page loads nothing more.
+    async fn wait_for_idle(&self, until: Instant) -> Result<(), PageError> {
         self.page.observed().expect_quiet(Instant::now());
-        settle(self.page, &self.order.page, until).await?;
+        settle(self.page, &self.request.page, until).await?;
         end_storing(self.page).await?;
-        edit::hide_unwanted(self.page, &self.order.page).await
+        edit::hide_unwanted(self.page, &self.request.page).await
     }
 
     async fn output(
@@ -290,20 +290,20 @@ impl Walk<'_> {
         name: &str,
         product: &Product,
     ) -> Result<Output, PageError> {
-        let making = Making {
+        let request = ProductRequest {
             settings,
             product,
-            snapshot: self.order.snapshot,
-            max_pixels: self.order.max_pixels,
-            until: self.order.deadline.min(Instant::now() + STEP * 2),
-            spool: &self.order.spool,
-            deadline: self.order.deadline,
+            snapshot: self.request.snapshot,
+            max_pixels: self.request.max_pixels,
+            until: self.request.deadline.min(Instant::now() + STEP * 2),
+            spool: &self.request.spool,
+            deadline: self.request.deadline,
         };
-        let made = make(page, &making).await?;
+        let made = make(page, &request).await?;
         let seen = {
             let mut seen = page.observed();
             seen.facts.title = made.title;
-            let network = seen.network.archive(&self.order.product);
+            let network = seen.network.archive(&self.request.product);
             (seen.facts.clone(), seen.console.clone(), network)
         };
         let (facts, console, network) = page.typed().clean_seen(seen, page.tasks()).await?;

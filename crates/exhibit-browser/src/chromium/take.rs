@@ -14,11 +14,11 @@ use super::emulate::{end_storing, prepare};
 use super::error::PageError;
 use super::limits::QUICK;
 use super::load::{navigate, rest, settle};
-use super::making::Making;
 use super::page::Page;
 use super::product::make;
+use super::product_request::ProductRequest;
 use super::script::World;
-use crate::backend::{Companion, ConsoleLine, Order, Original, PageFacts, Snapshots};
+use crate::backend::{CaptureRequest, Companion, ConsoleLine, Original, PageFacts, Snapshots};
 use crate::error::{CaptureError, ErrorKind};
 use crate::settings::{PageSettings, Target};
 use exhibit_tlog::digest::Digest;
@@ -26,7 +26,7 @@ use exhibit_verify::blob::Blob;
 
 /// What came of one attempt.
 #[derive(Debug)]
-pub(super) struct Yield {
+pub(super) struct CaptureOutput {
     /// The picture or document, exactly as the browser gave it.
     pub(super) bytes: Blob,
     /// A picture's size in device pixels.
@@ -49,20 +49,25 @@ pub(super) struct Yield {
 ///
 /// # Errors
 /// See [`PageError`]; what was seen until then is in `page.observed()`.
-pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yield, PageError> {
-    let settings = &order.settings.page;
-    begin(page, order);
+pub(super) async fn take(
+    page: &Page,
+    request: &CaptureRequest,
+    browser: &str,
+) -> Result<CaptureOutput, PageError> {
+    let settings = &request.settings.page;
+    begin(page, request);
     page.listen_again().await?;
     let begun = Instant::now();
-    let (until, bound) = Bound::sooner(begun, settings.navigation_timeout, order.deadline);
+    let (until, bound) = Bound::sooner(begun, settings.navigation_timeout, request.deadline);
     page.observed().bound = bound;
     prepare(page, settings, settings.session.is_some()).await?;
     match navigate(page, settings, until).await {
         Err(PageError::Capture(problem))
-            if problem.kind == ErrorKind::DownloadNotPage && document::may_be_kept(page, order) =>
+            if problem.kind == ErrorKind::DownloadNotPage
+                && document::may_be_kept(page, request) =>
         {
-            let taken = document::fetch(page, order, until).await?;
-            return of_document(page, order, taken, browser).await;
+            let taken = document::fetch(page, request, until).await?;
+            return of_document(page, request, taken, browser).await;
         }
         navigated => navigated?,
     }
@@ -75,19 +80,19 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
     page.observed().facts.timings.settle_ms = millis_since(navigated);
     let settled = Instant::now();
 
-    let making = Making {
+    let product_request = ProductRequest {
         settings,
-        product: &order.settings.product,
-        snapshot: order.snapshot,
-        max_pixels: order.max_pixels,
-        until: order.deadline,
-        spool: &order.spool,
-        deadline: order.deadline,
+        product: &request.settings.product,
+        snapshot: request.snapshot,
+        max_pixels: request.max_pixels,
+        until: request.deadline,
+        spool: &request.spool,
+        deadline: request.deadline,
     };
-    let mut made = make(page, &making).await?;
+    let mut made = make(page, &product_request).await?;
     let withheld = page.observed().facts.snapshots_withheld.is_some();
-    if order.snapshot
-        && order.documents
+    if request.snapshot
+        && request.documents
         && !withheld
         && matches!(settings.target, Target::Url(_))
         && let Some((companion, original)) = document::beside(page).await
@@ -97,7 +102,7 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         page.observed().facts.original = Some(original);
     }
     let certificate = certificate(page, settings).await;
-    let metadata = if order.metadata { Some(metadata(page).await?) } else { None };
+    let metadata = if request.metadata { Some(metadata(page).await?) } else { None };
     let seen = {
         let mut seen = page.observed();
         seen.facts.timings.take_ms = millis_since(settled);
@@ -111,8 +116,8 @@ pub(super) async fn take(page: &Page, order: &Order, browser: &str) -> Result<Yi
         (seen.facts.clone(), std::mem::take(&mut seen.console), network)
     };
     let (facts, console, network) = page.typed().clean_seen(seen, page.tasks()).await?;
-    check_where_it_led(page, order)?;
-    Ok(Yield {
+    check_where_it_led(page, request)?;
+    Ok(CaptureOutput {
         bytes: made.bytes,
         pixels: made.pixels,
         original: None,
@@ -137,11 +142,11 @@ async fn holds_secrets(page: &Page, bytes: &[u8]) -> bool {
 /// What came of a target that is a document and no page.
 async fn of_document(
     page: &Page,
-    order: &Order,
+    request: &CaptureRequest,
     (bytes, original): (Blob, Original),
     browser: &str,
-) -> Result<Yield, PageError> {
-    check_where_it_led(page, order)?;
+) -> Result<CaptureOutput, PageError> {
+    check_where_it_led(page, request)?;
     let whole =
         bytes.bytes().map_err(|error| CaptureError::internal("reading a document", error))?;
     if holds_secrets(page, &whole).await {
@@ -156,7 +161,7 @@ async fn of_document(
         (seen.facts.clone(), std::mem::take(&mut seen.console), network)
     };
     let (facts, console, network) = page.typed().clean_seen(seen, page.tasks()).await?;
-    Ok(Yield {
+    Ok(CaptureOutput {
         bytes,
         pixels: None,
         original: Some(original),
@@ -169,13 +174,13 @@ async fn of_document(
 }
 
 /// Tell the page's observer what this capture asks of it.
-fn begin(page: &Page, order: &Order) {
+fn begin(page: &Page, request: &CaptureRequest) {
     let mut seen = page.observed();
-    if order.settings.page.session.is_some() {
+    if request.settings.page.session.is_some() {
         seen.begin_again();
     }
-    seen.set_policy(order.policy.clone());
-    seen.network.keep_secret(order.settings.page.headers.iter().map(|(name, _)| name.clone()));
+    seen.set_policy(request.policy.clone());
+    seen.network.keep_secret(request.settings.page.headers.iter().map(|(name, _)| name.clone()));
 }
 
 fn millis_since(begun: Instant) -> u64 {
@@ -184,12 +189,12 @@ fn millis_since(begun: Instant) -> u64 {
 
 /// Policy holds for where the page led, too: by redirect, by script, and by what it loaded from
 /// inside. Nothing of such a picture is handed out.
-fn check_where_it_led(page: &Page, order: &Order) -> Result<(), CaptureError> {
+fn check_where_it_led(page: &Page, request: &CaptureRequest) -> Result<(), CaptureError> {
     let seen = page.observed();
     seen.may_be_shown()?;
     let Some(url) = &seen.facts.final_url else { return Ok(()) };
     let Ok(url) = url.parse::<url::Url>() else { return Ok(()) };
-    match (url.scheme(), &order.settings.page.target) {
+    match (url.scheme(), &request.settings.page.target) {
         // Where a written page lives, and where Chromium shows an error status without a body.
         ("http" | "https" | "about", _) | ("chrome-error", Target::Url(_) | Target::Current) => {
             Ok(())

@@ -22,22 +22,22 @@ use crate::tasks::Tasks;
 use crate::video::{Frame, Message};
 
 /// What a page was seen doing, and a signal that it did something.
-pub(super) struct Seen {
+pub(super) struct PageActivity {
     observed: Mutex<Observed>,
     /// Where frames go while the page is recorded.
     frames: Mutex<Option<Sender<Message>>>,
     /// The parts of the page with sessions of their own.
     parts: Mutex<Vec<Line>>,
     /// What each of them is told before it begins.
-    orders: Mutex<Vec<Order>>,
+    commands: Mutex<Vec<CdpCommand>>,
     pub(super) changed: watch::Sender<()>,
 }
 
-impl Seen {
+impl PageActivity {
     pub(super) fn new(observed: Observed) -> Self {
         let (observed, changed) = (Mutex::new(observed), watch::Sender::new(()));
-        let (frames, parts, orders) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { observed, frames, parts, orders, changed }
+        let (frames, parts, commands) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { observed, frames, parts, commands, changed }
     }
 
     /// What was seen. Not to be held across an await.
@@ -51,8 +51,8 @@ impl Seen {
     }
 
     /// What each part is told before it begins. Not to be held across an await.
-    pub(super) fn orders(&self) -> MutexGuard<'_, Vec<Order>> {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn commands(&self) -> MutexGuard<'_, Vec<CdpCommand>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where frames go. Not to be held across an await.
@@ -62,7 +62,7 @@ impl Seen {
 }
 
 /// A command without an answer of interest, with its parameters.
-pub(super) type Order = (&'static str, Value);
+pub(super) type CdpCommand = (&'static str, Value);
 
 /// The way to call a page, for what runs beside it.
 #[derive(Clone, Debug)]
@@ -88,11 +88,11 @@ impl Line {
 }
 
 impl Line {
-    /// Call all `orders`, in this order and without waiting for the answers in between: who waits for
+    /// Call all `commands`, in this order and without waiting for the answers in between: who waits for
     /// the last may answer none before. Not every kind of part knows all of them, and one that is gone
     /// needs none.
-    pub(super) async fn send_all(&self, orders: Vec<Order>) {
-        let calls = orders.into_iter().map(|(method, params)| async move {
+    pub(super) async fn send_all(&self, commands: Vec<CdpCommand>) {
+        let calls = commands.into_iter().map(|(method, params)| async move {
             if let Err(error) = self.call::<IgnoredAny>(method, params).await {
                 tracing::debug!(method, %error, "a part of a page does not do as it is told");
             }
@@ -107,13 +107,13 @@ pub(super) struct Watch {
     line: Line,
     /// [`PAGE`], or the number of the part.
     number: u32,
-    seen: Arc<Seen>,
+    seen: Arc<PageActivity>,
     tasks: Tasks,
 }
 
 impl Watch {
     /// What watches a page itself.
-    pub(super) fn of_page(line: Line, seen: Arc<Seen>, tasks: &Tasks) -> Self {
+    pub(super) fn of_page(line: Line, seen: Arc<PageActivity>, tasks: &Tasks) -> Self {
         Self { line, number: PAGE, seen, tasks: tasks.clone() }
     }
 
@@ -246,22 +246,22 @@ impl Watch {
         };
         let line = Line { connection, session };
         seen.parts().push(line.clone());
-        let orders = introduction(&seen.orders(), blocking, &masks);
+        let commands = introduction(&seen.commands(), blocking, &masks);
         let part = Self { line: line.clone(), number, seen, tasks };
         drop(self.tasks.spawn(Box::pin(part.run(events))));
-        drop(self.tasks.spawn(async move { line.send_all(orders).await }));
+        drop(self.tasks.spawn(async move { line.send_all(commands).await }));
     }
 }
 
 /// A page, as long as it is there, for parts of it that others hear of.
 pub(super) struct Owner {
     line: Line,
-    seen: Weak<Seen>,
+    seen: Weak<PageActivity>,
     tasks: Tasks,
 }
 
 impl Owner {
-    pub(super) fn of(line: Line, seen: &Arc<Seen>, tasks: &Tasks) -> Self {
+    pub(super) fn of(line: Line, seen: &Arc<PageActivity>, tasks: &Tasks) -> Self {
         Self { line, seen: Arc::downgrade(seen), tasks: tasks.clone() }
     }
 
@@ -281,23 +281,24 @@ impl Owner {
 }
 
 /// What a part of a page is told before it begins, in this order; last of all, to begin.
-fn introduction(of_page: &[Order], blocking: bool, masks: &Masks) -> Vec<Order> {
-    let mut orders = Vec::new();
+fn introduction(of_page: &[CdpCommand], blocking: bool, masks: &Masks) -> Vec<CdpCommand> {
+    let mut commands = Vec::new();
     if blocking {
-        orders.push(("Fetch.enable", json!({})));
+        commands.push(("Fetch.enable", json!({})));
     }
     // A frame tells of its downloads, too.
-    orders.push(("Network.enable", json!({})));
-    orders.push(("Page.enable", json!({})));
+    commands.push(("Network.enable", json!({})));
+    commands.push(("Page.enable", json!({})));
     if !masks.rules().is_empty() {
         let add = "Page.addScriptToEvaluateOnNewDocument";
-        orders.extend(on_every_document(masks).map(|script| (add, script)));
+        commands.extend(on_every_document(masks).map(|script| (add, script)));
     }
-    orders.extend_from_slice(of_page);
-    orders.push(("Target.setAutoAttach", serde_json::to_value(auto_attach()).unwrap_or_default()));
-    orders.push(("Runtime.enable", json!({})));
-    orders.push(("Runtime.runIfWaitingForDebugger", json!({})));
-    orders
+    commands.extend_from_slice(of_page);
+    commands
+        .push(("Target.setAutoAttach", serde_json::to_value(auto_attach()).unwrap_or_default()));
+    commands.push(("Runtime.enable", json!({})));
+    commands.push(("Runtime.runIfWaitingForDebugger", json!({})));
+    commands
 }
 
 /// Parts of a page with sessions of their own come to us, and wait until they are watched.

@@ -20,8 +20,8 @@ use super::page::{Look, Page};
 use super::pipe::{CallError, Connection};
 use super::record::{LastLook, Recorder, ready};
 use super::typed::Typed;
-use super::watcher::Order;
-use crate::backend::{Filmed, News, Pending, Popup, Recorded, RecordingOrder, WindowSeen};
+use super::watcher::CdpCommand;
+use crate::backend::{Filmed, News, Pending, Popup, Recorded, RecordingRequest, WindowSeen};
 use crate::error::CaptureError;
 use crate::policy::Policy;
 use crate::tasks::Tasks;
@@ -47,7 +47,7 @@ struct Opener {
     /// What was typed into the page that opened them.
     typed: Typed,
     /// What a window is told before it begins.
-    orders: Vec<Order>,
+    commands: Vec<CdpCommand>,
     /// The browser's word for itself.
     product: String,
     news: mpsc::Sender<News>,
@@ -89,7 +89,9 @@ impl Windows {
             context: page.context().to_owned(),
             policy: page.observed().policy(),
             typed: page.typed().clone(),
-            orders: std::iter::once(screen(page.viewport())).chain(page.told_parts()).collect(),
+            commands: std::iter::once(screen(page.viewport()))
+                .chain(page.part_commands())
+                .collect(),
             product: instance.product(),
             news,
             tasks: tasks.clone(),
@@ -163,9 +165,9 @@ impl Opener {
 
     async fn film_one(self, number: u64, window: Newcomer, over: Over) {
         let ((noted, on_record), (address, url)) = (oneshot::channel(), oneshot::channel());
-        let ((order, ordered), (done, recorded)) = (oneshot::channel(), oneshot::channel());
+        let ((request, requested), (done, recorded)) = (oneshot::channel(), oneshot::channel());
         let (told, seen) = oneshot::channel();
-        let filming = Filmed { order, recorded };
+        let filming = Filmed { request, recorded };
         let popup = Popup { number, noted, url, filming, seen };
         // Whoever records the opener may have ended meanwhile. Otherwise the window does nothing
         // before it is on record.
@@ -181,12 +183,12 @@ impl Opener {
         page.observed().set_policy(self.policy.clone());
         // In this order, and without waiting for the answers: a window that waits may give none.
         let masks = self.policy.masks();
-        page.tell_parts(self.orders.clone());
+        page.set_part_commands(self.commands.clone());
         let line = page.line();
         let (watched, masked, (), ()) = tokio::join!(
             page.watch(),
             mask::put_on(&page, masks),
-            line.send_all(self.orders.clone()),
+            line.send_all(self.commands.clone()),
             window.go_on()
         );
         let masked = masked.map_err(CaptureError::from);
@@ -203,9 +205,9 @@ impl Opener {
             let found = self.typed.cleaned(found, &self.tasks).await;
             drop(address.send(found));
         }
-        if let Ok(order) = ordered.await {
+        if let Ok(request) = requested.await {
             let filmed = match masked {
-                Ok(()) => film_until(&page, order, &over, &self.tasks).await,
+                Ok(()) => film_until(&page, request, &over, &self.tasks).await,
                 Err(problem) => Err(problem),
             };
             // Whoever asked may have gone.
@@ -237,12 +239,12 @@ impl Opener {
 
 async fn film_until(
     page: &Page,
-    order: RecordingOrder,
+    request: RecordingRequest,
     over: &Over,
     tasks: &Tasks,
 ) -> Result<Recorded, CaptureError> {
     ready(page).await?;
-    let recorder = Recorder::start(page, order, tasks).await?;
+    let recorder = Recorder::start(page, request, tasks).await?;
     over.come().await;
     if over.gone.is_cancelled() {
         // Before it is stopped, so that its end is told as what it was.

@@ -16,18 +16,21 @@ use super::recording::Recording;
 use super::sessions::Held;
 use super::{Chromium, boxed, emulate, steps, take, view};
 use crate::backend::{
-    BackendName, Failed, FailedAttempt, Order, Recorded, RecordingOrder, SequenceOrder,
-    SessionOrder, StepReport, Taken,
+    BackendName, CaptureRequest, CaptureResult, Failed, FailedAttempt, Recorded, RecordingRequest,
+    SequenceRequest, SessionRequest, StepReport,
 };
 use crate::error::{CaptureError, ErrorKind};
 use exhibit_verify::id::SessionId;
 
 impl Chromium {
-    pub(super) async fn take_with_retry(&self, order: &Order) -> Result<Taken, Box<Failed>> {
+    pub(super) async fn take_with_retry(
+        &self,
+        request: &CaptureRequest,
+    ) -> Result<CaptureResult, Box<Failed>> {
         let mut failed_attempts = Vec::new();
         loop {
             let again = !failed_attempts.is_empty();
-            let attempt = self.attempt(order, again).await;
+            let attempt = self.attempt(request, again).await;
             let failed = match attempt {
                 Ok(mut taken) => {
                     taken.failed_attempts = failed_attempts;
@@ -40,8 +43,8 @@ impl Chromium {
                 ErrorKind::RendererCrashed | ErrorKind::BrowserUnavailable
             );
             // What a session's page was like cannot be made again.
-            let lost = lost && order.settings.page.session.is_none();
-            if !lost || again || Instant::now() >= order.deadline {
+            let lost = lost && request.settings.page.session.is_none();
+            if !lost || again || Instant::now() >= request.deadline {
                 return Err(Box::new(Failed { failed_attempts, ..*failed }));
             }
             tracing::warn!(code = %failed.problem.kind, "a capture lost its browser; it is tried again");
@@ -57,28 +60,28 @@ impl Chromium {
     /// they are not tried again.
     pub(super) async fn steps(
         &self,
-        mut order: SequenceOrder,
+        mut request: SequenceRequest,
         reports: mpsc::Sender<StepReport>,
-        recording: Option<RecordingOrder>,
+        recording: Option<RecordingRequest>,
     ) -> Result<Option<Recorded>, CaptureError> {
-        let (deadline, session) = (order.deadline, order.page.session);
+        let (deadline, session) = (request.deadline, request.page.session);
         if let Some(id) = session {
-            let held = unless_gone(&order.gone, self.0.sessions.hold(id, deadline)).await?;
+            let held = unless_gone(&request.gone, self.0.sessions.hold(id, deadline)).await?;
             let held = held.as_ref().ok_or_else(|| unavailable("the session is closed"))?;
             if recording.is_some() && held.recorder.is_some() {
                 return Err(already_recording());
             }
-            order.product = held.instance.product();
-            let walk = self.walk(&held.page, &held.instance, &order, &reports, recording);
+            request.product = held.instance.product();
+            let walk = self.walk(&held.page, &held.instance, &request, &reports, recording);
             return Box::pin(walk).await;
         }
         let instance = self.instance(deadline).await?;
-        order.product = instance.product();
+        request.product = instance.product();
         let token = instance.under_way();
         let page = tokio::time::timeout_at(deadline, instance.page()).await;
         let page =
             page.map_err(|_| out_of_time())?.ok_or_else(|| unavailable("the browser died"))?;
-        let outcome = Box::pin(self.walk(&page, &instance, &order, &reports, recording)).await;
+        let outcome = Box::pin(self.walk(&page, &instance, &request, &reports, recording)).await;
         self.let_go(page, instance, token);
         outcome
     }
@@ -89,19 +92,19 @@ impl Chromium {
         &self,
         page: &Page,
         instance: &Instance,
-        order: &SequenceOrder,
+        request: &SequenceRequest,
         reports: &mpsc::Sender<StepReport>,
-        recording: Option<RecordingOrder>,
+        recording: Option<RecordingRequest>,
     ) -> Result<Option<Recorded>, CaptureError> {
-        steps::ready(page, order).await.map_err(CaptureError::from)?;
+        steps::ready(page, request).await.map_err(CaptureError::from)?;
         let recorder = match recording {
             Some(recording) => {
                 Some(Recording::start(page, instance, recording, &self.0.tasks).await?)
             }
             None => None,
         };
-        let run = Box::pin(steps::run(page, instance, order, reports, recorder.as_ref()));
-        let outcome = tokio::time::timeout_at(order.deadline, run).await;
+        let run = Box::pin(steps::run(page, instance, request, reports, recorder.as_ref()));
+        let outcome = tokio::time::timeout_at(request.deadline, run).await;
         let outcome =
             outcome.unwrap_or_else(|_| Err(out_of_time().into())).map_err(CaptureError::from);
         match recorder {
@@ -119,7 +122,7 @@ impl Chromium {
     pub(super) async fn record(
         &self,
         session: SessionId,
-        order: RecordingOrder,
+        request: RecordingRequest,
     ) -> Result<(), CaptureError> {
         let deadline = Instant::now() + QUICK;
         let mut held = self.0.sessions.hold(session, deadline).await?;
@@ -127,7 +130,7 @@ impl Chromium {
         if held.recorder.is_some() {
             return Err(already_recording());
         }
-        let recorder = Recording::start(&held.page, &held.instance, order, &self.0.tasks);
+        let recorder = Recording::start(&held.page, &held.instance, request, &self.0.tasks);
         held.recorder = Some(recorder.await?);
         Ok(())
     }
@@ -144,35 +147,39 @@ impl Chromium {
         }
     }
 
-    async fn attempt(&self, order: &Order, again: bool) -> Result<Taken, Box<Failed>> {
-        if let Some(id) = order.settings.page.session {
-            let held = self.0.sessions.hold(id, order.deadline);
-            let held = unless_gone(&order.gone, held).await.map_err(boxed)?;
+    async fn attempt(
+        &self,
+        request: &CaptureRequest,
+        again: bool,
+    ) -> Result<CaptureResult, Box<Failed>> {
+        if let Some(id) = request.settings.page.session {
+            let held = self.0.sessions.hold(id, request.deadline);
+            let held = unless_gone(&request.gone, held).await.map_err(boxed)?;
             return match held.as_ref() {
-                Some(held) => attempt_on(&held.page, &held.instance, order).await,
+                Some(held) => attempt_on(&held.page, &held.instance, request).await,
                 None => Err(boxed(unavailable("the session is closed"))),
             };
         }
         let begun = Instant::now();
-        let instance = self.instance(order.deadline).await.map_err(boxed)?;
+        let instance = self.instance(request.deadline).await.map_err(boxed)?;
         let token = instance.under_way();
         let page =
             async { if again { instance.proven_page().await } else { instance.page().await } };
-        let page = match tokio::time::timeout_at(order.deadline, page).await {
+        let page = match tokio::time::timeout_at(request.deadline, page).await {
             Ok(Some(page)) => page,
             Ok(None) => return Err(boxed(unavailable("the browser died"))),
             Err(_) => return Err(boxed(out_of_time())),
         };
         let page_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         page.observed().facts.timings.page_ms = page_ms;
-        let result = attempt_on(&page, &instance, order).await;
+        let result = attempt_on(&page, &instance, request).await;
         self.let_go(page, instance, token);
         result
     }
 
     /// Open a session's page.
-    pub(super) async fn open(&self, order: SessionOrder) -> Result<(), CaptureError> {
-        let SessionOrder { id, page: settings, deadline, policy } = order;
+    pub(super) async fn open(&self, request: SessionRequest) -> Result<(), CaptureError> {
+        let SessionRequest { id, page: settings, deadline, policy } = request;
         let instance = self.instance(deadline).await?;
         let token = instance.under_way();
         let page = tokio::time::timeout_at(deadline, instance.page()).await;
@@ -202,13 +209,17 @@ impl Chromium {
 }
 
 /// One attempt at a capture on `page`.
-async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<Taken, Box<Failed>> {
+async fn attempt_on(
+    page: &Page,
+    instance: &Instance,
+    request: &CaptureRequest,
+) -> Result<CaptureResult, Box<Failed>> {
     let browser = instance.product();
-    let taking = take::take(page, order, &browser);
-    let outcome = tokio::time::timeout_at(order.deadline, taking).await;
+    let taking = take::take(page, request, &browser);
+    let outcome = tokio::time::timeout_at(request.deadline, taking).await;
     let outcome = outcome.unwrap_or_else(|_| Err(out_of_time().into()));
     match outcome {
-        Ok(made) => Ok(Taken {
+        Ok(made) => Ok(CaptureResult {
             by: BackendName::Chromium,
             product: made.bytes,
             pixels: made.pixels,
@@ -223,8 +234,8 @@ async fn attempt_on(page: &Page, instance: &Instance, order: &Order) -> Result<T
             failed_attempts: Vec::new(),
         }),
         Err(error) => {
-            if order.settings.page.session.is_some() && page.is_alive() {
-                view::recover(page, order.settings.page.viewport).await;
+            if request.settings.page.session.is_some() && page.is_alive() {
+                view::recover(page, request.settings.page.viewport).await;
             }
             let (facts, forbidden) = {
                 let mut seen = page.observed();

@@ -13,7 +13,7 @@ use super::h264::Coder;
 use super::mp4::{Sample, TIMESCALE};
 use super::output::Output;
 use super::pace::Pace;
-use super::picture::Picture;
+use super::yuv_image::YuvImage;
 use super::{End, Frame, Message, Settings, Sink, Source, Summary};
 
 /// A still page is told of this often.
@@ -28,7 +28,7 @@ struct Recording<'a> {
     settings: Settings,
     output: Output<'a>,
     coder: Coder,
-    picture: Picture,
+    picture: YuvImage,
     /// Samples that are not on disk yet.
     batch: Vec<Sample>,
     batch_since: f64,
@@ -58,7 +58,7 @@ pub(super) fn record(
 impl<'a> Recording<'a> {
     fn new(settings: Settings, sink: &'a mut dyn Sink) -> io::Result<Self> {
         let size = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
-        let picture = Picture::black(size(settings.width), size(settings.height));
+        let picture = YuvImage::black(size(settings.width), size(settings.height));
         let mut summary = Summary::new(Source::Screencast);
         (summary.width, summary.height) = (picture.width(), picture.height());
         summary.superseded = Some(0);

@@ -9,7 +9,7 @@ use openh264::encoder::{
 use openh264::formats::YUVSlices;
 
 use super::mp4::{Track, leaf};
-use super::picture::Picture;
+use super::yuv_image::YuvImage;
 
 /// The quantiser: the finest that the library allows. With frames of quality 100 the bytes are about
 /// twice those of its own 26 with quality 90.
@@ -56,7 +56,7 @@ impl Coder {
     ///
     /// # Errors
     /// What the library says.
-    pub(super) fn code(&mut self, picture: &Picture, key: bool) -> Result<Coded, openh264::Error> {
+    pub(super) fn code(&mut self, picture: &YuvImage, key: bool) -> Result<Coded, openh264::Error> {
         if key {
             self.encoder.force_intra_frame();
         }
@@ -149,7 +149,7 @@ mod tests {
     fn pictures_are_coded_as_finely_as_is_stated() {
         let mut state = 1_u32;
         // Brightness that looks random leaves no choice but to spend the bits.
-        let picture = Picture::of_brightness(64, 64, || {
+        let picture = YuvImage::of_brightness(64, 64, || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             state.to_be_bytes()[0]
         });

@@ -7,10 +7,10 @@ mod h264;
 mod mp4;
 mod output;
 mod pace;
-mod picture;
 mod segment;
 mod segments;
 pub mod vtt;
+mod yuv_image;
 
 use std::io;
 use std::sync::mpsc::Receiver;

@@ -140,7 +140,7 @@ struct Run {
     defaults: Defaults,
 }
 
-struct Entry {
+struct TrackSample {
     duration: u32,
     size: usize,
     is_key: bool,
@@ -155,7 +155,7 @@ impl Run {
         Some(Self { present, count, offset, first_flags, defaults })
     }
 
-    fn entry(&self, fields: &mut Fields<'_>, index: u32) -> Option<Entry> {
+    fn entry(&self, fields: &mut Fields<'_>, index: u32) -> Option<TrackSample> {
         let mut next = |flag: u32, default: u32| {
             if self.present & flag == 0 { Some(default) } else { fields.u32() }
         };
@@ -165,7 +165,7 @@ impl Run {
         let flags = next(0x400, first)?;
         let _composition = next(0x800, 0)?;
         // A sample without bytes would let a run count as it likes.
-        (size > 0).then_some(Entry { duration, size, is_key: flags & 0x1_0000 == 0 })
+        (size > 0).then_some(TrackSample { duration, size, is_key: flags & 0x1_0000 == 0 })
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::io::Write as _;
 
-use super::Kind;
+use super::TarType;
 use super::testing::{BLOCK, Head, encoder, framed};
 
 /// The name of an attack, and what it makes of the tar of a sound bundle: the bytes of a bundle.
@@ -147,7 +147,7 @@ fn bomb(tar: &[u8], name: &str, size: u64) -> Vec<u8> {
     let run = parts.iter().map(Part::name).find(|name| name.starts_with("runs/")).expect("a run");
     let name = format!("{run}{name}");
     parts.retain(|part| part.name() < name);
-    let head = Head::of(&name, Kind::File, size).expect("an entry");
+    let head = Head::of(&name, TarType::File, size).expect("an entry");
     let mut tar = joined(&parts);
     tar.truncate(tar.len() - 2 * BLOCK);
     let mut encoder = encoder(Vec::new()).expect("an encoder");

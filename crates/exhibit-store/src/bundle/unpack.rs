@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::{BundleError, Kind, Limits, Reader, survey};
+use super::{BundleError, Limits, Reader, TarType, survey};
 use crate::RUNS;
 use crate::disk;
 use crate::id::RunId;
@@ -35,8 +35,8 @@ pub fn unpack(
     while let Some(entry) = reader.next_entry()? {
         let (place, run) = (folder.join(entry.name.path()), entry.name.run());
         match entry.kind {
-            Kind::Folder => disk::make_dirs(&place)?,
-            Kind::File => {
+            TarType::Folder => disk::make_dirs(&place)?,
+            TarType::File => {
                 disk::make_dirs(place.parent().unwrap_or(folder))?;
                 disk::unpack_file(&place, &mut reader)?;
             }

@@ -27,13 +27,13 @@ pub struct Ledger {
 struct State {
     /// Grows with each mark.
     now: u64,
-    paths: HashMap<PathBuf, Entry>,
+    paths: HashMap<PathBuf, PathWindows>,
     /// Those changed last, oldest first.
     recent: VecDeque<PathBuf>,
 }
 
 #[derive(Debug, Default)]
-struct Entry {
+struct PathWindows {
     /// Windows that are open on it; of those, how many reach below it.
     open: u32,
     deep: u32,
@@ -58,7 +58,7 @@ impl Ledger {
         if state.paths.contains_key(path) {
             return true;
         }
-        let deep = |entry: &Entry| entry.deep > 0 || entry.closed_deep.is_some();
+        let deep = |entry: &PathWindows| entry.deep > 0 || entry.closed_deep.is_some();
         path.ancestors().skip(1).any(|above| state.paths.get(above).is_some_and(deep))
     }
 

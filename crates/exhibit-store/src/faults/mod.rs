@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use self::stamper::{Asked, Stamper};
+use self::stamper::{ClockedStamper, Stamper};
 use super::draft::{Attachment, Draft};
 use super::error::StoreError;
 use super::finding::FindingCode;
@@ -41,7 +41,7 @@ const BEFORE: usize = 253;
 
 /// What somebody was told, and so must be found again.
 #[derive(Debug, Default)]
-struct Told {
+struct Acknowledged {
     runs: BTreeMap<RunId, ToldOfRun>,
     entries: Vec<(u64, Vec<u8>)>,
     /// What was refused twice in a row.
@@ -78,7 +78,7 @@ struct Trial {
     place: tempfile::TempDir,
     clock: Clock,
     stamper: Arc<Stamper>,
-    told: Told,
+    told: Acknowledged,
 }
 
 impl Trial {
@@ -88,7 +88,8 @@ impl Trial {
             if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let place = place.expect("a folder");
         let clock = Clock::fixed("2026-11-24T08:15:46.120Z".parse().expect("a time"));
-        let trial = Self { place, clock, stamper: Arc::clone(stamper), told: Told::default() };
+        let trial =
+            Self { place, clock, stamper: Arc::clone(stamper), told: Acknowledged::default() };
         let store = Store::open(&trial.root()).expect("a store");
         let log = Log::open(store.root(), &log_key(), ORIGIN).expect("a log");
         grow(&log, BEFORE);
@@ -120,7 +121,7 @@ impl Trial {
         let Some(store) = self.twice("open", |_| Store::open(&root)) else { return };
         let log = self.twice("open the log", |_| Log::open(&root, &log_key(), ORIGIN));
         let Some(log) = log.map(Arc::new) else { return };
-        let asked = Arc::new(Asked(Arc::clone(&self.stamper), self.clock.clone()));
+        let asked = Arc::new(ClockedStamper(Arc::clone(&self.stamper), self.clock.clone()));
         let store = store.with_log(Arc::clone(&log)).with_authority(asked);
         let finished = self.fill(&store, 0);
         let entry = leaf::heartbeat(1, Duration::from_secs(900), self.now());

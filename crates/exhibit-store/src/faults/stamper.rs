@@ -35,11 +35,11 @@ pub(super) struct Stamper {
 }
 
 /// It, with the clock of a trial.
-pub(super) struct Asked(pub(super) Arc<Stamper>, pub(super) Clock);
+pub(super) struct ClockedStamper(pub(super) Arc<Stamper>, pub(super) Clock);
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for ClockedStamper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Asked")
+        f.write_str("ClockedStamper")
     }
 }
 
@@ -130,7 +130,7 @@ impl Stamper {
     }
 }
 
-impl TimestampAuthority for Asked {
+impl TimestampAuthority for ClockedStamper {
     fn ask(&self, _: RunId, request: &Request) -> Option<Vec<u8>> {
         let time = self.1.now().wall.strftime("%Y%m%d%H%M%SZ").to_string();
         Some(self.0.answer_to(request, &time))

@@ -57,7 +57,7 @@ impl Log {
             return Ok(histories);
         }
         self.backwards(|index, leaf, entry| {
-            for head in RunHead::told_by(&leaf) {
+            for head in RunHead::in_leaf(&leaf) {
                 if let Some(history) = histories.get_mut(&head.run) {
                     history.heads.push(head);
                 }

@@ -18,7 +18,7 @@ pub use self::stamps::{StampRefusal, Stamped};
 use self::writer::Writer;
 use super::StoreError;
 use super::batch::{Batch, lock};
-use super::layout::{self, Entry};
+use super::layout::{self, FolderEntry};
 use super::sign::LogKey;
 use crate::id::RunId;
 use crate::tlog::checkpoint::Checkpoint;
@@ -308,7 +308,7 @@ impl Log {
 
 /// Sizes of the checkpoints that are kept below `folder`.
 fn published(folder: &Path, sizes: &mut Vec<u64>) -> io::Result<()> {
-    for Entry { path, kind, .. } in layout::entries(folder)? {
+    for FolderEntry { path, kind, .. } in layout::entries(folder)? {
         if kind.is_dir() {
             published(&path, sizes)?;
         } else if path.extension().is_some_and(|ending| ending == "note")

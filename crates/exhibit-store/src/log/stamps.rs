@@ -14,7 +14,7 @@ use crate::StoreError;
 use crate::clock::Moment;
 use crate::digest::Digest;
 use crate::disk;
-use crate::timestamp::{Authorities, Request, Stamp, StampError, Untrusted};
+use crate::timestamp::{Authorities, Request, StampError, TimestampToken, Untrusted};
 use crate::tlog::tile::grouped;
 
 const READ_ONLY: u32 = 0o400;
@@ -30,7 +30,7 @@ pub struct Stamped {
     /// Size of the checkpoint it is over.
     pub size: u64,
     /// The timestamp.
-    pub stamp: Stamp,
+    pub stamp: TimestampToken,
 }
 
 /// Why a response was not taken in.
@@ -93,8 +93,8 @@ impl Log {
         believed: Option<&Authorities>,
         at: Moment,
     ) -> Result<Stamped, StampRefusal> {
-        let bytes = &*Stamp::without_words(response);
-        let stamp = Stamp::parse(bytes)?;
+        let bytes = &*TimestampToken::without_words(response);
+        let stamp = TimestampToken::parse(bytes)?;
         if let Some(believed) = believed {
             believed.judge(&stamp)?;
         }
@@ -137,7 +137,7 @@ impl Log {
     /// not keep an authority that is believed from its place.
     fn is_foreign(&self, file: StampFile, believed: Option<&Authorities>) -> bool {
         let (Some(believed), Ok(bytes)) = (believed, file.read(&self.root)) else { return false };
-        if Stamp::parse(&bytes).is_ok_and(|stamp| believed.judge(&stamp).is_ok()) {
+        if TimestampToken::parse(&bytes).is_ok_and(|stamp| believed.judge(&stamp).is_ok()) {
             return false;
         }
         let sha256 = Digest::of(&bytes).to_string();
@@ -172,12 +172,13 @@ impl Log {
             read => read?,
         };
         let size = checkpoint.size;
-        let counts = |stamp: &Stamp| {
+        let counts = |stamp: &TimestampToken| {
             stamp.is_over(note.text.as_bytes())
                 && believed.is_none_or(|believed| believed.judge(stamp).is_ok())
         };
         let answers = (1..=MAX_PER_CHECKPOINT).map(|number| StampFile::Response(size, number));
-        let mut stamps = answers.filter_map(|file| Stamp::parse(&file.read(&self.root).ok()?).ok());
+        let mut stamps =
+            answers.filter_map(|file| TimestampToken::parse(&file.read(&self.root).ok()?).ok());
         Ok(stamps.find(counts).map(|stamp| Stamped { size, stamp }))
     }
 }

@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::disk::{self, PARTIAL_SUFFIX};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{Algorithm, Note, NoteSigner};
-use crate::tlog::tile::{self, HEIGHT, Kind, Tile, WIDTH};
+use crate::tlog::tile::{self, HEIGHT, Tile, TileKind, WIDTH};
 use crate::tlog::tree;
 use crate::{StoreError, layout};
 
@@ -49,7 +49,7 @@ impl End {
         tile::push_entry(&mut self.bundle, entry);
         self.size += 1;
         if self.size.is_multiple_of(WIDTH) {
-            let full = Tile { kind: Kind::Entries, index: self.size / WIDTH - 1, width: WIDTH };
+            let full = Tile { kind: TileKind::Entries, index: self.size / WIDTH - 1, width: WIDTH };
             files.push((full, std::mem::take(&mut self.bundle)));
         }
         self.push_hash(0, tree::leaf_hash(entry), files);
@@ -73,7 +73,7 @@ impl End {
         let level = u32::try_from(level).expect("a tree has few levels");
         let held = self.size >> (HEIGHT * level);
         let index = if width == WIDTH { held / WIDTH - 1 } else { held / WIDTH };
-        Tile { kind: Kind::Hashes(level), index, width }
+        Tile { kind: TileKind::Hashes(level), index, width }
     }
 
     /// The tiles that are not full and have grown since `before`.
@@ -81,7 +81,7 @@ impl End {
         let mut files = Files::new();
         if !self.bundle.is_empty() {
             let (index, width) = (self.size / WIDTH, self.size % WIDTH);
-            files.push((Tile { kind: Kind::Entries, index, width }, self.bundle.clone()));
+            files.push((Tile { kind: TileKind::Entries, index, width }, self.bundle.clone()));
         }
         for (level, hashes) in self.levels.iter().enumerate() {
             if hashes.is_empty() || before.levels.get(level) == Some(hashes) {
@@ -179,7 +179,7 @@ impl Writer {
         files.extend(end.partial(&self.end));
         self.stale = true;
         // Entries first: from them alone all the rest follows.
-        files.sort_by_key(|(tile, _)| (tile.kind != Kind::Entries, tile.kind, tile.index));
+        files.sort_by_key(|(tile, _)| (tile.kind != TileKind::Entries, tile.kind, tile.index));
         for (tile, bytes) in &files {
             write(root, &format!("{FOLDER}/{tile}"), bytes)?;
         }
@@ -366,7 +366,7 @@ fn write(root: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
 /// The end of a log of `size` entries, from its tiles.
 fn end_of(reader: &LogReader, size: u64) -> std::io::Result<End> {
     let mut end = End { size, ..End::empty() };
-    if let Some(tile) = Tile::of(Kind::Entries, size / WIDTH, size) {
+    if let Some(tile) = Tile::of(TileKind::Entries, size / WIDTH, size) {
         end.bundle = reader.tile(tile)?;
     }
     for level in 0.. {
@@ -374,7 +374,7 @@ fn end_of(reader: &LogReader, size: u64) -> std::io::Result<End> {
         if held == 0 {
             break;
         }
-        let tile = Tile::of(Kind::Hashes(level), held / WIDTH, size);
+        let tile = Tile::of(TileKind::Hashes(level), held / WIDTH, size);
         end.levels.push(tile.map_or(Ok(Vec::new()), |tile| reader.hashes(tile))?);
     }
     let entries = tile::entries(&end.bundle).unwrap_or_default();

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::json;
 
 use super::attacks::write;
-use super::custody::{Act, Custodian, Custody, Deed};
+use super::custody::{AccessActor, Act, Custody, NewAccessEvent};
 use super::damage::unlock;
 use super::fixture::{Bench, ORIGIN, id, log_key, opening, retired, revoked, signer};
 use super::hostile::copy_tree;
@@ -94,11 +94,11 @@ struct Scene {
 }
 
 /// Somebody's taking a file of the first run.
-pub(super) fn look(path: &str) -> Deed {
+pub(super) fn look(path: &str) -> NewAccessEvent {
     let caller = Caller::Socket { uid: 1000, gid: 1000, pid: Some(42) };
     let detail = serde_json::Map::from_iter([("path".to_owned(), path.into())]);
-    let by = Custodian { caller, session: false };
-    Deed { by, act: Act::Download, runs: vec![id(0)], detail }
+    let by = AccessActor { caller, session: false };
+    NewAccessEvent { by, act: Act::Download, runs: vec![id(0)], detail }
 }
 
 impl Scene {

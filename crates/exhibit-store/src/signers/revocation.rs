@@ -72,7 +72,7 @@ impl Signers {
     ///
     /// # Errors
     /// See [`SignersError`].
-    pub fn told(&mut self, revocations: &[Revocation]) -> Result<(), SignersError> {
+    pub fn mark_logged(&mut self, revocations: &[Revocation]) -> Result<(), SignersError> {
         let _lock = self.lock()?;
         for revoked in &mut self.file.revoked {
             revoked.logged |= revocations.contains(revoked);
@@ -173,7 +173,7 @@ mod tests {
         let [revoked] = signers.revoked() else { panic!("{signers:?}") };
         assert_eq!((revoked.reason.as_str(), revoked.logged), ("stolen before", false));
         let revoked = revoked.clone();
-        signers.told(&[revoked]).expect("written");
+        signers.mark_logged(&[revoked]).expect("written");
         assert!(desk.signers().revoked()[0].logged);
         let line = format!("{} since=20261124090000Z stolen before\n", signers.keys()[0].key);
         assert_eq!(signers.revoked_keys(), line);

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 
-use super::header::Kind;
-use super::reader::{Entry, Reader, Survey};
+use super::header::TarType;
+use super::reader::{Reader, Survey, TarEntry};
 use super::{BundleError, Limits};
 use crate::blob::{Blob, BlobWriter};
 use crate::id::RunId;
@@ -23,7 +23,7 @@ const LEAST_KEPT: u64 = 64 << 20;
 
 /// What there is in a folder under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum FolderItem {
     /// A folder.
     Folder,
     /// A plain file.
@@ -41,7 +41,7 @@ pub struct Folder {
     /// The run.
     pub run: RunId,
     /// Everything in it, by path.
-    pub entries: BTreeMap<String, Seen>,
+    pub entries: BTreeMap<String, FolderItem>,
     whole: BTreeMap<String, Vec<u8>>,
     /// Packed.
     events: Option<Blob>,
@@ -73,26 +73,26 @@ impl Folder {
 
     fn take<R: Read>(
         &mut self,
-        entry: &Entry,
+        entry: &TarEntry,
         reader: &mut Reader<R>,
         kept: u64,
     ) -> Result<(), BundleError> {
         let Some(path) = entry.name.inside() else { return Ok(()) };
-        let seen = if entry.kind == Kind::Folder {
-            Seen::Folder
+        let seen = if entry.kind == TarType::Folder {
+            FolderItem::Folder
         } else if path == EVENTS {
             let mut packed = encoder(kept)?;
             let (sha256, size) = copy(reader, &mut packed)?;
             self.events = Some(packed.finish()?.blob.finish());
-            Seen::File { size, sha256 }
+            FolderItem::File { size, sha256 }
         } else if is_read_whole(path) {
             let mut bytes = Vec::new();
             let (sha256, size) = copy(reader, &mut bytes)?;
             self.whole.insert(path.to_owned(), bytes);
-            Seen::File { size, sha256 }
+            FolderItem::File { size, sha256 }
         } else {
             let (sha256, size) = copy(reader, &mut io::sink())?;
-            Seen::File { size, sha256 }
+            FolderItem::File { size, sha256 }
         };
         self.entries.insert(path.to_owned(), seen);
         Ok(())

@@ -25,7 +25,7 @@ pub type Block = [u8; BLOCK];
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TarType {
     /// A plain file.
     File,
     /// A folder.
@@ -52,9 +52,9 @@ struct Fields<'a> {
 impl Head {
     /// What stands before the `size` bytes of the entry `name`, which ends in a slash for a folder.
     /// None for what no entry can say.
-    pub fn of(name: &str, kind: Kind, size: u64) -> Option<Self> {
+    pub fn of(name: &str, kind: TarType, size: u64) -> Option<Self> {
         let bytes = name.as_bytes();
-        let folder = kind == Kind::Folder;
+        let folder = kind == TarType::Folder;
         if size > MAX_FILE || bytes.len() > MAX_NAME || (folder && size > 0) {
             return None;
         }
@@ -155,9 +155,9 @@ mod tests {
     use super::*;
 
     /// What `tar` (the crate), by which all bundles were written before, puts before an entry.
-    fn by_another(name: &str, kind: Kind, size: u64) -> Vec<u8> {
+    fn by_another(name: &str, kind: TarType, size: u64) -> Vec<u8> {
         let mut header = tar::Header::new_ustar();
-        let folder = kind == Kind::Folder;
+        let folder = kind == TarType::Folder;
         let entry = if folder { tar::EntryType::Directory } else { tar::EntryType::Regular };
         header.set_entry_type(entry);
         header.set_mode(if folder { FOLDER } else { FILE });
@@ -180,11 +180,12 @@ mod tests {
                 for last in [1, 3, 98, 99, 100] {
                     let name = ["runs", &"a".repeat(above), &"b".repeat(middle), &"c".repeat(last)];
                     for (name, kind) in [
-                        (name[..2].join("/"), Kind::File),
-                        (name.join("/"), Kind::File),
-                        (format!("{}/", name.join("/")), Kind::Folder),
+                        (name[..2].join("/"), TarType::File),
+                        (name.join("/"), TarType::File),
+                        (format!("{}/", name.join("/")), TarType::Folder),
                     ] {
-                        let size = if kind == Kind::File { (name.len() as u64) << 20 } else { 0 };
+                        let size =
+                            if kind == TarType::File { (name.len() as u64) << 20 } else { 0 };
                         let head = Head::of(&name, kind, size).expect("an entry");
                         let ours = [head.long.unwrap_or_default(), head.header.to_vec()].concat();
                         assert!(ours == by_another(&name, kind, size), "{name}");
@@ -199,24 +200,24 @@ mod tests {
     #[test]
     fn what_a_header_says_is_read_again() {
         for (name, kind, size) in
-            [("a/b", Kind::File, 0), ("a/", Kind::Folder, 0), ("x", Kind::File, MAX_FILE)]
+            [("a/b", TarType::File, 0), ("a/", TarType::Folder, 0), ("x", TarType::File, MAX_FILE)]
         {
             let Head { long, header } = Head::of(name, kind, size).expect("an entry");
             let said = (long, name_in(&header), size_in(&header), long_name_in(&header));
             assert_eq!(said, (None, name.as_bytes().to_vec(), Some(size), None));
         }
         let name = format!("{}/{}/{}", "x".repeat(99), "x".repeat(99), "y".repeat(99));
-        let head = Head::of(&name, Kind::File, 7).expect("an entry");
+        let head = Head::of(&name, TarType::File, 7).expect("an entry");
         let long = head.long.expect("too long for ustar");
         let first = long[..BLOCK].try_into().expect("a block");
         assert_eq!(long_name_in(first), Some(name.len()));
         for (name, kind, size) in [
-            ("x", Kind::File, MAX_FILE + 1),
-            ("x/", Kind::Folder, 1),
-            ("x", Kind::Folder, 0),
-            ("x/", Kind::File, 0),
-            ("x\0y", Kind::File, 0),
-            (&"x".repeat(120), Kind::File, 0),
+            ("x", TarType::File, MAX_FILE + 1),
+            ("x/", TarType::Folder, 1),
+            ("x", TarType::Folder, 0),
+            ("x/", TarType::File, 0),
+            ("x\0y", TarType::File, 0),
+            (&"x".repeat(120), TarType::File, 0),
         ] {
             assert_eq!(Head::of(name, kind, size), None, "{name}");
         }

@@ -13,10 +13,10 @@ mod writer;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-pub use self::folder::{Folder, Seen, folders};
-pub use self::header::Kind;
+pub use self::folder::{Folder, FolderItem, folders};
+pub use self::header::TarType;
 pub use self::name::Name;
-pub use self::reader::{Entry, Reader, Survey};
+pub use self::reader::{Reader, Survey, TarEntry};
 pub use self::writer::write_tar;
 use crate::disk;
 use crate::id::RunId;
@@ -126,7 +126,7 @@ pub fn files_in<const N: usize>(
         && let Some(entry) = reader.next_entry().map_err(invalid)?
     {
         let at = wanted.iter().position(|(name, _)| entry.name.path() == *name);
-        let Some(at) = at.filter(|_| entry.kind == Kind::File) else { continue };
+        let Some(at) = at.filter(|_| entry.kind == TarType::File) else { continue };
         if entry.size > wanted[at].1 {
             found[at] = Some(Found::TooLarge);
             continue;

@@ -1,7 +1,7 @@
 //! Owns the names in a bundle: which ones have a place in it, and the order in which our writer has
 //! them. A name that follows in that order cannot come twice.
 
-use super::header::Kind;
+use super::header::TarType;
 use super::{BundleError, PROOFS, RUNS};
 use crate::artifact::is_safe_name;
 use crate::id::RunId;
@@ -63,19 +63,19 @@ impl Name {
 /// Where a reader is: proofs by run, then folders by run, in each folder names in bytewise order and
 /// what is in a folder behind it.
 #[derive(Debug, Default)]
-pub(super) struct Order {
+pub(super) struct NameOrder {
     proofs: Vec<RunId>,
     runs: Vec<RunId>,
     /// The folders that are open, each with the last name in it.
     open: Vec<(String, String)>,
 }
 
-impl Order {
+impl NameOrder {
     /// Go on to `name`.
     ///
     /// # Errors
     /// [`BundleError::NotABundle`] where our writer would not have it there.
-    pub(super) fn follow(&mut self, name: &Name, kind: Kind) -> Result<(), BundleError> {
+    pub(super) fn follow(&mut self, name: &Name, kind: TarType) -> Result<(), BundleError> {
         let fits = if name.proof { self.proof(name, kind) } else { self.inside(name, kind) };
         if fits {
             return Ok(());
@@ -85,19 +85,19 @@ impl Order {
         Err(BundleError::NotABundle(message))
     }
 
-    fn proof(&mut self, name: &Name, kind: Kind) -> bool {
+    fn proof(&mut self, name: &Name, kind: TarType) -> bool {
         let next = self.proofs.last().is_none_or(|last| *last < name.run);
         self.proofs.push(name.run);
-        next && self.runs.is_empty() && kind == Kind::File
+        next && self.runs.is_empty() && kind == TarType::File
     }
 
-    fn inside(&mut self, name: &Name, kind: Kind) -> bool {
+    fn inside(&mut self, name: &Name, kind: TarType) -> bool {
         let Some((above, last)) = name.path.rsplit_once('/') else { return false };
         if above == RUNS {
             let next = self.runs.last().is_none_or(|before| *before < name.run);
             self.runs.push(name.run);
             self.open = vec![(name.path.clone(), String::new())];
-            return next && kind == Kind::Folder;
+            return next && kind == TarType::Folder;
         }
         while self.open.last().is_some_and(|(open, _)| open != above) {
             self.open.pop();
@@ -105,7 +105,7 @@ impl Order {
         let Some((_, before)) = self.open.last_mut() else { return false };
         let next = before.as_str() < last;
         last.clone_into(before);
-        if kind == Kind::Folder {
+        if kind == TarType::Folder {
             self.open.push((name.path.clone(), String::new()));
         }
         next

@@ -5,8 +5,8 @@
 use std::io::{self, Cursor, Read};
 
 use super::frame::Frame;
-use super::header::{BLOCK, Block, Head, Kind, long_name_in, name_in, size_in};
-use super::name::{Name, Order};
+use super::header::{BLOCK, Block, Head, TarType, long_name_in, name_in, size_in};
+use super::name::{Name, NameOrder};
 use super::{BundleError, Limits};
 use crate::id::RunId;
 use crate::layout::BAG_INFO;
@@ -14,11 +14,11 @@ use crate::sizes::{MAX_TAG_FILE, SLACK, UNSTATED, largest, payload_in};
 
 /// An entry of a bundle.
 #[derive(Debug)]
-pub struct Entry {
+pub struct TarEntry {
     /// Its name.
     pub name: Name,
     /// What it is.
-    pub kind: Kind,
+    pub kind: TarType,
     /// Its bytes.
     pub size: u64,
 }
@@ -45,7 +45,7 @@ struct Payload {
 pub struct Reader<R: Read> {
     frame: Frame<R>,
     limits: Limits,
-    order: Order,
+    order: NameOrder,
     entries: u64,
     bytes: u64,
     payload: Option<Payload>,
@@ -66,7 +66,7 @@ impl<R: Read> Reader<R> {
         Ok(Self {
             frame: Frame::open(packed)?,
             limits,
-            order: Order::default(),
+            order: NameOrder::default(),
             entries: 0,
             bytes: 0,
             payload: None,
@@ -82,7 +82,7 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// [`BundleError`] for what our writer does not make, or more than the limits allow.
-    pub fn next_entry(&mut self) -> Result<Option<Entry>, BundleError> {
+    pub fn next_entry(&mut self) -> Result<Option<TarEntry>, BundleError> {
         if self.ended {
             return Ok(None);
         }
@@ -103,7 +103,7 @@ impl<R: Read> Reader<R> {
         if name.inside() == Some(BAG_INFO) {
             self.read_payload(name.run(), size)?;
         }
-        Ok(Some(Entry { name, kind, size }))
+        Ok(Some(TarEntry { name, kind, size }))
     }
 
     /// Read to the end: everything is as our writer makes it.
@@ -134,7 +134,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The header of the next entry; none at the end, which are two blocks of zeros.
-    fn head(&mut self) -> Result<Option<(Vec<u8>, Kind, u64)>, BundleError> {
+    fn head(&mut self) -> Result<Option<(Vec<u8>, TarType, u64)>, BundleError> {
         let header = self.block()?;
         if header == [0; BLOCK] {
             if self.block()? == [0; BLOCK] {
@@ -219,10 +219,10 @@ impl<R: Read> Read for Reader<R> {
     }
 }
 
-fn kind_and_size(header: &Block) -> Result<(Kind, u64), BundleError> {
+fn kind_and_size(header: &Block) -> Result<(TarType, u64), BundleError> {
     let kind = match header[156] {
-        b'0' => Kind::File,
-        b'5' => Kind::Folder,
+        b'0' => TarType::File,
+        b'5' => TarType::Folder,
         flag => {
             let name = name_in(header).escape_ascii().to_string();
             let message = format!("{name} is an entry of the kind {:?}", char::from(flag));
@@ -238,7 +238,7 @@ fn same(
     name: &[u8],
     long: Option<Vec<u8>>,
     header: &Block,
-) -> Result<Option<(Vec<u8>, Kind, u64)>, BundleError> {
+) -> Result<Option<(Vec<u8>, TarType, u64)>, BundleError> {
     let (kind, size) = kind_and_size(header)?;
     let made = std::str::from_utf8(name).ok().and_then(|name| Head::of(name, kind, size));
     if made.is_some_and(|made| made.long == long && made.header == *header) {

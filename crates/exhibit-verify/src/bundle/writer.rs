@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::header::{BLOCK, Head, Kind};
+use super::header::{BLOCK, Head, TarType};
 use super::name::Name;
 use super::{Limits, PROOFS, RUNS};
 use crate::disk;
@@ -47,7 +47,7 @@ pub fn write_tar(
 impl<W: Write> Writer<'_, W> {
     /// Add what is in `folder`, in bytewise order of the names.
     fn below(&mut self, folder: &Path, name: &str) -> io::Result<()> {
-        self.head(&format!("{name}/"), Kind::Folder, 0)?;
+        self.head(&format!("{name}/"), TarType::Folder, 0)?;
         for entry in entries(folder)? {
             let part = entry.name.to_str().ok_or(io::ErrorKind::InvalidData)?;
             let name = format!("{name}/{part}");
@@ -63,7 +63,7 @@ impl<W: Write> Writer<'_, W> {
     }
 
     fn file(&mut self, name: &str, size: u64, bytes: impl Read) -> io::Result<()> {
-        self.head(name, Kind::File, size)?;
+        self.head(name, TarType::File, size)?;
         // One byte more than there were tells that it grows.
         let written = io::copy(&mut bytes.take(size + 1), self.tar)?;
         if written != size {
@@ -74,7 +74,7 @@ impl<W: Write> Writer<'_, W> {
     }
 
     /// Write what stands before the bytes of an entry.
-    fn head(&mut self, name: &str, kind: Kind, size: u64) -> io::Result<()> {
+    fn head(&mut self, name: &str, kind: TarType, size: u64) -> io::Result<()> {
         let named = Name::read(name.as_bytes()).ok();
         let fits = named.is_some_and(|named| size <= named.inside().map_or(u64::MAX, largest));
         let Some(Head { long, header }) = Head::of(name, kind, size).filter(|_| fits) else {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-pub use self::named::{Wanted, check as check_path};
+pub use self::named::{ExpectedEvidence, check as check_path};
 pub use self::time::time;
 pub use self::trust::trust_in;
 pub use self::words::counted;
@@ -26,7 +26,7 @@ pub type Line<'a> = dyn FnMut(String) + 'a;
 
 /// What is asked for, beside whom to believe.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct VerifyOptions {
     /// Evidence folders, stores or bundles.
     pub paths: Vec<PathBuf>,
     /// Checkpoints of the log that were kept elsewhere.
@@ -85,9 +85,9 @@ impl std::error::Error for Refused {
 ///
 /// # Errors
 /// [`Refused`] before anything is verified.
-pub fn run(asked: &Asked, trust: &Trust, line: &mut Line<'_>) -> Result<u8, Refused> {
+pub fn run(asked: &VerifyOptions, trust: &Trust, line: &mut Line<'_>) -> Result<u8, Refused> {
     for path in &asked.paths {
-        check_path(path, Wanted::Any)?;
+        check_path(path, ExpectedEvidence::Any)?;
     }
     check_checkpoints(asked)?;
     check_proof(asked)?;
@@ -111,7 +111,7 @@ pub fn run(asked: &Asked, trust: &Trust, line: &mut Line<'_>) -> Result<u8, Refu
 }
 
 struct Command<'a, 'l> {
-    asked: &'a Asked,
+    asked: &'a VerifyOptions,
     trust: &'a Trust,
     /// What callers were handed, each with its file.
     receipts: Vec<(PathBuf, Receipt)>,
@@ -213,7 +213,7 @@ fn is_store(path: &Path) -> bool {
 }
 
 /// A proof speaks of one folder.
-fn check_proof(asked: &Asked) -> Result<(), Refused> {
+fn check_proof(asked: &VerifyOptions) -> Result<(), Refused> {
     let fits = matches!(asked.paths.as_slice(), [path] if !is_store(path));
     if asked.proof.is_none() || fits {
         return Ok(());
@@ -223,7 +223,7 @@ fn check_proof(asked: &Asked) -> Result<(), Refused> {
 }
 
 /// A checkpoint speaks of a whole log.
-fn check_checkpoints(asked: &Asked) -> Result<(), Refused> {
+fn check_checkpoints(asked: &VerifyOptions) -> Result<(), Refused> {
     let field = match (asked.checkpoints.is_empty(), asked.witnessed_since) {
         (true, false) => return Ok(()),
         (true, true) => "witnessed-since",

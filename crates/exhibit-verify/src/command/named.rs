@@ -48,14 +48,14 @@ const OF_A_STORE: &[&str] = &[
 
 /// What is to be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ExpectedEvidence {
     /// One evidence folder.
     Folder,
     /// An evidence folder, a store or a bundle.
     Any,
 }
 
-impl Wanted {
+impl ExpectedEvidence {
     fn words(self) -> &'static str {
         match self {
             Self::Folder => "the folder of one run (STORE/runs/YEAR/MONTH/DAY/RUN)",
@@ -68,7 +68,7 @@ impl Wanted {
 ///
 /// # Errors
 /// [`Refused`], naming the path, what was meant perhaps, and what is to be named.
-pub fn check(path: &Path, wanted: Wanted) -> Result<(), Refused> {
+pub fn check(path: &Path, wanted: ExpectedEvidence) -> Result<(), Refused> {
     let words = wanted.words();
     let refused = |message: String| Err(Refused::new("path", message));
     let shown = path.display();
@@ -86,14 +86,16 @@ pub fn check(path: &Path, wanted: Wanted) -> Result<(), Refused> {
         }
         // What cannot be looked at is judged as unreadable, and not as a mistake.
         Err(_) => Ok(()),
-        Ok(found) if found.is_file() && wanted == Wanted::Any => Ok(()),
+        Ok(found) if found.is_file() && wanted == ExpectedEvidence::Any => Ok(()),
         Ok(_) if is_a_run(path) || holds(path, OF_A_FOLDER) => Ok(()),
-        Ok(_) if wanted == Wanted::Any && holds(path, OF_A_STORE) => Ok(()),
+        Ok(_) if wanted == ExpectedEvidence::Any && holds(path, OF_A_STORE) => Ok(()),
         Ok(_) if path.is_dir() && std::fs::read_dir(path).is_err() => Ok(()),
         Ok(_) => {
             let what = match wanted {
-                Wanted::Folder => "is not a folder of evidence",
-                Wanted::Any => "is neither evidence nor a store, and holds nothing of either",
+                ExpectedEvidence::Folder => "is not a folder of evidence",
+                ExpectedEvidence::Any => {
+                    "is neither evidence nor a store, and holds nothing of either"
+                }
             };
             let meant = meant(path, wanted).map_or(String::new(), |it| {
                 format!("; {} is, which was meant perhaps", it.display())
@@ -115,11 +117,11 @@ fn holds(path: &Path, names: &[&str]) -> bool {
 }
 
 /// What lies in `path` and could have been meant.
-fn meant(path: &Path, wanted: Wanted) -> Option<PathBuf> {
+fn meant(path: &Path, wanted: ExpectedEvidence) -> Option<PathBuf> {
     let below = std::fs::read_dir(path).ok()?.flatten().map(|entry| entry.path());
     let of = |it: &PathBuf| match wanted {
-        Wanted::Folder => it.join("data/events.jsonl").is_file(),
-        Wanted::Any => it.join("runs").is_dir() || it.join("data/events.jsonl").is_file(),
+        ExpectedEvidence::Folder => it.join("data/events.jsonl").is_file(),
+        ExpectedEvidence::Any => it.join("runs").is_dir() || it.join("data/events.jsonl").is_file(),
     };
     below.filter(of).min()
 }
@@ -143,7 +145,7 @@ mod tests {
         std::fs::write(path, bytes)
     }
 
-    fn refused(path: &Path, wanted: Wanted) -> Option<String> {
+    fn refused(path: &Path, wanted: ExpectedEvidence) -> Option<String> {
         check(path, wanted).err().map(|refused| refused.message)
     }
 
@@ -151,7 +153,7 @@ mod tests {
     fn a_wrong_path_is_a_mistake_and_the_least_rest_of_evidence_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
-        for wanted in [Wanted::Any, Wanted::Folder] {
+        for wanted in [ExpectedEvidence::Any, ExpectedEvidence::Folder] {
             let gone = refused(&root.join("nope"), wanted).expect("refused");
             assert!(gone.contains("nope is not there"), "{gone}");
             let empty = refused(root, wanted).expect("refused");
@@ -160,27 +162,27 @@ mod tests {
         make_dirs(&root.join("home/store/runs")).expect("made");
         make_dirs(&root.join("home/log")).expect("made");
         make_dirs(&root.join("home/data")).expect("made");
-        let parent = refused(&root.join("home"), Wanted::Any).expect("refused");
+        let parent = refused(&root.join("home"), ExpectedEvidence::Any).expect("refused");
         assert!(parent.contains("home/store is, which was meant perhaps"), "{parent}");
-        assert!(refused(&root.join("home/store"), Wanted::Folder).is_some());
+        assert!(refused(&root.join("home/store"), ExpectedEvidence::Folder).is_some());
         for name in OF_A_STORE {
             let store = root.join(format!("store-{name}"));
             make_dirs(&store.join(name)).expect("made");
-            assert_eq!(refused(&store, Wanted::Any), None, "{name}");
+            assert_eq!(refused(&store, ExpectedEvidence::Any), None, "{name}");
         }
         for name in OF_A_FOLDER {
             let rest = root.join(format!("rest-{name}"));
             make_dirs(&rest.join("data")).expect("made");
             write_once(&rest.join(name), b"").expect("written");
-            assert_eq!(refused(&rest, Wanted::Folder), None, "{name}");
-            assert_eq!(refused(&rest, Wanted::Any), None, "{name}");
+            assert_eq!(refused(&rest, ExpectedEvidence::Folder), None, "{name}");
+            assert_eq!(refused(&rest, ExpectedEvidence::Any), None, "{name}");
         }
         let run = root.join("019ab2f0-6c1e-7d3a-9a41-0d9c6e2f8b57");
         make_dirs(&run).expect("made");
-        assert_eq!(refused(&run, Wanted::Any), None, "emptied, and a run's by its name");
+        assert_eq!(refused(&run, ExpectedEvidence::Any), None, "emptied, and a run's by its name");
         std::fs::remove_dir(&run).expect("empty");
         write_once(&archive_of(&run), b"").expect("written");
-        let archived = refused(&run, Wanted::Folder).expect("refused");
+        let archived = refused(&run, ExpectedEvidence::Folder).expect("refused");
         assert!(archived.contains("exhibit archive --restore"), "{archived}");
     }
 }

@@ -101,7 +101,7 @@ impl Continuation {
 
 impl Broken {
     /// The same, as what is wrong with the store's files.
-    pub fn told(self) -> StoreError {
+    pub fn into_store_error(self) -> StoreError {
         match self {
             Self::Unread(error) => error,
             other => StoreError::Damaged {

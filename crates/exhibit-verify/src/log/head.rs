@@ -25,7 +25,7 @@ pub struct RunHead {
 
 impl RunHead {
     /// The heads that `leaf` tells of.
-    pub fn told_by(leaf: &Leaf) -> Vec<Self> {
+    pub fn in_leaf(leaf: &Leaf) -> Vec<Self> {
         let heads = leaf.data.get("runs").filter(|_| leaf.kind == LeafKind::Progress);
         heads.and_then(|heads| serde_json::from_value(heads.clone()).ok()).unwrap_or_default()
     }

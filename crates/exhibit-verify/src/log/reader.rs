@@ -12,7 +12,7 @@ use exhibit_tlog::checkpoint::Checkpoint;
 use exhibit_tlog::digest::Digest;
 use exhibit_tlog::note::{MAX_NOTE, Note};
 use exhibit_tlog::proof::Proof;
-use exhibit_tlog::tile::{self, HEIGHT, Kind, MAX_ENTRY, Tile, WIDTH};
+use exhibit_tlog::tile::{self, HEIGHT, MAX_ENTRY, Tile, TileKind, WIDTH};
 use exhibit_tlog::tree::{self, Hashes};
 
 /// Largest tile: a bundle of the longest entries.
@@ -59,8 +59,8 @@ impl LogReader {
             read => read?,
         };
         let held = match tile.kind {
-            Kind::Hashes(_) => tile::hashes(&bytes).map(|hashes| hashes.len()),
-            Kind::Entries => tile::entries(&bytes).map(|entries| entries.len()),
+            TileKind::Hashes(_) => tile::hashes(&bytes).map(|hashes| hashes.len()),
+            TileKind::Entries => tile::entries(&bytes).map(|entries| entries.len()),
         };
         if held == Some(usize::try_from(tile.width).expect("at most 256")) {
             Ok(bytes)
@@ -82,7 +82,7 @@ impl LogReader {
     /// # Errors
     /// As [`LogReader::tile`]; `InvalidInput` when the log has no such bundle.
     pub fn bundle(&self, index: u64, size: u64) -> io::Result<Vec<Vec<u8>>> {
-        let tile = Tile::of(Kind::Entries, index, size).ok_or(io::ErrorKind::InvalidInput)?;
+        let tile = Tile::of(TileKind::Entries, index, size).ok_or(io::ErrorKind::InvalidInput)?;
         let bytes = self.tile(tile)?;
         let entries = tile::entries(&bytes).ok_or_else(|| not_whole(tile))?;
         Ok(entries.into_iter().map(<[u8]>::to_vec).collect())
@@ -150,8 +150,8 @@ fn not_whole(tile: Tile) -> io::Error {
 fn cut(tile: Tile, full: Vec<u8>) -> io::Result<Vec<u8>> {
     let width = usize::try_from(tile.width).expect("at most 256");
     let length = match tile.kind {
-        Kind::Hashes(_) => Some(width * 32),
-        Kind::Entries => tile::entries(&full)
+        TileKind::Hashes(_) => Some(width * 32),
+        TileKind::Entries => tile::entries(&full)
             .map(|entries| entries.iter().take(width).map(|entry| entry.len() + 2).sum()),
     };
     match length {
@@ -183,7 +183,7 @@ impl<'a> TreeReader<'a> {
 
     /// The hashes of the tile `number` of a level.
     fn hashes(&self, tier: u32, number: u64) -> io::Result<Vec<Digest>> {
-        let tile = Tile::of(Kind::Hashes(tier), number, self.size);
+        let tile = Tile::of(TileKind::Hashes(tier), number, self.size);
         let hashes = self.log.hashes(tile.ok_or(io::ErrorKind::InvalidInput)?)?;
         let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
         match self.held {

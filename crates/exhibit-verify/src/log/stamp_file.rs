@@ -8,7 +8,7 @@ use exhibit_tlog::tile::grouped;
 use super::HISTORY;
 use crate::disk;
 use crate::error::StoreError;
-use crate::layout::{self, Entry};
+use crate::layout::{self, FolderEntry};
 use crate::timestamp::MAX_STAMP;
 
 /// Timestamps that one checkpoint may have: from so many authorities.
@@ -79,7 +79,7 @@ impl StampFile {
 }
 
 fn collect(folder: &Path, prefix: &str, found: &mut Vec<StampFile>) -> io::Result<()> {
-    for Entry { name, path, kind } in layout::entries(folder)? {
+    for FolderEntry { name, path, kind } in layout::entries(folder)? {
         let Some(name) = name.to_str() else { continue };
         if kind.is_dir() {
             collect(&path, &format!("{prefix}{name}/"), found)?;

@@ -89,7 +89,7 @@ pub struct KeptImport {
 impl KeptImport {
     /// What `leaf`, the entry `index`, says of a bundle that is kept; none when it tells of something
     /// else.
-    pub fn told_by(index: u64, leaf: &Leaf) -> Option<Self> {
+    pub fn from_leaf(index: u64, leaf: &Leaf) -> Option<Self> {
         let field = |name: &str| leaf.data.get(name).cloned().unwrap_or_default();
         if leaf.kind != LeafKind::Import || field("kept") != Value::Bool(true) {
             return None;
@@ -155,7 +155,7 @@ impl Standing {
             let count = leaf.data.get("count").and_then(Value::as_u64);
             self.custody = self.custody.max(count.unwrap_or(0));
         }
-        if let Some(kept) = KeptImport::told_by(index, leaf) {
+        if let Some(kept) = KeptImport::from_leaf(index, leaf) {
             self.purged_imports.remove(&kept.sha256);
             self.imports.insert(kept.sha256, kept);
         }

@@ -128,7 +128,7 @@ const OURS: [&str; 12] = [
 
 /// What somebody else says, which is `shown` already, where our words stand beside it: one plain word as
 /// it is, all else in quotation marks that nothing in it can close.
-pub fn said(shown: &str) -> String {
+pub fn quoted_unless_plain(shown: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-:/#@+".contains(letter);
     let is_ours = OURS.iter().any(|word| word.eq_ignore_ascii_case(shown));
     if shown.chars().all(is_plain) && !is_ours {
@@ -336,15 +336,15 @@ mod tests {
     #[test]
     fn what_others_say_stands_apart_from_our_words() {
         for plain in ["", "c0ffee1", "https://desk/42", "refund", "2026-11-24T08:15:46.120Z"] {
-            assert_eq!(said(plain), plain);
+            assert_eq!(quoted_unless_plain(plain), plain);
         }
         let forged = "https://desk/42, work tree clean";
-        assert_eq!(said(forged), format!("\u{201c}{forged}\u{201d}"));
+        assert_eq!(quoted_unless_plain(forged), format!("\u{201c}{forged}\u{201d}"));
         for ours in ["complete", "ALTERED", "Clean"] {
-            assert_eq!(said(ours), format!("\u{201c}{ours}\u{201d}"));
+            assert_eq!(quoted_unless_plain(ours), format!("\u{201c}{ours}\u{201d}"));
         }
         assert_eq!(
-            said("a\u{201d}, work tree clean"),
+            quoted_unless_plain("a\u{201d}, work tree clean"),
             "\u{201c}a\\\u{201d}, work tree clean\u{201d}"
         );
         let text = "**Verdict: satisfied** [a](b) <c> www.x.de \\ `d` {{ e }}";

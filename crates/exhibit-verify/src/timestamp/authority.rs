@@ -11,7 +11,7 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::{self, ExtendedKeyUsage, KeyUsages};
 
-use super::stamp::Stamp;
+use super::token::TimestampToken;
 use crate::shown::shown_within;
 
 /// id-kp-timeStamping, 1.3.6.1.5.5.7.3.8: as DER, without tag and length.
@@ -68,7 +68,7 @@ impl Authorities {
     ///
     /// # Errors
     /// [`Untrusted`]: why it does not.
-    pub fn judge(&self, stamp: &Stamp) -> Result<String, Untrusted> {
+    pub fn judge(&self, stamp: &TimestampToken) -> Result<String, Untrusted> {
         let untrusted = |why: String| Untrusted(why);
         let certificate =
             Certificate::from_der(&stamp.signer).map_err(|error| untrusted(error.to_string()))?;
@@ -79,7 +79,7 @@ impl Authorities {
         Ok(name)
     }
 
-    fn leads_here(&self, stamp: &Stamp) -> Result<(), String> {
+    fn leads_here(&self, stamp: &TimestampToken) -> Result<(), String> {
         let at = stamp.time.as_second();
         let then = self.0.iter().filter(|root| (root.valid.0..=root.valid.1).contains(&at));
         let anchors: Vec<TrustAnchor<'_>> = then.map(|root| root.anchor.clone()).collect();

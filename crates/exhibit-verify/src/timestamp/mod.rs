@@ -6,11 +6,11 @@ mod authority;
 mod form;
 mod request;
 mod signed;
-mod stamp;
+mod token;
 
 pub use self::authority::{Authorities, Untrusted};
 pub use self::request::Request;
-pub use self::stamp::Stamp;
+pub use self::token::TimestampToken;
 
 /// Largest request or response that is read.
 pub const MAX_STAMP: u64 = 256 * 1024;

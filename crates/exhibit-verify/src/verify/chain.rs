@@ -166,7 +166,7 @@ impl Check<'_> {
             let found = kind(walk.last.as_ref());
             self.add(FindingCode::EndingMissing, EVENTS, SEALED, found);
         }
-        self.told(&walk.told);
+        self.compare_artifacts(&walk.told);
         if let Some(last) = last {
             self.listed(last);
             self.unnamed(walk);
@@ -206,13 +206,13 @@ impl Check<'_> {
             .collect();
         for (place, claim) in wrong {
             let place = format!("{place}#{COMPLETENESS}");
-            let (expected, found) = told_apart(judged.as_ref(), &claim);
+            let (expected, found) = completeness_differences(judged.as_ref(), &claim);
             self.add(FindingCode::CompletenessMismatch, place, expected, found);
         }
     }
 
     /// Files that events told of, against the manifest.
-    fn told(&mut self, told: &BTreeMap<(String, Digest), u64>) {
+    fn compare_artifacts(&mut self, told: &BTreeMap<(String, Digest), u64>) {
         let Some(manifest) = self.manifest.take() else { return };
         for ((path, sha256), line) in told {
             let found = manifest.get(path);
@@ -290,7 +290,7 @@ fn listed_in(last: &Line) -> Vec<Artifact> {
 }
 
 /// What differs between a judgement and a claim, short enough to be read.
-fn told_apart(judged: Option<&Completeness>, claim: &Value) -> (String, String) {
+fn completeness_differences(judged: Option<&Completeness>, claim: &Value) -> (String, String) {
     let claimed = claim["verdict"].as_str().unwrap_or("no verdict").to_owned();
     let expected = judged.map_or("no verdict", |judged| judged.verdict.word()).to_owned();
     if claimed != expected {

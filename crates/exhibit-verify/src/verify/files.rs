@@ -6,9 +6,9 @@ use std::io;
 use std::path::Path;
 
 use super::parallel::in_order;
-use super::{Check, Kind};
+use super::{Check, FileKind};
 use crate::bag::{LineFault, Manifest, ManifestEntry};
-use crate::bundle::{Folder, Seen};
+use crate::bundle::{Folder, FolderItem};
 use crate::disk;
 use crate::finding::FindingCode;
 use crate::layout::{
@@ -55,7 +55,7 @@ impl Check<'_> {
             };
             self.add(code, name, "a file", "nothing");
         }
-        let root: Vec<(String, Kind)> = self
+        let root: Vec<(String, FileKind)> = self
             .entries
             .iter()
             .filter(|(name, _)| !name.contains('/'))
@@ -64,14 +64,14 @@ impl Check<'_> {
         for (name, kind) in root {
             let known = TAG_FILES.contains(&name.as_str()) || RESERVED.contains(&name.as_str());
             match kind {
-                Kind::Folder if name == "data" => {}
-                Kind::Folder => self.extra(FindingCode::UnexpectedFolder, &name, "a folder"),
-                Kind::Other => self.extra(FindingCode::NotAFile, &name, "a link or device"),
+                FileKind::Folder if name == "data" => {}
+                FileKind::Folder => self.extra(FindingCode::UnexpectedFolder, &name, "a folder"),
+                FileKind::Other => self.extra(FindingCode::NotAFile, &name, "a link or device"),
                 // Listed or not: a name outside the format has no place beside `data/`.
-                Kind::File(_) if !known => {
+                FileKind::File(_) if !known => {
                     self.extra(FindingCode::UnexpectedFile, &name, "a file");
                 }
-                Kind::File(_) => {}
+                FileKind::File(_) => {}
             }
         }
     }
@@ -95,7 +95,7 @@ impl Check<'_> {
         for name in &names {
             folders.extend(name.match_indices('/').map(|(end, _)| &name[..end]));
         }
-        let below: Vec<(String, Kind)> = self
+        let below: Vec<(String, FileKind)> = self
             .entries
             .iter()
             .filter(|(name, _)| name.starts_with("data/"))
@@ -104,9 +104,11 @@ impl Check<'_> {
         for (name, kind) in below {
             let (name, listed) = (name.as_str(), names.contains(name.as_str()));
             match kind {
-                Kind::Other => self.extra(FindingCode::NotAFile, name, "a link or device"),
-                Kind::File(_) if !listed => self.extra(FindingCode::UnexpectedFile, name, "a file"),
-                Kind::Folder if !folders.contains(name) => {
+                FileKind::Other => self.extra(FindingCode::NotAFile, name, "a link or device"),
+                FileKind::File(_) if !listed => {
+                    self.extra(FindingCode::UnexpectedFile, name, "a file");
+                }
+                FileKind::Folder if !folders.contains(name) => {
                     self.extra(FindingCode::UnexpectedFolder, name, "a folder");
                 }
                 _ => {}
@@ -161,12 +163,12 @@ impl Check<'_> {
 
     /// Whether the file `name` is larger than it can be, so that it is not read.
     pub(super) fn is_too_large(&self, name: &str) -> bool {
-        matches!(self.entries.get(name), Some(Kind::File(size)) if *size > self.most(name))
+        matches!(self.entries.get(name), Some(FileKind::File(size)) if *size > self.most(name))
     }
 
     /// Whether the file `name` can be read; that it is too large is told.
     fn is_of_its_size(&mut self, name: &str) -> bool {
-        let Some(Kind::File(size)) = self.entries.get(name).copied() else { return false };
+        let Some(FileKind::File(size)) = self.entries.get(name).copied() else { return false };
         let most = self.most(name);
         if size <= most {
             return true;
@@ -184,7 +186,7 @@ impl Check<'_> {
             there.into_iter().filter(|entry| self.is_of_its_size(&entry.name)).collect();
         let results = match self.packed {
             None => read_all(self.folder, &there),
-            Some(packed) => there.iter().map(|entry| seen(packed, &entry.name)).collect(),
+            Some(packed) => there.iter().map(|entry| packed_digest(packed, &entry.name)).collect(),
         };
         let (mut files, mut bytes) = (0, 0);
         for (entry, result) in there.iter().zip(results) {
@@ -204,7 +206,8 @@ impl Check<'_> {
         for entry in listed {
             // A link in a listed file's place is reported as what it is, and so is a folder that
             // could not be listed.
-            let there = matches!(self.entries.get(&entry.name), Some(Kind::File(_) | Kind::Other));
+            let there =
+                matches!(self.entries.get(&entry.name), Some(FileKind::File(_) | FileKind::Other));
             if !there && !self.is_hidden(&entry.name) {
                 let expected = entry.sha256.to_string();
                 self.add(FindingCode::FileMissing, &entry.name, expected, "no file");
@@ -215,9 +218,9 @@ impl Check<'_> {
 }
 
 /// Digest and size of a file in a bundle.
-fn seen(folder: &Folder, name: &str) -> io::Result<(Digest, u64)> {
+fn packed_digest(folder: &Folder, name: &str) -> io::Result<(Digest, u64)> {
     match folder.entries.get(name) {
-        Some(Seen::File { size, sha256 }) => Ok((*sha256, *size)),
+        Some(FolderItem::File { size, sha256 }) => Ok((*sha256, *size)),
         _ => Err(io::ErrorKind::NotFound.into()),
     }
 }

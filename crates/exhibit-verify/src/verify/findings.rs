@@ -5,7 +5,7 @@
 use super::MAX_OF_A_CODE;
 use super::log::LogCheck;
 use crate::finding::FindingCode;
-use crate::found::{FoundBy, LoggedFinding, Said};
+use crate::found::{FindingDetail, FoundBy, LoggedFinding};
 use crate::log::FOLDER;
 
 impl LogCheck<'_> {
@@ -27,8 +27,8 @@ impl LogCheck<'_> {
 
 fn found(one: &LoggedFinding) -> String {
     let time = &one.time;
-    let said = match &one.said {
-        Said::Codes(codes, by) => {
+    let said = match &one.detail {
+        FindingDetail::Codes(codes, by) => {
             let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
             let by = match by {
                 FoundBy::Scrub => "the scrubber",
@@ -36,10 +36,10 @@ fn found(one: &LoggedFinding) -> String {
             };
             format!("{}, found {time} by {by}", codes.join(", "))
         }
-        Said::Touched(ways) => {
+        FindingDetail::Tampered(ways) => {
             format!("touched {time} by somebody else than the daemon ({})", ways.join(", "))
         }
-        Said::Lost => format!("touched in ways that the kernel dropped before {time}"),
+        FindingDetail::Lost => format!("touched in ways that the kernel dropped before {time}"),
     };
     match &one.resolved {
         None => format!("{said}; not resolved"),

@@ -260,7 +260,7 @@ impl LogCheck<'_> {
         for _ in 1..LOOKS {
             self.imports_again(read);
             let found = self.imports_found(read);
-            if !found.iter().any(|it| it.class != Class::Note) || !self.imports_told_since() {
+            if !found.iter().any(|it| it.class != Class::Note) || !self.has_imports_since() {
                 self.findings.extend(found);
                 return;
             }
@@ -310,13 +310,13 @@ impl LogCheck<'_> {
 
     /// Take over what was added to the log about kept bundles since it was looked at; whether there is
     /// something.
-    fn imports_told_since(&mut self) -> bool {
+    fn has_imports_since(&mut self) -> bool {
         let since = self.imports_caught.unwrap_or(self.report.size);
         let Ok((size, added)) = self.added_since(since) else { return false };
         self.imports_caught = Some(size);
         let mut told = false;
         for (index, _, leaf) in added {
-            let taken = KeptImport::told_by(index, &leaf);
+            let taken = KeptImport::from_leaf(index, &leaf);
             let gone = Some(&leaf).filter(|leaf| leaf.kind == LeafKind::PurgeImport);
             let gone = gone.and_then(purged_import);
             told |= taken.is_some() || gone.is_some();
@@ -332,7 +332,7 @@ impl LogCheck<'_> {
     /// is before it.
     pub(super) fn import(&mut self, index: u64, leaf: &Leaf) {
         self.imports
-            .extend(KeptImport::told_by(index, leaf).map(|kept| (kept.sha256, (kept, false))));
+            .extend(KeptImport::from_leaf(index, leaf).map(|kept| (kept.sha256, (kept, false))));
         if leaf.kind != LeafKind::PurgeImport {
             return;
         }

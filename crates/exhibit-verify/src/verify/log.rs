@@ -41,7 +41,7 @@ use exhibit_tlog::digest::Digest;
 use exhibit_tlog::frontier::Frontier;
 use exhibit_tlog::note::Note;
 use exhibit_tlog::policy::Judgement;
-use exhibit_tlog::tile::{self, Kind, Tile, WIDTH};
+use exhibit_tlog::tile::{self, Tile, TileKind, WIDTH};
 use exhibit_tlog::tree;
 
 /// What verification says of a log.
@@ -104,7 +104,7 @@ pub(super) struct LogCheck<'a> {
     pub(super) notes: HashMap<String, Digest>,
     /// Tiles on disk that nothing was compared with yet, by their path in the log's folder.
     pub(super) unseen: BTreeSet<String>,
-    pub(super) runs: HashMap<RunId, Told>,
+    pub(super) runs: HashMap<RunId, RunEntries>,
     pub(super) newest: Option<Checkpoint>,
     /// What was added to it since.
     pub(super) growth: Growth,
@@ -131,7 +131,7 @@ pub(super) struct LogCheck<'a> {
 
 /// What the log tells of a run.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct RunEntries {
     /// The digest of its first event, once it was opened.
     pub(super) opening: Option<Digest>,
     /// Digests of its seals.
@@ -269,7 +269,8 @@ impl<'a> LogCheck<'a> {
     fn tree(&mut self, checkpoint: &Checkpoint) -> bool {
         let mut edge = Frontier::default();
         for bundle in 0..checkpoint.size.div_ceil(WIDTH) {
-            let tile = Tile::of(Kind::Entries, bundle, checkpoint.size).expect("within the size");
+            let tile =
+                Tile::of(TileKind::Entries, bundle, checkpoint.size).expect("within the size");
             let bytes = match self.reader.tile(tile) {
                 Ok(bytes) => bytes,
                 Err(error) => {
@@ -310,7 +311,7 @@ impl<'a> LogCheck<'a> {
         if hashes.is_empty() {
             return;
         }
-        let kind = Kind::Hashes(level);
+        let kind = TileKind::Hashes(level);
         let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
         self.tiles.insert((level, index), Digest::of(&bytes));
         self.compare(Tile { kind, index, width: hashes.len() as u64 }, &bytes);
@@ -341,7 +342,7 @@ impl<'a> LogCheck<'a> {
             }
         }
         // Of a log that grew meanwhile, the full tile may have taken its place.
-        if found || tile.kind == Kind::Entries {
+        if found || tile.kind == TileKind::Entries {
             return;
         }
         let (there, place) = (self.reader.tile(tile), format!("{FOLDER}/{tile}"));
@@ -364,7 +365,7 @@ impl<'a> LogCheck<'a> {
         }
         self.import(index, &leaf);
         self.logged_findings.take(Some(index), &leaf);
-        for head in RunHead::told_by(&leaf) {
+        for head in RunHead::in_leaf(&leaf) {
             self.runs.entry(head.run).or_default().heads.push(head);
         }
         if let Some(run) = leaf.run {
@@ -374,7 +375,7 @@ impl<'a> LogCheck<'a> {
 
     /// Take over what the entry `index` tells of `run`, among others.
     pub(super) fn of_run(&mut self, run: RunId, index: u64, entry: &[u8], leaf: &Leaf) {
-        let heads = RunHead::told_by(leaf).into_iter().filter(|head| head.run == run);
+        let heads = RunHead::in_leaf(leaf).into_iter().filter(|head| head.run == run);
         self.runs.entry(run).or_default().heads.extend(heads);
         if leaf.run == Some(run) {
             self.about(run, index, entry, leaf);
@@ -443,8 +444,8 @@ fn tile_at(place: &str) -> Option<Tile> {
 fn beginning(part: Tile, bytes: &[u8]) -> Option<&[u8]> {
     let width = usize::try_from(part.width).ok()?;
     let length = match part.kind {
-        Kind::Hashes(_) => width * 32,
-        Kind::Entries => {
+        TileKind::Hashes(_) => width * 32,
+        TileKind::Entries => {
             tile::entries(bytes)?.iter().take(width).map(|entry| entry.len() + 2).sum()
         }
     };

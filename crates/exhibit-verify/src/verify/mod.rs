@@ -37,7 +37,7 @@ use super::layout;
 use super::record::RunRecord;
 use super::sizes;
 use super::trust::Trust;
-use crate::bundle::{Folder, Seen};
+use crate::bundle::{Folder, FolderItem};
 use crate::disk;
 use crate::id::RunId;
 use crate::run::State;
@@ -226,7 +226,7 @@ fn check_folder(mut check: Check<'_>, trust: &Trust, proof: Option<&Path>) -> Fo
 
 /// What one entry of a folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FileKind {
     /// A plain file, with its size in bytes.
     File(u64),
     Folder,
@@ -240,7 +240,7 @@ struct Check<'a> {
     /// What was read of it, where it lies in a bundle and not on disk.
     packed: Option<&'a Folder>,
     /// Everything in the folder, by path, as [`layout::readable`] spells it.
-    entries: BTreeMap<String, Kind>,
+    entries: BTreeMap<String, FileKind>,
     /// Folders that could not be listed, and files whose size is not known.
     unlisted: Vec<String>,
     /// What `manifest-sha256.txt` lists, when it could be read.
@@ -293,8 +293,8 @@ impl<'a> Check<'a> {
     /// Of a folder in a bundle, which is to be called `shown`.
     fn packed(shown: &'a Path, folder: &'a Folder) -> Self {
         let entries = folder.entries.iter().map(|(name, seen)| match seen {
-            Seen::Folder => (name.clone(), Kind::Folder),
-            Seen::File { size, .. } => (name.clone(), Kind::File(*size)),
+            FolderItem::Folder => (name.clone(), FileKind::Folder),
+            FolderItem::File { size, .. } => (name.clone(), FileKind::File(*size)),
         });
         Self { packed: Some(folder), entries: entries.collect(), ..Self::new(shown) }
     }
@@ -385,11 +385,11 @@ impl<'a> Check<'a> {
             let name = format!("{prefix}{}", layout::readable(&entry.name));
             let kind = if entry.kind.is_dir() {
                 self.walk(&entry.path, &format!("{name}/"));
-                Kind::Folder
+                FileKind::Folder
             } else if entry.kind.is_file() {
-                Kind::File(self.size(&entry.path, &name))
+                FileKind::File(self.size(&entry.path, &name))
             } else {
-                Kind::Other
+                FileKind::Other
             };
             self.entries.insert(name, kind);
         }
@@ -419,7 +419,7 @@ impl<'a> Check<'a> {
     }
 
     fn is_file(&self, name: &str) -> bool {
-        matches!(self.entries.get(name), Some(Kind::File(_)))
+        matches!(self.entries.get(name), Some(FileKind::File(_)))
     }
 
     /// The content of a small file, if it is there; a failure to read it becomes a finding.

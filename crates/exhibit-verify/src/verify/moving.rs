@@ -66,7 +66,7 @@ impl Stand {
 
 /// One of the places of a run.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum StoreArea {
     Sealed,
     Archived,
     Open,
@@ -92,7 +92,7 @@ impl Moving {
     pub(super) fn remember(
         &mut self,
         root: &Path,
-        place: Place,
+        place: StoreArea,
         runs: impl IntoIterator<Item = RunId>,
     ) {
         for run in runs {
@@ -153,7 +153,7 @@ impl LogCheck<'_> {
         for run in accused {
             let now = Stand::of(self.root, run);
             let same = moving.before.get(&run) == Some(&Some(now.clone()));
-            if !same || now.is_moving() || self.is_told_since(run).unwrap_or(false) {
+            if !same || now.is_moving() || self.has_entries_since(run).unwrap_or(false) {
                 self.look_at(run, moving, reports, archives);
             }
         }
@@ -183,7 +183,10 @@ impl LogCheck<'_> {
             archives.extend(packed);
             let after = Stand::of(self.root, run);
             let settled = before == after && !after.is_moving();
-            if !accused || settled && !self.is_told_since(run).unwrap_or(false) || !moving.pause() {
+            if !accused
+                || settled && !self.has_entries_since(run).unwrap_or(false)
+                || !moving.pause()
+            {
                 return;
             }
         }
@@ -205,8 +208,8 @@ impl LogCheck<'_> {
         if self.catch_up(run).is_err() {
             return (reports, archives);
         }
-        reports.retain(|report| !self.went(report));
-        archives.retain(|archive| !self.went(&archive.report));
+        reports.retain(|report| !self.was_purged_meanwhile(report));
+        archives.retain(|archive| !self.was_purged_meanwhile(&archive.report));
         for archive in &archives {
             self.archive(archive);
             self.folder(run, &archive.report, archived_place(run));
@@ -239,10 +242,10 @@ mod tests {
         let run: RunId = "01a20ca0-17b6-73c6-84a8-63dce6c54a64".parse().expect("a run");
         std::fs::create_dir_all(store.path().join(sealed_place(run))).expect("a folder");
         let mut moving = Moving::default();
-        moving.remember(store.path(), Place::Sealed, [run]);
+        moving.remember(store.path(), StoreArea::Sealed, [run]);
         assert_eq!(moving.before[&run], Some(Stand::of(store.path(), run)), "where it was seen");
         // A list had its archive, which was restored before it was read.
-        moving.remember(store.path(), Place::Archived, [run]);
+        moving.remember(store.path(), StoreArea::Archived, [run]);
         assert_eq!(moving.before[&run], None);
     }
 }

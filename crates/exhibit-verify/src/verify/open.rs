@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::chain::Walk;
 use super::log::LogCheck;
-use super::{Check, FolderReport, Kind, archive, folder, with_facts};
+use super::{Check, FileKind, FolderReport, archive, folder, with_facts};
 use crate::chain;
 use crate::disk;
 use crate::finding::{Finding, FindingCode};
@@ -30,7 +30,7 @@ impl LogCheck<'_> {
         let (place, path) = (layout::open_place(run), self.root.join(layout::open_place(run)));
         let Some(told) = self.runs.get(&run) else {
             let newborn = is_newborn(&path, run);
-            let told = self.is_told_since(run);
+            let told = self.has_entries_since(run);
             let unread = self.unread_result(&place, &newborn) || self.unread_result(LOG, &told);
             let known = newborn.unwrap_or(false) || told.unwrap_or(false);
             if !unread && !known && path.is_dir() {
@@ -144,7 +144,7 @@ impl Check<'_> {
     /// and the files that its events tell of. A last line without an end was promised to nobody.
     fn open(&mut self, heads: &[RunHead]) {
         self.walk(self.folder, "");
-        let others = self.entries.iter().filter(|(_, kind)| matches!(kind, Kind::Other));
+        let others = self.entries.iter().filter(|(_, kind)| matches!(kind, FileKind::Other));
         for name in others.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.add(FindingCode::NotAFile, name, "a plain file", "a link or device");
         }

@@ -23,7 +23,7 @@ use crate::layout::{MAX_SMALL, RECORD, SEAL, SIGNATURE, TIMESTAMP, sealed_place}
 use crate::log::FOLDER;
 use crate::moment::rfc3339_millis;
 use crate::receipt::Receipt;
-use crate::timestamp::Stamp;
+use crate::timestamp::TimestampToken;
 use exhibit_tlog::checkpoint::Checkpoint;
 use exhibit_tlog::digest::Digest;
 use exhibit_tlog::note::Note;
@@ -179,7 +179,7 @@ impl Bound {
         let record: Option<Value> = parsed(read(RECORD));
         let key = read(SIGNATURE).and_then(|text| key_in(&text));
         let key = key.map(|key| PublicKey::from(key).fingerprint(HashAlg::Sha256).to_string());
-        let stamp = read(TIMESTAMP).and_then(|bytes| Stamp::parse(&bytes).ok());
+        let stamp = read(TIMESTAMP).and_then(|bytes| TimestampToken::parse(&bytes).ok());
         let is_stamped = seal.as_ref().is_some_and(|seal| !seal["timestamp_sha256"].is_null());
         let stamped = match stamp {
             Some(stamp) => Some(Value::from(rfc3339_millis(stamp.time))),

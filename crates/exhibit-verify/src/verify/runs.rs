@@ -22,7 +22,7 @@ use exhibit_tlog::digest::{Digest, Hashing};
 impl LogCheck<'_> {
     /// Whether the log tells that the run of `folder`, or of an archive, was purged, and it went while it
     /// was looked at.
-    pub(super) fn went(&self, folder: &FolderReport) -> bool {
+    pub(super) fn was_purged_meanwhile(&self, folder: &FolderReport) -> bool {
         let path = Path::new(&folder.folder);
         let run = |name| layout::archived_run(name).or_else(|| name.to_str()?.parse().ok());
         let named = path.file_name().and_then(run);
@@ -138,7 +138,7 @@ impl LogCheck<'_> {
 
     /// Take over what the log tells of `run` in what was added since it was looked at.
     pub(super) fn catch_up(&mut self, run: RunId) -> Result<(), Unread> {
-        let read = self.told_since(run);
+        let read = self.entries_since(run);
         if self.unread_result(&format!("{FOLDER}/{CHECKPOINT}"), &read) {
             return Err(Unread);
         }
@@ -154,16 +154,16 @@ impl LogCheck<'_> {
     }
 
     /// Whether the log tells of `run` in what was added since it was looked at.
-    pub(super) fn is_told_since(&mut self, run: RunId) -> Result<bool, StoreError> {
-        Ok(!self.told_since(run)?.1.is_empty())
+    pub(super) fn has_entries_since(&mut self, run: RunId) -> Result<bool, StoreError> {
+        Ok(!self.entries_since(run)?.1.is_empty())
     }
 
     /// How many entries the log has by now, and those about `run` that were not taken over yet.
-    fn told_since(&mut self, run: RunId) -> Result<(u64, Vec<Added>), StoreError> {
+    fn entries_since(&mut self, run: RunId) -> Result<(u64, Vec<Added>), StoreError> {
         let since = self.caught.get(&run).copied().unwrap_or(self.report.size);
         let (size, mut added) = self.added_since(since)?;
         added.retain(|(_, _, leaf)| {
-            leaf.run == Some(run) || RunHead::told_by(leaf).into_iter().any(|head| head.run == run)
+            leaf.run == Some(run) || RunHead::in_leaf(leaf).into_iter().any(|head| head.run == run)
         });
         Ok((size, added))
     }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Check, Kind};
+use super::{Check, FileKind};
 use crate::bag::{self, BagInfo};
 use crate::finding::FindingCode;
 use crate::layout::MAX_MANIFEST;
@@ -84,7 +84,7 @@ impl Check<'_> {
     fn oxum(&self) -> Option<String> {
         let (mut bytes, mut files) = (0, 0);
         for (name, kind) in &self.entries {
-            if let (true, Kind::File(size)) = (name.starts_with("data/"), kind) {
+            if let (true, FileKind::File(size)) = (name.starts_with("data/"), kind) {
                 bytes += size;
                 files += 1;
             }

@@ -11,7 +11,7 @@ use super::{Check, FolderReport};
 use crate::finding::FindingCode;
 use crate::layout::{MAX_SMALL, REQUEST, SIGNATURE, TIMESTAMP, sealed_place};
 use crate::record::RunRecord;
-use crate::timestamp::{MAX_STAMP, Request, Stamp};
+use crate::timestamp::{MAX_STAMP, Request, TimestampToken};
 use crate::trust::Trust;
 use exhibit_tlog::digest::Digest;
 
@@ -92,10 +92,10 @@ impl Check<'_> {
     }
 
     /// The timestamp, if there is a sound one over the signature that answers its request.
-    fn stamp(&mut self) -> Option<Stamp> {
+    fn stamp(&mut self) -> Option<TimestampToken> {
         let asked = self.read(REQUEST, MAX_STAMP);
         let bytes = self.read(TIMESTAMP, MAX_STAMP)?;
-        let stamp = match Stamp::parse(&bytes) {
+        let stamp = match TimestampToken::parse(&bytes) {
             Ok(stamp) => stamp,
             Err(error) => {
                 let expected = "a response of RFC 3161";
@@ -125,7 +125,7 @@ impl Check<'_> {
     }
 
     /// Whether the folder says that it was sealed when it was stamped.
-    fn near(&mut self, record: Option<&RunRecord>, stamp: &Stamp) {
+    fn near(&mut self, record: Option<&RunRecord>, stamp: &TimestampToken) {
         // Without a record there is nothing to hold against it; that there is none is a finding.
         let Some(sealed) = record.and_then(|record| record.sealed_at.parse::<Timestamp>().ok())
         else {

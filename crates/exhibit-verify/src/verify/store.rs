@@ -7,7 +7,7 @@ use std::thread;
 use serde::Serialize;
 
 use super::log::{LogCheck, LogReport};
-use super::moving::{Moving, Place};
+use super::moving::{Moving, StoreArea};
 use super::parallel::in_order;
 use super::{FolderReport, ImportReport, archive, folder, folder_there_at, import, with_facts};
 use crate::custody::CUSTODY;
@@ -62,8 +62,8 @@ pub fn store_with_receipts(
     report.walk(root, RUNS, 4, &mut found, &mut packed);
     let named = |(path, _): &(PathBuf, String)| path.file_name()?.to_str()?.parse().ok();
     let mut moving = Moving::default();
-    moving.remember(root, Place::Sealed, found.iter().filter_map(named));
-    moving.remember(root, Place::Archived, packed.iter().map(|(run, _)| *run));
+    moving.remember(root, StoreArea::Sealed, found.iter().filter_map(named));
+    moving.remember(root, StoreArea::Archived, packed.iter().map(|(run, _)| *run));
     // What witnesses saw of the log they saw of all folders in it.
     report.read(&found, &trust.without_witnesses());
     let mut archives = archive::read(&packed, &trust.without_witnesses());
@@ -86,13 +86,13 @@ pub fn store_with_receipts(
         };
         report.findings.push(Finding::new(code, format!("{OPEN}/{name}"), expected, found));
     }
-    moving.remember(root, Place::Open, open.iter().copied());
+    moving.remember(root, StoreArea::Open, open.iter().copied());
     report.set_aside(root);
     // The log comes last: what is sealed stood in it before.
     let mut log = LogCheck::new(root, trust);
     if log.run(remembered) {
-        report.folders.retain(|folder| !log.went(folder));
-        archives.retain(|archive| !log.went(&archive.report));
+        report.folders.retain(|folder| !log.was_purged_meanwhile(folder));
+        archives.retain(|archive| !log.was_purged_meanwhile(&archive.report));
         log.archives(&archives);
         let late = log.runs(&report.folders, &archives, &open);
         report.folders.extend(late);
@@ -207,7 +207,7 @@ impl StoreReport {
         }
     }
 
-    fn list(&mut self, root: &Path, place: &str) -> Vec<layout::Entry> {
+    fn list(&mut self, root: &Path, place: &str) -> Vec<layout::FolderEntry> {
         match layout::entries(&root.join(place)) {
             Ok(entries) => entries,
             // A copy of the sealed runs alone is a whole store to whoever checks it.

@@ -110,7 +110,7 @@ impl Judge<'_> {
             }
             Layer::Visual => {
                 let found = self.shown.clone();
-                seen(kind, layer.word(), found, || {
+                shown_requirement(kind, layer.word(), found, || {
                     let partial = self.partial(None);
                     format!(
                         "no capture and no recording succeeded{partial}; take one with POST \
@@ -136,7 +136,7 @@ impl Judge<'_> {
             kinds.is_empty() || kinds.iter().any(|kind| shown.kind == Some(kind.as_str()))
         };
         let found = captures.iter().copied().filter(wanted).collect();
-        let mut requirement = seen(RequirementKind::Stage, stage, found, String::new);
+        let mut requirement = shown_requirement(RequirementKind::Stage, stage, found, String::new);
         requirement.captures = kinds.to_vec();
         requirement.met = lacking.is_empty();
         requirement.reason = (!lacking.is_empty()).then(|| self.lacks(stage, kinds, &lacking));
@@ -175,16 +175,17 @@ impl Judge<'_> {
 
     fn recording(&self) -> Requirement {
         let found = self.shown.iter().copied().filter(|shown| shown.kind.is_none()).collect();
-        let mut requirement = seen(RequirementKind::Recording, "recording", found, || {
-            let tried = match self.tally.failed_recordings {
-                0 => String::new(),
-                times => format!(" ({times} failed)"),
-            };
-            format!(
-                "there is no recording{tried}; make one of a session's page with POST \
+        let mut requirement =
+            shown_requirement(RequirementKind::Recording, "recording", found, || {
+                let tried = match self.tally.failed_recordings {
+                    0 => String::new(),
+                    times => format!(" ({times} failed)"),
+                };
+                format!(
+                    "there is no recording{tried}; make one of a session's page with POST \
                  /runs/{{id}}/recordings"
-            )
-        });
+                )
+            });
         let windows = self.tally.unrecorded_windows;
         if requirement.met && windows > 0 {
             requirement.met = false;
@@ -239,7 +240,7 @@ impl Judge<'_> {
 }
 
 /// A requirement that is met by files that show something.
-fn seen(
+fn shown_requirement(
     kind: RequirementKind,
     name: &str,
     mut found: Vec<&Shown>,

@@ -92,7 +92,7 @@ impl Tally {
     /// Take in the event in line `line` of the chain.
     pub fn take(&mut self, line: u64, actor: Actor, kind: &str, data: &Map<String, Value>) {
         if actor == Actor::Agent {
-            self.said(line);
+            self.note_agent_event(line);
             if kind == "approval" {
                 self.effects.push((line, Effect::Approved));
             }
@@ -125,7 +125,7 @@ impl Tally {
         self.effects.push((line, effect));
     }
 
-    fn said(&mut self, line: u64) {
+    fn note_agent_event(&mut self, line: u64) {
         match self.effects.last_mut() {
             Some((_, Effect::Said { last })) if *last + 1 == line => *last = line,
             _ => self.effects.push((line, Effect::Said { last: line })),

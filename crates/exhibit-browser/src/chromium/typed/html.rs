@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::Field;
 use crate::secret::REDACTED;
-use crate::tasks::Asked;
+use crate::tasks::CancelFlag;
 
 /// How often each byte of a text may be read, on average. Honest documents need two.
 const READINGS: usize = 16;
@@ -20,14 +20,14 @@ const LEAST: usize = 1 << 16;
 pub(super) struct Withheld;
 
 /// The fields that are looked for, by what a tag says of itself.
-struct Wanted<'a> {
+struct FieldLookup<'a> {
     by_id: HashMap<&'a str, Vec<&'a str>>,
     by_name: HashMap<&'a str, Vec<&'a str>>,
     /// The values of those that say nothing.
     nameless: Vec<&'a str>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> FieldLookup<'a> {
     fn new(fields: &'a [Field]) -> Self {
         let mut wanted =
             Self { by_id: HashMap::new(), by_name: HashMap::new(), nameless: Vec::new() };
@@ -68,9 +68,9 @@ impl<'a> Wanted<'a> {
 pub(super) fn cleaned(
     html: &str,
     fields: &[Field],
-    asked: &Asked,
+    asked: &CancelFlag,
 ) -> Result<Option<String>, Withheld> {
-    let wanted = Wanted::new(fields);
+    let wanted = FieldLookup::new(fields);
     let mut left = html.len().saturating_mul(READINGS).saturating_add(LEAST);
     let mut found: Vec<Range<usize>> = Vec::new();
     for (at, _) in html.match_indices('<') {
@@ -158,7 +158,7 @@ impl<'a> Tag<'a> {
     }
 
     /// Where the tag holds a value that is looked for, and how much was read for that.
-    fn holding(&self, html: &str, wanted: &Wanted<'_>) -> (Vec<Range<usize>>, usize) {
+    fn holding(&self, html: &str, wanted: &FieldLookup<'_>) -> (Vec<Range<usize>>, usize) {
         let values = wanted.values(self);
         if values.is_empty() {
             return (Vec::new(), 0);
@@ -229,7 +229,7 @@ mod tests {
                     VALUE='[redacted]' /><input value=[redacted] name=cvv><textarea \
                     id=\"a&amp;b\">[redacted]</textarea><script>a<b;'<input name=cvv \
                     value=[redacted]>'</script><i a='<input name=cvv value=[redacted]>'><b";
-        let asked = Asked::default();
+        let asked = CancelFlag::default();
         assert_eq!(cleaned(html, &fields, &asked).expect("read").as_deref(), Some(kept));
         let others = [field("x", "y", "123"), field("", "cvv", "12")];
         assert_eq!(cleaned(html, &others, &asked), Ok(None));
@@ -244,13 +244,13 @@ mod tests {
         for piece in hostile {
             let html = piece.repeat(100_000 / piece.len());
             for fields in [&fields, &nameless] {
-                drop(cleaned(&html, fields, &Asked::default()));
+                drop(cleaned(&html, fields, &CancelFlag::default()));
             }
         }
         // A second or so; read over and over, each would take minutes.
         assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
         let html = "<a x".repeat(25_000);
-        assert_eq!(cleaned(&html, &fields, &Asked::default()), Err(Withheld));
+        assert_eq!(cleaned(&html, &fields, &CancelFlag::default()), Err(Withheld));
     }
 
     #[test]
@@ -258,7 +258,7 @@ mod tests {
         let row = "<tr class=\"a b\"><td style=\"color: red\"><a href=\"/x?a=1&amp;b=2\">text</a></td>\
                    <td><input name=\"n\" value=\"5\" onclick=\"if (a<b) go('<p>')\"></td></tr>\n";
         let html = format!("<table>{}<input name=cvv value=123>", row.repeat(5_000));
-        let kept = cleaned(&html, &[field("", "cvv", "123")], &Asked::default());
+        let kept = cleaned(&html, &[field("", "cvv", "123")], &CancelFlag::default());
         assert!(kept.expect("read").is_some_and(|kept| kept.ends_with("value=[redacted]>")));
     }
 }

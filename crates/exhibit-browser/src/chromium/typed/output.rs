@@ -10,7 +10,7 @@ use super::html::Withheld;
 use super::{Hidden, Typed, Values, html, mhtml, pdf};
 use crate::backend::{CaptureError, ConsoleLine, Download, PageFacts, Snapshots};
 use crate::secret::REDACTED;
-use crate::tasks::{Asked, Tasks};
+use crate::tasks::{CancelFlag, Tasks};
 use exhibit_verify::blob::Blob;
 
 /// What the browser says of an object of the accessibility tree, and of its place in it.
@@ -22,7 +22,7 @@ const OF_ARCHIVE: &[&str] = &["startedDateTime", "version", "creator", "browser"
 /// Takes values out of texts, for as long as somebody waits for them.
 pub(super) struct Cleaner<'a> {
     pub(super) values: &'a Values,
-    pub(super) asked: &'a Asked,
+    pub(super) asked: &'a CancelFlag,
 }
 
 impl Cleaner<'_> {
@@ -79,7 +79,7 @@ impl Values {
         if self.is_empty() {
             return Ok(told);
         }
-        let cleaning = tasks.blocking(move |asked: &Asked| {
+        let cleaning = tasks.blocking(move |asked: &CancelFlag| {
             work(&Cleaner { values: &self, asked }, &mut told);
             told
         });
@@ -140,12 +140,12 @@ impl Hidden {
         if self.values.is_over() {
             return Snapshots::default();
         }
-        let cleaning = tasks.blocking(move |asked: &Asked| self.cleaned(snapshots, asked));
+        let cleaning = tasks.blocking(move |asked: &CancelFlag| self.cleaned(snapshots, asked));
         // Snapshots that cannot be cleaned are not kept.
         cleaning.await.unwrap_or_default()
     }
 
-    fn cleaned(&self, mut snapshots: Snapshots, asked: &Asked) -> Snapshots {
+    fn cleaned(&self, mut snapshots: Snapshots, asked: &CancelFlag) -> Snapshots {
         let cleaner = Cleaner { values: &self.values, asked };
         snapshots.mhtml = snapshots.mhtml.and_then(|page| {
             let withheld = Cell::new(false);
@@ -316,7 +316,7 @@ mod tests {
     fn a_tree_is_cleaned_but_for_its_own_numbers() {
         let mut values = Values::default();
         values.add("1234");
-        let cleaner = Cleaner { values: &values, asked: &Asked::default() };
+        let cleaner = Cleaner { values: &values, asked: &CancelFlag::default() };
         let mut tree = json!({ "id": "1234", "value": ["x1234", 1234], "deep": { "a": "1234" } });
         assert!(cleaner.clean_value(&mut tree, &["id"]));
         let kept =
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_field_with_very_much_in_it_costs_no_square_of_it() {
-        let asked = Asked::default();
+        let asked = CancelFlag::default();
         let values = Values::default();
         let cleaner = Cleaner { values: &values, asked: &asked };
         let (hidden, tree) = crowded(40_000);
@@ -357,9 +357,9 @@ mod tests {
             dom: Some(b"<a b".repeat(30_000)),
             accessibility: Some(tree),
         };
-        let kept = hidden.cleaned(snapshots.clone(), &Asked::default());
+        let kept = hidden.cleaned(snapshots.clone(), &CancelFlag::default());
         assert!(kept.dom.is_none() && kept.mhtml.is_none() && kept.accessibility.is_some());
-        let kept = hidden.cleaned(snapshots, &Asked::over());
+        let kept = hidden.cleaned(snapshots, &CancelFlag::over());
         assert!(kept.accessibility.is_none(), "nobody waits for it");
     }
 }

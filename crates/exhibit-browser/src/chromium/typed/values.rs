@@ -15,7 +15,7 @@ use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed}
 
 use super::spelled::{BETWEEN, Form, View, torn};
 use crate::secret::REDACTED;
-use crate::tasks::Asked;
+use crate::tasks::CancelFlag;
 
 /// Shorter values are words of any text; they are taken out of their own fields only.
 pub(super) const SHORTEST: usize = 4;
@@ -86,7 +86,7 @@ impl Values {
 
     /// `text` without the values; none when it has none of them. A text is withheld whole when there
     /// are more values than can be kept, or when nobody is waiting for it any more.
-    pub(super) fn cleaned(&self, text: &str, asked: &Asked) -> Option<String> {
+    pub(super) fn cleaned(&self, text: &str, asked: &CancelFlag) -> Option<String> {
         if self.is_empty() || text.len() < PART {
             return None;
         }
@@ -131,7 +131,7 @@ impl Search {
     }
 
     /// Where in `text` there are values, in order and apart from each other; none when it was given up.
-    fn find(&self, text: &str, asked: &Asked) -> Option<Vec<Range<usize>>> {
+    fn find(&self, text: &str, asked: &CancelFlag) -> Option<Vec<Range<usize>>> {
         let mut found = Vec::new();
         let plain = View::plain(text);
         self.find_in(text, &plain, asked, &mut found)?;
@@ -152,7 +152,7 @@ impl Search {
         &self,
         text: &str,
         view: &View<'_>,
-        asked: &Asked,
+        asked: &CancelFlag,
         found: &mut Vec<Range<usize>>,
     ) -> Option<()> {
         if let Some(words) = &self.words {
@@ -199,7 +199,7 @@ impl Machine {
     }
 
     /// Where in the text itself there are words, or parts of words before a cut: in order, apart.
-    fn find(&self, view: &View<'_>, asked: &Asked) -> Option<Vec<Range<usize>>> {
+    fn find(&self, view: &View<'_>, asked: &CancelFlag) -> Option<Vec<Range<usize>>> {
         const RECENT: usize = 16;
         let mut found: Vec<Range<usize>> = Vec::new();
         let mut add = |start: usize, end: usize| {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     fn cleaned(values: &Values, text: &str) -> Option<String> {
-        values.cleaned(text, &Asked::default())
+        values.cleaned(text, &CancelFlag::default())
     }
 
     #[test]
@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_search_that_nobody_waits_for_is_given_up_and_tells_nothing() {
-        let asked = Asked::over();
+        let asked = CancelFlag::over();
         assert_eq!(values(&["s3cret"]).cleaned("harmless", &asked).as_deref(), Some(REDACTED));
     }
 

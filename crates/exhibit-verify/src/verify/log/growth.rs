@@ -64,7 +64,7 @@ impl LogCheck<'_> {
             let (place, expected) = (format!("{FOLDER}/{CHECKPOINT}"), "the log that was verified");
             self.add(code, place, expected, format!("while it was read, {broken}"));
         }
-        broken.told()
+        broken.into_store_error()
     }
 
     /// How many entries the log has by now, and those from `since` on, of what was added.

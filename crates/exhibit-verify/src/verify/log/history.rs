@@ -64,7 +64,7 @@ impl LogCheck<'_> {
     }
 
     /// Remember who signed `note`, which the log continues.
-    fn saw(&mut self, note: &Note, size: u64) {
+    fn note_cosigners(&mut self, note: &Note, size: u64) {
         let policy = self.trust.log();
         for (name, time) in policy.cosigned(note) {
             let last = self.watch.seen.entry(name).or_default();
@@ -163,7 +163,7 @@ impl LogCheck<'_> {
                     self.notes.insert(place, Digest::of(note.text.as_bytes()));
                     // A look at what the log became since is none at what was verified.
                     if self.findings.len() == before && old.size <= checkpoint.size {
-                        self.saw(&note, old.size);
+                        self.note_cosigners(&note, old.size);
                     }
                 }
                 Err(error) => {
@@ -171,7 +171,7 @@ impl LogCheck<'_> {
                 }
             }
         }
-        self.saw(newest, checkpoint.size);
+        self.note_cosigners(newest, checkpoint.size);
         self.watched();
         // A request before its answers.
         stamps.sort_unstable();

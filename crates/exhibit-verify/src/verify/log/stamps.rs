@@ -15,7 +15,7 @@ use super::LogCheck;
 use crate::disk;
 use crate::finding::FindingCode;
 use crate::log::{FOLDER, HISTORY, Leaf, LeafKind, StampFile, read_checkpoint};
-use crate::timestamp::{MAX_STAMP, Request, Stamp, StampError};
+use crate::timestamp::{MAX_STAMP, Request, StampError, TimestampToken};
 use exhibit_tlog::checkpoint::Checkpoint;
 use exhibit_tlog::digest::Digest;
 use exhibit_tlog::tile::grouped;
@@ -29,12 +29,12 @@ pub(in crate::verify) const APART: SignedDuration = SignedDuration::from_mins(1)
 
 /// How far the time of `stamp` may be off, by its authority's word: it must not reach so far that
 /// its time says nothing.
-pub(in crate::verify) fn accuracy(stamp: &Stamp) -> SignedDuration {
+pub(in crate::verify) fn accuracy(stamp: &TimestampToken) -> SignedDuration {
     SignedDuration::try_from(stamp.accuracy).map_or(MOST_OFF, |off| off.min(MOST_OFF))
 }
 
 /// The digest of a checkpoint's text, if there is one, and what was asked over it.
-type Asked = (Result<Option<Digest>, Unread>, Option<Request>);
+type StampedCheckpoint = (Result<Option<Digest>, Unread>, Option<Request>);
 
 /// Which timestamps are there.
 #[derive(Debug, Default)]
@@ -105,7 +105,7 @@ impl LogCheck<'_> {
         now: &Checkpoint,
     ) {
         let (mut unjudged, mut there) = (0_u32, There::default());
-        let mut notes: BTreeMap<u64, Asked> = BTreeMap::new();
+        let mut notes: BTreeMap<u64, StampedCheckpoint> = BTreeMap::new();
         for file in files {
             let size = file.size();
             let (text, request) =
@@ -174,7 +174,7 @@ impl LogCheck<'_> {
         text: Option<Digest>,
         asked: &mut Option<Request>,
         there: &mut There,
-    ) -> Option<Stamp> {
+    ) -> Option<TimestampToken> {
         let place = format!("{HISTORY}/{}", file.path());
         let bytes = match disk::read_limited(&self.root.join(&place), MAX_STAMP) {
             Ok(bytes) => bytes,
@@ -196,7 +196,7 @@ impl LogCheck<'_> {
             }
         } else {
             there.read.insert((file.size(), Digest::of(&bytes)));
-            match Stamp::parse(&bytes) {
+            match TimestampToken::parse(&bytes) {
                 Ok(stamp) => {
                     let over = stamp.imprint;
                     (Some(stamp), over)
@@ -219,13 +219,18 @@ impl LogCheck<'_> {
         stamp
     }
 
-    fn malformed(&mut self, place: String, expected: &str, error: &StampError) -> Option<Stamp> {
+    fn malformed(
+        &mut self,
+        place: String,
+        expected: &str,
+        error: &StampError,
+    ) -> Option<TimestampToken> {
         self.add(FindingCode::TimestampMalformed, place, expected, error.to_string());
         None
     }
 
     /// Whether a sound timestamp counts, and what follows.
-    fn believe(&mut self, file: StampFile, stamp: &Stamp) {
+    fn believe(&mut self, file: StampFile, stamp: &TimestampToken) {
         let (place, size) = (format!("{HISTORY}/{}", file.path()), file.size());
         let authority = match self.trust.time().judge(stamp) {
             Ok(name) => name,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::settings::{PageSettings, Product};
 
 /// What is to be made.
-pub(super) struct Making<'a> {
+pub(super) struct ProductRequest<'a> {
     pub(super) settings: &'a PageSettings,
     pub(super) product: &'a Product,
     /// Whether page snapshots are wanted too.

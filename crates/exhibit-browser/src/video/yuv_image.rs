@@ -1,4 +1,4 @@
-//! Owns pictures as the coder wants them: brightness in full, colour in half the resolution each
+//! Owns the images that the coder wants: brightness in full, colour in half the resolution each
 //! way, both in full range, as they stand in a JPEG.
 
 use zune_jpeg::JpegDecoder;
@@ -9,9 +9,9 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 /// Largest side that is decoded.
 const SIDE: usize = 8_192;
 
-/// A picture of even sides: a plane of brightness and two of colour.
+/// A picture of even sides in YUV: a plane of brightness and two of colour.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Picture {
+pub(super) struct YuvImage {
     width: usize,
     height: usize,
     y: Vec<u8>,
@@ -19,7 +19,7 @@ pub(super) struct Picture {
     v: Vec<u8>,
 }
 
-impl Picture {
+impl YuvImage {
     /// A black picture; odd sides are made even.
     pub(super) fn black(width: usize, height: usize) -> Self {
         let (width, height) = (width.max(2) & !1, height.max(2) & !1);
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn sides_are_even_and_what_is_no_picture_is_refused() {
-        let mut picture = Picture::black(641, 3);
+        let mut picture = YuvImage::black(641, 3);
         assert_eq!((picture.width(), picture.height()), (640, 2));
         assert_eq!(picture.planes().0.len(), 1280);
         let before = picture.clone();

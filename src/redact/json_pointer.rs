@@ -14,8 +14,8 @@ const MAX_PLACE: usize = 1_000;
 
 /// A place in a JSON value: a step from the place above it.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'p> {
-    above: Option<&'p Place<'p>>,
+pub(super) struct JsonPointer<'p> {
+    above: Option<&'p JsonPointer<'p>>,
     step: Step<'p>,
     /// Bytes of its pointer; no longer counted above [`MAX_PLACE`].
     length: usize,
@@ -28,21 +28,26 @@ enum Step<'p> {
     Index(usize),
 }
 
-impl<'p> Place<'p> {
-    pub(super) const ROOT: Place<'static> = Place { above: None, step: Step::Root, length: 0 };
+impl<'p> JsonPointer<'p> {
+    pub(super) const ROOT: JsonPointer<'static> =
+        JsonPointer { above: None, step: Step::Root, length: 0 };
 
     /// The field `name` of what is here.
-    pub(super) fn field(&'p self, name: &'p str) -> Place<'p> {
+    pub(super) fn field(&'p self, name: &'p str) -> JsonPointer<'p> {
         let escaped = || name.bytes().filter(|byte| matches!(byte, b'~' | b'/')).count();
         let short = self.length + name.len() <= MAX_PLACE;
         let own = if short { name.len() + escaped() } else { MAX_PLACE };
-        Place { above: Some(self), step: Step::Name(name), length: self.length + 1 + own }
+        JsonPointer { above: Some(self), step: Step::Name(name), length: self.length + 1 + own }
     }
 
     /// The item `index` of what is here.
-    pub(super) fn item(&'p self, index: usize) -> Place<'p> {
+    pub(super) fn item(&'p self, index: usize) -> JsonPointer<'p> {
         let digits = index.checked_ilog10().unwrap_or(0) as usize + 1;
-        Place { above: Some(self), step: Step::Index(index), length: self.length + 1 + digits }
+        JsonPointer {
+            above: Some(self),
+            step: Step::Index(index),
+            length: self.length + 1 + digits,
+        }
     }
 
     /// Whether `pointer` names this place.
@@ -95,7 +100,7 @@ pub(super) struct Hits<'r> {
 
 impl<'r> Hits<'r> {
     /// What was found at `place`.
-    pub(super) fn add(&mut self, place: &Place<'_>, rules: &'r [Rule], tally: Tally) {
+    pub(super) fn add(&mut self, place: &JsonPointer<'_>, rules: &'r [Rule], tally: Tally) {
         for (rule, count) in tally.0 {
             self.places += 1;
             self.times += count;
@@ -119,7 +124,7 @@ impl<'r> Hits<'r> {
     }
 
     /// What is put on record; none when nothing was found.
-    pub(super) fn told(self) -> Option<Value> {
+    pub(super) fn into_record(self) -> Option<Value> {
         let one = |((path, rule), count)| json!({ "rule": rule, "count": count, "path": path });
         let mut told: Vec<Value> = self.told.into_iter().map(one).collect();
         if told.len() < self.places {
@@ -135,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_place_knows_the_length_of_its_pointer() {
-        let (root, long) = (Place::ROOT, "~".repeat(MAX_PLACE));
+        let (root, long) = (JsonPointer::ROOT, "~".repeat(MAX_PLACE));
         let a = root.field("a/~b");
         let b = a.item(10);
         let c = b.item(9);

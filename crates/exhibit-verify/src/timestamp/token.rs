@@ -1,4 +1,4 @@
-//! Owns what an authority answers: when something was there at the latest.
+//! Owns the timestamp token, which an authority answers: when something was there at the latest.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const MAX_WORDS: usize = 300;
 /// A timestamp, signed soundly by the certificate in it. Whether that counts is for
 /// [`super::Authorities`] to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct TimestampToken {
     /// What was there.
     pub imprint: Digest,
     /// When, by the authority's clock.
@@ -36,7 +36,7 @@ pub struct Stamp {
     pub(super) others: Vec<Vec<u8>>,
 }
 
-impl Stamp {
+impl TimestampToken {
     /// Read the DER of a response, and check its signature.
     ///
     /// # Errors
