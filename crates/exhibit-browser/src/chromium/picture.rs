@@ -56,6 +56,9 @@ pub(super) async fn frame(
     }
     let whole = matches!(picture.region, Region::FullPage(_));
     page.observed().facts.cut = None;
+    if !matches!(picture.region, Region::Viewport) {
+        view::know(page).await?;
+    }
     let measuring = locate(page, settings, &picture.region);
     let ((mut rect, mut of), mut survey) = if let Region::Element(_) = picture.region {
         // It is brought into the window first.

@@ -77,6 +77,11 @@ pub(super) async fn compose(
     Ok(Composed { bytes, base })
 }
 
+/// Have the script of ours in a page know the closed shadows there are.
+pub(super) async fn know(page: &Page) -> Result<(), PageError> {
+    View::of(page).await?.know_shadows().await
+}
+
 /// What of the page may be missing in a picture of it; of all of it if `whole`.
 pub(super) async fn survey(page: &Page, whole: bool) -> Result<Survey, PageError> {
     let failed = page.observed().network.failed_pictures();
