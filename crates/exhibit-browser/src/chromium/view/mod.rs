@@ -3,6 +3,7 @@
 //! picture is the browser's and nothing here touches it.
 
 mod detect;
+mod difference;
 mod flat;
 mod paste;
 mod scroll;
@@ -21,6 +22,7 @@ use crate::settings::{Picture, Rect, Viewport};
 use exhibit_tlog::digest::Digest;
 
 pub(super) use detect::Detector;
+pub(super) use difference::{Difference, differences};
 pub(super) use scroll::{Scrolled, scroll_through};
 use survey::{Survey, View};
 pub(super) use whole::Missing;
