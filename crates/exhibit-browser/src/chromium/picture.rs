@@ -124,7 +124,7 @@ pub(super) async fn take(
         (Some(rect), of) => {
             let cut = match of {
                 Some((selector, visible)) => {
-                    shown::proved(page, &selector, visible, until).await?.cut
+                    Box::pin(shown::proved(page, &selector, visible, until)).await?.cut
                 }
                 None => None,
             };
@@ -155,7 +155,7 @@ async fn of_element(
     for _ in 0..ATTEMPTS {
         let bytes = screenshot(page, format, Some(visible.part)).await?;
         if element::is_still(page, selector, &visible).await? {
-            match shown::proved(page, selector, visible.clone(), until).await {
+            match Box::pin(shown::proved(page, selector, visible.clone(), until)).await {
                 // What moved meanwhile proves nothing.
                 _ if !element::is_still(page, selector, &visible).await? => {}
                 Ok(proved) => {

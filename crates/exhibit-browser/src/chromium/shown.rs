@@ -63,8 +63,14 @@ pub(super) async fn proved(
     let height = part.height.min((LARGEST / part.width.max(1.0)).ceil());
     let rect = Rect { height, ..part };
     let tester = Tester { page, selector, world: World::isolated(page).await?, rect };
+    // Whoever ends this in between has the page restored.
+    let touched = page.view_is_touched();
+    page.touch_view();
     let proved = tester.prove(visible).await;
     tester.call::<Value>("clear", &[]).await?;
+    if !touched {
+        page.view_is_restored();
+    }
     proved
 }
 
@@ -94,7 +100,7 @@ impl Tester<'_> {
             .iter()
             .map(|[x, y]| [self.rect.x + x * self.rect.width, self.rect.y + y * self.rect.height])
             .collect();
-        let there: Vec<u8> = self.call("at", &[json!(points)]).await?;
+        let there: Vec<u64> = self.call("at", &[json!(points)]).await?;
         let covered = there.iter().filter(|there| **there == 1).count();
         if !is_much(differing) && self.is_nothing().await? {
             return Err(element::not_visible(

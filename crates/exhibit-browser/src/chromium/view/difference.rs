@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(differences(&black, &white, 9).expect("two pictures").differing, 4);
         let longer = picture(&[[0; 3]; 6], 2);
         assert_eq!(differences(&black, &longer, 1).expect("two pictures").differing, 4);
-        let many = picture(&[[7; 3]; 10_000], 100);
+        let many = picture(&vec![[7; 3]; 10_000], 100);
         let found = differences(&many, &many, 1).expect("two pictures");
         assert!((MOST..=2 * MOST).contains(&found.same.len()) && found.differing == 0);
         let below = found.same.iter().filter(|[_, y]| *y > 0.5).count();

@@ -449,6 +449,7 @@ scrollers => {
 
     // Undo all that was changed, the last first.
     async restore() {
+      if (globalThis.exhibitShown) globalThis.exhibitShown.clear();
       while (undo.length) {
         try {
           undo.pop()();
