@@ -50,6 +50,85 @@ const UNSEEN: &[(&str, &str)] = &[
     ("<div style='content-visibility:hidden' id=skip><div id=e></div></div>", "div#skip"),
 ];
 
+/// Something as large as the element and in its place; what it is like follows.
+const OVER: &str = "position:absolute;left:0;top:0;width:300px;height:100px;";
+
+/// Pages on which `#e` is there for whoever asks the document, and something else is seen.
+const REPLACED: &[&str] = &[
+    "<div id=e></div><div style='{O}background:linear-gradient(#fff,#fff)'>APPROVED</div>",
+    "<div style='{O}background:linear-gradient(#fff,#fff)'>APPROVED</div><div id=e></div>",
+    "<div id=e></div><div style='{O}background:#fff;pointer-events:none!important'>APPROVED</div>",
+    "<div id=e></div><x-y></x-y><script>document.querySelector('x-y').attachShadow({ mode: 'closed' })\
+     .innerHTML = `<div style='{O}background:#fff;pointer-events:none'>APPROVED</div>`</script>",
+    "<style>body::after{content:'APPROVED';{O}background:#fff}</style><div id=e></div>",
+    "<div id=e></div><div style='{O}background:rgba(255,255,255,.85)'></div>\
+     <div style='{O}background:rgba(255,255,255,.85)'>APPROVED</div>",
+    "<div id=e></div><div style='{O}left:-600px;box-shadow:600px 0 0 #fff'></div>",
+    "<div id=e></div><svg style='{O}'><rect width=400 height=200 fill=white /></svg>",
+    "<div id=e></div><div style='{O}backdrop-filter:brightness(0) invert(1)'>APPROVED</div>",
+    "<div id=e></div><div popover=manual id=p style='{O}margin:0;border:0;\
+     background:linear-gradient(#fff,#fff)'>APPROVED</div><script>p.showPopover()</script>",
+    "<div style='filter:opacity(0)'><div id=e></div></div><div style='{O}z-index:-1'>APPROVED</div>",
+    "<div id=e style='mask:linear-gradient(transparent,transparent)'>",
+    "<div style='transform:rotateY(180deg);backface-visibility:hidden'><div id=e></div></div>",
+    "<div style='mix-blend-mode:lighten'><div id=e></div></div>",
+];
+
+/// Pages on which a part of `#e` is not seen, which is told.
+const PARTLY: &[&str] = &[
+    "<div id=e></div><div style='{O}width:90px;background:linear-gradient(#fff,#fff)'></div>",
+    "<div id=e></div><div style='{O}left:20px;top:3px;width:9px;height:16px;background:#fff'>X</div>",
+    "<div id=e style='color:lime'>REFUSED</div><div style='{O}font-size:30px'>APPROVED</div>",
+    "<div id=e style='background:lime!important'></div>\
+     <div style='{O}left:90px;background:linear-gradient(#fff,#fff)'></div>",
+];
+
+/// Pages on which all of `#e` is seen, whatever lies around, in and over it.
+const HONEST: &[&str] = &[
+    "<div id=e style='position:relative'><label style='position:absolute;left:9px'>Name</label></div>",
+    "<style>#e{position:relative}#e::before{content:'';position:absolute;inset:0;background:\
+     linear-gradient(red,blue)}</style><div id=e>text</div>",
+    "<div id=e></div><a href='#' style='{O}'></a>",
+    "<div id=e></div><div style='{O}background:linear-gradient(rgba(0,0,0,.5),rgba(0,0,0,.6))'></div>",
+    "<div style='border-radius:30px;overflow:hidden;width:200px'><div id=e>text</div></div>",
+    "<div id=e style='border-radius:50%'>text</div>",
+    "<div id=e style='clip-path:circle(28px)'>text</div>",
+    "<div id=e style='opacity:.4'>text</div>",
+    "<div id=e style='background:none'>text</div>",
+    "<div id=e style='background:none'></div>",
+    "<style>.b{background:#fff!important}</style><div id=e class=b>text</div>",
+    "<div id=e style='transition:all 5s'><button>Go</button></div>",
+    "<html style='filter:invert(1) hue-rotate(180deg)'><div id=e>dark</div>",
+    "<x-y id=e style='display:block'></x-y><script>e.attachShadow({ mode: 'open' }).innerHTML = \
+     '<p style=\"margin:0;height:60px;background:white\">text</p>'</script>",
+    "<x-y id=e style='display:block'></x-y><script>e.attachShadow({ mode: 'closed' }).innerHTML = \
+     '<p style=\"margin:0;height:60px;background:linear-gradient(red,blue)\">text</p>'</script>",
+    "<img id=e src='data:image/svg+xml,<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" \
+     height=\"9\"><rect width=\"9\" height=\"9\"/></svg>'>",
+    "<canvas id=e></canvas><script>e.getContext('2d').fillRect(0, 0, 999, 999)</script>",
+    "<input id=e value=text>",
+    "<input id=e placeholder=text>",
+    "<textarea id=e>text</textarea>",
+    "<select id=e><option>text</select>",
+    "<button id=e>text</button>",
+    "<input id=e type=checkbox>",
+    "<iframe id=e srcdoc='<body style=background:red>text'></iframe>",
+    "<progress id=e value=.5></progress>",
+    "<meter id=e value=.5></meter>",
+    "<table><tr id=e><td>one<td style='background:#fff'>two</table>",
+    "<table id=e border=1><tr><td>one<td style='background:#fff'>two</table>",
+    "<p style='width:90px'>words <span id=e style='background:none'>that go on for some lines and end</span>",
+    "<svg id=e viewBox='0 0 9 9'><circle r=3 cx=4 cy=4 /></svg>",
+    "<svg width=300 height=200><path id=e d='M10 10 L190 150' stroke=red /></svg>",
+    "<div style='display:contents'><div id=e><div style='position:relative;z-index:9;height:60px;\
+     background:#fff'></div></div></div>",
+    "<div id=e style='overflow:auto'><p style='height:900px;background:white'>text</div>",
+    "<div id=e style='position:fixed;top:0'>text</div>",
+    "<body id=e><header style='position:fixed;top:0;background:#fff'>bar</header><p>text",
+    "<details open id=e><summary>s</summary>text</details>",
+    "<div id=e style='display:contents'><p style='background:#fff'>text</div>",
+];
+
 /// Pages on which `#e` is seen: the size of its picture, and a word on what is missing, if anything.
 const SEEN: &[(&str, (u32, u32), &str)] = &[
     ("<div id=e>", (200, 60), ""),
@@ -141,6 +220,38 @@ async fn a_picture_of_an_element_shows_that_element_or_there_is_none() {
         let event = daemon.events(&run).into_iter().find(|event| event["kind"] == "capture.taken");
         assert_eq!(event.expect("taken")["data"]["cut"], *cut, "{page}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_seen_in_the_place_of_an_element_is_no_picture_of_it() {
+    let daemon = TestDaemon::start().await;
+    let mut wrong = Vec::new();
+    for page in REPLACED {
+        let reply = shot(&daemon, &page.replace("{O}", OVER)).await;
+        let error = reply.json()["error"].as_str().unwrap_or_default().to_owned();
+        if reply.status != 422
+            || !(error.contains("something else is seen in its place")
+                || error.contains("covers it"))
+        {
+            wrong.push(format!("{page} is {}: {error}", reply.status));
+        }
+    }
+    let seen = [(PARTLY, "something covers a part of it"), (HONEST, "")];
+    for (page, told) in
+        seen.iter().flat_map(|(pages, told)| pages.iter().map(move |page| (page, told)))
+    {
+        let reply = shot(&daemon, &page.replace("{O}", OVER)).await;
+        if reply.status != 200 {
+            wrong.push(format!("{page} is refused: {}", reply.json()["error"]));
+            continue;
+        }
+        let cut = &daemon.capture(&reply.run(), "0001-during")["page"]["cut"];
+        let why = cut["why"].as_str().unwrap_or_default();
+        if why.contains("covers") == told.is_empty() || !why.contains(told) {
+            wrong.push(format!("{page} should be cut by {told:?} and is {cut}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

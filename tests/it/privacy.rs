@@ -185,6 +185,11 @@ async fn password_fields_are_covered_unless_the_operator_says_otherwise() {
     }
 }
 
+/// What paints a text `t` in colours of its own.
+const HIGHLIGHTED: &str = "<style>::highlight(h) { color: red; -webkit-text-fill-color: red; \
+    background: red }</style><script>const range = new Range(); range.selectNodeContents(t); \
+    CSS.highlights.set('h', new Highlight(range))</script>";
+
 /// Pages in which what is to be covered is red, each with a way around a style sheet.
 const AROUND: &[(&str, &str)] = &[
     (
@@ -221,6 +226,42 @@ const AROUND: &[(&str, &str)] = &[
                  <text x=10 y=80 style='visibility:visible!important'>{S}</text></g><defs>\
                  <text id=q class=iban>{S}</text></defs><use href='#q' x=10 y=250 /></svg>",
     ),
+    // By the document's whole address, and of a part of what is covered.
+    (
+        "drawing-whole",
+        "<svg width=600 height=300 fill=red><defs><g class=iban><text id=q>{S}</text></g></defs>\
+         <use id=u x=10 y=150 /></svg><script>u.setAttribute('href', document.URL.split('#')[0] \
+         + '#q')</script>",
+    ),
+    ("highlight", "<div class=iban style='display:contents'><p id=t>{S}</p></div>{H}"),
+    ("highlight-inline", "<p>x <span class=iban style='display:contents' id=t>{S}</span> y</p>{H}"),
+    (
+        "highlight-layer",
+        "<style>@layer z { .iban *, .iban { color: red !important; filter: none !important; \
+         background: red !important } ::highlight(h) { color: red !important; background: red \
+         !important; -webkit-text-fill-color: red !important } }</style>\
+         <div class=iban style='display:contents'><p id=t>{S}</p></div>{H}",
+    ),
+    (
+        "selection",
+        "<style>@layer z { ::selection { color: red !important; background: red !important; \
+         -webkit-text-fill-color: red !important } }</style><my-iban class=iban id=t \
+         style='display:contents'>{S}</my-iban><script>getSelection().selectAllChildren(t)</script>",
+    ),
+    (
+        "details",
+        "<style>@layer z { details::details-content { color: red !important; \
+         -webkit-text-fill-color: red !important; background: red !important } }</style>\
+         <details open class=iban style='display:contents'><summary>s</summary>{S}</details>",
+    ),
+    (
+        "leaving",
+        "<style>@layer z { .iban * { transition: overlay 100s allow-discrete, display 100s \
+         allow-discrete !important; color: red !important; -webkit-text-fill-color: red !important; \
+         background: red !important; filter: none !important } } [popover]:not(:popover-open) \
+         { display: none }</style><div class=iban style='height:60px'>box<div popover=manual id=p>{S}\
+         </div></div><script>p.showPopover(); setTimeout(() => p.hidePopover(), 100)</script>",
+    ),
     (
         "shadow",
         "<x-card></x-card><script>setTimeout(() => customElements.define('x-card', class \
@@ -239,7 +280,7 @@ const AROUND: &[(&str, &str)] = &[
 async fn what_a_page_paints_past_its_styles_is_covered_too() {
     let daemon = masking(&[".iban"]).await;
     let shot = |page: &str| {
-        let text = page.replace("{S}", SECRET);
+        let text = page.replace("{H}", HIGHLIGHTED).replace("{S}", SECRET);
         let html =
             format!("<!doctype html><style>.iban {{ color: red; font-size: 30px }}</style>{text}");
         json!({ "html": html, "delay": 300, "waitUntil": "load" })
@@ -268,11 +309,41 @@ async fn what_a_page_paints_past_its_styles_is_covered_too() {
     let hidden = daemon.shot(shot("<p class=iban hidden>{S}")).await.ok().run();
     let record = daemon.capture(&hidden, "0001-during");
     assert!(record["page"]["masked"].is_null() && record["page"]["snapshots_withheld"].is_string());
+    // What a transition of a part shows was seen before it was covered.
+    let moving = "<style>@layer z { .iban * { view-transition-name: foo !important; color: red \
+        !important; -webkit-text-fill-color: red !important; background: red !important; filter: none \
+        !important } } #host { contain: layout } ::view-transition-group(*) { animation-duration: 60s }\
+        </style><div id=host><div class=iban>box <b style='display:inline-block'>{S}</b></div></div>\
+        <script>setTimeout(() => { const one = host.startViewTransition ? host : document; \
+        one.startViewTransition(() => {}) }, 100)</script>";
+    let refused = daemon.shot(shot(moving)).await;
+    assert_eq!(refused.refusal().1, "mask_failed");
     // A page that wins is not kept.
     let wins = "<p class=iban id=h></p><script>h.attachShadow({ mode: 'open' }).innerHTML = \
                 '<style>:host { filter: none !important; background: red !important }</style>x'</script>";
     let refused = daemon.shot(shot(wins)).await;
     assert_eq!(refused.refusal().1, "mask_failed");
+}
+
+/// The browser marks what an address points to, which an agent may choose.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_address_points_to_stays_covered() {
+    const PAGE: &str = "<!doctype html><style>::target-text { color: red; background: red; \
+        -webkit-text-fill-color: red }</style><p>before</p><p>IBAN: <my-iban class=iban \
+        style='display:contents'>DE02</my-iban> end</p><p>after</p>";
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let router = Router::new().route("/", get(|| async { Html(PAGE) }));
+    tokio::spawn(axum::serve(listener, router).into_future());
+    let body = |text: &str| {
+        let url = format!("http://127.0.0.1:{port}/#:~:text={text}");
+        json!({ "url": url, "delay": 300, "waitUntil": "load" })
+    };
+    let daemon = masking(&[".iban"]).await;
+    let picture = Picture::decode(&daemon.shot(body("before")).await.ok().body);
+    assert!(red(&picture) > 100, "the test marks nothing");
+    let picture = Picture::decode(&daemon.shot(body("DE02")).await.ok().body);
+    assert_eq!(red(&picture), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

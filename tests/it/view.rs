@@ -202,6 +202,17 @@ async fn a_whole_page_is_painted() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_a_closed_shadow_is_painted() {
+    let lab = Lab::open().await;
+    for (page, way) in [("c-frame-in-closed", "patches"), ("c-skipped-in-closed", "sections")] {
+        let shot = lab.small(page).await;
+        assert_eq!(shot.page["painted"]["way"], way, "{page}: {}", shot.page);
+        assert_eq!(shot.picture.count(GREEN), 300 * 150, "{page}");
+        assert_eq!(shot.incomplete(), [], "{page}");
+    }
+}
+
 /// Many areas are painted by one window, where that moves nothing; and a page of 70,000 pixels whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_areas_and_long_pages_are_painted_whole() {
@@ -300,6 +311,7 @@ async fn an_area_that_scrolls_by_itself_is_shown_in_full_when_that_is_asked_for(
         ("scroll-inner", 4_040),
         ("b-cut-shell", 2_060),
         ("b-cut-body", 3_000),
+        ("b-cut-below", 4_751),
         ("b-cut-frame", 1_400),
     ];
     for (page, height) in sizes {
@@ -414,6 +426,7 @@ async fn what_a_picture_does_not_show_is_named_with_its_box() {
         ("b-cut-frame", "cut_at_viewport", [0, 0, 640, 480]),
         ("b-cut-frame-other", "cut_at_viewport", [0, 0, 640, 480]),
         ("b-cut-body", "cut_at_viewport", [0, 0, 640, 480]),
+        ("b-cut-below", "cut_at_viewport", [0, 700, 640, 1_000]),
         ("b-cut-shell", "cut_at_viewport", [0, 60, 640, 420]),
         ("b-white-on-white", "one_colour", [0, 0, 640, 480]),
         ("b-nothing", "one_colour", [0, 0, 640, 480]),

@@ -25,6 +25,27 @@ pub(super) struct Visible {
     pub(super) part: Rect,
     /// What is missing, if anything is.
     pub(super) cut: Option<Cut>,
+    /// The whole of it.
+    whole: BoundingBox,
+}
+
+impl Visible {
+    /// The same, of which something else is missing, too; where a cover is told of that is it.
+    pub(super) fn lacking(mut self, why: &str) -> Self {
+        let Rect { x, y, width, height } = self.part;
+        let (asked, shown) = (self.whole, rounded([x, y, width, height]));
+        let cut = self.cut.get_or_insert_with(|| Cut {
+            asked,
+            shown,
+            why: String::new(),
+            covered_by: Vec::new(),
+        });
+        if cut.covered_by.is_empty() {
+            let join = if cut.why.is_empty() { "" } else { "; " };
+            cut.why = format!("{}{join}{why}", cut.why);
+        }
+        self
+    }
 }
 
 #[derive(Deserialize)]
@@ -91,7 +112,7 @@ async fn look(page: &Page, selector: &str, bring: bool) -> Result<Option<Found>,
     found.map_err(|error| error.in_field("selector", selector))
 }
 
-fn not_visible(selector: &str, why: &str) -> PageError {
+pub(super) fn not_visible(selector: &str, why: &str) -> PageError {
     let message = format!(
         "`selector` is `{selector}`, and what it matches cannot be seen: {why}; name another \
          element, or bring it to light first, with `click` or the steps of a sequence"
@@ -112,7 +133,7 @@ fn visible(
         why: reasons.join("; "),
         covered_by,
     });
-    Visible { part: Rect { x, y, width, height }, cut }
+    Visible { part: Rect { x, y, width, height }, cut, whole: rounded(whole) }
 }
 
 fn rounded(sides: [f64; 4]) -> BoundingBox {
@@ -131,5 +152,7 @@ mod tests {
         let cut = visible(whole, part, &["it reaches beyond the page".to_owned()], Vec::new()).cut;
         let cut = cut.expect("a part is missing");
         assert_eq!((cut.asked, cut.shown), ([-100, 90, 300, 60], [0, 90, 200, 60]));
+        let lacking = visible(whole, whole, &[], Vec::new()).lacking("one").lacking("two");
+        assert_eq!(lacking.cut.expect("told").why, "one; two");
     }
 }

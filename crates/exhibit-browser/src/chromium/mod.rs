@@ -43,6 +43,7 @@ mod segments;
 mod sessions;
 mod settings;
 mod shared_workers;
+mod shown;
 mod snapshot;
 mod steps;
 mod stream;

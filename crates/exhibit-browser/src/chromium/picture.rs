@@ -10,6 +10,7 @@ use super::error::PageError;
 use super::limits::PAGE_CALL;
 use super::page::Page;
 use super::screenshot::screenshot;
+use super::shown;
 use super::view::{self, Detector, Missing, Scrolled};
 use crate::backend::Companion;
 use crate::error::{CaptureError, ErrorKind};
@@ -56,6 +57,9 @@ pub(super) async fn frame(
     }
     let whole = matches!(picture.region, Region::FullPage(_));
     page.observed().facts.cut = None;
+    if !matches!(picture.region, Region::Viewport) {
+        view::know(page).await?;
+    }
     let measuring = locate(page, settings, &picture.region);
     let ((mut rect, mut of), mut survey) = if let Region::Element(_) = picture.region {
         // It is brought into the window first.
@@ -118,12 +122,18 @@ pub(super) async fn take(
     let Frame { rect, pixels, missing, detector, viewport, of } = frame;
     let (bytes, companions) = match (rect.filter(|_| !missing.is_empty()), of) {
         (Some(rect), of) => {
+            let cut = match of {
+                Some((selector, visible)) => {
+                    Box::pin(shown::proved(page, &selector, visible, until)).await?.cut
+                }
+                None => None,
+            };
             let made = view::compose(page, picture, rect, &missing, viewport, until).await?;
-            page.observed().facts.cut = of.and_then(|(_, visible)| visible.cut);
+            page.observed().facts.cut = cut;
             (made.bytes, vec![made.base])
         }
         (None, Some((selector, visible))) => {
-            (of_element(page, picture.format, &selector, visible).await?, Vec::new())
+            (of_element(page, picture.format, &selector, visible, until).await?, Vec::new())
         }
         (None, None) => (screenshot(page, picture.format, rect).await?, Vec::new()),
     };
@@ -138,14 +148,25 @@ async fn of_element(
     format: Format,
     selector: &str,
     mut visible: Visible,
+    until: Instant,
 ) -> Result<Vec<u8>, PageError> {
     let mut held = false;
-    let mut taken = None;
+    let (mut taken, mut unseen) = (None, None);
     for _ in 0..ATTEMPTS {
         let bytes = screenshot(page, format, Some(visible.part)).await?;
         if element::is_still(page, selector, &visible).await? {
-            taken = Some(bytes);
-            break;
+            match Box::pin(shown::proved(page, selector, visible.clone(), until)).await {
+                // What moved meanwhile proves nothing.
+                _ if !element::is_still(page, selector, &visible).await? => {}
+                Ok(proved) => {
+                    taken = Some((bytes, proved.cut));
+                    break;
+                }
+                Err(error) => {
+                    unseen = Some(error);
+                    break;
+                }
+            }
         }
         if !held {
             element::hold_animations(page, true).await?;
@@ -156,8 +177,11 @@ async fn of_element(
     if held {
         element::hold_animations(page, false).await?;
     }
-    let bytes = taken.ok_or_else(|| element::restless(selector))?;
-    page.observed().facts.cut = visible.cut;
+    if let Some(error) = unseen {
+        return Err(error);
+    }
+    let (bytes, cut) = taken.ok_or_else(|| element::restless(selector))?;
+    page.observed().facts.cut = cut;
     Ok(bytes)
 }
 

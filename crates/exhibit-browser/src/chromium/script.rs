@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 
 use super::cut::{SAID, cut};
@@ -131,6 +132,79 @@ impl World {
         });
         let kept: Kept = self.line.call("Runtime.callFunctionOn", params).await?;
         Ok(kept.result.object_id)
+    }
+}
+
+/// Most nodes of closed shadows that are handed over.
+const SHADOWS: usize = 500;
+/// What a shadow is among nodes (DOM, `Node.nodeType`).
+const FRAGMENT: u8 = 11;
+
+impl World {
+    /// Call `function` with nodes of all closed shadows of the document, which no script finds for
+    /// itself. Where the browser does not tell them it is not called.
+    pub(super) async fn know_closed_shadows(&self, function: &str) -> Result<(), PageError> {
+        #[derive(Deserialize)]
+        struct Told {
+            documents: Vec<Document>,
+            strings: Vec<String>,
+        }
+        #[derive(Deserialize)]
+        struct Document {
+            nodes: Nodes,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Nodes {
+            node_type: Vec<u8>,
+            backend_node_id: Vec<i64>,
+            shadow_root_type: Rare,
+        }
+        /// What few nodes have: their places, and each a place among the strings.
+        #[derive(Deserialize)]
+        struct Rare {
+            index: Vec<usize>,
+            value: Vec<usize>,
+        }
+        #[derive(Deserialize)]
+        struct Resolved {
+            object: Handle,
+        }
+        let ("executionContextId", context) = &self.place else { return Ok(()) };
+        let params = json!({ "computedStyles": [] });
+        let told: Told = match self.line.call("DOMSnapshot.captureSnapshot", params).await {
+            Ok(told) => told,
+            Err(error) => {
+                tracing::debug!(%error, "the closed shadows of a page are not known");
+                return Ok(());
+            }
+        };
+        // The first is the page's own.
+        let Some(Document { nodes }) = told.documents.into_iter().next() else { return Ok(()) };
+        let kinds = nodes.shadow_root_type.index.iter().zip(&nodes.shadow_root_type.value);
+        // The kind of the shadow that a node is in, and the shadow's own.
+        let closed: Vec<usize> = kinds
+            .filter(|(_, kind)| told.strings.get(**kind).is_some_and(|it| it == "closed"))
+            .map(|(at, _)| *at)
+            .collect();
+        let is_shadow = |at: &usize| nodes.node_type.get(*at) == Some(&FRAGMENT);
+        let shadows: Vec<usize> = closed.iter().copied().filter(is_shadow).collect();
+        let closed = if shadows.is_empty() { closed } else { shadows };
+        let closed = closed.iter().filter_map(|at| nodes.backend_node_id.get(*at)).take(SHADOWS);
+        let resolving = closed.map(|node| {
+            let params = json!({ "backendNodeId": node, "executionContextId": context });
+            self.line.call::<Resolved>("DOM.resolveNode", params)
+        });
+        let found = join_all(resolving).await.into_iter().flatten();
+        let arguments: Vec<Value> =
+            found.map(|one| json!({ "objectId": one.object.object_id })).collect();
+        let params = json!({
+            "functionDeclaration": function,
+            "executionContextId": context,
+            "arguments": arguments,
+        });
+        self.line.call::<IgnoredAny>("Runtime.callFunctionOn", params).await?;
+        Ok(())
     }
 }
 

@@ -240,7 +240,10 @@ impl Walk<'_> {
                 let product = Product::Picture(picture.clone());
                 let first = self.output(page, &settings, name, &product).await?;
                 let settings = PageSettings { target: other.clone(), ..settings };
-                return Ok(vec![first, self.elsewhere(&settings, name, &product, until).await?]);
+                return Ok(vec![
+                    first,
+                    Box::pin(self.elsewhere(&settings, name, &product, until)).await?,
+                ]);
             }
         }
         Ok(Vec::new())

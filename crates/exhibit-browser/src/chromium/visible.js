@@ -67,6 +67,8 @@ async (selector, bring) => {
 
   // Clipped by whatever box it is in, but not by the window.
   const clipped = () => new Promise(resolve => {
+    // What has no box of its own is not observed.
+    if (getComputedStyle(element).display === 'contents') return resolve(boxOf());
     const seen = new IntersectionObserver(entries => {
       seen.disconnect();
       const { intersectionRect: rect, boundingClientRect: box } = entries[entries.length - 1];

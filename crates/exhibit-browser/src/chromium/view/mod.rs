@@ -3,6 +3,7 @@
 //! picture is the browser's and nothing here touches it.
 
 mod detect;
+mod difference;
 mod flat;
 mod paste;
 mod scroll;
@@ -21,6 +22,7 @@ use crate::settings::{Picture, Rect, Viewport};
 use exhibit_tlog::digest::Digest;
 
 pub(super) use detect::Detector;
+pub(super) use difference::{Difference, differences};
 pub(super) use scroll::{Scrolled, scroll_through};
 use survey::{Survey, View};
 pub(super) use whole::Missing;
@@ -75,6 +77,11 @@ pub(super) async fn compose(
     let base =
         crate::backend::Companion { name: BASE.to_owned(), media_type: "image/png", bytes: base };
     Ok(Composed { bytes, base })
+}
+
+/// Have the script of ours in a page know the closed shadows there are.
+pub(super) async fn know(page: &Page) -> Result<(), PageError> {
+    View::of(page).await?.know_shadows().await
 }
 
 /// What of the page may be missing in a picture of it; of all of it if `whole`.

@@ -15,6 +15,7 @@ use super::tiles::Area;
 use crate::settings::Rect;
 
 const VIEW: &str = include_str!("view.js");
+const SCROLLERS: &str = include_str!("scrollers.js");
 /// Limit of a call that waits for frames or pictures.
 const WAITING: Duration = Duration::from_secs(20);
 
@@ -108,6 +109,11 @@ pub(super) struct Brought {
 /// The script of ours in a page that knows its view.
 pub(in super::super) struct View(World);
 
+/// A call of `method` of the script in a page, whether or not it runs there already.
+fn calling(method: &str) -> String {
+    format!("(...all) => (globalThis.exhibitView || ({VIEW})({SCROLLERS})).{method}(...all)")
+}
+
 impl View {
     pub(in super::super) async fn of(page: &Page) -> Result<Self, PageError> {
         World::isolated(page).await.map(Self)
@@ -119,9 +125,12 @@ impl View {
         arguments: &[Value],
         limit: Duration,
     ) -> Result<T, PageError> {
-        let function =
-            format!("(...all) => (globalThis.exhibitView || ({VIEW})()).{method}(...all)");
-        self.0.call(&function, arguments, limit).await
+        self.0.call(&calling(method), arguments, limit).await
+    }
+
+    /// Have the script know the closed shadows of the page.
+    pub(super) async fn know_shadows(&self) -> Result<(), PageError> {
+        self.0.know_closed_shadows(&calling("know")).await
     }
 
     /// What of the page may be missing; of all of it if `whole`.

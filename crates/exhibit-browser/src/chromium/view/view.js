@@ -1,7 +1,7 @@
 // Tells what of a page may be missing in a picture of it, and brings what is missing into the window.
 // Runs in a world of its own in the page's main frame, so that the page's scripts do not come across
 // it. All boxes are left, top, width and height in CSS pixels from the page's upper left corner.
-() => {
+scrollers => {
   if (globalThis.exhibitView) return globalThis.exhibitView;
 
   // Smaller than this nobody misses it: a pixel that counts visitors.
@@ -36,8 +36,14 @@
     const known = globalThis.exhibitTyped && globalThis.exhibitTyped.roots;
     if (!known) add(document, [scrollX, scrollY], null);
     else [document, ...known()].forEach(root => frames(root, [scrollX, scrollY], null));
+    const all = new Set(found.map(({ root }) => root));
+    for (const root of closed) {
+      if (root.isConnected && root.ownerDocument === document && !all.has(root)) add(root, [scrollX, scrollY], null);
+    }
     return found;
   };
+  // The closed shadows of the page, which scripts cannot find for themselves.
+  let closed = [];
   const documentOf = frame => {
     try {
       return frame.contentDocument || null;
@@ -181,60 +187,17 @@
     return { box, url, waits: Boolean(waits) };
   };
 
-  // The part of the picture that is given over to an area which scrolls by itself.
-  const scrollerIn = ([x, y, width, height]) => {
-    let largest = null;
-    const consider = (element, box, hidden, inFrame) => {
-      if (hidden <= 8 || box[2] < width / 4 || box[3] < height / 2) return;
-      if (!largest || box[2] * box[3] > largest.area) {
-        largest = { element, box, hidden, area: box[2] * box[3], inFrame };
-      }
-    };
-    const seen = new Set();
-    const look = (element, place) => {
-      for (let up = element; up && !seen.has(up); ) {
-        seen.add(up);
-        const doc = up.ownerDocument;
-        const inner = ['iframe', 'frame', 'object', 'embed'].includes(up.localName) && documentOf(up);
-        const rect = up.getBoundingClientRect();
-        const left = place[0] + rect.x + up.clientLeft, top = place[1] + rect.y + up.clientTop;
-        const box = [left, top, up.clientWidth, up.clientHeight];
-        if (inner && inner.scrollingElement) {
-          const { scrollHeight, clientHeight } = inner.scrollingElement;
-          consider(up, box, scrollHeight - clientHeight, true);
-          points(inner, [left, top]);
-        }
-        if (up !== doc.scrollingElement && up !== doc.documentElement) {
-          const { overflowY } = getComputedStyle(up);
-          if (overflowY === 'auto' || overflowY === 'scroll') {
-            consider(up, box, up.scrollHeight - up.clientHeight, false);
-          }
-        }
-        up = up.assignedSlot || up.parentElement || up.getRootNode().host;
-      }
-    };
-    const points = (doc, place) => {
-      const { innerWidth: w, innerHeight: h } = doc.defaultView;
-      for (const at of [[1, 4], [3, 4], [5, 4], [7, 4], [4, 2], [4, 6]]) {
-        const [px, py] = [w * at[0] / 8, h * at[1] / 8];
-        const hits = doc.elementsFromPoint(px, py);
-        for (const hit of hits) {
-          let deep = hit;
-          while (deep.shadowRoot && deep.shadowRoot.elementFromPoint(px, py)
-            && deep.shadowRoot.elementFromPoint(px, py) !== deep) {
-            deep = deep.shadowRoot.elementFromPoint(px, py);
-          }
-          look(deep, place);
-        }
-      }
-    };
-    points(document, [scrollX, scrollY]);
-    return largest;
-  };
+  const scrollerIn = scrollers(roots, boxOf);
 
   const lost = () => (globalThis.exhibitLost ? globalThis.exhibitLost.canvases() : []);
 
   globalThis.exhibitView = {
+    // Take note of the closed shadows that these nodes are in.
+    know(...inThem) {
+      closed = [...new Set(inThem.map(node => node.getRootNode()))].filter(root => root instanceof ShadowRoot);
+      globalThis.exhibitClosed = closed;
+    },
+
     // What of the page may be missing. `whole` tells that all of the page is wanted; `failed` are the
     // addresses of pictures that did not come.
     survey(whole, failed) {
@@ -486,6 +449,7 @@
 
     // Undo all that was changed, the last first.
     async restore() {
+      if (globalThis.exhibitShown) globalThis.exhibitShown.clear();
       while (undo.length) {
         try {
           undo.pop()();
