@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian machine with git and Rust: `make demo`, `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build verifier demo test check bench soak axe oscal mutations faults verity units model tlog-peer docs fuzz fuzz-api clean
+.PHONY: help setup build verifier demo test check bench soak axe oscal corpus mutations faults verity units model tlog-peer docs fuzz fuzz-api clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -48,6 +48,9 @@ oscal: build ## have compliance-trestle (PyPI) read a run as OSCAL
 
 mutations: ## ten thousand random changes of a sealed store, each of which must be noticed
 	EXHIBIT_MUTATIONS=$${EXHIBIT_MUTATIONS:-10000} cargo test -p exhibit-store --lib -- mutations::
+
+corpus: setup ## all pages of the corpus at two sizes, and one of 70,000 pixels, against windows scrolled through
+	EXHIBIT_CORPUS=all cargo test --test it -- view::
 
 verity: ## fs-verity, under a kernel that has it, in a virtual machine (apt: qemu-system-x86 and a kernel)
 	@scripts/verity

@@ -344,16 +344,17 @@ pub async fn serve(config: Config, file: Option<&Path>) -> Result<(), Problem> {
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut hang_up = handler(SignalKind::hangup())?;
-    let file = file.map(Path::to_owned);
+    // On a thread of its own: what it spawns while it holds an async one would wait for that.
+    let (file, runtime) = (file.map(Path::to_owned), tokio::runtime::Handle::current());
     let start =
-        async move { Daemon::start(Arc::new(config), file.as_deref(), Clock::system()).await };
+        move || runtime.block_on(Daemon::start(Arc::new(config), file.as_deref(), Clock::system()));
     let told = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    let daemon = match starting::until_told(Tasks::new().spawn(start), told).await? {
+    let daemon = match starting::until_told(Tasks::new().spawn_blocking(start), told).await? {
         Started::Wanted(daemon) => daemon?,
         Started::Unwanted(daemon) => {
             daemon?.stop().await;

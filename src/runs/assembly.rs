@@ -68,8 +68,10 @@ pub(super) fn assemble(
     let store = store
         .with_authority(Arc::clone(&authority) as Arc<dyn TimestampAuthority>)
         .with_reporter(Arc::new(SealedReports));
-    let standing = Standing::of_store(store.root()).map_err(store_problem)?;
-    let found = Findings::of_store(store.root()).map_err(store_problem)?;
+    // What was gone through when the log was opened counts, and not what its tiles say by now.
+    let (_, at) = log.checkpoint();
+    let standing = Standing::at(store.root(), &at).map_err(store_problem)?;
+    let found = Findings::at(store.root(), &at).map_err(store_problem)?;
     let why = unsaid.as_ref().map(|unsaid| unsaid.why.clone());
     let room = Room::new(store.root().to_owned(), config.clone(), reserve, why);
     let context = Arc::new(Context { store, log, clock, tasks, config });

@@ -22,7 +22,8 @@ async fn stopped() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     write_config(folder.path(), "");
     let daemon = Process::start(&folder).await;
-    for _ in 0..3 {
+    // So many that two of them are read at once.
+    for _ in 0..12 {
         daemon.sealed_run("refund").await;
     }
     assert!(daemon.terminate().success());
@@ -71,7 +72,7 @@ async fn with_too_few_descriptors_nothing_is_taken_for_changed() {
         assert!(matches!(code, OK | USAGE | UNREADABLE), "{limit}: {code} {said}");
         codes.push(code);
     }
-    assert!(codes[0] != OK, "{codes:?}");
+    assert!(codes.iter().any(|code| *code != OK), "{codes:?}");
     assert_eq!(codes.last(), Some(&OK), "{codes:?}");
 }
 

@@ -157,13 +157,15 @@ fn a_log_that_was_rewritten_does_not_continue_what_was_kept_whatever_tile_is_sho
     let kept = bench.scratch().join("kept.note");
     write(&kept, &fs::read(checkpoint(&root)).expect("there"));
     let mut rewritten = entries(&root);
-    let honest = super::log::files(&root.join("log/tile/0"));
+    let mut honest = super::log::files(&root.join("log/tile/0"));
     *rewritten.last_mut().expect("entries") = said("2029-01-01T00:00:01.000Z");
     let key = LogKey::from_seed(&[1; 32]).expect("a key");
     extend(&Log::open(&other, &key, ORIGIN).expect("a log"), &rewritten);
     remove(&root.join("log"));
     copy_tree(&other.join("log"), &root.join("log"));
     let rewritten = super::log::files(&root.join("log/tile/0"));
+    // Narrower tiles of its beginning are not in the way.
+    honest.retain(|name, _| rewritten.contains_key(name));
     assert!(rewritten != honest && rewritten.keys().eq(honest.keys()));
     let place = root.join("log/tile/0");
     let put = |files: &std::collections::BTreeMap<String, Vec<u8>>| {

@@ -13,6 +13,7 @@ use super::layout::{IMPORTED, sealed_place};
 use super::log::{FOLDER, Leaf, LeafKind, LogReader};
 use crate::id::RunId;
 use crate::shown::shown_within;
+use exhibit_tlog::checkpoint::Checkpoint;
 use exhibit_tlog::tile::WIDTH;
 
 /// What stands for the log, and for folders that are no run's, where a run would be named.
@@ -156,11 +157,19 @@ impl Findings {
     /// # Errors
     /// See [`StoreError`].
     pub fn of_store(root: &Path) -> Result<Self, StoreError> {
+        let (_, checkpoint) = LogReader::of_store(root).checkpoint()?;
+        Self::at(root, &checkpoint)
+    }
+
+    /// What the log of the store at `root` says, as far as the checkpoint `at`, whom the caller believes.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn at(root: &Path, at: &Checkpoint) -> Result<Self, StoreError> {
         let reader = LogReader::of_store(root);
-        let (_, checkpoint) = reader.checkpoint()?;
         let mut findings = Self::default();
-        for bundle in 0..checkpoint.size.div_ceil(WIDTH) {
-            let entries = reader.bundle(bundle, checkpoint.size);
+        for bundle in 0..at.size.div_ceil(WIDTH) {
+            let entries = reader.bundle_in(bundle, at);
             let entries = entries.map_err(StoreError::at(&root.join(FOLDER)))?;
             for (index, entry) in (bundle * WIDTH..).zip(entries) {
                 // Spares the reading of all others.

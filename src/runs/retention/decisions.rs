@@ -121,7 +121,8 @@ impl Decisions {
     pub(in crate::runs) fn read_again(&self) -> Result<(), Problem> {
         // Nobody decides between the reading and the taking over.
         let mut decision = self.lock();
-        let read = Standing::of_store(self.0.context.root()).map_err(store_problem)?;
+        let (_, at) = self.0.context.log.checkpoint();
+        let read = Standing::at(self.0.context.root(), &at).map_err(store_problem)?;
         decision.take_over(|standing| *standing = read);
         Ok(())
     }

@@ -152,7 +152,7 @@ impl Log {
     pub fn entry(&self, index: u64) -> Result<Vec<u8>, StoreError> {
         let (_, checkpoint) = self.checkpoint();
         let path = self.root.join(FOLDER);
-        let bundle = self.reader().bundle(index / WIDTH, checkpoint.size);
+        let bundle = self.reader().bundle_in(index / WIDTH, &checkpoint);
         let mut entries = bundle.map_err(StoreError::at(&path))?.into_iter();
         let place = usize::try_from(index % WIDTH).expect("below 256");
         entries.nth(place).ok_or(StoreError::NotFound { path })
@@ -294,7 +294,7 @@ impl Log {
         let (_, checkpoint) = self.checkpoint();
         let (reader, path) = (self.reader(), self.root.join(FOLDER));
         for bundle in (0..checkpoint.size.div_ceil(WIDTH)).rev() {
-            let entries = reader.bundle(bundle, checkpoint.size).map_err(StoreError::at(&path))?;
+            let entries = reader.bundle_in(bundle, &checkpoint).map_err(StoreError::at(&path))?;
             for (place, entry) in entries.iter().enumerate().rev() {
                 let index = bundle * WIDTH + place as u64;
                 if Leaf::parse(entry).is_some_and(|leaf| enough(index, leaf, entry)) {

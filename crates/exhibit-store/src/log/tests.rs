@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::attacks::{forge, write};
 use crate::damage::unlock;
+use crate::digest::Digest;
 use crate::fixture::{Bench, ORIGIN, id, log_key, signer, trust_in_log};
 use crate::tlog::tree;
 use crate::triage::Triage;
@@ -35,6 +36,45 @@ fn codes(told: &[String]) -> Vec<&str> {
     let mut codes: Vec<&str> = told.iter().filter_map(|line| line.split(' ').next()).collect();
     codes.dedup();
     codes
+}
+
+/// A daemon goes by what its log holds at a start and later: tiles that somebody shows in the place of
+/// its own, those of hashes as well, open no run and hold none.
+#[test]
+fn tiles_that_are_shown_in_the_place_of_others_tell_a_daemon_nothing() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    let (log, forged) = (bench.log(), other.log());
+    let run = Bench::third();
+    let open = serde_json::json!({
+        "format": "exhibit-log/1", "kind": "open", "run": run, "time": "2026-11-24T08:15:46.120Z",
+        "first_event_sha256": Digest::ZERO,
+    });
+    let mut entries: Vec<Vec<u8>> = (0..300).map(entry).collect();
+    extend(&log, &entries);
+    entries[7] = serde_json_canonicalizer::to_vec(&open).expect("JSON");
+    extend(&forged, &entries);
+    let (_, at) = log.checkpoint();
+    let [root, theirs] = [&bench, &other].map(|bench| bench.store.root().join("log/tile"));
+    let [honest, shown] = [&root, &theirs].map(|folder| files(folder));
+    assert!(honest.keys().eq(shown.keys()) && honest != shown);
+    let changed: Vec<&String> =
+        honest.keys().filter(|name| honest[*name] != shown[*name]).collect();
+    // One tile alone, and all of them.
+    for names in changed.iter().map(|name| vec![*name]).chain([changed.clone()]) {
+        for name in &names {
+            write(&root.join(name), &shown[*name]);
+        }
+        assert!(log.places(&[run]).is_err() || names.iter().all(|it| !it.starts_with("entries")));
+        let standing = exhibit_verify::log::Standing::at(bench.store.root(), &at);
+        let untouched = !names.iter().any(|name| name.starts_with("entries"));
+        assert!(standing.is_err() || untouched, "{names:?}");
+        for name in &names {
+            write(&root.join(name), &honest[*name]);
+        }
+    }
+    let places = log.places(&[run]).expect("honest again");
+    assert!(places[&run].open.is_none());
+    assert!(exhibit_verify::log::Standing::at(bench.store.root(), &at).is_ok());
 }
 
 #[test]

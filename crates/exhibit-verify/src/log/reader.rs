@@ -88,6 +88,26 @@ impl LogReader {
         Ok(entries.into_iter().map(<[u8]>::to_vec).collect())
     }
 
+    /// The entries of the bundle `index` of the log that `at` states. They must follow from its root, by one
+    /// inclusion proof of the first of them that the others are part of (RFC 6962, 2.1.1): a tile that is
+    /// shown in the place of another is none of that log.
+    ///
+    /// # Errors
+    /// As [`LogReader::bundle`]; `InvalidData` when they do not follow.
+    pub fn bundle_in(&self, index: u64, at: &Checkpoint) -> io::Result<Vec<Vec<u8>>> {
+        let entries = self.bundle(index, at.size)?;
+        let leaves: Vec<Digest> = entries.iter().map(|entry| tree::leaf_hash(entry)).collect();
+        let first = index * WIDTH;
+        let tree = Read { first, leaves: &leaves, rest: TreeReader::new(self, at.size) };
+        let proof = tree::inclusion_proof(&tree, first, at.size)?;
+        let leaf = leaves.first().copied().unwrap_or(Digest::ZERO);
+        if tree::verify_inclusion(leaf, first, at.size, &proof, at.root) {
+            return Ok(entries);
+        }
+        let message = format!("the entries from {first} on are not those of the log's checkpoint");
+        Err(io::Error::new(io::ErrorKind::InvalidData, message))
+    }
+
     /// The proof that the entry `index` is in the log that `note` states.
     ///
     /// # Errors
@@ -214,5 +234,24 @@ impl Hashes for TreeReader<'_> {
         let from = usize::try_from(first % WIDTH).expect("below 256");
         let below = hashes.get(from..from + (1 << above));
         below.and_then(tree::root_over).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+}
+
+/// A tree whose entries from `first` on were read, and of which the rest lies in tiles.
+struct Read<'a> {
+    first: u64,
+    leaves: &'a [Digest],
+    rest: TreeReader<'a>,
+}
+
+impl Hashes for Read<'_> {
+    fn complete(&self, level: u32, index: u64) -> io::Result<Digest> {
+        let (from, count) = (index << level, 1_usize << level);
+        let at = from.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        let read = at.and_then(|at| self.leaves.get(at..at.checked_add(count)?));
+        match read.and_then(tree::root_over) {
+            Some(root) => Ok(root),
+            None => self.rest.complete(level, index),
+        }
     }
 }

@@ -14,6 +14,7 @@ use super::reader::LogReader;
 use crate::error::StoreError;
 use crate::id::RunId;
 use crate::run::Caller;
+use exhibit_tlog::checkpoint::Checkpoint;
 use exhibit_tlog::digest::Digest;
 use exhibit_tlog::tile::WIDTH;
 
@@ -132,12 +133,20 @@ impl Standing {
     /// # Errors
     /// See [`StoreError`].
     pub fn of_store(root: &Path) -> Result<Self, StoreError> {
+        let (_, checkpoint) = LogReader::of_store(root).checkpoint()?;
+        Self::at(root, &checkpoint)
+    }
+
+    /// What the log of the store at `root` says, as far as the checkpoint `at`, whom the caller believes.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn at(root: &Path, at: &Checkpoint) -> Result<Self, StoreError> {
         let reader = LogReader::of_store(root);
-        let (_, checkpoint) = reader.checkpoint()?;
         let folder = root.join(FOLDER);
         let mut standing = Self::default();
-        for bundle in 0..checkpoint.size.div_ceil(WIDTH) {
-            let entries = reader.bundle(bundle, checkpoint.size);
+        for bundle in 0..at.size.div_ceil(WIDTH) {
+            let entries = reader.bundle_in(bundle, at);
             let entries = entries.map_err(StoreError::at(&folder))?;
             for (index, entry) in (bundle * WIDTH..).zip(entries) {
                 if let Some(leaf) = speaks_of_keeping(&entry).then(|| Leaf::parse(&entry)).flatten()
