@@ -180,6 +180,11 @@ fn cut(tile: Tile, full: Vec<u8>) -> io::Result<Vec<u8>> {
     }
 }
 
+/// A tile is another than the entries that were gone through give.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a tile is not what follows from the entries that were read")]
+pub struct OtherTile;
+
 /// The tree of a log's first `size` entries, from its tiles.
 pub struct TreeReader<'a> {
     log: &'a LogReader,
@@ -208,8 +213,7 @@ impl<'a> TreeReader<'a> {
         let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
         match self.held {
             Some(held) if held.get(&(tier, number)) != Some(&Digest::of(&bytes)) => {
-                let message = "a tile is not what follows from the entries that were read";
-                Err(io::Error::new(io::ErrorKind::InvalidData, message))
+                Err(io::Error::new(io::ErrorKind::InvalidData, OtherTile))
             }
             _ => Ok(hashes),
         }
