@@ -252,7 +252,10 @@ impl LogCheck<'_> {
         let tree = TreeReader::held(&self.reader, now.size, &self.tiles);
         let root = tree::root(&tree, old.size);
         // A tile that is altered was told of as that.
-        let other = |error: &io::Error| error.get_ref().is_some_and(|it| it.is::<OtherTile>());
+        let other = |error: &io::Error| {
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<OtherTile>());
+            inner.is_some()
+        };
         let told = self.findings.iter().any(|it| it.code == FindingCode::LogTileAltered);
         if told && root.as_ref().is_err_and(other) {
             return;
