@@ -10,11 +10,10 @@ use serde_json::Value;
 
 use super::error::StoreError;
 use super::layout::{IMPORTED, sealed_place};
-use super::log::{FOLDER, Leaf, LeafKind, LogReader};
+use super::log::{Leaf, LeafKind, LogReader};
 use crate::id::RunId;
 use crate::shown::shown_within;
 use exhibit_tlog::checkpoint::Checkpoint;
-use exhibit_tlog::tile::WIDTH;
 
 /// What stands for the log, and for folders that are no run's, where a run would be named.
 pub const LOG_PLACE: &str = "log";
@@ -152,36 +151,36 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// What the log of the store at `root` says.
+    /// What the log of the store at `root` says, as it lies there: whoever shows it believes nobody.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn of_store(root: &Path) -> Result<Self, StoreError> {
-        let (_, checkpoint) = LogReader::of_store(root).checkpoint()?;
-        Self::at(root, &checkpoint)
+        let reader = LogReader::of_store(root);
+        let (_, checkpoint) = reader.checkpoint()?;
+        let mut findings = Self::default();
+        reader.each(checkpoint.size, |index, entry| findings.entry(index, entry))?;
+        Ok(findings)
     }
 
-    /// What the log of the store at `root` says, as far as the checkpoint `at`, whom the caller believes.
+    /// The same as far as the checkpoint `at`, which the caller believes.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn at(root: &Path, at: &Checkpoint) -> Result<Self, StoreError> {
-        let reader = LogReader::of_store(root);
         let mut findings = Self::default();
-        for bundle in 0..at.size.div_ceil(WIDTH) {
-            let entries = reader.bundle_in(bundle, at);
-            let entries = entries.map_err(StoreError::at(&root.join(FOLDER)))?;
-            for (index, entry) in (bundle * WIDTH..).zip(entries) {
-                // Spares the reading of all others.
-                let text = std::str::from_utf8(&entry).unwrap_or_default();
-                if text.contains("\"kind\":\"finding\"")
-                    && let Some(leaf) = Leaf::parse(&entry)
-                {
-                    findings.take(Some(index), &leaf);
-                }
-            }
-        }
+        LogReader::of_store(root).each_in(at, |index, entry| findings.entry(index, entry))?;
         Ok(findings)
+    }
+
+    fn entry(&mut self, index: u64, entry: &[u8]) {
+        // Spares the reading of all others.
+        let text = std::str::from_utf8(entry).unwrap_or_default();
+        if text.contains("\"kind\":\"finding\"")
+            && let Some(leaf) = Leaf::parse(entry)
+        {
+            self.take(Some(index), &leaf);
+        }
     }
 
     /// Take over what `leaf`, the entry `index`, says; other kinds say nothing here.

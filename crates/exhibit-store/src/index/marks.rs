@@ -12,8 +12,7 @@ use rusqlite::{Connection, Row, params};
 use super::{Index, IndexError};
 use crate::digest::Digest;
 use crate::id::RunId;
-use crate::log::{FOLDER, Leaf, LeafKind, LogReader};
-use crate::tlog::tile::WIDTH;
+use crate::log::{Leaf, LeafKind, LogReader};
 use crate::{LogKey, StoreError};
 
 /// What is marked of a row, in order.
@@ -136,13 +135,10 @@ pub(crate) fn logged_seals(root: &Path) -> Result<HashMap<RunId, Digest>, StoreE
     let reader = LogReader::of_store(root);
     let (_, checkpoint) = reader.checkpoint()?;
     let mut seals = HashMap::new();
-    for bundle in 0..checkpoint.size.div_ceil(WIDTH) {
-        let entries = reader.bundle(bundle, checkpoint.size);
-        for entry in entries.map_err(StoreError::at(&root.join(FOLDER)))? {
-            let leaf = Leaf::parse(&entry).filter(|leaf| leaf.kind == LeafKind::Seal);
-            seals.extend(leaf.and_then(|leaf| leaf.run).map(|run| (run, Digest::of(&entry))));
-        }
-    }
+    reader.each(checkpoint.size, |_, entry| {
+        let leaf = Leaf::parse(entry).filter(|leaf| leaf.kind == LeafKind::Seal);
+        seals.extend(leaf.and_then(|leaf| leaf.run).map(|run| (run, Digest::of(entry))));
+    })?;
     Ok(seals)
 }
 

@@ -152,7 +152,8 @@ impl Log {
     pub fn entry(&self, index: u64) -> Result<Vec<u8>, StoreError> {
         let (_, checkpoint) = self.checkpoint();
         let path = self.root.join(FOLDER);
-        let bundle = self.reader().bundle_in(index / WIDTH, &checkpoint);
+        let reader = self.reader();
+        let bundle = CheckedReader::new(&reader, &checkpoint).bundle(index / WIDTH);
         let mut entries = bundle.map_err(StoreError::at(&path))?.into_iter();
         let place = usize::try_from(index % WIDTH).expect("below 256");
         entries.nth(place).ok_or(StoreError::NotFound { path })
@@ -293,8 +294,9 @@ impl Log {
     ) -> Result<(), StoreError> {
         let (_, checkpoint) = self.checkpoint();
         let (reader, path) = (self.reader(), self.root.join(FOLDER));
+        let reader = CheckedReader::new(&reader, &checkpoint);
         for bundle in (0..checkpoint.size.div_ceil(WIDTH)).rev() {
-            let entries = reader.bundle_in(bundle, &checkpoint).map_err(StoreError::at(&path))?;
+            let entries = reader.bundle(bundle).map_err(StoreError::at(&path))?;
             for (place, entry) in entries.iter().enumerate().rev() {
                 let index = bundle * WIDTH + place as u64;
                 if Leaf::parse(entry).is_some_and(|leaf| enough(index, leaf, entry)) {

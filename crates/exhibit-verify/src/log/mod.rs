@@ -14,7 +14,9 @@ pub use self::continuation::{Broken, Continuation, Indexed};
 pub use self::head::RunHead;
 pub use self::keys::{LoggedEpoch, LoggedKeys, LoggedRevocation};
 pub use self::leaf::{Leaf, LeafKind, Life};
-pub use self::reader::{LogReader, OtherTile, TreeReader, read_checkpoint, read_kept_checkpoint};
+pub use self::reader::{
+    CheckedReader, LogReader, OtherTile, TreeReader, read_checkpoint, read_kept_checkpoint,
+};
 pub use self::stamp_file::{MAX_PER_CHECKPOINT, StampFile};
 pub use self::standing::purged_import;
 pub use self::standing::{Archived, Hold, KeptImport, Standing, Tombstone};

@@ -88,24 +88,37 @@ impl LogReader {
         Ok(entries.into_iter().map(<[u8]>::to_vec).collect())
     }
 
-    /// The entries of the bundle `index` of the log that `at` states. They must follow from its root, by one
-    /// inclusion proof of the first of them that the others are part of (RFC 6962, 2.1.1): a tile that is
-    /// shown in the place of another is none of that log.
+    /// Show the first `size` entries to `take`, in their order, as they lie there.
     ///
     /// # Errors
-    /// As [`LogReader::bundle`]; `InvalidData` when they do not follow.
-    pub fn bundle_in(&self, index: u64, at: &Checkpoint) -> io::Result<Vec<Vec<u8>>> {
-        let entries = self.bundle(index, at.size)?;
-        let leaves: Vec<Digest> = entries.iter().map(|entry| tree::leaf_hash(entry)).collect();
-        let first = index * WIDTH;
-        let tree = Read { first, leaves: &leaves, rest: TreeReader::new(self, at.size) };
-        let proof = tree::inclusion_proof(&tree, first, at.size)?;
-        let leaf = leaves.first().copied().unwrap_or(Digest::ZERO);
-        if tree::verify_inclusion(leaf, first, at.size, &proof, at.root) {
-            return Ok(entries);
+    /// See [`StoreError`].
+    pub fn each(&self, size: u64, take: impl FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        self.show(size, |index| self.bundle(index, size), take)
+    }
+
+    /// [`LogReader::each`] of all entries of the log that `at` states, each of which must follow from its
+    /// root.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn each_in(&self, at: &Checkpoint, take: impl FnMut(u64, &[u8])) -> Result<(), StoreError> {
+        let checked = CheckedReader::new(self, at);
+        self.show(at.size, |index| checked.bundle(index), take)
+    }
+
+    fn show(
+        &self,
+        size: u64,
+        bundle: impl Fn(u64) -> io::Result<Vec<Vec<u8>>>,
+        mut take: impl FnMut(u64, &[u8]),
+    ) -> Result<(), StoreError> {
+        for number in 0..size.div_ceil(WIDTH) {
+            let entries = bundle(number).map_err(StoreError::at(&self.folder))?;
+            for (index, entry) in (number * WIDTH..).zip(entries) {
+                take(index, &entry);
+            }
         }
-        let message = format!("the entries from {first} on are not those of the log's checkpoint");
-        Err(io::Error::new(io::ErrorKind::InvalidData, message))
+        Ok(())
     }
 
     /// The proof that the entry `index` is in the log that `note` states.
@@ -209,14 +222,13 @@ impl<'a> TreeReader<'a> {
     /// The hashes of the tile `number` of a level.
     fn hashes(&self, tier: u32, number: u64) -> io::Result<Vec<Digest>> {
         let tile = Tile::of(TileKind::Hashes(tier), number, self.size);
-        let hashes = self.log.hashes(tile.ok_or(io::ErrorKind::InvalidInput)?)?;
-        let bytes: Vec<u8> = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
-        match self.held {
-            Some(held) if held.get(&(tier, number)) != Some(&Digest::of(&bytes)) => {
-                Err(io::Error::new(io::ErrorKind::InvalidData, OtherTile))
-            }
-            _ => Ok(hashes),
+        let tile = tile.ok_or(io::ErrorKind::InvalidInput)?;
+        let bytes = self.log.tile(tile)?;
+        let held = self.held.map(|held| held.get(&(tier, number)));
+        if held.is_some_and(|held| held != Some(&Digest::of(&bytes))) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, OtherTile));
         }
+        tile::hashes(&bytes).ok_or_else(|| not_whole(tile))
     }
 }
 
@@ -241,21 +253,52 @@ impl Hashes for TreeReader<'_> {
     }
 }
 
-/// A tree whose entries from `first` on were read, and of which the rest lies in tiles.
-struct Read<'a> {
-    first: u64,
-    leaves: &'a [Digest],
-    rest: TreeReader<'a>,
+/// Reads the entries of a log of which a checkpoint is believed: what does not follow from its root, as a
+/// tile that is shown in the place of another, is none of that log.
+pub struct CheckedReader<'a> {
+    log: &'a LogReader,
+    at: &'a Checkpoint,
+    tree: TreeReader<'a>,
 }
 
-impl Hashes for Read<'_> {
+impl<'a> CheckedReader<'a> {
+    /// Of the `log` that `at` states.
+    pub fn new(log: &'a LogReader, at: &'a Checkpoint) -> Self {
+        Self { log, at, tree: TreeReader::new(log, at.size) }
+    }
+
+    /// The entries of the bundle `index`, by one inclusion proof of the first of them, which the others are
+    /// part of (RFC 6962, 2.1.1).
+    ///
+    /// # Errors
+    /// As [`LogReader::bundle`]; `InvalidData` when they do not follow.
+    pub fn bundle(&self, index: u64) -> io::Result<Vec<Vec<u8>>> {
+        let Self { log, at, tree } = self;
+        let entries = log.bundle(index, at.size)?;
+        let leaves: Vec<Digest> = entries.iter().map(|entry| tree::leaf_hash(entry)).collect();
+        let first = index * WIDTH;
+        let leaf = leaves.first().copied().unwrap_or(Digest::ZERO);
+        let proof = tree::inclusion_proof(&Overlay { first, leaves, tree }, first, at.size)?;
+        if tree::verify_inclusion(leaf, first, at.size, &proof, at.root) {
+            return Ok(entries);
+        }
+        let message = format!("the entries from {first} on are not those of the log's checkpoint");
+        Err(io::Error::new(io::ErrorKind::InvalidData, message))
+    }
+}
+
+/// A tree whose entries from `first` on were read, and of which the rest lies in tiles.
+struct Overlay<'a> {
+    first: u64,
+    leaves: Vec<Digest>,
+    tree: &'a TreeReader<'a>,
+}
+
+impl Hashes for Overlay<'_> {
     fn complete(&self, level: u32, index: u64) -> io::Result<Digest> {
         let (from, count) = (index << level, 1_usize << level);
         let at = from.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
         let read = at.and_then(|at| self.leaves.get(at..at.checked_add(count)?));
-        match read.and_then(tree::root_over) {
-            Some(root) => Ok(root),
-            None => self.rest.complete(level, index),
-        }
+        read.and_then(tree::root_over).map_or_else(|| self.tree.complete(level, index), Ok)
     }
 }

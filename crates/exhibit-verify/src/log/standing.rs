@@ -8,7 +8,6 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::FOLDER;
 use super::leaf::{Leaf, LeafKind};
 use super::reader::LogReader;
 use crate::error::StoreError;
@@ -16,7 +15,6 @@ use crate::id::RunId;
 use crate::run::Caller;
 use exhibit_tlog::checkpoint::Checkpoint;
 use exhibit_tlog::digest::Digest;
-use exhibit_tlog::tile::WIDTH;
 
 /// A legal hold that stands on a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -128,33 +126,17 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// What the log of the store at `root` says.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn of_store(root: &Path) -> Result<Self, StoreError> {
-        let (_, checkpoint) = LogReader::of_store(root).checkpoint()?;
-        Self::at(root, &checkpoint)
-    }
-
-    /// What the log of the store at `root` says, as far as the checkpoint `at`, whom the caller believes.
+    /// What the log of the store at `root` says, as far as the checkpoint `at`, which the caller believes.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn at(root: &Path, at: &Checkpoint) -> Result<Self, StoreError> {
-        let reader = LogReader::of_store(root);
-        let folder = root.join(FOLDER);
         let mut standing = Self::default();
-        for bundle in 0..at.size.div_ceil(WIDTH) {
-            let entries = reader.bundle_in(bundle, at);
-            let entries = entries.map_err(StoreError::at(&folder))?;
-            for (index, entry) in (bundle * WIDTH..).zip(entries) {
-                if let Some(leaf) = speaks_of_keeping(&entry).then(|| Leaf::parse(&entry)).flatten()
-                {
-                    standing.take(index, &leaf);
-                }
+        LogReader::of_store(root).each_in(at, |index, entry| {
+            if let Some(leaf) = speaks_of_keeping(entry).then(|| Leaf::parse(entry)).flatten() {
+                standing.take(index, &leaf);
             }
-        }
+        })?;
         Ok(standing)
     }
 
