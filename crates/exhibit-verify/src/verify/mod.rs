@@ -119,38 +119,42 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Those of what lies in `folder` now, with the `proof` in it.
-    fn now_in(folder: &Path, proof: Result<&[u8], &std::io::Error>) -> Self {
-        let seal = disk::read_plain(&folder.join(layout::SEAL), layout::MAX_SMALL);
-        let first_event = runs::first_event(folder);
+    /// Those of `folder`, which was judged with `readings`, and of the `proof` in it. What was judged
+    /// counts; what that did not read is read now.
+    fn of(folder: &Path, readings: Readings, proof: Result<&[u8], &std::io::Error>) -> Self {
+        let seal = || disk::read_plain(&folder.join(layout::SEAL), layout::MAX_SMALL);
+        let seal = readings.of(layout::SEAL).map_or_else(|| Ok(Digest::of(&seal()?)), Ok);
+        let first_event = readings.first_event().map(Some);
+        let first_event = first_event.map_or_else(|| runs::first_event(folder), Ok);
         let errors = [seal.as_ref().err(), proof.err(), first_event.as_ref().err()];
         let unread = errors.into_iter().flatten().find(|error| disk::is_unreadable(*error));
-        let unread = unread.map(ToString::to_string);
-        let facts = Self::in_files(seal.ok().as_deref(), proof.ok());
-        Self { first_event: first_event.ok().flatten(), unread, ..facts }
+        Self {
+            unread: unread.map(ToString::to_string),
+            seal: seal.ok(),
+            first_event: first_event.ok().flatten(),
+            proven: proven_in(proof.ok()),
+            readings,
+            ..Self::default()
+        }
     }
 
     fn in_bundle(folder: &Folder) -> Self {
         let lines = folder.events().ok().flatten().and_then(chain::digests);
-        let first_event = lines.as_ref().and_then(|lines| lines.first().copied());
-        let (seal, proof) = (folder.whole(layout::SEAL), folder.whole(layout::PROOF));
-        let bound = Some(Box::new(receipt::Bound::in_bundle(folder)));
-        Self { first_event, lines, bound, ..Self::in_files(seal, proof) }
-    }
-
-    fn in_files(seal: Option<&[u8]>, proof: Option<&[u8]>) -> Self {
-        let proof = proof.and_then(|text| Proof::parse(std::str::from_utf8(text).ok()?).ok());
-        let proven = proof.map(|proof| proof.checkpoint);
         Self {
-            seal: seal.map(Digest::of),
-            first_event: None,
-            proven,
-            unread: None,
-            lines: None,
-            bound: None,
-            readings: Readings::default(),
+            seal: folder.whole(layout::SEAL).map(Digest::of),
+            first_event: lines.as_ref().and_then(|lines| lines.first().copied()),
+            proven: proven_in(folder.whole(layout::PROOF)),
+            bound: Some(Box::new(receipt::Bound::in_bundle(folder))),
+            lines,
+            ..Self::default()
         }
     }
+}
+
+/// The checkpoint in a proof.
+fn proven_in(proof: Option<&[u8]>) -> Option<Checkpoint> {
+    let proof = Proof::parse(std::str::from_utf8(proof?).ok()?).ok()?;
+    Some(proof.checkpoint)
 }
 
 impl FolderReport {
@@ -170,7 +174,6 @@ impl FolderReport {
 fn with_facts(path: &Path, mut report: FolderReport) -> FolderReport {
     let readings = std::mem::take(&mut report.facts.readings);
     let proof = disk::read_plain(&path.join(layout::PROOF), MAX_NOTE);
-    let now = Facts::now_in(path, proof.as_deref());
     if let (Some(judged), Ok(proof)) = (readings.of(layout::PROOF), &proof)
         && Digest::of(proof) != judged
     {
@@ -178,12 +181,7 @@ fn with_facts(path: &Path, mut report: FolderReport) -> FolderReport {
         let code = FindingCode::FileAltered;
         report.findings.push(Finding::new(code, layout::PROOF, judged.to_string(), found));
     }
-    report.facts = Facts {
-        seal: readings.of(layout::SEAL).or(now.seal),
-        first_event: readings.first_event().or(now.first_event),
-        readings,
-        ..now
-    };
+    report.facts = Facts::of(path, readings, proof.as_deref());
     report
 }
 
