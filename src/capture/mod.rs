@@ -14,6 +14,7 @@ mod queue;
 mod record;
 mod recording;
 mod sequence;
+mod sequence_request;
 mod session;
 mod slots;
 mod video;

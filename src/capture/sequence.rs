@@ -12,20 +12,20 @@ use super::backends::{Chosen, passed_on};
 use super::comparison::{Difference, Side};
 use super::queue::Gone;
 use super::record::{files_of, with_artifacts, with_framed};
+use super::sequence_request::{carried, check_steps, led_to};
 use super::{Ask, Captures, Refused, check_session, unreadable};
 use crate::artifact::Artifact;
 use crate::backend::{
     self, BackendName, CaptureResult, Failed, FailedAttempt, Output, Sent, StepReport,
-    only_local_records,
 };
 use crate::clock::Moment;
-use crate::error::{Code, Problem, chain};
+use crate::error::{Problem, chain};
 use crate::id::RunId;
 use crate::request::{CaptureRequest, SequenceRequest};
 use crate::run::Event;
 use crate::runs::Work;
 use crate::settings::sequence::{Action, Step};
-use crate::settings::{CaptureSettings, Product, Stage, Target, is_another_document};
+use crate::settings::{CaptureSettings, Product, Stage, Target};
 
 /// What clients that count down are told: nothing is limited here, and they need a number.
 pub const NO_LIMIT: u64 = 1_000_000_000;
@@ -59,7 +59,7 @@ pub(super) struct Results {
 
 impl Results {
     /// Whether the step `index` is told as one that worked.
-    fn succeeded(&self, index: usize) -> bool {
+    pub(super) fn succeeded(&self, index: usize) -> bool {
         self.steps.get(index).is_some_and(|step| step["status"] == "ok")
     }
 }
@@ -121,7 +121,7 @@ impl Captures {
         };
         if let Some(session) = session {
             let mut page = request.page.clone();
-            page.carried = carried(&request, request.steps.len(), &results);
+            page.carried = carried(&request, request.steps.len(), |at| results.succeeded(at));
             self.leave(session, &page, ended.as_ref().err());
         }
         results.asked = Some(by);
@@ -284,7 +284,7 @@ impl Captures {
         let name = format!("{:04}-{stage}", work.next_capture());
         let at = self.0.runs.clock().now();
         let mut page = output.page;
-        page.carried.extend(carried(request, index, results));
+        page.carried.extend(carried(request, index, |at| results.succeeded(at)));
         let settings = CaptureSettings { page, product: output.product };
         let mut shown = json!({
             "name": output.name,
@@ -421,23 +421,6 @@ impl Results {
     }
 }
 
-/// The hosted service hands out a comparison's result, and not the two pictures it is made from.
-fn check_steps(by: BackendName, request: &SequenceRequest) -> Result<(), Problem> {
-    if by == BackendName::Chromium {
-        return Ok(());
-    }
-    if request.record {
-        return Err(only_local_records().field("record").into());
-    }
-    let compares = |step: &Step| matches!(step.action, Action::Compare { .. });
-    let Some(index) = request.steps.iter().position(compares) else { return Ok(()) };
-    let message = format!(
-        "`steps[{index}]` is a `diff`, of which the hosted backend keeps no pictures; use POST \
-         /diff, or `X-Exhibit-Backend: chromium`"
-    );
-    Err(Problem::new(Code::NotSupported, message).field(format!("steps[{index}].action")))
-}
-
 /// What a comparison of two pages is, among the outputs.
 fn compared_output(index: usize, name: &str, difference: Difference) -> Value {
     let Difference { image, facts, .. } = difference;
@@ -451,31 +434,7 @@ fn compared_output(index: usize, name: &str, difference: Difference) -> Value {
     shown
 }
 
-/// Where the steps before `before` led a page, by what was asked.
-fn led_to(request: &SequenceRequest, before: usize) -> Target {
-    let led = request.steps.iter().take(before).rev().find_map(|step| match &step.action {
-        Action::Navigate(url) => Some(Target::Url(url.clone())),
-        _ => None,
-    });
-    led.unwrap_or(Target::Current)
-}
-
-/// A script that was run in a document changed it, as far as anybody knows, until a step led to another
-/// document for sure.
-pub(super) fn carried(
-    request: &SequenceRequest,
-    before: usize,
-    results: &Results,
-) -> Vec<&'static str> {
-    let done = request.steps.iter().enumerate().take(before).rev();
-    let mut here = done.take_while(|(index, step)| match &step.action {
-        Action::Navigate(url) => !(results.succeeded(*index) && is_another_document(url)),
-        _ => true,
-    });
-    let scripted = here.any(|(_, step)| matches!(step.action, Action::Evaluate(_)));
-    scripted.then_some("evaluate").into_iter().collect()
-}
-
+/// The event that a sequence was asked for.
 pub(super) fn requested(request: &SequenceRequest, stage: &Stage, by: BackendName) -> Event {
     let steps: Vec<Value> = request.steps.iter().map(Step::record).collect();
     let settings = CaptureSettings {

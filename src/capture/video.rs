@@ -12,7 +12,8 @@ use super::convert::convert;
 use super::footage::{Footage, Seat, Take, TimedText};
 use super::queue::Gone;
 use super::record::with_artifacts;
-use super::sequence::{Course, NO_LIMIT, Results, carried, requested};
+use super::sequence::{Course, NO_LIMIT, Results, requested};
+use super::sequence_request::carried;
 use super::{Ask, Captures, Chosen, Refused};
 use crate::artifact::{Artifact, NewArtifact};
 use crate::backend::{BackendName, Recorded, StepReport, only_local_records};
@@ -112,7 +113,7 @@ impl Captures {
         drop(seat);
         if let Some(session) = session {
             let mut page = request.page.clone();
-            page.carried = carried(&request, request.steps.len(), &results);
+            page.carried = carried(&request, request.steps.len(), |at| results.succeeded(at));
             self.leave(session, &page, ended.as_ref().err());
         }
         let kept = match self.conclude_take(&take, ended, cues).await {
